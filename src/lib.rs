@@ -1,0 +1,21 @@
+//! `fuotad`: LoRaWAN multicast firmware broadcasting from the gateway itself.
+//!
+//! The house has floors; a room imports rooms on lower floors only (`tests/architecture.rs` keeps it so):
+//!
+//! ```text
+//! 10  main
+//!  9  cli/                         the command line
+//!  8  config    plan
+//!  7  daemon/ (the real world)     sim/ (the simulated world)      the two never meet
+//!  6  engine                       the front door of everything pure
+//!  5  broadcast/   store/          campaigns; what must survive a power cut
+//!  4  schedule/    report          when a frame may go out; what happened
+//!  3  region/  task  forwarder/    RP002 and the law; the order; PROTOCOL.TXT
+//!  2  radio/                       modulation, time on air, emissions
+//!  1  time  image  fragment/  lorawan/
+//! ```
+//!
+//! Nothing below `daemon/` and `cli/` knows a clock, a file, a socket, a thread or randomness: time is an
+//! argument, facts come in and wishes go out.
+
+pub mod time;
