@@ -1,0 +1,51 @@
+//! One thing on the air.
+
+use crate::radio::Dbm;
+use crate::radio::Modulation;
+use crate::radio::downlink_airtime_us;
+use crate::time::Instant;
+
+/// A LoRaWAN downlink with its place in time and spectrum: what a scheduler places and a referee judges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emission {
+    /// When the preamble begins.
+    pub start: Instant,
+    /// Centre frequency in Hz.
+    pub frequency_hz: u32,
+    /// How the bytes are sent.
+    pub modulation: Modulation,
+    /// What leaves the antenna, in dBm EIRP.
+    pub eirp: Dbm,
+    /// The bytes.
+    pub phy_payload: Vec<u8>,
+}
+
+impl Emission {
+    /// Time on air in microseconds, exact.
+    pub fn airtime_us(&self) -> u64 {
+        downlink_airtime_us(self.modulation, self.phy_payload.len())
+    }
+
+    /// The first instant at which the air is free again.
+    pub fn end(&self) -> Instant {
+        self.start.plus_us(self.airtime_us())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emission_ends_when_its_last_symbol_does() {
+        let emission = Emission {
+            start: Instant::from_us(-1_000_000),
+            frequency_hz: 869_525_000,
+            modulation: Modulation::LoRa { sf: 12, bw_hz: 125_000 },
+            eirp: Dbm::from_whole(27),
+            phy_payload: vec![0; 64],
+        };
+        assert_eq!(emission.airtime_us(), 2_793_472);
+        assert_eq!(emission.end(), Instant::from_us(1_793_472));
+    }
+}

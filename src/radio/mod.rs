@@ -1,0 +1,23 @@
+//! What the air is made of: modulations, powers, times on air and emissions.
+//!
+//! The documents are Semtech's AN1200.13 and SX126x data sheet 6.1.4 (time on air), TS001-1.0.4 and
+//! RP002-1.0.4, physical layer (preambles, coding rate, CRC of LoRaWAN frames). This room knows no region, no
+//! law and no frame format: a payload is bytes.
+
+mod airtime;
+mod emission;
+mod modulation;
+mod power;
+
+pub use airtime::AirtimeError;
+pub use airtime::LoRaPacket;
+pub use airtime::MAX_PHY_LEN;
+pub use airtime::NOT_SENDABLE_US;
+pub use airtime::downlink_airtime_us;
+pub use airtime::forwarder_airtime_us;
+pub use airtime::gfsk_airtime_us;
+pub use airtime::lora_airtime_us;
+pub use emission::Emission;
+pub use modulation::Modulation;
+pub use modulation::UnknownDatr;
+pub use power::Dbm;

@@ -1,0 +1,204 @@
+//! The thirteen names of the task API, and which of them have a table.
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::region::Parameters;
+use crate::region::RegionError;
+use crate::region::error::list;
+use crate::region::error::quoted;
+use crate::region::eu868::EU868;
+use crate::region::us915::US915;
+
+/// The complete ones, for messages.
+const SUPPORTED: &str = "EU868, US915";
+
+/// `LoRaWAN.RfRegion` of the AWS IoT Wireless API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RfRegion {
+    /// Europe, 863-870 MHz.
+    Eu868,
+    /// North America, 902-928 MHz.
+    Us915,
+    /// Australia and South America, 915-928 MHz.
+    Au915,
+    /// Asia, group 1: Japan and others.
+    As923_1,
+    /// Asia, group 2.
+    As923_2,
+    /// Asia, group 3.
+    As923_3,
+    /// Asia, group 4: Israel.
+    As923_4,
+    /// Europe, 433 MHz.
+    Eu433,
+    /// China, 470-510 MHz.
+    Cn470,
+    /// China, 779-787 MHz, withdrawn.
+    Cn779,
+    /// Russia, 864-870 MHz.
+    Ru864,
+    /// Korea, 920-923 MHz.
+    Kr920,
+    /// India, 865-867 MHz.
+    In865,
+}
+
+/// What the caller should tell the operator about a name that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// `AS923` was taken as `AS923-1`.
+    As923TakenAsAs923_1,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::As923TakenAsAs923_1 => f.write_str(
+                "region AS923 is taken as AS923-1; write AS923-1, -2, -3 or -4: their frequencies differ",
+            ),
+        }
+    }
+}
+
+impl RfRegion {
+    /// All thirteen, in the order of the API.
+    pub const ALL: [RfRegion; 13] = [
+        RfRegion::Eu868,
+        RfRegion::Us915,
+        RfRegion::Au915,
+        RfRegion::As923_1,
+        RfRegion::As923_2,
+        RfRegion::As923_3,
+        RfRegion::As923_4,
+        RfRegion::Eu433,
+        RfRegion::Cn470,
+        RfRegion::Cn779,
+        RfRegion::Ru864,
+        RfRegion::Kr920,
+        RfRegion::In865,
+    ];
+
+    /// The name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RfRegion::Eu868 => "EU868",
+            RfRegion::Us915 => "US915",
+            RfRegion::Au915 => "AU915",
+            RfRegion::As923_1 => "AS923-1",
+            RfRegion::As923_2 => "AS923-2",
+            RfRegion::As923_3 => "AS923-3",
+            RfRegion::As923_4 => "AS923-4",
+            RfRegion::Eu433 => "EU433",
+            RfRegion::Cn470 => "CN470",
+            RfRegion::Cn779 => "CN779",
+            RfRegion::Ru864 => "RU864",
+            RfRegion::Kr920 => "KR920",
+            RfRegion::In865 => "IN865",
+        }
+    }
+
+    /// Reads a name in any case; `AS923`, which AWS sends to gateways, is AS923-1 with a [`Note`].
+    ///
+    /// # Errors
+    /// [`RegionError::UnknownRegion`] for every other text.
+    pub fn parse_with_note(name: &str) -> Result<(RfRegion, Option<Note>), RegionError> {
+        if name.eq_ignore_ascii_case("AS923") {
+            return Ok((RfRegion::As923_1, Some(Note::As923TakenAsAs923_1)));
+        }
+        Self::ALL
+            .into_iter()
+            .find(|region| region.name().eq_ignore_ascii_case(name))
+            .map(|region| (region, None))
+            .ok_or_else(|| RegionError::UnknownRegion { name: quoted(name), known: list(Self::ALL.iter()) })
+    }
+}
+
+impl fmt::Display for RfRegion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// As [`RfRegion::parse_with_note`], without the note.
+impl FromStr for RfRegion {
+    type Err = RegionError;
+
+    fn from_str(name: &str) -> Result<Self, RegionError> {
+        Self::parse_with_note(name).map(|(region, _)| region)
+    }
+}
+
+/// The table of a region.
+///
+/// # Errors
+/// [`RegionError::NotYet`] for a region without one.
+pub fn parameters(region: RfRegion) -> Result<&'static Parameters, RegionError> {
+    match region {
+        RfRegion::Eu868 => Ok(&EU868),
+        RfRegion::Us915 => Ok(&US915),
+        RfRegion::Au915
+        | RfRegion::As923_1
+        | RfRegion::As923_2
+        | RfRegion::As923_3
+        | RfRegion::As923_4
+        | RfRegion::Eu433
+        | RfRegion::Cn470
+        | RfRegion::Cn779
+        | RfRegion::Ru864
+        | RfRegion::Kr920
+        | RfRegion::In865 => Err(RegionError::NotYet { region, supported: SUPPORTED }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_known_by_its_name_in_any_case() {
+        for region in RfRegion::ALL {
+            assert_eq!(region.to_string().parse(), Ok(region));
+            assert_eq!(RfRegion::parse_with_note(&region.name().to_lowercase()), Ok((region, None)));
+        }
+    }
+
+    #[test]
+    fn as923_is_taken_as_group_1_and_says_so() {
+        let (region, note) = RfRegion::parse_with_note("as923").unwrap();
+        assert_eq!(region, RfRegion::As923_1);
+        assert!(note.unwrap().to_string().contains("AS923-1"));
+        assert_eq!("AS923".parse(), Ok(RfRegion::As923_1));
+    }
+
+    #[test]
+    fn an_unknown_region_is_refused_with_the_names_there_are() {
+        for name in ["", "EU", "EU867", "EU868 ", "EU-868", "AS923-5", "AS923_1", "EU863-870", "ISM2400"] {
+            let error = name.parse::<RfRegion>().unwrap_err();
+            let RegionError::UnknownRegion { name: quoted, known } = &error else { panic!("{error:?}") };
+            assert_eq!(quoted, name);
+            assert_eq!(known.split(", ").count(), 13);
+        }
+        let long = "é".repeat(4000).parse::<RfRegion>().unwrap_err();
+        assert!(long.to_string().len() < 300);
+    }
+
+    #[test]
+    fn a_region_without_a_table_says_which_have_one() {
+        for region in RfRegion::ALL {
+            match parameters(region) {
+                Ok(parameters) => {
+                    assert_eq!(parameters.region, region);
+                    assert!(SUPPORTED.contains(region.name()));
+                }
+                Err(error) => {
+                    assert_eq!(error, RegionError::NotYet { region, supported: SUPPORTED });
+                    assert!(!SUPPORTED.contains(region.name()));
+                }
+            }
+        }
+        let error = parameters(RfRegion::Kr920).unwrap_err();
+        assert_eq!(error.to_string(), "region KR920 is not supported yet; supported are EU868, US915");
+    }
+}
