@@ -20,4 +20,5 @@
 
 pub mod radio;
 pub mod region;
+pub mod schedule;
 pub mod time;

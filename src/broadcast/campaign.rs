@@ -1,0 +1,424 @@
+//! One task being carried out: which frame is next, when it may go, and what the forwarder's word means for it.
+
+use super::Group;
+use super::Handover;
+use super::Plan;
+use super::Position;
+use super::Session;
+use super::gate::Gate;
+use super::group::REPEAT_DISTANCE_US;
+use crate::fragment::DataFragment;
+use crate::fragment::Encoder;
+use crate::image::Image;
+use crate::lorawan::multicast_frame;
+use crate::radio::Emission;
+use crate::report::Outcome;
+use crate::schedule::Placement;
+use crate::schedule::Refused;
+use crate::schedule::Scheduler;
+use crate::schedule::Ticket;
+use crate::schedule::Wish;
+use crate::time::GpsTime;
+use crate::time::Instant;
+use crate::time::Now;
+
+/// So many refusals or silences in a row, and the campaign rests for [`REST_US`].
+const PATIENCE: u32 = 20;
+/// How long a campaign rests when the forwarder does not cooperate, microseconds.
+const REST_US: u64 = 60_000_000;
+
+/// A frame on its way to the forwarder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Names it in the verdict.
+    pub id: u64,
+    /// Frame number.
+    pub k: u32,
+    /// Frame counter.
+    pub fcnt: u32,
+    /// What to send and when.
+    pub emission: Emission,
+}
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The forwarder took it; it goes on the air at `start`.
+    Queued {
+        /// Best knowledge of its start.
+        start: Instant,
+    },
+    /// It did not take it: nothing was radiated.
+    Refused(Refusal),
+    /// No answer: it may or may not have been radiated.
+    Silent,
+}
+
+/// Why the forwarder did not take a frame, as far as the campaign reacts to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It came too late.
+    TooLate,
+    /// The counter we aim by is wrong.
+    WrongCounter,
+    /// Something else is queued there, or the queue is full.
+    Collision,
+    /// A beacon is there.
+    Beacon,
+    /// The forwarder will never send on this frequency or with this power.
+    Channel(String),
+    /// Our side could not hand it over now.
+    NotSent(String),
+    /// Any other word.
+    Other(String),
+}
+
+/// How far a campaign is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The next frame number.
+    pub next_k: u32,
+    /// Frames accepted by the forwarder in this run.
+    pub sent: u32,
+    /// Frames without an answer in this run.
+    pub unconfirmed: u32,
+    /// Coded fragments added to make up for lost frames.
+    pub made_up: u32,
+}
+
+/// What a campaign wants next.
+#[derive(Debug)]
+pub enum Step {
+    /// Hand this to the forwarder and bring the verdict back.
+    Transmit(Box<Transmit>),
+    /// Nothing to do before this instant (or before a verdict, when `None`).
+    Wait(Option<Instant>),
+    /// It cannot begin or go on yet.
+    Blocked(&'static str),
+    /// The next frame is not covered by a durable mark.
+    NeedMark,
+    /// It is over.
+    Over(Outcome),
+}
+
+/// When a campaign may begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// It waits for a start.
+    Unknown,
+    /// At once.
+    AtOnce,
+    /// Not before this; devices always listen.
+    At(GpsTime),
+    /// In these sessions.
+    Sessions(Vec<Session>),
+}
+
+impl Begin {
+    /// The sessions, where there are any.
+    pub fn sessions(&self) -> &[Session] {
+        match self {
+            Begin::Sessions(sessions) => sessions,
+            _ => &[],
+        }
+    }
+}
+
+/// A frame that waits for its verdict.
+#[derive(Clone, Debug)]
+struct Awaiting {
+    id: u64,
+    k: u32,
+    ticket: Ticket,
+}
+
+/// A planned task with its image, being sent. No Debug: the group holds keys.
+pub struct Campaign {
+    plan: Plan,
+    group: Group,
+    image: Image,
+    encoder: Encoder,
+    gate: Gate,
+    begin: Begin,
+    session: usize,
+    progress: Progress,
+    awaiting: Option<Awaiting>,
+    /// The next frame starts at this or later, by our own spacing.
+    not_before: Option<Instant>,
+    last_end: Option<Instant>,
+    in_a_row: u32,
+    late_in_a_row: u32,
+    fragment: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Campaign {
+    /// A campaign that starts at its first frame, or goes on at `progress` after a restart at `now`.
+    pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
+        let encoder = Encoder::new(plan.layout, plan.ts004_version);
+        // What was on the air just before the restart is not known: keep the pace from here.
+        let not_before = resumed.map(|(_, now)| now.plus_us(plan.pace_uncoded.spacing_us));
+        Campaign {
+            fragment: vec![0; plan.layout.frag_size()],
+            payload: Vec::with_capacity(plan.layout.frag_size() + DataFragment::HEADER_LEN),
+            encoder,
+            plan,
+            group,
+            image,
+            gate: Gate::default(),
+            begin: Begin::Unknown,
+            session: 0,
+            progress: resumed.map_or(Progress::default(), |(progress, _)| progress),
+            awaiting: None,
+            not_before,
+            last_end: None,
+            in_a_row: 0,
+            late_in_a_row: 0,
+        }
+    }
+
+    /// The plan it follows.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The group it is sent to.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// The verified image.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Whether a frame of it was ever handed over, in this run or before.
+    pub fn has_begun(&self) -> bool {
+        self.progress.next_k > 0 || self.awaiting.is_some()
+    }
+
+    /// Whether a verdict is outstanding.
+    pub fn is_awaiting(&self) -> bool {
+        self.awaiting.is_some()
+    }
+
+    /// When it may begin, and in which sessions.
+    pub fn set_begin(&mut self, begin: Begin) {
+        self.begin = begin;
+    }
+
+    /// What to do at `now`. Frames at or above `covered` wait for a mark; `id` names the next frame.
+    pub fn step(&mut self, now: Now, scheduler: &mut Scheduler, handover: Handover, covered: u32, id: u64) -> Step {
+        if self.awaiting.is_some() {
+            return Step::Wait(None);
+        }
+        let Some((k, position)) = self.next_position() else {
+            return match self.last_end {
+                Some(end) if end > now.mono => Step::Wait(Some(end)),
+                _ => Step::Over(Outcome::Complete {
+                    sent: self.progress.sent,
+                    unconfirmed: self.progress.unconfirmed,
+                }),
+            };
+        };
+        loop {
+            let (opens, until) = match self.window(now) {
+                Ok(window) => window,
+                Err(step) => return step,
+            };
+            let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.late_in_a_row / 3).min(3));
+            let aim = self.not_before_for(position).into_iter().chain(opens).max().unwrap_or(now.mono);
+            let wake = aim.minus_us(lead_us);
+            if wake > now.mono {
+                return Step::Wait(Some(wake));
+            }
+            let wish = Wish {
+                channel: self.plan.channel,
+                airtime_us: self.plan.airtime_us,
+                hold_us: self.plan.hold_us,
+                earliest: aim.max(now.mono.plus_us(handover.lead_min_us)),
+                until,
+                gap_us: handover.gap_us,
+                manners: self.group.manners,
+            };
+            match scheduler.place(now.mono, &wish) {
+                Placement::At(start) if start.minus_us(lead_us) > now.mono => {
+                    return Step::Wait(Some(start.minus_us(lead_us)));
+                }
+                Placement::At(_) if k >= covered => return Step::NeedMark,
+                Placement::At(start) => return self.hand_over(k, position, start, scheduler, &wish, id),
+                Placement::Refused(Refused::SessionOver { .. }) => self.session += 1,
+                Placement::Refused(why) => return Step::Over(Outcome::Aborted { reason: why.to_string() }),
+            }
+        }
+    }
+
+    /// The forwarder's word on frame `id`. `None` when the frame is not this campaign's; otherwise the frame
+    /// number, and a reason to give up where there is one.
+    pub fn verdict(&mut self, now: Instant, id: u64, verdict: &Verdict, scheduler: &mut Scheduler) -> Option<(u32, Option<Outcome>)> {
+        let awaiting = self.awaiting.take_if(|awaiting| awaiting.id == id)?;
+        let k = awaiting.k;
+        match verdict {
+            Verdict::Queued { start } => {
+                self.in_a_row = 0;
+                self.late_in_a_row = 0;
+                self.progress.sent += 1;
+                self.move_past(k, *start);
+            }
+            Verdict::Silent => {
+                // Counted as sent for counter and ledger; a fresh coded fragment makes up for it.
+                self.progress.unconfirmed += 1;
+                self.progress.made_up = (self.progress.made_up + 1).min(u32::from(self.plan.top_up));
+                self.move_past(k, now);
+                self.be_patient(now);
+            }
+            Verdict::Refused(refusal) => {
+                scheduler.refund(awaiting.ticket);
+                if let Refusal::Channel(word) = refusal {
+                    let reason = format!(
+                        "the forwarder refuses {} Hz or the power for good ({word}): compare its tx_freq and gain table with the group",
+                        self.plan.channel.frequency_hz
+                    );
+                    return Some((k, Some(Outcome::Aborted { reason })));
+                }
+                self.retry_later(now, refusal);
+            }
+        }
+        Some((k, None))
+    }
+
+    fn retry_later(&mut self, now: Instant, refusal: &Refusal) {
+        let again_us = match refusal {
+            Refusal::TooLate => {
+                self.late_in_a_row += 1;
+                200_000
+            }
+            Refusal::WrongCounter => 100_000,
+            Refusal::Beacon => 2_200_000,
+            // The first time something is in the way; after that an unknown occupant or a full queue.
+            Refusal::Collision if self.in_a_row == 0 => self.plan.hold_us + 45_000,
+            Refusal::Collision => 1_500_000,
+            Refusal::Channel(_) | Refusal::NotSent(_) | Refusal::Other(_) => 500_000,
+        };
+        self.not_before = Some(now.plus_us(again_us));
+        self.be_patient(now);
+    }
+
+    fn be_patient(&mut self, now: Instant) {
+        self.in_a_row += 1;
+        if self.in_a_row.is_multiple_of(PATIENCE) {
+            self.not_before = Some(now.plus_us(REST_US));
+        }
+    }
+
+    fn move_past(&mut self, k: u32, start: Instant) {
+        let pace = match self.plan.sequence().position(k) {
+            Position::Coded(_) => self.plan.pace_coded,
+            _ => self.plan.pace_uncoded,
+        };
+        self.progress.next_k = k + 1;
+        self.not_before = Some(start.plus_us(pace.spacing_us));
+        self.last_end = Some(start.plus_us(self.plan.airtime_us));
+    }
+
+    /// The next frame to send and what it carries; `None` when all are sent.
+    fn next_position(&self) -> Option<(u32, Position)> {
+        let sequence = self.plan.sequence();
+        let wanted = u32::from(self.plan.coded) + self.progress.made_up;
+        let mut k = self.progress.next_k;
+        loop {
+            match sequence.position(k) {
+                Position::Repeat(repeat) if repeat > self.plan.repeats => k += 1,
+                Position::Control => k += 1,
+                Position::Coded(r) if u32::from(r) > wanted => return None,
+                position => return Some((k, position)),
+            }
+        }
+    }
+
+    fn not_before_for(&self, position: Position) -> Option<Instant> {
+        let apart = match position {
+            Position::Repeat(1) => self.last_end.map(|end| end.plus_us(REPEAT_DISTANCE_US)),
+            _ => None,
+        };
+        self.not_before.max(apart)
+    }
+
+    /// From when to when the devices listen, as far as that is bounded; or why there is nothing to do.
+    fn window(&mut self, now: Now) -> Result<(Option<Instant>, Option<Instant>), Step> {
+        const NO_CLOCK: Step = Step::Blocked("a trusted clock: the start is an absolute time");
+        match &self.begin {
+            Begin::Unknown => Err(Step::Blocked("a start: the task has no StartTime and no \"Start\"")),
+            Begin::AtOnce => Ok((None, None)),
+            Begin::At(start) => Ok((Some(now.instant_of(*start).ok_or(NO_CLOCK)?), None)),
+            Begin::Sessions(sessions) => {
+                let gps = now.gps.ok_or(NO_CLOCK)?;
+                let usable = |session: &Session| session.usable(self.group.guard_us);
+                while sessions.get(self.session).is_some_and(|session| usable(session).1 <= gps) {
+                    self.session += 1;
+                }
+                let Some(session) = sessions.get(self.session) else {
+                    let (sent, planned) = (self.progress.sent, self.plan.frames());
+                    return Err(Step::Over(Outcome::OutOfSession { sent, planned }));
+                };
+                let (opens, closes) = usable(session);
+                Ok((now.instant_of(opens), now.instant_of(closes)))
+            }
+        }
+    }
+
+    fn hand_over(
+        &mut self,
+        k: u32,
+        position: Position,
+        start: Instant,
+        scheduler: &mut Scheduler,
+        wish: &Wish,
+        id: u64,
+    ) -> Step {
+        let fcnt = self.plan.base + k;
+        let phy_payload = match self.frame(fcnt, position) {
+            Ok(phy_payload) => phy_payload,
+            Err(reason) => return Step::Over(Outcome::Aborted { reason }),
+        };
+        let ticket = scheduler.commit(start, wish);
+        self.awaiting = Some(Awaiting { id, k, ticket });
+        let emission = Emission {
+            start,
+            frequency_hz: self.plan.channel.frequency_hz,
+            modulation: self.plan.channel.modulation,
+            eirp: self.group.eirp,
+            phy_payload,
+        };
+        Step::Transmit(Box::new(Transmit { id, k, fcnt, emission }))
+    }
+
+    /// The bytes of the frame at `position`: a pure function of the plan, the image and the position.
+    fn frame(&mut self, fcnt: u32, position: Position) -> Result<Vec<u8>, String> {
+        let nb_frag = self.plan.layout.nb_frag();
+        let n = match position {
+            Position::Uncoded(n) => n,
+            Position::Coded(r) => nb_frag + r,
+            Position::Repeat(_) | Position::Control => nb_frag,
+        };
+        if fcnt >= self.plan.end {
+            return Err(format!("frame counter {fcnt} is beyond the reserved range that ends at {}", self.plan.end));
+        }
+        self.encoder.fragment(self.image.bytes(), n, &mut self.fragment).map_err(|error| error.to_string())?;
+        self.payload.clear();
+        DataFragment { frag_index: 0, n, data: &self.fragment }.write(&mut self.payload);
+        let keys = &self.group.keys;
+        let frame = multicast_frame(keys, self.plan.mc_addr, fcnt, self.plan.fport, &self.payload)
+            .map_err(|error| error.to_string())?;
+        if self.gate.admits(fcnt, &frame) {
+            Ok(frame)
+        } else {
+            Err(format!("frame counter {fcnt} already carried other bytes: this must not happen, please report it"))
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A multicast group as the gateway owns it, and what its devices can bear.
+
+use crate::fragment::Ts004Version;
+use crate::lorawan::McAddr;
+use crate::lorawan::McSessionKeys;
+use crate::lorawan::Secret;
+use crate::radio::Dbm;
+use crate::schedule::Manners;
+use crate::time::GpsTime;
+use core::fmt;
+use core::str::FromStr;
+
+/// A multicast group: address, keys, channel and manners. No Debug: it holds keys.
+#[derive(Clone)]
+pub struct Group {
+    /// The name that tasks use.
+    pub name: String,
+    /// Multicast address (TS005-1.0.0 3.3).
+    pub mc_addr: McAddr,
+    /// What frames are made with.
+    pub keys: McSessionKeys,
+    /// The McKey, where the operator gave it: only `plan --setup` needs it, for McKey_encrypted.
+    pub mc_key: Option<Secret>,
+    /// First counter for a key that the journal does not know.
+    pub first_fcnt: Option<u32>,
+    /// Which parity lines the devices compute.
+    pub ts004_version: Ts004Version,
+    /// Port of DataFragment.
+    pub fport: u8,
+    /// When the devices listen.
+    pub session: SessionRule,
+    /// What the devices can bear.
+    pub profile: DeviceProfile,
+    /// Downlink frequency of the session, Hz.
+    pub frequency_hz: u32,
+    /// Downlink data rate of the session.
+    pub data_rate: u8,
+    /// Power that leaves the antenna.
+    pub eirp: Dbm,
+    /// Share of the air.
+    pub manners: Manners,
+    /// Distance from both edges of a session, microseconds.
+    pub guard_us: u64,
+}
+
+/// When the devices of a group listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionRule {
+    /// Always: permanent Class C on the group's channel.
+    Always,
+    /// In sessions they are told (McClassCSessionReq).
+    Windows {
+        /// The length of each is 2^exponent seconds; `None`: as short as the campaign allows.
+        exponent: Option<u8>,
+        /// The first session's start where the task has none.
+        start: Option<GpsTime>,
+    },
+}
+
+/// How frames are handed over at the moment; the forwarder's side knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// A frame is handed over this long before its start, microseconds.
+    pub lead_us: u64,
+    /// Later than this is too late, microseconds.
+    pub lead_min_us: u64,
+    /// Free time between two frames, microseconds.
+    pub gap_us: u64,
+}
+
+/// What is known of a device stack: how long it is deaf after a frame, and what its decoder can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceProfile {
+    /// Its name in configurations.
+    pub name: &'static str,
+    /// End-to-start distance after an uncoded frame, microseconds: flash is written.
+    pub gap_uncoded_us: u64,
+    /// End-to-start distance after a coded frame, microseconds: equations are solved.
+    pub gap_coded_us: u64,
+    /// How often the last uncoded fragment is repeated, 0..=2.
+    pub repeats: u8,
+    /// The stock decoder's largest NbFrag and FragSize; `None` when unknown or set by the integrator.
+    pub stock_caps: Option<(u16, u8)>,
+    /// FragSize must be a multiple of this (flash word).
+    pub frag_size_multiple: u8,
+}
+
+/// The first repeat of the last uncoded fragment comes at least this long after it, microseconds: a burst of
+/// interference must not take both.
+pub const REPEAT_DISTANCE_US: u64 = 5_000_000;
+
+const UNKNOWN: DeviceProfile = DeviceProfile {
+    name: "unknown",
+    gap_uncoded_us: 1_000_000,
+    gap_coded_us: 1_500_000,
+    repeats: 1,
+    stock_caps: None,
+    frag_size_multiple: 1,
+};
+
+const PROFILES: [DeviceProfile; 5] = [
+    UNKNOWN,
+    DeviceProfile { name: "loramac-node", repeats: 2, stock_caps: Some((21, 50)), ..UNKNOWN },
+    DeviceProfile { name: "lbm", repeats: 2, stock_caps: Some((100, 242)), ..UNKNOWN },
+    DeviceProfile { name: "zephyr", frag_size_multiple: 8, ..UNKNOWN },
+    DeviceProfile { name: "fast", gap_uncoded_us: 0, gap_coded_us: 0, repeats: 0, ..UNKNOWN },
+];
+
+impl Default for DeviceProfile {
+    fn default() -> Self {
+        UNKNOWN
+    }
+}
+
+impl FromStr for DeviceProfile {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        PROFILES.into_iter().find(|profile| profile.name == name).ok_or_else(|| {
+            let known: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+            format!("device-profile {name:?} is unknown: use one of {}", known.join(", "))
+        })
+    }
+}
+
+impl fmt::Display for DeviceProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

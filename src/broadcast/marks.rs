@@ -1,0 +1,108 @@
+//! Progress marks: how far the durable memory reaches. A frame goes out only below the mark that covers it,
+//! and a mark's ledger already holds the airtime of everything it covers (pre-charged), so what is on disk
+//! is never below the truth although nothing is written per frame.
+
+use crate::time::Instant;
+
+/// A mark covers at least this many frames.
+const FRAMES: u32 = 32;
+/// Marks are never closer than this, microseconds: a mark covers what is sent in that time.
+const CLOSEST_US: u64 = 10_000_000;
+/// With frames sent since, a mark is never older than this, microseconds.
+const OLDEST_US: u64 = 300_000_000;
+
+/// Where a campaign stood when a mark was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarkedCampaign {
+    /// The campaign's record.
+    pub record: [u8; 16],
+    /// The next frame number.
+    pub next_k: u32,
+    /// Coded fragments added to make up for lost frames.
+    pub made_up: u32,
+}
+
+/// The coverage of the campaign on the air.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    covered: u32,
+    made_at: Option<Instant>,
+    marked_k: u32,
+    pending: Option<(u64, u32)>,
+}
+
+impl Marks {
+    /// Frames below this number may be sent.
+    pub fn covered(&self) -> u32 {
+        self.covered
+    }
+
+    /// Frames that one mark covers at the given spacing.
+    pub fn frames(spacing_us: u64) -> u32 {
+        u32::try_from(CLOSEST_US.div_ceil(spacing_us.max(1))).unwrap_or(u32::MAX).max(FRAMES)
+    }
+
+    /// Whether a mark is being written.
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// When the mark is too old to stand: frames were sent since and five minutes are over.
+    pub fn due_at(&self, next_k: u32) -> Option<Instant> {
+        let made_at = self.made_at.filter(|_| self.pending.is_none() && next_k > self.marked_k)?;
+        Some(made_at.plus_us(OLDEST_US))
+    }
+
+    /// A mark is on its way to the disk; once there it covers frames below `covers`.
+    pub fn begin(&mut self, save: u64, now: Instant, next_k: u32, covers: u32) {
+        self.pending = Some((save, covers));
+        self.made_at = Some(now);
+        self.marked_k = next_k;
+    }
+
+    /// A save is durable; whether it was the mark.
+    pub fn saved(&mut self, save: u64) -> bool {
+        match self.pending.take_if(|(pending, _)| *pending == save) {
+            Some((_, covers)) => {
+                self.covered = covers;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Another campaign takes the air: nothing of it is covered yet.
+    pub fn reset(&mut self) {
+        *self = Marks { pending: self.pending.map(|(save, _)| (save, 0)), ..Marks::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_covers_32_frames_or_those_of_ten_seconds() {
+        assert_eq!(Marks::frames(17_000_000), 32);
+        assert_eq!(Marks::frames(143_624), 70);
+    }
+
+    #[test]
+    fn frames_are_covered_only_once_the_mark_is_durable() {
+        let mut marks = Marks::default();
+        marks.begin(7, Instant::ZERO, 0, 32);
+        assert_eq!(marks.covered(), 0);
+        assert!(!marks.saved(6));
+        assert!(marks.saved(7));
+        assert_eq!(marks.covered(), 32);
+    }
+
+    #[test]
+    fn a_mark_grows_old_only_when_something_was_sent_since() {
+        let mut marks = Marks::default();
+        marks.begin(1, Instant::ZERO, 5, 37);
+        marks.saved(1);
+        assert_eq!(marks.due_at(5), None);
+        assert_eq!(marks.due_at(6), Some(Instant::from_us(300_000_000)));
+    }
+}

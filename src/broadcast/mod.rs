@@ -1,0 +1,45 @@
+//! Campaigns: a verified image becomes multicast frames, each a pure function of (task as accepted, group, k).
+//!
+//! * [`Sequence`]: which fragment frame number k carries. Frozen: a change here is a new encoder version.
+//! * [`Plan`]: everything that is settled before the first frame; its hash is what the counters are reserved for.
+//! * [`Session`]: when the devices listen.
+//! * `Campaign`: one task being carried out; it only decides what happens next.
+//! * [`Broadcaster`]: all campaigns that share one radio, their marks and their records.
+//! * [`setup`]: the TS004/TS005 commands that prepare a device, as the operator's network server sends them.
+//!
+//! This room knows no datagrams, sockets or files.
+
+mod broadcaster;
+mod campaign;
+mod gate;
+mod group;
+mod marks;
+mod order;
+mod plan;
+mod record;
+mod sequence;
+mod session;
+pub mod setup;
+
+pub use broadcaster::Broadcaster;
+pub use broadcaster::Keep;
+pub use broadcaster::KeyRange;
+pub use broadcaster::Restored;
+pub use broadcaster::Want;
+pub use campaign::Progress;
+pub use campaign::Refusal;
+pub use campaign::Transmit;
+pub use campaign::Verdict;
+pub use group::DeviceProfile;
+pub use group::Group;
+pub use group::Handover;
+pub use group::SessionRule;
+pub use marks::MarkedCampaign;
+pub use plan::ENCODER_VERSION;
+pub use plan::Plan;
+pub use plan::PlanError;
+pub use record::Record;
+pub use record::RecordState;
+pub use sequence::Position;
+pub use sequence::Sequence;
+pub use session::Session;

@@ -1,0 +1,149 @@
+//! One task on its way from a document to a running campaign.
+
+use super::Group;
+use super::Plan;
+use super::Record;
+use super::RecordState;
+use super::campaign::Campaign;
+use super::campaign::Progress;
+use crate::image::Digest;
+use crate::image::Image;
+use crate::report::Outcome;
+use crate::task::ImageRef;
+use crate::task::Task;
+
+/// A task that is not over.
+pub struct Order {
+    /// What was ordered, as last seen.
+    pub task: Task,
+    /// The document as first received.
+    pub document: String,
+    /// Name of its source.
+    pub stem: String,
+    /// What a former run left.
+    pub resumed: Option<Record>,
+    /// How far it is.
+    pub stage: Stage,
+    /// What was last reported to be waited for.
+    pub waiting: Option<String>,
+}
+
+/// How far an order is.
+pub enum Stage {
+    /// The image is being fetched.
+    Fetching,
+    /// The record is on its way to the disk.
+    Recording {
+        /// Which save.
+        save: u64,
+        /// The plan.
+        plan: Plan,
+        /// Its group.
+        group: Group,
+        /// Its image.
+        image: Image,
+        /// Whether the journal holds its counters already.
+        is_reserved: bool,
+    },
+    /// The counters are on their way to the disk.
+    Reserving {
+        /// Which save.
+        save: u64,
+        /// The plan.
+        plan: Plan,
+        /// Its group.
+        group: Group,
+        /// Its image.
+        image: Image,
+    },
+    /// Armed or on the air.
+    Running(Box<Campaign>),
+}
+
+impl Order {
+    /// An order whose image is being fetched.
+    pub fn new(task: Task, document: String, stem: String, resumed: Option<Record>) -> Self {
+        Order { task, document, stem, resumed, stage: Stage::Fetching, waiting: None }
+    }
+
+    /// Its campaign, once it is armed.
+    pub fn campaign(&self) -> Option<&Campaign> {
+        match &self.stage {
+            Stage::Running(campaign) => Some(campaign),
+            _ => None,
+        }
+    }
+
+    /// Its campaign, once it is armed.
+    pub fn campaign_mut(&mut self) -> Option<&mut Campaign> {
+        match &mut self.stage {
+            Stage::Running(campaign) => Some(campaign),
+            _ => None,
+        }
+    }
+
+    /// How far its campaign is.
+    pub fn progress(&self) -> Option<Progress> {
+        self.campaign().map(Campaign::progress)
+    }
+
+    /// Whether a frame of it was ever handed over.
+    pub fn has_begun(&self) -> bool {
+        self.campaign().is_some_and(Campaign::has_begun)
+    }
+
+    /// Whether it waits for this save.
+    pub fn awaits_save(&self, id: u64) -> bool {
+        matches!(&self.stage, Stage::Recording { save, .. } | Stage::Reserving { save, .. } if *save == id)
+    }
+
+    /// The record that says how it ended; `None` when it was never recorded.
+    pub fn record(&self, outcome: &Outcome) -> Option<Record> {
+        let (plan, image) = match &self.stage {
+            Stage::Fetching => return self.resumed.clone().map(|record| over(record, outcome)),
+            Stage::Recording { plan, image, .. } | Stage::Reserving { plan, image, .. } => (plan, image),
+            Stage::Running(campaign) => (campaign.plan(), campaign.image()),
+        };
+        let (document, stem, group) = (self.document.clone(), self.stem.clone(), plan.group.clone());
+        Some(over(Record::armed(document, stem, group, image.digest(), plan.base), outcome))
+    }
+}
+
+fn over(record: Record, outcome: &Outcome) -> Record {
+    Record { state: RecordState::Over { outcome: outcome.to_string() }, ..record }
+}
+
+/// The digest that the image must have: the one pinned by a former run, the operator's, or, for a local file,
+/// the one it has now.
+pub fn expected_digest(order: &Order, bytes: &[u8]) -> Result<Digest, String> {
+    if let Some(record) = &order.resumed {
+        return record.digest.parse().map_err(|error| format!("the task record's digest: {error}"));
+    }
+    match (order.task.sha256, &order.task.image) {
+        (Some(digest), _) => Ok(digest),
+        (None, ImageRef::File { .. }) => Ok(Digest::of(bytes)),
+        (None, _) => Err("an image from a cloud needs its digest: add \"Sha256\" to the task's \"Fuotad\"".to_owned()),
+    }
+}
+
+/// The group that the task names, the recorded one, or the only one there is.
+pub fn group_of<'a>(task: &Task, resumed: Option<&Record>, groups: &'a [Group]) -> Result<&'a Group, String> {
+    let known = || groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", ");
+    let named = match (resumed, task.groups.as_slice()) {
+        (Some(record), _) => Some(&record.group),
+        (None, []) => None,
+        (None, [name]) => Some(name),
+        (None, names) => {
+            return Err(format!("the task names {} groups: order one task per group", names.len()));
+        }
+    };
+    match (named, groups) {
+        (Some(name), _) => groups
+            .iter()
+            .find(|group| group.name == *name)
+            .ok_or_else(|| format!("multicast group {name:?} is not configured: the gateway has {}", known())),
+        (None, [only]) => Ok(only),
+        (None, []) => Err("no [[group]] is configured: `fuotad group new` makes one".to_owned()),
+        (None, _) => Err(format!("the task names no group: set \"MulticastGroups\" to one of {}", known())),
+    }
+}

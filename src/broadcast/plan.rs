@@ -1,0 +1,337 @@
+//! Everything that is settled before the first frame.
+
+use super::Group;
+use super::Sequence;
+use super::Session;
+use super::group::REPEAT_DISTANCE_US;
+use crate::fragment::DataFragment;
+use crate::fragment::FragmentError;
+use crate::fragment::Layout;
+use crate::fragment::MAX_FRAGMENTS;
+use crate::fragment::Ts004Version;
+use crate::image::Image;
+use crate::lorawan::KeyFingerprint;
+use crate::lorawan::McAddr;
+use crate::radio::downlink_airtime_us;
+use crate::radio::forwarder_airtime_us;
+use crate::region::Channel;
+use crate::region::Parameters;
+use crate::region::RegionError;
+use crate::region::RfRegion;
+use crate::report::Planned;
+use crate::schedule::Pace;
+use crate::schedule::PaceLimit;
+use crate::schedule::Refused;
+use crate::schedule::Scheduler;
+use crate::task::Task;
+use crate::task::redundancy_fragments;
+use crate::time::GpsTime;
+use sha2::Digest as _;
+use sha2::Sha256;
+use thiserror::Error;
+
+/// Version of everything that decides the bytes of a frame. It goes into the plan's hash: after a change of
+/// the encoder or the sequence an old campaign is not resumed but planned anew with fresh counters.
+pub const ENCODER_VERSION: u32 = 1;
+/// The last frame counter that is ever used: real devices rebuild the upper half of the counter wrongly.
+pub const LAST_FCNT: u32 = 65_534;
+/// The first frame counter that is ever used: some devices accept 0 for ever, and min = base - 1 must exist.
+pub const FIRST_FCNT: u32 = 2;
+/// MHDR, address, FCtrl, FCnt, FPort and MIC of a downlink without options (TS001-1.0.4 4).
+const PHY_OVERHEAD: usize = 13;
+/// The forwarder's queue needs this between two frames (measured bound 42.5 ms), microseconds.
+const FORWARDER_GAP_US: u64 = 45_000;
+/// The least top-up budget in coded fragments.
+const TOP_UP_MIN: u32 = 64;
+
+/// Why a task cannot be planned. Each message has the number and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum PlanError {
+    #[error("RfRegion {task:?} of the task is not the gateway's {gateway}: correct the task or `gateway.region`")]
+    WrongRegion { task: String, gateway: RfRegion },
+    #[error(transparent)]
+    Region(#[from] RegionError),
+    #[error(transparent)]
+    Fragment(#[from] FragmentError),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(
+        "FragmentSizeBytes {size} is too large for DR{dr}: at most {largest} fit a downlink of {payload} bytes"
+    )]
+    FragmentTooLarge { size: u16, dr: u8, largest: usize, payload: usize },
+    #[error("FragmentSizeBytes {size} is not a multiple of {multiple}, which device-profile {profile} needs: use {next}")]
+    FragmentNotAligned { size: usize, multiple: usize, profile: &'static str, next: usize },
+    #[error(
+        "{nb_frag} fragments and {coded} coded ones are over the {MAX_FRAGMENTS} that TS004 can number: use FragmentSizeBytes {smallest} or more"
+    )]
+    TooManyFragments { nb_frag: u16, coded: u32, smallest: usize },
+    #[error(
+        "{nb_frag} fragments and {coded} coded ones are over the {MAX_FRAGMENTS} that TS004 can number, at any fragment size DR{dr} allows: use a faster data rate or less redundancy"
+    )]
+    ImageTooLarge { nb_frag: u16, coded: u32, dr: u8 },
+    #[error(
+        "the campaign needs {needed} frame counters from {first} on, but the last usable one is {LAST_FCNT}: give the group a new key (`fuotad group new`)"
+    )]
+    OutOfCounters { needed: u32, first: u32 },
+}
+
+/// A campaign's fixed part: a pure function of task, group, image and first counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The group's name.
+    pub group: String,
+    /// The group's address.
+    pub mc_addr: McAddr,
+    /// Whose counters are used.
+    pub key: KeyFingerprint,
+    /// NbFrag, FragSize, Padding.
+    pub layout: Layout,
+    /// Which parity lines.
+    pub ts004_version: Ts004Version,
+    /// Port of DataFragment.
+    pub fport: u8,
+    /// Coded fragments that the task asks for.
+    pub coded: u16,
+    /// Coded fragments kept to make up for frames that were lost on the way to the air.
+    pub top_up: u16,
+    /// How often the last uncoded fragment is repeated.
+    pub repeats: u8,
+    /// FCnt of frame 0.
+    pub base: u32,
+    /// One past the last reserved FCnt.
+    pub end: u32,
+    /// Where it is sent.
+    pub channel: Channel,
+    /// Exact airtime of one frame, microseconds.
+    pub airtime_us: u64,
+    /// Airtime as the forwarder's queue counts it, microseconds.
+    pub hold_us: u64,
+    /// Start-to-start distance after an uncoded frame.
+    pub pace_uncoded: Pace,
+    /// Start-to-start distance after a coded frame.
+    pub pace_coded: Pace,
+    /// Legal but unwise things.
+    pub warnings: Vec<String>,
+    /// What the counters are reserved for.
+    pub hash: [u8; 32],
+}
+
+impl Plan {
+    /// Settles everything for `task` on `group`, with `base` the first counter that the group has left.
+    ///
+    /// # Errors
+    /// The first thing that cannot be done, with its number and the way out. Nothing is clamped silently.
+    pub fn new(
+        task: &Task,
+        group: &Group,
+        image: &Image,
+        region: &Parameters,
+        scheduler: &Scheduler,
+        base: u32,
+    ) -> Result<Plan, PlanError> {
+        check_region(task, region)?;
+        let channel = region.check(group.frequency_hz, group.data_rate, group.eirp)?;
+        let frag_size = frag_size(task, group, region)?;
+        let layout = Layout::new(image.len(), frag_size).map_err(|error| too_many(error, task, group, image, region))?;
+        let nb_frag = layout.nb_frag();
+        let coded = redundancy_fragments(nb_frag, task.redundancy_percent);
+        let room = u32::from(MAX_FRAGMENTS - nb_frag);
+        if coded > room {
+            return Err(too_many_error(nb_frag, coded, task, group, image, region));
+        }
+        let sequence = Sequence::new(nb_frag);
+        let (coded, base) = (narrow(coded), base.max(FIRST_FCNT));
+        let needed = sequence.len(coded);
+        let left = (LAST_FCNT + 1).saturating_sub(base);
+        if needed > left {
+            return Err(PlanError::OutOfCounters { needed, first: base });
+        }
+        let wanted = (u32::from(nb_frag) / 2).max(TOP_UP_MIN).min(room - u32::from(coded));
+        // Near the end of the counters the top-up is what is left of them.
+        let top_up = (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) <= left).unwrap_or(0);
+        let phy_len = frag_size + DataFragment::HEADER_LEN + PHY_OVERHEAD;
+        let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
+        let lawful = scheduler.pace(channel, airtime_us, FORWARDER_GAP_US, group.manners)?;
+        let ordered_us = task.fragment_interval.as_ref().map_or(0, |interval| interval.spacing_us);
+        let pace = |gap_us: u64| {
+            lawful.max(airtime_us + gap_us, PaceLimit::DeviceGap).max(ordered_us, PaceLimit::Interval)
+        };
+        let mut plan = Plan {
+            group: group.name.clone(),
+            mc_addr: group.mc_addr,
+            key: group.keys.fingerprint(),
+            layout,
+            ts004_version: group.ts004_version,
+            fport: group.fport,
+            coded,
+            top_up: narrow(top_up),
+            repeats: group.profile.repeats,
+            base,
+            end: base + sequence.len(coded + narrow(top_up)),
+            channel,
+            airtime_us,
+            hold_us: forwarder_airtime_us(channel.modulation, phy_len),
+            pace_uncoded: pace(group.profile.gap_uncoded_us),
+            pace_coded: pace(group.profile.gap_coded_us),
+            warnings: Vec::new(),
+            hash: [0; 32],
+        };
+        plan.warnings = plan.unwise_things(group);
+        plan.hash = plan.hash(image);
+        Ok(plan)
+    }
+
+    /// The order of frames.
+    pub fn sequence(&self) -> Sequence {
+        Sequence::new(self.layout.nb_frag())
+    }
+
+    /// Frames that the task asks for: uncoded, repeats and coded.
+    pub fn frames(&self) -> u32 {
+        u32::from(self.layout.nb_frag()) + u32::from(self.repeats) + u32::from(self.coded)
+    }
+
+    /// An upper bound of the time from the first frame's start to the last one's end, microseconds.
+    pub fn duration_us(&self) -> u64 {
+        let uncoded = u64::from(self.layout.nb_frag()) + u64::from(self.repeats);
+        let repeats_us = if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 };
+        uncoded * self.pace_uncoded.spacing_us
+            + u64::from(self.coded) * self.pace_coded.spacing_us
+            + repeats_us
+            + self.airtime_us
+    }
+
+    /// The sessions from `start` on.
+    pub fn sessions(&self, start: GpsTime, guard_us: u64, exponent: Option<u8>) -> Vec<Session> {
+        Session::plan(start, self.duration_us(), guard_us, exponent)
+    }
+
+    /// The plan as a report shows it.
+    pub fn planned(&self, sessions: &[Session]) -> Planned {
+        Planned {
+            group: self.group.clone(),
+            nb_frag: self.layout.nb_frag(),
+            frag_size: u8::try_from(self.layout.frag_size()).unwrap_or(u8::MAX),
+            padding: self.layout.padding(),
+            coded: self.coded,
+            first_fcnt: self.base,
+            end_fcnt: self.end,
+            airtime_us: self.airtime_us,
+            spacing_us: self.pace_uncoded.spacing_us,
+            limited_by: self.pace_uncoded.limit.to_string(),
+            sessions: sessions.iter().map(|session| (session.start, session.exponent)).collect(),
+            warnings: self.warnings.clone(),
+        }
+    }
+
+    fn unwise_things(&self, group: &Group) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let (nb_frag, frag_size) = (self.layout.nb_frag(), self.layout.frag_size());
+        if !frag_size.is_multiple_of(8) {
+            warnings.push(format!("fragment size {frag_size} is not a multiple of 8: some devices write flash in 8-byte words"));
+        }
+        if nb_frag < 20 && self.coded > 0 {
+            warnings.push(format!("{nb_frag} fragments are few: below 20 the code needs many extra ones (TS004 advises against it)"));
+        }
+        if self.ts004_version == Ts004Version::V2 && matches!(nb_frag % 4, 0 | 1) {
+            warnings.push(format!("TS004 v2 with NbFrag {nb_frag}: a device that hears no uncoded fragment can never complete; a size with NbFrag mod 4 = 2 or 3 avoids it"));
+        }
+        if let Some((most, size)) = group.profile.stock_caps
+            && (nb_frag > most || frag_size > usize::from(size))
+        {
+            warnings.push(format!("stock {} decoders hold {most} fragments of {size} B, this needs {nb_frag} of {frag_size} B: devices will refuse the setup unless built with more", group.profile));
+        }
+        if self.coded == 0 {
+            warnings.push("no redundancy: a device that loses one fragment can never complete".to_owned());
+        }
+        if self.end > LAST_FCNT - 5000 {
+            warnings.push(format!("the counters of this key end at {LAST_FCNT} and this campaign takes them to {}: make a new key soon", self.end - 1));
+        }
+        warnings
+    }
+
+    /// SHA-256 over everything that decides a frame's bytes.
+    fn hash(&self, image: &Image) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(b"fuotad plan");
+        hash.update(ENCODER_VERSION.to_le_bytes());
+        hash.update(image.digest().as_bytes());
+        hash.update(self.key.as_bytes());
+        hash.update(self.mc_addr.as_u32().to_le_bytes());
+        hash.update(self.base.to_le_bytes());
+        hash.update(self.layout.nb_frag().to_le_bytes());
+        hash.update((self.layout.frag_size() as u64).to_le_bytes());
+        hash.update([self.ts004_version.number(), self.fport, self.repeats]);
+        hash.update(self.coded.to_le_bytes());
+        hash.finalize().into()
+    }
+}
+
+fn check_region(task: &Task, region: &Parameters) -> Result<(), PlanError> {
+    let Some(name) = &task.rf_region else { return Ok(()) };
+    match name.parse::<RfRegion>() {
+        Ok(ordered) if ordered == region.region => Ok(()),
+        Ok(_) => Err(PlanError::WrongRegion { task: name.clone(), gateway: region.region }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The fragment size that the task asks for, or the largest that fits and suits the devices.
+fn frag_size(task: &Task, group: &Group, region: &Parameters) -> Result<usize, PlanError> {
+    let rate = region.data_rate(group.data_rate)?;
+    let (payload, largest) = (rate.max_payload(), rate.max_fragment_size());
+    let multiple = usize::from(group.profile.frag_size_multiple);
+    let Some(size) = task.fragment_size_bytes else {
+        return Ok(if largest >= 8 { largest - largest % 8 } else { largest });
+    };
+    if usize::from(size) > largest {
+        let (dr, largest) = (group.data_rate, largest - largest % multiple);
+        return Err(PlanError::FragmentTooLarge { size, dr, largest, payload });
+    }
+    let size = usize::from(size);
+    if !size.is_multiple_of(multiple) {
+        let next = (size - size % multiple).max(multiple);
+        return Err(PlanError::FragmentNotAligned { size, multiple, profile: group.profile.name, next });
+    }
+    Ok(size)
+}
+
+/// Turns the layout's "too many fragments" into advice that also knows the redundancy and the data rate.
+fn too_many(error: FragmentError, task: &Task, group: &Group, image: &Image, region: &Parameters) -> PlanError {
+    match error {
+        FragmentError::TooManyFragments { .. } => {
+            let coded = redundancy_fragments(MAX_FRAGMENTS, task.redundancy_percent);
+            too_many_error(MAX_FRAGMENTS, coded, task, group, image, region)
+        }
+        other => other.into(),
+    }
+}
+
+fn too_many_error(
+    nb_frag: u16,
+    coded: u32,
+    task: &Task,
+    group: &Group,
+    image: &Image,
+    region: &Parameters,
+) -> PlanError {
+    let largest = region.data_rate(group.data_rate).map_or(0, |rate| rate.max_fragment_size());
+    let multiple = usize::from(group.profile.frag_size_multiple);
+    let fits = |size: &usize| {
+        let count = image.len().div_ceil(*size);
+        u16::try_from(count).is_ok_and(|count| {
+            u32::from(count) + redundancy_fragments(count, task.redundancy_percent) <= u32::from(MAX_FRAGMENTS)
+        })
+    };
+    match (1..=largest).filter(|size| size % multiple == 0).find(fits) {
+        Some(smallest) => PlanError::TooManyFragments { nb_frag, coded, smallest },
+        None => PlanError::ImageTooLarge { nb_frag, coded, dr: group.data_rate },
+    }
+}
+
+/// Fragment numbers fit 14 bits; the callers have checked.
+fn narrow(count: u32) -> u16 {
+    u16::try_from(count).unwrap_or(MAX_FRAGMENTS)
+}

@@ -1,0 +1,63 @@
+//! What must be known of a campaign after a restart: the task as received, the counters, how it stands.
+
+use crate::image::Digest;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// The version of the record's format.
+const VERSION: u32 = 1;
+
+/// A campaign as it is kept on disk. Plain text: an operator may read it, and it holds no key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    version: u32,
+    /// The task document as received.
+    pub document: String,
+    /// Name of the task's source, which is its id when the document has none.
+    pub stem: String,
+    /// The group's name.
+    pub group: String,
+    /// SHA-256 of the image, pinned when the task was planned.
+    pub digest: String,
+    /// FCnt of frame 0.
+    pub base: u32,
+    /// How it stands.
+    pub state: RecordState,
+}
+
+/// How a recorded campaign stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordState {
+    /// Planned; counters are reserved or about to be.
+    Armed,
+    /// Over; it never runs again.
+    Over {
+        /// How it ended, for people.
+        outcome: String,
+    },
+}
+
+impl Record {
+    /// A record of a campaign that is about to be armed.
+    pub fn armed(document: String, stem: String, group: String, digest: Digest, base: u32) -> Self {
+        let digest = digest.to_string();
+        Record { version: VERSION, document, stem, group, digest, base, state: RecordState::Armed }
+    }
+
+    /// As bytes for the store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("strings and numbers always serialise")
+    }
+
+    /// From the store's bytes.
+    ///
+    /// # Errors
+    /// One line: what is wrong with it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Record, String> {
+        let record: Record = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        match record.version {
+            VERSION => Ok(record),
+            other => Err(format!("record format {other} is newer than {VERSION}: use the fuotad that wrote it")),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What happened, for whoever ordered it. A report comes before a log line: the daemon prints reports, the
+//! simulation counts them, tests assert them.
+
+use crate::task::TaskId;
+use crate::time::GpsTime;
+use crate::time::Instant;
+use core::fmt;
+
+/// Something an operator would want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// When it happened.
+    pub at: Instant,
+    /// The task it belongs to; `None` for the gateway itself.
+    pub task: Option<TaskId>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// The vocabulary of reports. Display is one line for a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The task, its image or its group cannot be used.
+    Refused {
+        /// One line: the number and the way out.
+        reason: String,
+    },
+    /// Something is unusual but does not stop the task.
+    Warning {
+        /// One line.
+        text: String,
+    },
+    /// Fragments, counters and sessions are settled and on disk.
+    Planned(Planned),
+    /// The campaign cannot go on yet.
+    Waiting {
+        /// What it waits for.
+        reason: String,
+    },
+    /// The first frame was handed to the forwarder.
+    Began,
+    /// After a restart the campaign goes on here.
+    Resumed {
+        /// The first frame number that is sent (again).
+        k: u32,
+    },
+    /// A frame was accepted and will not be heard of again.
+    Sent {
+        /// Frame number in the campaign.
+        k: u32,
+        /// The frame counter it carries.
+        fcnt: u32,
+        /// When it goes on the air.
+        start: Instant,
+    },
+    /// A frame's fate is unknown: it counts as sent for the law and the counters, and is made up for.
+    Unconfirmed {
+        /// Frame number in the campaign.
+        k: u32,
+    },
+    /// The forwarder refused a frame; it is tried again.
+    Refusal {
+        /// Frame number in the campaign.
+        k: u32,
+        /// The forwarder's word.
+        error: String,
+    },
+    /// The campaign is over.
+    Over(Outcome),
+    /// The forwarder answers again.
+    ForwarderOnline,
+    /// The forwarder fell silent.
+    ForwarderOffline,
+    /// Frames go out at exact counter values from now on.
+    CounterKnown {
+        /// How well the counter is known, microseconds.
+        error_us: u64,
+    },
+    /// Frames go out as "immediate" until the counter is learned again.
+    CounterLost {
+        /// Why.
+        reason: String,
+    },
+    /// Storage failed: no counter can be promised any more, so nothing is sent.
+    Halted {
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// A campaign's plan as far as the outside needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The group's name.
+    pub group: String,
+    /// Uncoded fragments (TS004 NbFrag).
+    pub nb_frag: u16,
+    /// Bytes per fragment (TS004 FragSize).
+    pub frag_size: u8,
+    /// Filler bytes in the last fragment (TS004 Padding).
+    pub padding: u8,
+    /// Coded fragments that the task asks for.
+    pub coded: u16,
+    /// The first frame counter.
+    pub first_fcnt: u32,
+    /// One past the last reserved frame counter.
+    pub end_fcnt: u32,
+    /// Exact airtime of one frame, microseconds.
+    pub airtime_us: u64,
+    /// Start-to-start distance of uncoded frames, microseconds.
+    pub spacing_us: u64,
+    /// What decided the spacing.
+    pub limited_by: String,
+    /// The sessions that devices must be told: start and time-out exponent. Empty: devices always listen.
+    pub sessions: Vec<(GpsTime, u8)>,
+    /// Legal but unwise things.
+    pub warnings: Vec<String>,
+}
+
+/// How a campaign ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every planned frame was accepted by the forwarder.
+    Complete {
+        /// Frames accepted.
+        sent: u32,
+        /// Frames whose fate is unknown.
+        unconfirmed: u32,
+    },
+    /// The sessions were over before all frames were sent.
+    OutOfSession {
+        /// Frames accepted.
+        sent: u32,
+        /// Frames planned.
+        planned: u32,
+    },
+    /// The task was withdrawn.
+    Cancelled {
+        /// Frames accepted.
+        sent: u32,
+    },
+    /// Going on would be wrong.
+    Aborted {
+        /// One line.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Refused { reason } => write!(f, "refused: {reason}"),
+            Event::Warning { text } => write!(f, "warning: {text}"),
+            Event::Planned(plan) => write!(
+                f,
+                "planned for group {}: {} + {} fragments of {} B, FCnt {}..{}, one each {}.{:03} s ({})",
+                plan.group,
+                plan.nb_frag,
+                plan.coded,
+                plan.frag_size,
+                plan.first_fcnt,
+                plan.end_fcnt,
+                plan.spacing_us / 1_000_000,
+                plan.spacing_us % 1_000_000 / 1000,
+                plan.limited_by,
+            ),
+            Event::Waiting { reason } => write!(f, "waiting: {reason}"),
+            Event::Began => f.write_str("the first frame is on its way"),
+            Event::Resumed { k } => write!(f, "resumed at frame {k}"),
+            Event::Sent { k, fcnt, start } => write!(f, "frame {k} (FCnt {fcnt}) goes out at {start}"),
+            Event::Unconfirmed { k } => write!(f, "no answer for frame {k}: counted as sent, made up for"),
+            Event::Refusal { k, error } => write!(f, "the forwarder refused frame {k}: {error}"),
+            Event::Over(outcome) => outcome.fmt(f),
+            Event::ForwarderOnline => f.write_str("the packet forwarder answers"),
+            Event::ForwarderOffline => f.write_str("the packet forwarder is silent"),
+            Event::CounterKnown { error_us } => {
+                write!(f, "the concentrator's counter is known to {error_us} us")
+            }
+            Event::CounterLost { reason } => write!(f, "the concentrator's counter is lost: {reason}"),
+            Event::Halted { reason } => write!(f, "halted: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Complete { sent, unconfirmed: 0 } => write!(f, "complete: {sent} frames sent"),
+            Outcome::Complete { sent, unconfirmed } => {
+                write!(f, "complete: {sent} frames sent and {unconfirmed} unconfirmed")
+            }
+            Outcome::OutOfSession { sent, planned } => {
+                write!(f, "the sessions ended after {sent} of {planned} frames")
+            }
+            Outcome::Cancelled { sent } => write!(f, "cancelled after {sent} frames"),
+            Outcome::Aborted { reason } => write!(f, "aborted: {reason}"),
+        }
+    }
+}

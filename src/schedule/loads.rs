@@ -1,0 +1,272 @@
+//! A sliding window over airtime, asked one question: when is there room for one more frame?
+
+use crate::time::Instant;
+use std::collections::VecDeque;
+
+/// Who sent it. The law asks for the sum, our manners for our part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A frame of a campaign.
+    Ours,
+    /// A downlink of the network server, a beacon, or what was restored without a name.
+    Others,
+}
+
+/// One frame's airtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// When it goes on the air.
+    pub start: Instant,
+    /// How long it stays there, microseconds.
+    pub airtime_us: u64,
+    /// Who sent it.
+    pub whose: Whose,
+}
+
+/// The frames of the last window and those already planned, in order of their start.
+///
+/// A frame that begins inside a window is counted in full. Testing the windows that begin at each frame's
+/// start then covers every sliding window: one that begins in between holds no more than the one that begins
+/// at the first frame inside it.
+#[derive(Clone, Debug)]
+pub struct Loads {
+    window_us: u64,
+    loads: VecDeque<Load>,
+    sum_us: u64,
+    sum_ours_us: u64,
+}
+
+impl Loads {
+    /// An empty window of `window_us` microseconds.
+    pub fn new(window_us: u64) -> Self {
+        Loads { window_us, loads: VecDeque::new(), sum_us: 0, sum_ours_us: 0 }
+    }
+
+    /// Adds a frame; frames need not arrive in order.
+    pub fn add(&mut self, load: Load) {
+        let at = self.loads.partition_point(|other| other.start <= load.start);
+        self.loads.insert(at, load);
+        self.count(load, true);
+    }
+
+    /// Takes one frame back that is proven not to have been sent. Unknown frames change nothing.
+    pub fn remove(&mut self, load: Load) {
+        if let Some(at) = self.loads.iter().rposition(|other| *other == load) {
+            self.loads.remove(at);
+            self.count(load, false);
+        }
+    }
+
+    /// Forgets frames that no window reaching past `now` can hold.
+    pub fn forget_before(&mut self, now: Instant) {
+        let horizon = now.minus_us(self.window_us);
+        while let Some(first) = self.loads.front().copied().filter(|first| first.start <= horizon) {
+            self.loads.pop_front();
+            self.count(first, false);
+        }
+    }
+
+    /// Airtime in microseconds of `whose` (all, when `None`) that began in the window ending at `now`.
+    pub fn used_us(&self, now: Instant, whose: Option<Whose>) -> u64 {
+        let horizon = now.minus_us(self.window_us);
+        let counted = |load: &&Load| load.start > horizon && whose.is_none_or(|whose| load.whose == whose);
+        self.loads.iter().filter(counted).map(|load| load.airtime_us).sum()
+    }
+
+    /// Every frame still remembered, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Load> {
+        self.loads.iter()
+    }
+
+    /// The first instant from `from` on at which a frame of `airtime_us` leaves every window with at most
+    /// `limit_us`; with `ours_only`, of our own airtime. `None` when the frame alone is over the limit.
+    pub fn earliest(
+        &self,
+        from: Instant,
+        airtime_us: u64,
+        limit_us: u64,
+        ours_only: bool,
+    ) -> Option<Instant> {
+        if airtime_us > limit_us {
+            return None;
+        }
+        let remembered_us = if ours_only { self.sum_ours_us } else { self.sum_us };
+        if remembered_us + airtime_us <= limit_us {
+            return Some(from);
+        }
+        let mut start = from;
+        // Each turn leaves at least one window behind for good, so there are no more turns than frames.
+        for _ in 0..=2 * self.loads.len() + 1 {
+            match self.first_obstacle(start, airtime_us, limit_us, ours_only) {
+                None => return Some(start),
+                Some(later) => start = later,
+            }
+        }
+        None
+    }
+
+    /// Where a frame at `start` would have to move to, because of the latest window it overfills.
+    fn first_obstacle(
+        &self,
+        start: Instant,
+        airtime_us: u64,
+        limit_us: u64,
+        ours_only: bool,
+    ) -> Option<Instant> {
+        let us_of = |load: &Load| match (ours_only, load.whose) {
+            (true, Whose::Others) => 0,
+            _ => load.airtime_us,
+        };
+        let horizon = start.minus_us(self.window_us);
+        let first = self.loads.partition_point(|load| load.start <= horizon);
+        let (mut end, mut sum_us, mut move_to) = (first, 0u64, None);
+        for at in first..self.loads.len() {
+            let begin = self.loads[at].start;
+            if begin > start {
+                break;
+            }
+            let close = begin.plus_us(self.window_us);
+            while end < self.loads.len() && self.loads[end].start < close {
+                sum_us += us_of(&self.loads[end]);
+                end += 1;
+            }
+            if sum_us + airtime_us > limit_us {
+                move_to = Some(close);
+            }
+            sum_us -= us_of(&self.loads[at]);
+        }
+        move_to.or_else(|| {
+            let close = start.plus_us(self.window_us);
+            let next = self.loads.partition_point(|load| load.start < start);
+            let later = self.loads.range(next..).take_while(|load| load.start < close);
+            let sum_us: u64 = later.map(us_of).sum();
+            (sum_us + airtime_us > limit_us)
+                .then(|| self.loads.get(next).map_or(close, |load| load.start.plus_us(1)))
+        })
+    }
+
+    fn count(&mut self, load: Load, added: bool) {
+        let ours_us = if load.whose == Whose::Ours { load.airtime_us } else { 0 };
+        if added {
+            self.sum_us += load.airtime_us;
+            self.sum_ours_us += ours_us;
+        } else {
+            self.sum_us -= load.airtime_us;
+            self.sum_ours_us -= ours_us;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ours(start_us: i64, airtime_us: u64) -> Load {
+        Load { start: Instant::from_us(start_us), airtime_us, whose: Whose::Ours }
+    }
+
+    #[test]
+    fn a_frame_waits_until_the_window_that_holds_the_oldest_one_is_over() {
+        let mut loads = Loads::new(1000);
+        loads.add(ours(0, 60));
+        loads.add(ours(300, 40));
+        let free = loads.earliest(Instant::from_us(400), 50, 100, false);
+        assert_eq!(free, Some(Instant::from_us(1000)));
+        assert_eq!(loads.earliest(Instant::from_us(400), 61, 100, false), Some(Instant::from_us(1300)));
+    }
+
+    #[test]
+    fn a_frame_that_is_over_the_limit_alone_never_fits() {
+        assert_eq!(Loads::new(1000).earliest(Instant::ZERO, 101, 100, false), None);
+    }
+
+    #[test]
+    fn a_frame_before_planned_ones_must_leave_their_windows_legal_too() {
+        let mut loads = Loads::new(1000);
+        loads.add(ours(500, 80));
+        assert_eq!(loads.earliest(Instant::from_us(100), 30, 100, false), Some(Instant::from_us(1500)));
+    }
+
+    #[test]
+    fn the_servers_airtime_counts_for_the_law_but_not_for_our_share() {
+        let mut loads = Loads::new(1000);
+        loads.add(Load { whose: Whose::Others, ..ours(0, 90) });
+        assert_eq!(loads.earliest(Instant::from_us(1), 20, 100, true), Some(Instant::from_us(1)));
+        assert_eq!(loads.earliest(Instant::from_us(1), 20, 100, false), Some(Instant::from_us(1000)));
+    }
+
+    #[test]
+    fn a_frame_taken_back_leaves_its_room() {
+        let mut loads = Loads::new(1000);
+        loads.add(ours(0, 100));
+        loads.remove(ours(0, 100));
+        assert_eq!(loads.earliest(Instant::from_us(5), 100, 100, false), Some(Instant::from_us(5)));
+    }
+
+    /// The most airtime any window `[x, x + window)` truly holds, by trying every edge.
+    fn worst_overlap_us(loads: &[Load], window_us: i64) -> i64 {
+        let edges = loads.iter().flat_map(|load| {
+            let (start, end) = (load.start.as_us(), load.start.as_us() + load.airtime_us as i64);
+            [start, end, start - window_us, end - window_us]
+        });
+        let overlap = |x: i64| -> i64 {
+            let inside = loads.iter().map(|load| {
+                let (start, end) = (load.start.as_us(), load.start.as_us() + load.airtime_us as i64);
+                (end.min(x + window_us) - start.max(x)).max(0)
+            });
+            inside.sum()
+        };
+        edges.map(overlap).max().unwrap_or(0)
+    }
+
+    /// The first start from `from` on that overfills nothing and overlaps no other frame: one radio.
+    fn place(loads: &Loads, from: i64, airtime_us: u64) -> Instant {
+        let mut start = Instant::from_us(from);
+        loop {
+            let clear = loads.earliest(start, airtime_us, 150, false).expect("the frame alone fits");
+            let end = clear.plus_us(airtime_us);
+            let in_the_way =
+                loads.iter().find(|other| other.start < end && clear < other.start.plus_us(other.airtime_us));
+            match in_the_way {
+                Some(other) => start = other.start.plus_us(other.airtime_us),
+                None => return clear,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_sliding_window_is_ever_overfilled(
+            frames in proptest::collection::vec((0i64..4000, 1u64..120), 1..60),
+        ) {
+            let mut loads = Loads::new(1000);
+            let mut placed = Vec::new();
+            for (from, airtime_us) in frames {
+                let start = place(&loads, from, airtime_us);
+                let load = Load { start, airtime_us, whose: Whose::Ours };
+                loads.add(load);
+                placed.push(load);
+            }
+            prop_assert!(worst_overlap_us(&placed, 1000) <= 150);
+        }
+
+        #[test]
+        fn a_frame_is_not_made_to_wait_longer_than_the_windows_ask(
+            frames in proptest::collection::vec(1u64..120, 1..40),
+        ) {
+            // In order of time the first instant that fits is unique: one microsecond earlier is too early.
+            let mut loads = Loads::new(1000);
+            let mut from = Instant::ZERO;
+            for airtime_us in frames {
+                let start = loads.earliest(from, airtime_us, 150, false).unwrap();
+                if start > from {
+                    let before = start.minus_us(1);
+                    prop_assert!(loads.first_obstacle(before, airtime_us, 150, false).is_some());
+                }
+                loads.add(Load { start, airtime_us, whose: Whose::Ours });
+                from = start.plus_us(airtime_us);
+            }
+        }
+    }
+}

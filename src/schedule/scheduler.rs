@@ -1,0 +1,282 @@
+//! The arbiter of the one radio.
+
+use super::BandUse;
+use super::Ledger;
+use super::Load;
+use super::Loads;
+use super::Manners;
+use super::MinuteLoad;
+use super::Pace;
+use super::PaceLimit;
+use super::Pattern;
+use super::Whose;
+use super::even_spacing_us;
+use super::ledger;
+use crate::region::Channel;
+use crate::region::SubBand;
+use crate::time::Instant;
+use std::collections::VecDeque;
+use thiserror::Error;
+
+/// The long window of deafness: uplinks of a whole minute count together.
+const DEAF_LONG_US: u64 = 60_000_000;
+/// The short window of deafness: a device's retry must find an open ear.
+const DEAF_SHORT_US: u64 = 5_000_000;
+/// The part of the short window that may be deaf at the least.
+const DEAF_SHORT_PPM: u32 = 500_000;
+
+/// What somebody would like to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Frequency, data rate and sub-band.
+    pub channel: Channel,
+    /// Exact airtime, counted as duty, microseconds.
+    pub airtime_us: u64,
+    /// Airtime as the forwarder's queue counts it, kept free of other frames, microseconds.
+    pub hold_us: u64,
+    /// Not before this.
+    pub earliest: Instant,
+    /// The frame has to be over by then (the end of the devices' session); `None` without an end.
+    pub until: Option<Instant>,
+    /// Free time the forwarder needs before and after a frame, microseconds.
+    pub gap_us: u64,
+    /// Our own limits.
+    pub manners: Manners,
+}
+
+/// The answer to a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// The first instant at which everything agrees.
+    At(Instant),
+    /// It cannot be done.
+    Refused(Refused),
+}
+
+/// Why a frame can not be sent at all, with the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// One frame alone is longer than the budget of its sub-band or our share of it.
+    #[error(
+        "one frame of {airtime_us} us is over our share of {share_us} us in sub-band {sub_band}: use a faster data rate or a larger duty-share"
+    )]
+    NeverFits {
+        /// Airtime of the frame, microseconds.
+        airtime_us: u64,
+        /// What our share of a window is, microseconds.
+        share_us: u64,
+        /// Position of the sub-band.
+        sub_band: u8,
+    },
+    /// The frame is longer than one transmission may be.
+    #[error("one frame of {airtime_us} us is longer than the {limit_us} us that one transmission may last")]
+    Dwell {
+        /// Airtime of the frame, microseconds.
+        airtime_us: u64,
+        /// The limit, microseconds.
+        limit_us: u64,
+    },
+    /// The first legal instant is after the devices' session.
+    #[error("the first legal start {start} would end after the session's end {until}")]
+    SessionOver {
+        /// The first legal start.
+        start: Instant,
+        /// The end of the session.
+        until: Instant,
+    },
+}
+
+/// Proof of a frame's place in the table, to take it back when the forwarder refuses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    sub_band: u8,
+    load: Load,
+    hold_us: u64,
+}
+
+/// One radio, one table of what is on the air, one ledger.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    sub_bands: &'static [SubBand],
+    reserve_ppm: u32,
+    ledger: Ledger,
+    deaf_long: Loads,
+    deaf_short: Loads,
+    /// Start and end (by the forwarder's count) of frames that are not over.
+    on_air: VecDeque<(Instant, Instant)>,
+}
+
+impl Scheduler {
+    /// A radio that has sent nothing yet. `reserve_ppm` of every budget is kept for the network server
+    /// (0 when there is none).
+    pub fn new(sub_bands: &'static [SubBand], reserve_ppm: u32) -> Self {
+        Scheduler {
+            sub_bands,
+            reserve_ppm,
+            ledger: Ledger::new(sub_bands),
+            deaf_long: Loads::new(DEAF_LONG_US),
+            deaf_short: Loads::new(DEAF_SHORT_US),
+            on_air: VecDeque::new(),
+        }
+    }
+
+    /// The first instant at which the wish is legal, polite and free of conflicts.
+    pub fn place(&mut self, now: Instant, wish: &Wish) -> Placement {
+        self.forget_before(now);
+        let sub_band = wish.channel.sub_band.0;
+        let refused = Placement::Refused;
+        if let Some(limit_us) = self.sub_bands.get(usize::from(sub_band)).and_then(|band| band.max_tx_us)
+            && wish.airtime_us > limit_us
+        {
+            return refused(Refused::Dwell { airtime_us: wish.airtime_us, limit_us });
+        }
+        let share_ppm = wish.manners.duty_share_ppm;
+        let mut start = wish.earliest.max(now);
+        // Each rule moves the start forward past something in a finite table, so this settles.
+        loop {
+            let before = start;
+            start = self.past_conflicts(start, wish);
+            start = self.past_deafness(start, wish);
+            let lawful = self.ledger.earliest(sub_band, start, wish.airtime_us, share_ppm, self.reserve_ppm);
+            let Some(lawful) = lawful else {
+                let share_us = self.share_us(sub_band, share_ppm).unwrap_or(0);
+                return refused(Refused::NeverFits { airtime_us: wish.airtime_us, share_us, sub_band });
+            };
+            start = lawful;
+            if start == before {
+                break;
+            }
+        }
+        match wish.until {
+            Some(until) if start.plus_us(wish.airtime_us) > until => {
+                refused(Refused::SessionOver { start, until })
+            }
+            _ => Placement::At(start),
+        }
+    }
+
+    /// Enters a frame of ours at `start` into the table and the ledger.
+    pub fn commit(&mut self, start: Instant, wish: &Wish) -> Ticket {
+        self.enter(wish.channel.sub_band.0, start, wish.airtime_us, wish.hold_us, Whose::Ours)
+    }
+
+    /// Takes back a frame that the forwarder provably did not accept.
+    pub fn refund(&mut self, ticket: Ticket) {
+        self.ledger.refund(ticket.sub_band, ticket.load);
+        self.deaf_long.remove(ticket.load);
+        self.deaf_short.remove(ticket.load);
+        let interval = (ticket.load.start, ticket.load.start.plus_us(ticket.hold_us));
+        if let Some(at) = self.on_air.iter().position(|other| *other == interval) {
+            self.on_air.remove(at);
+        }
+    }
+
+    /// The constant pace that the law and our manners leave to frames of `airtime_us`: spread evenly over the
+    /// windows in the even pattern, no more than the forwarder's gap in bursts (there `place` keeps the law).
+    ///
+    /// # Errors
+    /// [`Refused::NeverFits`] when one frame alone is over our share.
+    pub fn pace(
+        &self,
+        channel: Channel,
+        airtime_us: u64,
+        gap_us: u64,
+        manners: Manners,
+    ) -> Result<Pace, Refused> {
+        let mut pace = Pace { spacing_us: airtime_us + gap_us, limit: PaceLimit::Forwarder };
+        let sub_band = channel.sub_band.0;
+        if let Some(share_us) = self.share_us(sub_band, manners.duty_share_ppm) {
+            let window_us = self.sub_bands[usize::from(sub_band)].window_us;
+            let even_us = even_spacing_us(window_us, share_us, airtime_us).ok_or(Refused::NeverFits {
+                airtime_us,
+                share_us,
+                sub_band,
+            })?;
+            if manners.pattern == Pattern::Even {
+                pace = pace.max(even_us, PaceLimit::Duty);
+            }
+        }
+        if manners.pattern == Pattern::Even {
+            for (window_us, limit_us) in deaf_limits(airtime_us, manners.max_deaf_ppm) {
+                let even_us = even_spacing_us(window_us, limit_us, airtime_us).unwrap_or(window_us);
+                pace = pace.max(even_us, PaceLimit::Deafness);
+            }
+        }
+        Ok(pace)
+    }
+
+    /// Airtime in every sub-band with a limit.
+    pub fn bands(&self, now: Instant) -> Vec<BandUse> {
+        self.ledger.bands(now)
+    }
+
+    /// The ledger as a mark keeps it; see [`Ledger::minutes`].
+    pub fn minutes(&self, now: Instant) -> Vec<MinuteLoad> {
+        self.ledger.minutes(now)
+    }
+
+    /// The ledger as a mark left it; see [`Ledger::restore`].
+    pub fn restore(&mut self, now: Instant, elapsed_us: u64, minutes: &[MinuteLoad]) {
+        self.ledger.restore(now, elapsed_us, minutes);
+    }
+
+    /// Counts every budget as spent now; see [`Ledger::assume_spent`].
+    pub fn assume_spent(&mut self, now: Instant) {
+        self.ledger.assume_spent(now);
+    }
+
+    fn share_us(&self, sub_band: u8, share_ppm: u32) -> Option<u64> {
+        let budget_us = ledger::budget_us(self.sub_bands.get(usize::from(sub_band))?)?;
+        Some(ledger::part(budget_us, share_ppm.min(1_000_000 - self.reserve_ppm)))
+    }
+
+    fn enter(&mut self, sub_band: u8, start: Instant, airtime_us: u64, hold_us: u64, whose: Whose) -> Ticket {
+        let load = Load { start, airtime_us, whose };
+        self.ledger.charge(sub_band, load);
+        self.deaf_long.add(load);
+        self.deaf_short.add(load);
+        let at = self.on_air.partition_point(|(other, _)| *other <= start);
+        self.on_air.insert(at, (start, start.plus_us(hold_us)));
+        Ticket { sub_band, load, hold_us }
+    }
+
+    fn past_conflicts(&self, from: Instant, wish: &Wish) -> Instant {
+        let mut start = from;
+        for (begin, end) in &self.on_air {
+            let is_before = start.plus_us(wish.hold_us + wish.gap_us) <= *begin;
+            let is_after = start >= end.plus_us(wish.gap_us);
+            if !is_before && !is_after {
+                start = end.plus_us(wish.gap_us);
+            }
+        }
+        start
+    }
+
+    fn past_deafness(&self, from: Instant, wish: &Wish) -> Instant {
+        let [long, short] = deaf_limits(wish.airtime_us, wish.manners.max_deaf_ppm);
+        let start = self.deaf_long.earliest(from, wish.airtime_us, long.1, false).unwrap_or(from);
+        self.deaf_short.earliest(start, wish.airtime_us, short.1, false).unwrap_or(start)
+    }
+
+    fn forget_before(&mut self, now: Instant) {
+        self.ledger.forget_before(now);
+        self.deaf_long.forget_before(now);
+        self.deaf_short.forget_before(now);
+        // A second is far more than any gap: what ended earlier cannot touch a new frame.
+        while self.on_air.front().is_some_and(|(_, end)| end.plus_us(1_000_000) < now) {
+            self.on_air.pop_front();
+        }
+    }
+}
+
+/// (window, airtime that may fall into it) of the two rules of deafness. A frame that is longer than the rule
+/// allows (SF12: 2.8 s of 5 s) may still go out alone: silence is not an alternative.
+fn deaf_limits(airtime_us: u64, max_deaf_ppm: u32) -> [(u64, u64); 2] {
+    let long_us = ledger::part(DEAF_LONG_US, max_deaf_ppm).max(airtime_us);
+    let short_us = ledger::part(DEAF_SHORT_US, max_deaf_ppm.max(DEAF_SHORT_PPM)).max(airtime_us);
+    [(DEAF_LONG_US, long_us), (DEAF_SHORT_US, short_us)]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+use super::*;
+use crate::radio::Dbm;
+use crate::radio::downlink_airtime_us;
+use crate::region::RfRegion;
+use crate::region::parameters;
+use proptest::prelude::*;
+
+const HOUR_US: u64 = 3_600_000_000;
+
+fn eu868() -> Scheduler {
+    Scheduler::new(parameters(RfRegion::Eu868).unwrap().sub_bands, 0)
+}
+
+fn wish(dr: u8, phy_len: usize, manners: Manners) -> Wish {
+    let channel = parameters(RfRegion::Eu868).unwrap().check(869_525_000, dr, Dbm::from_whole(27)).unwrap();
+    let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
+    let hold_us = airtime_us + 1000;
+    Wish { channel, airtime_us, hold_us, earliest: Instant::ZERO, until: None, gap_us: 45_000, manners }
+}
+
+fn all(pattern: Pattern) -> Manners {
+    Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern }
+}
+
+fn start_of(placement: Placement) -> Instant {
+    match placement {
+        Placement::At(start) => start,
+        Placement::Refused(why) => panic!("{why}"),
+    }
+}
+
+#[test]
+fn two_frames_keep_the_forwarders_gap() {
+    let mut scheduler = eu868();
+    let wish = wish(5, 255, all(Pattern::Burst));
+    scheduler.commit(Instant::from_us(1_000_000), &wish);
+    let second =
+        start_of(scheduler.place(Instant::ZERO, &Wish { earliest: Instant::from_us(990_000), ..wish }));
+    assert_eq!(second, Instant::from_us(1_000_000).plus_us(wish.hold_us + 45_000));
+}
+
+#[test]
+fn a_frame_that_was_refused_leaves_its_place_and_its_airtime() {
+    let mut scheduler = eu868();
+    let wish = wish(5, 255, all(Pattern::Burst));
+    let ticket = scheduler.commit(Instant::from_us(1_000_000), &wish);
+    scheduler.refund(ticket);
+    let again = scheduler.place(Instant::ZERO, &Wish { earliest: Instant::from_us(1_000_000), ..wish });
+    assert_eq!(again, Placement::At(Instant::from_us(1_000_000)));
+    assert_eq!(scheduler.bands(Instant::from_us(2_000_000)).iter().map(|band| band.total_us).sum::<u64>(), 0);
+}
+
+#[test]
+fn a_burst_spends_the_budget_and_waits_for_the_hour_to_pass() {
+    let mut scheduler = eu868();
+    let wish = wish(5, 255, all(Pattern::Burst));
+    let frames = 360_000_000 / wish.airtime_us;
+    let mut now = Instant::ZERO;
+    let mut first = None;
+    for _ in 0..frames {
+        let start = start_of(scheduler.place(now, &Wish { earliest: now, ..wish }));
+        scheduler.commit(start, &wish);
+        first = first.or(Some(start));
+        now = start;
+    }
+    assert!(now.us_since(Instant::ZERO) < HOUR_US / 4);
+    let next = start_of(scheduler.place(now, &Wish { earliest: now, ..wish }));
+    assert_eq!(next, first.unwrap().plus_us(HOUR_US));
+}
+
+#[test]
+fn our_share_is_spread_evenly() {
+    let manners = Manners { duty_share_ppm: 400_000, max_deaf_ppm: 200_000, pattern: Pattern::Even };
+    let wish = wish(5, 255, manners);
+    let pace = eu868().pace(wish.channel, wish.airtime_us, 45_000, manners).unwrap();
+    // 144 s of the hour hold 365 frames of 394.496 ms.
+    assert_eq!(pace, Pace { spacing_us: HOUR_US.div_ceil(365), limit: PaceLimit::Duty });
+}
+
+#[test]
+fn a_frame_over_our_share_is_refused_with_both_numbers() {
+    let manners = Manners { duty_share_ppm: 5_000, ..all(Pattern::Even) };
+    let wish = wish(0, 64, manners);
+    let refused =
+        Refused::NeverFits { airtime_us: 2_793_472, share_us: 1_800_000, sub_band: wish.channel.sub_band.0 };
+    assert_eq!(eu868().place(Instant::ZERO, &wish), Placement::Refused(refused));
+    assert_eq!(eu868().pace(wish.channel, wish.airtime_us, 0, manners), Err(refused));
+}
+
+#[test]
+fn a_frame_that_would_end_after_the_session_is_refused() {
+    let mut scheduler = eu868();
+    let wish = wish(5, 255, all(Pattern::Burst));
+    let until = Instant::from_us(1_394_000);
+    let placement = scheduler
+        .place(Instant::ZERO, &Wish { earliest: Instant::from_us(1_000_000), until: Some(until), ..wish });
+    assert!(matches!(placement, Placement::Refused(Refused::SessionOver { .. })), "{placement:?}");
+}
+
+#[test]
+fn the_gateway_is_never_deaf_for_more_than_its_part_of_a_minute() {
+    let mut scheduler = eu868();
+    let manners = Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 200_000, pattern: Pattern::Burst };
+    let wish = wish(5, 255, manners);
+    let (mut now, mut starts) = (Instant::ZERO, Vec::new());
+    for _ in 0..100 {
+        let start = start_of(scheduler.place(now, &Wish { earliest: now, ..wish }));
+        scheduler.commit(start, &wish);
+        starts.push(start);
+        now = start;
+    }
+    for first in &starts {
+        let in_minute =
+            starts.iter().filter(|start| **start >= *first && start.us_since(*first) < 60_000_000).count();
+        assert!(in_minute as u64 * wish.airtime_us <= 12_000_000);
+    }
+}
+
+#[test]
+fn a_frame_longer_than_the_rule_of_deafness_goes_out_alone() {
+    let mut scheduler = eu868();
+    let wish = wish(0, 64, Manners { max_deaf_ppm: 200_000, ..all(Pattern::Burst) });
+    scheduler.commit(Instant::ZERO, &wish);
+    let second = start_of(scheduler.place(Instant::ZERO, &wish));
+    assert_eq!(second, Instant::from_us(5_000_000));
+}
+
+#[test]
+fn a_restored_ledger_weighs_no_less_than_what_was_sent() {
+    let mut before = eu868();
+    let wish = wish(5, 255, all(Pattern::Burst));
+    let mut now = Instant::ZERO;
+    for _ in 0..912 {
+        let start = start_of(before.place(now, &Wish { earliest: now, ..wish }));
+        before.commit(start, &wish);
+        now = start;
+    }
+    let minutes = before.minutes(now);
+    assert!(minutes.len() <= 61);
+    let mut after = eu868();
+    after.restore(Instant::ZERO, 0, &minutes);
+    let free_before = start_of(before.place(now, &Wish { earliest: now, ..wish })).us_since(now);
+    let free_after = start_of(after.place(Instant::ZERO, &wish)).us_since(Instant::ZERO);
+    assert!(free_after >= free_before, "{free_after} < {free_before}");
+    // Whole minutes are at most a minute later than the truth.
+    assert!(free_after <= free_before + 60_000_000, "{free_after} > {free_before} + 60 s");
+}
+
+#[test]
+fn a_lost_ledger_counts_as_a_spent_hour() {
+    let mut scheduler = eu868();
+    scheduler.assume_spent(Instant::ZERO);
+    let start = start_of(scheduler.place(Instant::ZERO, &wish(5, 255, all(Pattern::Burst))));
+    assert_eq!(start, Instant::from_us(HOUR_US as i64));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn even_spacing_never_has_to_wait_for_the_ledger(dr in 0u8..6, len in 20usize..64, share in 1u32..=10) {
+        let mut scheduler = eu868();
+        let manners = Manners { duty_share_ppm: share * 100_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Even };
+        let wish = wish(dr, len, manners);
+        let pace = scheduler.pace(wish.channel, wish.airtime_us, 45_000, manners).unwrap();
+        let mut earliest = Instant::ZERO;
+        for _ in 0..400 {
+            let start = start_of(scheduler.place(earliest, &Wish { earliest, ..wish }));
+            prop_assert_eq!(start, earliest);
+            scheduler.commit(start, &wish);
+            earliest = start.plus_us(pace.spacing_us);
+        }
+    }
+}
