@@ -55,7 +55,8 @@ impl fmt::Display for Modulation {
 /// A `datr` that names no modulation of an SX1302.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{datr}` is no data rate: SF5..SF12 with BW125, BW250 or BW500, like `SF9BW125`, or bits a second of GFSK, like `50000`"
+    "`{datr}` is no data rate: SF5..SF12 with BW125, BW250 or BW500, like `SF9BW125`, \
+     or bits a second of GFSK, like `50000`"
 )]
 pub struct UnknownDatr {
     /// The text as it came, cut after [`UnknownDatr::MAX_QUOTED`] characters.

@@ -68,7 +68,8 @@ pub enum RegionError {
     },
     /// No sub-band that may be used is wider than the occupied bandwidth.
     #[error(
-        "{bandwidth_hz} Hz of occupied bandwidth fits strictly inside none of the sub-bands {labels}; take a narrower data rate"
+        "{bandwidth_hz} Hz of occupied bandwidth fits strictly inside none of the sub-bands {labels}; \
+         take a narrower data rate"
     )]
     TooWide {
         /// What the modulation occupies, in Hz.
@@ -92,7 +93,8 @@ pub enum RegionError {
     },
     /// More power than the sub-band allows.
     #[error(
-        "{eirp} dBm EIRP at {frequency_hz} Hz is too much: sub-band {label} allows {max_eirp} dBm EIRP ({clause})"
+        "{eirp} dBm EIRP at {frequency_hz} Hz is too much: \
+         sub-band {label} allows {max_eirp} dBm EIRP ({clause})"
     )]
     TooMuchPower {
         /// The power asked for.

@@ -17,8 +17,8 @@ pub(super) const EU868: Parameters = Parameters {
     rp_name: "EU863-870",
     freq_min_hz: 863_000_000,
     freq_max_hz: 870_000_000,
-    // RP002-1.0.5 3.4, data rates and maximum payload size; the same since 1.0.3. DR4 is 250 like its neighbours: one network server prints
-    // 230, which is the value behind a repeater.
+    // RP002-1.0.5 3.4, data rates and maximum payload size; unless marked the same since 1.0.3. DR4 is 250
+    // like its neighbours: one network server prints 230, which is the value behind a repeater.
     data_rates: &[
         DataRate::lora(0, 12, 125_000, 59),
         DataRate::lora(1, 11, 125_000, 59),

@@ -25,7 +25,8 @@ pub(super) const US915: Parameters = Parameters {
     rp_name: "US902-928",
     freq_min_hz: 902_000_000,
     freq_max_hz: 928_000_000,
-    // RP002-1.0.5 3.5, data rates and maximum payload size; the same since 1.0.3. DR0 and DR8 mean other things in uplinks.
+    // RP002-1.0.5 3.5, data rates and maximum payload size; unless marked the same since 1.0.3. DR0 and DR8
+    // mean other things in uplinks.
     data_rates: &[
         DataRate::lora(0, 5, 500_000, 250).since("RP002-1.0.5"),
         DataRate::lora(8, 12, 500_000, 61),
