@@ -18,7 +18,9 @@
 //! Nothing below `daemon/` and `cli/` knows a clock, a file, a socket, a thread or randomness: time is an
 //! argument, facts come in and wishes go out.
 
+pub mod image;
 pub mod radio;
 pub mod region;
 pub mod schedule;
+pub mod task;
 pub mod time;

@@ -1,0 +1,58 @@
+//! What can be wrong with a task, in one line, with the place and the way out.
+
+use thiserror::Error;
+
+use super::json::MAX_TASK_BYTES;
+
+/// Why a document is no task.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// More than [`MAX_TASK_BYTES`].
+    #[error("the task has {bytes} bytes; at most {MAX_TASK_BYTES} are read")]
+    TooLarge {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// UTF-16, as some shells write what a command prints.
+    #[error("the task is UTF-16 text; save it as UTF-8")]
+    Utf16,
+    /// Not JSON, or a member twice in one object.
+    #[error("line {line} column {column}: {reason}")]
+    Syntax {
+        /// Line, from 1.
+        line: usize,
+        /// Column in bytes, from 1; 0 at the very beginning of a line.
+        column: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A member without which there is no task.
+    #[error("{path} is missing; it is {allowed}")]
+    Missing {
+        /// The member's path.
+        path: &'static str,
+        /// What it may be.
+        allowed: String,
+    },
+    /// A member of the wrong type, out of its range, or without meaning.
+    #[error("{path} is {value}; allowed: {allowed}")]
+    Value {
+        /// The member's path, as `Fuotad.MulticastGroups[1]`.
+        path: String,
+        /// What stands there, shortened.
+        value: String,
+        /// What may stand there.
+        allowed: String,
+    },
+    /// A member of `Fuotad` that does not exist.
+    #[error("{path} is unknown{hint}; known are {known}")]
+    UnknownMember {
+        /// The member's path.
+        path: String,
+        /// `, did you mean …?`, or nothing.
+        hint: String,
+        /// All names that exist there.
+        known: String,
+    },
+}
