@@ -19,6 +19,7 @@
 //! argument, facts come in and wishes go out.
 
 pub mod image;
+pub mod lorawan;
 pub mod radio;
 pub mod region;
 pub mod schedule;
