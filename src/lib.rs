@@ -18,6 +18,7 @@
 //! Nothing below `daemon/` and `cli/` knows a clock, a file, a socket, a thread or randomness: time is an
 //! argument, facts come in and wishes go out.
 
+pub mod fragment;
 pub mod image;
 pub mod lorawan;
 pub mod radio;
