@@ -18,11 +18,13 @@
 //! Nothing below `daemon/` and `cli/` knows a clock, a file, a socket, a thread or randomness: time is an
 //! argument, facts come in and wishes go out.
 
+pub mod broadcast;
 pub mod fragment;
 pub mod image;
 pub mod lorawan;
 pub mod radio;
 pub mod region;
+pub mod report;
 pub mod schedule;
 pub mod task;
 pub mod time;

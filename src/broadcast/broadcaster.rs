@@ -2,22 +2,26 @@
 
 use super::Group;
 use super::Handover;
+use super::Keep;
+use super::KeyRange;
 use super::MarkedCampaign;
 use super::Plan;
 use super::Record;
 use super::RecordState;
-use super::SessionRule;
-use super::Transmit;
+use super::Restored;
 use super::Verdict;
-use super::campaign::Begin;
+use super::Want;
+use super::arming::begin_of;
+use super::arming::expected_digest;
+use super::arming::first_free;
+use super::arming::group_of;
+use super::arming::is_reserved;
 use super::campaign::Campaign;
 use super::campaign::Progress;
 use super::campaign::Step;
 use super::marks::Marks;
 use super::order::Order;
 use super::order::Stage;
-use super::order::expected_digest;
-use super::order::group_of;
 use crate::image::Image;
 use crate::lorawan::KeyFingerprint;
 use crate::region::Parameters;
@@ -27,8 +31,6 @@ use crate::report::Report;
 use crate::schedule::BandUse;
 use crate::schedule::MinuteLoad;
 use crate::schedule::Scheduler;
-use crate::task::ImageRef;
-use crate::task::Start;
 use crate::task::Task;
 use crate::task::TaskId;
 use crate::task::TaskStatus;
@@ -40,88 +42,6 @@ use std::collections::VecDeque;
 
 /// Tasks that are not over, at most.
 const MAX_ORDERS: usize = 64;
-
-/// What the broadcaster wants done.
-#[derive(Debug)]
-pub enum Want {
-    /// Hand a frame to the forwarder; its verdict comes back through [`Broadcaster::verdict`].
-    Transmit(Box<Transmit>),
-    /// Bring the image; it comes back through [`Broadcaster::image`].
-    Fetch(TaskId, ImageRef),
-    /// Make this durable, in order; the answer comes back through [`Broadcaster::saved`].
-    Save(u64, Keep),
-    /// Tell whoever listens.
-    Report(Report),
-    /// After [`Broadcaster::stop`]: everything is on disk, the process may end.
-    Stopped,
-}
-
-/// Something that must survive a power cut.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// A campaign's record.
-    Record {
-        /// Its name.
-        record: [u8; 16],
-        /// [`Record::to_bytes`].
-        bytes: Vec<u8>,
-    },
-    /// Frame counters `base..end` of a key belong to one plan from now on.
-    Reserve {
-        /// Whose counters.
-        key: KeyFingerprint,
-        /// The group's address, for people who read the journal.
-        mc_addr: u32,
-        /// First counter.
-        base: u32,
-        /// One past the last.
-        end: u32,
-        /// What they are reserved for.
-        plan_hash: [u8; 32],
-    },
-    /// How far campaigns are, and the pre-charged ledger.
-    Mark {
-        /// Nothing is pre-charged: the ledger is exact.
-        clean: bool,
-        /// Campaigns that have begun.
-        campaigns: Vec<MarkedCampaign>,
-        /// The ledger.
-        minutes: Vec<MinuteLoad>,
-    },
-}
-
-/// What is known of a key's counters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyRange {
-    /// The journal's newest reservation.
-    Known {
-        /// First counter of the newest plan.
-        base: u32,
-        /// The first counter that nobody has reserved.
-        next_free: u32,
-        /// What they were reserved for.
-        plan_hash: [u8; 32],
-        /// Records are damaged: the plan may go on, but a newer reservation may be lost.
-        damaged: bool,
-    },
-    /// Nothing readable: whatever was used is unknown.
-    Lost(String),
-}
-
-/// What survived the last run.
-#[derive(Clone, Debug, Default)]
-pub struct Restored {
-    /// Counters per key.
-    pub ranges: BTreeMap<KeyFingerprint, KeyRange>,
-    /// Records of campaigns, newest state.
-    pub records: Vec<([u8; 16], Vec<u8>)>,
-    /// Where campaigns stood at the last mark.
-    pub campaigns: Vec<MarkedCampaign>,
-    /// The ledger of the last mark and the proven time since, microseconds.
-    pub ledger: Option<(u64, Vec<MinuteLoad>)>,
-    /// The ledger's memory is damaged: count every budget as spent.
-    pub ledger_lost: bool,
-}
 
 /// All campaigns of one radio.
 pub struct Broadcaster {
@@ -153,7 +73,13 @@ enum Stopping {
 
 impl Broadcaster {
     /// A broadcaster with what survived the last run; campaigns that were armed ask for their images again.
-    pub fn new(region: &'static Parameters, groups: Vec<Group>, reserve_ppm: u32, restored: Restored, now: Now) -> Self {
+    pub fn new(
+        region: &'static Parameters,
+        groups: Vec<Group>,
+        reserve_ppm: u32,
+        restored: Restored,
+        now: Now,
+    ) -> Self {
         let mut scheduler = Scheduler::new(region.sub_bands, reserve_ppm);
         if let Some((elapsed_us, minutes)) = &restored.ledger {
             scheduler.restore(now.mono, *elapsed_us, minutes);
@@ -198,6 +124,7 @@ impl Broadcaster {
         if task.status == TaskStatus::DeleteWaiting {
             return self.cancel(now, &task.id);
         }
+        let is_full = self.orders.len() >= MAX_ORDERS;
         match self.orders.get_mut(&task.id) {
             Some(order) if order.task.same_order(&task) => {
                 order.task = task;
@@ -205,11 +132,12 @@ impl Broadcaster {
                 self.settle_begin(now, &id);
             }
             Some(order) if order.has_begun() => {
-                let reason = "the task changed after its first frame was sent: cancel it and order anew".to_owned();
+                let reason =
+                    "the task changed after its first frame was sent: cancel it and order anew".to_owned();
                 let id = task.id;
                 self.report(now, Some(id), Event::Refused { reason });
             }
-            _ if self.orders.len() >= MAX_ORDERS => {
+            _ if is_full => {
                 let reason = format!("{MAX_ORDERS} tasks are open already: remove finished ones");
                 self.report(now, Some(task.id), Event::Refused { reason });
             }
@@ -267,7 +195,9 @@ impl Broadcaster {
     pub fn verdict(&mut self, now: Now, emission: u64, verdict: &Verdict) {
         let Some(id) = self.active.clone() else { return };
         let Some(campaign) = self.orders.get_mut(&id).and_then(Order::campaign_mut) else { return };
-        let Some((k, end)) = campaign.verdict(now.mono, emission, verdict, &mut self.scheduler) else { return };
+        let Some((k, end)) = campaign.verdict(now.mono, emission, verdict, &mut self.scheduler) else {
+            return;
+        };
         let fcnt = campaign.plan().base + k;
         let event = match verdict {
             Verdict::Queued { start } => Event::Sent { k, fcnt, start: *start },
@@ -337,7 +267,9 @@ impl Broadcaster {
         let record_or = Record::from_bytes(bytes);
         let saved = match record_or {
             Ok(saved) => saved,
-            Err(reason) => return self.report(now, None, Event::Warning { text: format!("a task record: {reason}") }),
+            Err(reason) => {
+                return self.report(now, None, Event::Warning { text: format!("a task record: {reason}") });
+            }
         };
         match saved.state {
             RecordState::Over { .. } => {
@@ -349,7 +281,11 @@ impl Broadcaster {
                     self.begin_order(task, document.as_bytes(), &stem, Some(saved));
                 }
                 Err(error) => {
-                    self.report(now, None, Event::Refused { reason: format!("task {}: {error}", saved.stem) });
+                    self.report(
+                        now,
+                        None,
+                        Event::Refused { reason: format!("task {}: {error}", saved.stem) },
+                    );
                 }
             },
         }
@@ -378,7 +314,13 @@ impl Broadcaster {
             .map_err(|error| error.to_string())?;
         let is_reserved = is_reserved(range, &plan)?;
         let begin = begin_of(&order.task, &group, &plan)?;
-        let record = Record::armed(order.document.clone(), order.stem.clone(), group.name.clone(), expected, plan.base);
+        let record = Record::armed(
+            order.document.clone(),
+            order.stem.clone(),
+            group.name.clone(),
+            expected,
+            plan.base,
+        );
         let planned = plan.planned(begin.sessions());
         let save = self.save(Keep::Record { record: id.record_id(), bytes: record.to_bytes() });
         if let Some(order) = self.orders.get_mut(id) {
@@ -400,7 +342,12 @@ impl Broadcaster {
                     end: plan.end,
                     plan_hash: plan.hash,
                 };
-                let range = KeyRange::Known { base: plan.base, next_free: plan.end, plan_hash: plan.hash, damaged: false };
+                let range = KeyRange::Known {
+                    base: plan.base,
+                    next_free: plan.end,
+                    plan_hash: plan.hash,
+                    damaged: false,
+                };
                 self.ranges.insert(plan.key, range);
                 let save = self.save(keep);
                 if let Some(order) = self.orders.get_mut(id) {
@@ -499,7 +446,11 @@ impl Broadcaster {
         };
         let marked = |(id, order): (&TaskId, &Order)| {
             let progress = order.progress().filter(|_| order.has_begun())?;
-            Some(MarkedCampaign { record: id.record_id(), next_k: progress.next_k, made_up: progress.made_up })
+            Some(MarkedCampaign {
+                record: id.record_id(),
+                next_k: progress.next_k,
+                made_up: progress.made_up,
+            })
         };
         let campaigns = self.orders.iter().filter_map(marked).collect();
         let save = self.save(Keep::Mark { clean: covers == 0, campaigns, minutes });
@@ -508,7 +459,8 @@ impl Broadcaster {
     }
 
     fn wind_down(&mut self, now: Now) {
-        let is_awaiting = self.orders.values().any(|order| order.campaign().is_some_and(Campaign::is_awaiting));
+        let is_awaiting =
+            self.orders.values().any(|order| order.campaign().is_some_and(Campaign::is_awaiting));
         if self.stopping != Stopping::Asked || is_awaiting {
             return;
         }
@@ -567,69 +519,4 @@ impl Broadcaster {
             (one, other) => one.or(other),
         };
     }
-}
-
-/// The first counter that a new campaign of the group may use.
-fn first_free(range: Option<&KeyRange>, group: &Group) -> Result<u32, String> {
-    let name = &group.name;
-    match range {
-        Some(KeyRange::Known { next_free, damaged: false, .. }) => Ok(*next_free),
-        Some(KeyRange::Known { .. }) => Err(format!(
-            "the counter journal of group {name} is damaged and may hide a used range: give the group a new key (`fuotad group new`)"
-        )),
-        Some(KeyRange::Lost(why)) => Err(format!(
-            "the counter journal of group {name} is lost ({why}): give the group a new key (`fuotad group new`)"
-        )),
-        None => group.first_fcnt.ok_or_else(|| {
-            format!("no journal knows the key of group {name}: set its `first-fcnt` (2 for a key that was never used)")
-        }),
-    }
-}
-
-/// Whether the journal holds the plan's range already.
-fn is_reserved(range: Option<&KeyRange>, plan: &Plan) -> Result<bool, String> {
-    match range {
-        Some(KeyRange::Known { plan_hash, next_free, .. }) if *plan_hash == plan.hash => Ok(*next_free >= plan.end),
-        Some(KeyRange::Known { next_free, .. }) if plan.base < *next_free => Err(format!(
-            "the plan wants frame counters from {} on, but the journal has given away all below {next_free} to another plan: order the task under a new id",
-            plan.base
-        )),
-        Some(KeyRange::Lost(why)) => Err(format!("the counter journal is lost ({why})")),
-        _ => Ok(false),
-    }
-}
-
-/// When the campaign may begin.
-fn begin_of(task: &Task, group: &Group, plan: &Plan) -> Result<Begin, String> {
-    let (exponent, group_start) = match group.session {
-        SessionRule::Always => {
-            return Ok(match task.start {
-                None => Begin::Unknown,
-                Some(Start::AtOnce) => Begin::AtOnce,
-                Some(Start::At(start)) => Begin::At(start),
-            });
-        }
-        SessionRule::Windows { exponent, start } => (exponent, start),
-    };
-    let start = match task.start {
-        Some(Start::At(start)) => Some(start),
-        Some(Start::AtOnce) => {
-            return Err(format!(
-                "group {} listens in sessions, so \"at-once\" is too late to tell its devices: give a StartTime",
-                group.name
-            ));
-        }
-        None => group_start,
-    };
-    let Some(start) = start else { return Ok(Begin::Unknown) };
-    let exponent = task.session_timeout_exponent.or(exponent);
-    let sessions = plan.sessions(start, group.guard_us, exponent);
-    if sessions.is_empty() {
-        return Err(format!(
-            "a session of 2^{} s has no room between guards of {} s: use a larger session-timeout-exponent",
-            exponent.unwrap_or(0),
-            group.guard_us / 1_000_000
-        ));
-    }
-    Ok(Begin::Sessions(sessions))
 }

@@ -213,7 +213,14 @@ impl Campaign {
     }
 
     /// What to do at `now`. Frames at or above `covered` wait for a mark; `id` names the next frame.
-    pub fn step(&mut self, now: Now, scheduler: &mut Scheduler, handover: Handover, covered: u32, id: u64) -> Step {
+    pub fn step(
+        &mut self,
+        now: Now,
+        scheduler: &mut Scheduler,
+        handover: Handover,
+        covered: u32,
+        id: u64,
+    ) -> Step {
         if self.awaiting.is_some() {
             return Step::Wait(None);
         }
@@ -260,7 +267,13 @@ impl Campaign {
 
     /// The forwarder's word on frame `id`. `None` when the frame is not this campaign's; otherwise the frame
     /// number, and a reason to give up where there is one.
-    pub fn verdict(&mut self, now: Instant, id: u64, verdict: &Verdict, scheduler: &mut Scheduler) -> Option<(u32, Option<Outcome>)> {
+    pub fn verdict(
+        &mut self,
+        now: Instant,
+        id: u64,
+        verdict: &Verdict,
+        scheduler: &mut Scheduler,
+    ) -> Option<(u32, Option<Outcome>)> {
         let awaiting = self.awaiting.take_if(|awaiting| awaiting.id == id)?;
         let k = awaiting.k;
         match verdict {
@@ -407,9 +420,14 @@ impl Campaign {
             Position::Repeat(_) | Position::Control => nb_frag,
         };
         if fcnt >= self.plan.end {
-            return Err(format!("frame counter {fcnt} is beyond the reserved range that ends at {}", self.plan.end));
+            return Err(format!(
+                "frame counter {fcnt} is beyond the reserved range that ends at {}",
+                self.plan.end
+            ));
         }
-        self.encoder.fragment(self.image.bytes(), n, &mut self.fragment).map_err(|error| error.to_string())?;
+        self.encoder
+            .fragment(self.image.bytes(), n, &mut self.fragment)
+            .map_err(|error| error.to_string())?;
         self.payload.clear();
         DataFragment { frag_index: 0, n, data: &self.fragment }.write(&mut self.payload);
         let keys = &self.group.keys;
@@ -418,7 +436,9 @@ impl Campaign {
         if self.gate.admits(fcnt, &frame) {
             Ok(frame)
         } else {
-            Err(format!("frame counter {fcnt} already carried other bytes: this must not happen, please report it"))
+            Err(format!(
+                "frame counter {fcnt} already carried other bytes: this must not happen, please report it"
+            ))
         }
     }
 }

@@ -9,10 +9,12 @@
 //!
 //! This room knows no datagrams, sockets or files.
 
+mod arming;
 mod broadcaster;
 mod campaign;
 mod gate;
 mod group;
+mod keep;
 mod marks;
 mod order;
 mod plan;
@@ -22,10 +24,6 @@ mod session;
 pub mod setup;
 
 pub use broadcaster::Broadcaster;
-pub use broadcaster::Keep;
-pub use broadcaster::KeyRange;
-pub use broadcaster::Restored;
-pub use broadcaster::Want;
 pub use campaign::Progress;
 pub use campaign::Refusal;
 pub use campaign::Transmit;
@@ -34,6 +32,10 @@ pub use group::DeviceProfile;
 pub use group::Group;
 pub use group::Handover;
 pub use group::SessionRule;
+pub use keep::Keep;
+pub use keep::KeyRange;
+pub use keep::Restored;
+pub use keep::Want;
 pub use marks::MarkedCampaign;
 pub use plan::ENCODER_VERSION;
 pub use plan::Plan;

@@ -3,13 +3,10 @@
 use super::Group;
 use super::Plan;
 use super::Record;
-use super::RecordState;
 use super::campaign::Campaign;
 use super::campaign::Progress;
-use crate::image::Digest;
 use crate::image::Image;
 use crate::report::Outcome;
-use crate::task::ImageRef;
 use crate::task::Task;
 
 /// A task that is not over.
@@ -100,50 +97,11 @@ impl Order {
     /// The record that says how it ended; `None` when it was never recorded.
     pub fn record(&self, outcome: &Outcome) -> Option<Record> {
         let (plan, image) = match &self.stage {
-            Stage::Fetching => return self.resumed.clone().map(|record| over(record, outcome)),
+            Stage::Fetching => return self.resumed.clone().map(|record| record.over(outcome)),
             Stage::Recording { plan, image, .. } | Stage::Reserving { plan, image, .. } => (plan, image),
             Stage::Running(campaign) => (campaign.plan(), campaign.image()),
         };
         let (document, stem, group) = (self.document.clone(), self.stem.clone(), plan.group.clone());
-        Some(over(Record::armed(document, stem, group, image.digest(), plan.base), outcome))
-    }
-}
-
-fn over(record: Record, outcome: &Outcome) -> Record {
-    Record { state: RecordState::Over { outcome: outcome.to_string() }, ..record }
-}
-
-/// The digest that the image must have: the one pinned by a former run, the operator's, or, for a local file,
-/// the one it has now.
-pub fn expected_digest(order: &Order, bytes: &[u8]) -> Result<Digest, String> {
-    if let Some(record) = &order.resumed {
-        return record.digest.parse().map_err(|error| format!("the task record's digest: {error}"));
-    }
-    match (order.task.sha256, &order.task.image) {
-        (Some(digest), _) => Ok(digest),
-        (None, ImageRef::File { .. }) => Ok(Digest::of(bytes)),
-        (None, _) => Err("an image from a cloud needs its digest: add \"Sha256\" to the task's \"Fuotad\"".to_owned()),
-    }
-}
-
-/// The group that the task names, the recorded one, or the only one there is.
-pub fn group_of<'a>(task: &Task, resumed: Option<&Record>, groups: &'a [Group]) -> Result<&'a Group, String> {
-    let known = || groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", ");
-    let named = match (resumed, task.groups.as_slice()) {
-        (Some(record), _) => Some(&record.group),
-        (None, []) => None,
-        (None, [name]) => Some(name),
-        (None, names) => {
-            return Err(format!("the task names {} groups: order one task per group", names.len()));
-        }
-    };
-    match (named, groups) {
-        (Some(name), _) => groups
-            .iter()
-            .find(|group| group.name == *name)
-            .ok_or_else(|| format!("multicast group {name:?} is not configured: the gateway has {}", known())),
-        (None, [only]) => Ok(only),
-        (None, []) => Err("no [[group]] is configured: `fuotad group new` makes one".to_owned()),
-        (None, _) => Err(format!("the task names no group: set \"MulticastGroups\" to one of {}", known())),
+        Some(Record::armed(document, stem, group, image.digest(), plan.base).over(outcome))
     }
 }

@@ -49,7 +49,9 @@ const TOP_UP_MIN: u32 = 64;
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PlanError {
-    #[error("RfRegion {task:?} of the task is not the gateway's {gateway}: correct the task or `gateway.region`")]
+    #[error(
+        "RfRegion {task:?} of the task is not the gateway's {gateway}: correct the task or `gateway.region`"
+    )]
     WrongRegion { task: String, gateway: RfRegion },
     #[error(transparent)]
     Region(#[from] RegionError),
@@ -61,7 +63,9 @@ pub enum PlanError {
         "FragmentSizeBytes {size} is too large for DR{dr}: at most {largest} fit a downlink of {payload} bytes"
     )]
     FragmentTooLarge { size: u16, dr: u8, largest: usize, payload: usize },
-    #[error("FragmentSizeBytes {size} is not a multiple of {multiple}, which device-profile {profile} needs: use {next}")]
+    #[error(
+        "FragmentSizeBytes {size} is not a multiple of {multiple}, which device-profile {profile} needs: use {next}"
+    )]
     FragmentNotAligned { size: usize, multiple: usize, profile: &'static str, next: usize },
     #[error(
         "{nb_frag} fragments and {coded} coded ones are over the {MAX_FRAGMENTS} that TS004 can number: use FragmentSizeBytes {smallest} or more"
@@ -134,7 +138,8 @@ impl Plan {
         check_region(task, region)?;
         let channel = region.check(group.frequency_hz, group.data_rate, group.eirp)?;
         let frag_size = frag_size(task, group, region)?;
-        let layout = Layout::new(image.len(), frag_size).map_err(|error| too_many(error, task, group, image, region))?;
+        let layout = Layout::new(image.len(), frag_size)
+            .map_err(|error| too_many(error, task, group, image, region))?;
         let nb_frag = layout.nb_frag();
         let coded = redundancy_fragments(nb_frag, task.redundancy_percent);
         let room = u32::from(MAX_FRAGMENTS - nb_frag);
@@ -230,7 +235,9 @@ impl Plan {
         let mut warnings = Vec::new();
         let (nb_frag, frag_size) = (self.layout.nb_frag(), self.layout.frag_size());
         if !frag_size.is_multiple_of(8) {
-            warnings.push(format!("fragment size {frag_size} is not a multiple of 8: some devices write flash in 8-byte words"));
+            warnings.push(format!(
+                "fragment size {frag_size} is not a multiple of 8: some devices write flash in 8-byte words"
+            ));
         }
         if nb_frag < 20 && self.coded > 0 {
             warnings.push(format!("{nb_frag} fragments are few: below 20 the code needs many extra ones (TS004 advises against it)"));
@@ -299,7 +306,13 @@ fn frag_size(task: &Task, group: &Group, region: &Parameters) -> Result<usize, P
 }
 
 /// Turns the layout's "too many fragments" into advice that also knows the redundancy and the data rate.
-fn too_many(error: FragmentError, task: &Task, group: &Group, image: &Image, region: &Parameters) -> PlanError {
+fn too_many(
+    error: FragmentError,
+    task: &Task,
+    group: &Group,
+    image: &Image,
+    region: &Parameters,
+) -> PlanError {
     match error {
         FragmentError::TooManyFragments { .. } => {
             let coded = redundancy_fragments(MAX_FRAGMENTS, task.redundancy_percent);
@@ -322,7 +335,8 @@ fn too_many_error(
     let fits = |size: &usize| {
         let count = image.len().div_ceil(*size);
         u16::try_from(count).is_ok_and(|count| {
-            u32::from(count) + redundancy_fragments(count, task.redundancy_percent) <= u32::from(MAX_FRAGMENTS)
+            u32::from(count) + redundancy_fragments(count, task.redundancy_percent)
+                <= u32::from(MAX_FRAGMENTS)
         })
     };
     match (1..=largest).filter(|size| size % multiple == 0).find(fits) {

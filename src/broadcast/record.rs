@@ -1,6 +1,7 @@
 //! What must be known of a campaign after a restart: the task as received, the counters, how it stands.
 
 use crate::image::Digest;
+use crate::report::Outcome;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -44,6 +45,11 @@ impl Record {
         Record { version: VERSION, document, stem, group, digest, base, state: RecordState::Armed }
     }
 
+    /// The same campaign, over.
+    pub fn over(self, outcome: &Outcome) -> Self {
+        Record { state: RecordState::Over { outcome: outcome.to_string() }, ..self }
+    }
+
     /// As bytes for the store.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("strings and numbers always serialise")
@@ -57,7 +63,9 @@ impl Record {
         let record: Record = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         match record.version {
             VERSION => Ok(record),
-            other => Err(format!("record format {other} is newer than {VERSION}: use the fuotad that wrote it")),
+            other => {
+                Err(format!("record format {other} is newer than {VERSION}: use the fuotad that wrote it"))
+            }
         }
     }
 }

@@ -6,8 +6,8 @@ use cmac::Mac;
 use thiserror::Error;
 
 use crate::lorawan::address::McAddr;
+use crate::lorawan::encoding;
 use crate::lorawan::keys::McSessionKeys;
-use crate::lorawan::keys::mic_of;
 
 /// Most bytes of application payload that a frame of any region carries (RP002-1.0.4, N without repeater).
 pub const MAX_PAYLOAD: usize = 242;
@@ -127,19 +127,7 @@ pub fn multicast_frame(
         return Err(FrameError::PayloadLength(payload.len()));
     }
     check_fport(fport)?;
-    let mut phy = Vec::with_capacity(payload.len() + FRAME_OVERHEAD);
-    phy.push(UNCONFIRMED_DOWN);
-    phy.extend(mc_addr.as_u32().to_le_bytes());
-    phy.push(0);
-    phy.extend(&fcnt.to_le_bytes()[..2]);
-    phy.push(fport);
-    phy.extend(payload);
-    apply_keystream(keys, mc_addr, fcnt, &mut phy[HEADER_LEN + 1..]);
-    let mut mac = keys.nwk_mac();
-    mac.update(&helper_block(0x49, mc_addr, fcnt, phy.len() as u8));
-    mac.update(&phy);
-    phy.extend(mic_of(mac));
-    Ok(phy)
+    Ok(encoding::data_down(keys, mc_addr, fcnt, fport, payload))
 }
 
 /// Reads the clear head of any data frame, up or down, without keys.
@@ -224,7 +212,7 @@ fn check_fport(fport: u8) -> Result<u8, FrameError> {
     if (FPORT_MIN..=FPORT_MAX).contains(&fport) { Ok(fport) } else { Err(FrameError::FPort(fport)) }
 }
 
-/// Enciphers or deciphers a payload of at most [`MAX_PAYLOAD`] bytes (TS001-1.0.4 4.3.3).
+/// Deciphers a payload of at most [`MAX_PAYLOAD`] bytes (TS001-1.0.4 4.3.3).
 fn apply_keystream(keys: &McSessionKeys, mc_addr: McAddr, fcnt: u32, payload: &mut [u8]) {
     // All blocks in one call: the cipher works on several at a time.
     let mut blocks = [Block::<aes::Aes128Enc>::default(); MAX_BLOCKS];

@@ -201,7 +201,7 @@ pub fn data_block_mic(
 }
 
 /// The first four bytes of a finished CMAC.
-pub(super) fn mic_of(mac: Cmac<Aes128Enc>) -> [u8; 4] {
+fn mic_of(mac: Cmac<Aes128Enc>) -> [u8; 4] {
     let tag = mac.finalize().into_bytes();
     [tag[0], tag[1], tag[2], tag[3]]
 }

@@ -18,6 +18,7 @@
 
 mod address;
 mod command;
+mod encoding;
 mod frame;
 mod hex;
 mod keys;

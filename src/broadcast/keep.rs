@@ -1,0 +1,92 @@
+//! What crosses the broadcaster's threshold: its wishes, and what must survive a power cut.
+
+use super::MarkedCampaign;
+use super::Transmit;
+use crate::lorawan::KeyFingerprint;
+use crate::report::Report;
+use crate::schedule::MinuteLoad;
+use crate::task::ImageRef;
+use crate::task::TaskId;
+use std::collections::BTreeMap;
+
+/// What the broadcaster wants done.
+#[derive(Debug)]
+pub enum Want {
+    /// Hand a frame to the forwarder; its verdict comes back through [`Broadcaster::verdict`].
+    Transmit(Box<Transmit>),
+    /// Bring the image; it comes back through [`Broadcaster::image`].
+    Fetch(TaskId, ImageRef),
+    /// Make this durable, in order; the answer comes back through [`Broadcaster::saved`].
+    Save(u64, Keep),
+    /// Tell whoever listens.
+    Report(Report),
+    /// After [`Broadcaster::stop`]: everything is on disk, the process may end.
+    Stopped,
+}
+
+/// Something that must survive a power cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// A campaign's record.
+    Record {
+        /// Its name.
+        record: [u8; 16],
+        /// [`Record::to_bytes`].
+        bytes: Vec<u8>,
+    },
+    /// Frame counters `base..end` of a key belong to one plan from now on.
+    Reserve {
+        /// Whose counters.
+        key: KeyFingerprint,
+        /// The group's address, for people who read the journal.
+        mc_addr: u32,
+        /// First counter.
+        base: u32,
+        /// One past the last.
+        end: u32,
+        /// What they are reserved for.
+        plan_hash: [u8; 32],
+    },
+    /// How far campaigns are, and the pre-charged ledger.
+    Mark {
+        /// Nothing is pre-charged: the ledger is exact.
+        clean: bool,
+        /// Campaigns that have begun.
+        campaigns: Vec<MarkedCampaign>,
+        /// The ledger.
+        minutes: Vec<MinuteLoad>,
+    },
+}
+
+/// What is known of a key's counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRange {
+    /// The journal's newest reservation.
+    Known {
+        /// First counter of the newest plan.
+        base: u32,
+        /// The first counter that nobody has reserved.
+        next_free: u32,
+        /// What they were reserved for.
+        plan_hash: [u8; 32],
+        /// Records are damaged: the plan may go on, but a newer reservation may be lost.
+        damaged: bool,
+    },
+    /// Nothing readable: whatever was used is unknown.
+    Lost(String),
+}
+
+/// What survived the last run.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Counters per key.
+    pub ranges: BTreeMap<KeyFingerprint, KeyRange>,
+    /// Records of campaigns, newest state.
+    pub records: Vec<([u8; 16], Vec<u8>)>,
+    /// Where campaigns stood at the last mark.
+    pub campaigns: Vec<MarkedCampaign>,
+    /// The ledger of the last mark and the proven time since, microseconds.
+    pub ledger: Option<(u64, Vec<MinuteLoad>)>,
+    /// The ledger's memory is damaged: count every budget as spent.
+    pub ledger_lost: bool,
+}
