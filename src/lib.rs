@@ -19,6 +19,7 @@
 //! argument, facts come in and wishes go out.
 
 pub mod broadcast;
+pub mod forwarder;
 pub mod fragment;
 pub mod image;
 pub mod lorawan;

@@ -1,0 +1,51 @@
+//! Our side of the conversation with one Semtech packet forwarder: GWMP, as written down in its PROTOCOL.TXT.
+//! We are the forwarder's server.
+//!
+//! [`Link`] takes the datagrams that came in and the emissions that shall go out, and gives datagrams and
+//! [`Event`]s. After every call, take [`Link::poll`] until it is empty; call [`Link::time`] at
+//! [`Link::wake_at`].
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `packet` | the 4 and 12 byte headers (PROTOCOL.TXT 3 and 5) |
+//! | `rxpk` | a tolerant look into PUSH_DATA |
+//! | `txpk` | the PULL_RESP we write, strictly |
+//! | `tx_ack` | what the forwarder answers to it |
+//! | `counter` | the concentrator's microsecond counter, learned from uplinks |
+//! | `outstanding` | emissions whose TX_ACK is awaited, and what is on the air |
+//! | `link` | the conversation |
+//!
+//! The room must not know what a payload means, what a campaign is, or what the law says. Datagrams are only
+//! looked at: whoever relays them further has the bytes as they came.
+
+mod counter;
+mod error;
+mod event;
+mod link;
+mod outstanding;
+mod packet;
+mod rxpk;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod tx_ack;
+mod txpk;
+
+pub use error::Invalid;
+pub use error::NotSent;
+pub use event::CounterEstimate;
+pub use event::CounterLoss;
+pub use event::Counts;
+pub use event::EmissionId;
+pub use event::Event;
+pub use event::LinkState;
+pub use event::OddKind;
+pub use event::Output;
+pub use event::Pace;
+pub use event::Refusal;
+pub use event::Uplink;
+pub use event::Verdict;
+pub use link::Link;
+pub use rxpk::Stat;
+pub use settings::GatewayId;
+pub use settings::Settings;

@@ -1,0 +1,72 @@
+//! Who the packet forwarder is, and what stands between its connector and the air.
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::radio::Dbm;
+
+use super::error::Invalid;
+
+/// The 64-bit gateway identifier in every datagram of a packet forwarder (PROTOCOL.TXT 3.2, bytes 4 to 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GatewayId(pub [u8; 8]);
+
+impl FromStr for GatewayId {
+    type Err = Invalid;
+
+    /// Exactly 16 hexadecimal digits, upper or lower case.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match u64::from_str_radix(text, 16) {
+            Ok(id) if is_hex => Ok(GatewayId(id.to_be_bytes())),
+            _ => Err(Invalid::GatewayId { length: text.len() }),
+        }
+    }
+}
+
+/// 16 lower-case hexadecimal digits.
+impl fmt::Display for GatewayId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+/// What the operator says of the forwarder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The only forwarder that is sent anything. `None`: the first one heard is adopted.
+    pub gateway: Option<GatewayId>,
+    /// `txpk.rfch`: the chain that transmits, 0 or 1. Nearly every board transmits on chain 0.
+    pub rf_chain: u8,
+    /// Gain of the antenna minus the loss of its cable, in truth (a difference in dB, carried as [`Dbm`]).
+    pub antenna_gain: Dbm,
+    /// `antenna_gain` as it stands in the forwarder's own configuration; it subtracts this from `powe`.
+    pub forwarder_antenna_gain: Dbm,
+}
+
+impl Default for Settings {
+    /// Adopts the first forwarder; chain 0; no gain anywhere, so that `powe` is the EIRP asked for.
+    fn default() -> Self {
+        Settings {
+            gateway: None,
+            rf_chain: 0,
+            antenna_gain: Dbm::from_whole(0),
+            forwarder_antenna_gain: Dbm::from_whole(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_id_is_sixteen_hex_digits_and_nothing_else() {
+        let id: GatewayId = "0016C001f1500812".parse().unwrap();
+        assert_eq!(id, GatewayId([0x00, 0x16, 0xC0, 0x01, 0xF1, 0x50, 0x08, 0x12]));
+        assert_eq!(id.to_string(), "0016c001f1500812");
+        for wrong in ["", "0016c001f150081", "0016c001f15008122", "+016c001f1500812", "0016c001f150081g"] {
+            assert_eq!(wrong.parse::<GatewayId>(), Err(Invalid::GatewayId { length: wrong.len() }));
+        }
+    }
+}
