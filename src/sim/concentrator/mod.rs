@@ -1,0 +1,37 @@
+//! The double of a gateway's concentrator with Semtech's packet forwarder in front of it: `lora_pkt_fwd` of
+//! sx1302_hal 2.1.0 with an SX1302, as it was measured on the wire.
+//!
+//! ```text
+//! datagram ─► txpk ─► jit_queue ── 30-40 ms before the start ──► radio_chip ─► Transmission
+//!                        └─► TX_ACK                                  └─► deaf while it sends
+//! Reception ─► fetched up to 10 ms later ─► PUSH_DATA, one at a time until acknowledged
+//! ```
+//!
+//! An accepting TX_ACK means *queued*. A packet may still be lost without a word: when it is handed over
+//! while another is on the air, when a later one overwrites it while it is armed, when the driver refuses it.
+//! [`Counts::swallowed`] tells the tests; a server never learns.
+//!
+//! It shares no code with our own side of the protocol. Not in it: beacons, the second RF chain, TX_ACK
+//! `UNKNOWN` (the original has no way to it from a datagram), comments in JSON, and a slow SPI bus.
+
+mod airtime;
+mod counter;
+mod forwarder;
+mod frame;
+mod jit_queue;
+mod radio_chip;
+mod settings;
+mod tokens;
+mod txpk;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+pub use forwarder::Concentrator;
+pub use forwarder::Counts;
+pub use forwarder::Output;
+pub use forwarder::Socket;
+pub use frame::Transmission;
+pub use settings::Settings;
+pub use upstream::Reception;
