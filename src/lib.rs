@@ -19,15 +19,15 @@
 //! argument, facts come in and wishes go out.
 
 pub mod broadcast;
-pub mod concentrator;
+pub mod disk;
 pub mod forwarder;
 pub mod fragment;
 pub mod image;
 pub mod lorawan;
 pub mod radio;
-pub mod random;
 pub mod region;
 pub mod report;
 pub mod schedule;
+pub mod store;
 pub mod task;
 pub mod time;

@@ -1,0 +1,64 @@
+//! What must survive a power cut: which counters of a key are spent, how far each campaign has come, how much
+//! airtime is spent, which tasks are known.
+//!
+//! The room does no I/O. It speaks to a [`Files`], whose operations make durability explicit, so that the same
+//! code runs on a real directory and on a simulated disk that is cut at every operation.
+//!
+//! | file | holds | written |
+//! |---|---|---|
+//! | `<fingerprint>.a`, `<fingerprint>.b` | the range journal of one key, 16 slots of 4 KiB each | A, sync, B, sync, once a campaign |
+//! | `marks` | progress and the pre-charged ledger, 16 slots of 4 KiB | in place, one sync |
+//! | `task-<id>`, `report-<name>` | one record and a trailer | temporary file, sync, rename, directory sync |
+//! | `*.new` | a file on its way | removed at the next start |
+//!
+//! Every slot and every trailer has a magic number, a format version and a CRC-32C at fixed places that no
+//! later version may move. A record that is whole and of a newer version refuses the start before anything
+//! was changed; a record that is not whole is damage.
+//!
+//! # Why no counter is handed out twice
+//!
+//! 1. *Reserve*: the record n + 1 is durable in file A, then in file B, and only then may its range be used.
+//! 2. *Recover*: the maximum of all readable records of both files counts, never the first readable file.
+//! 3. *Level*: before anything else that maximum is written to its slot in both files. Otherwise one file lags
+//!    behind through several cuts, and one lost page uncovers an old number. It also makes durable what
+//!    recovery read from a cache. The file that lacks the record goes first: no write ever endangers the last
+//!    copy.
+//! 4. *Damage*: a slot number that is unreadable in both files may have held a newer record. Only the plan of
+//!    the newest readable record may go on then (its range is its own whatever was lost), no new plan and no
+//!    extension.
+//! 5. *Repair last*: damaged slots are rewritten only after a new reservation is durable, and slots that are
+//!    unreadable in both files never, because they are the evidence that step 4 counts.
+//! 6. No readable record, or one of a foreign key: the counter is lost, and the key with it.
+
+mod files;
+mod journal;
+mod mark;
+mod opened;
+mod range;
+mod record;
+
+pub use files::FILE_BYTES_MAX;
+pub use files::Files;
+pub use files::FilesError;
+pub use files::FilesErrorKind;
+pub use mark::CAMPAIGNS_MAX;
+pub use mark::CampaignMark;
+pub use mark::LedgerLoad;
+pub use mark::Mark;
+pub use opened::Change;
+pub use opened::KEYS_MAX;
+pub use opened::REPORTS_MAX;
+pub use opened::Recovered;
+pub use opened::Store;
+pub use opened::StoreError;
+pub use opened::TASKS_MAX;
+pub use range::FCNT_FIRST;
+pub use range::NEXT_FREE_MAX;
+pub use range::RangeState;
+pub use range::Reservation;
+pub use range::SLOT_BYTES;
+pub use range::SLOTS;
+pub use record::REPORT_BYTES_MAX;
+pub use record::RecordId;
+pub use record::TASK_BYTES_MAX;
+pub use record::TaskRecord;
