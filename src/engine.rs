@@ -11,6 +11,7 @@ use crate::broadcast::Handover;
 use crate::broadcast::Keep;
 use crate::broadcast::KeyRange;
 use crate::broadcast::MarkedCampaign;
+use crate::broadcast::NotSaved;
 use crate::broadcast::Progress;
 use crate::broadcast::Refusal;
 use crate::broadcast::Restored;
@@ -66,8 +67,8 @@ pub enum Input<'a> {
         /// Its bytes.
         bytes: &'a [u8],
     },
-    /// The answer to [`Output::Save`]: durable, or one line why not.
-    Saved(u64, Result<(), String>),
+    /// The answer to [`Output::Save`]: durable, or why not.
+    Saved(u64, Result<(), NotSaved>),
     /// No new frame from now on; [`Output::Stopped`] follows.
     Stop,
     /// Only time has passed.
@@ -199,10 +200,18 @@ impl Engine {
         let mut verdicts = false;
         while let Some(output) = self.link.poll() {
             match output {
-                forwarder::Output::Datagram { to, bytes } => self.outputs.push_back(Output::Datagram { to, bytes }),
+                forwarder::Output::Datagram { to, bytes } => {
+                    self.outputs.push_back(Output::Datagram { to, bytes })
+                }
                 forwarder::Output::Event(forwarder::Event::Verdict { id, verdict }) => {
                     verdicts = true;
                     self.broadcaster.verdict(self.now, id.0, &translate(verdict));
+                }
+                forwarder::Output::Event(forwarder::Event::PowerExceeded { asked, granted, .. }) => {
+                    let reason = format!(
+                        "the forwarder radiates {granted} dBm although {asked} dBm were asked for: its gain table has no lower step"
+                    );
+                    self.broadcaster.abort(self.now, reason);
                 }
                 forwarder::Output::Event(event) => {
                     if let Some(event) = worth_reporting(event) {
@@ -303,18 +312,16 @@ fn change(keep: Keep, gps: Option<GpsTime>) -> Change {
 
 fn restored(recovered: Recovered, now: Now) -> Restored {
     let range = |state: RangeState| match state {
-        RangeState::Known { reservation, damaged_slots } => KeyRange::Known {
-            base: reservation.base,
-            next_free: reservation.next_free,
-            plan_hash: reservation.plan_hash,
-            damaged: damaged_slots > 0,
-        },
-        RangeState::Lost { why } => KeyRange::Lost(why),
+        RangeState::Intact(newest) => known(newest, false),
+        RangeState::Damaged { newest, .. } => known(newest, true),
+        RangeState::Lost(why) => KeyRange::Lost(why),
     };
-    // A store without any range never sent anything: there is no ledger to miss.
-    let ledger_lost = recovered.mark_damaged || (recovered.mark.is_none() && !recovered.ranges.is_empty());
+    // A store without any range never sent anything: there is no ledger to miss. A damaged newest mark was
+    // cut while it was written: nothing was sent on its account, so the one before still covers the truth.
+    let ledger_lost = recovered.mark.is_none() && !recovered.ranges.is_empty();
     let mark = recovered.mark;
-    let campaign = |mark: &CampaignMark| MarkedCampaign { record: mark.task.0, next_k: mark.next_k, made_up: mark.lost };
+    let campaign =
+        |mark: &CampaignMark| MarkedCampaign { record: mark.task.0, next_k: mark.next_k, made_up: mark.lost };
     let minute = |load: &LedgerLoad| MinuteLoad {
         sub_band: load.sub_band,
         age_min: load.age_min,
@@ -333,4 +340,9 @@ fn restored(recovered: Recovered, now: Now) -> Restored {
         }),
         ledger_lost,
     }
+}
+
+fn known(newest: Reservation, damaged: bool) -> KeyRange {
+    let Reservation { base, next_free, plan_hash, .. } = newest;
+    KeyRange::Known { base, next_free, plan_hash, damaged }
 }

@@ -19,7 +19,7 @@
 //! argument, facts come in and wishes go out.
 
 pub mod broadcast;
-pub mod disk;
+pub mod engine;
 pub mod forwarder;
 pub mod fragment;
 pub mod image;
@@ -28,6 +28,7 @@ pub mod radio;
 pub mod region;
 pub mod report;
 pub mod schedule;
+pub mod sim;
 pub mod store;
 pub mod task;
 pub mod time;

@@ -5,6 +5,7 @@ use super::Handover;
 use super::Keep;
 use super::KeyRange;
 use super::MarkedCampaign;
+use super::NotSaved;
 use super::Plan;
 use super::Record;
 use super::RecordState;
@@ -170,13 +171,11 @@ impl Broadcaster {
     }
 
     /// The answer to [`Want::Save`].
-    pub fn saved(&mut self, now: Now, save: u64, result: Result<(), String>) {
-        if let Err(reason) = result {
-            if self.halted.is_none() {
-                self.report(now, None, Event::Halted { reason: reason.clone() });
-            }
-            self.halted = Some(reason);
-            return;
+    pub fn saved(&mut self, now: Now, save: u64, result: Result<(), NotSaved>) {
+        match result {
+            Ok(()) => {}
+            Err(NotSaved::NoSpace(reason)) => return self.no_space(now, save, reason),
+            Err(NotSaved::Broken(reason)) => return self.halt(now, reason),
         }
         if self.stopping == Stopping::Saving(save) {
             self.stopping = Stopping::Done;
@@ -207,6 +206,13 @@ impl Broadcaster {
         self.report(now, Some(id.clone()), event);
         if let Some(outcome) = end {
             self.finish(now, &id, outcome);
+        }
+    }
+
+    /// The campaign on the air must not go on.
+    pub fn abort(&mut self, now: Now, reason: String) {
+        if let Some(id) = self.active.clone() {
+            self.finish(now, &id, Outcome::Aborted { reason });
         }
     }
 
@@ -261,6 +267,23 @@ impl Broadcaster {
     /// How far each task that is not over is; `None` while it is not planned.
     pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
         self.orders.iter().map(|(id, order)| (id, order.progress()))
+    }
+
+    /// A full disk costs the order that could not be written down; what is preallocated is not touched by it.
+    fn no_space(&mut self, now: Now, save: u64, reason: String) {
+        let settling = self.orders.iter().find(|(_, order)| order.awaits_save(save));
+        match settling.map(|(id, _)| id.clone()) {
+            Some(id) => self.refuse(now, &id, format!("{reason}: free some space and order again")),
+            None => self.report(now, None, Event::Warning { text: reason }),
+        }
+    }
+
+    /// Nothing can be promised any more, so nothing is sent any more.
+    fn halt(&mut self, now: Now, reason: String) {
+        if self.halted.is_none() {
+            self.report(now, None, Event::Halted { reason: reason.clone() });
+        }
+        self.halted = Some(reason);
     }
 
     fn restore_record(&mut self, now: Now, record: [u8; 16], bytes: &[u8]) {

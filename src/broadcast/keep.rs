@@ -58,6 +58,15 @@ pub enum Keep {
     },
 }
 
+/// Why something is not durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotSaved {
+    /// The disk is full; what was there before is untouched.
+    NoSpace(String),
+    /// Storage failed: from now on nothing can be relied on.
+    Broken(String),
+}
+
 /// What is known of a key's counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyRange {

@@ -34,6 +34,7 @@ pub use group::Handover;
 pub use group::SessionRule;
 pub use keep::Keep;
 pub use keep::KeyRange;
+pub use keep::NotSaved;
 pub use keep::Restored;
 pub use keep::Want;
 pub use marks::MarkedCampaign;

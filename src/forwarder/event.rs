@@ -162,6 +162,17 @@ pub enum CounterLoss {
     Aged,
 }
 
+impl fmt::Display for CounterLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CounterLoss::Jumped { by_us } => write!(f, "it jumped by {by_us} us: the forwarder restarted"),
+            CounterLoss::NewSource => f.write_str("the forwarder sends from a new port: it restarted"),
+            CounterLoss::TooEarly => f.write_str("the forwarder answered TOO_EARLY: our model is wrong"),
+            CounterLoss::Aged => f.write_str("no uplink has confirmed it for minutes"),
+        }
+    }
+}
+
 /// A look at one received packet, enough to keep the air free for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uplink {

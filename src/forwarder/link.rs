@@ -251,6 +251,11 @@ impl Link {
         }
     }
 
+    /// Whether the forwarder's keepalives arrive.
+    pub fn is_online(&self) -> bool {
+        self.down.is_some_and(|down| down.is_online)
+    }
+
     /// The link at a glance.
     pub fn state(&self, now: Instant) -> LinkState {
         LinkState {

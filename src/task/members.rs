@@ -165,7 +165,7 @@ pub(super) fn shown_name(name: &str) -> String {
 
 /// The one of `paths` whose last part `name` was probably meant to be: at most a third of it written
 /// differently. So a member in the wrong object finds its place, too.
-pub(super) fn nearest(name: &str, paths: &[&'static str]) -> Option<&'static str> {
+pub fn nearest<'a>(name: &str, paths: &[&'a str]) -> Option<&'a str> {
     if name.len() > MAX_SHOWN_CHARS {
         return None;
     }

@@ -31,6 +31,7 @@ pub use json::FuotaTaskJson;
 pub use json::FuotadJson;
 pub use json::LoRaWanJson;
 pub use json::MAX_TASK_BYTES;
+pub use members::nearest;
 pub use order::DEFAULT_REDUNDANCY_PERCENT;
 pub use order::MAX_GROUPS;
 pub use order::MAX_WARNINGS;

@@ -1,0 +1,230 @@
+//! The sections of the configuration file.
+
+use super::ConfigError;
+use super::GroupConfig;
+use super::read::read;
+use crate::engine;
+use crate::forwarder;
+use crate::forwarder::GatewayId;
+use crate::lorawan::Secret;
+use crate::radio::Dbm;
+use crate::region::Note;
+use crate::region::Parameters;
+use crate::region::RfRegion;
+use crate::region::parameters;
+use serde::Deserialize;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// Which gateway.
+    pub gateway: Gateway,
+    /// Defaults for groups.
+    #[serde(default)]
+    pub radio: Radio,
+    /// The packet forwarder.
+    #[serde(default)]
+    pub forwarder: Forwarder,
+    /// What must survive a power cut.
+    #[serde(default)]
+    pub state: State,
+    /// Where tasks come from.
+    #[serde(default)]
+    pub tasks: Tasks,
+    /// Live progress.
+    #[serde(default)]
+    pub status: Status,
+    /// Multicast groups.
+    #[serde(default)]
+    pub group: Vec<GroupConfig>,
+}
+
+/// `[gateway]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Gateway {
+    /// One of the 13 names of RfRegion.
+    pub region: String,
+    /// The gateway's EUI, 16 hex digits; needed only when several forwarders are connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// `[radio]`: defaults for groups.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Radio {
+    /// Downlink frequency, Hz; default: the region's RX2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_hz: Option<u32>,
+    /// Downlink data rate; default: the region's RX2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_rate: Option<u8>,
+    /// Power that leaves the antenna, dBm EIRP; default: the sub-band's usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eirp_dbm: Option<f64>,
+    /// Gain of the real antenna less cable, dBi.
+    pub antenna_gain_dbi: f64,
+    /// The antenna gain in the packet forwarder's own configuration, dBi.
+    pub forwarder_antenna_gain_dbi: f64,
+    /// The concentrator's transmitting chain.
+    pub rf_chain: u8,
+    /// Campaigns' part of each sub-band's legal budget, 0..=1.
+    pub duty_share: f64,
+    /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
+    pub max_deaf: f64,
+    /// "even" or "burst".
+    pub spacing: String,
+}
+
+impl Default for Radio {
+    fn default() -> Self {
+        Radio {
+            frequency_hz: None,
+            data_rate: None,
+            eirp_dbm: None,
+            antenna_gain_dbi: 0.0,
+            forwarder_antenna_gain_dbi: 0.0,
+            rf_chain: 0,
+            duty_share: 0.4,
+            max_deaf: 0.2,
+            spacing: "even".to_owned(),
+        }
+    }
+}
+
+/// `[forwarder]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Forwarder {
+    /// Where the packet forwarder sends to.
+    pub listen: String,
+}
+
+impl Default for Forwarder {
+    fn default() -> Self {
+        Forwarder { listen: "127.0.0.1:1700".to_owned() }
+    }
+}
+
+/// `[state]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct State {
+    /// The folder of counters, marks and records.
+    pub dir: PathBuf,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State { dir: PathBuf::from("/var/lib/fuotad") }
+    }
+}
+
+/// `[tasks]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Tasks {
+    /// The folder of task documents.
+    pub folder: PathBuf,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Tasks { folder: PathBuf::from("/etc/fuotad/tasks.d") }
+    }
+}
+
+/// `[status]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Status {
+    /// The socket that tells how it goes.
+    pub socket: PathBuf,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Status { socket: PathBuf::from("/run/fuotad/status.sock") }
+    }
+}
+
+/// Reads a key file: the path as configured, to the key or one line why not.
+pub type ReadKey<'a> = &'a mut dyn FnMut(&std::path::Path) -> Result<Secret, String>;
+
+impl Config {
+    /// Reads a configuration text with environment variables over it.
+    ///
+    /// # Errors
+    /// One line: where, what, and what was probably meant.
+    pub fn from_text(text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
+        read(text, environment)
+    }
+
+    /// The law of the configured region, and a remark about its name.
+    ///
+    /// # Errors
+    /// The region is unknown or not supported.
+    pub fn region(&self) -> Result<(&'static Parameters, Option<Note>), ConfigError> {
+        let wrong = |error: &dyn ToString| ConfigError::value("gateway.region", error.to_string());
+        let (region, note) = RfRegion::parse_with_note(&self.gateway.region).map_err(|error| wrong(&error))?;
+        Ok((parameters(region).map_err(|error| wrong(&error))?, note))
+    }
+
+    /// The settings of the engine. Keys are read through `read_key`.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn engine(&self, read_key: ReadKey<'_>) -> Result<engine::Settings, ConfigError> {
+        let (region, _) = self.region()?;
+        let mut groups = Vec::new();
+        let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+        for (index, group) in self.group.iter().enumerate() {
+            let settled = group.settle(&self.radio, region, read_key)?;
+            if !names.insert(settled.name.clone()) {
+                let message = format!("the name {:?} is used twice", settled.name);
+                return Err(ConfigError::value(format!("group[{index}].name"), message));
+            }
+            if !addresses.insert(settled.mc_addr) {
+                let message = format!("{} is used twice: each group needs its own", settled.mc_addr);
+                return Err(ConfigError::value(format!("group[{index}].mc-addr"), message));
+            }
+            groups.push(settled);
+        }
+        Ok(engine::Settings { region, groups, forwarder: self.link()?, server_reserve_ppm: 0 })
+    }
+
+    fn link(&self) -> Result<forwarder::Settings, ConfigError> {
+        let radio = &self.radio;
+        let gateway = self.gateway.id.as_deref().map(str::parse::<GatewayId>).transpose();
+        if radio.rf_chain > 1 {
+            let message = format!("{} is not a chain of a concentrator: use 0 or 1", radio.rf_chain);
+            return Err(ConfigError::value("radio.rf-chain", message));
+        }
+        Ok(forwarder::Settings {
+            gateway: gateway.map_err(|error| ConfigError::value("gateway.id", error))?,
+            rf_chain: radio.rf_chain,
+            antenna_gain: decibels("radio.antenna-gain-dbi", radio.antenna_gain_dbi)?,
+            forwarder_antenna_gain: decibels("radio.forwarder-antenna-gain-dbi", radio.forwarder_antenna_gain_dbi)?,
+        })
+    }
+}
+
+/// A decibel figure.
+pub fn decibels(key: &str, value: f64) -> Result<Dbm, ConfigError> {
+    Dbm::from_f64(value).ok_or_else(|| ConfigError::value(key, format!("{value} is no decibel figure")))
+}
+
+/// A fraction in parts per million; 0 is refused because nothing could ever be sent.
+pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
+    if value > 0.0 && value <= 1.0 {
+        Ok((value * 1_000_000.0).round() as u32)
+    } else {
+        Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1")))
+    }
+}

@@ -1,0 +1,221 @@
+//! `[[group]]`: a multicast group of this gateway.
+
+use super::ConfigError;
+use super::Radio;
+use super::file::ReadKey;
+use super::file::decibels;
+use super::file::fraction_ppm;
+use crate::broadcast::DeviceProfile;
+use crate::broadcast::Group;
+use crate::broadcast::SessionRule;
+use crate::fragment::Ts004Version;
+use crate::lorawan::McAddr;
+use crate::lorawan::McSessionKeys;
+use crate::lorawan::Secret;
+use crate::region::Parameters;
+use crate::schedule::Manners;
+use crate::schedule::Pattern;
+use crate::task::gps_from_rfc3339;
+use serde::Deserialize;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Distance from both edges of a session, seconds: devices' clocks are up to 50 ppm off for days.
+const GUARD_S: u64 = 10;
+/// Less is not enough for a device's start-up and rounding, seconds.
+const GUARD_MIN_S: u64 = 2;
+
+/// One group as written. Unset values come from `[radio]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GroupConfig {
+    /// The name that tasks use.
+    pub name: String,
+    /// Multicast address, 8 hex digits.
+    pub mc_addr: String,
+    /// File with the McKey, 32 hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mc_key_file: Option<PathBuf>,
+    /// File with the McNwkSKey, with `mc-app-s-key-file` instead of `mc-key-file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mc_nwk_s_key_file: Option<PathBuf>,
+    /// File with the McAppSKey.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mc_app_s_key_file: Option<PathBuf>,
+    /// First frame counter for a key that the journal does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_fcnt: Option<u32>,
+    /// 1 or 2: which parity lines the devices compute.
+    #[serde(default = "one")]
+    pub ts004_version: u8,
+    /// Port of DataFragment.
+    #[serde(default = "fragment_port")]
+    pub fport: u8,
+    /// "always", or "windows" for sessions that devices are told.
+    #[serde(default)]
+    pub session: SessionKind,
+    /// Each session lasts 2^n seconds; default: as short as the campaign allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_timeout_exponent: Option<u8>,
+    /// First session of tasks without a StartTime, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_start: Option<String>,
+    /// No frame this near to a session's edges, seconds.
+    #[serde(default = "guard_s")]
+    pub session_guard_s: u64,
+    /// What the devices can bear: "unknown", "loramac-node", "lbm", "zephyr", "fast".
+    #[serde(default = "unknown_profile")]
+    pub device_profile: String,
+    /// Downlink frequency, Hz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_hz: Option<u32>,
+    /// Downlink data rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_rate: Option<u8>,
+    /// Power that leaves the antenna, dBm EIRP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eirp_dbm: Option<f64>,
+    /// Part of the legal budget, 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duty_share: Option<f64>,
+    /// Part of any 60 s in which the gateway may be deaf, 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_deaf: Option<f64>,
+    /// "even" or "burst".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<String>,
+}
+
+/// When devices listen, as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionKind {
+    /// Permanent Class C.
+    #[default]
+    Always,
+    /// In sessions they are told.
+    Windows,
+}
+
+impl GroupConfig {
+    /// The group with its defaults from `[radio]` and the region, its keys read through `read_key`.
+    ///
+    /// # Errors
+    /// The first value that cannot be used, under its key.
+    pub fn settle(&self, radio: &Radio, region: &Parameters, read_key: ReadKey<'_>) -> Result<Group, ConfigError> {
+        let wrong = |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
+        if self.name.is_empty() {
+            return Err(ConfigError::value("group.name", "it is empty"));
+        }
+        let mc_addr: McAddr = self.mc_addr.parse().map_err(|error| wrong("mc-addr", format!("{error}")))?;
+        let frequency_hz = self.frequency_hz.or(radio.frequency_hz).unwrap_or(region.rx2.frequency_hz);
+        let data_rate = self.data_rate.or(radio.data_rate).unwrap_or(region.rx2.dr);
+        let eirp = match self.eirp_dbm.or(radio.eirp_dbm) {
+            Some(eirp_dbm) => decibels("eirp-dbm", eirp_dbm)?,
+            None => region.default_eirp(frequency_hz),
+        };
+        region.check(frequency_hz, data_rate, eirp).map_err(|error| wrong("frequency-hz", error.to_string()))?;
+        let ts004_version = Ts004Version::from_number(self.ts004_version)
+            .ok_or_else(|| wrong("ts004-version", format!("{} is not 1 or 2", self.ts004_version)))?;
+        if !(1..=223).contains(&self.fport) {
+            return Err(wrong("fport", format!("{} is not an application port: use 1..=223", self.fport)));
+        }
+        if let Some(first) = self.first_fcnt.filter(|first| !(2..=65_534).contains(first)) {
+            return Err(wrong("first-fcnt", format!("{first} is outside 2..=65534: devices misread other counters")));
+        }
+        if self.session_guard_s < GUARD_MIN_S {
+            let message = format!("{} s is too short: at least {GUARD_MIN_S}", self.session_guard_s);
+            return Err(wrong("session-guard-s", message));
+        }
+        let (mc_key, keys) = self.keys(mc_addr, read_key)?;
+        Ok(Group {
+            name: self.name.clone(),
+            mc_addr,
+            keys,
+            mc_key,
+            first_fcnt: self.first_fcnt,
+            ts004_version,
+            fport: self.fport,
+            session: self.session_rule()?,
+            profile: self
+                .device_profile
+                .parse::<DeviceProfile>()
+                .map_err(|message| wrong("device-profile", message))?,
+            frequency_hz,
+            data_rate,
+            eirp,
+            manners: Manners {
+                duty_share_ppm: fraction_ppm("duty-share", self.duty_share.unwrap_or(radio.duty_share))?,
+                max_deaf_ppm: fraction_ppm("max-deaf", self.max_deaf.unwrap_or(radio.max_deaf))?,
+                pattern: pattern(self.spacing.as_deref().unwrap_or(&radio.spacing))?,
+            },
+            guard_us: self.session_guard_s.saturating_mul(1_000_000),
+        })
+    }
+
+    fn session_rule(&self) -> Result<SessionRule, ConfigError> {
+        let wrong = |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
+        if self.session == SessionKind::Always {
+            if self.session_timeout_exponent.is_some() || self.session_start.is_some() {
+                let message = "session-timeout-exponent and session-start need session = \"windows\"";
+                return Err(wrong("session", message.to_owned()));
+            }
+            return Ok(SessionRule::Always);
+        }
+        if let Some(exponent) = self.session_timeout_exponent.filter(|exponent| *exponent > 15) {
+            let message = format!("{exponent} is over 15: a session lasts at most 2^15 s");
+            return Err(wrong("session-timeout-exponent", message));
+        }
+        let start = match &self.session_start {
+            None => None,
+            Some(text) => Some(gps_from_rfc3339(text).ok_or_else(|| {
+                wrong("session-start", format!("{text:?} is no RFC 3339 time like 2026-11-22T08:00:00Z"))
+            })?),
+        };
+        Ok(SessionRule::Windows { exponent: self.session_timeout_exponent, start })
+    }
+
+    fn keys(&self, mc_addr: McAddr, read_key: ReadKey<'_>) -> Result<(Option<Secret>, McSessionKeys), ConfigError> {
+        let wrong = |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
+        match (&self.mc_key_file, &self.mc_nwk_s_key_file, &self.mc_app_s_key_file) {
+            (Some(path), None, None) => {
+                let mc_key = read_key(path).map_err(|message| wrong("mc-key-file", message))?;
+                let keys = McSessionKeys::derive(&mc_key, mc_addr);
+                Ok((Some(mc_key), keys))
+            }
+            (None, Some(nwk), Some(app)) => {
+                let nwk = read_key(nwk).map_err(|message| wrong("mc-nwk-s-key-file", message))?;
+                let app = read_key(app).map_err(|message| wrong("mc-app-s-key-file", message))?;
+                Ok((None, McSessionKeys::from_parts(nwk, app)))
+            }
+            _ => {
+                let message = "give it, or both mc-nwk-s-key-file and mc-app-s-key-file";
+                Err(wrong("mc-key-file", message.to_owned()))
+            }
+        }
+    }
+}
+
+fn pattern(name: &str) -> Result<Pattern, ConfigError> {
+    match name {
+        "even" => Ok(Pattern::Even),
+        "burst" => Ok(Pattern::Burst),
+        other => Err(ConfigError::value("spacing", format!("{other:?} is neither \"even\" nor \"burst\""))),
+    }
+}
+
+fn one() -> u8 {
+    1
+}
+
+fn fragment_port() -> u8 {
+    201
+}
+
+fn guard_s() -> u64 {
+    GUARD_S
+}
+
+fn unknown_profile() -> String {
+    DeviceProfile::default().to_string()
+}

@@ -1,0 +1,27 @@
+//! The configuration: TOML, kebab-case, the unit in the key, unknown keys refused with line and suggestion.
+//!
+//! [`Config`] is the text as it stands, with every default filled in (`fuotad check --print` shows it);
+//! [`Config::engine`] turns it into the settings of the rooms that obey it. A scenario is a configuration
+//! with a world around it ([`Scenario`]).
+//!
+//! Nothing here opens a file: texts come in, and key files are read by the caller.
+
+mod error;
+mod file;
+mod group;
+mod read;
+mod scenario;
+
+pub use error::ConfigError;
+pub use file::Config;
+pub use file::Forwarder;
+pub use file::Gateway;
+pub use file::Radio;
+pub use file::State;
+pub use file::Status;
+pub use file::Tasks;
+pub use group::GroupConfig;
+pub use group::KeySource;
+pub use group::SessionKind;
+pub use scenario::Expect;
+pub use scenario::Scenario;

@@ -1,0 +1,99 @@
+//! From text to values: the file, then `FUOTAD__SECTION__KEY` over it.
+
+use super::ConfigError;
+use crate::task::nearest;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// Prefix and separator of environment variables.
+const PREFIX: &str = "FUOTAD__";
+
+/// Reads `text`, with the variables of `environment` laid over it.
+pub fn read<T: DeserializeOwned>(text: &str, environment: &BTreeMap<String, String>) -> Result<T, ConfigError> {
+    // Alone first: the TOML reader knows the line of what is wrong, the overlay does not.
+    let in_file = toml::from_str::<T>(text);
+    let variables: BTreeMap<String, String> = environment.iter().filter_map(overlay_key).collect();
+    match in_file {
+        Ok(value) if variables.is_empty() => Ok(value),
+        Err(error) if variables.is_empty() => Err(in_text(text, &error)),
+        in_file => overlaid(text, variables).map_err(|message| match in_file {
+            Err(error) => in_text(text, &error),
+            Ok(_) => ConfigError::Environment { message },
+        }),
+    }
+}
+
+fn overlaid<T: DeserializeOwned>(text: &str, variables: BTreeMap<String, String>) -> Result<T, String> {
+    // No `try_parsing`: it would turn a key like 0102 or 1e10 into a number.
+    let environment = config::Environment::default().separator("__").source(Some(variables.into_iter().collect()));
+    config::Config::builder()
+        .add_source(config::File::from_str(text, config::FileFormat::Toml))
+        .add_source(environment)
+        .build()
+        .and_then(config::Config::try_deserialize)
+        .map_err(|error| one_line(&error.to_string()))
+}
+
+/// `FUOTAD__RADIO__DUTY_SHARE` names `radio.duty-share`.
+fn overlay_key((name, value): (&String, &String)) -> Option<(String, String)> {
+    let key = name.strip_prefix(PREFIX)?.to_lowercase();
+    let segments: Vec<String> = key.split("__").map(|segment| segment.replace('_', "-")).collect();
+    Some((segments.join("__"), value.clone()))
+}
+
+fn in_text(text: &str, error: &toml::de::Error) -> ConfigError {
+    let at = error.span().map_or(0, |span| span.start).min(text.len());
+    let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let message = one_line(error.message());
+    let hint = suggestion(&message).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
+    ConfigError::Text { line, message, hint }
+}
+
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The expected name nearest to the unknown one, from "unknown field `x`, expected one of `a`, `b`".
+fn suggestion(message: &str) -> Option<&str> {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let wrong = names.next().filter(|_| message.starts_with("unknown"))?;
+    nearest(wrong, &names.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_its_line_and_a_suggestion() {
+        let text = "[gateway]\nregion = \"EU868\"\n\n[radio]\nduty-shar = 0.4\n";
+        let error = read::<Config>(text, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(error.starts_with("line 5: unknown field `duty-shar`"), "{error}");
+        assert!(error.ends_with("(did you mean `duty-share`?)"), "{error}");
+    }
+
+    #[test]
+    fn an_environment_variable_wins_over_the_file() {
+        let text = "[gateway]\nregion = \"EU868\"\n[radio]\nduty-share = 0.4\n";
+        let variable = ("FUOTAD__RADIO__DUTY_SHARE".to_owned(), "0.2".to_owned());
+        let config: Config = read(text, &BTreeMap::from([variable])).unwrap();
+        assert_eq!(config.radio.duty_share, 0.2);
+    }
+
+    #[test]
+    fn a_hex_id_in_the_environment_keeps_its_zeros() {
+        let text = "[gateway]\nregion = \"EU868\"\n";
+        let variable = ("FUOTAD__GATEWAY__ID".to_owned(), "0102030405060708".to_owned());
+        let config: Config = read(text, &BTreeMap::from([variable])).unwrap();
+        assert_eq!(config.gateway.id.as_deref(), Some("0102030405060708"));
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_refused_as_such() {
+        let text = "[gateway]\nregion = \"EU868\"\n";
+        let variable = ("FUOTAD__RADIO__DUTY".to_owned(), "0.2".to_owned());
+        let error = read::<Config>(text, &BTreeMap::from([variable])).unwrap_err().to_string();
+        assert!(error.starts_with("environment: ") && error.contains("duty"), "{error}");
+    }
+}

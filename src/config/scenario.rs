@@ -1,0 +1,359 @@
+//! A scenario: a configuration with a world around it, for `fuotad simulate`.
+
+use super::Config;
+use super::ConfigError;
+use super::GroupConfig;
+use super::file::fraction_ppm;
+use super::read::read;
+use crate::broadcast::SessionRule;
+use crate::fragment::Ts004Version;
+use crate::lorawan::RootKey;
+use crate::lorawan::Secret;
+use crate::sim::Accident;
+use crate::sim::DeviceScript;
+use crate::sim::Loss;
+use crate::sim::Script;
+use crate::sim::TaskScript;
+use crate::sim::concentrator;
+use crate::sim::device;
+use crate::task::gps_from_rfc3339;
+use serde::Deserialize;
+use sha2::Digest as _;
+use sha2::Sha256;
+use std::collections::BTreeMap;
+
+/// Devices in one scenario, at most.
+const DEVICES_MAX: usize = 10_000;
+
+/// A scenario file as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Scenario {
+    /// One line on what it shows.
+    #[serde(default)]
+    pub title: String,
+    /// The place and time.
+    pub world: WorldSection,
+    /// What is broadcast.
+    pub image: ImageSection,
+    /// As in a configuration.
+    pub gateway: super::Gateway,
+    /// As in a configuration.
+    #[serde(default)]
+    pub radio: super::Radio,
+    /// As in a configuration, with its McKey in the text: the keys of a scenario are nobody's.
+    pub group: Vec<ScenarioGroup>,
+    /// What is ordered.
+    pub task: Vec<TaskSection>,
+    /// Who listens.
+    #[serde(default)]
+    pub device: Vec<DeviceSection>,
+    /// What must come out of it.
+    #[serde(default)]
+    pub expect: Expect,
+}
+
+/// `[world]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorldSection {
+    /// RFC 3339 time at the world's zero.
+    pub start: String,
+    /// Where luck comes from; `--seed` wins.
+    #[serde(default = "first_seed")]
+    pub seed: u64,
+    /// The world ends at the latest after so many hours.
+    #[serde(default = "two_days_h")]
+    pub limit_h: u64,
+    /// Uplinks of other devices.
+    #[serde(default = "one_a_minute")]
+    pub uplinks_per_hour: u32,
+    /// Drift of the concentrator's clock, parts per million.
+    #[serde(default)]
+    pub concentrator_drift_ppm: f64,
+    /// The power of the gateway goes at this frame, for `cut-boot-s`.
+    #[serde(default)]
+    pub power_cut_at_frame: Option<u64>,
+    /// How long the gateway needs to come back.
+    #[serde(default = "half_a_minute_s")]
+    pub boot_s: u64,
+}
+
+/// `[image]`: bytes made by a generator that anybody can rebuild.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ImageSection {
+    /// "lcg": x = x * 1664525 + 1013904223 mod 2^32 from `seed`, each byte x >> 24.
+    pub generator: String,
+    /// Its first x.
+    pub seed: u32,
+    /// How many.
+    pub bytes: usize,
+}
+
+/// `[[group]]` of a scenario.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ScenarioGroup {
+    /// 32 hex digits.
+    pub mc_key: String,
+    /// Everything else.
+    #[serde(flatten)]
+    pub rest: toml::Table,
+}
+
+/// `[[task]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TaskSection {
+    /// File name in the task folder, and its Id where the document has none.
+    pub name: String,
+    /// When it is put there, seconds after the world's zero.
+    #[serde(default)]
+    pub at_s: u64,
+    /// The document: the members of GetFuotaTask's answer.
+    pub document: toml::Table,
+}
+
+/// `[[device]]`: some devices of one kind.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DeviceSection {
+    /// Their name; numbered when there are several.
+    pub name: String,
+    /// How many.
+    #[serde(default = "one_device")]
+    pub count: usize,
+    /// "loramac-node", "lbm" or "ideal".
+    pub stack: String,
+    /// Part of the frames lost on the air.
+    #[serde(default)]
+    pub loss: f64,
+    /// Losses in bursts of this mean length instead of one by one.
+    #[serde(default)]
+    pub burst_frames: Option<f64>,
+    /// Largest NbFrag of their decoder; default: the stack's stock value.
+    #[serde(default)]
+    pub max_fragments: Option<u16>,
+    /// Largest FragSize of their decoder.
+    #[serde(default)]
+    pub max_fragment_size: Option<u8>,
+    /// Uncoded fragments that may be lost.
+    #[serde(default)]
+    pub max_lost: Option<u16>,
+    /// Deaf after an uncoded frame, milliseconds.
+    #[serde(default)]
+    pub deaf_after_uncoded_ms: Option<u64>,
+    /// Deaf after a coded frame, milliseconds.
+    #[serde(default)]
+    pub deaf_after_coded_ms: Option<u64>,
+    /// Their clock is ahead by so much, milliseconds.
+    #[serde(default)]
+    pub clock_error_ms: i64,
+    /// Whether anybody tells them about the campaign.
+    #[serde(default = "yes")]
+    pub told: bool,
+}
+
+/// `[expect]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Expect {
+    /// How many devices complete; default: all.
+    pub complete: Option<usize>,
+}
+
+impl Scenario {
+    /// Reads a scenario text.
+    ///
+    /// # Errors
+    /// One line: where, what, and what was probably meant.
+    pub fn from_text(text: &str) -> Result<Scenario, ConfigError> {
+        read(text, &BTreeMap::new())
+    }
+
+    /// The world's script. `image` replaces the generated one.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn script(&self, seed: Option<u64>, image: Option<Vec<u8>>) -> Result<Script, ConfigError> {
+        let start = gps_from_rfc3339(&self.world.start).ok_or_else(|| {
+            ConfigError::value("world.start", format!("{:?} is no RFC 3339 time", self.world.start))
+        })?;
+        let settings = self.settings()?;
+        let image = match image {
+            Some(image) => image,
+            None => self.image.generate()?,
+        };
+        let region = settings.region;
+        let seed = seed.unwrap_or(self.world.seed);
+        let mut devices = Vec::new();
+        for section in &self.device {
+            section.add(&settings, seed, &mut devices)?;
+        }
+        let drift_ppb = (self.world.concentrator_drift_ppm * 1000.0).round() as i32;
+        Ok(Script {
+            region,
+            start,
+            seed,
+            concentrator: concentrator::Settings {
+                drift_ppb,
+                tx_freq_min_hz: region.freq_min_hz,
+                tx_freq_max_hz: region.freq_max_hz,
+                antenna_gain_db: (settings.forwarder.forwarder_antenna_gain.centi() / 100) as i8,
+                real_antenna_gain: settings.forwarder.antenna_gain,
+                gps_at_zero: start,
+                ..concentrator::Settings::default()
+            },
+            link: settings.forwarder,
+            groups: settings.groups,
+            tasks: self.task.iter().map(|task| task.script(&image)).collect::<Result<_, _>>()?,
+            devices,
+            uplinks_per_hour: self.world.uplinks_per_hour,
+            limit_us: self.world.limit_h.saturating_mul(3_600_000_000),
+            accident: self.world.power_cut_at_frame.map(Accident::AfterSend),
+            boot_us: self.world.boot_s.saturating_mul(1_000_000),
+        })
+    }
+
+    fn settings(&self) -> Result<crate::engine::Settings, ConfigError> {
+        let mut keys = BTreeMap::new();
+        let mut group = Vec::new();
+        for (index, written) in self.group.iter().enumerate() {
+            let key = format!("group[{index}]");
+            // The key's place in the text stands for its file.
+            let mut table = written.rest.clone();
+            table.insert("mc-key-file".to_owned(), key.clone().into());
+            let parsed: GroupConfig =
+                table.try_into().map_err(|error: toml::de::Error| ConfigError::value(&key, error.message()))?;
+            let secret = Secret::from_hex(&written.mc_key).map_err(|error| ConfigError::value(format!("{key}.mc-key"), error))?;
+            keys.insert(std::path::PathBuf::from(key), secret);
+            group.push(parsed);
+        }
+        let config = Config {
+            gateway: self.gateway.clone(),
+            radio: self.radio.clone(),
+            forwarder: super::Forwarder::default(),
+            state: super::State::default(),
+            tasks: super::Tasks::default(),
+            status: super::Status::default(),
+            group,
+        };
+        config.engine(&mut |path| keys.get(path).cloned().ok_or_else(|| "not in the scenario".to_owned()))
+    }
+}
+
+impl ImageSection {
+    fn generate(&self) -> Result<Vec<u8>, ConfigError> {
+        if self.generator != "lcg" {
+            return Err(ConfigError::value("image.generator", format!("{:?} is unknown: use \"lcg\"", self.generator)));
+        }
+        if self.bytes > crate::image::MAX_IMAGE_BYTES {
+            let message = format!("{} is over {}", self.bytes, crate::image::MAX_IMAGE_BYTES);
+            return Err(ConfigError::value("image.bytes", message));
+        }
+        let step = |x: &u32| Some(x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        let bytes = std::iter::successors(step(&self.seed), step).map(|x| (x >> 24) as u8);
+        Ok(bytes.take(self.bytes).collect())
+    }
+}
+
+impl TaskSection {
+    fn script(&self, image: &[u8]) -> Result<TaskScript, ConfigError> {
+        let document = serde_json::to_string(&self.document)
+            .map_err(|error| ConfigError::value(format!("task {}.document", self.name), error))?;
+        let (at_us, stem) = (self.at_s.saturating_mul(1_000_000), self.name.clone());
+        Ok(TaskScript { at_us, stem, document, image: image.to_vec() })
+    }
+}
+
+impl DeviceSection {
+    fn add(
+        &self,
+        settings: &crate::engine::Settings,
+        seed: u64,
+        devices: &mut Vec<DeviceScript>,
+    ) -> Result<(), ConfigError> {
+        let wrong = |key: &str, message: String| ConfigError::value(format!("device {}.{key}", self.name), message);
+        let stack: device::Stack = self.stack.parse().map_err(|error| wrong("stack", format!("{error}")))?;
+        if devices.len() + self.count > DEVICES_MAX {
+            return Err(wrong("count", format!("{} are too many: at most {DEVICES_MAX} in all", self.count)));
+        }
+        let group = settings.groups.first();
+        for number in 1..=self.count {
+            let name = if self.count == 1 { self.name.clone() } else { format!("{}-{number:02}", self.name) };
+            let mut device = device::Settings::stock(stack, settings.region, name.clone(), root_key(&name, seed));
+            device.ts004_version = group.map_or(Ts004Version::V1, |group| group.ts004_version);
+            device.max_fragments = self.max_fragments.unwrap_or(device.max_fragments);
+            device.max_fragment_size = self.max_fragment_size.unwrap_or(device.max_fragment_size);
+            device.max_lost = self.max_lost.unwrap_or(device.max_lost);
+            let us = |ms: Option<u64>, stock_us: u64| ms.map_or(stock_us, |ms| ms.saturating_mul(1000));
+            device.deaf_after_uncoded_us = us(self.deaf_after_uncoded_ms, device.deaf_after_uncoded_us);
+            device.deaf_after_coded_us = us(self.deaf_after_coded_ms, device.deaf_after_coded_us);
+            device.clock_error_us = self.clock_error_ms.saturating_mul(1000);
+            if let Some(group) = group.filter(|group| group.session == SessionRule::Always) {
+                let rate = settings.region.data_rate(group.data_rate).map_err(|error| wrong("count", error.to_string()))?;
+                device.permanent_class_c = Some((group.frequency_hz, rate.modulation));
+            }
+            devices.push(DeviceScript { settings: device, loss: self.loss()?, is_told: self.told });
+        }
+        Ok(())
+    }
+
+    fn loss(&self) -> Result<Loss, ConfigError> {
+        let key = format!("device {}.loss", self.name);
+        if self.loss == 0.0 {
+            return Ok(Loss::Random { ppm: 0 });
+        }
+        let ppm = fraction_ppm(&key, self.loss)?;
+        match self.burst_frames {
+            None => Ok(Loss::Random { ppm }),
+            Some(frames) if frames >= 1.0 && ppm < 1_000_000 => {
+                let leave_ppm = (1_000_000.0 / frames).round() as u32;
+                // In the long run enter / (enter + leave) of the frames fall into bursts, and all of them are lost.
+                let enter = f64::from(leave_ppm) * self.loss / (1.0 - self.loss);
+                let enter_ppm = enter.round().min(1_000_000.0) as u32;
+                Ok(Loss::Bursty { enter_ppm, leave_ppm, lost_ppm_in_burst: 1_000_000, lost_ppm_outside: 0 })
+            }
+            Some(frames) => {
+                Err(ConfigError::value(key, format!("bursts of {frames} frames at this loss cannot be: use 1 or more frames and a loss below 1")))
+            }
+        }
+    }
+}
+
+/// A key that is nobody's, different for every device.
+fn root_key(name: &str, seed: u64) -> RootKey {
+    let mut hash = Sha256::new();
+    hash.update(b"simulated device");
+    hash.update(seed.to_le_bytes());
+    hash.update(name.as_bytes());
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut key = [0; 16];
+    key.copy_from_slice(&digest[..16]);
+    RootKey::GenAppKey(Secret::from_bytes(key))
+}
+
+fn first_seed() -> u64 {
+    1
+}
+
+fn two_days_h() -> u64 {
+    48
+}
+
+fn one_a_minute() -> u32 {
+    60
+}
+
+fn half_a_minute_s() -> u64 {
+    30
+}
+
+fn one_device() -> usize {
+    1
+}
+
+fn yes() -> bool {
+    true
+}

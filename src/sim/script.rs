@@ -1,0 +1,76 @@
+//! What happens in a simulated world: who is there, what is ordered, what goes wrong.
+
+use super::air::Loss;
+use super::concentrator;
+use super::device;
+use crate::broadcast::Group;
+use crate::forwarder;
+use crate::region::Parameters;
+use crate::time::GpsTime;
+
+/// The script of one world. The same script and seed give the same world, byte for byte.
+#[derive(Clone)]
+pub struct Script {
+    /// The law.
+    pub region: &'static Parameters,
+    /// GPS time at the world's zero.
+    pub start: GpsTime,
+    /// Everything that looks like luck comes from here.
+    pub seed: u64,
+    /// The gateway's groups.
+    pub groups: Vec<Group>,
+    /// The gateway's side of the forwarder.
+    pub link: forwarder::Settings,
+    /// The packet forwarder and its concentrator.
+    pub concentrator: concentrator::Settings,
+    /// What is ordered.
+    pub tasks: Vec<TaskScript>,
+    /// Who listens. Devices are told the sessions of the first group's campaigns.
+    pub devices: Vec<DeviceScript>,
+    /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
+    /// deaf for some of them.
+    pub uplinks_per_hour: u32,
+    /// The world ends here at the latest, microseconds.
+    pub limit_us: u64,
+    /// A power cut or a kill, if any.
+    pub accident: Option<Accident>,
+    /// How long the gateway needs to boot after a power cut, microseconds.
+    pub boot_us: u64,
+}
+
+/// A task in the task folder.
+#[derive(Clone, Debug)]
+pub struct TaskScript {
+    /// When it is put there, microseconds after the world's zero.
+    pub at_us: u64,
+    /// File name without its ending.
+    pub stem: String,
+    /// The JSON.
+    pub document: String,
+    /// The image that its URI leads to.
+    pub image: Vec<u8>,
+}
+
+/// A device and its luck.
+#[derive(Clone)]
+pub struct DeviceScript {
+    /// What it is.
+    pub settings: device::Settings,
+    /// What it loses on the air.
+    pub loss: Loss,
+    /// Whether it is told about the campaign at all.
+    pub is_told: bool,
+}
+
+/// Where the gateway dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accident {
+    /// The power goes at the n-th operation on the disk (1-based), in the middle of it.
+    AtDiskOperation(u64),
+    /// The power goes when the n-th frame (1-based) is handed to the forwarder: before it gets there.
+    BeforeSend(u64),
+    /// As before, but the datagram still gets there.
+    AfterSend(u64),
+    /// The process is killed at the n-th frame; the forwarder and the disk's cache live on.
+    Kill(u64),
+}
