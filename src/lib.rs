@@ -25,6 +25,7 @@ pub mod fragment;
 pub mod image;
 pub mod lorawan;
 pub mod radio;
+pub mod referee;
 pub mod region;
 pub mod report;
 pub mod schedule;
