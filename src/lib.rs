@@ -19,13 +19,17 @@
 //! argument, facts come in and wishes go out.
 
 pub mod broadcast;
+#[cfg(feature = "daemon")]
+pub mod cli;
+#[cfg(feature = "daemon")]
+pub mod config;
 pub mod engine;
 pub mod forwarder;
 pub mod fragment;
 pub mod image;
 pub mod lorawan;
+pub mod plan;
 pub mod radio;
-pub mod referee;
 pub mod region;
 pub mod report;
 pub mod schedule;

@@ -172,7 +172,8 @@ impl Config {
     /// The region is unknown or not supported.
     pub fn region(&self) -> Result<(&'static Parameters, Option<Note>), ConfigError> {
         let wrong = |error: &dyn ToString| ConfigError::value("gateway.region", error.to_string());
-        let (region, note) = RfRegion::parse_with_note(&self.gateway.region).map_err(|error| wrong(&error))?;
+        let (region, note) =
+            RfRegion::parse_with_note(&self.gateway.region).map_err(|error| wrong(&error))?;
         Ok((parameters(region).map_err(|error| wrong(&error))?, note))
     }
 
@@ -210,7 +211,10 @@ impl Config {
             gateway: gateway.map_err(|error| ConfigError::value("gateway.id", error))?,
             rf_chain: radio.rf_chain,
             antenna_gain: decibels("radio.antenna-gain-dbi", radio.antenna_gain_dbi)?,
-            forwarder_antenna_gain: decibels("radio.forwarder-antenna-gain-dbi", radio.forwarder_antenna_gain_dbi)?,
+            forwarder_antenna_gain: decibels(
+                "radio.forwarder-antenna-gain-dbi",
+                radio.forwarder_antenna_gain_dbi,
+            )?,
         })
     }
 }

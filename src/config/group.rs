@@ -102,8 +102,14 @@ impl GroupConfig {
     ///
     /// # Errors
     /// The first value that cannot be used, under its key.
-    pub fn settle(&self, radio: &Radio, region: &Parameters, read_key: ReadKey<'_>) -> Result<Group, ConfigError> {
-        let wrong = |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
+    pub fn settle(
+        &self,
+        radio: &Radio,
+        region: &Parameters,
+        read_key: ReadKey<'_>,
+    ) -> Result<Group, ConfigError> {
+        let wrong =
+            |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
         if self.name.is_empty() {
             return Err(ConfigError::value("group.name", "it is empty"));
         }
@@ -114,14 +120,19 @@ impl GroupConfig {
             Some(eirp_dbm) => decibels("eirp-dbm", eirp_dbm)?,
             None => region.default_eirp(frequency_hz),
         };
-        region.check(frequency_hz, data_rate, eirp).map_err(|error| wrong("frequency-hz", error.to_string()))?;
+        region
+            .check(frequency_hz, data_rate, eirp)
+            .map_err(|error| wrong("frequency-hz", error.to_string()))?;
         let ts004_version = Ts004Version::from_number(self.ts004_version)
             .ok_or_else(|| wrong("ts004-version", format!("{} is not 1 or 2", self.ts004_version)))?;
         if !(1..=223).contains(&self.fport) {
             return Err(wrong("fport", format!("{} is not an application port: use 1..=223", self.fport)));
         }
         if let Some(first) = self.first_fcnt.filter(|first| !(2..=65_534).contains(first)) {
-            return Err(wrong("first-fcnt", format!("{first} is outside 2..=65534: devices misread other counters")));
+            return Err(wrong(
+                "first-fcnt",
+                format!("{first} is outside 2..=65534: devices misread other counters"),
+            ));
         }
         if self.session_guard_s < GUARD_MIN_S {
             let message = format!("{} s is too short: at least {GUARD_MIN_S}", self.session_guard_s);
@@ -154,7 +165,8 @@ impl GroupConfig {
     }
 
     fn session_rule(&self) -> Result<SessionRule, ConfigError> {
-        let wrong = |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
+        let wrong =
+            |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
         if self.session == SessionKind::Always {
             if self.session_timeout_exponent.is_some() || self.session_start.is_some() {
                 let message = "session-timeout-exponent and session-start need session = \"windows\"";
@@ -175,8 +187,13 @@ impl GroupConfig {
         Ok(SessionRule::Windows { exponent: self.session_timeout_exponent, start })
     }
 
-    fn keys(&self, mc_addr: McAddr, read_key: ReadKey<'_>) -> Result<(Option<Secret>, McSessionKeys), ConfigError> {
-        let wrong = |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
+    fn keys(
+        &self,
+        mc_addr: McAddr,
+        read_key: ReadKey<'_>,
+    ) -> Result<(Option<Secret>, McSessionKeys), ConfigError> {
+        let wrong =
+            |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
         match (&self.mc_key_file, &self.mc_nwk_s_key_file, &self.mc_app_s_key_file) {
             (Some(path), None, None) => {
                 let mc_key = read_key(path).map_err(|message| wrong("mc-key-file", message))?;

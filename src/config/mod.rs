@@ -21,7 +21,6 @@ pub use file::State;
 pub use file::Status;
 pub use file::Tasks;
 pub use group::GroupConfig;
-pub use group::KeySource;
 pub use group::SessionKind;
 pub use scenario::Expect;
 pub use scenario::Scenario;

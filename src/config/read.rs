@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 const PREFIX: &str = "FUOTAD__";
 
 /// Reads `text`, with the variables of `environment` laid over it.
-pub fn read<T: DeserializeOwned>(text: &str, environment: &BTreeMap<String, String>) -> Result<T, ConfigError> {
+pub fn read<T: DeserializeOwned>(
+    text: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<T, ConfigError> {
     // Alone first: the TOML reader knows the line of what is wrong, the overlay does not.
     let in_file = toml::from_str::<T>(text);
     let variables: BTreeMap<String, String> = environment.iter().filter_map(overlay_key).collect();
@@ -25,7 +28,8 @@ pub fn read<T: DeserializeOwned>(text: &str, environment: &BTreeMap<String, Stri
 
 fn overlaid<T: DeserializeOwned>(text: &str, variables: BTreeMap<String, String>) -> Result<T, String> {
     // No `try_parsing`: it would turn a key like 0102 or 1e10 into a number.
-    let environment = config::Environment::default().separator("__").source(Some(variables.into_iter().collect()));
+    let environment =
+        config::Environment::default().separator("__").source(Some(variables.into_iter().collect()));
     config::Config::builder()
         .add_source(config::File::from_str(text, config::FileFormat::Toml))
         .add_source(environment)

@@ -224,9 +224,11 @@ impl Scenario {
             // The key's place in the text stands for its file.
             let mut table = written.rest.clone();
             table.insert("mc-key-file".to_owned(), key.clone().into());
-            let parsed: GroupConfig =
-                table.try_into().map_err(|error: toml::de::Error| ConfigError::value(&key, error.message()))?;
-            let secret = Secret::from_hex(&written.mc_key).map_err(|error| ConfigError::value(format!("{key}.mc-key"), error))?;
+            let parsed: GroupConfig = table
+                .try_into()
+                .map_err(|error: toml::de::Error| ConfigError::value(&key, error.message()))?;
+            let secret = Secret::from_hex(&written.mc_key)
+                .map_err(|error| ConfigError::value(format!("{key}.mc-key"), error))?;
             keys.insert(std::path::PathBuf::from(key), secret);
             group.push(parsed);
         }
@@ -246,7 +248,10 @@ impl Scenario {
 impl ImageSection {
     fn generate(&self) -> Result<Vec<u8>, ConfigError> {
         if self.generator != "lcg" {
-            return Err(ConfigError::value("image.generator", format!("{:?} is unknown: use \"lcg\"", self.generator)));
+            return Err(ConfigError::value(
+                "image.generator",
+                format!("{:?} is unknown: use \"lcg\"", self.generator),
+            ));
         }
         if self.bytes > crate::image::MAX_IMAGE_BYTES {
             let message = format!("{} is over {}", self.bytes, crate::image::MAX_IMAGE_BYTES);
@@ -274,7 +279,8 @@ impl DeviceSection {
         seed: u64,
         devices: &mut Vec<DeviceScript>,
     ) -> Result<(), ConfigError> {
-        let wrong = |key: &str, message: String| ConfigError::value(format!("device {}.{key}", self.name), message);
+        let wrong =
+            |key: &str, message: String| ConfigError::value(format!("device {}.{key}", self.name), message);
         let stack: device::Stack = self.stack.parse().map_err(|error| wrong("stack", format!("{error}")))?;
         if devices.len() + self.count > DEVICES_MAX {
             return Err(wrong("count", format!("{} are too many: at most {DEVICES_MAX} in all", self.count)));
@@ -282,7 +288,8 @@ impl DeviceSection {
         let group = settings.groups.first();
         for number in 1..=self.count {
             let name = if self.count == 1 { self.name.clone() } else { format!("{}-{number:02}", self.name) };
-            let mut device = device::Settings::stock(stack, settings.region, name.clone(), root_key(&name, seed));
+            let mut device =
+                device::Settings::stock(stack, name.clone(), root_key(&name, seed), settings.region);
             device.ts004_version = group.map_or(Ts004Version::V1, |group| group.ts004_version);
             device.max_fragments = self.max_fragments.unwrap_or(device.max_fragments);
             device.max_fragment_size = self.max_fragment_size.unwrap_or(device.max_fragment_size);
@@ -292,7 +299,10 @@ impl DeviceSection {
             device.deaf_after_coded_us = us(self.deaf_after_coded_ms, device.deaf_after_coded_us);
             device.clock_error_us = self.clock_error_ms.saturating_mul(1000);
             if let Some(group) = group.filter(|group| group.session == SessionRule::Always) {
-                let rate = settings.region.data_rate(group.data_rate).map_err(|error| wrong("count", error.to_string()))?;
+                let rate = settings
+                    .region
+                    .data_rate(group.data_rate)
+                    .map_err(|error| wrong("count", error.to_string()))?;
                 device.permanent_class_c = Some((group.frequency_hz, rate.modulation));
             }
             devices.push(DeviceScript { settings: device, loss: self.loss()?, is_told: self.told });
@@ -315,9 +325,12 @@ impl DeviceSection {
                 let enter_ppm = enter.round().min(1_000_000.0) as u32;
                 Ok(Loss::Bursty { enter_ppm, leave_ppm, lost_ppm_in_burst: 1_000_000, lost_ppm_outside: 0 })
             }
-            Some(frames) => {
-                Err(ConfigError::value(key, format!("bursts of {frames} frames at this loss cannot be: use 1 or more frames and a loss below 1")))
-            }
+            Some(frames) => Err(ConfigError::value(
+                key,
+                format!(
+                    "bursts of {frames} frames at this loss cannot be: use 1 or more frames and a loss below 1"
+                ),
+            )),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! A disk that loses what was not synced: pages and names are durable, pending, torn or rotten, and every
 //! operation can be the last one before the power goes.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::store::FILE_BYTES_MAX;
@@ -403,6 +405,34 @@ fn power_cut_error(operation: &'static str, name: &str) -> FilesError {
 
 fn error(operation: &'static str, name: &str, kind: FilesErrorKind, detail: &str) -> FilesError {
     FilesError { operation, name: name.to_owned(), kind, detail: detail.to_owned() }
+}
+
+/// A disk outlives the store on it: a world keeps one end.
+impl Files for Rc<RefCell<Disk>> {
+    fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, FilesError> {
+        self.borrow_mut().read(name)
+    }
+    fn create(&mut self, name: &str, bytes: &[u8]) -> Result<(), FilesError> {
+        self.borrow_mut().create(name, bytes)
+    }
+    fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), FilesError> {
+        self.borrow_mut().write_at(name, offset, bytes)
+    }
+    fn sync(&mut self, name: &str) -> Result<(), FilesError> {
+        self.borrow_mut().sync(name)
+    }
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), FilesError> {
+        self.borrow_mut().rename(from, to)
+    }
+    fn remove(&mut self, name: &str) -> Result<(), FilesError> {
+        self.borrow_mut().remove(name)
+    }
+    fn sync_dir(&mut self) -> Result<(), FilesError> {
+        self.borrow_mut().sync_dir()
+    }
+    fn list(&mut self) -> Result<Vec<String>, FilesError> {
+        self.borrow_mut().list()
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,24 @@
 //! The doubles are independent readings of their originals: [`concentrator`] shares no code with the room
 //! that speaks to packet forwarders, so that the one judges the other.
 
+pub mod air;
 pub mod concentrator;
+pub mod device;
 pub mod disk;
 pub mod random;
+pub mod referee;
+mod script;
+mod summary;
+mod world;
+
+pub use air::Loss;
+pub use referee::BandAir;
+pub use script::Accident;
+pub use script::DeviceScript;
+pub use script::Script;
+pub use script::TaskScript;
+pub use summary::DeviceResult;
+pub use summary::SentFrame;
+pub use summary::Summary;
+pub use world::Tamper;
+pub use world::World;

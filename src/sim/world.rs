@@ -13,6 +13,8 @@ use super::random::Random;
 use super::referee::Referee;
 use super::script::Accident;
 use super::script::Script;
+use super::summary::SentFrame;
+use crate::broadcast::NotSaved;
 use crate::broadcast::SessionRule;
 use crate::broadcast::setup;
 use crate::broadcast::setup::DeviceKeys;
@@ -27,15 +29,18 @@ use crate::radio::Modulation;
 use crate::report::Event as Happened;
 use crate::report::Planned;
 use crate::report::Report;
+use crate::store::FilesErrorKind;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 /// A datagram on the loopback interface needs this, microseconds.
 const LOOPBACK_US: u64 = 50;
@@ -49,8 +54,10 @@ const SETUP_US: u64 = 100_000;
 const NEXT_SESSION_US: u64 = 5_000_000;
 /// The world goes on for this long after the last campaign, microseconds.
 const EPILOGUE_US: u64 = 5_000_000;
-/// Reports that are kept; frames sent are only counted.
+/// Reports that are kept.
 const REPORTS_MAX: usize = 10_000;
+/// Frames that are kept: as many as one key has counters.
+const FRAMES_MAX: usize = 65_536;
 /// Airtime and form of the uplinks of other devices.
 const UPLINK_US: u64 = 61_696;
 const UPLINK_PHY: [u8; 23] = [0x40; 23];
@@ -80,6 +87,17 @@ enum Event {
 /// Changes what goes on the air, unknown to everybody: for worlds in which something must be caught.
 pub type Tamper = Box<dyn FnMut(&mut Transmission)>;
 
+/// A device, its way through the air, and what became of it.
+pub(super) struct Listener {
+    pub(super) device: Device,
+    channel: Channel,
+    pub(super) lost: u64,
+    is_complete: bool,
+}
+
+/// The disk outlives every store that is opened on it.
+pub(super) type SharedDisk = Rc<RefCell<Disk>>;
+
 /// The world.
 pub struct World {
     pub(super) script: Script,
@@ -87,18 +105,17 @@ pub struct World {
     queue: BTreeMap<(Instant, u64), (u32, Event)>,
     next_event: u64,
     /// Counts the gateway's lives; what was meant for an earlier one is void.
-    life: u32,
+    pub(super) life: u32,
     engine: Option<Engine>,
     engine_wake: Option<Instant>,
-    store: Option<Store<Disk>>,
-    pub(super) disk: Option<Disk>,
+    store: Option<Store<SharedDisk>>,
+    pub(super) disk: SharedDisk,
     pub(super) concentrator: Concentrator,
-    pub(super) devices: Vec<(Device, Channel)>,
-    complete: Vec<bool>,
+    pub(super) devices: Vec<Listener>,
     pub(super) referee: Referee,
     pub(super) reports: Vec<Report>,
     pub(super) planned: Option<Planned>,
-    pub(super) frames_sent: u64,
+    pub(super) frames: Vec<SentFrame>,
     open: BTreeSet<String>,
     luck: Random,
     tamper: Option<Tamper>,
@@ -121,9 +138,10 @@ impl World {
         }
         let devices = script.devices.iter().zip(100..).map(|(device, label)| {
             let channel = Channel::new(device.loss, luck.split(label));
-            (Device::new(device.settings.clone(), luck.split(1_000_000 + label)), channel)
+            let device = Device::new(device.settings.clone(), luck.split(1_000_000 + label));
+            Listener { device, channel, lost: 0, is_complete: false }
         });
-        let devices: Vec<(Device, Channel)> = devices.collect();
+        let devices = devices.collect();
         let mut disk = Disk::new();
         if let Some(Accident::AtDiskOperation(operation)) = script.accident {
             disk.crash_after(operation);
@@ -136,14 +154,13 @@ impl World {
             engine: None,
             engine_wake: None,
             store: None,
-            disk: Some(disk),
+            disk: Rc::new(RefCell::new(disk)),
             concentrator,
-            complete: vec![false; devices.len()],
             devices,
             referee,
             reports: Vec::new(),
             planned: None,
-            frames_sent: 0,
+            frames: Vec::new(),
             open: script.tasks.iter().map(|task| task.stem.clone()).collect(),
             luck: luck.split(2),
             tamper: None,
@@ -153,7 +170,8 @@ impl World {
             script,
         };
         world.boot();
-        for (index, at_us) in world.script.tasks.iter().map(|task| task.at_us).enumerate().collect::<Vec<_>>() {
+        for (index, at_us) in world.script.tasks.iter().map(|task| task.at_us).enumerate().collect::<Vec<_>>()
+        {
             world.after(at_us, Event::Task(index));
         }
         world.schedule_uplink();
@@ -175,9 +193,9 @@ impl World {
         self.script.start.plus_us(self.now.us_since(Instant::ZERO))
     }
 
-    /// Frames handed over and accepted so far.
-    pub fn frames_sent(&self) -> u64 {
-        self.frames_sent
+    /// Frames accepted by the forwarder so far, the first 65536 of them.
+    pub fn frames(&self) -> &[SentFrame] {
+        &self.frames
     }
 
     /// Frames the plan asks for, once there is one.
@@ -187,7 +205,7 @@ impl World {
 
     /// Devices that hold the image.
     pub fn devices_complete(&self) -> usize {
-        self.complete.iter().filter(|complete| **complete).count()
+        self.devices.iter().filter(|listener| listener.is_complete).count()
     }
 
     /// One event; `false` when the world is over.
@@ -252,17 +270,13 @@ impl World {
             }
             Event::Setup(index, command) => {
                 let now = self.clock();
-                self.devices[index].0.unicast(now, command.fport, &command.payload);
+                self.devices[index].device.unicast(now, command.fport, &command.payload);
             }
             Event::Boot => {
                 self.concentrator.restart(self.now);
                 self.drain_concentrator();
                 self.boot();
-                let known = self.script.tasks.iter().map(|task| task.at_us).enumerate();
-                let here = known.filter(|(_, at_us)| Instant::ZERO.plus_us(*at_us) <= self.now);
-                for index in here.map(|(index, _)| index).collect::<Vec<_>>() {
-                    self.after(0, Event::Task(index));
-                }
+                self.scan_folder();
             }
         }
     }
@@ -284,8 +298,8 @@ impl World {
                     let Some(store) = &mut self.store else { return };
                     match store.apply(&change) {
                         Ok(()) => self.after(DISK_US, Event::Saved(save)),
-                        Err(StoreError::PowerCut) => self.power_cut(),
-                        Err(error) => self.after_failed(save, &error),
+                        Err(error) if is_power_cut(&error) => self.power_cut(),
+                        Err(error) => self.not_saved(save, &error),
                     }
                 }
                 Output::Report(report) => self.reported(report),
@@ -294,10 +308,15 @@ impl World {
         }
     }
 
-    fn after_failed(&mut self, save: u64, error: &StoreError) {
+    fn not_saved(&mut self, save: u64, error: &StoreError) {
         let now = self.clock();
+        let reason = error.to_string();
+        let why = match error {
+            StoreError::NoSpace(_) => NotSaved::NoSpace(reason),
+            _ => NotSaved::Broken(reason),
+        };
         if let Some(engine) = &mut self.engine {
-            engine.handle(now, Input::Saved(save, Err(error.to_string())));
+            engine.handle(now, Input::Saved(save, Err(why)));
         }
     }
 
@@ -324,42 +343,36 @@ impl World {
     /// Everything stops; each page that was not synced is new, old or torn, as luck has it.
     fn power_cut(&mut self) {
         let mut luck = self.luck.split(3);
-        let mut disk = self.die();
-        disk.power_cut(&mut |_| match luck.below(3) {
+        self.die();
+        self.disk.borrow_mut().power_cut(&mut |_| match luck.below(3) {
             0 => PageFate::New,
             1 => PageFate::Old,
             _ => PageFate::Torn(luck.next_u64()),
         });
-        self.disk = Some(disk);
-        self.accident = None;
         self.after(self.script.boot_us, Event::Boot);
     }
 
     /// The process is gone, and comes back at once; the forwarder noticed nothing.
     fn kill(&mut self) {
-        let mut disk = self.die();
-        disk.process_died();
-        self.disk = Some(disk);
-        self.accident = None;
+        self.die();
+        self.disk.borrow_mut().process_died();
         self.boot();
-        for index in 0..self.script.tasks.len() {
-            self.after(0, Event::Task(index));
-        }
+        self.scan_folder();
     }
 
-    fn die(&mut self) -> Disk {
+    fn die(&mut self) {
         self.life += 1;
         self.engine = None;
         self.engine_wake = None;
+        self.store = None;
+        self.accident = None;
         self.referee.power_cycle();
-        self.store.take().map(Store::into_files).or_else(|| self.disk.take()).unwrap_or_default()
     }
 
     fn boot(&mut self) {
-        let Some(disk) = self.disk.take() else { return };
         let mut boot_id = [0; 16];
         boot_id[..4].copy_from_slice(&self.life.to_be_bytes());
-        match Store::open(disk, boot_id) {
+        match Store::open(Rc::clone(&self.disk), boot_id) {
             Ok((store, recovered)) => {
                 self.store = Some(store);
                 let settings = Settings {
@@ -372,11 +385,20 @@ impl World {
                 self.engine = Some(Engine::new(settings, recovered, seed, self.clock()));
                 self.tell(Input::Time);
             }
-            Err((disk, StoreError::PowerCut)) => {
-                self.disk = Some(disk);
-                self.power_cut();
+            Err(error) if is_power_cut(&error) => self.power_cut(),
+            Err(error) => {
+                let event = Happened::Halted { reason: error.to_string() };
+                self.reports.push(Report { at: self.now, task: None, event });
             }
-            Err((disk, _)) => self.disk = Some(disk),
+        }
+    }
+
+    /// A new process sees every task that was put into the folder so far.
+    fn scan_folder(&mut self) {
+        let known = self.script.tasks.iter().map(|task| task.at_us).enumerate();
+        let here = known.filter(|(_, at_us)| Instant::ZERO.plus_us(*at_us) <= self.now);
+        for index in here.map(|(index, _)| index).collect::<Vec<_>>() {
+            self.after(0, Event::Task(index));
         }
     }
 
@@ -384,8 +406,12 @@ impl World {
         while let Some(output) = self.concentrator.poll() {
             let generation = self.concentrator.port_generation();
             match output {
-                RadioOutput::Push(bytes) => self.after(LOOPBACK_US, Event::ToUs(Socket::Push, generation, bytes)),
-                RadioOutput::Pull(bytes) => self.after(LOOPBACK_US, Event::ToUs(Socket::Pull, generation, bytes)),
+                RadioOutput::Push(bytes) => {
+                    self.after(LOOPBACK_US, Event::ToUs(Socket::Push, generation, bytes))
+                }
+                RadioOutput::Pull(bytes) => {
+                    self.after(LOOPBACK_US, Event::ToUs(Socket::Pull, generation, bytes))
+                }
                 RadioOutput::OnAir(mut transmission) => {
                     if let Some(tamper) = &mut self.tamper {
                         tamper(&mut transmission);
@@ -401,22 +427,30 @@ impl World {
 
     fn heard(&mut self, transmission: &Transmission) {
         let now = self.clock();
-        for (index, (device, channel)) in self.devices.iter_mut().enumerate() {
-            if !channel.hears() || self.complete[index] {
+        for (listener, script) in self.devices.iter_mut().zip(&self.script.devices) {
+            // The air is asked for every frame, so that completing early changes nobody's luck.
+            let arrives = listener.channel.hears();
+            if listener.is_complete {
                 continue;
             }
-            device.hear(now, transmission);
-            if let Some(image) = device.image() {
-                self.complete[index] = true;
-                self.referee.device_complete(&self.script.devices[index].settings.name, self.now, image);
+            if !arrives {
+                listener.lost += 1;
+                continue;
+            }
+            listener.device.hear(now, transmission);
+            if let Some(image) = listener.device.image() {
+                listener.is_complete = true;
+                self.referee.device_complete(&script.settings.name, self.now, image);
             }
         }
     }
 
     fn reported(&mut self, report: Report) {
         match &report.event {
-            Happened::Sent { .. } => {
-                self.frames_sent += 1;
+            Happened::Sent { k, fcnt, start } => {
+                if self.frames.len() < FRAMES_MAX {
+                    self.frames.push(SentFrame { k: *k, fcnt: *fcnt, start: *start });
+                }
                 return;
             }
             Happened::Planned(planned) if self.planned.is_none() => self.set_up(planned.clone()),
@@ -457,10 +491,11 @@ impl World {
             let mut at_us = SETUP_US * (index as u64 + 1);
             for command in commands {
                 let after = command.session.and_then(|session| session.checked_sub(1));
-                let announce = after.and_then(|before| planned.sessions.get(before)).map(|(start, exponent)| {
-                    let end = start.plus_us(1_000_000 << exponent).plus_us(NEXT_SESSION_US);
-                    end.us_since(self.gps())
-                });
+                let announce =
+                    after.and_then(|before| planned.sessions.get(before)).map(|(start, exponent)| {
+                        let end = start.plus_us(1_000_000 << exponent).plus_us(NEXT_SESSION_US);
+                        end.us_since(self.gps())
+                    });
                 at_us += SETUP_US;
                 self.after(announce.unwrap_or(at_us), Event::Setup(index, command));
             }
@@ -488,4 +523,8 @@ impl World {
         self.next_event += 1;
         self.queue.insert((at, self.next_event), (self.life, event));
     }
+}
+
+fn is_power_cut(error: &StoreError) -> bool {
+    matches!(error, StoreError::Files(files) if files.kind == FilesErrorKind::PowerCut)
 }

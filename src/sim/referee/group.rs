@@ -8,7 +8,7 @@ use std::collections::btree_map::Entry;
 use sha2::Digest;
 use sha2::Sha256;
 
-use crate::sim::Transmission;
+use crate::sim::concentrator::Transmission;
 use crate::sim::referee::breach::Breach;
 use crate::sim::referee::breach::Breaches;
 use crate::time::Instant;

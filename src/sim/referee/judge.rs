@@ -12,7 +12,7 @@ use crate::radio::gfsk_airtime_us;
 use crate::radio::lora_airtime_us;
 use crate::region::Parameters;
 use crate::region::SubBand;
-use crate::sim::Transmission;
+use crate::sim::concentrator::Transmission;
 use crate::sim::referee::band::Band;
 use crate::sim::referee::breach::Breach;
 use crate::sim::referee::breach::Breaches;

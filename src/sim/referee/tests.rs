@@ -6,7 +6,7 @@ use crate::region::Parameters;
 use crate::region::RfRegion;
 use crate::region::SubBand;
 use crate::region::parameters;
-use crate::sim::Transmission;
+use crate::sim::concentrator::Transmission;
 use crate::time::Instant;
 
 const GROUP: u32 = 0x01C0_FFEE;

@@ -1,0 +1,199 @@
+//! The words that the command line understands.
+
+use crate::lorawan::McAddr;
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// LoRaWAN multicast firmware broadcaster for the gateway.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Validate a configuration
+    Check {
+        /// The configuration file
+        #[arg(default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+        /// Print the effective configuration
+        #[arg(long)]
+        print: bool,
+    },
+    /// Say beforehand what a task will do: fragments, timetable, sessions, airtime, warnings
+    Plan(PlanArgs),
+    /// Run a whole campaign in the simulated world
+    Simulate(SimulateArgs),
+    /// Multicast groups
+    Group {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: GroupCommand,
+    },
+    /// Show fragments, frames, airtimes and keys as JSON lines, for interop work
+    Inspect {
+        /// What to show.
+        #[command(subcommand)]
+        command: InspectCommand,
+    },
+}
+
+/// Where the configuration is by default.
+pub const DEFAULT_CONFIG: &str = "/etc/fuotad/fuotad.toml";
+
+/// Where the devices file is by default.
+pub const DEFAULT_DEVICES: &str = "/etc/fuotad/devices.toml";
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The task document
+    pub task: PathBuf,
+    /// The configuration file
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// The image, where the task does not name a local file
+    #[arg(long)]
+    pub image: Option<PathBuf>,
+    /// Print the commands that prepare each device of the devices file, as JSON lines
+    #[arg(long)]
+    pub setup: bool,
+    /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key)
+    #[arg(long, default_value = DEFAULT_DEVICES)]
+    pub devices: PathBuf,
+    /// Machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// The scenario file
+    pub scenario: PathBuf,
+    /// Where luck comes from
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Broadcast this file instead of the generated image
+    #[arg(long)]
+    pub image: Option<PathBuf>,
+    /// Machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `group`.
+#[derive(Debug, Subcommand)]
+pub enum GroupCommand {
+    /// Make an address and a key, write the key file, print the [[group]] text
+    New {
+        /// The group's name
+        name: String,
+        /// Where the key goes; it must not exist
+        #[arg(long)]
+        key_file: Option<PathBuf>,
+        /// The address, when the network server has assigned one
+        #[arg(long)]
+        mc_addr: Option<McAddr>,
+    },
+}
+
+/// `inspect`.
+#[derive(Debug, Subcommand)]
+pub enum InspectCommand {
+    /// TS004 fragments of a file: uncoded, then coded
+    Fragments {
+        /// TS004 version, 1 or 2
+        #[arg(long)]
+        ts004: u8,
+        /// Bytes per fragment
+        #[arg(long)]
+        frag_size: usize,
+        /// Coded fragments
+        #[arg(long)]
+        coded: u16,
+        /// The file
+        image: PathBuf,
+    },
+    /// A multicast downlink frame
+    Frames(FrameArgs),
+    /// Time on air of a PHYPayload
+    Airtime(AirtimeArgs),
+    /// Keys derived from a McKey
+    Keys {
+        /// 32 hex digits
+        #[arg(long)]
+        mc_key: String,
+        /// 8 hex digits
+        #[arg(long)]
+        mc_addr: McAddr,
+        /// A LoRaWAN 1.0.x device's GenAppKey, 32 hex digits
+        #[arg(long, conflicts_with = "app_key")]
+        gen_app_key: Option<String>,
+        /// A LoRaWAN 1.1 device's AppKey, 32 hex digits
+        #[arg(long)]
+        app_key: Option<String>,
+    },
+}
+
+/// `inspect frames`.
+#[derive(Debug, Args)]
+pub struct FrameArgs {
+    /// 8 hex digits
+    #[arg(long)]
+    pub mc_addr: McAddr,
+    /// 32 hex digits
+    #[arg(long, required_unless_present_all = ["mc_nwk_s_key", "mc_app_s_key"])]
+    pub mc_key: Option<String>,
+    /// 32 hex digits
+    #[arg(long, requires = "mc_app_s_key", conflicts_with = "mc_key")]
+    pub mc_nwk_s_key: Option<String>,
+    /// 32 hex digits
+    #[arg(long, requires = "mc_nwk_s_key", conflicts_with = "mc_key")]
+    pub mc_app_s_key: Option<String>,
+    /// Frame counter, 32 bit
+    #[arg(long)]
+    pub fcnt: u32,
+    /// Port
+    #[arg(long)]
+    pub fport: u8,
+    /// FRMPayload, hex
+    #[arg(long)]
+    pub payload: String,
+}
+
+/// `inspect airtime`.
+#[derive(Debug, Args)]
+pub struct AirtimeArgs {
+    /// Spreading factor
+    #[arg(long, required_unless_present = "fsk_bps")]
+    pub sf: Option<u8>,
+    /// Bandwidth
+    #[arg(long, required_unless_present = "fsk_bps")]
+    pub bw_hz: Option<u32>,
+    /// GFSK bit rate instead of LoRa
+    #[arg(long, conflicts_with_all = ["sf", "bw_hz", "cr", "preamble", "crc", "implicit"])]
+    pub fsk_bps: Option<u32>,
+    /// Bytes of PHYPayload
+    #[arg(long)]
+    pub len: usize,
+    /// Coding rate 4/(4+n)
+    #[arg(long, default_value_t = 1)]
+    pub cr: u8,
+    /// Preamble symbols; default 8, and 12 at SF5 and SF6
+    #[arg(long)]
+    pub preamble: Option<u16>,
+    /// With payload CRC
+    #[arg(long)]
+    pub crc: bool,
+    /// With implicit header
+    #[arg(long)]
+    pub implicit: bool,
+}

@@ -1,0 +1,59 @@
+//! `fuotad group new`: an address, a key, and the text that belongs into the configuration.
+#![expect(clippy::disallowed_methods, reason = "the command line writes the key file it was asked for")]
+
+use super::Failure;
+use crate::lorawan::McAddr;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Makes a group. The key file is new and readable by its owner only; an existing one is never touched.
+pub fn new(
+    name: &str,
+    key_file: Option<PathBuf>,
+    mc_addr: Option<McAddr>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || !name.chars().all(is_plain) {
+        return Err(Failure::usage(format!("group name {name:?}: use letters, digits, - and _")));
+    }
+    let key_file = key_file.unwrap_or_else(|| PathBuf::from(format!("{name}.mckey")));
+    let mut random = [0u8; 20];
+    getrandom::fill(&mut random).map_err(|error| Failure::io(format!("no randomness: {error}")))?;
+    let (key, address) = random.split_at(16);
+    let mc_addr = match mc_addr {
+        Some(mc_addr) => mc_addr,
+        None => random_address(address),
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let wrong =
+        |error: &dyn std::fmt::Display| Failure::cannot_create(format!("{}: {error}", key_file.display()));
+    let mut file = options.open(&key_file).map_err(|error| wrong(&error))?;
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    file.write_all(format!("{hex}\n").as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(|error| wrong(&error))?;
+    writeln!(out, "[[group]]")?;
+    writeln!(out, "name = \"{name}\"")?;
+    writeln!(out, "mc-addr = \"{mc_addr}\"")?;
+    writeln!(out, "mc-key-file = \"{}\"", key_file.display())?;
+    writeln!(out, "first-fcnt = 2                     # a new key: no counter was ever used")?;
+    eprintln!(
+        "wrote {} (mode 0600); the address must lie in your network's own DevAddr block",
+        key_file.display()
+    );
+    Ok(())
+}
+
+/// A random address in the block of experimental networks (NetID 0 and 1, TS001-1.0.4 6.1.1: prefix 0000000b).
+fn random_address(bytes: &[u8]) -> McAddr {
+    let value = bytes.iter().fold(0u32, |value, byte| value << 8 | u32::from(*byte));
+    McAddr::new((value & 0x03ff_ffff).max(1))
+}

@@ -1,0 +1,15 @@
+//! The command line: reads the files it was given, prints, and exits by `sysexits.h`.
+
+mod args;
+mod check;
+mod exit;
+mod files;
+mod group;
+mod inspect;
+mod plan;
+mod run;
+mod simulate;
+mod table;
+
+pub use exit::Failure;
+pub use run::run;

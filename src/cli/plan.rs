@@ -1,0 +1,216 @@
+//! `fuotad plan`: what a task will do, before it does it.
+
+use super::Failure;
+use super::args::PlanArgs;
+use super::files;
+use super::inspect::hex;
+use super::table::duration;
+use super::table::percent;
+use super::table::seconds;
+use super::table::table;
+use crate::engine::Settings;
+use crate::image::MAX_IMAGE_BYTES;
+use crate::lorawan::RootKey;
+use crate::lorawan::Secret;
+use crate::plan::Timetable;
+use crate::task::ImageRef;
+use crate::task::MAX_TASK_BYTES;
+use crate::task::Task;
+use crate::task::rfc3339_from_gps;
+use crate::time::GpsTime;
+use serde::Deserialize;
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Plans, prints, and fails when it cannot legally be done.
+pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let config = files::config(&args.config)?;
+    let mut read_key = |path: &Path| files::key(path);
+    let settings = config
+        .engine(&mut read_key)
+        .map_err(|error| Failure::config(format!("{}: {error}", args.config.display())))?;
+    let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.task.display()));
+    let document =
+        String::from_utf8(files::bytes(&args.task, MAX_TASK_BYTES)?).map_err(|error| wrong(&error))?;
+    let stem = args.task.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
+    let task = Task::from_json(document.as_bytes(), &stem).map_err(|error| wrong(&error))?;
+    let path = match (&args.image, &task.image) {
+        (Some(path), _) => path.clone(),
+        (None, ImageRef::File(path)) => PathBuf::from(path),
+        (None, other) => {
+            return Err(Failure::usage(format!(
+                "{other} is not on this disk: download it and give --image FILE"
+            )));
+        }
+    };
+    let image = files::bytes(&path, MAX_IMAGE_BYTES)?;
+    let timetable =
+        Timetable::new(&settings, &document, &stem, image.clone()).map_err(|error| wrong(&error))?;
+    for warning in task.warnings.iter().chain(&timetable.planned.warnings) {
+        eprintln!("warning: {warning}");
+    }
+    if args.setup {
+        setup(&timetable, &settings, &args.devices, &image, out)?;
+    } else if args.json {
+        writeln!(out, "{}", as_json(&timetable))?;
+    } else {
+        print(&timetable, &stem, out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(plan: &Timetable, name: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let planned = &plan.planned;
+    let took_us = plan.end.us_since(plan.begin);
+    let time = |gps: GpsTime| match plan.is_absolute {
+        true => rfc3339_from_gps(gps),
+        false => format!("+{}", duration(gps.us_since(plan.begin))),
+    };
+    writeln!(out, "{name} to group {}", planned.group)?;
+    let padding =
+        if planned.padding > 0 { format!(", {} B padding", planned.padding) } else { String::new() };
+    writeln!(
+        out,
+        "  fragments   {} uncoded + {} coded of {} B{padding}",
+        planned.nb_frag, planned.coded, planned.frag_size
+    )?;
+    writeln!(
+        out,
+        "  frames      {}, FCnt from {}, counters reserved to {}",
+        plan.frames,
+        planned.first_fcnt,
+        planned.end_fcnt - 1
+    )?;
+    writeln!(
+        out,
+        "  airtime     {} each, {} in all",
+        seconds(planned.airtime_us),
+        duration(plan.airtime_us)
+    )?;
+    writeln!(out, "  one each    {}, set by {}", seconds(planned.spacing_us), planned.limited_by)?;
+    writeln!(out, "  begin       {}", time(plan.begin))?;
+    writeln!(out, "  end         {}  ({} later)", time(plan.end), duration(took_us))?;
+    writeln!(out, "  listening   {} for a device that loses nothing", duration(plan.listening_us))?;
+    writeln!(
+        out,
+        "  deaf        {} of that time: so many uplinks are not heard",
+        percent(plan.airtime_us, took_us)
+    )?;
+    if !plan.sessions.is_empty() {
+        let rows: Vec<Vec<String>> = plan
+            .sessions
+            .iter()
+            .enumerate()
+            .map(|(index, plan)| {
+                let frames = plan.frames.map_or("-".to_owned(), |(first, last)| format!("{first}..{last}"));
+                let start = rfc3339_from_gps(plan.session.start);
+                vec![(index + 1).to_string(), start, format!("2^{} s", plan.session.exponent), frames]
+            })
+            .collect();
+        write!(out, "{}", table(&["session", "start", "length", "frames"], &rows))?;
+    }
+    let rows: Vec<Vec<String>> = plan
+        .bands
+        .iter()
+        .filter(|band| band.airtime_us > 0)
+        .map(|band| {
+            let limit = band.budget_us.map_or("none".to_owned(), seconds);
+            let used = band.budget_us.map_or("-".to_owned(), |budget| percent(band.worst_window_us, budget));
+            vec![band.label.to_owned(), duration(band.airtime_us), seconds(band.worst_window_us), limit, used]
+        })
+        .collect();
+    write!(out, "{}", table(&["sub-band", "airtime", "worst hour", "law", "used"], &rows))?;
+    Ok(())
+}
+
+fn as_json(plan: &Timetable) -> serde_json::Value {
+    let planned = &plan.planned;
+    let time = |gps: GpsTime| plan.is_absolute.then(|| rfc3339_from_gps(gps));
+    json!({
+        "group": planned.group,
+        "nb_frag": planned.nb_frag,
+        "coded": planned.coded,
+        "frag_size": planned.frag_size,
+        "padding": planned.padding,
+        "frames": plan.frames,
+        "first_fcnt": planned.first_fcnt,
+        "end_fcnt": planned.end_fcnt,
+        "frame_airtime_us": planned.airtime_us,
+        "airtime_us": plan.airtime_us,
+        "spacing_us": planned.spacing_us,
+        "limited_by": planned.limited_by,
+        "begin": time(plan.begin),
+        "end": time(plan.end),
+        "duration_us": plan.end.us_since(plan.begin),
+        "listening_us": plan.listening_us,
+        "sessions": plan.sessions.iter().map(|plan| json!({
+            "start": rfc3339_from_gps(plan.session.start),
+            "timeout_exponent": plan.session.exponent,
+            "first_k": plan.frames.map(|frames| frames.0),
+            "last_k": plan.frames.map(|frames| frames.1),
+        })).collect::<Vec<_>>(),
+        "bands": plan.bands.iter().map(|band| json!({
+            "label": band.label,
+            "airtime_us": band.airtime_us,
+            "worst_window_us": band.worst_window_us,
+            "budget_us": band.budget_us,
+        })).collect::<Vec<_>>(),
+        "warnings": planned.warnings,
+    })
+}
+
+/// `devices.toml`.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Devices {
+    device: Vec<DeviceEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct DeviceEntry {
+    name: String,
+    gen_app_key: Option<String>,
+    app_key: Option<String>,
+    #[serde(default)]
+    session_cnt: u16,
+}
+
+fn setup(
+    plan: &Timetable,
+    settings: &Settings,
+    path: &Path,
+    image: &[u8],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    // Parsed without the reader's message, which would print the line with the key.
+    let devices: Devices = toml::from_str(&files::text(path)?)
+        .map_err(|error| Failure::data(format!("{}: {}", path.display(), error.message())))?;
+    let group = settings.groups.iter().find(|group| group.name == plan.planned.group);
+    let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
+    for device in devices.device {
+        let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("device {}: {error}", device.name));
+        let key = |text: &String| Secret::from_hex(text).map_err(|error| wrong(&error));
+        let root_key = match (&device.gen_app_key, &device.app_key) {
+            (Some(text), None) => RootKey::GenAppKey(key(text)?),
+            (None, Some(text)) => RootKey::AppKey(key(text)?),
+            _ => return Err(wrong(&"give gen-app-key (LoRaWAN 1.0.x) or app-key (1.1)")),
+        };
+        let commands =
+            plan.setup(group, image, &root_key, device.session_cnt).map_err(|error| wrong(&error))?;
+        for command in commands {
+            let line = json!({
+                "device": device.name,
+                "command": command.name,
+                "fport": command.fport,
+                "hex": hex(&command.payload),
+                "session": command.session.map(|session| session + 1),
+            });
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! `fuotad simulate`: a whole campaign in the simulated world.
+
+use super::Failure;
+use super::args::SimulateArgs;
+use super::files;
+use super::table::duration;
+use super::table::percent;
+use super::table::seconds;
+use super::table::table;
+use crate::config::Scenario;
+use crate::image::MAX_IMAGE_BYTES;
+use crate::report::Event;
+use crate::sim::DeviceResult;
+use crate::sim::Summary;
+use crate::sim::World;
+use crate::sim::device::State;
+use crate::task::rfc3339_from_gps;
+use crate::time::Instant;
+use indicatif::ProgressBar;
+use indicatif::ProgressDrawTarget;
+use indicatif::ProgressStyle;
+use serde_json::json;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The referee saw the law or a promise broken.
+const BREACH: u8 = 2;
+/// The scenario's expectation was missed.
+const MISSED: u8 = 1;
+/// Devices listed one by one, at most; `--json` lists all.
+const ROWS_MAX: usize = 60;
+
+/// Runs the scenario and prints what came of it.
+pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let text = files::text(&args.scenario)?;
+    let wrong =
+        |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.scenario.display()));
+    let scenario = Scenario::from_text(&text).map_err(|error| wrong(&error))?;
+    let image = args.image.as_deref().map(|path| files::bytes(path, MAX_IMAGE_BYTES)).transpose()?;
+    let script = scenario.script(args.seed, image).map_err(|error| wrong(&error))?;
+    let image_len = script.tasks.first().map_or(0, |task| task.image.len());
+    let world = watch(World::new(script));
+    let summary = world.summary();
+    if let Some(reason) = summary.refusal() {
+        return Err(wrong(&reason));
+    }
+    let expected = scenario.expect.complete.unwrap_or(summary.devices.len());
+    let is_met = summary.complete() == expected;
+    if args.json {
+        writeln!(out, "{}", as_json(&summary, expected))?;
+    } else {
+        print(&scenario.title, image_len, &summary, expected, out)?;
+    }
+    Ok(match (summary.verdict.is_content(), is_met) {
+        (false, _) => ExitCode::from(BREACH),
+        (true, false) => ExitCode::from(MISSED),
+        (true, true) => ExitCode::SUCCESS,
+    })
+}
+
+/// Runs the world to its end with a progress bar, where somebody is watching.
+fn watch(mut world: World) -> World {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("  {wide_bar} {pos}/{len} frames  {msg}") {
+        bar.set_style(style);
+    }
+    let mut shown = 0;
+    while world.step() {
+        let sent = world.frames().len();
+        if sent != shown {
+            shown = sent;
+            if let Some(planned) = world.planned() {
+                bar.set_length(u64::from(planned.nb_frag) + u64::from(planned.coded));
+            }
+            bar.set_position(sent as u64);
+            bar.set_message(format!(
+                "{}  {} devices complete",
+                duration(world.now().us_since(Instant::ZERO)),
+                world.devices_complete()
+            ));
+        }
+    }
+    bar.finish_and_clear();
+    world
+}
+
+fn print(
+    title: &str,
+    image_len: usize,
+    summary: &Summary,
+    expected: usize,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    writeln!(out, "{title}")?;
+    if let Some(planned) = &summary.planned {
+        writeln!(
+            out,
+            "  image       {image_len} B as {} uncoded + {} coded fragments of {} B",
+            planned.nb_frag, planned.coded, planned.frag_size
+        )?;
+        writeln!(
+            out,
+            "  pace        a frame of {} every {}, set by {}",
+            seconds(planned.airtime_us),
+            seconds(planned.spacing_us),
+            planned.limited_by
+        )?;
+        for (start, exponent) in &planned.sessions {
+            writeln!(out, "  session     {} for 2^{exponent} s", rfc3339_from_gps(*start))?;
+        }
+    }
+    let at = |instant: Instant| rfc3339_from_gps(summary.zero.plus_us(instant.us_since(Instant::ZERO)));
+    if let (Some(first), Some(last)) = (summary.verdict.first, summary.verdict.last_end) {
+        writeln!(
+            out,
+            "  on the air  {} to {}: {} frames in {}",
+            at(first),
+            at(last),
+            summary.verdict.frames,
+            duration(last.us_since(first))
+        )?;
+    }
+    for report in &summary.reports {
+        match &report.event {
+            Event::Warning { .. } | Event::Over(_) | Event::Resumed { .. } => {
+                writeln!(out, "  {}  {}", at(report.at), report.event)?
+            }
+            _ => {}
+        }
+    }
+    if let Some(planned) = &summary.planned {
+        for warning in &planned.warnings {
+            writeln!(out, "  warning     {warning}")?;
+        }
+    }
+    writeln!(out)?;
+    let rows: Vec<Vec<String>> =
+        summary.devices.iter().take(ROWS_MAX).map(|device| device_row(device, &at)).collect();
+    write!(
+        out,
+        "{}",
+        table(
+            &["device", "heard", "lost", "deaf", "uncoded lost", "coded used", "listened", "result"],
+            &rows
+        )
+    )?;
+    if summary.devices.len() > ROWS_MAX {
+        writeln!(out, "  … and {} more (--json lists all)", summary.devices.len() - ROWS_MAX)?;
+    }
+    writeln!(out)?;
+    let rows: Vec<Vec<String>> = summary
+        .verdict
+        .bands
+        .iter()
+        .filter(|band| band.airtime_us > 0)
+        .map(|band| {
+            let (limit, left) = match band.budget_us {
+                Some(budget_us) => {
+                    (seconds(budget_us), percent(budget_us.saturating_sub(band.worst_window_us), budget_us))
+                }
+                None => ("none".to_owned(), "-".to_owned()),
+            };
+            vec![band.label.to_owned(), duration(band.airtime_us), seconds(band.worst_window_us), limit, left]
+        })
+        .collect();
+    write!(out, "{}", table(&["sub-band", "airtime", "worst hour", "law", "headroom"], &rows))?;
+    let (offered, lost) = summary.uplinks;
+    writeln!(
+        out,
+        "\n  uplinks     {offered} of other devices, {lost} not heard because the gateway was sending"
+    )?;
+    if summary.restarts > 0 {
+        writeln!(
+            out,
+            "  restarts    {}, {} frames repeated, byte for byte",
+            summary.restarts, summary.verdict.repeated_frames
+        )?;
+    }
+    writeln!(
+        out,
+        "  complete    {} of {} devices, expected {expected}",
+        summary.complete(),
+        summary.devices.len()
+    )?;
+    if summary.verdict.is_content() {
+        writeln!(
+            out,
+            "  referee     content: every frame was legal, every counter used once, every image right"
+        )?;
+    } else {
+        writeln!(out, "  referee     {} breach(es)", summary.verdict.breach_count)?;
+        for breach in summary.verdict.breaches.iter().take(10) {
+            writeln!(out, "              {breach}")?;
+        }
+    }
+    Ok(())
+}
+
+fn device_row(device: &DeviceResult, at: &dyn Fn(Instant) -> String) -> Vec<String> {
+    vec![
+        device.name.clone(),
+        device.heard.to_string(),
+        device.lost.to_string(),
+        device.missed_deaf.to_string(),
+        device.lost_uncoded.to_string(),
+        device.coded_used.to_string(),
+        duration(device.listening_us),
+        result(&device.state, at),
+    ]
+}
+
+fn result(state: &State, at: &dyn Fn(Instant) -> String) -> String {
+    match state {
+        State::Complete { at: when } => format!("complete {}", at(*when)),
+        State::Failed { why } => format!("failed: {why}"),
+        State::Refused { what } => format!("refused: {what}"),
+        State::Idle => "was told nothing".to_owned(),
+        State::NotToldSession => "was not told the session".to_owned(),
+        State::Waiting => "waits for its session".to_owned(),
+        State::Listening => "incomplete".to_owned(),
+    }
+}
+
+fn as_json(summary: &Summary, expected: usize) -> serde_json::Value {
+    let at = |instant: Instant| rfc3339_from_gps(summary.zero.plus_us(instant.us_since(Instant::ZERO)));
+    json!({
+        "seed": summary.seed,
+        "complete": summary.complete(),
+        "expected": expected,
+        "content": summary.verdict.is_content(),
+        "breaches": summary.verdict.breaches.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "breach_count": summary.verdict.breach_count,
+        "frames": summary.verdict.frames,
+        "repeated_frames": summary.verdict.repeated_frames,
+        "restarts": summary.restarts,
+        "begin": summary.verdict.first.map(at),
+        "end": summary.verdict.last_end.map(at),
+        "airtime_us": summary.airtime_us(),
+        "uplinks": summary.uplinks.0,
+        "uplinks_not_heard": summary.uplinks.1,
+        "swallowed": summary.swallowed,
+        "disk_bytes": summary.disk_bytes,
+        "devices": summary.devices.iter().map(|device| json!({
+            "name": device.name,
+            "heard": device.heard,
+            "lost": device.lost,
+            "missed_deaf": device.missed_deaf,
+            "lost_uncoded": device.lost_uncoded,
+            "coded_used": device.coded_used,
+            "listening_us": device.listening_us,
+            "result": result(&device.state, &at),
+        })).collect::<Vec<_>>(),
+        "bands": summary.verdict.bands.iter().map(|band| json!({
+            "label": band.label,
+            "airtime_us": band.airtime_us,
+            "worst_window_us": band.worst_window_us,
+            "budget_us": band.budget_us,
+        })).collect::<Vec<_>>(),
+        "reports": summary.reports.iter().map(|report| json!({
+            "at": at(report.at),
+            "task": report.task.as_ref().map(|task| task.as_str()),
+            "event": report.event.to_string(),
+        })).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,210 @@
+//! What a task will do, said beforehand. There is no second calculator: the same engine runs the whole campaign
+//! in a simulated world without losses, and this room reads the result.
+
+use crate::broadcast::Group;
+use crate::broadcast::Session;
+use crate::broadcast::SessionRule;
+use crate::broadcast::setup;
+use crate::broadcast::setup::DeviceKeys;
+use crate::broadcast::setup::SetupCommand;
+use crate::broadcast::setup::SetupError;
+use crate::engine::Settings;
+use crate::lorawan::RootKey;
+use crate::lorawan::Secret;
+use crate::report::Planned;
+use crate::sim::BandAir;
+use crate::sim::DeviceScript;
+use crate::sim::Loss;
+use crate::sim::Script;
+use crate::sim::SentFrame;
+use crate::sim::Summary;
+use crate::sim::TaskScript;
+use crate::sim::World;
+use crate::sim::concentrator;
+use crate::sim::device;
+use crate::task::Start;
+use crate::task::Task;
+use crate::time::GpsTime;
+use crate::time::Instant;
+
+/// Planning begins this long before a task's start, microseconds: time to tell devices.
+const BEFORE_US: u64 = 600_000_000;
+/// The zero of plans without a start, 2026-01-01 00:00:00 UTC; only differences are shown then.
+const NO_START: GpsTime = GpsTime::from_us(1_451_260_818_000_000);
+/// A campaign that needs longer than this cannot be planned, microseconds.
+const LIMIT_US: u64 = 366 * 24 * 3_600_000_000;
+
+/// The timetable of a campaign.
+#[derive(Clone, Debug)]
+pub struct Timetable {
+    /// Fragments, counters, pace, warnings.
+    pub planned: Planned,
+    /// Whether the times below are absolute: the task has a start.
+    pub is_absolute: bool,
+    /// The first frame's start.
+    pub begin: GpsTime,
+    /// The last frame's end.
+    pub end: GpsTime,
+    /// Frames in all.
+    pub frames: u32,
+    /// The sessions and what is sent in each.
+    pub sessions: Vec<SessionPlan>,
+    /// Airtime of the campaign, microseconds.
+    pub airtime_us: u64,
+    /// Airtime per sub-band against the law.
+    pub bands: Vec<BandAir>,
+    /// How long a device that loses nothing keeps its receiver open, microseconds.
+    pub listening_us: u64,
+}
+
+/// One session of a timetable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionPlan {
+    /// Start and length.
+    pub session: Session,
+    /// First and last frame number sent in it.
+    pub frames: Option<(u32, u32)>,
+}
+
+impl Timetable {
+    /// Plans `document` with the gateway's `settings`, as if its counters were those of a new key.
+    ///
+    /// # Errors
+    /// Why it cannot legally be done, in one line.
+    pub fn new(settings: &Settings, document: &str, stem: &str, image: Vec<u8>) -> Result<Timetable, String> {
+        let task = Task::from_json(document.as_bytes(), stem).map_err(|error| error.to_string())?;
+        let start = match (
+            task.start,
+            task.groups.first().and_then(|name| named(settings, name)).map(|group| group.session),
+        ) {
+            (Some(Start::At(start)), _) => Some(start),
+            (_, Some(SessionRule::Windows { start, .. })) => start,
+            _ => None,
+        };
+        let zero = start.map_or(NO_START, |start| GpsTime::from_us(start.as_us().saturating_sub(BEFORE_US)));
+        let mut world = World::new(script(settings, &task, document, zero, image));
+        while world.step() {}
+        let summary = world.summary();
+        if let Some(reason) = summary.refusal() {
+            return Err(reason.to_owned());
+        }
+        let planned = summary.planned.clone().ok_or("the task never got as far as a plan")?;
+        let at = |instant: Instant| zero.plus_us(instant.us_since(Instant::ZERO));
+        let (Some(first), Some(last)) = (summary.frames.first(), summary.frames.last()) else {
+            return Err(waiting_for(&summary));
+        };
+        if let Some(outcome) = unfinished(&summary) {
+            return Err(outcome);
+        }
+        if !summary.verdict.is_content() {
+            let breach = summary.verdict.breaches.first().map(ToString::to_string).unwrap_or_default();
+            return Err(format!("the plan would break the law: {breach}"));
+        }
+        Ok(Timetable {
+            is_absolute: start.is_some(),
+            begin: at(first.start),
+            end: at(last.start.plus_us(planned.airtime_us)),
+            frames: u32::try_from(summary.frames.len()).unwrap_or(u32::MAX),
+            sessions: sessions(&planned, &summary.frames, &at),
+            airtime_us: summary.airtime_us(),
+            bands: summary.verdict.bands.clone(),
+            listening_us: summary.devices.first().map_or(0, |device| device.listening_us),
+            planned,
+        })
+    }
+
+    /// The setup commands of one device; see [`setup::commands`].
+    ///
+    /// # Errors
+    /// As [`setup::commands`].
+    pub fn setup(
+        &self,
+        group: &Group,
+        image: &[u8],
+        root_key: &RootKey,
+        session_cnt: u16,
+    ) -> Result<Vec<SetupCommand>, SetupError> {
+        setup::commands(&self.planned, group, image, &DeviceKeys { root_key, session_cnt })
+    }
+}
+
+fn named<'a>(settings: &'a Settings, name: &str) -> Option<&'a Group> {
+    settings.groups.iter().find(|group| group.name == name)
+}
+
+fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image: Vec<u8>) -> Script {
+    let group = task.groups.first().and_then(|name| named(settings, name)).or(settings.groups.first());
+    let root_key = RootKey::GenAppKey(Secret::from_bytes([1; 16]));
+    let mut device =
+        device::Settings::stock(device::Stack::Ideal, "listener".to_owned(), root_key, settings.region);
+    if let Some(group) = group {
+        device.ts004_version = group.ts004_version;
+        if let (SessionRule::Always, Ok(rate)) = (group.session, settings.region.data_rate(group.data_rate)) {
+            device.permanent_class_c = Some((group.frequency_hz, rate.modulation));
+        }
+    }
+    Script {
+        region: settings.region,
+        start: zero,
+        seed: 0,
+        groups: settings.groups.clone(),
+        link: settings.forwarder.clone(),
+        concentrator: concentrator::Settings {
+            tx_freq_min_hz: settings.region.freq_min_hz,
+            tx_freq_max_hz: settings.region.freq_max_hz,
+            antenna_gain_db: (settings.forwarder.forwarder_antenna_gain.centi() / 100) as i8,
+            real_antenna_gain: settings.forwarder.antenna_gain,
+            gps_at_zero: zero,
+            ..concentrator::Settings::default()
+        },
+        tasks: vec![TaskScript {
+            at_us: 0,
+            stem: task.id.as_str().to_owned(),
+            document: document.to_owned(),
+            image,
+        }],
+        devices: vec![DeviceScript { settings: device, loss: Loss::Random { ppm: 0 }, is_told: true }],
+        uplinks_per_hour: 60,
+        limit_us: LIMIT_US,
+        accident: None,
+        boot_us: 0,
+    }
+}
+
+fn waiting_for(summary: &Summary) -> String {
+    use crate::report::Event;
+    let waits = summary.reports.iter().rev().find_map(|report| match &report.event {
+        Event::Waiting { reason } => Some(format!("nothing would be sent: it waits for {reason}")),
+        Event::Over(outcome) => Some(outcome.to_string()),
+        _ => None,
+    });
+    waits.unwrap_or_else(|| "nothing would be sent".to_owned())
+}
+
+fn unfinished(summary: &Summary) -> Option<String> {
+    use crate::report::Event;
+    use crate::report::Outcome;
+    let over = summary.reports.iter().find_map(|report| match &report.event {
+        Event::Over(outcome) => Some(outcome),
+        _ => None,
+    });
+    match over {
+        Some(Outcome::Complete { .. }) => None,
+        Some(outcome) => Some(outcome.to_string()),
+        None => Some("the campaign would not end within a year".to_owned()),
+    }
+}
+
+fn sessions(planned: &Planned, frames: &[SentFrame], at: &dyn Fn(Instant) -> GpsTime) -> Vec<SessionPlan> {
+    let plan = |(start, exponent): &(GpsTime, u8)| {
+        let session = Session { start: *start, exponent: *exponent };
+        let mut inside = frames
+            .iter()
+            .filter(|frame| (session.start..session.end()).contains(&at(frame.start)))
+            .map(|frame| frame.k);
+        let first = inside.next();
+        let last = inside.last().or(first);
+        SessionPlan { session, frames: first.zip(last) }
+    };
+    planned.sessions.iter().map(plan).collect()
+}

@@ -1,0 +1,127 @@
+//! What came of a world, for people and for JSON.
+
+use super::World;
+use super::device::State;
+use super::referee::BandAir;
+use super::referee::Verdict;
+use crate::report::Event;
+use crate::report::Planned;
+use crate::report::Report;
+use crate::time::GpsTime;
+use crate::time::Instant;
+
+/// The result of a simulated world.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// GPS time at the world's zero.
+    pub zero: GpsTime,
+    /// The seed it came from.
+    pub seed: u64,
+    /// When the world ended.
+    pub end: Instant,
+    /// The plan, if there was one.
+    pub planned: Option<Planned>,
+    /// Every report but those of single frames.
+    pub reports: Vec<Report>,
+    /// Frames of campaigns as the forwarder accepted them.
+    pub frames: Vec<SentFrame>,
+    /// Each device.
+    pub devices: Vec<DeviceResult>,
+    /// The referee's word.
+    pub verdict: Verdict,
+    /// Uplinks of other devices: offered to the gateway, and lost because it was sending.
+    pub uplinks: (u64, u64),
+    /// Frames that the forwarder accepted and never sent.
+    pub swallowed: u64,
+    /// Lives of the gateway beyond the first.
+    pub restarts: u32,
+    /// Bytes written to the disk, 4 KiB for each synced page.
+    pub disk_bytes: u64,
+}
+
+/// One frame of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentFrame {
+    /// Frame number.
+    pub k: u32,
+    /// Frame counter.
+    pub fcnt: u32,
+    /// When it went on the air.
+    pub start: Instant,
+}
+
+/// What a device made of it.
+#[derive(Clone, Debug)]
+pub struct DeviceResult {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub state: State,
+    /// Fragments it took.
+    pub heard: u32,
+    /// Frames the air took from it.
+    pub lost: u64,
+    /// Uncoded fragments it was missing when the coded ones began.
+    pub lost_uncoded: u16,
+    /// Coded fragments its decoder used.
+    pub coded_used: u16,
+    /// Frames it missed because it was busy with the one before.
+    pub missed_deaf: u32,
+    /// Time its receiver was open, microseconds.
+    pub listening_us: u64,
+}
+
+impl Summary {
+    /// Devices that hold the image, and hold the right one.
+    pub fn complete(&self) -> usize {
+        self.verdict.devices_complete
+    }
+
+    /// Airtime of everything, microseconds.
+    pub fn airtime_us(&self) -> u64 {
+        self.verdict.bands.iter().map(|band: &BandAir| band.airtime_us).sum()
+    }
+
+    /// The first thing that stopped a task, if anything did.
+    pub fn refusal(&self) -> Option<&str> {
+        self.reports.iter().find_map(|report| match &report.event {
+            Event::Refused { reason } | Event::Halted { reason } => Some(reason.as_str()),
+            _ => None,
+        })
+    }
+}
+
+impl World {
+    /// The result, when the world is over.
+    pub fn summary(&self) -> Summary {
+        let devices = self.devices.iter().zip(&self.script.devices).map(|(listener, script)| {
+            let status = listener.device.status(self.clock());
+            DeviceResult {
+                name: script.settings.name.clone(),
+                state: status.state,
+                heard: status.heard,
+                lost: listener.lost,
+                lost_uncoded: status.lost_uncoded,
+                coded_used: status.coded_used,
+                missed_deaf: status.missed_deaf,
+                listening_us: listener.device.listening_us(self.clock()),
+            }
+        });
+        let image = self.script.tasks.first().map_or(&[][..], |task| &task.image);
+        let counts = self.concentrator.counts();
+        Summary {
+            zero: self.script.start,
+            seed: self.script.seed,
+            end: self.now,
+            planned: self.planned.clone(),
+            reports: self.reports.clone(),
+            frames: self.frames.clone(),
+            devices: devices.collect(),
+            verdict: self.referee.verdict(image),
+            uplinks: (counts.rxnb + counts.deaf, counts.deaf),
+            swallowed: counts.swallowed,
+            restarts: self.life,
+            disk_bytes: self.disk.borrow().written_bytes(),
+        }
+    }
+}
