@@ -15,6 +15,7 @@ use crate::broadcast::NotSaved;
 use crate::broadcast::Progress;
 use crate::broadcast::Refusal;
 use crate::broadcast::Restored;
+use crate::broadcast::TaskSource;
 use crate::broadcast::Transmit;
 use crate::broadcast::Verdict;
 use crate::broadcast::Want;
@@ -53,6 +54,8 @@ pub enum Input<'a> {
         document: &'a [u8],
         /// Name of its source.
         stem: &'a str,
+        /// Where it came from: what its Status means depends on it.
+        source: TaskSource,
     },
     /// The task was withdrawn, or is not found any more.
     Cancel(TaskId),
@@ -135,7 +138,7 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.now = now;
         match input {
-            Input::Task { document, stem } => self.broadcaster.task(now, document, stem),
+            Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
             Input::Image(task, bytes) => self.broadcaster.image(now, &task, bytes),
             Input::ImageFailed(task, reason) => self.broadcaster.image_failed(now, &task, &reason),

@@ -6,25 +6,29 @@ use super::KeyRange;
 use super::Plan;
 use super::Record;
 use super::SessionRule;
+use super::TaskSource;
 use super::campaign::Begin;
 use super::order::Order;
 use crate::image::Digest;
 use crate::task::ImageRef;
 use crate::task::Start;
 use crate::task::Task;
+use crate::task::TaskStatus;
 
 /// The digest that the image must have: the one pinned by a former run, the operator's, or, for a local file,
 /// the one it has now.
-pub fn expected_digest(order: &Order, bytes: &[u8]) -> Result<Digest, String> {
+pub fn expected_digest(order: &Order, group: &Group, bytes: &[u8]) -> Result<Digest, String> {
     if let Some(record) = &order.resumed {
         return record.digest.parse().map_err(|error| format!("the task record's digest: {error}"));
     }
     match (order.task.sha256, &order.task.image) {
         (Some(digest), _) => Ok(digest),
-        (None, ImageRef::File { .. }) => Ok(Digest::of(bytes)),
-        (None, _) => {
-            Err("an image from a cloud needs its digest: add \"Sha256\" to the task's \"Fuotad\"".to_owned())
-        }
+        (None, ImageRef::File(_)) => Ok(Digest::of(bytes)),
+        (None, _) if group.accepts_unsigned => Ok(Digest::of(bytes)),
+        (None, _) => Err(format!(
+            "an image from a cloud needs its digest: add \"Sha256\" to the task's \"Fuotad\", or set unsigned = \"accept\" on group {}",
+            group.name
+        )),
     }
 }
 
@@ -82,10 +86,12 @@ pub fn is_reserved(range: Option<&KeyRange>, plan: &Plan) -> Result<bool, String
 }
 
 /// When the campaign may begin.
-pub fn begin_of(task: &Task, group: &Group, plan: &Plan) -> Result<Begin, String> {
+pub fn begin_of(task: &Task, source: TaskSource, group: &Group, plan: &Plan) -> Result<Begin, String> {
     let (exponent, group_start) = match group.session {
         SessionRule::Always => {
+            let is_called = source == TaskSource::Cloud && task.status == TaskStatus::InFuotaSession;
             return Ok(match task.start {
+                None if is_called => Begin::AtOnce,
                 None => Begin::Unknown,
                 Some(Start::AtOnce) => Begin::AtOnce,
                 Some(Start::At(start)) => Begin::At(start),

@@ -10,6 +10,7 @@ use super::Plan;
 use super::Record;
 use super::RecordState;
 use super::Restored;
+use super::TaskSource;
 use super::Verdict;
 use super::Want;
 use super::arming::begin_of;
@@ -112,7 +113,7 @@ impl Broadcaster {
     }
 
     /// A task document arrived, or arrived again. `stem` is its id where it has none.
-    pub fn task(&mut self, now: Now, document: &[u8], stem: &str) {
+    pub fn task(&mut self, now: Now, document: &[u8], stem: &str, source: TaskSource) {
         let task = match Task::from_json(document, stem) {
             Ok(task) => task,
             Err(error) => {
@@ -124,6 +125,18 @@ impl Broadcaster {
         }
         if task.status == TaskStatus::DeleteWaiting {
             return self.cancel(now, &task.id);
+        }
+        if source == TaskSource::Cloud && !self.orders.contains_key(&task.id) {
+            // A control plane's word counts when nothing of the task was seen armed here.
+            match &task.status {
+                TaskStatus::FuotaDone => return,
+                TaskStatus::Unknown(status) => {
+                    let text =
+                        format!("Status {status:?} is unknown to this version: the task is left alone");
+                    return self.report(now, Some(task.id.clone()), Event::Warning { text });
+                }
+                _ => {}
+            }
         }
         let is_full = self.orders.len() >= MAX_ORDERS;
         match self.orders.get_mut(&task.id) {
@@ -146,7 +159,7 @@ impl Broadcaster {
                 for text in task.warnings.clone() {
                     self.report(now, Some(task.id.clone()), Event::Warning { text });
                 }
-                self.begin_order(task, document, stem, None);
+                self.begin_order(task, document, stem, source, None);
             }
         }
     }
@@ -301,7 +314,7 @@ impl Broadcaster {
             RecordState::Armed => match Task::from_json(saved.document.as_bytes(), &saved.stem) {
                 Ok(task) => {
                     let (document, stem) = (saved.document.clone(), saved.stem.clone());
-                    self.begin_order(task, document.as_bytes(), &stem, Some(saved));
+                    self.begin_order(task, document.as_bytes(), &stem, saved.source, Some(saved));
                 }
                 Err(error) => {
                     self.report(
@@ -314,10 +327,17 @@ impl Broadcaster {
         }
     }
 
-    fn begin_order(&mut self, task: Task, document: &[u8], stem: &str, resumed: Option<Record>) {
+    fn begin_order(
+        &mut self,
+        task: Task,
+        document: &[u8],
+        stem: &str,
+        source: TaskSource,
+        resumed: Option<Record>,
+    ) {
         self.wants.push_back(Want::Fetch(task.id.clone(), task.image.clone()));
         let document = String::from_utf8_lossy(document).into_owned();
-        self.orders.insert(task.id.clone(), Order::new(task, document, stem.to_owned(), resumed));
+        self.orders.insert(task.id.clone(), Order::new(task, document, stem.to_owned(), source, resumed));
     }
 
     /// Verifies the image, plans, and begins to make the plan durable.
@@ -325,9 +345,9 @@ impl Broadcaster {
         let Some(order) = self.orders.get(id).filter(|order| matches!(order.stage, Stage::Fetching)) else {
             return Ok(());
         };
-        let expected = expected_digest(order, &bytes)?;
-        let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
         let group = group_of(&order.task, order.resumed.as_ref(), &self.groups)?.clone();
+        let expected = expected_digest(order, &group, &bytes)?;
+        let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
         let range = self.ranges.get(&group.keys.fingerprint());
         let base = match &order.resumed {
             Some(record) => record.base,
@@ -336,14 +356,8 @@ impl Broadcaster {
         let plan = Plan::new(&order.task, &group, &image, self.region, &self.scheduler, base)
             .map_err(|error| error.to_string())?;
         let is_reserved = is_reserved(range, &plan)?;
-        let begin = begin_of(&order.task, &group, &plan)?;
-        let record = Record::armed(
-            order.document.clone(),
-            order.stem.clone(),
-            group.name.clone(),
-            expected,
-            plan.base,
-        );
+        let begin = begin_of(&order.task, order.source, &group, &plan)?;
+        let record = Record::armed(order, group.name.clone(), expected, plan.base);
         let planned = plan.planned(begin.sessions());
         let save = self.save(Keep::Record { record: id.record_id(), bytes: record.to_bytes() });
         if let Some(order) = self.orders.get_mut(id) {
@@ -401,7 +415,7 @@ impl Broadcaster {
     fn settle_begin(&mut self, now: Now, id: &TaskId) {
         let Some(order) = self.orders.get_mut(id) else { return };
         let Stage::Running(campaign) = &mut order.stage else { return };
-        match begin_of(&order.task, campaign.group(), campaign.plan()) {
+        match begin_of(&order.task, order.source, campaign.group(), campaign.plan()) {
             Ok(begin) => campaign.set_begin(begin),
             Err(reason) => self.refuse(now, id, reason),
         }

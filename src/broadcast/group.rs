@@ -39,6 +39,8 @@ pub struct Group {
     pub eirp: Dbm,
     /// Share of the air.
     pub manners: Manners,
+    /// An image from a cloud is taken without a digest or signature: the operator said so.
+    pub accepts_unsigned: bool,
     /// Distance from both edges of a session, microseconds.
     pub guard_us: u64,
 }

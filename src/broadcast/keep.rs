@@ -7,6 +7,8 @@ use crate::report::Report;
 use crate::schedule::MinuteLoad;
 use crate::task::ImageRef;
 use crate::task::TaskId;
+use serde::Deserialize;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// What the broadcaster wants done.
@@ -56,6 +58,15 @@ pub enum Keep {
         /// The ledger.
         minutes: Vec<MinuteLoad>,
     },
+}
+
+/// Where a task came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskSource {
+    /// The operator's folder: Status is advisory, but for Delete_Waiting.
+    File,
+    /// A control plane that moves Status by itself.
+    Cloud,
 }
 
 /// Why something is not durable.

@@ -36,6 +36,7 @@ pub use keep::Keep;
 pub use keep::KeyRange;
 pub use keep::NotSaved;
 pub use keep::Restored;
+pub use keep::TaskSource;
 pub use keep::Want;
 pub use marks::MarkedCampaign;
 pub use plan::ENCODER_VERSION;

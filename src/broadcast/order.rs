@@ -3,6 +3,7 @@
 use super::Group;
 use super::Plan;
 use super::Record;
+use super::TaskSource;
 use super::campaign::Campaign;
 use super::campaign::Progress;
 use crate::image::Image;
@@ -17,6 +18,8 @@ pub struct Order {
     pub document: String,
     /// Name of its source.
     pub stem: String,
+    /// Where it came from.
+    pub source: TaskSource,
     /// What a former run left.
     pub resumed: Option<Record>,
     /// How far it is.
@@ -59,8 +62,14 @@ pub enum Stage {
 
 impl Order {
     /// An order whose image is being fetched.
-    pub fn new(task: Task, document: String, stem: String, resumed: Option<Record>) -> Self {
-        Order { task, document, stem, resumed, stage: Stage::Fetching, waiting: None }
+    pub fn new(
+        task: Task,
+        document: String,
+        stem: String,
+        source: TaskSource,
+        resumed: Option<Record>,
+    ) -> Self {
+        Order { task, document, stem, source, resumed, stage: Stage::Fetching, waiting: None }
     }
 
     /// Its campaign, once it is armed.
@@ -101,7 +110,6 @@ impl Order {
             Stage::Recording { plan, image, .. } | Stage::Reserving { plan, image, .. } => (plan, image),
             Stage::Running(campaign) => (campaign.plan(), campaign.image()),
         };
-        let (document, stem, group) = (self.document.clone(), self.stem.clone(), plan.group.clone());
-        Some(Record::armed(document, stem, group, image.digest(), plan.base).over(outcome))
+        Some(Record::armed(self, plan.group.clone(), image.digest(), plan.base).over(outcome))
     }
 }

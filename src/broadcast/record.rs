@@ -1,5 +1,7 @@
 //! What must be known of a campaign after a restart: the task as received, the counters, how it stands.
 
+use super::TaskSource;
+use super::order::Order;
 use crate::image::Digest;
 use crate::report::Outcome;
 use serde::Deserialize;
@@ -16,6 +18,8 @@ pub struct Record {
     pub document: String,
     /// Name of the task's source, which is its id when the document has none.
     pub stem: String,
+    /// Where it came from.
+    pub source: TaskSource,
     /// The group's name.
     pub group: String,
     /// SHA-256 of the image, pinned when the task was planned.
@@ -40,9 +44,17 @@ pub enum RecordState {
 
 impl Record {
     /// A record of a campaign that is about to be armed.
-    pub fn armed(document: String, stem: String, group: String, digest: Digest, base: u32) -> Self {
-        let digest = digest.to_string();
-        Record { version: VERSION, document, stem, group, digest, base, state: RecordState::Armed }
+    pub fn armed(order: &Order, group: String, digest: Digest, base: u32) -> Self {
+        Record {
+            version: VERSION,
+            document: order.document.clone(),
+            stem: order.stem.clone(),
+            source: order.source,
+            group,
+            digest: digest.to_string(),
+            base,
+            state: RecordState::Armed,
+        }
     }
 
     /// The same campaign, over.

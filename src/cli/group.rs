@@ -1,5 +1,4 @@
 //! `fuotad group new`: an address, a key, and the text that belongs into the configuration.
-#![expect(clippy::disallowed_methods, reason = "the command line writes the key file it was asked for")]
 
 use super::Failure;
 use crate::lorawan::McAddr;

@@ -60,6 +60,9 @@ pub struct GroupConfig {
     /// First session of tasks without a StartTime, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_start: Option<String>,
+    /// "accept": take images from a cloud without a digest or signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsigned: Option<Unsigned>,
     /// No frame this near to a session's edges, seconds.
     #[serde(default = "guard_s")]
     pub session_guard_s: u64,
@@ -84,6 +87,14 @@ pub struct GroupConfig {
     /// "even" or "burst".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing: Option<String>,
+}
+
+/// What to do with images from a cloud that nothing vouches for, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unsigned {
+    /// Take them.
+    Accept,
 }
 
 /// When devices listen, as written.
@@ -160,6 +171,7 @@ impl GroupConfig {
                 max_deaf_ppm: fraction_ppm("max-deaf", self.max_deaf.unwrap_or(radio.max_deaf))?,
                 pattern: pattern(self.spacing.as_deref().unwrap_or(&radio.spacing))?,
             },
+            accepts_unsigned: self.unsigned == Some(Unsigned::Accept),
             guard_us: self.session_guard_s.saturating_mul(1_000_000),
         })
     }

@@ -22,5 +22,6 @@ pub use file::Status;
 pub use file::Tasks;
 pub use group::GroupConfig;
 pub use group::SessionKind;
+pub use group::Unsigned;
 pub use scenario::Expect;
 pub use scenario::Scenario;

@@ -16,6 +16,7 @@ use super::script::Script;
 use super::summary::SentFrame;
 use crate::broadcast::NotSaved;
 use crate::broadcast::SessionRule;
+use crate::broadcast::TaskSource;
 use crate::broadcast::setup;
 use crate::broadcast::setup::DeviceKeys;
 use crate::broadcast::setup::SetupCommand;
@@ -266,7 +267,8 @@ impl World {
             }
             Event::Task(index) => {
                 let task = self.script.tasks[index].clone();
-                self.tell(Input::Task { document: task.document.as_bytes(), stem: &task.stem });
+                let (document, stem) = (task.document.as_bytes(), task.stem.as_str());
+                self.tell(Input::Task { document, stem, source: TaskSource::File });
             }
             Event::Setup(index, command) => {
                 let now = self.clock();
@@ -378,7 +380,7 @@ impl World {
                 let settings = Settings {
                     region: self.script.region,
                     groups: self.script.groups.clone(),
-                    forwarder: self.script.link.clone(),
+                    forwarder: self.script.link,
                     server_reserve_ppm: 0,
                 };
                 let seed = self.script.seed ^ u64::from(self.life);
