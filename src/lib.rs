@@ -20,12 +20,9 @@
 
 #[cfg(feature = "daemon")]
 #[cfg(feature = "daemon")]
-
-pub mod air;
 pub mod broadcast;
 pub mod cli;
 pub mod config;
-pub mod device;
 pub mod engine;
 pub mod forwarder;
 pub mod fragment;

@@ -15,6 +15,7 @@ use crate::report::Planned;
 use crate::sim::BandAir;
 use crate::sim::DeviceScript;
 use crate::sim::Loss;
+use crate::sim::PageLuck;
 use crate::sim::Script;
 use crate::sim::SentFrame;
 use crate::sim::Summary;
@@ -166,7 +167,8 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
         devices: vec![DeviceScript { settings: device, loss: Loss::Random { ppm: 0 }, is_told: true }],
         uplinks_per_hour: 60,
         limit_us: LIMIT_US,
-        accident: None,
+        accidents: Vec::new(),
+        page_luck: PageLuck::default(),
         boot_us: 0,
     }
 }

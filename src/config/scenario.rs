@@ -12,6 +12,7 @@ use crate::lorawan::Secret;
 use crate::sim::Accident;
 use crate::sim::DeviceScript;
 use crate::sim::Loss;
+use crate::sim::PageLuck;
 use crate::sim::Script;
 use crate::sim::TaskScript;
 use crate::sim::concentrator;
@@ -71,7 +72,7 @@ pub struct WorldSection {
     /// Drift of the concentrator's clock, parts per million.
     #[serde(default)]
     pub concentrator_drift_ppm: f64,
-    /// The power of the gateway goes at this frame, for `cut-boot-s`.
+    /// The power of the gateway goes when this frame is sent, and comes back after `boot-s`.
     #[serde(default)]
     pub power_cut_at_frame: Option<u64>,
     /// How long the gateway needs to come back.
@@ -211,7 +212,8 @@ impl Scenario {
             devices,
             uplinks_per_hour: self.world.uplinks_per_hour,
             limit_us: self.world.limit_h.saturating_mul(3_600_000_000),
-            accident: self.world.power_cut_at_frame.map(Accident::AfterSend),
+            accidents: self.world.power_cut_at_frame.map(Accident::AfterSend).into_iter().collect(),
+            page_luck: PageLuck::default(),
             boot_us: self.world.boot_s.saturating_mul(1_000_000),
         })
     }

@@ -18,6 +18,7 @@ pub use air::Loss;
 pub use referee::BandAir;
 pub use script::Accident;
 pub use script::DeviceScript;
+pub use script::PageLuck;
 pub use script::Script;
 pub use script::TaskScript;
 pub use summary::DeviceResult;

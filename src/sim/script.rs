@@ -32,8 +32,10 @@ pub struct Script {
     pub uplinks_per_hour: u32,
     /// The world ends here at the latest, microseconds.
     pub limit_us: u64,
-    /// A power cut or a kill, if any.
-    pub accident: Option<Accident>,
+    /// Power cuts and kills: one in each life of the gateway, in this order.
+    pub accidents: Vec<Accident>,
+    /// What a power cut leaves of pages that were not synced.
+    pub page_luck: PageLuck,
     /// How long the gateway needs to boot after a power cut, microseconds.
     pub boot_us: u64,
 }
@@ -62,10 +64,24 @@ pub struct DeviceScript {
     pub is_told: bool,
 }
 
-/// Where the gateway dies.
+/// What becomes of a page that was written but not synced when the power goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PageLuck {
+    /// Each page by itself: new, old or torn.
+    #[default]
+    Mixed,
+    /// All were written in time.
+    New,
+    /// None was.
+    Old,
+    /// All are garbage.
+    Torn,
+}
+
+/// Where the gateway dies; counted anew in each of its lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accident {
-    /// The power goes at the n-th operation on the disk (1-based), in the middle of it.
+    /// The power goes at the n-th changing operation on the disk (1-based), in the middle of it.
     AtDiskOperation(u64),
     /// The power goes when the n-th frame (1-based) is handed to the forwarder: before it gets there.
     BeforeSend(u64),

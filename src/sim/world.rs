@@ -12,6 +12,7 @@ use super::disk::PageFate;
 use super::random::Random;
 use super::referee::Referee;
 use super::script::Accident;
+use super::script::PageLuck;
 use super::script::Script;
 use super::summary::SentFrame;
 use crate::broadcast::NotSaved;
@@ -55,6 +56,8 @@ const SETUP_US: u64 = 100_000;
 const NEXT_SESSION_US: u64 = 5_000_000;
 /// The world goes on for this long after the last campaign, microseconds.
 const EPILOGUE_US: u64 = 5_000_000;
+/// The service manager starts a process that died after this, microseconds.
+const RESTART_US: u64 = 2_000_000;
 /// Reports that are kept.
 const REPORTS_MAX: usize = 10_000;
 /// Frames that are kept: as many as one key has counters.
@@ -81,8 +84,8 @@ enum Event {
     Image(TaskId),
     /// A device gets a unicast command.
     Setup(usize, SetupCommand),
-    /// The gateway has booted.
-    Boot,
+    /// The gateway has booted, and the forwarder with it after a power cut.
+    Boot { after_power_cut: bool },
 }
 
 /// Changes what goes on the air, unknown to everybody: for worlds in which something must be caught.
@@ -143,10 +146,6 @@ impl World {
             Listener { device, channel, lost: 0, is_complete: false }
         });
         let devices = devices.collect();
-        let mut disk = Disk::new();
-        if let Some(Accident::AtDiskOperation(operation)) = script.accident {
-            disk.crash_after(operation);
-        }
         let mut world = World {
             now: Instant::ZERO,
             queue: BTreeMap::new(),
@@ -155,7 +154,7 @@ impl World {
             engine: None,
             engine_wake: None,
             store: None,
-            disk: Rc::new(RefCell::new(disk)),
+            disk: SharedDisk::default(),
             concentrator,
             devices,
             referee,
@@ -165,7 +164,7 @@ impl World {
             open: script.tasks.iter().map(|task| task.stem.clone()).collect(),
             luck: luck.split(2),
             tamper: None,
-            accident: script.accident,
+            accident: None,
             handed_over: 0,
             ends_at: Instant::ZERO.plus_us(script.limit_us),
             script,
@@ -274,9 +273,12 @@ impl World {
                 let now = self.clock();
                 self.devices[index].device.unicast(now, command.fport, &command.payload);
             }
-            Event::Boot => {
-                self.concentrator.restart(self.now);
-                self.drain_concentrator();
+            Event::Boot { after_power_cut } => {
+                if after_power_cut {
+                    self.concentrator.restart(self.now);
+                    self.drain_concentrator();
+                }
+                self.referee.power_cycle();
                 self.boot();
                 self.scan_folder();
             }
@@ -346,20 +348,20 @@ impl World {
     fn power_cut(&mut self) {
         let mut luck = self.luck.split(3);
         self.die();
-        self.disk.borrow_mut().power_cut(&mut |_| match luck.below(3) {
-            0 => PageFate::New,
-            1 => PageFate::Old,
+        let page_luck = self.script.page_luck;
+        self.disk.borrow_mut().power_cut(&mut |_| match (page_luck, luck.below(3)) {
+            (PageLuck::New, _) | (PageLuck::Mixed, 0) => PageFate::New,
+            (PageLuck::Old, _) | (PageLuck::Mixed, 1) => PageFate::Old,
             _ => PageFate::Torn(luck.next_u64()),
         });
-        self.after(self.script.boot_us, Event::Boot);
+        self.after(self.script.boot_us, Event::Boot { after_power_cut: true });
     }
 
-    /// The process is gone, and comes back at once; the forwarder noticed nothing.
+    /// The process is gone until the service manager starts it again; the forwarder noticed nothing.
     fn kill(&mut self) {
         self.die();
         self.disk.borrow_mut().process_died();
-        self.boot();
-        self.scan_folder();
+        self.after(RESTART_US, Event::Boot { after_power_cut: false });
     }
 
     fn die(&mut self) {
@@ -368,10 +370,16 @@ impl World {
         self.engine_wake = None;
         self.store = None;
         self.accident = None;
-        self.referee.power_cycle();
+        self.handed_over = 0;
     }
 
     fn boot(&mut self) {
+        self.accident = self.script.accidents.get(self.life as usize).copied();
+        if let Some(Accident::AtDiskOperation(n)) = self.accident {
+            let mut disk = self.disk.borrow_mut();
+            let before = disk.operations();
+            disk.crash_after(before + n);
+        }
         let mut boot_id = [0; 16];
         boot_id[..4].copy_from_slice(&self.life.to_be_bytes());
         match Store::open(Rc::clone(&self.disk), boot_id) {
