@@ -30,6 +30,10 @@ pub struct Script {
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
     /// deaf for some of them.
     pub uplinks_per_hour: u32,
+    /// Datagrams lost between us and the forwarder, either way, parts per million.
+    pub datagram_loss_ppm: u32,
+    /// The forwarder's process restarts at these moments, microseconds after the world's zero.
+    pub forwarder_restarts_us: Vec<u64>,
     /// The world ends here at the latest, microseconds.
     pub limit_us: u64,
     /// Power cuts and kills: one in each life of the gateway, in this order.

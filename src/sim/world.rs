@@ -84,6 +84,8 @@ enum Event {
     Image(TaskId),
     /// A device gets a unicast command.
     Setup(usize, SetupCommand),
+    /// The forwarder's process restarts.
+    ForwarderRestarts,
     /// The gateway has booted, and the forwarder with it after a power cut.
     Boot { after_power_cut: bool },
 }
@@ -174,6 +176,9 @@ impl World {
         {
             world.after(at_us, Event::Task(index));
         }
+        for at_us in world.script.forwarder_restarts_us.clone() {
+            world.after(at_us, Event::ForwarderRestarts);
+        }
         world.schedule_uplink();
         world
     }
@@ -181,6 +186,13 @@ impl World {
     /// Lets `tamper` change every transmission before anybody hears it.
     pub fn tamper(&mut self, tamper: Tamper) {
         self.tamper = Some(tamper);
+    }
+
+    /// From now on the first task's URI leads to another image.
+    pub fn replace_image(&mut self, image: Vec<u8>) {
+        if let Some(task) = self.script.tasks.first_mut() {
+            task.image = image;
+        }
     }
 
     /// Virtual time now.
@@ -273,6 +285,10 @@ impl World {
                 let now = self.clock();
                 self.devices[index].device.unicast(now, command.fport, &command.payload);
             }
+            Event::ForwarderRestarts => {
+                self.concentrator.restart(self.now);
+                self.drain_concentrator();
+            }
             Event::Boot { after_power_cut } => {
                 if after_power_cut {
                     self.concentrator.restart(self.now);
@@ -337,10 +353,10 @@ impl World {
                 self.power_cut();
             }
             Some(Accident::Kill(n)) if strikes(n) => {
-                self.after(LOOPBACK_US, Event::ToForwarder(socket, bytes));
+                self.travel(Event::ToForwarder(socket, bytes));
                 self.kill();
             }
-            _ => self.after(LOOPBACK_US, Event::ToForwarder(socket, bytes)),
+            _ => self.travel(Event::ToForwarder(socket, bytes)),
         }
     }
 
@@ -511,6 +527,13 @@ impl World {
             }
         }
         self.planned = Some(planned);
+    }
+
+    /// A datagram on its way, unless it is lost.
+    fn travel(&mut self, event: Event) {
+        if self.script.datagram_loss_ppm == 0 || !self.luck.chance_ppm(self.script.datagram_loss_ppm) {
+            self.after(LOOPBACK_US, event);
+        }
     }
 
     fn schedule_uplink(&mut self) {

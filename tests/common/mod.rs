@@ -66,11 +66,11 @@ pub fn image(len: usize) -> Vec<u8> {
     std::iter::successors(step(&7), step).map(|x| (x >> 24) as u8).take(len).collect()
 }
 
-/// A task document with more members (JSON text after a comma, or empty).
+/// A task document that starts half a minute after the world, when all devices are set up, with more members (JSON text after a comma, or empty).
 pub fn document(redundancy: u8, more: &str) -> String {
     format!(
         r#"{{"FirmwareUpdateImage":"file:///image.bin","RedundancyPercent":{redundancy},"FragmentSizeBytes":48,
-            "LoRaWAN":{{"RfRegion":"EU868"}},"Fuotad":{{"Start":"at-once"}}{more}}}"#
+            "LoRaWAN":{{"RfRegion":"EU868"}},"Fuotad":{{"Start":"2026-11-22T08:00:30Z"}}{more}}}"#
     )
 }
 
@@ -102,6 +102,8 @@ pub fn script() -> Script {
         uplinks_per_hour: 600,
         limit_us: 24 * 3_600_000_000,
         accidents: Vec::new(),
+        datagram_loss_ppm: 0,
+        forwarder_restarts_us: Vec::new(),
         page_luck: PageLuck::Mixed,
         boot_us: 20_000_000,
     }
