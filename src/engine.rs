@@ -288,6 +288,7 @@ fn worth_reporting(event: forwarder::Event) -> Option<Event> {
 fn change(keep: Keep, gps: Option<GpsTime>) -> Change {
     match keep {
         Keep::Record { record, bytes } => Change::Task(TaskRecord { id: RecordId(record), bytes }),
+        Keep::Forget { record } => Change::ForgetTask(RecordId(record)),
         Keep::Reserve { key, mc_addr, base, end, plan_hash } => {
             Change::Reserve(Reservation { key, mc_addr, base, next_free: end, plan_hash })
         }

@@ -168,6 +168,7 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
         uplinks_per_hour: 60,
         limit_us: LIMIT_US,
         accidents: Vec::new(),
+        is_folder_tidied: false,
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
         page_luck: PageLuck::default(),

@@ -6,25 +6,15 @@ use super::Keep;
 use super::KeyRange;
 use super::MarkedCampaign;
 use super::NotSaved;
-use super::Plan;
-use super::Record;
-use super::RecordState;
 use super::Restored;
-use super::TaskSource;
 use super::Verdict;
 use super::Want;
-use super::arming::begin_of;
-use super::arming::expected_digest;
-use super::arming::first_free;
-use super::arming::group_of;
-use super::arming::is_reserved;
 use super::campaign::Campaign;
 use super::campaign::Progress;
 use super::campaign::Step;
+use super::history::History;
 use super::marks::Marks;
 use super::order::Order;
-use super::order::Stage;
-use crate::image::Image;
 use crate::lorawan::KeyFingerprint;
 use crate::region::Parameters;
 use crate::report::Event;
@@ -33,27 +23,21 @@ use crate::report::Report;
 use crate::schedule::BandUse;
 use crate::schedule::MinuteLoad;
 use crate::schedule::Scheduler;
-use crate::task::Task;
 use crate::task::TaskId;
-use crate::task::TaskStatus;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::collections::VecDeque;
-
-/// Tasks that are not over, at most.
-const MAX_ORDERS: usize = 64;
 
 /// All campaigns of one radio.
 pub struct Broadcaster {
-    region: &'static Parameters,
-    groups: Vec<Group>,
-    scheduler: Scheduler,
-    ranges: BTreeMap<KeyFingerprint, KeyRange>,
-    orders: BTreeMap<TaskId, Order>,
-    finished: BTreeSet<[u8; 16]>,
-    resumable: BTreeMap<[u8; 16], MarkedCampaign>,
+    pub(super) region: &'static Parameters,
+    pub(super) groups: Vec<Group>,
+    pub(super) scheduler: Scheduler,
+    pub(super) ranges: BTreeMap<KeyFingerprint, KeyRange>,
+    pub(super) orders: BTreeMap<TaskId, Order>,
+    pub(super) history: History,
+    pub(super) resumable: BTreeMap<[u8; 16], MarkedCampaign>,
     /// The campaign that has the air.
     active: Option<TaskId>,
     marks: Marks,
@@ -62,7 +46,7 @@ pub struct Broadcaster {
     halted: Option<String>,
     stopping: Stopping,
     wake_at: Option<Instant>,
-    wants: VecDeque<Want>,
+    pub(super) wants: VecDeque<Want>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +79,7 @@ impl Broadcaster {
             scheduler,
             ranges: restored.ranges,
             orders: BTreeMap::new(),
-            finished: BTreeSet::new(),
+            history: History::default(),
             resumable: restored.campaigns.into_iter().map(|marked| (marked.record, marked)).collect(),
             active: None,
             marks: Marks::default(),
@@ -110,77 +94,6 @@ impl Broadcaster {
             broadcaster.restore_record(now, record, &bytes);
         }
         broadcaster
-    }
-
-    /// A task document arrived, or arrived again. `stem` is its id where it has none.
-    pub fn task(&mut self, now: Now, document: &[u8], stem: &str, source: TaskSource) {
-        let task = match Task::from_json(document, stem) {
-            Ok(task) => task,
-            Err(error) => {
-                return self.report(now, None, Event::Refused { reason: format!("task {stem}: {error}") });
-            }
-        };
-        if self.finished.contains(&task.id.record_id()) {
-            return;
-        }
-        if task.status == TaskStatus::DeleteWaiting {
-            return self.cancel(now, &task.id);
-        }
-        if source == TaskSource::Cloud && !self.orders.contains_key(&task.id) {
-            // A control plane's word counts when nothing of the task was seen armed here.
-            match &task.status {
-                TaskStatus::FuotaDone => return,
-                TaskStatus::Unknown(status) => {
-                    let text =
-                        format!("Status {status:?} is unknown to this version: the task is left alone");
-                    return self.report(now, Some(task.id.clone()), Event::Warning { text });
-                }
-                _ => {}
-            }
-        }
-        let is_full = self.orders.len() >= MAX_ORDERS;
-        match self.orders.get_mut(&task.id) {
-            Some(order) if order.task.same_order(&task) => {
-                order.task = task;
-                let id = order.task.id.clone();
-                self.settle_begin(now, &id);
-            }
-            Some(order) if order.has_begun() => {
-                let reason =
-                    "the task changed after its first frame was sent: cancel it and order anew".to_owned();
-                let id = task.id;
-                self.report(now, Some(id), Event::Refused { reason });
-            }
-            _ if is_full => {
-                let reason = format!("{MAX_ORDERS} tasks are open already: remove finished ones");
-                self.report(now, Some(task.id), Event::Refused { reason });
-            }
-            _ => {
-                for text in task.warnings.clone() {
-                    self.report(now, Some(task.id.clone()), Event::Warning { text });
-                }
-                self.begin_order(task, document, stem, source, None);
-            }
-        }
-    }
-
-    /// The task is withdrawn: not one more frame of it.
-    pub fn cancel(&mut self, now: Now, id: &TaskId) {
-        let Some(order) = self.orders.get(id) else { return };
-        let sent = order.progress().map_or(0, |progress| progress.sent);
-        self.finish(now, &id.clone(), Outcome::Cancelled { sent });
-    }
-
-    /// The bytes that [`Want::Fetch`] asked for.
-    pub fn image(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>) {
-        if let Err(reason) = self.plan(now, id, bytes) {
-            self.refuse(now, id, reason);
-        }
-    }
-
-    /// The image cannot be had.
-    pub fn image_failed(&mut self, now: Now, id: &TaskId, reason: &str) {
-        self.refuse(now, id, format!("no image: {reason}"));
     }
 
     /// The answer to [`Want::Save`].
@@ -282,143 +195,12 @@ impl Broadcaster {
         self.orders.iter().map(|(id, order)| (id, order.progress()))
     }
 
-    /// A full disk costs the order that could not be written down; what is preallocated is not touched by it.
-    fn no_space(&mut self, now: Now, save: u64, reason: String) {
-        let settling = self.orders.iter().find(|(_, order)| order.awaits_save(save));
-        match settling.map(|(id, _)| id.clone()) {
-            Some(id) => self.refuse(now, &id, format!("{reason}: free some space and order again")),
-            None => self.report(now, None, Event::Warning { text: reason }),
-        }
-    }
-
     /// Nothing can be promised any more, so nothing is sent any more.
     fn halt(&mut self, now: Now, reason: String) {
         if self.halted.is_none() {
             self.report(now, None, Event::Halted { reason: reason.clone() });
         }
         self.halted = Some(reason);
-    }
-
-    fn restore_record(&mut self, now: Now, record: [u8; 16], bytes: &[u8]) {
-        let record_or = Record::from_bytes(bytes);
-        let saved = match record_or {
-            Ok(saved) => saved,
-            Err(reason) => {
-                return self.report(now, None, Event::Warning { text: format!("a task record: {reason}") });
-            }
-        };
-        match saved.state {
-            RecordState::Over { .. } => {
-                self.finished.insert(record);
-            }
-            RecordState::Armed => match Task::from_json(saved.document.as_bytes(), &saved.stem) {
-                Ok(task) => {
-                    let (document, stem) = (saved.document.clone(), saved.stem.clone());
-                    self.begin_order(task, document.as_bytes(), &stem, saved.source, Some(saved));
-                }
-                Err(error) => {
-                    self.report(
-                        now,
-                        None,
-                        Event::Refused { reason: format!("task {}: {error}", saved.stem) },
-                    );
-                }
-            },
-        }
-    }
-
-    fn begin_order(
-        &mut self,
-        task: Task,
-        document: &[u8],
-        stem: &str,
-        source: TaskSource,
-        resumed: Option<Record>,
-    ) {
-        self.wants.push_back(Want::Fetch(task.id.clone(), task.image.clone()));
-        let document = String::from_utf8_lossy(document).into_owned();
-        self.orders.insert(task.id.clone(), Order::new(task, document, stem.to_owned(), source, resumed));
-    }
-
-    /// Verifies the image, plans, and begins to make the plan durable.
-    fn plan(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>) -> Result<(), String> {
-        let Some(order) = self.orders.get(id).filter(|order| matches!(order.stage, Stage::Fetching)) else {
-            return Ok(());
-        };
-        let group = group_of(&order.task, order.resumed.as_ref(), &self.groups)?.clone();
-        let expected = expected_digest(order, &group, &bytes)?;
-        let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
-        let range = self.ranges.get(&group.keys.fingerprint());
-        let base = match &order.resumed {
-            Some(record) => record.base,
-            None => first_free(range, &group)?,
-        };
-        let plan = Plan::new(&order.task, &group, &image, self.region, &self.scheduler, base)
-            .map_err(|error| error.to_string())?;
-        let is_reserved = is_reserved(range, &plan)?;
-        let begin = begin_of(&order.task, order.source, &group, &plan)?;
-        let record = Record::armed(order, group.name.clone(), expected, plan.base);
-        let planned = plan.planned(begin.sessions());
-        let save = self.save(Keep::Record { record: id.record_id(), bytes: record.to_bytes() });
-        if let Some(order) = self.orders.get_mut(id) {
-            order.stage = Stage::Recording { save, plan, group, image, is_reserved };
-        }
-        self.report(now, Some(id.clone()), Event::Planned(planned));
-        Ok(())
-    }
-
-    /// One more step of a plan is durable.
-    fn settled(&mut self, now: Now, id: &TaskId) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        match std::mem::replace(&mut order.stage, Stage::Fetching) {
-            Stage::Recording { plan, group, image, is_reserved: false, .. } => {
-                let keep = Keep::Reserve {
-                    key: plan.key,
-                    mc_addr: plan.mc_addr.as_u32(),
-                    base: plan.base,
-                    end: plan.end,
-                    plan_hash: plan.hash,
-                };
-                let range = KeyRange::Known {
-                    base: plan.base,
-                    next_free: plan.end,
-                    plan_hash: plan.hash,
-                    damaged: false,
-                };
-                self.ranges.insert(plan.key, range);
-                let save = self.save(keep);
-                if let Some(order) = self.orders.get_mut(id) {
-                    order.stage = Stage::Reserving { save, plan, group, image };
-                }
-            }
-            Stage::Recording { plan, group, image, is_reserved: true, .. }
-            | Stage::Reserving { plan, group, image, .. } => {
-                let marked = self.resumable.remove(&id.record_id()).filter(|_| order.resumed.is_some());
-                let progress = marked.map(|marked| Progress {
-                    next_k: marked.next_k,
-                    made_up: marked.made_up,
-                    ..Progress::default()
-                });
-                let resumed = progress.map(|progress| (progress, now.mono));
-                let campaign = Campaign::new(plan, group, image, resumed);
-                order.stage = Stage::Running(Box::new(campaign));
-                if let Some(progress) = progress {
-                    self.report(now, Some(id.clone()), Event::Resumed { k: progress.next_k });
-                }
-                self.settle_begin(now, id);
-            }
-            other => order.stage = other,
-        }
-    }
-
-    /// Gives a campaign its start, now that it is known or has changed.
-    fn settle_begin(&mut self, now: Now, id: &TaskId) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        let Stage::Running(campaign) = &mut order.stage else { return };
-        match begin_of(&order.task, order.source, campaign.group(), campaign.plan()) {
-            Ok(begin) => campaign.set_begin(begin),
-            Err(reason) => self.refuse(now, id, reason),
-        }
     }
 
     fn advance_one(&mut self, now: Now, id: &TaskId, handover: Handover) {
@@ -509,11 +291,14 @@ impl Broadcaster {
         }
     }
 
-    fn finish(&mut self, now: Now, id: &TaskId, outcome: Outcome) {
+    pub(super) fn finish(&mut self, now: Now, id: &TaskId, outcome: Outcome) {
         let Some(order) = self.orders.remove(id) else { return };
-        if let Some(record) = order.record(&outcome) {
+        if let Some(record) = order.record(&outcome, self.history.next()) {
             self.save(Keep::Record { record: id.record_id(), bytes: record.to_bytes() });
-            self.finished.insert(id.record_id());
+            self.history.add(id.record_id());
+            while let Some(record) = self.history.forget() {
+                self.save(Keep::Forget { record });
+            }
         }
         if self.active.as_ref() == Some(id) {
             self.active = None;
@@ -525,12 +310,6 @@ impl Broadcaster {
         self.wake_by(Some(now.mono));
     }
 
-    /// The order cannot be carried out. It is forgotten, so a corrected document is taken as a new one.
-    fn refuse(&mut self, now: Now, id: &TaskId, reason: String) {
-        self.orders.remove(id);
-        self.report(now, Some(id.clone()), Event::Refused { reason });
-    }
-
     fn waiting(&mut self, now: Now, id: &TaskId, reason: String) {
         let Some(order) = self.orders.get_mut(id) else { return };
         if order.waiting.as_ref() != Some(&reason) {
@@ -539,14 +318,14 @@ impl Broadcaster {
         }
     }
 
-    fn save(&mut self, keep: Keep) -> u64 {
+    pub(super) fn save(&mut self, keep: Keep) -> u64 {
         let save = self.next_save;
         self.next_save += 1;
         self.wants.push_back(Want::Save(save, keep));
         save
     }
 
-    fn report(&mut self, now: Now, task: Option<TaskId>, event: Event) {
+    pub(super) fn report(&mut self, now: Now, task: Option<TaskId>, event: Event) {
         self.wants.push_back(Want::Report(Report { at: now.mono, task, event }));
     }
 

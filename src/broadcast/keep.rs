@@ -36,6 +36,11 @@ pub enum Keep {
         /// [`Record::to_bytes`].
         bytes: Vec<u8>,
     },
+    /// A finished task that nobody orders any more.
+    Forget {
+        /// Its name.
+        record: [u8; 16],
+    },
     /// Frame counters `base..end` of a key belong to one plan from now on.
     Reserve {
         /// Whose counters.

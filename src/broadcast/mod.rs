@@ -14,6 +14,8 @@ mod broadcaster;
 mod campaign;
 mod gate;
 mod group;
+mod history;
+mod intake;
 mod keep;
 mod marks;
 mod order;

@@ -103,13 +103,13 @@ impl Order {
         matches!(&self.stage, Stage::Recording { save, .. } | Stage::Reserving { save, .. } if *save == id)
     }
 
-    /// The record that says how it ended; `None` when it was never recorded.
-    pub fn record(&self, outcome: &Outcome) -> Option<Record> {
+    /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded.
+    pub fn record(&self, outcome: &Outcome, number: u64) -> Option<Record> {
         let (plan, image) = match &self.stage {
-            Stage::Fetching => return self.resumed.clone().map(|record| record.over(outcome)),
+            Stage::Fetching => return self.resumed.clone().map(|record| record.over(outcome, number)),
             Stage::Recording { plan, image, .. } | Stage::Reserving { plan, image, .. } => (plan, image),
             Stage::Running(campaign) => (campaign.plan(), campaign.image()),
         };
-        Some(Record::armed(self, plan.group.clone(), image.digest(), plan.base).over(outcome))
+        Some(Record::armed(self, plan.group.clone(), image.digest(), plan.base).over(outcome, number))
     }
 }

@@ -39,6 +39,8 @@ pub enum RecordState {
     Over {
         /// How it ended, for people.
         outcome: String,
+        /// Which of all tasks it was to end.
+        order: u64,
     },
 }
 
@@ -58,8 +60,8 @@ impl Record {
     }
 
     /// The same campaign, over.
-    pub fn over(self, outcome: &Outcome) -> Self {
-        Record { state: RecordState::Over { outcome: outcome.to_string() }, ..self }
+    pub fn over(self, outcome: &Outcome, order: u64) -> Self {
+        Record { state: RecordState::Over { outcome: outcome.to_string(), order }, ..self }
     }
 
     /// As bytes for the store.

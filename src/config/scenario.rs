@@ -213,6 +213,7 @@ impl Scenario {
             uplinks_per_hour: self.world.uplinks_per_hour,
             limit_us: self.world.limit_h.saturating_mul(3_600_000_000),
             accidents: self.world.power_cut_at_frame.map(Accident::AfterSend).into_iter().collect(),
+            is_folder_tidied: false,
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),
             page_luck: PageLuck::default(),

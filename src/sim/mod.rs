@@ -8,6 +8,8 @@ pub mod air;
 pub mod concentrator;
 pub mod device;
 pub mod disk;
+mod gateway;
+mod operator;
 pub mod random;
 pub mod referee;
 mod script;

@@ -25,6 +25,8 @@ pub struct Script {
     pub concentrator: concentrator::Settings,
     /// What is ordered.
     pub tasks: Vec<TaskScript>,
+    /// The file of a task that is over is removed from the folder.
+    pub is_folder_tidied: bool,
     /// Who listens. Devices are told the sessions of the first group's campaigns.
     pub devices: Vec<DeviceScript>,
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway

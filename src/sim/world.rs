@@ -8,32 +8,22 @@ use super::concentrator::Socket;
 use super::concentrator::Transmission;
 use super::device::Device;
 use super::disk::Disk;
-use super::disk::PageFate;
 use super::random::Random;
 use super::referee::Referee;
 use super::script::Accident;
-use super::script::PageLuck;
 use super::script::Script;
 use super::summary::SentFrame;
-use crate::broadcast::NotSaved;
 use crate::broadcast::SessionRule;
 use crate::broadcast::TaskSource;
-use crate::broadcast::setup;
-use crate::broadcast::setup::DeviceKeys;
 use crate::broadcast::setup::SetupCommand;
 use crate::engine::Engine;
 use crate::engine::Input;
-use crate::engine::Output;
-use crate::engine::Settings;
-use crate::lorawan::RootKey;
 use crate::radio::Dbm;
 use crate::radio::Modulation;
 use crate::report::Event as Happened;
 use crate::report::Planned;
 use crate::report::Report;
-use crate::store::FilesErrorKind;
 use crate::store::Store;
-use crate::store::StoreError;
 use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
@@ -46,18 +36,8 @@ use std::rc::Rc;
 
 /// A datagram on the loopback interface needs this, microseconds.
 const LOOPBACK_US: u64 = 50;
-/// A synced write needs this, microseconds.
-const DISK_US: u64 = 4_000;
-/// An image from the local disk needs this, microseconds.
-const FETCH_US: u64 = 20_000;
-/// The operator's network server needs this for each device and command, microseconds.
-const SETUP_US: u64 = 100_000;
-/// After a session's end the next one is announced, microseconds.
-const NEXT_SESSION_US: u64 = 5_000_000;
 /// The world goes on for this long after the last campaign, microseconds.
 const EPILOGUE_US: u64 = 5_000_000;
-/// The service manager starts a process that died after this, microseconds.
-const RESTART_US: u64 = 2_000_000;
 /// Reports that are kept.
 const REPORTS_MAX: usize = 10_000;
 /// Frames that are kept: as many as one key has counters.
@@ -67,7 +47,7 @@ const UPLINK_US: u64 = 61_696;
 const UPLINK_PHY: [u8; 23] = [0x40; 23];
 
 /// Something that will happen.
-enum Event {
+pub(super) enum Event {
     /// A datagram reaches our socket.
     ToUs(Socket, u32, Vec<u8>),
     /// A datagram reaches the forwarder.
@@ -80,6 +60,8 @@ enum Event {
     Saved(u64),
     /// A task appears in the folder.
     Task(usize),
+    /// A task's file is removed.
+    Gone(TaskId),
     /// An image was read.
     Image(TaskId),
     /// A device gets a unicast command.
@@ -98,7 +80,7 @@ pub(super) struct Listener {
     pub(super) device: Device,
     channel: Channel,
     pub(super) lost: u64,
-    is_complete: bool,
+    pub(super) is_complete: bool,
 }
 
 /// The disk outlives every store that is opened on it.
@@ -108,13 +90,13 @@ pub(super) type SharedDisk = Rc<RefCell<Disk>>;
 pub struct World {
     pub(super) script: Script,
     pub(super) now: Instant,
-    queue: BTreeMap<(Instant, u64), (u32, Event)>,
-    next_event: u64,
+    pub(super) queue: BTreeMap<(Instant, u64), (u32, Event)>,
+    pub(super) next_event: u64,
     /// Counts the gateway's lives; what was meant for an earlier one is void.
     pub(super) life: u32,
-    engine: Option<Engine>,
-    engine_wake: Option<Instant>,
-    store: Option<Store<SharedDisk>>,
+    pub(super) engine: Option<Engine>,
+    pub(super) engine_wake: Option<Instant>,
+    pub(super) store: Option<Store<SharedDisk>>,
     pub(super) disk: SharedDisk,
     pub(super) concentrator: Concentrator,
     pub(super) devices: Vec<Listener>,
@@ -123,11 +105,13 @@ pub struct World {
     pub(super) planned: Option<Planned>,
     pub(super) frames: Vec<SentFrame>,
     open: BTreeSet<String>,
-    luck: Random,
+    /// Tasks whose devices were told.
+    pub(super) told: BTreeSet<String>,
+    pub(super) luck: Random,
     tamper: Option<Tamper>,
-    accident: Option<Accident>,
-    handed_over: u64,
-    ends_at: Instant,
+    pub(super) accident: Option<Accident>,
+    pub(super) handed_over: u64,
+    pub(super) ends_at: Instant,
 }
 
 impl World {
@@ -164,6 +148,7 @@ impl World {
             planned: None,
             frames: Vec::new(),
             open: script.tasks.iter().map(|task| task.stem.clone()).collect(),
+            told: BTreeSet::new(),
             luck: luck.split(2),
             tamper: None,
             accident: None,
@@ -281,6 +266,7 @@ impl World {
                 let (document, stem) = (task.document.as_bytes(), task.stem.as_str());
                 self.tell(Input::Task { document, stem, source: TaskSource::File });
             }
+            Event::Gone(task) => self.tell(Input::Cancel(task)),
             Event::Setup(index, command) => {
                 let now = self.clock();
                 self.devices[index].device.unicast(now, command.fport, &command.payload);
@@ -301,134 +287,7 @@ impl World {
         }
     }
 
-    /// Tells the engine a fact and carries out its wishes.
-    fn tell(&mut self, input: Input<'_>) {
-        let now = self.clock();
-        let Some(engine) = &mut self.engine else { return };
-        engine.handle(now, input);
-        while let Some(engine) = &mut self.engine {
-            match engine.poll() {
-                Output::WakeAt(at) => {
-                    self.engine_wake = at;
-                    return;
-                }
-                Output::Datagram { to, bytes } => self.send(to, bytes),
-                Output::Fetch(task, _) => self.after(FETCH_US, Event::Image(task)),
-                Output::Save(save, change) => {
-                    let Some(store) = &mut self.store else { return };
-                    match store.apply(&change) {
-                        Ok(()) => self.after(DISK_US, Event::Saved(save)),
-                        Err(error) if is_power_cut(&error) => self.power_cut(),
-                        Err(error) => self.not_saved(save, &error),
-                    }
-                }
-                Output::Report(report) => self.reported(report),
-                Output::Stopped => {}
-            }
-        }
-    }
-
-    fn not_saved(&mut self, save: u64, error: &StoreError) {
-        let now = self.clock();
-        let reason = error.to_string();
-        let why = match error {
-            StoreError::NoSpace(_) => NotSaved::NoSpace(reason),
-            _ => NotSaved::Broken(reason),
-        };
-        if let Some(engine) = &mut self.engine {
-            engine.handle(now, Input::Saved(save, Err(why)));
-        }
-    }
-
-    fn send(&mut self, to: SocketAddr, bytes: Vec<u8>) {
-        let socket = if to.port().is_multiple_of(2) { Socket::Push } else { Socket::Pull };
-        let is_frame = bytes.get(3) == Some(&3);
-        self.handed_over += u64::from(is_frame);
-        let strikes = |n: u64| is_frame && self.handed_over == n;
-        match self.accident {
-            Some(Accident::BeforeSend(n)) if strikes(n) => self.power_cut(),
-            Some(Accident::AfterSend(n)) if strikes(n) => {
-                self.concentrator.datagram(self.now, socket, &bytes);
-                self.drain_concentrator();
-                self.power_cut();
-            }
-            Some(Accident::Kill(n)) if strikes(n) => {
-                self.travel(Event::ToForwarder(socket, bytes));
-                self.kill();
-            }
-            _ => self.travel(Event::ToForwarder(socket, bytes)),
-        }
-    }
-
-    /// Everything stops; each page that was not synced is new, old or torn, as luck has it.
-    fn power_cut(&mut self) {
-        let mut luck = self.luck.split(3);
-        self.die();
-        let page_luck = self.script.page_luck;
-        self.disk.borrow_mut().power_cut(&mut |_| match (page_luck, luck.below(3)) {
-            (PageLuck::New, _) | (PageLuck::Mixed, 0) => PageFate::New,
-            (PageLuck::Old, _) | (PageLuck::Mixed, 1) => PageFate::Old,
-            _ => PageFate::Torn(luck.next_u64()),
-        });
-        self.after(self.script.boot_us, Event::Boot { after_power_cut: true });
-    }
-
-    /// The process is gone until the service manager starts it again; the forwarder noticed nothing.
-    fn kill(&mut self) {
-        self.die();
-        self.disk.borrow_mut().process_died();
-        self.after(RESTART_US, Event::Boot { after_power_cut: false });
-    }
-
-    fn die(&mut self) {
-        self.life += 1;
-        self.engine = None;
-        self.engine_wake = None;
-        self.store = None;
-        self.accident = None;
-        self.handed_over = 0;
-    }
-
-    fn boot(&mut self) {
-        self.accident = self.script.accidents.get(self.life as usize).copied();
-        if let Some(Accident::AtDiskOperation(n)) = self.accident {
-            let mut disk = self.disk.borrow_mut();
-            let before = disk.operations();
-            disk.crash_after(before + n);
-        }
-        let mut boot_id = [0; 16];
-        boot_id[..4].copy_from_slice(&self.life.to_be_bytes());
-        match Store::open(Rc::clone(&self.disk), boot_id) {
-            Ok((store, recovered)) => {
-                self.store = Some(store);
-                let settings = Settings {
-                    region: self.script.region,
-                    groups: self.script.groups.clone(),
-                    forwarder: self.script.link,
-                    server_reserve_ppm: 0,
-                };
-                let seed = self.script.seed ^ u64::from(self.life);
-                self.engine = Some(Engine::new(settings, recovered, seed, self.clock()));
-                self.tell(Input::Time);
-            }
-            Err(error) if is_power_cut(&error) => self.power_cut(),
-            Err(error) => {
-                let event = Happened::Halted { reason: error.to_string() };
-                self.reports.push(Report { at: self.now, task: None, event });
-            }
-        }
-    }
-
-    /// A new process sees every task that was put into the folder so far.
-    fn scan_folder(&mut self) {
-        let known = self.script.tasks.iter().map(|task| task.at_us).enumerate();
-        let here = known.filter(|(_, at_us)| Instant::ZERO.plus_us(*at_us) <= self.now);
-        for index in here.map(|(index, _)| index).collect::<Vec<_>>() {
-            self.after(0, Event::Task(index));
-        }
-    }
-
-    fn drain_concentrator(&mut self) {
+    pub(super) fn drain_concentrator(&mut self) {
         while let Some(output) = self.concentrator.poll() {
             let generation = self.concentrator.port_generation();
             match output {
@@ -471,7 +330,7 @@ impl World {
         }
     }
 
-    fn reported(&mut self, report: Report) {
+    pub(super) fn reported(&mut self, report: Report) {
         match &report.event {
             Happened::Sent { k, fcnt, start } => {
                 if self.frames.len() < FRAMES_MAX {
@@ -479,10 +338,19 @@ impl World {
                 }
                 return;
             }
-            Happened::Planned(planned) if self.planned.is_none() => self.set_up(planned.clone()),
+            Happened::Planned(planned) => {
+                // After a restart the plan is the same one: nobody is told twice.
+                let task = report.task.as_ref().map(|task| task.as_str().to_owned()).unwrap_or_default();
+                if self.told.insert(task) {
+                    self.set_up(planned.clone());
+                }
+            }
             Happened::Over(_) | Happened::Refused { .. } => {
                 if let Some(task) = &report.task {
                     self.open.remove(task.as_str());
+                    if self.script.is_folder_tidied {
+                        self.after(EPILOGUE_US, Event::Gone(task.clone()));
+                    }
                 } else {
                     self.open.clear();
                 }
@@ -497,40 +365,8 @@ impl World {
         }
     }
 
-    /// The operator reads the plan and queues the commands for every device.
-    fn set_up(&mut self, planned: Planned) {
-        let group = self.script.groups.iter().find(|group| group.name == planned.group).cloned();
-        let Some(group) = group else { return };
-        for (start, exponent) in &planned.sessions {
-            let start = self.clock().instant_of(*start).unwrap_or(self.now);
-            self.referee.session(group.mc_addr.as_u32(), start, start.plus_us(1_000_000 << exponent));
-        }
-        let image = self.script.tasks.first().map(|task| task.image.clone()).unwrap_or_default();
-        for index in 0..self.devices.len() {
-            let device = &self.script.devices[index];
-            if !device.is_told {
-                continue;
-            }
-            let root_key: &RootKey = &device.settings.root_key;
-            let keys = DeviceKeys { root_key, session_cnt: 0 };
-            let Ok(commands) = setup::commands(&planned, &group, &image, &keys) else { continue };
-            let mut at_us = SETUP_US * (index as u64 + 1);
-            for command in commands {
-                let after = command.session.and_then(|session| session.checked_sub(1));
-                let announce =
-                    after.and_then(|before| planned.sessions.get(before)).map(|(start, exponent)| {
-                        let end = start.plus_us(1_000_000 << exponent).plus_us(NEXT_SESSION_US);
-                        end.us_since(self.gps())
-                    });
-                at_us += SETUP_US;
-                self.after(announce.unwrap_or(at_us), Event::Setup(index, command));
-            }
-        }
-        self.planned = Some(planned);
-    }
-
     /// A datagram on its way, unless it is lost.
-    fn travel(&mut self, event: Event) {
+    pub(super) fn travel(&mut self, event: Event) {
         if self.script.datagram_loss_ppm == 0 || !self.luck.chance_ppm(self.script.datagram_loss_ppm) {
             self.after(LOOPBACK_US, event);
         }
@@ -548,7 +384,7 @@ impl World {
         Now { mono: self.now, gps: Some(self.gps()) }
     }
 
-    fn after(&mut self, us: u64, event: Event) {
+    pub(super) fn after(&mut self, us: u64, event: Event) {
         self.at(self.now.plus_us(us), event);
     }
 
@@ -556,8 +392,4 @@ impl World {
         self.next_event += 1;
         self.queue.insert((at, self.next_event), (self.life, event));
     }
-}
-
-fn is_power_cut(error: &StoreError) -> bool {
-    matches!(error, StoreError::Files(files) if files.kind == FilesErrorKind::PowerCut)
 }

@@ -102,6 +102,7 @@ pub fn script() -> Script {
         uplinks_per_hour: 600,
         limit_us: 24 * 3_600_000_000,
         accidents: Vec::new(),
+        is_folder_tidied: false,
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
         page_luck: PageLuck::Mixed,
