@@ -1,7 +1,6 @@
 //! The numbers the project promises, printed: from armed to the first frame, and virtual time against real
 //! time. Not a test: a slow machine prints slow numbers.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and the process' own figures")]
-#![expect(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -85,10 +84,9 @@ fn virtual_days(days: u64) {
     let wall_s = begin.elapsed().as_secs_f64();
     let summary = world.summary();
     assert!(summary.verdict.is_content(), "{:?}", summary.verdict.breaches.first());
-    let over = summary.reports.iter().filter(|report| matches!(report.event, fuotad::report::Event::Over(_)));
     let speed = summary.end.as_us() as f64 / 1e6 / wall_s;
     println!("{days} virtual days, a campaign a day");
-    println!("  {:>9} campaigns over, {} frames on the air", over.count(), summary.verdict.frames);
+    println!("  {:>9} campaigns over, {} frames on the air", summary.over, summary.verdict.frames);
     println!("  {wall_s:>9.1} s of wall time: {speed:.0} x real time");
     println!("  {resident_kib_early:>9} KiB resident on day 10, {} KiB at the end", resident_kib());
 }

@@ -18,10 +18,10 @@
 //! Nothing below `daemon/` and `cli/` knows a clock, a file, a socket, a thread or randomness: time is an
 //! argument, facts come in and wishes go out.
 
-#[cfg(feature = "daemon")]
-#[cfg(feature = "daemon")]
 pub mod broadcast;
+#[cfg(feature = "daemon")]
 pub mod cli;
+#[cfg(feature = "daemon")]
 pub mod config;
 pub mod engine;
 pub mod forwarder;

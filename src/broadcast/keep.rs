@@ -14,15 +14,15 @@ use std::collections::BTreeMap;
 /// What the broadcaster wants done.
 #[derive(Debug)]
 pub enum Want {
-    /// Hand a frame to the forwarder; its verdict comes back through [`Broadcaster::verdict`].
+    /// Hand a frame to the forwarder; its verdict comes back through [`Broadcaster::verdict`](super::Broadcaster::verdict).
     Transmit(Box<Transmit>),
-    /// Bring the image; it comes back through [`Broadcaster::image`].
+    /// Bring the image; it comes back through [`Broadcaster::image`](super::Broadcaster::image).
     Fetch(TaskId, ImageRef),
-    /// Make this durable, in order; the answer comes back through [`Broadcaster::saved`].
+    /// Make this durable, in order; the answer comes back through [`Broadcaster::saved`](super::Broadcaster::saved).
     Save(u64, Keep),
     /// Tell whoever listens.
     Report(Report),
-    /// After [`Broadcaster::stop`]: everything is on disk, the process may end.
+    /// After [`Broadcaster::stop`](super::Broadcaster::stop): everything is on disk, the process may end.
     Stopped,
 }
 
@@ -33,7 +33,7 @@ pub enum Keep {
     Record {
         /// Its name.
         record: [u8; 16],
-        /// [`Record::to_bytes`].
+        /// [`Record::to_bytes`](super::Record::to_bytes).
         bytes: Vec<u8>,
     },
     /// A finished task that nobody orders any more.

@@ -33,6 +33,8 @@ pub struct Summary {
     pub uplinks: (u64, u64),
     /// Frames that the forwarder accepted and never sent.
     pub swallowed: u64,
+    /// Tasks that were refused or are over.
+    pub over: u64,
     /// Lives of the gateway beyond the first.
     pub restarts: u32,
     /// Bytes written to the disk, 4 KiB for each synced page.
@@ -120,6 +122,7 @@ impl World {
             verdict: self.referee.verdict(image),
             uplinks: (counts.rxnb + counts.deaf, counts.deaf),
             swallowed: counts.swallowed,
+            over: self.over,
             restarts: self.life,
             disk_bytes: self.disk.borrow().written_bytes(),
         }

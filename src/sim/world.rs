@@ -104,6 +104,8 @@ pub struct World {
     pub(super) reports: Vec<Report>,
     pub(super) planned: Option<Planned>,
     pub(super) frames: Vec<SentFrame>,
+    /// Tasks that were refused or are over.
+    pub(super) over: u64,
     open: BTreeSet<String>,
     /// Tasks whose devices were told.
     pub(super) told: BTreeSet<String>,
@@ -148,6 +150,7 @@ impl World {
             planned: None,
             frames: Vec::new(),
             open: script.tasks.iter().map(|task| task.stem.clone()).collect(),
+            over: 0,
             told: BTreeSet::new(),
             luck: luck.split(2),
             tamper: None,
@@ -346,6 +349,7 @@ impl World {
                 }
             }
             Happened::Over(_) | Happened::Refused { .. } => {
+                self.over += 1;
                 if let Some(task) = &report.task {
                     self.open.remove(task.as_str());
                     if self.script.is_folder_tidied {
