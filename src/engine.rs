@@ -36,6 +36,7 @@ use crate::store::RangeState;
 use crate::store::RecordId;
 use crate::store::Recovered;
 use crate::store::Reservation;
+use crate::store::StoreError;
 use crate::store::TaskRecord;
 use crate::task::ImageRef;
 use crate::task::TaskId;
@@ -254,6 +255,15 @@ impl Engine {
             let verdict = Verdict::Refused(Refusal::NotSent(not_sent.to_string()));
             self.broadcaster.verdict(self.now, transmit.id, &verdict);
         }
+    }
+}
+
+/// What a store's "no" means for the engine: the journal's own refusals and a full disk cost one task, a disk
+/// that failed costs everything.
+pub fn not_saved(error: &StoreError) -> NotSaved {
+    match error {
+        StoreError::Files(_) | StoreError::Halted(_) => NotSaved::Broken(error.to_string()),
+        _ => NotSaved::Refused(error.to_string()),
     }
 }
 

@@ -100,7 +100,7 @@ impl Broadcaster {
     pub fn saved(&mut self, now: Now, save: u64, result: Result<(), NotSaved>) {
         match result {
             Ok(()) => {}
-            Err(NotSaved::NoSpace(reason)) => return self.no_space(now, save, reason),
+            Err(NotSaved::Refused(reason)) => return self.not_kept(now, save, reason),
             Err(NotSaved::Broken(reason)) => return self.halt(now, reason),
         }
         if self.stopping == Stopping::Saving(save) {

@@ -83,6 +83,8 @@ pub struct DeviceProfile {
     pub repeats: u8,
     /// The stock decoder's largest NbFrag and FragSize; `None` when unknown or set by the integrator.
     pub stock_caps: Option<(u16, u8)>,
+    /// Its decoder says "complete" on a coded fragment only, even when nothing was lost.
+    pub finishes_on_coded: bool,
     /// FragSize must be a multiple of this (flash word).
     pub frag_size_multiple: u8,
 }
@@ -97,12 +99,19 @@ const UNKNOWN: DeviceProfile = DeviceProfile {
     gap_coded_us: 1_500_000,
     repeats: 1,
     stock_caps: None,
+    finishes_on_coded: false,
     frag_size_multiple: 1,
 };
 
 const PROFILES: [DeviceProfile; 5] = [
     UNKNOWN,
-    DeviceProfile { name: "loramac-node", repeats: 2, stock_caps: Some((21, 50)), ..UNKNOWN },
+    DeviceProfile {
+        name: "loramac-node",
+        finishes_on_coded: true,
+        repeats: 2,
+        stock_caps: Some((21, 50)),
+        ..UNKNOWN
+    },
     DeviceProfile { name: "lbm", repeats: 2, stock_caps: Some((100, 242)), ..UNKNOWN },
     DeviceProfile { name: "zephyr", frag_size_multiple: 8, ..UNKNOWN },
     DeviceProfile { name: "fast", gap_uncoded_us: 0, gap_coded_us: 0, repeats: 0, ..UNKNOWN },

@@ -108,11 +108,11 @@ impl Broadcaster {
         self.refuse(now, id, format!("no image: {reason}"));
     }
 
-    /// A full disk costs the order that could not be written down; what is preallocated is not touched by it.
-    pub(super) fn no_space(&mut self, now: Now, save: u64, reason: String) {
+    /// What cannot be kept costs the order that needed it; nothing else is touched.
+    pub(super) fn not_kept(&mut self, now: Now, save: u64, reason: String) {
         let settling = self.orders.iter().find(|(_, order)| order.awaits_save(save));
         match settling.map(|(id, _)| id.clone()) {
-            Some(id) => self.refuse(now, &id, format!("{reason}: free some space and order again")),
+            Some(id) => self.refuse(now, &id, reason),
             None => self.report(now, None, Event::Warning { text: reason }),
         }
     }

@@ -77,8 +77,8 @@ pub enum TaskSource {
 /// Why something is not durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotSaved {
-    /// The disk is full; what was there before is untouched.
-    NoSpace(String),
+    /// The disk is full, or the counter journal says no: this cannot be kept, everything before it is.
+    Refused(String),
     /// Storage failed: from now on nothing can be relied on.
     Broken(String),
 }

@@ -250,6 +250,9 @@ impl Plan {
         {
             warnings.push(format!("stock {} decoders hold {most} fragments of {size} B, this needs {nb_frag} of {frag_size} B: devices will refuse the setup unless built with more", group.profile));
         }
+        if group.profile.finishes_on_coded && self.coded < 2 {
+            warnings.push(format!("{} decoders finish on a coded fragment even when nothing was lost: order redundancy for at least 2", group.profile));
+        }
         if self.coded == 0 {
             warnings.push("no redundancy: a device that loses one fragment can never complete".to_owned());
         }

@@ -6,11 +6,11 @@ use super::script::Accident;
 use super::script::PageLuck;
 use super::world::Event;
 use super::world::World;
-use crate::broadcast::NotSaved;
 use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
 use crate::engine::Settings;
+use crate::engine::not_saved;
 use crate::report::Event as Happened;
 use crate::report::Report;
 use crate::store::FilesErrorKind;
@@ -57,13 +57,8 @@ impl World {
 
     fn not_saved(&mut self, save: u64, error: &StoreError) {
         let now = self.clock();
-        let reason = error.to_string();
-        let why = match error {
-            StoreError::NoSpace(_) => NotSaved::NoSpace(reason),
-            _ => NotSaved::Broken(reason),
-        };
         if let Some(engine) = &mut self.engine {
-            engine.handle(now, Input::Saved(save, Err(why)));
+            engine.handle(now, Input::Saved(save, Err(not_saved(error))));
         }
     }
 
