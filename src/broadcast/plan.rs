@@ -10,6 +10,7 @@ use crate::fragment::Layout;
 use crate::fragment::MAX_FRAGMENTS;
 use crate::fragment::Ts004Version;
 use crate::image::Image;
+use crate::lorawan::FRAME_OVERHEAD;
 use crate::lorawan::KeyFingerprint;
 use crate::lorawan::McAddr;
 use crate::radio::downlink_airtime_us;
@@ -37,8 +38,6 @@ pub const ENCODER_VERSION: u32 = 1;
 pub const LAST_FCNT: u32 = 65_534;
 /// The first frame counter that is ever used: some devices accept 0 for ever, and min = base - 1 must exist.
 pub const FIRST_FCNT: u32 = 2;
-/// MHDR, address, FCtrl, FCnt, FPort and MIC of a downlink without options (TS001-1.0.4 4).
-const PHY_OVERHEAD: usize = 13;
 /// The forwarder's queue needs this between two frames (measured bound 42.5 ms), microseconds.
 const FORWARDER_GAP_US: u64 = 45_000;
 /// The least top-up budget in coded fragments.
@@ -156,7 +155,7 @@ impl Plan {
         let wanted = (u32::from(nb_frag) / 2).max(TOP_UP_MIN).min(room - u32::from(coded));
         // Near the end of the counters the top-up is what is left of them.
         let top_up = (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) <= left).unwrap_or(0);
-        let phy_len = frag_size + DataFragment::HEADER_LEN + PHY_OVERHEAD;
+        let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
         let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
         let lawful = scheduler.pace(channel, airtime_us, FORWARDER_GAP_US, group.manners)?;
         let ordered_us = task.fragment_interval.as_ref().map_or(0, |interval| interval.spacing_us);
