@@ -471,17 +471,17 @@ impl Link {
 /// All 65536 tokens in an order of our own before one comes again: an answer to somebody else's request, or to
 /// one of an earlier life, seldom fits.
 #[derive(Debug)]
-struct Tokens {
+pub(super) struct Tokens {
     next: u16,
     factor: u16,
 }
 
 impl Tokens {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Tokens { next: (seed >> 16) as u16, factor: seed as u16 | 1 }
     }
 
-    fn next(&mut self) -> u16 {
+    pub(super) fn next(&mut self) -> u16 {
         let token = self.next.wrapping_mul(self.factor);
         self.next = self.next.wrapping_add(1);
         token

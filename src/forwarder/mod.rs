@@ -19,9 +19,11 @@
 //! looked at: whoever relays them further has the bytes as they came.
 
 mod counter;
+mod downlink;
 mod error;
 mod event;
 mod link;
+mod north;
 mod outstanding;
 mod packet;
 mod rxpk;
@@ -31,6 +33,9 @@ mod tests;
 mod tx_ack;
 mod txpk;
 
+pub use downlink::BadDownlink;
+pub use downlink::Downlink;
+pub use downlink::Timing;
 pub use error::Invalid;
 pub use error::NotSent;
 pub use event::CounterEstimate;
@@ -46,6 +51,9 @@ pub use event::Refusal;
 pub use event::Uplink;
 pub use event::Verdict;
 pub use link::Link;
+pub use north::North;
+pub use north::NorthOutput;
+pub use north::ServerCounts;
 pub use rxpk::Stat;
 pub use settings::GatewayId;
 pub use settings::Settings;

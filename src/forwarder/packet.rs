@@ -69,6 +69,43 @@ pub(super) fn pull_resp(token: u16) -> [u8; PULL_RESP_HEADER] {
     four(VERSION_NEWEST, token, PULL_RESP)
 }
 
+/// What a network server sends to us, its gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer<'a> {
+    PushAck,
+    PullAck,
+    PullResp { token: u16, json: &'a [u8] },
+}
+
+impl<'a> Answer<'a> {
+    /// `None` for everything else.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (&[version, high, low, identifier], json) = bytes.split_first_chunk()?;
+        if !(1..=VERSION_NEWEST).contains(&version) {
+            return None;
+        }
+        match identifier {
+            PUSH_ACK => Some(Answer::PushAck),
+            PULL_ACK => Some(Answer::PullAck),
+            PULL_RESP => Some(Answer::PullResp { token: u16::from_be_bytes([high, low]), json }),
+            _ => None,
+        }
+    }
+}
+
+/// Our keepalive to a network server (PROTOCOL.TXT 5.2).
+pub(super) fn pull_data(token: u16, gateway: GatewayId) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&four(VERSION_NEWEST, token, PULL_DATA));
+    bytes[4..].copy_from_slice(&gateway.0);
+    bytes
+}
+
+/// The answer to a network server's PULL_RESP (PROTOCOL.TXT 5.5).
+pub(super) fn tx_ack(token: u16, gateway: GatewayId, body: &[u8]) -> Vec<u8> {
+    [&four(VERSION_NEWEST, token, TX_ACK)[..], &gateway.0, body].concat()
+}
+
 fn four(version: u8, token: u16, identifier: u8) -> [u8; 4] {
     let [high, low] = token.to_be_bytes();
     [version, high, low, identifier]
