@@ -79,6 +79,15 @@ pub enum Event {
         /// Conducted power as the forwarder said.
         granted: Dbm,
     },
+    /// The forwarder's answer to a network server's downlink, to be passed on.
+    Answered {
+        /// Which downlink.
+        id: EmissionId,
+        /// The JSON of its TX_ACK as it came; empty means queued.
+        body: Vec<u8>,
+        /// It will not be radiated.
+        is_refused: bool,
+    },
     /// The forwarder radiates MORE than was asked for: below the lowest step of its gain table it takes that
     /// step. A limit of law may be broken.
     PowerExceeded {
@@ -191,6 +200,8 @@ pub struct Uplink {
     pub size: Option<u16>,
     /// First byte of the payload.
     pub first_byte: Option<u8>,
+    /// The four bytes after it: DevAddr, if it is a data frame.
+    pub dev_addr: Option<u32>,
     /// False when the forwarder says the CRC is bad or missing.
     pub crc_ok: bool,
 }

@@ -32,6 +32,7 @@ use super::outstanding::MAX_HANDED_OVER;
 use super::packet;
 use super::packet::Datagram;
 use super::packet::Header;
+use super::relayed::Relayed;
 use super::rxpk::Look;
 use super::rxpk::Rxpk;
 use super::rxpk::Stat;
@@ -80,18 +81,19 @@ const MAX_OUTPUTS: usize = 256;
 #[derive(Debug)]
 pub struct Link {
     settings: Settings,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
     gateway: Option<GatewayId>,
     down: Option<Down>,
-    counter: Counter,
+    pub(super) counter: Counter,
     counter_is_known: bool,
     awaited: Vec<Awaited>,
-    handed_over: HandedOver,
+    pub(super) handed_over: HandedOver,
+    pub(super) relayed: Vec<Relayed>,
     /// Start and end of the latest emission by timestamp: on our clock, and its end on the counter.
     latest: Option<(Instant, ConcentratorTime)>,
     stat: Option<Stat>,
     counts: Counts,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 /// Where downlinks go: the source of the newest PULL_DATA of our gateway.
@@ -123,11 +125,17 @@ impl Link {
             counter_is_known: false,
             awaited: Vec::new(),
             handed_over: HandedOver::default(),
+            relayed: Vec::new(),
             latest: None,
             stat: None,
             counts: Counts::default(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Where downlinks go, while the forwarder is online and speaks a protocol with TX_ACK.
+    pub(super) fn downlink_to(&self) -> Option<SocketAddr> {
+        self.down.filter(|down| down.is_online && down.version >= 2).map(|down| down.to)
     }
 
     /// Takes one datagram that was received from `from` at `now`. `now` should be the time of its arrival, not of
@@ -222,6 +230,7 @@ impl Link {
             self.silence(now, index);
         }
         self.handed_over.tidy(now);
+        self.forget_unanswered(now);
     }
 
     /// When [`Link::time`] wants to be called next, if nothing happens before.
@@ -229,7 +238,7 @@ impl Link {
         let answers = self.awaited.iter().map(|awaited| awaited.deadline);
         let offline = self.down.iter().filter(|down| down.is_online).map(Down::deadline);
         let aged = self.counter_is_known.then(|| self.counter.useless_at()).flatten();
-        answers.chain(offline).chain(aged).min()
+        answers.chain(offline).chain(aged).chain(self.unanswered_at()).min()
     }
 
     /// The next wish, in the order in which they arose.
@@ -306,6 +315,7 @@ impl Link {
             frequency_hz: packet.frequency_hz,
             size: packet.size,
             first_byte: packet.first_byte,
+            dev_addr: packet.dev_addr,
             crc_ok: packet.crc_ok,
         }));
     }
@@ -350,7 +360,11 @@ impl Link {
             awaited.to == from && (awaited.token == token || awaited.repeat == Some(token))
         };
         let index = self.awaited.iter().position(is_this);
-        let Some(index) = index.filter(|_| self.gateway == Some(header.gateway)) else {
+        let is_ours = self.gateway == Some(header.gateway);
+        if is_ours && index.is_none() && self.answered(from, token, body) {
+            return;
+        }
+        let Some(index) = index.filter(|_| is_ours) else {
             self.counts.unknown_acks += 1;
             self.tell(Event::Odd { kind: OddKind::UnknownAck { token } });
             return;

@@ -26,6 +26,7 @@ mod link;
 mod north;
 mod outstanding;
 mod packet;
+mod relayed;
 mod rxpk;
 mod settings;
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use link::Link;
 pub use north::North;
 pub use north::NorthOutput;
 pub use north::ServerCounts;
+pub use relayed::Slot;
 pub use rxpk::Stat;
 pub use settings::GatewayId;
 pub use settings::Settings;

@@ -237,6 +237,7 @@ fn an_uplink_makes_the_counter_known_and_is_told() {
         frequency_hz: Some(868_100_000),
         size: Some(1),
         first_byte: Some(0x40),
+        dev_addr: None,
         crc_ok: true,
     };
     assert_eq!(desk.events(), [Event::CounterKnown { error_us: 15_000 }, Event::Uplink(uplink)]);
