@@ -24,6 +24,9 @@ use crate::forwarder::EmissionId;
 use crate::forwarder::Link;
 use crate::forwarder::LinkState;
 use crate::region::Parameters;
+use crate::relay::Relay;
+use crate::relay::RelayCounts;
+use crate::relay::RelayOutput;
 use crate::report::Event;
 use crate::report::Report;
 use crate::schedule::BandUse;
@@ -71,6 +74,13 @@ pub enum Input<'a> {
         /// Its bytes.
         bytes: &'a [u8],
     },
+    /// A datagram arrived from a network server, on the socket that is its gateway.
+    North {
+        /// Which server, in the order of the settings.
+        server: usize,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
     /// The answer to [`Output::Save`]: durable, or why not.
     Saved(u64, Result<(), NotSaved>),
     /// No new frame from now on; [`Output::Stopped`] follows.
@@ -86,6 +96,13 @@ pub enum Output {
     Datagram {
         /// Its destination.
         to: SocketAddr,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// Send this to a network server, from the socket that is its gateway.
+    North {
+        /// Which server, in the order of the settings.
+        server: usize,
         /// Its bytes.
         bytes: Vec<u8>,
     },
@@ -109,6 +126,8 @@ pub struct Settings {
     pub groups: Vec<Group>,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
+    /// Network servers that the gateway's traffic is relayed to: whether each gets uplinks only.
+    pub servers_uplink_only: Vec<bool>,
     /// The part of every duty budget that is kept for the network server, parts per million.
     pub server_reserve_ppm: u32,
 }
@@ -117,6 +136,7 @@ pub struct Settings {
 pub struct Engine {
     link: Link,
     broadcaster: Broadcaster,
+    relay: Relay,
     outputs: VecDeque<Output>,
     now: Now,
 }
@@ -130,9 +150,12 @@ impl Engine {
             outputs.push_back(Output::Report(Report { at: now.mono, task: None, event }));
         }
         let (region, groups) = (settings.region, settings.groups);
+        let addresses = groups.iter().map(|group| group.mc_addr.as_u32()).collect();
+        let servers = &settings.servers_uplink_only;
+        let relay = Relay::new(region, servers, addresses, settings.forwarder.gateway, seed, now.mono);
         let broadcaster =
             Broadcaster::new(region, groups, settings.server_reserve_ppm, restored(recovered, now), now);
-        Engine { link: Link::new(settings.forwarder, seed), broadcaster, outputs, now }
+        Engine { link: Link::new(settings.forwarder, seed), broadcaster, relay, outputs, now }
     }
 
     /// Takes in one fact.
@@ -143,7 +166,12 @@ impl Engine {
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
             Input::Image(task, bytes) => self.broadcaster.image(now, &task, bytes),
             Input::ImageFailed(task, reason) => self.broadcaster.image_failed(now, &task, &reason),
-            Input::Datagram { from, bytes } => self.link.datagram(now.mono, from, bytes),
+            Input::Datagram { from, bytes } => {
+                if self.link.datagram(now.mono, from, bytes) {
+                    self.relay.push_data(bytes);
+                }
+            }
+            Input::North { server, bytes } => self.relay.from_server(server, bytes),
             Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
             Input::Stop => self.broadcaster.stop(),
             Input::Time => self.link.time(now.mono),
@@ -161,6 +189,11 @@ impl Engine {
         self.link.state(self.now.mono)
     }
 
+    /// What was relayed between the forwarder and its network servers.
+    pub fn relayed(&self) -> RelayCounts {
+        self.relay.counts()
+    }
+
     /// Airtime used in every sub-band with a limit.
     pub fn bands(&self) -> Vec<BandUse> {
         self.broadcaster.bands(self.now.mono)
@@ -172,10 +205,8 @@ impl Engine {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        match (self.link.wake_at(), self.broadcaster.wake_at()) {
-            (Some(link), Some(campaign)) => Some(link.min(campaign)),
-            (link, campaign) => link.or(campaign),
-        }
+        let relay = self.relay.wake_at(self.now.mono, &self.link);
+        [self.link.wake_at(), self.broadcaster.wake_at(), relay].into_iter().flatten().min()
     }
 
     /// Lets link and broadcaster talk until both are content. Each turn ends in a frame handed over, a verdict
@@ -183,6 +214,8 @@ impl Engine {
     fn settle(&mut self) {
         loop {
             let verdicts = self.drain_link();
+            self.relay.settle(self.now.mono, &mut self.link, self.broadcaster.scheduler());
+            self.drain_relay();
             self.broadcaster.advance(self.now, self.handover());
             let sent = self.drain_broadcaster();
             if !verdicts && !sent {
@@ -195,7 +228,9 @@ impl Engine {
     fn handover(&self) -> Option<Handover> {
         self.link.is_online().then(|| {
             let pace = self.link.pace(self.now.mono);
-            Handover { lead_us: pace.lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us }
+            // A server's downlink comes late and goes first: a frame is given away as late as it can be.
+            let lead_us = if self.relay.is_idle() { pace.lead_us } else { pace.lead_min_us };
+            Handover { lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us }
         })
     }
 
@@ -217,7 +252,16 @@ impl Engine {
                     );
                     self.broadcaster.abort(self.now, reason);
                 }
+                forwarder::Output::Event(forwarder::Event::Uplink(uplink)) => {
+                    self.relay.heard(&uplink, self.broadcaster.scheduler());
+                }
+                forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
+                    self.relay.answered(id, &body, is_refused, self.broadcaster.scheduler());
+                }
                 forwarder::Output::Event(event) => {
+                    if let forwarder::Event::Online { gateway, .. } = event {
+                        self.relay.adopt(gateway);
+                    }
                     if let Some(event) = worth_reporting(event) {
                         let report = Report { at: self.now.mono, task: None, event };
                         self.outputs.push_back(Output::Report(report));
@@ -226,6 +270,17 @@ impl Engine {
             }
         }
         verdicts
+    }
+
+    fn drain_relay(&mut self) {
+        while let Some(output) = self.relay.poll() {
+            match output {
+                RelayOutput::Datagram { server, bytes } => {
+                    self.outputs.push_back(Output::North { server, bytes })
+                }
+                RelayOutput::SecondSender { mc_addr } => self.broadcaster.second_sender(self.now, mc_addr),
+            }
+        }
     }
 
     /// Carries out what the broadcaster wants; whether a frame was handed over.

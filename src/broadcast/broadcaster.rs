@@ -185,6 +185,26 @@ impl Broadcaster {
         self.wants.pop_front()
     }
 
+    /// The arbiter of the radio, for whoever else sends through it.
+    pub fn scheduler(&mut self) -> &mut Scheduler {
+        &mut self.scheduler
+    }
+
+    /// Somebody else sends to one of our groups: two senders of one key. Its campaign stops.
+    pub fn second_sender(&mut self, now: Now, mc_addr: u32) {
+        let is_its = |order: &Order| {
+            order.campaign().is_some_and(|campaign| campaign.plan().mc_addr.as_u32() == mc_addr)
+        };
+        let id = self.orders.iter().find(|(_, order)| is_its(order)).map(|(id, _)| id.clone());
+        let reason = format!(
+            "the network server sends to multicast address {mc_addr:08x}: two senders of one key; take the group out of the network server"
+        );
+        match id {
+            Some(id) => self.finish(now, &id, Outcome::Aborted { reason }),
+            None => self.report(now, None, Event::Warning { text: reason }),
+        }
+    }
+
     /// Airtime in every sub-band with a limit.
     pub fn bands(&self, now: Instant) -> Vec<BandUse> {
         self.scheduler.bands(now)

@@ -251,6 +251,7 @@ impl Campaign {
                 earliest: aim.max(now.mono.plus_us(handover.lead_min_us)),
                 until,
                 gap_us: handover.gap_us,
+                lead_us: handover.lead_min_us,
                 manners: self.group.manners,
             };
             match scheduler.place(now.mono, &wish) {

@@ -197,7 +197,13 @@ impl Config {
             }
             groups.push(settled);
         }
-        Ok(engine::Settings { region, groups, forwarder: self.link()?, server_reserve_ppm: 0 })
+        Ok(engine::Settings {
+            region,
+            groups,
+            forwarder: self.link()?,
+            servers_uplink_only: Vec::new(),
+            server_reserve_ppm: 0,
+        })
     }
 
     fn link(&self) -> Result<forwarder::Settings, ConfigError> {

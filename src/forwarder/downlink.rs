@@ -111,6 +111,11 @@ impl Downlink {
         })
     }
 
+    /// The downlink's JSON again, every member as it came.
+    pub fn json_as_it_came(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.json).unwrap_or_default()
+    }
+
     /// The same downlink at a counter value instead of "immediately".
     pub fn json_at(mut self, at: Tmst) -> Vec<u8> {
         if let Some(txpk) = self.json.get_mut("txpk").and_then(Value::as_object_mut) {

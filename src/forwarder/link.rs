@@ -140,16 +140,19 @@ impl Link {
 
     /// Takes one datagram that was received from `from` at `now`. `now` should be the time of its arrival, not of
     /// its turn: the counter is learned from it.
-    pub fn datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+    ///
+    /// Answers whether it is a PUSH_DATA of our gateway, which network servers may want as it is.
+    pub fn datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
         if self.outputs.len() >= MAX_OUTPUTS {
             self.counts.dropped += 1;
-            return;
+            return false;
         }
+        let mut is_ours = false;
         match Datagram::read(bytes) {
             Ok(Datagram::PushData { header, json }) => {
                 self.counts.pushes += 1;
                 self.answer(from, packet::push_ack(header));
-                self.push_data(now, from, header, json);
+                is_ours = self.push_data(now, from, header, json);
             }
             Ok(Datagram::PullData { header }) => {
                 self.counts.pulls += 1;
@@ -160,6 +163,7 @@ impl Link {
             Err(kind) => self.odd(kind),
         }
         self.time(now);
+        is_ours
     }
 
     /// Hands an emission to the forwarder: by timestamp while the counter is known, else at once, which then is
@@ -276,15 +280,16 @@ impl Link {
         }
     }
 
-    fn push_data(&mut self, now: Instant, from: SocketAddr, header: Header, json: &[u8]) {
+    /// Whether it is of our gateway.
+    fn push_data(&mut self, now: Instant, from: SocketAddr, header: Header, json: &[u8]) -> bool {
         let is_its_host = self.down.is_none_or(|down| !down.is_online || down.to.ip() == from.ip());
         if !self.is_ours(header.gateway) || !is_its_host {
             self.counts.foreign += 1;
-            return;
+            return false;
         }
         let Some(look) = Look::read(json) else {
             self.odd(OddKind::Json);
-            return;
+            return true;
         };
         for packet in &look.rxpk {
             self.uplink(now, packet);
@@ -293,6 +298,7 @@ impl Link {
             self.stat = Some(stat);
             self.tell(Event::Stat(stat));
         }
+        true
     }
 
     fn uplink(&mut self, now: Instant, packet: &Rxpk) {

@@ -40,6 +40,8 @@ pub struct Wish {
     pub until: Option<Instant>,
     /// Free time the forwarder needs before and after a frame, microseconds.
     pub gap_us: u64,
+    /// How long before its start the frame has to be handed over, microseconds.
+    pub lead_us: u64,
     /// Our own limits.
     pub manners: Manners,
 }
@@ -95,6 +97,19 @@ pub struct Ticket {
     hold_us: u64,
 }
 
+/// A window in which a network server may still want to send: kept free of our frames until it is too late to
+/// claim it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protected {
+    /// When the devices' receive window opens.
+    pub start: Instant,
+    /// From then on the forwarder would refuse a frame for it.
+    pub claimable_until: Instant,
+}
+
+/// Windows that are kept free, at most: some seconds of uplinks on eight channels.
+const PROTECTED_MAX: usize = 256;
+
 /// One radio, one table of what is on the air, one ledger.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
@@ -105,6 +120,7 @@ pub struct Scheduler {
     deaf_short: Loads,
     /// Start and end (by the forwarder's count) of frames that are not over.
     on_air: VecDeque<(Instant, Instant)>,
+    protected: VecDeque<Protected>,
 }
 
 impl Scheduler {
@@ -118,6 +134,7 @@ impl Scheduler {
             deaf_long: Loads::new(DEAF_LONG_US),
             deaf_short: Loads::new(DEAF_SHORT_US),
             on_air: VecDeque::new(),
+            protected: VecDeque::new(),
         }
     }
 
@@ -137,6 +154,7 @@ impl Scheduler {
         loop {
             let before = start;
             start = self.past_conflicts(start, wish);
+            start = self.past_protected(now, start, wish);
             start = self.past_deafness(start, wish);
             let lawful = self.ledger.earliest(sub_band, start, wish.airtime_us, share_ppm, self.reserve_ppm);
             let Some(lawful) = lawful else {
@@ -159,6 +177,45 @@ impl Scheduler {
     /// Enters a frame of ours at `start` into the table and the ledger.
     pub fn commit(&mut self, start: Instant, wish: &Wish) -> Ticket {
         self.enter(wish.channel.sub_band.0, start, wish.airtime_us, wish.hold_us, Whose::Ours)
+    }
+
+    /// Enters a network server's frame: it counts for the law, for deafness and for conflicts. Outside every
+    /// sub-band of the region (`None`) the law is the server's own affair.
+    pub fn enter_other(
+        &mut self,
+        sub_band: Option<u8>,
+        start: Instant,
+        airtime_us: u64,
+        hold_us: u64,
+    ) -> Ticket {
+        self.protected.retain(|window| window.start != start);
+        self.enter(sub_band.unwrap_or(u8::MAX), start, airtime_us, hold_us, Whose::Others)
+    }
+
+    /// Keeps a window free until it can no longer be claimed.
+    pub fn protect(&mut self, window: Protected) {
+        if self.protected.len() == PROTECTED_MAX {
+            self.protected.pop_front();
+        }
+        self.protected.push_back(window);
+    }
+
+    /// Whether something is on the air, or handed over, too near to a frame at `start`.
+    pub fn is_taken(&self, start: Instant, hold_us: u64, gap_us: u64) -> bool {
+        self.first_gap(start, hold_us, gap_us) != start
+    }
+
+    /// The first start from `from` on that is clear of everything on the air or handed over.
+    pub fn first_gap(&self, from: Instant, hold_us: u64, gap_us: u64) -> Instant {
+        let mut start = from;
+        for (begin, end) in &self.on_air {
+            let is_before = start.plus_us(hold_us + gap_us) <= *begin;
+            let is_after = start >= end.plus_us(gap_us);
+            if !is_before && !is_after {
+                start = end.plus_us(gap_us);
+            }
+        }
+        start
     }
 
     /// Takes back a frame that the forwarder provably did not accept.
@@ -242,12 +299,18 @@ impl Scheduler {
     }
 
     fn past_conflicts(&self, from: Instant, wish: &Wish) -> Instant {
+        self.first_gap(from, wish.hold_us, wish.gap_us)
+    }
+
+    /// Past every window that may still be claimed: a frame of ours that would be on the air in it, or would have to
+    /// be handed over before it is known whether it is claimed, waits.
+    fn past_protected(&self, now: Instant, from: Instant, wish: &Wish) -> Instant {
         let mut start = from;
-        for (begin, end) in &self.on_air {
-            let is_before = start.plus_us(wish.hold_us + wish.gap_us) <= *begin;
-            let is_after = start >= end.plus_us(wish.gap_us);
+        for window in self.protected.iter().filter(|window| window.claimable_until > now) {
+            let is_before = start.plus_us(wish.hold_us + wish.gap_us) <= window.start;
+            let is_after = start >= window.claimable_until.plus_us(wish.lead_us);
             if !is_before && !is_after {
-                start = end.plus_us(wish.gap_us);
+                start = window.claimable_until.plus_us(wish.lead_us);
             }
         }
         start
@@ -264,6 +327,7 @@ impl Scheduler {
         self.deaf_long.forget_before(now);
         self.deaf_short.forget_before(now);
         // A second is far more than any gap: what ended earlier cannot touch a new frame.
+        self.protected.retain(|window| window.claimable_until > now);
         while self.on_air.front().is_some_and(|(_, end)| end.plus_us(1_000_000) < now) {
             self.on_air.pop_front();
         }

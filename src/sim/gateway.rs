@@ -40,6 +40,7 @@ impl World {
                     return;
                 }
                 Output::Datagram { to, bytes } => self.send(to, bytes),
+                Output::North { .. } => {}
                 Output::Fetch(task, _) => self.after(FETCH_US, Event::Image(task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };
@@ -127,6 +128,7 @@ impl World {
                     region: self.script.region,
                     groups: self.script.groups.clone(),
                     forwarder: self.script.link,
+                    servers_uplink_only: Vec::new(),
                     server_reserve_ppm: 0,
                 };
                 let seed = self.script.seed ^ u64::from(self.life);
