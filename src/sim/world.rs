@@ -346,6 +346,9 @@ impl World {
     fn power_cut(&mut self) {
         let mut luck = self.luck.split(3);
         self.die();
+        // The concentrator loses its power with the gateway: what it still held never reaches the air.
+        self.concentrator.restart(self.now);
+        self.drain_concentrator();
         self.disk.borrow_mut().power_cut(&mut |_| match luck.below(3) {
             0 => PageFate::New,
             1 => PageFate::Old,
