@@ -69,11 +69,11 @@ pub enum PlanError {
     #[error(
         "{nb_frag} fragments and {coded} coded ones are over the {MAX_FRAGMENTS} that TS004 can number: use FragmentSizeBytes {smallest} or more"
     )]
-    TooManyFragments { nb_frag: u16, coded: u32, smallest: usize },
+    TooManyFragments { nb_frag: usize, coded: usize, smallest: usize },
     #[error(
         "{nb_frag} fragments and {coded} coded ones are over the {MAX_FRAGMENTS} that TS004 can number, at any fragment size DR{dr} allows: use a faster data rate or less redundancy"
     )]
-    ImageTooLarge { nb_frag: u16, coded: u32, dr: u8 },
+    ImageTooLarge { nb_frag: usize, coded: usize, dr: u8 },
     #[error(
         "the campaign needs {needed} frame counters from {first} on, but the last usable one is {LAST_FCNT}: give the group a new key (`fuotad group new`)"
     )]
@@ -138,12 +138,12 @@ impl Plan {
         let channel = region.check(group.frequency_hz, group.data_rate, group.eirp)?;
         let frag_size = frag_size(task, group, region)?;
         let layout = Layout::new(image.len(), frag_size)
-            .map_err(|error| too_many(error, task, group, image, region))?;
+            .map_err(|error| too_many(error, frag_size, task, group, image, region))?;
         let nb_frag = layout.nb_frag();
         let coded = redundancy_fragments(nb_frag, task.redundancy_percent);
         let room = u32::from(MAX_FRAGMENTS - nb_frag);
         if coded > room {
-            return Err(too_many_error(nb_frag, coded, task, group, image, region));
+            return Err(too_many_error(frag_size, task, group, image, region));
         }
         let sequence = Sequence::new(nb_frag);
         let (coded, base) = (narrow(coded), base.max(FIRST_FCNT));
@@ -310,23 +310,22 @@ fn frag_size(task: &Task, group: &Group, region: &Parameters) -> Result<usize, P
 /// Turns the layout's "too many fragments" into advice that also knows the redundancy and the data rate.
 fn too_many(
     error: FragmentError,
+    frag_size: usize,
     task: &Task,
     group: &Group,
     image: &Image,
     region: &Parameters,
 ) -> PlanError {
     match error {
-        FragmentError::TooManyFragments { .. } => {
-            let coded = redundancy_fragments(MAX_FRAGMENTS, task.redundancy_percent);
-            too_many_error(MAX_FRAGMENTS, coded, task, group, image, region)
+        FragmentError::TooManyFragments { .. } | FragmentError::ImageTooLong { .. } => {
+            too_many_error(frag_size, task, group, image, region)
         }
         other => other.into(),
     }
 }
 
 fn too_many_error(
-    nb_frag: u16,
-    coded: u32,
+    frag_size: usize,
     task: &Task,
     group: &Group,
     image: &Image,
@@ -341,6 +340,8 @@ fn too_many_error(
                 <= u32::from(MAX_FRAGMENTS)
         })
     };
+    let nb_frag = image.len().div_ceil(frag_size);
+    let coded = (nb_frag * usize::from(task.redundancy_percent)).div_ceil(100);
     match (1..=largest).filter(|size| size % multiple == 0).find(fits) {
         Some(smallest) => PlanError::TooManyFragments { nb_frag, coded, smallest },
         None => PlanError::ImageTooLarge { nb_frag, coded, dr: group.data_rate },

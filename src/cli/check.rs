@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::files;
+use super::warn;
 use crate::lorawan::Secret;
 use std::io::Write;
 use std::path::Path;
@@ -34,11 +35,10 @@ pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure>
             ));
         }
     }
-    for warning in &warnings {
-        eprintln!("warning: {warning}");
-    }
+    warnings.iter().for_each(warn);
     if print {
-        let text = toml::to_string(&config).map_err(|error| wrong(&error))?;
+        let effective = config.effective().map_err(|error| wrong(&error))?;
+        let text = toml::to_string(&effective).map_err(|error| wrong(&error))?;
         write!(out, "{text}")?;
     } else {
         writeln!(out, "{}: good: {}, {} group(s)", path.display(), region.region, settings.groups.len())?;

@@ -12,4 +12,5 @@ mod simulate;
 mod table;
 
 pub use exit::Failure;
+pub use exit::warn;
 pub use run::run;

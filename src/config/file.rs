@@ -12,11 +12,16 @@ use crate::region::Note;
 use crate::region::Parameters;
 use crate::region::RfRegion;
 use crate::region::parameters;
+use crate::schedule::Pattern;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// No antenna of a gateway gains more, and no cable of one loses more, dB either way.
+const ANTENNA_GAIN_MAX: Dbm = Dbm::from_whole(40);
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -163,7 +168,22 @@ impl Config {
     /// # Errors
     /// One line: where, what, and what was probably meant.
     pub fn from_text(text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
-        read(text, environment)
+        let config: Config = read(text, environment)?;
+        if let Some(index) = config.group.iter().position(|group| group.mc_key.is_some()) {
+            let message = "a configuration is copied and shown, so no key stands in it: put the key into a file of mode 0600 and name it in mc-key-file";
+            return Err(ConfigError::value(format!("group[{index}].mc-key"), message));
+        }
+        Ok(config)
+    }
+
+    /// Every value as it is used: what a group takes from `[radio]` and the region stands in the group.
+    ///
+    /// # Errors
+    /// As [`Config::region`].
+    pub fn effective(&self) -> Result<Config, ConfigError> {
+        let (region, _) = self.region()?;
+        let group = self.group.iter().map(|group| group.filled(&self.radio, region)).collect();
+        Ok(Config { group, ..self.clone() })
     }
 
     /// The law of the configured region, and a remark about its name.
@@ -171,10 +191,17 @@ impl Config {
     /// # Errors
     /// The region is unknown or not supported.
     pub fn region(&self) -> Result<(&'static Parameters, Option<Note>), ConfigError> {
-        let wrong = |error: &dyn ToString| ConfigError::value("gateway.region", error.to_string());
+        let wrong = |message: String| ConfigError::value("gateway.region", message);
         let (region, note) =
-            RfRegion::parse_with_note(&self.gateway.region).map_err(|error| wrong(&error))?;
-        Ok((parameters(region).map_err(|error| wrong(&error))?, note))
+            RfRegion::parse_with_note(&self.gateway.region).map_err(|error| wrong(error.to_string()))?;
+        let parameters = parameters(region).map_err(|error| match (region, note) {
+            (RfRegion::Cn779, _) => {
+                wrong(format!("CN779 is withdrawn: no new equipment since 2021; {error}"))
+            }
+            (_, Some(note)) => wrong(format!("{error} ({note})")),
+            (_, None) => wrong(error.to_string()),
+        })?;
+        Ok((parameters, note))
     }
 
     /// The settings of the engine. Keys are read through `read_key`.
@@ -183,6 +210,8 @@ impl Config {
     /// The first value that cannot be used.
     pub fn engine(&self, read_key: ReadKey<'_>) -> Result<engine::Settings, ConfigError> {
         let (region, _) = self.region()?;
+        self.radio.check()?;
+        self.listen()?;
         let mut groups = Vec::new();
         let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
         for (index, group) in self.group.iter().enumerate() {
@@ -200,6 +229,16 @@ impl Config {
         Ok(engine::Settings { region, groups, forwarder: self.link()?, server_reserve_ppm: 0 })
     }
 
+    /// Where the packet forwarder sends to.
+    ///
+    /// # Errors
+    /// It is no address with a port.
+    pub fn listen(&self) -> Result<SocketAddr, ConfigError> {
+        let listen = &self.forwarder.listen;
+        let message = || format!("{listen:?} is no address with a port, like 127.0.0.1:1700");
+        listen.parse().map_err(|_| ConfigError::value("forwarder.listen", message()))
+    }
+
     fn link(&self) -> Result<forwarder::Settings, ConfigError> {
         let radio = &self.radio;
         let gateway = self.gateway.id.as_deref().map(str::parse::<GatewayId>).transpose();
@@ -210,13 +249,33 @@ impl Config {
         Ok(forwarder::Settings {
             gateway: gateway.map_err(|error| ConfigError::value("gateway.id", error))?,
             rf_chain: radio.rf_chain,
-            antenna_gain: decibels("radio.antenna-gain-dbi", radio.antenna_gain_dbi)?,
-            forwarder_antenna_gain: decibels(
+            antenna_gain: antenna_gain("radio.antenna-gain-dbi", radio.antenna_gain_dbi)?,
+            forwarder_antenna_gain: antenna_gain(
                 "radio.forwarder-antenna-gain-dbi",
                 radio.forwarder_antenna_gain_dbi,
             )?,
         })
     }
+}
+
+impl Radio {
+    /// What is wrong whether a group uses it or not.
+    fn check(&self) -> Result<(), ConfigError> {
+        fraction_ppm("radio.duty-share", self.duty_share)?;
+        fraction_ppm("radio.max-deaf", self.max_deaf)?;
+        pattern("radio.spacing", &self.spacing)?;
+        self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose()?;
+        Ok(())
+    }
+}
+
+fn antenna_gain(key: &str, value: f64) -> Result<Dbm, ConfigError> {
+    let gain = decibels(key, value)?;
+    if gain > ANTENNA_GAIN_MAX || gain < Dbm::default() - ANTENNA_GAIN_MAX {
+        let message = format!("{gain} dBi is no antenna: use -{ANTENNA_GAIN_MAX} to {ANTENNA_GAIN_MAX}");
+        return Err(ConfigError::value(key, message));
+    }
+    Ok(gain)
 }
 
 /// A decibel figure.
@@ -230,5 +289,14 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
         Ok((value * 1_000_000.0).round() as u32)
     } else {
         Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1")))
+    }
+}
+
+/// "even" or "burst".
+pub fn pattern(key: &str, name: &str) -> Result<Pattern, ConfigError> {
+    match name {
+        "even" => Ok(Pattern::Even),
+        "burst" => Ok(Pattern::Burst),
+        other => Err(ConfigError::value(key, format!("{other:?} is neither \"even\" nor \"burst\""))),
     }
 }

@@ -5,23 +5,31 @@ use super::Radio;
 use super::file::ReadKey;
 use super::file::decibels;
 use super::file::fraction_ppm;
+use super::file::pattern;
 use crate::broadcast::DeviceProfile;
 use crate::broadcast::Group;
+use crate::broadcast::Session;
 use crate::broadcast::SessionRule;
 use crate::fragment::Ts004Version;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
 use crate::region::Parameters;
+use crate::region::RegionError;
 use crate::schedule::Manners;
-use crate::schedule::Pattern;
 use crate::task::gps_from_rfc3339;
+use crate::time::GpsTime;
+use core::fmt;
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::de;
 use std::path::PathBuf;
 
 /// Distance from both edges of a session, seconds: devices' clocks are up to 50 ppm off for days.
 const GUARD_S: u64 = 10;
+/// The longest session is 2^15 s (TS005-1.0.0 3.5).
+const EXPONENT_MAX: u8 = 15;
 /// Less is not enough for a device's start-up and rounding, seconds.
 const GUARD_MIN_S: u64 = 2;
 
@@ -36,6 +44,9 @@ pub struct GroupConfig {
     /// File with the McKey, 32 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_key_file: Option<PathBuf>,
+    /// The McKey itself, in scenarios only: their keys are nobody's.
+    #[serde(default, skip_serializing)]
+    pub mc_key: Option<WrittenKey>,
     /// File with the McNwkSKey, with `mc-app-s-key-file` instead of `mc-key-file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_nwk_s_key_file: Option<PathBuf>,
@@ -89,6 +100,30 @@ pub struct GroupConfig {
     pub spacing: Option<String>,
 }
 
+/// A key that stands in a text. It is never shown again.
+#[derive(Clone)]
+pub struct WrittenKey(Secret);
+
+impl WrittenKey {
+    /// The key.
+    pub fn secret(&self) -> Secret {
+        self.0.clone()
+    }
+}
+
+impl<'de> Deserialize<'de> for WrittenKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = zeroize::Zeroizing::new(String::deserialize(deserializer)?);
+        Secret::from_hex(&text).map(WrittenKey).map_err(de::Error::custom)
+    }
+}
+
+impl fmt::Debug for WrittenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WrittenKey(..)")
+    }
+}
+
 /// What to do with images from a cloud that nothing vouches for, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -108,7 +143,44 @@ pub enum SessionKind {
     Windows,
 }
 
+/// What a group may leave to `[radio]` and the region.
+struct Air<'a> {
+    frequency_hz: u32,
+    data_rate: u8,
+    eirp_dbm: f64,
+    duty_share: f64,
+    max_deaf: f64,
+    spacing: &'a str,
+}
+
 impl GroupConfig {
+    /// The group with its defaults from `[radio]` and the region written out.
+    pub fn filled(&self, radio: &Radio, region: &Parameters) -> GroupConfig {
+        let air = self.air(radio, region);
+        GroupConfig {
+            frequency_hz: Some(air.frequency_hz),
+            data_rate: Some(air.data_rate),
+            eirp_dbm: Some(air.eirp_dbm),
+            duty_share: Some(air.duty_share),
+            max_deaf: Some(air.max_deaf),
+            spacing: Some(air.spacing.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    fn air<'a>(&'a self, radio: &'a Radio, region: &Parameters) -> Air<'a> {
+        let frequency_hz = self.frequency_hz.or(radio.frequency_hz).unwrap_or(region.rx2.frequency_hz);
+        let default_eirp = || f64::from(region.default_eirp(frequency_hz).centi()) / 100.0;
+        Air {
+            frequency_hz,
+            data_rate: self.data_rate.or(radio.data_rate).unwrap_or(region.rx2.dr),
+            eirp_dbm: self.eirp_dbm.or(radio.eirp_dbm).unwrap_or_else(default_eirp),
+            duty_share: self.duty_share.unwrap_or(radio.duty_share),
+            max_deaf: self.max_deaf.unwrap_or(radio.max_deaf),
+            spacing: self.spacing.as_deref().unwrap_or(&radio.spacing),
+        }
+    }
+
     /// The group with its defaults from `[radio]` and the region, its keys read through `read_key`.
     ///
     /// # Errors
@@ -125,15 +197,17 @@ impl GroupConfig {
             return Err(ConfigError::value("group.name", "it is empty"));
         }
         let mc_addr: McAddr = self.mc_addr.parse().map_err(|error| wrong("mc-addr", format!("{error}")))?;
-        let frequency_hz = self.frequency_hz.or(radio.frequency_hz).unwrap_or(region.rx2.frequency_hz);
-        let data_rate = self.data_rate.or(radio.data_rate).unwrap_or(region.rx2.dr);
-        let eirp = match self.eirp_dbm.or(radio.eirp_dbm) {
-            Some(eirp_dbm) => decibels("eirp-dbm", eirp_dbm)?,
-            None => region.default_eirp(frequency_hz),
-        };
-        region
-            .check(frequency_hz, data_rate, eirp)
-            .map_err(|error| wrong("frequency-hz", error.to_string()))?;
+        let Air { frequency_hz, data_rate, eirp_dbm, duty_share, max_deaf, spacing } =
+            self.air(radio, region);
+        let eirp = decibels(&self.key("eirp-dbm"), eirp_dbm)?;
+        region.check(frequency_hz, data_rate, eirp).map_err(|error| {
+            let key = match error {
+                RegionError::UplinkOnly { .. } | RegionError::UnknownDataRate { .. } => "data-rate",
+                RegionError::TooMuchPower { .. } => "eirp-dbm",
+                _ => "frequency-hz",
+            };
+            wrong(key, error.to_string())
+        })?;
         let ts004_version = Ts004Version::from_number(self.ts004_version)
             .ok_or_else(|| wrong("ts004-version", format!("{} is not 1 or 2", self.ts004_version)))?;
         if !(1..=223).contains(&self.fport) {
@@ -149,6 +223,7 @@ impl GroupConfig {
             let message = format!("{} s is too short: at least {GUARD_MIN_S}", self.session_guard_s);
             return Err(wrong("session-guard-s", message));
         }
+        let guard_us = self.session_guard_s.saturating_mul(1_000_000);
         let (mc_key, keys) = self.keys(mc_addr, read_key)?;
         Ok(Group {
             name: self.name.clone(),
@@ -158,7 +233,7 @@ impl GroupConfig {
             first_fcnt: self.first_fcnt,
             ts004_version,
             fport: self.fport,
-            session: self.session_rule()?,
+            session: self.session_rule(guard_us)?,
             profile: self
                 .device_profile
                 .parse::<DeviceProfile>()
@@ -167,16 +242,16 @@ impl GroupConfig {
             data_rate,
             eirp,
             manners: Manners {
-                duty_share_ppm: fraction_ppm("duty-share", self.duty_share.unwrap_or(radio.duty_share))?,
-                max_deaf_ppm: fraction_ppm("max-deaf", self.max_deaf.unwrap_or(radio.max_deaf))?,
-                pattern: pattern(self.spacing.as_deref().unwrap_or(&radio.spacing))?,
+                duty_share_ppm: fraction_ppm(&self.key("duty-share"), duty_share)?,
+                max_deaf_ppm: fraction_ppm(&self.key("max-deaf"), max_deaf)?,
+                pattern: pattern(&self.key("spacing"), spacing)?,
             },
             accepts_unsigned: self.unsigned == Some(Unsigned::Accept),
-            guard_us: self.session_guard_s.saturating_mul(1_000_000),
+            guard_us,
         })
     }
 
-    fn session_rule(&self) -> Result<SessionRule, ConfigError> {
+    fn session_rule(&self, guard_us: u64) -> Result<SessionRule, ConfigError> {
         let wrong =
             |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
         if self.session == SessionKind::Always {
@@ -186,8 +261,17 @@ impl GroupConfig {
             }
             return Ok(SessionRule::Always);
         }
-        if let Some(exponent) = self.session_timeout_exponent.filter(|exponent| *exponent > 15) {
+        if let Some(exponent) = self.session_timeout_exponent.filter(|exponent| *exponent > EXPONENT_MAX) {
             let message = format!("{exponent} is over 15: a session lasts at most 2^15 s");
+            return Err(wrong("session-timeout-exponent", message));
+        }
+        let longest = self.session_timeout_exponent.unwrap_or(EXPONENT_MAX);
+        let session = Session { start: GpsTime::from_us(0), exponent: longest };
+        if session.length_us() <= guard_us.saturating_mul(2) {
+            let guard_s = self.session_guard_s;
+            let message = format!(
+                "a session of 2^{longest} s has no room between two guards of {guard_s} s: make the exponent larger or session-guard-s smaller"
+            );
             return Err(wrong("session-timeout-exponent", message));
         }
         let start = match &self.session_start {
@@ -199,6 +283,10 @@ impl GroupConfig {
         Ok(SessionRule::Windows { exponent: self.session_timeout_exponent, start })
     }
 
+    fn key(&self, key: &str) -> String {
+        format!("group {}.{key}", self.name)
+    }
+
     fn keys(
         &self,
         mc_addr: McAddr,
@@ -206,30 +294,26 @@ impl GroupConfig {
     ) -> Result<(Option<Secret>, McSessionKeys), ConfigError> {
         let wrong =
             |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
-        match (&self.mc_key_file, &self.mc_nwk_s_key_file, &self.mc_app_s_key_file) {
-            (Some(path), None, None) => {
-                let mc_key = read_key(path).map_err(|message| wrong("mc-key-file", message))?;
-                let keys = McSessionKeys::derive(&mc_key, mc_addr);
-                Ok((Some(mc_key), keys))
+        let from_mc_key = |mc_key: Secret| {
+            let keys = McSessionKeys::derive(&mc_key, mc_addr);
+            Ok((Some(mc_key), keys))
+        };
+        match (&self.mc_key, &self.mc_key_file, &self.mc_nwk_s_key_file, &self.mc_app_s_key_file) {
+            (Some(mc_key), None, None, None) => from_mc_key(mc_key.secret()),
+            (None, Some(path), None, None) => {
+                from_mc_key(read_key(path).map_err(|message| wrong("mc-key-file", message))?)
             }
-            (None, Some(nwk), Some(app)) => {
+            (None, None, Some(nwk), Some(app)) => {
                 let nwk = read_key(nwk).map_err(|message| wrong("mc-nwk-s-key-file", message))?;
                 let app = read_key(app).map_err(|message| wrong("mc-app-s-key-file", message))?;
                 Ok((None, McSessionKeys::from_parts(nwk, app)))
             }
             _ => {
-                let message = "give it, or both mc-nwk-s-key-file and mc-app-s-key-file";
+                let message =
+                    "give it alone (in a scenario mc-key), or both mc-nwk-s-key-file and mc-app-s-key-file";
                 Err(wrong("mc-key-file", message.to_owned()))
             }
         }
-    }
-}
-
-fn pattern(name: &str) -> Result<Pattern, ConfigError> {
-    match name {
-        "even" => Ok(Pattern::Even),
-        "burst" => Ok(Pattern::Burst),
-        other => Err(ConfigError::value("spacing", format!("{other:?} is neither \"even\" nor \"burst\""))),
     }
 }
 

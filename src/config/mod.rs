@@ -2,16 +2,19 @@
 //!
 //! [`Config`] is the text as it stands, with every default filled in (`fuotad check --print` shows it);
 //! [`Config::engine`] turns it into the settings of the rooms that obey it. A scenario is a configuration
-//! with a world around it ([`Scenario`]).
+//! with a world around it ([`Scenario`]), and [`Devices`] are those that `plan --setup` makes commands for.
 //!
 //! Nothing here opens a file: texts come in, and key files are read by the caller.
 
+mod devices;
 mod error;
 mod file;
 mod group;
 mod read;
 mod scenario;
 
+pub use devices::DeviceConfig;
+pub use devices::Devices;
 pub use error::ConfigError;
 pub use file::Config;
 pub use file::Forwarder;
@@ -23,5 +26,6 @@ pub use file::Tasks;
 pub use group::GroupConfig;
 pub use group::SessionKind;
 pub use group::Unsigned;
+pub use group::WrittenKey;
 pub use scenario::Expect;
 pub use scenario::Scenario;

@@ -86,6 +86,9 @@ impl World {
     pub(super) fn power_cut(&mut self) {
         let mut luck = self.luck.split(3);
         self.die();
+        // The concentrator loses its power with the gateway: what it still held never reaches the air.
+        self.concentrator.restart(self.now);
+        self.drain_concentrator();
         let page_luck = self.script.page_luck;
         self.disk.borrow_mut().power_cut(&mut |_| match (page_luck, luck.below(3)) {
             (PageLuck::New, _) | (PageLuck::Mixed, 0) => PageFate::New,
