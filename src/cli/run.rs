@@ -8,7 +8,9 @@ use super::check;
 use super::group;
 use super::inspect;
 use super::plan;
+use super::service;
 use super::simulate;
+use super::status;
 use clap::Parser;
 use std::ffi::OsString;
 use std::io::Write;
@@ -38,6 +40,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
+        Command::Run { config } => service::run(&config)?,
+        Command::Status(args) => status::run(&args, out)?,
         Command::Check { config, print } => check::run(&config, print, out)?,
         Command::Plan(args) => return plan::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),

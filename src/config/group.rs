@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::Radio;
+use super::file::KeySource;
 use super::file::ReadKey;
 use super::file::decibels;
 use super::file::fraction_ppm;
@@ -36,6 +37,9 @@ pub struct GroupConfig {
     /// File with the McKey, 32 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_key_file: Option<PathBuf>,
+    /// The McKey as a credential of the service manager: `LoadCredential=NAME:/path` in the unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mc_key_credential: Option<String>,
     /// File with the McNwkSKey, with `mc-app-s-key-file` instead of `mc-key-file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_nwk_s_key_file: Option<PathBuf>,
@@ -206,19 +210,27 @@ impl GroupConfig {
     ) -> Result<(Option<Secret>, McSessionKeys), ConfigError> {
         let wrong =
             |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
-        match (&self.mc_key_file, &self.mc_nwk_s_key_file, &self.mc_app_s_key_file) {
-            (Some(path), None, None) => {
-                let mc_key = read_key(path).map_err(|message| wrong("mc-key-file", message))?;
-                let keys = McSessionKeys::derive(&mc_key, mc_addr);
-                Ok((Some(mc_key), keys))
+        let from_mc_key = |mc_key: Secret| {
+            let keys = McSessionKeys::derive(&mc_key, mc_addr);
+            (Some(mc_key), keys)
+        };
+        let mut read = |key: &str, source| read_key(source).map_err(|message| wrong(key, message));
+        let session_keys = (&self.mc_nwk_s_key_file, &self.mc_app_s_key_file);
+        match (&self.mc_key_file, &self.mc_key_credential, session_keys) {
+            (Some(path), None, (None, None)) => {
+                read("mc-key-file", KeySource::File(path)).map(from_mc_key)
             }
-            (None, Some(nwk), Some(app)) => {
-                let nwk = read_key(nwk).map_err(|message| wrong("mc-nwk-s-key-file", message))?;
-                let app = read_key(app).map_err(|message| wrong("mc-app-s-key-file", message))?;
+            (None, Some(name), (None, None)) => {
+                read("mc-key-credential", KeySource::Credential(name)).map(from_mc_key)
+            }
+            (None, None, (Some(nwk), Some(app))) => {
+                let nwk = read("mc-nwk-s-key-file", KeySource::File(nwk))?;
+                let app = read("mc-app-s-key-file", KeySource::File(app))?;
                 Ok((None, McSessionKeys::from_parts(nwk, app)))
             }
             _ => {
-                let message = "give it, or both mc-nwk-s-key-file and mc-app-s-key-file";
+                let message =
+                    "give one of it, mc-key-credential, or both mc-nwk-s-key-file and mc-app-s-key-file";
                 Err(wrong("mc-key-file", message.to_owned()))
             }
         }

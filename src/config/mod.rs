@@ -13,9 +13,13 @@ mod read;
 mod scenario;
 
 pub use error::ConfigError;
+pub use file::Clock;
+pub use file::ClockTrust;
 pub use file::Config;
 pub use file::Forwarder;
 pub use file::Gateway;
+pub use file::KeySource;
+pub use file::Log;
 pub use file::Radio;
 pub use file::State;
 pub use file::Status;

@@ -3,6 +3,7 @@
 use super::Config;
 use super::ConfigError;
 use super::GroupConfig;
+use super::KeySource;
 use super::file::fraction_ppm;
 use super::read::read;
 use crate::broadcast::SessionRule;
@@ -239,9 +240,14 @@ impl Scenario {
             state: super::State::default(),
             tasks: super::Tasks::default(),
             status: super::Status::default(),
+            clock: super::Clock::default(),
+            log: super::Log::default(),
             group,
         };
-        config.engine(&mut |path| keys.get(path).cloned().ok_or_else(|| "not in the scenario".to_owned()))
+        config.engine(&mut |source| match source {
+            KeySource::File(path) => keys.get(path).cloned().ok_or_else(|| "not in the scenario".to_owned()),
+            KeySource::Credential(_) => Err("a scenario has no credentials: use mc-key".to_owned()),
+        })
     }
 }
 
