@@ -28,6 +28,9 @@ const PATIENCE: u32 = 20;
 /// How long a campaign rests when the forwarder does not cooperate, microseconds.
 const REST_US: u64 = 60_000_000;
 
+/// A former run handed its last frame over at most this long before its start, microseconds.
+const HELD_US: u64 = 400_000;
+
 /// A frame on its way to the forwarder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {
@@ -157,8 +160,10 @@ impl Campaign {
     /// A campaign that starts at its first frame, or goes on at `progress` after a restart at `now`.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
         let encoder = Encoder::new(plan.layout, plan.ts004_version);
-        // What was on the air just before the restart is not known: keep the pace from here.
-        let not_before = resumed.map(|(_, now)| now.plus_us(plan.pace_uncoded.spacing_us));
+        // What the forwarder still holds from before the restart is not known, and a frame without a timestamp
+        // handed over beside it may be swallowed: let it run dry, then keep the pace.
+        let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.hold_us);
+        let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
         Campaign {
             fragment: vec![0; plan.layout.frag_size()],
             payload: Vec::with_capacity(plan.layout.frag_size() + DataFragment::HEADER_LEN),
@@ -207,8 +212,8 @@ impl Campaign {
     pub fn state(&self, now: Now) -> CampaignState {
         let plan = &self.plan;
         let (uncoded, coded) = self.frames_left();
-        let sending_us = u64::from(uncoded) * plan.pace_uncoded.spacing_us
-            + u64::from(coded) * plan.pace_coded.spacing_us;
+        let sending_us =
+            u64::from(uncoded) * plan.pace_uncoded.spacing_us + u64::from(coded) * plan.pace_coded.spacing_us;
         let frames = plan.frames() + self.progress.made_up;
         CampaignState {
             group: plan.group.clone(),

@@ -48,7 +48,9 @@ pub fn key_from(source: KeySource<'_>) -> Result<Secret, String> {
 /// The file of a credential that the service manager passes.
 pub fn credential(name: &str) -> Result<PathBuf, String> {
     if name.is_empty() || name.starts_with('.') || name.contains('/') {
-        return Err(format!("{name:?} is no credential's name: it is the part before the colon in LoadCredential="));
+        return Err(format!(
+            "{name:?} is no credential's name: it is the part before the colon in LoadCredential="
+        ));
     }
     match std::env::var_os("CREDENTIALS_DIRECTORY") {
         Some(folder) => Ok(PathBuf::from(folder).join(name)),

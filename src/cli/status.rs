@@ -98,9 +98,16 @@ fn for_people(status: &Snapshot) -> String {
             .bands
             .iter()
             .map(|band| {
-                let range = format!("{:.3}-{:.3} MHz", f64::from(band.min_hz) / 1e6, f64::from(band.max_hz) / 1e6);
+                let range =
+                    format!("{:.3}-{:.3} MHz", f64::from(band.min_hz) / 1e6, f64::from(band.max_hz) / 1e6);
                 let used = percent(band.total_us, band.budget_us);
-                vec![format!("{} {range}", band.label), seconds(band.ours_us), seconds(band.total_us), used, seconds(band.left_us)]
+                vec![
+                    format!("{} {range}", band.label),
+                    seconds(band.ours_us),
+                    seconds(band.total_us),
+                    used,
+                    seconds(band.left_us),
+                ]
             })
             .collect();
         let _ = write!(text, "\n{}", table(&["sub-band", "ours", "all", "used", "left"], &rows));

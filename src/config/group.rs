@@ -217,9 +217,7 @@ impl GroupConfig {
         let mut read = |key: &str, source| read_key(source).map_err(|message| wrong(key, message));
         let session_keys = (&self.mc_nwk_s_key_file, &self.mc_app_s_key_file);
         match (&self.mc_key_file, &self.mc_key_credential, session_keys) {
-            (Some(path), None, (None, None)) => {
-                read("mc-key-file", KeySource::File(path)).map(from_mc_key)
-            }
+            (Some(path), None, (None, None)) => read("mc-key-file", KeySource::File(path)).map(from_mc_key),
             (None, Some(name), (None, None)) => {
                 read("mc-key-credential", KeySource::Credential(name)).map(from_mc_key)
             }

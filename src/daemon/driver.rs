@@ -109,7 +109,9 @@ impl Driver {
             let now = self.clock.now();
             match turn {
                 Turn::Signal(Signal::Stop) => self.stop(now),
-                Turn::Signal(Signal::Reload) => tracing::info!("SIGHUP: nothing to reload, tasks are looked for by themselves"),
+                Turn::Signal(Signal::Reload) => {
+                    tracing::info!("SIGHUP: nothing to reload, tasks are looked for by themselves")
+                }
                 Turn::Readable => self.datagrams(),
                 Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
                 Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
@@ -160,7 +162,9 @@ impl Driver {
             self.tick();
         }
         if self.memory.stop_by.is_some_and(|at| at <= now.mono) && !self.memory.is_stopped {
-            tracing::warn!("the disk did not answer in time: ending without the last mark, as after a power cut");
+            tracing::warn!(
+                "the disk did not answer in time: ending without the last mark, as after a power cut"
+            );
             self.memory.is_stopped = true;
         }
     }
@@ -174,9 +178,8 @@ impl Driver {
         let headline = view::headline(&self.snapshot(now));
         self.systemd.status(&headline);
         let every_us = self.systemd.feed_every().map(|every| every.as_micros() as u64);
-        let is_hungry = |every_us| {
-            self.memory.fed_at.is_none_or(|fed| now.mono.us_since(fed) + TICK_US > every_us)
-        };
+        let is_hungry =
+            |every_us| self.memory.fed_at.is_none_or(|fed| now.mono.us_since(fed) + TICK_US > every_us);
         if every_us.is_some_and(is_hungry) {
             self.memory.fed_at = Some(now.mono);
             self.systemd.alive();
@@ -190,7 +193,9 @@ impl Driver {
         let distrust = self.clock.distrust();
         if distrust != self.memory.is_distrusted {
             match distrust {
-                Some(reason) => tracing::warn!("the wall clock is not trusted: {reason}; tasks with a start time wait"),
+                Some(reason) => {
+                    tracing::warn!("the wall clock is not trusted: {reason}; tasks with a start time wait")
+                }
                 None => tracing::info!("the wall clock is trusted"),
             }
             self.memory.is_distrusted = distrust;
@@ -343,9 +348,8 @@ impl Driver {
 
     fn snapshot(&self, now: Now) -> Snapshot {
         let missing = &self.memory.missing_images;
-        let missing_image = |task: &str| {
-            missing.iter().find(|(id, _)| id.as_str() == task).map(|(_, reason)| reason.clone())
-        };
+        let missing_image =
+            |task: &str| missing.iter().find(|(id, _)| id.as_str() == task).map(|(_, reason)| reason.clone());
         let around = Surroundings {
             region: self.region,
             listen: &self.listen,
@@ -381,7 +385,8 @@ fn ending(task: &TaskId, outcome: &str, planned: Option<&Planned>, utc: Option<S
             "airtime-us": planned.airtime_us,
         })
     });
-    let report = serde_json::json!({ "task": task.as_str(), "outcome": outcome, "utc": utc, "planned": planned });
+    let report =
+        serde_json::json!({ "task": task.as_str(), "outcome": outcome, "utc": utc, "planned": planned });
     let mut bytes = serde_json::to_vec(&report).expect("strings and numbers always serialise");
     bytes.push(b'\n');
     Change::Report { name, bytes }

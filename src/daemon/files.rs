@@ -154,7 +154,9 @@ impl Files for FolderFiles {
 /// The name, if it stays inside the folder.
 fn flat(name: &str) -> io::Result<&str> {
     let is_flat = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
-    is_flat.then_some(name).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is not a flat name"))
+    is_flat
+        .then_some(name)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is not a flat name"))
 }
 
 fn failed(operation: &'static str, name: &str, error: &io::Error) -> FilesError {
@@ -170,8 +172,8 @@ fn failed(operation: &'static str, name: &str, error: &io::Error) -> FilesError 
 
 #[cfg(test)]
 mod tests {
-    use crate::daemon::folder::tests::TempDir;
     use super::*;
+    use crate::daemon::folder::tests::TempDir;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

@@ -192,7 +192,8 @@ fn is_task_file(name: &str) -> bool {
 }
 
 fn stamp(metadata: &Metadata) -> Stamp {
-    let (written, changed) = ((metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec()));
+    let (written, changed) =
+        ((metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec()));
     (metadata.ino(), metadata.len(), written.0, written.1, changed.0, changed.1)
 }
 

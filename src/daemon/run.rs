@@ -66,16 +66,17 @@ pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
         .max_blocking_threads(4)
         .build()
         .map_err(|error| StartError::System { what: "an event loop", error })?;
-    let ended = runtime.block_on(tokio::task::LocalSet::new().run_until(async move {
-        serve(settings, cloud, udp, keeper, recovered).await
-    }));
+    let ended = runtime.block_on(
+        tokio::task::LocalSet::new()
+            .run_until(async move { serve(settings, cloud, udp, keeper, recovered).await }),
+    );
     runtime.shutdown_timeout(BLOCKED);
     ended
 }
 
 fn open(dir: &Path) -> Result<(Store<FolderFiles>, Recovered), StartError> {
-    let files = FolderFiles::open(dir)
-        .map_err(|error| StartError::StateDir { dir: dir.to_owned(), error })?;
+    let files =
+        FolderFiles::open(dir).map_err(|error| StartError::StateDir { dir: dir.to_owned(), error })?;
     Store::open(files, boot_id()?)
         .map_err(|error: StoreError| StartError::Store { dir: dir.to_owned(), error })
 }
@@ -105,7 +106,21 @@ async fn serve(
     });
     let systemd = Systemd::new();
     let (images, memory) = (Images::new(), Memory::default());
-    let driver = Driver { engine, region, listen, clock, socket, keeper, signals, images, facts, fetcher, asks, systemd, memory };
+    let driver = Driver {
+        engine,
+        region,
+        listen,
+        clock,
+        socket,
+        keeper,
+        signals,
+        images,
+        facts,
+        fetcher,
+        asks,
+        systemd,
+        memory,
+    };
     driver.run().await
 }
 
