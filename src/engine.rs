@@ -16,6 +16,7 @@ use crate::broadcast::Progress;
 use crate::broadcast::Refusal;
 use crate::broadcast::Restored;
 use crate::broadcast::TaskSource;
+use crate::broadcast::TaskState;
 use crate::broadcast::Transmit;
 use crate::broadcast::Verdict;
 use crate::broadcast::Want;
@@ -169,6 +170,16 @@ impl Engine {
     /// How far each task that is not over is; `None` while it is not planned.
     pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
         self.broadcaster.progress()
+    }
+
+    /// How each task that is not over stands.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
+        self.broadcaster.tasks(self.now)
+    }
+
+    /// Why nothing is sent any more, after storage failed.
+    pub fn halted(&self) -> Option<&str> {
+        self.broadcaster.halted()
     }
 
     fn wake_at(&self) -> Option<Instant> {

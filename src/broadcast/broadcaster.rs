@@ -6,7 +6,9 @@ use super::Keep;
 use super::KeyRange;
 use super::MarkedCampaign;
 use super::NotSaved;
+use super::Phase;
 use super::Restored;
+use super::TaskState;
 use super::Verdict;
 use super::Want;
 use super::campaign::Campaign;
@@ -15,6 +17,7 @@ use super::campaign::Step;
 use super::history::History;
 use super::marks::Marks;
 use super::order::Order;
+use super::order::Stage;
 use crate::lorawan::KeyFingerprint;
 use crate::region::Parameters;
 use crate::report::Event;
@@ -195,6 +198,32 @@ impl Broadcaster {
         self.orders.iter().map(|(id, order)| (id, order.progress()))
     }
 
+    /// How each task that is not over stands.
+    pub fn tasks(&self, now: Now) -> impl Iterator<Item = TaskState> {
+        self.orders.iter().map(move |(id, order)| TaskState {
+            task: id.clone(),
+            source: order.source,
+            phase: self.phase(id, order),
+            waiting: order.waiting.clone(),
+            campaign: order.campaign().map(|campaign| campaign.state(now)),
+        })
+    }
+
+    /// Why nothing is sent any more, after storage failed.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
+    }
+
+    fn phase(&self, id: &TaskId, order: &Order) -> Phase {
+        match &order.stage {
+            Stage::Fetching => Phase::Fetching,
+            Stage::Recording { .. } | Stage::Reserving { .. } => Phase::Saving,
+            Stage::Running(_) if self.halted.is_some() || order.waiting.is_some() => Phase::Blocked,
+            Stage::Running(_) if self.active.as_ref() == Some(id) => Phase::Sending,
+            Stage::Running(_) => Phase::Armed,
+        }
+    }
+
     /// Nothing can be promised any more, so nothing is sent any more.
     fn halt(&mut self, now: Now, reason: String) {
         if self.halted.is_none() {
@@ -208,7 +237,13 @@ impl Broadcaster {
         let is_active = self.active.as_ref() == Some(id);
         let covered = if is_active { self.marks.covered() } else { 0 };
         let had_begun = campaign.has_begun();
-        match campaign.step(now, &mut self.scheduler, handover, covered, self.next_emission) {
+        let step = campaign.step(now, &mut self.scheduler, handover, covered, self.next_emission);
+        if !matches!(step, Step::Blocked(_))
+            && let Some(order) = self.orders.get_mut(id)
+        {
+            order.waiting = None;
+        }
+        match step {
             Step::Transmit(transmit) => {
                 self.next_emission += 1;
                 self.wants.push_back(Want::Transmit(transmit));

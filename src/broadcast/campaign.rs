@@ -1,5 +1,6 @@
 //! One task being carried out: which frame is next, when it may go, and what the forwarder's word means for it.
 
+use super::CampaignState;
 use super::Group;
 use super::Handover;
 use super::Plan;
@@ -26,6 +27,9 @@ use crate::time::Now;
 const PATIENCE: u32 = 20;
 /// How long a campaign rests when the forwarder does not cooperate, microseconds.
 const REST_US: u64 = 60_000_000;
+
+/// A former run handed its last frame over at most this long before its start, microseconds.
+const HELD_US: u64 = 400_000;
 
 /// A frame on its way to the forwarder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,8 +160,10 @@ impl Campaign {
     /// A campaign that starts at its first frame, or goes on at `progress` after a restart at `now`.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
         let encoder = Encoder::new(plan.layout, plan.ts004_version);
-        // What was on the air just before the restart is not known: keep the pace from here.
-        let not_before = resumed.map(|(_, now)| now.plus_us(plan.pace_uncoded.spacing_us));
+        // What the forwarder still holds from before the restart is not known, and a frame without a timestamp
+        // handed over beside it may be swallowed: let it run dry, then keep the pace.
+        let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.hold_us);
+        let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
         Campaign {
             fragment: vec![0; plan.layout.frag_size()],
             payload: Vec::with_capacity(plan.layout.frag_size() + DataFragment::HEADER_LEN),
@@ -200,6 +206,67 @@ impl Campaign {
     /// Whether a frame of it was ever handed over, in this run or before.
     pub fn has_begun(&self) -> bool {
         self.progress.next_k > 0 || self.awaiting.is_some()
+    }
+
+    /// The campaign at a glance.
+    pub fn state(&self, now: Now) -> CampaignState {
+        let plan = &self.plan;
+        let (uncoded, coded) = self.frames_left();
+        let sending_us =
+            u64::from(uncoded) * plan.pace_uncoded.spacing_us + u64::from(coded) * plan.pace_coded.spacing_us;
+        let frames = plan.frames() + self.progress.made_up;
+        CampaignState {
+            group: plan.group.clone(),
+            channel: plan.channel,
+            frames,
+            frames_done: frames.saturating_sub(uncoded + coded),
+            progress: self.progress,
+            airtime_us: plan.airtime_us,
+            spacing_us: plan.pace_uncoded.spacing_us,
+            session: self.session_now().map(|session| (session.start, session.end())),
+            left_us: self.left_us(now, sending_us),
+        }
+    }
+
+    /// Uncoded frames (with their repeats) and coded ones that are still to be sent.
+    fn frames_left(&self) -> (u32, u32) {
+        let plan = &self.plan;
+        let nb_frag = u32::from(plan.layout.nb_frag());
+        let wanted = u32::from(plan.coded) + self.progress.made_up;
+        match self.next_position() {
+            None => (0, 0),
+            Some((_, Position::Uncoded(n))) => (nb_frag + 1 - u32::from(n) + u32::from(plan.repeats), wanted),
+            Some((_, Position::Repeat(repeat))) => (u32::from(plan.repeats) + 1 - u32::from(repeat), wanted),
+            Some((_, Position::Coded(r))) => (0, wanted + 1 - u32::from(r)),
+            Some((_, Position::Control)) => (0, wanted),
+        }
+    }
+
+    fn session_now(&self) -> Option<Session> {
+        self.begin.sessions().get(self.session).copied()
+    }
+
+    /// Microseconds until `sending_us` of sending are over, waits for the start and between sessions included.
+    fn left_us(&self, now: Now, sending_us: u64) -> Option<u64> {
+        match &self.begin {
+            Begin::Unknown => None,
+            Begin::AtOnce => Some(sending_us),
+            Begin::At(start) => Some(start.us_since(now.gps?).saturating_add(sending_us)),
+            Begin::Sessions(sessions) => {
+                let gps = now.gps?;
+                let mut left_us = sending_us;
+                for session in sessions.get(self.session..)? {
+                    let (opens, closes) = session.usable(self.group.guard_us);
+                    let from = opens.max(gps);
+                    let room_us = closes.us_since(from);
+                    if left_us <= room_us {
+                        return Some(from.us_since(gps).saturating_add(left_us));
+                    }
+                    left_us -= room_us;
+                }
+                None
+            }
+        }
     }
 
     /// Whether a verdict is outstanding.

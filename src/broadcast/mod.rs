@@ -24,6 +24,7 @@ mod record;
 mod sequence;
 mod session;
 pub mod setup;
+mod state;
 
 pub use broadcaster::Broadcaster;
 pub use campaign::Progress;
@@ -49,3 +50,6 @@ pub use record::RecordState;
 pub use sequence::Position;
 pub use sequence::Sequence;
 pub use session::Session;
+pub use state::CampaignState;
+pub use state::Phase;
+pub use state::TaskState;

@@ -1,5 +1,6 @@
 //! How a command ends: `sysexits.h` for what went wrong, the simulation's own verdicts for what came out.
 
+use crate::daemon::StartError;
 use std::fmt;
 use std::io::ErrorKind;
 use std::io::Write;
@@ -26,6 +27,11 @@ impl Failure {
     /// EX_NOINPUT: a file cannot be read.
     pub fn no_input(message: impl fmt::Display) -> Self {
         Failure { code: 66, message: message.to_string() }
+    }
+
+    /// EX_UNAVAILABLE: a service is not there.
+    pub fn unavailable(message: impl fmt::Display) -> Self {
+        Failure { code: 69, message: message.to_string() }
     }
 
     /// EX_CANTCREAT: a file cannot be written.
@@ -55,6 +61,12 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Failure { code: error.exit_code(), message: error.to_string() }
     }
 }
 

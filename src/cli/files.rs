@@ -3,11 +3,13 @@
 
 use super::Failure;
 use crate::config::Config;
+use crate::config::KeySource;
 use crate::lorawan::Secret;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Configurations, scenarios and devices files have at most so many bytes.
@@ -51,6 +53,29 @@ pub fn config(path: &Path) -> Result<Config, Failure> {
     }
     Config::from_text(&text, &environment)
         .map_err(|error| Failure::config(format!("{}: {error}", path.display())))
+}
+
+/// A key from where the configuration says it lies.
+pub fn key_from(source: KeySource<'_>) -> Result<Secret, String> {
+    match source {
+        KeySource::File(path) => key(path),
+        KeySource::Credential(name) => key(&credential(name)?),
+    }
+}
+
+/// The file of a credential that the service manager passes.
+pub fn credential(name: &str) -> Result<PathBuf, String> {
+    if name.is_empty() || name.starts_with('.') || name.contains('/') {
+        return Err(format!(
+            "{name:?} is no credential's name: it is the part before the colon in LoadCredential="
+        ));
+    }
+    match std::env::var_os("CREDENTIALS_DIRECTORY") {
+        Some(folder) => Ok(PathBuf::from(folder).join(name)),
+        None => Err(format!(
+            "credential {name}: there is no CREDENTIALS_DIRECTORY, so no service manager passed any; add LoadCredential={name}:/path to the unit"
+        )),
+    }
 }
 
 /// A key file: 32 hex digits, not readable by the world.

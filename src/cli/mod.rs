@@ -8,7 +8,9 @@ mod group;
 mod inspect;
 mod plan;
 mod run;
+mod service;
 mod simulate;
+mod status;
 mod table;
 
 pub use exit::Failure;

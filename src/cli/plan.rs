@@ -28,9 +28,8 @@ use std::process::ExitCode;
 /// Plans, prints, and fails when it cannot legally be done.
 pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let config = files::config(&args.config)?;
-    let mut read_key = |path: &Path| files::key(path);
     let settings = config
-        .engine(&mut read_key)
+        .engine(&mut files::key_from)
         .map_err(|error| Failure::config(format!("{}: {error}", args.config.display())))?;
     let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.task.display()));
     let document = files::bytes(&args.task, MAX_TASK_BYTES)?;

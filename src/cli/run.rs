@@ -8,7 +8,9 @@ use super::check;
 use super::group;
 use super::inspect;
 use super::plan;
+use super::service;
 use super::simulate;
+use super::status;
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
@@ -52,6 +54,8 @@ fn answer(error: &clap::Error) -> ExitCode {
 
 fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
+        Command::Run { config } => service::run(&config)?,
+        Command::Status(args) => status::run(&args, out)?,
         Command::Check { config, print } => check::run(&config, print, out)?,
         Command::Plan(args) => return plan::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),

@@ -3,6 +3,9 @@
 use super::ConfigError;
 use super::GroupConfig;
 use super::read::read;
+use crate::daemon;
+use crate::daemon::ClockSettings;
+use crate::daemon::Trust;
 use crate::engine;
 use crate::forwarder;
 use crate::forwarder::GatewayId;
@@ -18,6 +21,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 
 /// No antenna of a gateway gains more, and no cable of one loses more, dB either way.
@@ -44,6 +48,12 @@ pub struct Config {
     /// Live progress.
     #[serde(default)]
     pub status: Status,
+    /// Which wall clock is believed.
+    #[serde(default)]
+    pub clock: Clock,
+    /// Log lines.
+    #[serde(default)]
+    pub log: Log,
     /// Multicast groups.
     #[serde(default)]
     pub group: Vec<GroupConfig>,
@@ -137,11 +147,13 @@ impl Default for State {
 pub struct Tasks {
     /// The folder of task documents.
     pub folder: PathBuf,
+    /// How often it is looked into, seconds.
+    pub scan_s: u64,
 }
 
 impl Default for Tasks {
     fn default() -> Self {
-        Tasks { folder: PathBuf::from("/etc/fuotad/tasks.d") }
+        Tasks { folder: PathBuf::from("/etc/fuotad/tasks.d"), scan_s: 3 }
     }
 }
 
@@ -159,8 +171,61 @@ impl Default for Status {
     }
 }
 
-/// Reads a key file: the path as configured, to the key or one line why not.
-pub type ReadKey<'a> = &'a mut dyn FnMut(&std::path::Path) -> Result<Secret, String>;
+/// `[clock]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Clock {
+    /// "auto", "always" or "never".
+    pub trust: ClockTrust,
+    /// With "auto": the wall clock is believed while one of these files exists.
+    pub evidence: Vec<PathBuf>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        // What systemd-timesyncd leaves when it has set the clock; others are made to leave one, too.
+        let evidence = ["/run/systemd/timesync/synchronized", "/run/fuotad/clock-synchronized"];
+        Clock { trust: ClockTrust::Auto, evidence: evidence.map(PathBuf::from).to_vec() }
+    }
+}
+
+/// When the wall clock is believed, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockTrust {
+    /// While there is evidence that it is synchronised.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Log {
+    /// What is logged: "error", "warn", "info", "debug", "trace".
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { filter: "info".to_owned() }
+    }
+}
+
+/// Where a key lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySource<'a> {
+    /// In a file.
+    File(&'a Path),
+    /// In a credential of the service manager (`LoadCredential=`), by its name.
+    Credential(&'a str),
+}
+
+/// Reads a key from where the configuration says it lies: the key, or one line why not.
+pub type ReadKey<'a> = &'a mut dyn FnMut(KeySource<'_>) -> Result<Secret, String>;
 
 impl Config {
     /// Reads a configuration text with environment variables over it.
@@ -237,6 +302,32 @@ impl Config {
         let listen = &self.forwarder.listen;
         let message = || format!("{listen:?} is no address with a port, like 127.0.0.1:1700");
         listen.parse().map_err(|_| ConfigError::value("forwarder.listen", message()))
+    }
+
+    /// The settings of the daemon. Keys are read through `read_key`.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn daemon(&self, read_key: ReadKey<'_>) -> Result<daemon::Settings, ConfigError> {
+        if !(1..=3600).contains(&self.tasks.scan_s) {
+            let message = format!("{} is outside 1..=3600", self.tasks.scan_s);
+            return Err(ConfigError::value("tasks.scan-s", message));
+        }
+        let trust = match self.clock.trust {
+            ClockTrust::Auto => Trust::Auto,
+            ClockTrust::Always => Trust::Always,
+            ClockTrust::Never => Trust::Never,
+        };
+        Ok(daemon::Settings {
+            engine: self.engine(read_key)?,
+            listen: self.listen()?,
+            state_dir: self.state.dir.clone(),
+            tasks_folder: self.tasks.folder.clone(),
+            scan_us: self.tasks.scan_s * 1_000_000,
+            status_socket: self.status.socket.clone(),
+            clock: ClockSettings { trust, evidence: self.clock.evidence.clone() },
+            log: self.log.filter.clone(),
+        })
     }
 
     fn link(&self) -> Result<forwarder::Settings, ConfigError> {

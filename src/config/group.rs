@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::Radio;
+use super::file::KeySource;
 use super::file::ReadKey;
 use super::file::decibels;
 use super::file::fraction_ppm;
@@ -47,6 +48,9 @@ pub struct GroupConfig {
     /// The McKey itself, in scenarios only: their keys are nobody's.
     #[serde(default, skip_serializing)]
     pub mc_key: Option<WrittenKey>,
+    /// The McKey as a credential of the service manager: `LoadCredential=NAME:/path` in the unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mc_key_credential: Option<String>,
     /// File with the McNwkSKey, with `mc-app-s-key-file` instead of `mc-key-file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_nwk_s_key_file: Option<PathBuf>,
@@ -296,21 +300,25 @@ impl GroupConfig {
             |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
         let from_mc_key = |mc_key: Secret| {
             let keys = McSessionKeys::derive(&mc_key, mc_addr);
-            Ok((Some(mc_key), keys))
+            (Some(mc_key), keys)
         };
-        match (&self.mc_key, &self.mc_key_file, &self.mc_nwk_s_key_file, &self.mc_app_s_key_file) {
-            (Some(mc_key), None, None, None) => from_mc_key(mc_key.secret()),
-            (None, Some(path), None, None) => {
-                from_mc_key(read_key(path).map_err(|message| wrong("mc-key-file", message))?)
+        let mut read = |key: &str, source| read_key(source).map_err(|message| wrong(key, message));
+        let session_keys = (&self.mc_nwk_s_key_file, &self.mc_app_s_key_file);
+        match (&self.mc_key, &self.mc_key_file, &self.mc_key_credential, session_keys) {
+            (Some(mc_key), None, None, (None, None)) => Ok(from_mc_key(mc_key.secret())),
+            (None, Some(path), None, (None, None)) => {
+                read("mc-key-file", KeySource::File(path)).map(from_mc_key)
             }
-            (None, None, Some(nwk), Some(app)) => {
-                let nwk = read_key(nwk).map_err(|message| wrong("mc-nwk-s-key-file", message))?;
-                let app = read_key(app).map_err(|message| wrong("mc-app-s-key-file", message))?;
+            (None, None, Some(name), (None, None)) => {
+                read("mc-key-credential", KeySource::Credential(name)).map(from_mc_key)
+            }
+            (None, None, None, (Some(nwk), Some(app))) => {
+                let nwk = read("mc-nwk-s-key-file", KeySource::File(nwk))?;
+                let app = read("mc-app-s-key-file", KeySource::File(app))?;
                 Ok((None, McSessionKeys::from_parts(nwk, app)))
             }
             _ => {
-                let message =
-                    "give it alone (in a scenario mc-key), or both mc-nwk-s-key-file and mc-app-s-key-file";
+                let message = "give one of it, mc-key-credential, or both mc-nwk-s-key-file and mc-app-s-key-file (in a scenario mc-key)";
                 Err(wrong("mc-key-file", message.to_owned()))
             }
         }

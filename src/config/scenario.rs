@@ -236,6 +236,8 @@ impl Scenario {
             state: super::State::default(),
             tasks: super::Tasks::default(),
             status: super::Status::default(),
+            clock: super::Clock::default(),
+            log: super::Log::default(),
             group: self.group.clone(),
         };
         config.engine(&mut |_| Err("a scenario reads no key file: write its key into mc-key".to_owned()))
