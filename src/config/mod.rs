@@ -6,12 +6,15 @@
 //!
 //! Nothing here opens a file: texts come in, and key files are read by the caller.
 
+mod aws;
 mod error;
 mod file;
 mod group;
 mod read;
 mod scenario;
 
+pub use aws::AwsConfig;
+pub use aws::AwsTaskConfig;
 pub use error::ConfigError;
 pub use file::Config;
 pub use file::Forwarder;

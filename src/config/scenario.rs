@@ -238,6 +238,7 @@ impl Scenario {
             forwarder: super::Forwarder::default(),
             state: super::State::default(),
             tasks: super::Tasks::default(),
+            aws: None,
             status: super::Status::default(),
             group,
         };

@@ -62,18 +62,16 @@ impl Clients {
             // A stand-in for S3 rarely answers to bucket.host.
             .force_path_style(settings.endpoint_url.is_some())
             .build();
-        Clients {
-            iot: aws_sdk_iotwireless::Client::new(&shared),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-        }
+        Clients { iot: aws_sdk_iotwireless::Client::new(&shared), s3: aws_sdk_s3::Client::from_conf(s3) }
     }
 }
 
 /// Environment, then profile: the SDK's own chain would go on to the metadata address of EC2, which on a gateway
 /// is a connection to nowhere.
 fn with_credentials(mut loader: ConfigLoader, settings: &Settings, http: SharedHttpClient) -> ConfigLoader {
-    let provider =
-        ProviderConfig::empty().with_region(Some(Region::new(settings.region.clone()))).with_http_client(http);
+    let provider = ProviderConfig::empty()
+        .with_region(Some(Region::new(settings.region.clone())))
+        .with_http_client(http);
     let profile = Profile { settings: settings.clone(), provider };
     if settings.credentials_file.is_some() {
         return loader.credentials_provider(profile);

@@ -88,7 +88,10 @@ impl Download<'_> {
             if let Some(bytes) = self.pinned_bytes(&pin).await? {
                 return Ok(bytes);
             }
-            tracing::warn!("image of task {}: the object changed while it was fetched: from the start", self.task);
+            tracing::warn!(
+                "image of task {}: the object changed while it was fetched: from the start",
+                self.task
+            );
         }
         Err(format!("it changed {MAX_STARTS} times while it was fetched; upload it once and order anew"))
     }
@@ -163,12 +166,13 @@ impl Download<'_> {
 
     async fn head(&self, region: Option<&str>) -> Result<Pin, Head> {
         let call = self.client.head_object().bucket(self.bucket).key(self.key).customize();
-        let head = call.config_override(in_region(region)).send().await.map_err(|error| {
-            match other_region(&error, region.unwrap_or(&self.settings.region)) {
-                Some(theirs) => Head::Region(theirs),
-                None => Head::Setback(Setback::Trouble(Trouble::of(HEAD, &error))),
-            }
-        })?;
+        let head =
+            call.config_override(in_region(region)).send().await.map_err(|error| {
+                match other_region(&error, region.unwrap_or(&self.settings.region)) {
+                    Some(theirs) => Head::Region(theirs),
+                    None => Head::Setback(Setback::Trouble(Trouble::of(HEAD, &error))),
+                }
+            })?;
         let end = |reason: String| Head::Setback(Setback::Final(reason));
         let max = self.settings.max_image_bytes;
         let size = head.content_length().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
@@ -275,8 +279,8 @@ fn other_region<E>(
     asked: &str,
 ) -> Option<String> {
     let theirs = error.raw_response()?.headers().get("x-amz-bucket-region")?;
-    let is_region =
-        theirs.len() <= 32 && theirs.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let is_region = theirs.len() <= 32
+        && theirs.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     (theirs != asked && is_region).then(|| theirs.to_owned())
 }
 
@@ -297,7 +301,9 @@ mod tests {
         let of = |text: &str| span(&GetObjectOutput::builder().content_range(text).build(), 100);
         assert_eq!(of("bytes 0-9/100"), Some((0, 9)));
         assert_eq!(of("bytes 10-99/100"), Some((10, 99)));
-        for text in ["bytes 0-9/101", "bytes 0-9/*", "bytes 9-0/100", "bytes 0-100/100", "0-9/100", "bytes */100"] {
+        for text in
+            ["bytes 0-9/101", "bytes 0-9/*", "bytes 9-0/100", "bytes 0-100/100", "0-9/100", "bytes */100"]
+        {
             assert_eq!(of(text), None, "{text}");
         }
     }

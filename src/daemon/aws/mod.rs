@@ -11,9 +11,9 @@
 //! own events below `WARN` through: they print requests.
 
 mod client;
+mod document;
 mod fetch;
 mod groups;
-mod document;
 mod patience;
 mod poll;
 mod run;

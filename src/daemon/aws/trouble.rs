@@ -140,7 +140,9 @@ fn credentials_fault(error: &(dyn Error + 'static)) -> Option<&'static str> {
             "none found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or aws.credentials-file"
         }
         CredentialsError::ProviderTimedOut(_) => "their provider did not answer in time",
-        CredentialsError::InvalidConfiguration(_) => "the profile cannot be used; check its name and its file",
+        CredentialsError::InvalidConfiguration(_) => {
+            "the profile cannot be used; check its name and its file"
+        }
         _ => "their provider failed; try `aws sts get-caller-identity` with the same profile",
     })
 }
