@@ -455,14 +455,15 @@ fn s3(
     let range = request.headers.get("range").filter(|_| !matches!(fault, Some(Fault::IgnoreRange)));
     let Some(range) = range else { return Answer { status: 200, headers, body: object.bytes.clone() } };
     let span = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
-    let Some((from, to)) = span.and_then(|(from, to)| Some((from.parse().ok()?, to.parse::<usize>().ok()?)))
-    else {
+    // An open end is the object's.
+    let last = |to: &str| if to.is_empty() { Some(size) } else { to.parse().ok() };
+    let Some((from, to)) = span.and_then(|(from, to)| Some((from.parse().ok()?, last(to)?))) else {
         return error(400, "InvalidArgument");
     };
     if from >= size {
         return error(416, "InvalidRange");
     }
-    let end = size.min(to + 1);
+    let end = size.min(to + 1).max(from);
     let mut body = object.bytes[from..end].to_vec();
     let shift = usize::from(matches!(fault, Some(Fault::OtherRange)));
     headers.push(("content-range", format!("bytes {}-{}/{size}", from + shift, end - 1 + shift)));
