@@ -30,6 +30,12 @@ pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure>
         Ok(Secret::from_bytes([0; 16]))
     };
     let settings = config.daemon(&mut read_key).map_err(|error| wrong(&error))?.engine;
+    if let Some(aws) = &config.aws {
+        aws.check(&config.group).map_err(|error| wrong(&error))?;
+        if cfg!(not(feature = "aws")) {
+            warnings.push("[aws]: this fuotad was built without the cloud: `run` will refuse it".to_owned());
+        }
+    }
     if settings.groups.is_empty() {
         warnings.push("no [[group]]: nothing can be broadcast; `fuotad group new` makes one".to_owned());
     }

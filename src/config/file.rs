@@ -1,5 +1,6 @@
 //! The sections of the configuration file.
 
+use super::AwsConfig;
 use super::ConfigError;
 use super::GroupConfig;
 use super::read::read;
@@ -45,6 +46,9 @@ pub struct Config {
     /// Where tasks come from.
     #[serde(default)]
     pub tasks: Tasks,
+    /// Tasks from the cloud; absent: no cloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsConfig>,
     /// Live progress.
     #[serde(default)]
     pub status: Status,

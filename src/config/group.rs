@@ -75,6 +75,9 @@ pub struct GroupConfig {
     /// First session of tasks without a StartTime, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_start: Option<String>,
+    /// The id of this group in AWS IoT Wireless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws_multicast_group: Option<String>,
     /// "accept": take images from a cloud without a digest or signature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<Unsigned>,

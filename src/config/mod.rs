@@ -6,6 +6,7 @@
 //!
 //! Nothing here opens a file: texts come in, and key files are read by the caller.
 
+mod aws;
 mod devices;
 mod error;
 mod file;
@@ -13,6 +14,8 @@ mod group;
 mod read;
 mod scenario;
 
+pub use aws::AwsConfig;
+pub use aws::AwsTaskConfig;
 pub use devices::DeviceConfig;
 pub use devices::Devices;
 pub use error::ConfigError;

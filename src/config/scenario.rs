@@ -235,6 +235,7 @@ impl Scenario {
             forwarder: super::Forwarder::default(),
             state: super::State::default(),
             tasks: super::Tasks::default(),
+            aws: None,
             status: super::Status::default(),
             clock: super::Clock::default(),
             log: super::Log::default(),

@@ -13,6 +13,8 @@
 //! here, live clocks, files, sockets and threads.
 #![expect(clippy::disallowed_methods, reason = "the wing that touches the world")]
 
+#[cfg(feature = "aws")]
+pub mod aws;
 mod clock;
 mod driver;
 mod error;
