@@ -50,7 +50,7 @@ impl FolderFiles {
     }
 
     /// The file of this name for writing: the one written last, or opened anew.
-    fn to_write(&mut self, name: &str) -> Result<&File, io::Error> {
+    fn writable(&mut self, name: &str) -> Result<&File, io::Error> {
         if self.written.as_ref().is_none_or(|(written, _)| written != name) {
             self.written = Some((name.to_owned(), self.open_file(name, OFlags::RDWR)?));
         }
@@ -103,12 +103,12 @@ impl Files for FolderFiles {
     }
 
     fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), FilesError> {
-        let written = self.to_write(name).and_then(|file| file.write_all_at(bytes, offset));
+        let written = self.writable(name).and_then(|file| file.write_all_at(bytes, offset));
         written.map_err(|error| failed("write", name, &error))
     }
 
     fn sync(&mut self, name: &str) -> Result<(), FilesError> {
-        let synced = self.to_write(name).and_then(File::sync_data);
+        let synced = self.writable(name).and_then(File::sync_data);
         synced.map_err(|error| failed("sync", name, &error))
     }
 

@@ -26,7 +26,6 @@ use crate::store::Store;
 use crate::store::StoreError;
 use std::future::Future;
 use std::path::Path;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -143,7 +142,7 @@ async fn watch(mut folder: TaskFolder, scan_us: u64, tell: mpsc::Sender<Fact>) {
 }
 
 /// Serves the status; without its socket the daemon goes on.
-fn status(path: &PathBuf) -> mpsc::Receiver<super::status::Ask> {
+fn status(path: &Path) -> mpsc::Receiver<super::status::Ask> {
     let (ask, asks) = mpsc::channel(ASKS_MAX);
     match StatusSocket::bind(path) {
         Ok(socket) => {
