@@ -221,7 +221,9 @@ impl Broadcaster {
                     made_up: marked.made_up,
                     ..Progress::default()
                 });
-                let resumed = progress.map(|progress| (progress, now.mono));
+                // Without a mark the former run may still have handed frames over, just before it ended.
+                let is_resumed = order.resumed.is_some();
+                let resumed = is_resumed.then(|| (progress.unwrap_or_default(), now.mono));
                 let campaign = Campaign::new(plan, group, image, resumed);
                 order.stage = Stage::Running(Box::new(campaign));
                 if let Some(progress) = progress {

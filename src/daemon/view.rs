@@ -122,7 +122,7 @@ fn bands(engine: &Engine, region: &Parameters) -> Vec<BandSnapshot> {
     let bands = engine.bands();
     let shown = bands.iter().filter_map(|used| {
         let band = region.sub_bands.get(usize::from(used.sub_band))?;
-        let budget_us = used.budget_us?;
+        let budget_us = used.budget_us.filter(|_| !band.needs_opt_in || used.total_us > 0)?;
         Some(BandSnapshot {
             label: band.label.to_owned(),
             min_hz: band.min_hz,

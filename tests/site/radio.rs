@@ -48,9 +48,9 @@ struct Air {
     flying: Vec<Transmission>,
     frames: u64,
     last: Instant,
-    /// The process was killed since the counter last fell: it may fall once more. A frame that was queued
-    /// before is still sent, and is none of the new life's.
-    may_fall: bool,
+    /// Each kill lets the counter fall once. That is not at the kill: what was queued before is still sent, and
+    /// is none of the new life's.
+    falls_left: u32,
     last_fcnt: u16,
 }
 
@@ -58,8 +58,8 @@ impl Air {
     fn on_air(&mut self, transmission: Transmission) {
         let fcnt =
             transmission.phy_payload.get(6..8).map_or(0, |fcnt| u16::from_le_bytes([fcnt[0], fcnt[1]]));
-        if self.may_fall && fcnt <= self.last_fcnt {
-            self.may_fall = false;
+        if self.falls_left > 0 && fcnt <= self.last_fcnt {
+            self.falls_left -= 1;
             self.referee.power_cycle();
         }
         self.last_fcnt = fcnt;
@@ -112,7 +112,7 @@ impl Radio {
         };
         let devices = (0..devices).map(listener).collect();
         let (flying, last) = (Vec::new(), Instant::ZERO);
-        let air = Air { referee, devices, flying, frames: 0, last, may_fall: false, last_fcnt: 0 };
+        let air = Air { referee, devices, flying, frames: 0, last, falls_left: 0, last_fcnt: 0 };
         let air = Arc::new(Mutex::new(air));
         let ends = Arc::new(AtomicBool::new(false));
         let own = concentrator::Settings {
@@ -149,7 +149,7 @@ impl Radio {
 
     /// The process was killed: its counters may fall once, to bytes that were sent before.
     pub fn process_died(&self) {
-        self.air.lock().unwrap().may_fall = true;
+        self.air.lock().unwrap().falls_left += 1;
     }
 
     /// What the referee says, when this is the image.
