@@ -171,3 +171,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn frames_keep_the_pause_and_the_listening_of_their_sub_band() {
+    use crate::region::Terms;
+    let korea = parameters(RfRegion::Kr920).unwrap();
+    let terms = Terms { listens_before_talk: true, ..Terms::default() };
+    let channel = korea.check_under(&terms, 921_900_000, 5, Dbm::from_whole(23)).unwrap();
+    let mut scheduler = Scheduler::new(korea.sub_bands, 0);
+    let wish = Wish { channel, ..wish(5, 255, all(Pattern::Burst)) };
+    scheduler.commit(Instant::ZERO, &wish);
+    let second = start_of(scheduler.place(Instant::ZERO, &wish));
+    assert_eq!(second, Instant::ZERO.plus_us(wish.hold_us + 55_000));
+    let pace = scheduler.pace(channel, wish.airtime_us, wish.gap_us, wish.manners).unwrap();
+    assert_eq!(pace, Pace { spacing_us: wish.airtime_us + 55_000, limit: PaceLimit::Pause });
+}
+
+#[test]
+fn a_frame_longer_than_one_transmission_may_be_is_refused_before_anything_is_sent() {
+    let as923 = parameters(RfRegion::As923_3).unwrap();
+    let channel = as923.check(916_600_000, 3, Dbm::from_whole(16)).unwrap();
+    let mut scheduler = Scheduler::new(as923.sub_bands, 0);
+    let longest = downlink_airtime_us(channel.modulation, 68);
+    assert_eq!(longest, 390_144);
+    scheduler.pace(channel, longest, 45_000, all(Pattern::Even)).unwrap();
+    let airtime_us = downlink_airtime_us(channel.modulation, 69);
+    let refused = scheduler.pace(channel, airtime_us, 45_000, all(Pattern::Even)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "one frame of 410624 us is longer than the 400000 us that one transmission may last in sub-band \
+         conservative (RP002-1.0.5 3.10: 1 %, 400 ms, 16 dBm EIRP): use a faster data rate or smaller fragments"
+    );
+    let wish = Wish { channel, airtime_us, ..wish(3, 69, all(Pattern::Even)) };
+    assert_eq!(scheduler.place(Instant::ZERO, &wish), Placement::Refused(refused));
+}
