@@ -115,6 +115,8 @@ pub struct Plan {
     pub pace_uncoded: Pace,
     /// Start-to-start distance after a coded frame.
     pub pace_coded: Pace,
+    /// What a burst may wait beyond these, microseconds; see [`Scheduler::waits_us`].
+    pub waits_us: u64,
     /// Legal but unwise things.
     pub warnings: Vec<String>,
     /// What the counters are reserved for.
@@ -180,9 +182,12 @@ impl Plan {
             hold_us: forwarder_airtime_us(channel.modulation, phy_len),
             pace_uncoded: pace(group.profile.gap_uncoded_us),
             pace_coded: pace(group.profile.gap_coded_us),
+            waits_us: 0,
             warnings: Vec::new(),
             hash: [0; 32],
         };
+        let (spacing_us, frames) = (plan.pace_uncoded.spacing_us, u64::from(plan.frames()));
+        plan.waits_us = scheduler.waits_us(channel, airtime_us, spacing_us, frames, group.manners);
         plan.warnings = plan.unwise_things(group);
         plan.hash = plan.hash(image);
         Ok(plan)
@@ -205,6 +210,7 @@ impl Plan {
         uncoded * self.pace_uncoded.spacing_us
             + u64::from(self.coded) * self.pace_coded.spacing_us
             + repeats_us
+            + self.waits_us
             + self.airtime_us
     }
 

@@ -214,6 +214,31 @@ impl Scheduler {
         Ok(pace)
     }
 
+    /// How much longer than at `spacing_us` a campaign of `frames` may take, microseconds, because it waits for
+    /// open ears and for its share of the next window. Zero in the even pattern, whose pace has both.
+    pub fn waits_us(
+        &self,
+        channel: Channel,
+        airtime_us: u64,
+        spacing_us: u64,
+        frames: u64,
+        manners: Manners,
+    ) -> u64 {
+        if manners.pattern == Pattern::Even {
+            return 0;
+        }
+        // A burst is never behind the even pattern of the same limit.
+        let deaf = deaf_limits(airtime_us, manners.max_deaf_ppm);
+        let deaf_us =
+            deaf.into_iter().filter_map(|(window_us, us)| even_spacing_us(window_us, us, airtime_us));
+        let slower_us = deaf_us.max().unwrap_or(0).saturating_sub(spacing_us).saturating_mul(frames);
+        let share_us = self.share_us(channel.sub_band.0, manners.duty_share_ppm);
+        let frames_a_window = share_us.and_then(|share_us| share_us.checked_div(airtime_us));
+        let windows = frames_a_window.map_or(0, |fit| frames.saturating_sub(1) / fit.max(1));
+        let window_us = self.sub_band(channel.sub_band.0).map_or(0, |band| band.window_us);
+        slower_us.saturating_add(windows.saturating_mul(window_us))
+    }
+
     /// Airtime in every sub-band with a limit.
     pub fn bands(&self, now: Instant) -> Vec<BandUse> {
         self.ledger.bands(now)

@@ -205,3 +205,29 @@ fn a_frame_longer_than_one_transmission_may_be_is_refused_before_anything_is_sen
     let wish = Wish { channel, airtime_us, ..wish(3, 69, all(Pattern::Even)) };
     assert_eq!(scheduler.place(Instant::ZERO, &wish), Placement::Refused(refused));
 }
+
+#[test]
+fn a_burst_waits_at_most_as_long_as_it_says() {
+    for (dr, max_deaf_ppm, frames) in
+        [(5, 200_000, 1500), (3, 1_000_000, 700), (5, 1_000_000, 2000), (0, 300_000, 140)]
+    {
+        let manners = Manners { duty_share_ppm: 400_000, max_deaf_ppm, pattern: Pattern::Burst };
+        let mut wish = wish(dr, 64, manners);
+        let mut scheduler = eu868();
+        let spacing_us = wish.hold_us + wish.gap_us;
+        let waits_us = scheduler.waits_us(wish.channel, wish.airtime_us, spacing_us, frames, manners);
+        let mut now = Instant::ZERO;
+        for _ in 0..frames {
+            now = start_of(scheduler.place(now, &wish));
+            scheduler.commit(now, &wish);
+            wish.earliest = now;
+        }
+        let took_us = now.us_since(Instant::ZERO);
+        let bound_us = spacing_us * frames + waits_us;
+        assert!(took_us <= bound_us, "DR{dr}: {took_us} us, not {bound_us} us");
+        // A bound of days would keep every device's receiver open for days.
+        assert!(took_us + 600_000_000 > bound_us / 2, "DR{dr}: {took_us} us, not {bound_us} us");
+        let even = Manners { pattern: Pattern::Even, ..manners };
+        assert_eq!(scheduler.waits_us(wish.channel, wish.airtime_us, spacing_us, frames, even), 0);
+    }
+}
