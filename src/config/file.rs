@@ -16,6 +16,7 @@ use crate::region::Note;
 use crate::region::Parameters;
 use crate::region::RfRegion;
 use crate::region::parameters;
+use crate::region::parameters_even_withdrawn;
 use crate::schedule::Pattern;
 use serde::Deserialize;
 use serde::Serialize;
@@ -69,6 +70,9 @@ pub struct Config {
 pub struct Gateway {
     /// One of the 13 names of RfRegion.
     pub region: String,
+    /// Insist on a region that is withdrawn (CN779).
+    #[serde(default)]
+    pub withdrawn_region: bool,
     /// The gateway's EUI, 16 hex digits; needed only when several forwarders are connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -84,9 +88,19 @@ pub struct Radio {
     /// Downlink data rate; default: the region's RX2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_rate: Option<u8>,
+    /// The sub-band to send in, by its label: some are used only by name, because they need a country, an
+    /// exemption or equipment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_band: Option<String>,
     /// Power that leaves the antenna, dBm EIRP; default: the sub-band's usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eirp_dbm: Option<f64>,
+    /// A limit below the law's, dBm EIRP, for every group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_eirp_dbm: Option<f64>,
+    /// The forwarder listens before it talks, with the sub-band's threshold and time (an SX1302 needs an
+    /// SX1261 for it).
+    pub listen_before_talk: bool,
     /// Gain of the real antenna less cable, dBi.
     pub antenna_gain_dbi: f64,
     /// The antenna gain in the packet forwarder's own configuration, dBi.
@@ -106,7 +120,10 @@ impl Default for Radio {
         Radio {
             frequency_hz: None,
             data_rate: None,
+            sub_band: None,
             eirp_dbm: None,
+            max_eirp_dbm: None,
+            listen_before_talk: false,
             antenna_gain_dbi: 0.0,
             forwarder_antenna_gain_dbi: 0.0,
             rf_chain: 0,
@@ -251,25 +268,23 @@ impl Config {
     /// As [`Config::region`].
     pub fn effective(&self) -> Result<Config, ConfigError> {
         let (region, _) = self.region()?;
-        let group = self.group.iter().map(|group| group.filled(&self.radio, region)).collect();
+        let group = self.group.iter().map(|group| group.filled(&self.radio, region)).collect::<Result<_, _>>()?;
         Ok(Config { group, ..self.clone() })
     }
 
     /// The law of the configured region, and a remark about its name.
     ///
     /// # Errors
-    /// The region is unknown or not supported.
+    /// The region is unknown, or withdrawn and `gateway.withdrawn-region` does not insist.
     pub fn region(&self) -> Result<(&'static Parameters, Option<Note>), ConfigError> {
         let wrong = |message: String| ConfigError::value("gateway.region", message);
         let (region, note) =
             RfRegion::parse_with_note(&self.gateway.region).map_err(|error| wrong(error.to_string()))?;
-        let parameters = parameters(region).map_err(|error| match (region, note) {
-            (RfRegion::Cn779, _) => {
-                wrong(format!("CN779 is withdrawn: no new equipment since 2021; {error}"))
-            }
-            (_, Some(note)) => wrong(format!("{error} ({note})")),
-            (_, None) => wrong(error.to_string()),
-        })?;
+        if self.gateway.withdrawn_region {
+            return Ok((parameters_even_withdrawn(region), note));
+        }
+        let parameters = parameters(region)
+            .map_err(|error| wrong(format!("{error}; gateway.withdrawn-region = true insists")))?;
         Ok((parameters, note))
     }
 

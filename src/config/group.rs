@@ -15,8 +15,10 @@ use crate::fragment::Ts004Version;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
+use crate::radio::Dbm;
 use crate::region::Parameters;
 use crate::region::RegionError;
+use crate::region::Terms;
 use crate::schedule::Manners;
 use crate::task::gps_from_rfc3339;
 use crate::time::GpsTime;
@@ -93,6 +95,12 @@ pub struct GroupConfig {
     /// Downlink data rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_rate: Option<u8>,
+    /// The sub-band to send in, by its label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_band: Option<String>,
+    /// DownlinkDwellTime is on in the devices (AS923 only); default: off, as RP002 has it.
+    #[serde(default)]
+    pub downlink_dwell: bool,
     /// Power that leaves the antenna, dBm EIRP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eirp_dbm: Option<f64>,
@@ -152,9 +160,10 @@ pub enum SessionKind {
 
 /// What a group may leave to `[radio]` and the region.
 struct Air<'a> {
+    terms: Terms,
     frequency_hz: u32,
     data_rate: u8,
-    eirp_dbm: f64,
+    eirp: Dbm,
     duty_share: f64,
     max_deaf: f64,
     spacing: &'a str,
@@ -162,30 +171,35 @@ struct Air<'a> {
 
 impl GroupConfig {
     /// The group with its defaults from `[radio]` and the region written out.
-    pub fn filled(&self, radio: &Radio, region: &Parameters) -> GroupConfig {
-        let air = self.air(radio, region);
-        GroupConfig {
+    ///
+    /// # Errors
+    /// A default that cannot be used.
+    pub fn filled(&self, radio: &Radio, region: &Parameters) -> Result<GroupConfig, ConfigError> {
+        let air = self.air(radio, region)?;
+        Ok(GroupConfig {
             frequency_hz: Some(air.frequency_hz),
             data_rate: Some(air.data_rate),
-            eirp_dbm: Some(air.eirp_dbm),
+            eirp_dbm: Some(f64::from(air.eirp.centi()) / 100.0),
             duty_share: Some(air.duty_share),
             max_deaf: Some(air.max_deaf),
             spacing: Some(air.spacing.to_owned()),
             ..self.clone()
-        }
+        })
     }
 
-    fn air<'a>(&'a self, radio: &'a Radio, region: &Parameters) -> Air<'a> {
+    fn air<'a>(&'a self, radio: &'a Radio, region: &Parameters) -> Result<Air<'a>, ConfigError> {
         let frequency_hz = self.frequency_hz.or(radio.frequency_hz).unwrap_or(region.rx2.frequency_hz);
-        let default_eirp = || f64::from(region.default_eirp(frequency_hz).centi()) / 100.0;
-        Air {
+        let terms = self.terms(radio, region)?;
+        let eirp = self.eirp(radio, region.default_eirp(&terms, frequency_hz))?;
+        Ok(Air {
+            terms,
             frequency_hz,
             data_rate: self.data_rate.or(radio.data_rate).unwrap_or(region.rx2.dr),
-            eirp_dbm: self.eirp_dbm.or(radio.eirp_dbm).unwrap_or_else(default_eirp),
+            eirp,
             duty_share: self.duty_share.unwrap_or(radio.duty_share),
             max_deaf: self.max_deaf.unwrap_or(radio.max_deaf),
             spacing: self.spacing.as_deref().unwrap_or(&radio.spacing),
-        }
+        })
     }
 
     /// The group with its defaults from `[radio]` and the region, its keys read through `read_key`.
@@ -204,17 +218,11 @@ impl GroupConfig {
             return Err(ConfigError::value("group.name", "it is empty"));
         }
         let mc_addr: McAddr = self.mc_addr.parse().map_err(|error| wrong("mc-addr", format!("{error}")))?;
-        let Air { frequency_hz, data_rate, eirp_dbm, duty_share, max_deaf, spacing } =
-            self.air(radio, region);
-        let eirp = decibels(&self.key("eirp-dbm"), eirp_dbm)?;
-        region.check(frequency_hz, data_rate, eirp).map_err(|error| {
-            let key = match error {
-                RegionError::UplinkOnly { .. } | RegionError::UnknownDataRate { .. } => "data-rate",
-                RegionError::TooMuchPower { .. } => "eirp-dbm",
-                _ => "frequency-hz",
-            };
-            wrong(key, error.to_string())
-        })?;
+        let Air { terms, frequency_hz, data_rate, eirp, duty_share, max_deaf, spacing } =
+            self.air(radio, region)?;
+        region
+            .check_under(&terms, frequency_hz, data_rate, eirp)
+            .map_err(|error| wrong(key_of(&error), format!("{error}{}", way_out(&error))))?;
         let ts004_version = Ts004Version::from_number(self.ts004_version)
             .ok_or_else(|| wrong("ts004-version", format!("{} is not 1 or 2", self.ts004_version)))?;
         if !(1..=223).contains(&self.fport) {
@@ -248,6 +256,7 @@ impl GroupConfig {
             frequency_hz,
             data_rate,
             eirp,
+            terms,
             manners: Manners {
                 duty_share_ppm: fraction_ppm(&self.key("duty-share"), duty_share)?,
                 max_deaf_ppm: fraction_ppm(&self.key("max-deaf"), max_deaf)?,
@@ -256,6 +265,33 @@ impl GroupConfig {
             accepts_unsigned: self.unsigned == Some(Unsigned::Accept),
             guard_us,
         })
+    }
+
+    fn terms(&self, radio: &Radio, region: &Parameters) -> Result<Terms, ConfigError> {
+        if self.downlink_dwell && region.dwell_downlink_us.is_none() {
+            let message = format!("downlinks of {} have no dwell time: leave it out", region.region);
+            return Err(ConfigError::value(format!("group {}.downlink-dwell", self.name), message));
+        }
+        Ok(Terms {
+            sub_band: self.sub_band.clone().or_else(|| radio.sub_band.clone()),
+            listens_before_talk: radio.listen_before_talk,
+            downlink_dwell: self.downlink_dwell,
+            antenna_gain: Some(decibels("radio.antenna-gain-dbi", radio.antenna_gain_dbi)?),
+        })
+    }
+
+    /// The power asked for, or `usual`, within the operator's own limit.
+    fn eirp(&self, radio: &Radio, usual: Dbm) -> Result<Dbm, ConfigError> {
+        let asked = self.eirp_dbm.or(radio.eirp_dbm).map(|dbm| decibels("eirp-dbm", dbm)).transpose()?;
+        let limit = radio.max_eirp_dbm.map(|dbm| decibels("radio.max-eirp-dbm", dbm)).transpose()?;
+        match (asked, limit) {
+            (Some(asked), Some(limit)) if asked > limit => Err(ConfigError::value(
+                format!("group {}.eirp-dbm", self.name),
+                format!("{asked} dBm EIRP is over your own limit of radio.max-eirp-dbm = {limit}"),
+            )),
+            (Some(asked), _) => Ok(asked),
+            (None, limit) => Ok(limit.map_or(usual, |limit| limit.min(usual))),
+        }
     }
 
     fn session_rule(&self, guard_us: u64) -> Result<SessionRule, ConfigError> {
@@ -325,6 +361,26 @@ impl GroupConfig {
                 Err(wrong("mc-key-file", message.to_owned()))
             }
         }
+    }
+}
+
+/// Which key leads out of what the region refuses.
+fn key_of(error: &RegionError) -> &'static str {
+    match error {
+        RegionError::UplinkOnly { .. } | RegionError::UnknownDataRate { .. } => "data-rate",
+        RegionError::TooWide { .. } | RegionError::WiderThanAllowed { .. } => "data-rate",
+        RegionError::TooMuchPower { .. } | RegionError::TooMuchConducted { .. } => "eirp-dbm",
+        RegionError::UnknownSubBand { .. } | RegionError::MustListen { .. } => "sub-band",
+        _ => "frequency-hz",
+    }
+}
+
+fn way_out(error: &RegionError) -> &'static str {
+    match error {
+        RegionError::MustListen { .. } => {
+            "; if the forwarder listens (an SX1302 does with an SX1261), set radio.listen-before-talk = true"
+        }
+        _ => "",
     }
 }
 
