@@ -100,6 +100,8 @@ pub struct Planned {
     pub frag_size: u8,
     /// Filler bytes in the last fragment (TS004 Padding).
     pub padding: u8,
+    /// Four bytes for the devices (TS004 Descriptor).
+    pub descriptor: [u8; 4],
     /// Coded fragments that the task asks for.
     pub coded: u16,
     /// The first frame counter.

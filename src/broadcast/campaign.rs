@@ -82,7 +82,7 @@ pub enum Refusal {
 pub struct Progress {
     /// The next frame number.
     pub next_k: u32,
-    /// Frames accepted by the forwarder in this run.
+    /// Frames accepted by the forwarder, in this run and before.
     pub sent: u32,
     /// Frames without an answer in this run.
     pub unconfirmed: u32,
@@ -160,6 +160,10 @@ impl Campaign {
     /// A campaign that starts at its first frame, or goes on at `progress` after a restart at `now`.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
         let encoder = Encoder::new(plan.layout, plan.ts004_version);
+        let resumed = resumed.map(|(progress, now)| {
+            let before = (0..progress.next_k).filter(|k| is_sent(&plan, *k)).count();
+            (Progress { sent: u32::try_from(before).unwrap_or(u32::MAX), ..progress }, now)
+        });
         // What the forwarder still holds from before the restart is not known, and a frame without a timestamp
         // handed over beside it may be swallowed: let it run dry, then keep the pace.
         let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.hold_us);
@@ -413,8 +417,7 @@ impl Campaign {
         let mut k = self.progress.next_k;
         loop {
             match sequence.position(k) {
-                Position::Repeat(repeat) if repeat > self.plan.repeats => k += 1,
-                Position::Control => k += 1,
+                _ if !is_sent(&self.plan, k) => k += 1,
                 Position::Coded(r) if u32::from(r) > wanted => return None,
                 position => return Some((k, position)),
             }
@@ -507,5 +510,14 @@ impl Campaign {
                 "frame counter {fcnt} already carried other bytes: this must not happen, please report it"
             ))
         }
+    }
+}
+
+/// Whether frame number `k` is sent at all; the others are skipped counters.
+fn is_sent(plan: &Plan, k: u32) -> bool {
+    match plan.sequence().position(k) {
+        Position::Repeat(repeat) => repeat <= plan.repeats,
+        Position::Control => false,
+        Position::Uncoded(_) | Position::Coded(_) => true,
     }
 }

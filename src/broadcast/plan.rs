@@ -91,6 +91,8 @@ pub struct Plan {
     pub key: KeyFingerprint,
     /// NbFrag, FragSize, Padding.
     pub layout: Layout,
+    /// Four bytes for the devices, from the task's Descriptor.
+    pub descriptor: [u8; 4],
     /// Which parity lines.
     pub ts004_version: Ts004Version,
     /// Port of DataFragment.
@@ -170,6 +172,7 @@ impl Plan {
             mc_addr: group.mc_addr,
             key: group.keys.fingerprint(),
             layout,
+            descriptor: task.frag_descriptor().unwrap_or_default(),
             ts004_version: group.ts004_version,
             fport: group.fport,
             coded,
@@ -226,6 +229,7 @@ impl Plan {
             nb_frag: self.layout.nb_frag(),
             frag_size: u8::try_from(self.layout.frag_size()).unwrap_or(u8::MAX),
             padding: self.layout.padding(),
+            descriptor: self.descriptor,
             coded: self.coded,
             first_fcnt: self.base,
             end_fcnt: self.end,

@@ -268,7 +268,8 @@ impl Config {
     /// As [`Config::region`].
     pub fn effective(&self) -> Result<Config, ConfigError> {
         let (region, _) = self.region()?;
-        let group = self.group.iter().map(|group| group.filled(&self.radio, region)).collect::<Result<_, _>>()?;
+        let group =
+            self.group.iter().map(|group| group.filled(&self.radio, region)).collect::<Result<_, _>>()?;
         Ok(Config { group, ..self.clone() })
     }
 
