@@ -28,6 +28,7 @@ mod rxpk;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod tx_ack;
 mod txpk;
 
