@@ -47,6 +47,11 @@ use crate::time::Now;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+/// Two sources of time that are further apart than this contradict each other, microseconds.
+const CLOCKS_APART_US: u64 = 2_000_000;
+/// A forwarder's GPS time can be 2^32 us ahead, when a packet came before the pulse it was compared with.
+const GPS_GLITCH_US: u64 = 1 << 32;
+
 /// What the engine is told.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -120,6 +125,10 @@ pub struct Engine {
     broadcaster: Broadcaster,
     outputs: VecDeque<Output>,
     now: Now,
+    /// Our own clock as it was told, disputed or not.
+    own_gps: Option<GpsTime>,
+    /// How far the forwarder's GPS is from it, while that is too far, microseconds.
+    dispute_us: Option<u64>,
 }
 
 impl Engine {
@@ -133,12 +142,21 @@ impl Engine {
         let (region, groups) = (settings.region, settings.groups);
         let broadcaster =
             Broadcaster::new(region, groups, settings.server_reserve_ppm, restored(recovered, now), now);
-        Engine { link: Link::new(settings.forwarder, seed), broadcaster, outputs, now }
+        Engine {
+            link: Link::new(settings.forwarder, seed),
+            broadcaster,
+            outputs,
+            now,
+            own_gps: now.gps,
+            dispute_us: None,
+        }
     }
 
     /// Takes in one fact.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.now = now;
+        // Of two clocks that disagree one is wrong, and nobody knows which.
+        self.now = Now { gps: now.gps.filter(|_| self.dispute_us.is_none()), ..now };
+        self.own_gps = now.gps;
         match input {
             Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
@@ -228,6 +246,7 @@ impl Engine {
                     );
                     self.broadcaster.abort(self.now, reason);
                 }
+                forwarder::Output::Event(forwarder::Event::Uplink(uplink)) => self.compare_clocks(&uplink),
                 forwarder::Output::Event(event) => {
                     if let Some(event) = worth_reporting(event) {
                         let report = Report { at: self.now.mono, task: None, event };
@@ -237,6 +256,31 @@ impl Engine {
             }
         }
         verdicts
+    }
+
+    /// Holds the forwarder's GPS, where it has one, against our own clock: a session that is begun at a wrong time
+    /// is one that nobody listens to.
+    fn compare_clocks(&mut self, uplink: &forwarder::Uplink) {
+        let own = Now { gps: self.own_gps, ..self.now };
+        let Some((theirs, ours)) = uplink.gps_ms.zip(own.gps_at(uplink.ended)) else { return };
+        let apart_us = theirs.saturating_mul(1000).abs_diff(ours.as_us());
+        if apart_us.abs_diff(GPS_GLITCH_US) <= CLOCKS_APART_US {
+            return;
+        }
+        let dispute_us = (apart_us > CLOCKS_APART_US).then_some(apart_us);
+        if dispute_us.is_some() != self.dispute_us.is_some() {
+            let text = match dispute_us {
+                Some(us) => format!(
+                    "the forwarder's GPS and this gateway's clock are {} s apart: nothing starts at an absolute time until they agree",
+                    us / 1_000_000
+                ),
+                None => "the forwarder's GPS and this gateway's clock agree again".to_owned(),
+            };
+            let report = Report { at: self.now.mono, task: None, event: Event::Warning { text } };
+            self.outputs.push_back(Output::Report(report));
+        }
+        self.dispute_us = dispute_us;
+        self.now.gps = self.own_gps.filter(|_| dispute_us.is_none());
     }
 
     /// Carries out what the broadcaster wants; whether a frame was handed over.
