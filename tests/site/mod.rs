@@ -1,5 +1,6 @@
 //! A gateway site for tests of the real process: a state folder, a task folder, and a simulated concentrator with
 //! devices around it, on real UDP sockets and in real time.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 mod radio;
 
@@ -40,6 +41,7 @@ pub struct Site {
     image: Vec<u8>,
     radio: Option<Radio>,
     child: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 impl Site {
@@ -54,7 +56,7 @@ impl Site {
         let step = |x: &u32| Some(x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
         let image: Vec<u8> =
             std::iter::successors(Some(1), step).map(|x| (x >> 24) as u8).take(nb_frag * FRAG_SIZE).collect();
-        let mut site = Site { dir, listen, image, radio: None, child: None };
+        let mut site = Site { dir, listen, image, radio: None, child: None, environment: Vec::new() };
         let image = site.image.clone();
         site.put_image(&image);
         std::fs::write(site.path("fuotad.toml"), site.config_text()).unwrap();
@@ -167,6 +169,23 @@ impl Site {
         DEVICES
     }
 
+    /// Gives the process `more` configuration and these variables.
+    pub fn extend(&mut self, more: &str, environment: &[(&str, &str)]) {
+        std::fs::write(self.path("fuotad.toml"), self.config_text() + more).unwrap();
+        let owned = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment.extend(owned);
+    }
+
+    /// The image that the devices are to have.
+    pub fn image(&self) -> &[u8] {
+        &self.image
+    }
+
+    /// Frames that were on the air.
+    pub fn frames(&self) -> u64 {
+        self.radio.as_ref().unwrap().frames()
+    }
+
     /// Starts the process and waits until it answers.
     pub fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
@@ -174,6 +193,7 @@ impl Site {
             .args(["run", "--config", &self.config()])
             .env_remove("NOTIFY_SOCKET")
             .env_remove("JOURNAL_STREAM")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
