@@ -204,6 +204,10 @@ fn is_safe(url: &str) -> bool {
 /// Whether `url` is `http://` to a loopback address.
 fn is_on_this_machine(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return false };
+    // What stands before an @ is a user, not the host: http://127.0.0.1:x@example.com is far away.
+    if rest.contains('@') {
+        return false;
+    }
     let authority = rest.split('/').next().unwrap_or(rest);
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
     let is_loopback = host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
@@ -265,7 +269,9 @@ mod tests {
         {
             assert!(checked(&format!("endpoint-url = \"{good}\"")).is_ok(), "{good}");
         }
-        for bad in ["http://example.com", "http://127.0.0.1.example.com", "example.com", "https://u:p@h", ""]
+        let hidden = "http://127.0.0.1:x@example.com";
+        for bad in
+            ["http://example.com", "http://127.0.0.1.example.com", hidden, "example.com", "https://u:p@h", ""]
         {
             assert!(
                 checked(&format!("endpoint-url = \"{bad}\"")).unwrap_err().contains("use https://"),
