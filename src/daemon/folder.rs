@@ -249,7 +249,7 @@ pub(super) mod tests {
         }
     }
 
-    const TASK: &str = r#"{"Status":"Pending","FirmwareUpdateImage":"file:///tmp/image.bin"}"#;
+    const TASK: &str = r#"{"Status":"Pending","FirmwareUpdateImage":"file:///images/image.bin"}"#;
 
     fn stems(scan: &Scan) -> Vec<String> {
         let name = |fact: &Fact| match fact {

@@ -73,6 +73,6 @@ pub(super) const CN470: Parameters = Parameters {
         ping_slot_frequencies_hz: BEACON_CHANNELS_HZ,
         ping_slot_dr: 2,
     },
-    // RP002-1.0.5 3.9: TxParamSetupReq is not implemented here.
+    // RP002-1.0.5 3.9: this region has no TxParamSetupReq, so no dwell time to switch.
     dwell_downlink_us: None,
 };

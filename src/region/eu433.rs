@@ -30,6 +30,6 @@ pub(super) const EU433: Parameters = Parameters {
         ping_slot_frequencies_hz: &[434_665_000],
         ping_slot_dr: 3,
     },
-    // RP002-1.0.5 3.7: TxParamSetupReq is not implemented here.
+    // RP002-1.0.5 3.7: this region has no TxParamSetupReq, so no dwell time to switch.
     dwell_downlink_us: None,
 };

@@ -37,6 +37,6 @@ pub(super) const EU868: Parameters = Parameters {
         ping_slot_frequencies_hz: &[869_525_000],
         ping_slot_dr: 3,
     },
-    // RP002-1.0.5 3.4: TxParamSetupReq is not implemented here.
+    // RP002-1.0.5 3.4: this region has no TxParamSetupReq, so no dwell time to switch.
     dwell_downlink_us: None,
 };

@@ -54,6 +54,6 @@ pub(super) const IN865: Parameters = Parameters {
         ping_slot_frequencies_hz: &[866_550_000],
         ping_slot_dr: 4,
     },
-    // RP002-1.0.5 3.12: TxParamSetupReq is not implemented here.
+    // RP002-1.0.5 3.12: this region has no TxParamSetupReq, so no dwell time to switch.
     dwell_downlink_us: None,
 };

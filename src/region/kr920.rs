@@ -79,6 +79,6 @@ pub(super) const KR920: Parameters = Parameters {
         ping_slot_frequencies_hz: &[923_100_000],
         ping_slot_dr: 3,
     },
-    // RP002-1.0.5 3.11: TxParamSetupReq is not implemented here.
+    // RP002-1.0.5 3.11: this region has no TxParamSetupReq, so no dwell time to switch.
     dwell_downlink_us: None,
 };

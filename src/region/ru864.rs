@@ -47,6 +47,6 @@ pub(super) const RU864: Parameters = Parameters {
         ping_slot_frequencies_hz: &[868_900_000],
         ping_slot_dr: 3,
     },
-    // RP002-1.0.5 3.13: TxParamSetupReq is not implemented here.
+    // RP002-1.0.5 3.13: this region has no TxParamSetupReq, so no dwell time to switch.
     dwell_downlink_us: None,
 };
