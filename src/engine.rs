@@ -16,6 +16,7 @@ use crate::broadcast::Progress;
 use crate::broadcast::Refusal;
 use crate::broadcast::Restored;
 use crate::broadcast::TaskSource;
+use crate::broadcast::TaskState;
 use crate::broadcast::Transmit;
 use crate::broadcast::Verdict;
 use crate::broadcast::Want;
@@ -23,10 +24,13 @@ use crate::forwarder;
 use crate::forwarder::EmissionId;
 use crate::forwarder::Link;
 use crate::forwarder::LinkState;
+use crate::forwarder::ServerCounts;
 use crate::region::Parameters;
 use crate::relay::Relay;
 use crate::relay::RelayCounts;
 use crate::relay::RelayOutput;
+use crate::relay::RelaySettings;
+use crate::relay::ServerSettings;
 use crate::report::Event;
 use crate::report::Report;
 use crate::schedule::BandUse;
@@ -48,6 +52,11 @@ use crate::time::Instant;
 use crate::time::Now;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+
+/// Two sources of time that are further apart than this contradict each other, microseconds.
+const CLOCKS_APART_US: u64 = 2_000_000;
+/// A forwarder's GPS time can be 2^32 us ahead, when a packet came before the pulse it was compared with.
+const GPS_GLITCH_US: u64 = 1 << 32;
 
 /// What the engine is told.
 #[derive(Debug)]
@@ -126,8 +135,8 @@ pub struct Settings {
     pub groups: Vec<Group>,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
-    /// Network servers that the gateway's traffic is relayed to: whether each gets uplinks only.
-    pub servers_uplink_only: Vec<bool>,
+    /// The network servers that the gateway's traffic is relayed to.
+    pub relay: RelaySettings,
     /// The part of every duty budget that is kept for the network server, parts per million.
     pub server_reserve_ppm: u32,
 }
@@ -139,6 +148,10 @@ pub struct Engine {
     relay: Relay,
     outputs: VecDeque<Output>,
     now: Now,
+    /// Our own clock as it was told, disputed or not.
+    own_gps: Option<GpsTime>,
+    /// How far the forwarder's GPS is from it, while that is too far, microseconds.
+    dispute_us: Option<u64>,
 }
 
 impl Engine {
@@ -151,16 +164,26 @@ impl Engine {
         }
         let (region, groups) = (settings.region, settings.groups);
         let addresses = groups.iter().map(|group| group.mc_addr.as_u32()).collect();
-        let servers = &settings.servers_uplink_only;
-        let relay = Relay::new(region, servers, addresses, settings.forwarder.gateway, seed, now.mono);
+        let gateway = settings.forwarder.gateway;
+        let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
         let broadcaster =
             Broadcaster::new(region, groups, settings.server_reserve_ppm, restored(recovered, now), now);
-        Engine { link: Link::new(settings.forwarder, seed), broadcaster, relay, outputs, now }
+        Engine {
+            link: Link::new(settings.forwarder, seed),
+            broadcaster,
+            relay,
+            outputs,
+            now,
+            own_gps: now.gps,
+            dispute_us: None,
+        }
     }
 
     /// Takes in one fact.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.now = now;
+        // Of two clocks that disagree one is wrong, and nobody knows which.
+        self.now = Now { gps: now.gps.filter(|_| self.dispute_us.is_none()), ..now };
+        self.own_gps = now.gps;
         match input {
             Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
@@ -194,6 +217,18 @@ impl Engine {
         self.relay.counts()
     }
 
+    /// Each network server and its figures.
+    pub fn servers(&self) -> impl Iterator<Item = (&ServerSettings, ServerCounts)> {
+        self.relay.servers()
+    }
+
+    /// Nothing is sent from now on, whatever is ordered: traffic is relayed and no more.
+    pub fn halt(&mut self, now: Now, reason: String) {
+        self.now = now;
+        self.broadcaster.halt(now, reason);
+        self.settle();
+    }
+
     /// Airtime used in every sub-band with a limit.
     pub fn bands(&self) -> Vec<BandUse> {
         self.broadcaster.bands(self.now.mono)
@@ -202,6 +237,16 @@ impl Engine {
     /// How far each task that is not over is; `None` while it is not planned.
     pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
         self.broadcaster.progress()
+    }
+
+    /// How each task that is not over stands.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
+        self.broadcaster.tasks(self.now)
+    }
+
+    /// Why nothing is sent any more, after storage failed.
+    pub fn halted(&self) -> Option<&str> {
+        self.broadcaster.halted()
     }
 
     fn wake_at(&self) -> Option<Instant> {
@@ -227,10 +272,8 @@ impl Engine {
     /// How frames are handed over now; `None` without a forwarder.
     fn handover(&self) -> Option<Handover> {
         self.link.is_online().then(|| {
-            let pace = self.link.pace(self.now.mono);
-            // A server's downlink comes late and goes first: a frame is given away as late as it can be.
-            let lead_us = if self.relay.is_idle() { pace.lead_us } else { pace.lead_min_us };
-            Handover { lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us }
+            let pace = self.link.pace(self.now.mono, self.relay.is_shared());
+            Handover { lead_us: pace.lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us }
         })
     }
 
@@ -253,14 +296,20 @@ impl Engine {
                     self.broadcaster.abort(self.now, reason);
                 }
                 forwarder::Output::Event(forwarder::Event::Uplink(uplink)) => {
+                    self.compare_clocks(&uplink);
                     self.relay.heard(&uplink, self.broadcaster.scheduler());
                 }
                 forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
                     self.relay.answered(id, &body, is_refused, self.broadcaster.scheduler());
                 }
+                forwarder::Output::Event(forwarder::Event::Swallowed(swallowed)) => {
+                    let made_up = self.broadcaster.make_up(swallowed.ours_at_most);
+                    let event = Event::Swallowed { frames: swallowed.frames, made_up };
+                    self.outputs.push_back(Output::Report(Report { at: self.now.mono, task: None, event }));
+                }
                 forwarder::Output::Event(event) => {
-                    if let forwarder::Event::Online { gateway, .. } = event {
-                        self.relay.adopt(gateway);
+                    if let forwarder::Event::Online { gateway, version, .. } = event {
+                        self.relay.adopt(gateway, version);
                     }
                     if let Some(event) = worth_reporting(event) {
                         let report = Report { at: self.now.mono, task: None, event };
@@ -278,9 +327,40 @@ impl Engine {
                 RelayOutput::Datagram { server, bytes } => {
                     self.outputs.push_back(Output::North { server, bytes })
                 }
-                RelayOutput::SecondSender { mc_addr } => self.broadcaster.second_sender(self.now, mc_addr),
+                RelayOutput::SecondSender { mc_addr, fcnt } => {
+                    self.broadcaster.second_sender(self.now, mc_addr, fcnt);
+                }
+                RelayOutput::Report(event) => {
+                    let report = Report { at: self.now.mono, task: None, event };
+                    self.outputs.push_back(Output::Report(report));
+                }
             }
         }
+    }
+
+    /// Holds the forwarder's GPS, where it has one, against our own clock: a session that is begun at a wrong time
+    /// is one that nobody listens to.
+    fn compare_clocks(&mut self, uplink: &forwarder::Uplink) {
+        let own = Now { gps: self.own_gps, ..self.now };
+        let Some((theirs, ours)) = uplink.gps_ms.zip(own.gps_at(uplink.ended)) else { return };
+        let apart_us = theirs.saturating_mul(1000).abs_diff(ours.as_us());
+        if apart_us.abs_diff(GPS_GLITCH_US) <= CLOCKS_APART_US {
+            return;
+        }
+        let dispute_us = (apart_us > CLOCKS_APART_US).then_some(apart_us);
+        if dispute_us.is_some() != self.dispute_us.is_some() {
+            let text = match dispute_us {
+                Some(us) => format!(
+                    "the forwarder's GPS and this gateway's clock are {} s apart: nothing starts at an absolute time until they agree",
+                    us / 1_000_000
+                ),
+                None => "the forwarder's GPS and this gateway's clock agree again".to_owned(),
+            };
+            let report = Report { at: self.now.mono, task: None, event: Event::Warning { text } };
+            self.outputs.push_back(Output::Report(report));
+        }
+        self.dispute_us = dispute_us;
+        self.now.gps = self.own_gps.filter(|_| dispute_us.is_none());
     }
 
     /// Carries out what the broadcaster wants; whether a frame was handed over.

@@ -23,6 +23,8 @@ pub mod broadcast;
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod config;
+#[cfg(feature = "daemon")]
+pub mod daemon;
 pub mod engine;
 pub mod forwarder;
 pub mod fragment;

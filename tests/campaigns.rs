@@ -66,6 +66,15 @@ fn without_redundancy_a_lossy_device_honestly_stays_incomplete() {
 }
 
 #[test]
+fn the_tasks_descriptor_reaches_the_devices() {
+    let mut script = script();
+    script.tasks[0].document = document(100, r#","Descriptor":"AQIDBA==""#);
+    let summary = run(script);
+    assert_content(&summary, "descriptor");
+    assert_eq!(summary.planned.unwrap().descriptor, [1, 2, 3, 4]);
+}
+
+#[test]
 fn a_device_that_was_not_told_the_session_hears_nothing() {
     let mut script = script();
     script.groups[0].session = SessionRule::Windows { exponent: None, start: None };

@@ -98,5 +98,10 @@ fn a_power_cut_repeats_at_most_32_frames_or_those_of_ten_seconds() {
         let bound = 10_000_000_u64.div_ceil(spacing_us).max(32);
         let repeated = summary.verdict.repeated_frames;
         assert!(repeated <= bound, "{story}: {repeated} frames repeated, a mark covers {bound}");
+        let frames = summary.planned.as_ref().map(|plan| u32::from(plan.nb_frag) + u32::from(plan.coded));
+        let Some(Outcome::Complete { sent, unconfirmed: 0 }) = outcome(&summary) else {
+            panic!("{story}: {:#?}", summary.reports)
+        };
+        assert_eq!(Some(*sent), frames, "{story}: frames of the life before count too");
     }
 }

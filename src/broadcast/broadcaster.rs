@@ -6,15 +6,18 @@ use super::Keep;
 use super::KeyRange;
 use super::MarkedCampaign;
 use super::NotSaved;
+use super::Phase;
 use super::Restored;
+use super::TaskState;
 use super::Verdict;
 use super::Want;
 use super::campaign::Campaign;
-use super::campaign::Progress;
-use super::campaign::Step;
 use super::history::History;
 use super::marks::Marks;
 use super::order::Order;
+use super::order::Stage;
+use super::step::Progress;
+use super::step::Step;
 use crate::lorawan::KeyFingerprint;
 use crate::region::Parameters;
 use crate::report::Event;
@@ -28,6 +31,12 @@ use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
+
+/// A group pauses for this long after somebody else sent to it, microseconds.
+const PAUSE_US: u64 = 3_600_000_000;
+/// What it waits for then.
+const SECOND_SENDER: &str =
+    "the end of somebody else's downlinks to this group: a network server sent to it in the last hour";
 
 /// All campaigns of one radio.
 pub struct Broadcaster {
@@ -45,6 +54,8 @@ pub struct Broadcaster {
     next_emission: u64,
     halted: Option<String>,
     stopping: Stopping,
+    /// Groups that somebody else sends to, and until when that keeps us silent.
+    paused: BTreeMap<u32, Instant>,
     wake_at: Option<Instant>,
     pub(super) wants: VecDeque<Want>,
 }
@@ -87,6 +98,7 @@ impl Broadcaster {
             next_emission: 1,
             halted: None,
             stopping: Stopping::No,
+            paused: BTreeMap::new(),
             wake_at: None,
             wants: VecDeque::new(),
         };
@@ -190,19 +202,28 @@ impl Broadcaster {
         &mut self.scheduler
     }
 
-    /// Somebody else sends to one of our groups: two senders of one key. Its campaign stops.
-    pub fn second_sender(&mut self, now: Now, mc_addr: u32) {
-        let is_its = |order: &Order| {
-            order.campaign().is_some_and(|campaign| campaign.plan().mc_addr.as_u32() == mc_addr)
+    /// Somebody else sends to one of our groups: two senders of one key. The group pauses until that has not been
+    /// seen for an hour; a campaign whose own counters were used cannot go on at all.
+    pub fn second_sender(&mut self, now: Now, mc_addr: u32, fcnt: u16) {
+        self.report(now, None, Event::SecondSender { mc_addr, fcnt });
+        self.paused.insert(mc_addr, now.mono.plus_us(PAUSE_US));
+        let has_its_counter = |order: &Order| {
+            order.campaign().map(Campaign::plan).is_some_and(|plan| {
+                plan.mc_addr.as_u32() == mc_addr && (plan.base..plan.end).contains(&u32::from(fcnt))
+            })
         };
-        let id = self.orders.iter().find(|(_, order)| is_its(order)).map(|(id, _)| id.clone());
-        let reason = format!(
-            "the network server sends to multicast address {mc_addr:08x}: two senders of one key; take the group out of the network server"
-        );
-        match id {
-            Some(id) => self.finish(now, &id, Outcome::Aborted { reason }),
-            None => self.report(now, None, Event::Warning { text: reason }),
+        let id = self.orders.iter().find(|(_, order)| has_its_counter(order)).map(|(id, _)| id.clone());
+        if let Some(id) = id {
+            let reason =
+                format!("a network server used frame counter {fcnt} of this campaign for other bytes");
+            self.finish(now, &id, Outcome::Aborted { reason });
         }
+    }
+
+    /// Frames of the campaign on the air never reached the radio: so many fresh coded fragments make up for them.
+    pub fn make_up(&mut self, frames: u32) -> u32 {
+        let active = self.active.as_ref().and_then(|id| self.orders.get_mut(id));
+        active.and_then(Order::campaign_mut).map_or(0, |campaign| campaign.make_up(frames))
     }
 
     /// Airtime in every sub-band with a limit.
@@ -215,8 +236,34 @@ impl Broadcaster {
         self.orders.iter().map(|(id, order)| (id, order.progress()))
     }
 
+    /// How each task that is not over stands.
+    pub fn tasks(&self, now: Now) -> impl Iterator<Item = TaskState> {
+        self.orders.iter().map(move |(id, order)| TaskState {
+            task: id.clone(),
+            source: order.source,
+            phase: self.phase(id, order),
+            waiting: order.waiting.clone(),
+            campaign: order.campaign().map(|campaign| campaign.state(now)),
+        })
+    }
+
+    /// Why nothing is sent any more, after storage failed.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
+    }
+
+    fn phase(&self, id: &TaskId, order: &Order) -> Phase {
+        match &order.stage {
+            Stage::Fetching => Phase::Fetching,
+            Stage::Recording { .. } | Stage::Reserving { .. } => Phase::Saving,
+            Stage::Running(_) if self.halted.is_some() || order.waiting.is_some() => Phase::Blocked,
+            Stage::Running(_) if self.active.as_ref() == Some(id) => Phase::Sending,
+            Stage::Running(_) => Phase::Armed,
+        }
+    }
+
     /// Nothing can be promised any more, so nothing is sent any more.
-    fn halt(&mut self, now: Now, reason: String) {
+    pub fn halt(&mut self, now: Now, reason: String) {
         if self.halted.is_none() {
             self.report(now, None, Event::Halted { reason: reason.clone() });
         }
@@ -225,10 +272,21 @@ impl Broadcaster {
 
     fn advance_one(&mut self, now: Now, id: &TaskId, handover: Handover) {
         let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) else { return };
+        let pause = self.paused.get(&campaign.plan().mc_addr.as_u32()).filter(|until| **until > now.mono);
+        if let Some(&until) = pause {
+            self.wake_by(Some(until));
+            return self.waiting(now, id, SECOND_SENDER.to_owned());
+        }
         let is_active = self.active.as_ref() == Some(id);
         let covered = if is_active { self.marks.covered() } else { 0 };
         let had_begun = campaign.has_begun();
-        match campaign.step(now, &mut self.scheduler, handover, covered, self.next_emission) {
+        let step = campaign.step(now, &mut self.scheduler, handover, covered, self.next_emission);
+        if !matches!(step, Step::Blocked(_))
+            && let Some(order) = self.orders.get_mut(id)
+        {
+            order.waiting = None;
+        }
+        match step {
             Step::Transmit(transmit) => {
                 self.next_emission += 1;
                 self.wants.push_back(Want::Transmit(transmit));

@@ -1,5 +1,6 @@
 //! One task being carried out: which frame is next, when it may go, and what the forwarder's word means for it.
 
+use super::CampaignState;
 use super::Group;
 use super::Handover;
 use super::Plan;
@@ -7,6 +8,12 @@ use super::Position;
 use super::Session;
 use super::gate::Gate;
 use super::group::REPEAT_DISTANCE_US;
+use super::step::Begin;
+use super::step::Progress;
+use super::step::Refusal;
+use super::step::Step;
+use super::step::Transmit;
+use super::step::Verdict;
 use crate::fragment::DataFragment;
 use crate::fragment::Encoder;
 use crate::image::Image;
@@ -18,7 +25,6 @@ use crate::schedule::Refused;
 use crate::schedule::Scheduler;
 use crate::schedule::Ticket;
 use crate::schedule::Wish;
-use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 
@@ -27,102 +33,8 @@ const PATIENCE: u32 = 20;
 /// How long a campaign rests when the forwarder does not cooperate, microseconds.
 const REST_US: u64 = 60_000_000;
 
-/// A frame on its way to the forwarder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// Names it in the verdict.
-    pub id: u64,
-    /// Frame number.
-    pub k: u32,
-    /// Frame counter.
-    pub fcnt: u32,
-    /// What to send and when.
-    pub emission: Emission,
-}
-
-/// What became of a frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The forwarder took it; it goes on the air at `start`.
-    Queued {
-        /// Best knowledge of its start.
-        start: Instant,
-    },
-    /// It did not take it: nothing was radiated.
-    Refused(Refusal),
-    /// No answer: it may or may not have been radiated.
-    Silent,
-}
-
-/// Why the forwarder did not take a frame, as far as the campaign reacts to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It came too late.
-    TooLate,
-    /// The counter we aim by is wrong.
-    WrongCounter,
-    /// Something else is queued there, or the queue is full.
-    Collision,
-    /// A beacon is there.
-    Beacon,
-    /// The forwarder will never send on this frequency or with this power.
-    Channel(String),
-    /// Our side could not hand it over now.
-    NotSent(String),
-    /// Any other word.
-    Other(String),
-}
-
-/// How far a campaign is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// The next frame number.
-    pub next_k: u32,
-    /// Frames accepted by the forwarder in this run.
-    pub sent: u32,
-    /// Frames without an answer in this run.
-    pub unconfirmed: u32,
-    /// Coded fragments added to make up for lost frames.
-    pub made_up: u32,
-}
-
-/// What a campaign wants next.
-#[derive(Debug)]
-pub enum Step {
-    /// Hand this to the forwarder and bring the verdict back.
-    Transmit(Box<Transmit>),
-    /// Nothing to do before this instant (or before a verdict, when `None`).
-    Wait(Option<Instant>),
-    /// It cannot begin or go on yet.
-    Blocked(&'static str),
-    /// The next frame is not covered by a durable mark.
-    NeedMark,
-    /// It is over.
-    Over(Outcome),
-}
-
-/// When a campaign may begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begin {
-    /// It waits for a start.
-    Unknown,
-    /// At once.
-    AtOnce,
-    /// Not before this; devices always listen.
-    At(GpsTime),
-    /// In these sessions.
-    Sessions(Vec<Session>),
-}
-
-impl Begin {
-    /// The sessions, where there are any.
-    pub fn sessions(&self) -> &[Session] {
-        match self {
-            Begin::Sessions(sessions) => sessions,
-            _ => &[],
-        }
-    }
-}
+/// A former run handed its last frame over at most this long before its start, microseconds.
+const HELD_US: u64 = 400_000;
 
 /// A frame that waits for its verdict.
 #[derive(Clone, Debug)]
@@ -156,8 +68,14 @@ impl Campaign {
     /// A campaign that starts at its first frame, or goes on at `progress` after a restart at `now`.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
         let encoder = Encoder::new(plan.layout, plan.ts004_version);
-        // What was on the air just before the restart is not known: keep the pace from here.
-        let not_before = resumed.map(|(_, now)| now.plus_us(plan.pace_uncoded.spacing_us));
+        let resumed = resumed.map(|(progress, now)| {
+            let before = (0..progress.next_k).filter(|k| is_sent(&plan, *k)).count();
+            (Progress { sent: u32::try_from(before).unwrap_or(u32::MAX), ..progress }, now)
+        });
+        // What the forwarder still holds from before the restart is not known, and a frame without a timestamp
+        // handed over beside it may be swallowed: let it run dry, then keep the pace.
+        let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.hold_us);
+        let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
         Campaign {
             fragment: vec![0; plan.layout.frag_size()],
             payload: Vec::with_capacity(plan.layout.frag_size() + DataFragment::HEADER_LEN),
@@ -200,6 +118,67 @@ impl Campaign {
     /// Whether a frame of it was ever handed over, in this run or before.
     pub fn has_begun(&self) -> bool {
         self.progress.next_k > 0 || self.awaiting.is_some()
+    }
+
+    /// The campaign at a glance.
+    pub fn state(&self, now: Now) -> CampaignState {
+        let plan = &self.plan;
+        let (uncoded, coded) = self.frames_left();
+        let sending_us =
+            u64::from(uncoded) * plan.pace_uncoded.spacing_us + u64::from(coded) * plan.pace_coded.spacing_us;
+        let frames = plan.frames() + self.progress.made_up;
+        CampaignState {
+            group: plan.group.clone(),
+            channel: plan.channel,
+            frames,
+            frames_done: frames.saturating_sub(uncoded + coded),
+            progress: self.progress,
+            airtime_us: plan.airtime_us,
+            spacing_us: plan.pace_uncoded.spacing_us,
+            session: self.session_now().map(|session| (session.start, session.end())),
+            left_us: self.left_us(now, sending_us),
+        }
+    }
+
+    /// Uncoded frames (with their repeats) and coded ones that are still to be sent.
+    fn frames_left(&self) -> (u32, u32) {
+        let plan = &self.plan;
+        let nb_frag = u32::from(plan.layout.nb_frag());
+        let wanted = u32::from(plan.coded) + self.progress.made_up;
+        match self.next_position() {
+            None => (0, 0),
+            Some((_, Position::Uncoded(n))) => (nb_frag + 1 - u32::from(n) + u32::from(plan.repeats), wanted),
+            Some((_, Position::Repeat(repeat))) => (u32::from(plan.repeats) + 1 - u32::from(repeat), wanted),
+            Some((_, Position::Coded(r))) => (0, wanted + 1 - u32::from(r)),
+            Some((_, Position::Control)) => (0, wanted),
+        }
+    }
+
+    fn session_now(&self) -> Option<Session> {
+        self.begin.sessions().get(self.session).copied()
+    }
+
+    /// Microseconds until `sending_us` of sending are over, waits for the start and between sessions included.
+    fn left_us(&self, now: Now, sending_us: u64) -> Option<u64> {
+        match &self.begin {
+            Begin::Unknown => None,
+            Begin::AtOnce => Some(sending_us),
+            Begin::At(start) => Some(start.us_since(now.gps?).saturating_add(sending_us)),
+            Begin::Sessions(sessions) => {
+                let gps = now.gps?;
+                let mut left_us = sending_us;
+                for session in sessions.get(self.session..)? {
+                    let (opens, closes) = session.usable(self.group.guard_us);
+                    let from = opens.max(gps);
+                    let room_us = closes.us_since(from);
+                    if left_us <= room_us {
+                        return Some(from.us_since(gps).saturating_add(left_us));
+                    }
+                    left_us -= room_us;
+                }
+                None
+            }
+        }
     }
 
     /// Whether a verdict is outstanding.
@@ -251,7 +230,7 @@ impl Campaign {
                 earliest: aim.max(now.mono.plus_us(handover.lead_min_us)),
                 until,
                 gap_us: handover.gap_us,
-                lead_us: handover.lead_min_us,
+                lead_us,
                 manners: self.group.manners,
             };
             match scheduler.place(now.mono, &wish) {
@@ -287,7 +266,7 @@ impl Campaign {
             Verdict::Silent => {
                 // Counted as sent for counter and ledger; a fresh coded fragment makes up for it.
                 self.progress.unconfirmed += 1;
-                self.progress.made_up = (self.progress.made_up + 1).min(u32::from(self.plan.top_up));
+                self.make_up(1);
                 self.move_past(k, now);
                 self.be_patient(now);
             }
@@ -304,6 +283,12 @@ impl Campaign {
             }
         }
         Some((k, None))
+    }
+
+    /// More coded fragments than planned, as far as there are counters for them: how many.
+    pub fn make_up(&mut self, frames: u32) -> u32 {
+        let made_up = (self.progress.made_up + frames).min(u32::from(self.plan.top_up));
+        made_up - core::mem::replace(&mut self.progress.made_up, made_up)
     }
 
     fn retry_later(&mut self, now: Instant, refusal: &Refusal) {
@@ -347,8 +332,7 @@ impl Campaign {
         let mut k = self.progress.next_k;
         loop {
             match sequence.position(k) {
-                Position::Repeat(repeat) if repeat > self.plan.repeats => k += 1,
-                Position::Control => k += 1,
+                _ if !is_sent(&self.plan, k) => k += 1,
                 Position::Coded(r) if u32::from(r) > wanted => return None,
                 position => return Some((k, position)),
             }
@@ -441,5 +425,14 @@ impl Campaign {
                 "frame counter {fcnt} already carried other bytes: this must not happen, please report it"
             ))
         }
+    }
+}
+
+/// Whether frame number `k` is sent at all; the others are skipped counters.
+fn is_sent(plan: &Plan, k: u32) -> bool {
+    match plan.sequence().position(k) {
+        Position::Repeat(repeat) => repeat <= plan.repeats,
+        Position::Control => false,
+        Position::Uncoded(_) | Position::Coded(_) => true,
     }
 }

@@ -5,6 +5,7 @@ use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
 use crate::radio::Dbm;
+use crate::region::Terms;
 use crate::schedule::Manners;
 use crate::time::GpsTime;
 use core::fmt;
@@ -37,6 +38,8 @@ pub struct Group {
     pub data_rate: u8,
     /// Power that leaves the antenna.
     pub eirp: Dbm,
+    /// What the operator declares about the channel.
+    pub terms: Terms,
     /// Share of the air.
     pub manners: Manners,
     /// An image from a cloud is taken without a digest or signature: the operator said so.

@@ -15,12 +15,13 @@ use super::arming::first_free;
 use super::arming::group_of;
 use super::arming::is_reserved;
 use super::campaign::Campaign;
-use super::campaign::Progress;
 use super::order::Order;
 use super::order::Stage;
+use super::step::Progress;
 use crate::image::Image;
 use crate::report::Event;
 use crate::report::Outcome;
+use crate::task::FuotaTaskJson;
 use crate::task::Task;
 use crate::task::TaskId;
 use crate::task::TaskStatus;
@@ -32,7 +33,12 @@ const MAX_ORDERS: usize = 64;
 impl Broadcaster {
     /// A task document arrived, or arrived again. `stem` is its id where it has none.
     pub fn task(&mut self, now: Now, document: &[u8], stem: &str, source: TaskSource) {
-        let task = match Task::from_json(document, stem) {
+        let read = match source {
+            TaskSource::File => Task::from_json(document, stem),
+            // A cloud's task must name itself, and may not point at this gateway's own files.
+            TaskSource::Cloud => FuotaTaskJson::from_slice(document).and_then(Task::from_cloud),
+        };
+        let task = match read {
             Ok(task) => task,
             Err(error) => {
                 return self.report(now, None, Event::Refused { reason: format!("task {stem}: {error}") });
@@ -215,7 +221,9 @@ impl Broadcaster {
                     made_up: marked.made_up,
                     ..Progress::default()
                 });
-                let resumed = progress.map(|progress| (progress, now.mono));
+                // Without a mark the former run may still have handed frames over, just before it ended.
+                let is_resumed = order.resumed.is_some();
+                let resumed = is_resumed.then(|| (progress.unwrap_or_default(), now.mono));
                 let campaign = Campaign::new(plan, group, image, resumed);
                 order.stage = Stage::Running(Box::new(campaign));
                 if let Some(progress) = progress {

@@ -5,7 +5,7 @@ use super::Plan;
 use super::Record;
 use super::TaskSource;
 use super::campaign::Campaign;
-use super::campaign::Progress;
+use super::step::Progress;
 use crate::image::Image;
 use crate::report::Outcome;
 use crate::task::Task;

@@ -59,9 +59,9 @@ pub enum PlanError {
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error(
-        "FragmentSizeBytes {size} is too large for DR{dr}: at most {largest} fit a downlink of {payload} bytes"
+        "FragmentSizeBytes {size} is too large for DR{dr}: at most {largest} fit a downlink of {payload} bytes{because}"
     )]
-    FragmentTooLarge { size: u16, dr: u8, largest: usize, payload: usize },
+    FragmentTooLarge { size: u16, dr: u8, largest: usize, payload: usize, because: String },
     #[error(
         "FragmentSizeBytes {size} is not a multiple of {multiple}, which device-profile {profile} needs: use {next}"
     )]
@@ -69,11 +69,11 @@ pub enum PlanError {
     #[error(
         "{nb_frag} fragments and {coded} coded ones are over the {MAX_FRAGMENTS} that TS004 can number: use FragmentSizeBytes {smallest} or more"
     )]
-    TooManyFragments { nb_frag: u16, coded: u32, smallest: usize },
+    TooManyFragments { nb_frag: usize, coded: usize, smallest: usize },
     #[error(
         "{nb_frag} fragments and {coded} coded ones are over the {MAX_FRAGMENTS} that TS004 can number, at any fragment size DR{dr} allows: use a faster data rate or less redundancy"
     )]
-    ImageTooLarge { nb_frag: u16, coded: u32, dr: u8 },
+    ImageTooLarge { nb_frag: usize, coded: usize, dr: u8 },
     #[error(
         "the campaign needs {needed} frame counters from {first} on, but the last usable one is {LAST_FCNT}: give the group a new key (`fuotad group new`)"
     )]
@@ -91,6 +91,8 @@ pub struct Plan {
     pub key: KeyFingerprint,
     /// NbFrag, FragSize, Padding.
     pub layout: Layout,
+    /// Four bytes for the devices, from the task's Descriptor.
+    pub descriptor: [u8; 4],
     /// Which parity lines.
     pub ts004_version: Ts004Version,
     /// Port of DataFragment.
@@ -115,6 +117,8 @@ pub struct Plan {
     pub pace_uncoded: Pace,
     /// Start-to-start distance after a coded frame.
     pub pace_coded: Pace,
+    /// What a burst may wait beyond these, microseconds; see [`Scheduler::waits_us`].
+    pub waits_us: u64,
     /// Legal but unwise things.
     pub warnings: Vec<String>,
     /// What the counters are reserved for.
@@ -135,15 +139,16 @@ impl Plan {
         base: u32,
     ) -> Result<Plan, PlanError> {
         check_region(task, region)?;
-        let channel = region.check(group.frequency_hz, group.data_rate, group.eirp)?;
-        let frag_size = frag_size(task, group, region)?;
+        let channel = region.check_under(&group.terms, group.frequency_hz, group.data_rate, group.eirp)?;
+        let payload = region.max_payload(&channel, group.terms.downlink_dwell)?;
+        let frag_size = frag_size(task, group, region, &channel, payload)?;
         let layout = Layout::new(image.len(), frag_size)
-            .map_err(|error| too_many(error, task, group, image, region))?;
+            .map_err(|error| too_many(error, frag_size, task, group, image, payload))?;
         let nb_frag = layout.nb_frag();
         let coded = redundancy_fragments(nb_frag, task.redundancy_percent);
         let room = u32::from(MAX_FRAGMENTS - nb_frag);
         if coded > room {
-            return Err(too_many_error(nb_frag, coded, task, group, image, region));
+            return Err(too_many_error(frag_size, task, group, image, payload));
         }
         let sequence = Sequence::new(nb_frag);
         let (coded, base) = (narrow(coded), base.max(FIRST_FCNT));
@@ -167,6 +172,7 @@ impl Plan {
             mc_addr: group.mc_addr,
             key: group.keys.fingerprint(),
             layout,
+            descriptor: task.frag_descriptor().unwrap_or_default(),
             ts004_version: group.ts004_version,
             fport: group.fport,
             coded,
@@ -179,9 +185,12 @@ impl Plan {
             hold_us: forwarder_airtime_us(channel.modulation, phy_len),
             pace_uncoded: pace(group.profile.gap_uncoded_us),
             pace_coded: pace(group.profile.gap_coded_us),
+            waits_us: 0,
             warnings: Vec::new(),
             hash: [0; 32],
         };
+        let (spacing_us, frames) = (plan.pace_uncoded.spacing_us, u64::from(plan.frames()));
+        plan.waits_us = scheduler.waits_us(channel, airtime_us, spacing_us, frames, group.manners);
         plan.warnings = plan.unwise_things(group);
         plan.hash = plan.hash(image);
         Ok(plan)
@@ -204,6 +213,7 @@ impl Plan {
         uncoded * self.pace_uncoded.spacing_us
             + u64::from(self.coded) * self.pace_coded.spacing_us
             + repeats_us
+            + self.waits_us
             + self.airtime_us
     }
 
@@ -219,6 +229,7 @@ impl Plan {
             nb_frag: self.layout.nb_frag(),
             frag_size: u8::try_from(self.layout.frag_size()).unwrap_or(u8::MAX),
             padding: self.layout.padding(),
+            descriptor: self.descriptor,
             coded: self.coded,
             first_fcnt: self.base,
             end_fcnt: self.end,
@@ -287,17 +298,23 @@ fn check_region(task: &Task, region: &Parameters) -> Result<(), PlanError> {
     }
 }
 
-/// The fragment size that the task asks for, or the largest that fits and suits the devices.
-fn frag_size(task: &Task, group: &Group, region: &Parameters) -> Result<usize, PlanError> {
-    let rate = region.data_rate(group.data_rate)?;
-    let (payload, largest) = (rate.max_payload(), rate.max_fragment_size());
+/// The fragment size that the task asks for, or the largest that fits `payload` bytes and suits the devices.
+fn frag_size(
+    task: &Task,
+    group: &Group,
+    region: &Parameters,
+    channel: &Channel,
+    payload: usize,
+) -> Result<usize, PlanError> {
+    let largest = payload - DataFragment::HEADER_LEN;
     let multiple = usize::from(group.profile.frag_size_multiple);
     let Some(size) = task.fragment_size_bytes else {
         return Ok(if largest >= 8 { largest - largest % 8 } else { largest });
     };
     if usize::from(size) > largest {
         let (dr, largest) = (group.data_rate, largest - largest % multiple);
-        return Err(PlanError::FragmentTooLarge { size, dr, largest, payload });
+        let because = what_limits(region, channel, group.terms.downlink_dwell, payload)?;
+        return Err(PlanError::FragmentTooLarge { size, dr, largest, payload, because });
     }
     let size = usize::from(size);
     if !size.is_multiple_of(multiple) {
@@ -307,32 +324,47 @@ fn frag_size(task: &Task, group: &Group, region: &Parameters) -> Result<usize, P
     Ok(size)
 }
 
+/// What keeps a downlink at `payload` bytes where the data rate itself has room for more; else nothing.
+fn what_limits(
+    region: &Parameters,
+    channel: &Channel,
+    dwell: bool,
+    payload: usize,
+) -> Result<String, RegionError> {
+    let rate = region.data_rate(channel.dr)?;
+    let sub_band = region.sub_band(channel.sub_band).filter(|_| payload < rate.max_payload(dwell));
+    let limit = sub_band.and_then(|sub_band| Some((sub_band.max_tx_us?, sub_band)));
+    Ok(match (limit, region.dwell_downlink_us) {
+        (Some((limit_us, sub_band)), _) => format!(
+            ", because one transmission may last {limit_us} us in sub-band {} ({})",
+            sub_band.label, sub_band.clause
+        ),
+        (None, Some(limit_us)) if dwell && payload < rate.max_payload(false) => {
+            format!(", because DownlinkDwellTime is on: {limit_us} us ({})", region.rp_name)
+        }
+        _ => String::new(),
+    })
+}
+
 /// Turns the layout's "too many fragments" into advice that also knows the redundancy and the data rate.
 fn too_many(
     error: FragmentError,
+    frag_size: usize,
     task: &Task,
     group: &Group,
     image: &Image,
-    region: &Parameters,
+    payload: usize,
 ) -> PlanError {
     match error {
-        FragmentError::TooManyFragments { .. } => {
-            let coded = redundancy_fragments(MAX_FRAGMENTS, task.redundancy_percent);
-            too_many_error(MAX_FRAGMENTS, coded, task, group, image, region)
+        FragmentError::TooManyFragments { .. } | FragmentError::ImageTooLong { .. } => {
+            too_many_error(frag_size, task, group, image, payload)
         }
         other => other.into(),
     }
 }
 
-fn too_many_error(
-    nb_frag: u16,
-    coded: u32,
-    task: &Task,
-    group: &Group,
-    image: &Image,
-    region: &Parameters,
-) -> PlanError {
-    let largest = region.data_rate(group.data_rate).map_or(0, |rate| rate.max_fragment_size());
+fn too_many_error(frag_size: usize, task: &Task, group: &Group, image: &Image, payload: usize) -> PlanError {
+    let largest = payload - DataFragment::HEADER_LEN;
     let multiple = usize::from(group.profile.frag_size_multiple);
     let fits = |size: &usize| {
         let count = image.len().div_ceil(*size);
@@ -341,6 +373,8 @@ fn too_many_error(
                 <= u32::from(MAX_FRAGMENTS)
         })
     };
+    let nb_frag = image.len().div_ceil(frag_size);
+    let coded = (nb_frag * usize::from(task.redundancy_percent)).div_ceil(100);
     match (1..=largest).filter(|size| size % multiple == 0).find(fits) {
         Some(smallest) => PlanError::TooManyFragments { nb_frag, coded, smallest },
         None => PlanError::ImageTooLarge { nb_frag, coded, dr: group.data_rate },

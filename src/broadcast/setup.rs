@@ -87,7 +87,8 @@ pub fn commands(
     let (version, v2) = match group.ts004_version {
         Ts004Version::V1 => (PackageVersion::V1, None),
         Ts004Version::V2 => {
-            let mic = data_block_mic(device.root_key, device.session_cnt, FRAG_INDEX, [0; 4], image);
+            let mic =
+                data_block_mic(device.root_key, device.session_cnt, FRAG_INDEX, planned.descriptor, image);
             let v2 = ts004::FragSessionSetupV2 { ack_reception: true, session_cnt: device.session_cnt, mic };
             (PackageVersion::V2, Some(v2))
         }
@@ -100,7 +101,7 @@ pub fn commands(
         frag_algo: 0,
         block_ack_delay: 0,
         padding: planned.padding,
-        descriptor: [0; 4],
+        descriptor: planned.descriptor,
         v2,
     });
     let mut payload = Vec::new();

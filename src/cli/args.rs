@@ -18,6 +18,14 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the service
+    Run {
+        /// The configuration file
+        #[arg(long, short, default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// Show how the running service is doing
+    Status(StatusArgs),
     /// Validate a configuration
     Check {
         /// The configuration file
@@ -50,6 +58,23 @@ pub const DEFAULT_CONFIG: &str = "/etc/fuotad/fuotad.toml";
 
 /// Where the devices file is by default.
 pub const DEFAULT_DEVICES: &str = "/etc/fuotad/devices.toml";
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The service's status socket; default: the one in its configuration
+    #[arg(long)]
+    pub socket: Option<PathBuf>,
+    /// The configuration file
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Again every second until interrupted
+    #[arg(long)]
+    pub watch: bool,
+    /// Machine-readable; with --watch one document a line
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// `plan`.
 #[derive(Debug, Args)]

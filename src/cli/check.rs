@@ -2,6 +2,8 @@
 
 use super::Failure;
 use super::files;
+use super::warn;
+use crate::config::KeySource;
 use crate::lorawan::Secret;
 use std::io::Write;
 use std::path::Path;
@@ -14,15 +16,26 @@ pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure>
     let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
     let (region, note) = config.region().map_err(|error| wrong(&error))?;
     warnings.extend(note.map(|note| format!("gateway.region: {note}")));
-    let mut read_key = |key: &Path| {
-        if key.exists() {
-            return files::key(key);
-        }
-        warnings.push(format!("{} is not here: `fuotad run` will refuse to start without it", key.display()));
+    let mut read_key = |source: KeySource<'_>| {
+        let shown = match source {
+            KeySource::File(path) if path.exists() => return files::key(path),
+            KeySource::File(path) => path.display().to_string(),
+            KeySource::Credential(name) => match files::credential(name) {
+                Ok(path) if path.exists() => return files::key(&path),
+                _ => format!("credential {name}"),
+            },
+        };
+        warnings.push(format!("{shown} is not here: `fuotad run` will refuse to start without it"));
         // Stands in for the missing key so that the rest can be checked; nothing is made with it.
         Ok(Secret::from_bytes([0; 16]))
     };
-    let settings = config.engine(&mut read_key).map_err(|error| wrong(&error))?;
+    let settings = config.daemon(&mut read_key).map_err(|error| wrong(&error))?.engine;
+    if let Some(aws) = &config.aws {
+        aws.check(&config.group).map_err(|error| wrong(&error))?;
+        if cfg!(not(feature = "aws")) {
+            warnings.push("[aws]: this fuotad was built without the cloud: `run` will refuse it".to_owned());
+        }
+    }
     if settings.groups.is_empty() {
         warnings.push("no [[group]]: nothing can be broadcast; `fuotad group new` makes one".to_owned());
     }
@@ -34,11 +47,10 @@ pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure>
             ));
         }
     }
-    for warning in &warnings {
-        eprintln!("warning: {warning}");
-    }
+    warnings.iter().for_each(warn);
     if print {
-        let text = toml::to_string(&config).map_err(|error| wrong(&error))?;
+        let effective = config.effective().map_err(|error| wrong(&error))?;
+        let text = toml::to_string(&effective).map_err(|error| wrong(&error))?;
         write!(out, "{text}")?;
     } else {
         writeln!(out, "{}: good: {}, {} group(s)", path.display(), region.region, settings.groups.len())?;

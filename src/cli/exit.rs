@@ -1,6 +1,9 @@
 //! How a command ends: `sysexits.h` for what went wrong, the simulation's own verdicts for what came out.
 
+use crate::daemon::StartError;
 use std::fmt;
+use std::io::ErrorKind;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Why a command failed: one line and its exit code.
@@ -26,6 +29,11 @@ impl Failure {
         Failure { code: 66, message: message.to_string() }
     }
 
+    /// EX_UNAVAILABLE: a service is not there.
+    pub fn unavailable(message: impl fmt::Display) -> Self {
+        Failure { code: 69, message: message.to_string() }
+    }
+
     /// EX_CANTCREAT: a file cannot be written.
     pub fn cannot_create(message: impl fmt::Display) -> Self {
         Failure { code: 73, message: message.to_string() }
@@ -41,8 +49,11 @@ impl Failure {
         Failure { code: 78, message: message.to_string() }
     }
 
-    /// Its exit code.
-    pub fn code(&self) -> ExitCode {
+    /// Says it in one line on stderr, and gives the exit code. A reader that went away is told nothing.
+    pub fn tell(&self) -> ExitCode {
+        if !self.message.is_empty() {
+            complain("fuotad", &self.message);
+        }
         ExitCode::from(self.code)
     }
 }
@@ -53,8 +64,64 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Failure { code: error.exit_code(), message: error.to_string() }
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Failure::io(error)
+        match error.kind() {
+            ErrorKind::BrokenPipe => Failure::io(""),
+            _ => Failure::io(format!("standard output: {error}")),
+        }
+    }
+}
+
+/// One line that stops nothing.
+pub fn warn(message: impl fmt::Display) {
+    complain("warning", &message.to_string());
+}
+
+fn complain(who: &str, message: &str) {
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(std::io::stderr(), "{who}: {}", one_line(message));
+}
+
+/// What an operator may see: one line, and nothing that has the form of a key, wherever it was read.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    let mut rest = message;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
+        let (head, tail) = rest.split_at(digits);
+        // A key with a digit too many or too few, or read as a number, is nearly a key.
+        match digits {
+            30..=40 => line.push_str(&format!("({digits} digits)")),
+            _ => line.push_str(head),
+        }
+        let mut chars = tail.chars();
+        line.extend(chars.next().map(|c| if c.is_control() { ' ' } else { c }));
+        rest = chars.as_str();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_without_control_characters() {
+        assert_eq!(one_line("a\nb\u{1b}[31mé"), "a b [31mé");
+    }
+
+    #[test]
+    fn what_has_the_form_of_a_key_is_not_shown() {
+        let key = "00112233445566778899aAbBcCdDeEfF";
+        assert_eq!(one_line(&format!("unknown `{key}`: {key}")), "unknown `(32 digits)`: (32 digits)");
+        assert_eq!(one_line(&format!("digest {key}{key}")), format!("digest {key}{key}"));
+        assert_eq!(one_line(&key[1..]), "(31 digits)");
     }
 }

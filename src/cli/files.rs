@@ -3,41 +3,84 @@
 
 use super::Failure;
 use crate::config::Config;
+use crate::config::KeySource;
 use crate::lorawan::Secret;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// Configurations, scenarios and devices files have at most so many bytes.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// A file's bytes, at most `limit` of them.
 pub fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::no_input(format!("{}: {error}", path.display()));
-    let length = std::fs::metadata(path).map_err(|error| wrong(&error))?.len();
-    if length > limit as u64 {
-        return Err(Failure::data(format!(
-            "{}: {length} bytes are over the limit of {limit}",
-            path.display()
-        )));
+    let mut bytes = Vec::new();
+    // The limit is counted, not asked for: a pipe has no length.
+    let file = File::open(path).map_err(|error| wrong(&error))?;
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
+    if bytes.len() > limit {
+        return Err(Failure::data(format!("{}: it is over the limit of {limit} bytes", path.display())));
     }
-    std::fs::read(path).map_err(|error| wrong(&error))
+    Ok(bytes)
 }
 
 /// A file's text.
 pub fn text(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(bytes(path, 1 << 20)?).map_err(|error| {
-        Failure::data(format!("{}: not UTF-8 at byte {}", path.display(), error.utf8_error().valid_up_to()))
+    utf8(path, bytes(path, TEXT_BYTES_MAX)?).map_err(Failure::data)
+}
+
+fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("{}: it is no text: not UTF-8 from byte {at} on", path.display())
     })
 }
 
 /// The configuration, with the environment over it.
 pub fn config(path: &Path) -> Result<Config, Failure> {
-    let text = text(path)?;
-    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let text = utf8(path, bytes(path, TEXT_BYTES_MAX)?).map_err(Failure::config)?;
+    let mut environment = BTreeMap::new();
+    // Other people's variables may be no text at all.
+    for (key, value) in std::env::vars_os() {
+        let Some(key) = key.to_str().filter(|key| key.starts_with("FUOTAD__")) else { continue };
+        let value =
+            value.into_string().map_err(|_| Failure::config(format!("environment: {key} is no text")))?;
+        environment.insert(key.to_owned(), value);
+    }
     Config::from_text(&text, &environment)
         .map_err(|error| Failure::config(format!("{}: {error}", path.display())))
 }
 
+/// A key from where the configuration says it lies.
+pub fn key_from(source: KeySource<'_>) -> Result<Secret, String> {
+    match source {
+        KeySource::File(path) => key(path),
+        KeySource::Credential(name) => key(&credential(name)?),
+    }
+}
+
+/// The file of a credential that the service manager passes.
+pub fn credential(name: &str) -> Result<PathBuf, String> {
+    if name.is_empty() || name.starts_with('.') || name.contains('/') {
+        return Err(format!(
+            "{name:?} is no credential's name: it is the part before the colon in LoadCredential="
+        ));
+    }
+    match std::env::var_os("CREDENTIALS_DIRECTORY") {
+        Some(folder) => Ok(PathBuf::from(folder).join(name)),
+        None => Err(format!(
+            "credential {name}: there is no CREDENTIALS_DIRECTORY, so no service manager passed any; add LoadCredential={name}:/path to the unit"
+        )),
+    }
+}
+
 /// A key file: 32 hex digits, not readable by the world.
 pub fn key(path: &Path) -> Result<Secret, String> {
-    let bytes = bytes(path, 1024).map_err(|failure| failure.to_string())?;
+    let bytes = Zeroizing::new(bytes(path, 1024).map_err(|failure| failure.to_string())?);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -50,6 +93,6 @@ pub fn key(path: &Path) -> Result<Secret, String> {
             ));
         }
     }
-    let text = String::from_utf8(bytes).map_err(|_| format!("{} is not text", path.display()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{} is no text", path.display()))?;
     Secret::from_hex(text.trim()).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -1,10 +1,14 @@
 //! `fuotad group new`: an address, a key, and the text that belongs into the configuration.
 
 use super::Failure;
+use super::inspect::hex;
+use super::warn;
 use crate::lorawan::McAddr;
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::io::Write;
 use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 /// Makes a group. The key file is new and readable by its owner only; an existing one is never touched.
 pub fn new(
@@ -18,9 +22,10 @@ pub fn new(
         return Err(Failure::usage(format!("group name {name:?}: use letters, digits, - and _")));
     }
     let key_file = key_file.unwrap_or_else(|| PathBuf::from(format!("{name}.mckey")));
-    let mut random = [0u8; 20];
-    getrandom::fill(&mut random).map_err(|error| Failure::io(format!("no randomness: {error}")))?;
+    let mut random = Zeroizing::new([0u8; 20]);
+    getrandom::fill(random.as_mut()).map_err(|error| Failure::io(format!("no randomness: {error}")))?;
     let (key, address) = random.split_at(16);
+    let is_made_up = mc_addr.is_none();
     let mc_addr = match mc_addr {
         Some(mc_addr) => mc_addr,
         None => random_address(address),
@@ -34,20 +39,31 @@ pub fn new(
     }
     let wrong =
         |error: &dyn std::fmt::Display| Failure::cannot_create(format!("{}: {error}", key_file.display()));
-    let mut file = options.open(&key_file).map_err(|error| wrong(&error))?;
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    file.write_all(format!("{hex}\n").as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(|error| wrong(&error))?;
+    let mut file = options.open(&key_file).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            wrong(&"it is there already and never overwritten: give another --key-file")
+        }
+        _ => wrong(&error),
+    })?;
+    let text = Zeroizing::new(hex(key) + "\n");
+    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
+        // Half a key would only be in the way of the next attempt.
+        let _ = std::fs::remove_file(&key_file);
+        return Err(wrong(&error));
+    }
+    // The service has another working directory than whoever makes the group.
+    let key_file = std::path::absolute(&key_file).unwrap_or(key_file);
+    let key_path = toml::Value::from(key_file.to_string_lossy().into_owned());
     writeln!(out, "[[group]]")?;
     writeln!(out, "name = \"{name}\"")?;
     writeln!(out, "mc-addr = \"{mc_addr}\"")?;
-    writeln!(out, "mc-key-file = \"{}\"", key_file.display())?;
+    writeln!(out, "mc-key-file = {key_path}")?;
     writeln!(out, "first-fcnt = 2                     # a new key: no counter was ever used")?;
-    eprintln!(
-        "wrote {} (mode 0600); the address must lie in your network's own DevAddr block",
-        key_file.display()
-    );
+    if is_made_up {
+        warn(
+            "the address is made up, in the block of experimental networks: where your network has a DevAddr block, take one of it with --mc-addr",
+        );
+    }
     Ok(())
 }
 

@@ -6,7 +6,9 @@ use super::args::FrameArgs;
 use super::args::InspectCommand;
 use super::files;
 use crate::fragment::Encoder;
+use crate::fragment::FragmentError;
 use crate::fragment::Layout;
+use crate::fragment::MAX_FRAGMENTS;
 use crate::fragment::Ts004Version;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::lorawan::McAddr;
@@ -43,26 +45,26 @@ fn fragments(
     ts004: u8,
     frag_size: usize,
     coded: u16,
-    image: &Path,
+    path: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let version = Ts004Version::from_number(ts004)
         .ok_or_else(|| Failure::usage(format!("--ts004 {ts004}: the versions are 1 and 2")))?;
-    let image = files::bytes(image, MAX_IMAGE_BYTES)?;
-    let layout = Layout::new(image.len(), frag_size).map_err(Failure::data)?;
+    let wrong = |error: FragmentError| match error {
+        FragmentError::FragSize { .. } => Failure::usage(format!("--frag-size: {error}")),
+        error => Failure::data(format!("{}: {error}", path.display())),
+    };
+    let image = files::bytes(path, MAX_IMAGE_BYTES)?;
+    let layout = Layout::new(image.len(), frag_size).map_err(wrong)?;
     let last = u32::from(layout.nb_frag()) + u32::from(coded);
-    let last =
-        u16::try_from(last).ok().filter(|last| *last <= crate::fragment::MAX_FRAGMENTS).ok_or_else(|| {
-            let most = crate::fragment::MAX_FRAGMENTS - layout.nb_frag();
-            Failure::data(format!(
-                "--coded {coded} is too many: {} uncoded fragments leave {most}",
-                layout.nb_frag()
-            ))
-        })?;
+    let last = u16::try_from(last).ok().filter(|last| *last <= MAX_FRAGMENTS).ok_or_else(|| {
+        let (nb_frag, most) = (layout.nb_frag(), MAX_FRAGMENTS - layout.nb_frag());
+        Failure::usage(format!("--coded {coded} is too many: {nb_frag} uncoded fragments leave {most}"))
+    })?;
     let mut encoder = Encoder::new(layout, version);
     let mut fragment = vec![0; layout.frag_size()];
     for n in 1..=last {
-        encoder.fragment(&image, n, &mut fragment).map_err(Failure::data)?;
+        encoder.fragment(&image, n, &mut fragment).map_err(wrong)?;
         writeln!(out, "{{\"n\":{n},\"hex\":\"{}\"}}", hex(&fragment))?;
     }
     Ok(())
@@ -77,9 +79,9 @@ fn frames(args: &FrameArgs, out: &mut dyn Write) -> Result<(), Failure> {
         _ => return Err(Failure::usage("give --mc-key, or --mc-nwk-s-key and --mc-app-s-key")),
     };
     let payload =
-        unhex(&args.payload).ok_or_else(|| Failure::data("--payload: not an even number of hex digits"))?;
+        unhex(&args.payload).ok_or_else(|| Failure::usage("--payload: not an even number of hex digits"))?;
     let frame =
-        multicast_frame(&keys, args.mc_addr, args.fcnt, args.fport, &payload).map_err(Failure::data)?;
+        multicast_frame(&keys, args.mc_addr, args.fcnt, args.fport, &payload).map_err(Failure::usage)?;
     writeln!(out, "{{\"fcnt\":{},\"hex\":\"{}\"}}", args.fcnt, hex(&frame))?;
     Ok(())
 }
@@ -99,7 +101,7 @@ fn airtime(args: &AirtimeArgs, out: &mut dyn Write) -> Result<(), Failure> {
         }),
         _ => return Err(Failure::usage("give --sf and --bw-hz, or --fsk-bps")),
     };
-    writeln!(out, "{{\"airtime_us\":{}}}", airtime_us.map_err(Failure::data)?)?;
+    writeln!(out, "{{\"airtime_us\":{}}}", airtime_us.map_err(Failure::usage)?)?;
     Ok(())
 }
 
@@ -135,7 +137,7 @@ fn keys(
 }
 
 fn secret(option: &str, text: &str) -> Result<Secret, Failure> {
-    Secret::from_hex(text).map_err(|error| Failure::data(format!("{option}: {error}")))
+    Secret::from_hex(text).map_err(|error| Failure::usage(format!("{option}: {error}")))
 }
 
 /// Bytes as lower-case hex digits.

@@ -8,8 +8,11 @@ mod group;
 mod inspect;
 mod plan;
 mod run;
+mod service;
 mod simulate;
+mod status;
 mod table;
 
 pub use exit::Failure;
+pub use exit::warn;
 pub use run::run;

@@ -8,17 +8,17 @@ use super::table::duration;
 use super::table::percent;
 use super::table::seconds;
 use super::table::table;
+use super::warn;
+use crate::config::Devices;
 use crate::engine::Settings;
 use crate::image::MAX_IMAGE_BYTES;
-use crate::lorawan::RootKey;
-use crate::lorawan::Secret;
 use crate::plan::Timetable;
 use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
 use crate::task::Task;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
-use serde::Deserialize;
+use serde_json::Value;
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -28,15 +28,14 @@ use std::process::ExitCode;
 /// Plans, prints, and fails when it cannot legally be done.
 pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let config = files::config(&args.config)?;
-    let mut read_key = |path: &Path| files::key(path);
     let settings = config
-        .engine(&mut read_key)
+        .engine(&mut files::key_from)
         .map_err(|error| Failure::config(format!("{}: {error}", args.config.display())))?;
     let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.task.display()));
-    let document =
-        String::from_utf8(files::bytes(&args.task, MAX_TASK_BYTES)?).map_err(|error| wrong(&error))?;
+    let document = files::bytes(&args.task, MAX_TASK_BYTES)?;
     let stem = args.task.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
-    let task = Task::from_json(document.as_bytes(), &stem).map_err(|error| wrong(&error))?;
+    let task = Task::from_json(&document, &stem).map_err(|error| wrong(&error))?;
+    let document = String::from_utf8(document).map_err(|error| wrong(&error))?;
     let path = match (&args.image, &task.image) {
         (Some(path), _) => path.clone(),
         (None, ImageRef::File(path)) => PathBuf::from(path),
@@ -49,16 +48,17 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let image = files::bytes(&path, MAX_IMAGE_BYTES)?;
     let timetable =
         Timetable::new(&settings, &document, &stem, image.clone()).map_err(|error| wrong(&error))?;
-    for warning in task.warnings.iter().chain(&timetable.planned.warnings) {
-        eprintln!("warning: {warning}");
-    }
+    let warnings: Vec<&String> = task.warnings.iter().chain(&timetable.planned.warnings).collect();
     if args.setup {
-        setup(&timetable, &settings, &args.devices, &image, out)?;
+        // All devices' commands or none: half of them would be half a campaign.
+        let lines = setup(&timetable, &settings, &args.devices, &image)?;
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     } else if args.json {
-        writeln!(out, "{}", as_json(&timetable))?;
+        writeln!(out, "{}", as_json(&timetable, &warnings))?;
     } else {
-        print(&timetable, &stem, out)?;
+        print(&timetable, task.id.as_str(), out)?;
     }
+    warnings.into_iter().for_each(warn);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -126,7 +126,7 @@ fn print(plan: &Timetable, name: &str, out: &mut dyn Write) -> Result<(), Failur
     Ok(())
 }
 
-fn as_json(plan: &Timetable) -> serde_json::Value {
+fn as_json(plan: &Timetable, warnings: &[&String]) -> Value {
     let planned = &plan.planned;
     let time = |gps: GpsTime| plan.is_absolute.then(|| rfc3339_from_gps(gps));
     json!({
@@ -158,59 +158,29 @@ fn as_json(plan: &Timetable) -> serde_json::Value {
             "worst_window_us": band.worst_window_us,
             "budget_us": band.budget_us,
         })).collect::<Vec<_>>(),
-        "warnings": planned.warnings,
+        "warnings": warnings,
     })
 }
 
-/// `devices.toml`.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Devices {
-    device: Vec<DeviceEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct DeviceEntry {
-    name: String,
-    gen_app_key: Option<String>,
-    app_key: Option<String>,
-    #[serde(default)]
-    session_cnt: u16,
-}
-
-fn setup(
-    plan: &Timetable,
-    settings: &Settings,
-    path: &Path,
-    image: &[u8],
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    // Parsed without the reader's message, which would print the line with the key.
-    let devices: Devices = toml::from_str(&files::text(path)?)
-        .map_err(|error| Failure::data(format!("{}: {}", path.display(), error.message())))?;
+fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Result<Vec<Value>, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", path.display()));
+    let devices = Devices::from_text(&files::text(path)?).map_err(|error| wrong(&error))?;
     let group = settings.groups.iter().find(|group| group.name == plan.planned.group);
     let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
+    let mut lines = Vec::new();
     for device in devices.device {
-        let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("device {}: {error}", device.name));
-        let key = |text: &String| Secret::from_hex(text).map_err(|error| wrong(&error));
-        let root_key = match (&device.gen_app_key, &device.app_key) {
-            (Some(text), None) => RootKey::GenAppKey(key(text)?),
-            (None, Some(text)) => RootKey::AppKey(key(text)?),
-            _ => return Err(wrong(&"give gen-app-key (LoRaWAN 1.0.x) or app-key (1.1)")),
-        };
+        let root_key = device.root_key().map_err(|error| wrong(&error))?;
         let commands =
             plan.setup(group, image, &root_key, device.session_cnt).map_err(|error| wrong(&error))?;
         for command in commands {
-            let line = json!({
+            lines.push(json!({
                 "device": device.name,
                 "command": command.name,
                 "fport": command.fport,
                 "hex": hex(&command.payload),
                 "session": command.session.map(|session| session + 1),
-            });
-            writeln!(out, "{line}")?;
+            }));
         }
     }
-    Ok(())
+    Ok(lines)
 }

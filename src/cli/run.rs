@@ -8,9 +8,13 @@ use super::check;
 use super::group;
 use super::inspect;
 use super::plan;
+use super::service;
 use super::simulate;
+use super::status;
 use clap::Parser;
+use clap::error::ErrorKind;
 use std::ffi::OsString;
+use std::io::BufWriter;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -18,26 +22,40 @@ use std::process::ExitCode;
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are answers, not mistakes.
-            let code = if error.use_stderr() { 64 } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(error) => return answer(&error),
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = BufWriter::new(std::io::stdout().lock());
     let done = command(cli.command, &mut out);
     match done.and_then(|code| Ok(out.flush().map(|()| code)?)) {
         Ok(code) => code,
-        Err(failure) => {
-            eprintln!("fuotad: {failure}");
-            failure.code()
+        Err(failure) => failure.tell(),
+    }
+}
+
+/// Help and version are answers, not mistakes; everything else is told in one line.
+fn answer(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Failure::usage("a command is missing: say `fuotad --help` for what there is").tell()
+        }
+        _ => {
+            let text = error.to_string();
+            let told = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+            let told = told.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+            let line = told.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
+            Failure::usage(format!("{}; try --help", line.trim_start_matches("error: "))).tell()
         }
     }
 }
 
 fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
+        Command::Run { config } => service::run(&config)?,
+        Command::Status(args) => status::run(&args, out)?,
         Command::Check { config, print } => check::run(&config, print, out)?,
         Command::Plan(args) => return plan::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),

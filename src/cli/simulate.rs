@@ -47,7 +47,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
     let expected = scenario.expect.complete.unwrap_or(summary.devices.len());
     let is_met = summary.complete() == expected;
     if args.json {
-        writeln!(out, "{}", as_json(&summary, expected))?;
+        writeln!(out, "{}", as_json(image_len, &summary, expected))?;
     } else {
         print(&scenario.title, image_len, &summary, expected, out)?;
     }
@@ -118,6 +118,17 @@ fn print(
             at(last),
             summary.verdict.frames,
             duration(last.us_since(first))
+        )?;
+    }
+    if summary.verdict.first.is_none() {
+        let waiting = summary.reports.iter().rev().find_map(|report| match &report.event {
+            Event::Waiting { reason } => Some(reason.as_str()),
+            _ => None,
+        });
+        writeln!(
+            out,
+            "  on the air  nothing: it waits for {}",
+            waiting.unwrap_or("the end of the world's time")
         )?;
     }
     for report in &summary.reports {
@@ -221,10 +232,15 @@ fn result(state: &State, at: &dyn Fn(Instant) -> String) -> String {
     }
 }
 
-fn as_json(summary: &Summary, expected: usize) -> serde_json::Value {
+fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::Value {
     let at = |instant: Instant| rfc3339_from_gps(summary.zero.plus_us(instant.us_since(Instant::ZERO)));
+    let planned = summary.planned.as_ref();
     json!({
         "seed": summary.seed,
+        "image_bytes": image_len,
+        "nb_frag": planned.map(|planned| planned.nb_frag),
+        "coded": planned.map(|planned| planned.coded),
+        "frag_size": planned.map(|planned| planned.frag_size),
         "complete": summary.complete(),
         "expected": expected,
         "content": summary.verdict.is_content(),

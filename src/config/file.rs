@@ -1,8 +1,14 @@
 //! The sections of the configuration file.
 
+use super::AwsConfig;
 use super::ConfigError;
 use super::GroupConfig;
+use super::NetworkServer;
 use super::read::read;
+use super::server;
+use crate::daemon;
+use crate::daemon::ClockSettings;
+use crate::daemon::Trust;
 use crate::engine;
 use crate::forwarder;
 use crate::forwarder::GatewayId;
@@ -12,11 +18,19 @@ use crate::region::Note;
 use crate::region::Parameters;
 use crate::region::RfRegion;
 use crate::region::parameters;
+use crate::region::parameters_even_withdrawn;
+use crate::schedule::Pattern;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
+
+/// No antenna of a gateway gains more, and no cable of one loses more, dB either way.
+const ANTENNA_GAIN_MAX: Dbm = Dbm::from_whole(40);
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -30,15 +44,27 @@ pub struct Config {
     /// The packet forwarder.
     #[serde(default)]
     pub forwarder: Forwarder,
+    /// Network servers that the gateway's traffic is relayed to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_server: Vec<NetworkServer>,
     /// What must survive a power cut.
     #[serde(default)]
     pub state: State,
     /// Where tasks come from.
     #[serde(default)]
     pub tasks: Tasks,
+    /// Tasks from the cloud; absent: no cloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsConfig>,
     /// Live progress.
     #[serde(default)]
     pub status: Status,
+    /// Which wall clock is believed.
+    #[serde(default)]
+    pub clock: Clock,
+    /// Log lines.
+    #[serde(default)]
+    pub log: Log,
     /// Multicast groups.
     #[serde(default)]
     pub group: Vec<GroupConfig>,
@@ -50,6 +76,9 @@ pub struct Config {
 pub struct Gateway {
     /// One of the 13 names of RfRegion.
     pub region: String,
+    /// Insist on a region that is withdrawn (CN779).
+    #[serde(default)]
+    pub withdrawn_region: bool,
     /// The gateway's EUI, 16 hex digits; needed only when several forwarders are connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -65,9 +94,19 @@ pub struct Radio {
     /// Downlink data rate; default: the region's RX2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_rate: Option<u8>,
+    /// The sub-band to send in, by its label: some are used only by name, because they need a country, an
+    /// exemption or equipment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_band: Option<String>,
     /// Power that leaves the antenna, dBm EIRP; default: the sub-band's usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eirp_dbm: Option<f64>,
+    /// A limit below the law's, dBm EIRP, for every group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_eirp_dbm: Option<f64>,
+    /// The forwarder listens before it talks, with the sub-band's threshold and time (an SX1302 needs an
+    /// SX1261 for it).
+    pub listen_before_talk: bool,
     /// Gain of the real antenna less cable, dBi.
     pub antenna_gain_dbi: f64,
     /// The antenna gain in the packet forwarder's own configuration, dBi.
@@ -76,6 +115,9 @@ pub struct Radio {
     pub rf_chain: u8,
     /// Campaigns' part of each sub-band's legal budget, 0..=1.
     pub duty_share: f64,
+    /// The part of each sub-band's legal budget that campaigns leave to network servers, 0..1; without a
+    /// `[[network-server]]` that may send there is none.
+    pub server_reserve: f64,
     /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
     pub max_deaf: f64,
     /// "even" or "burst".
@@ -87,11 +129,15 @@ impl Default for Radio {
         Radio {
             frequency_hz: None,
             data_rate: None,
+            sub_band: None,
             eirp_dbm: None,
+            max_eirp_dbm: None,
+            listen_before_talk: false,
             antenna_gain_dbi: 0.0,
             forwarder_antenna_gain_dbi: 0.0,
             rf_chain: 0,
             duty_share: 0.4,
+            server_reserve: 0.1,
             max_deaf: 0.2,
             spacing: "even".to_owned(),
         }
@@ -104,11 +150,14 @@ impl Default for Radio {
 pub struct Forwarder {
     /// Where the packet forwarder sends to.
     pub listen: String,
+    /// Addresses of the hosts whose datagrams are read; needed when it listens to more than this machine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<IpAddr>,
 }
 
 impl Default for Forwarder {
     fn default() -> Self {
-        Forwarder { listen: "127.0.0.1:1700".to_owned() }
+        Forwarder { listen: "127.0.0.1:1700".to_owned(), allow: Vec::new() }
     }
 }
 
@@ -132,11 +181,13 @@ impl Default for State {
 pub struct Tasks {
     /// The folder of task documents.
     pub folder: PathBuf,
+    /// How often it is looked into, seconds.
+    pub scan_s: u64,
 }
 
 impl Default for Tasks {
     fn default() -> Self {
-        Tasks { folder: PathBuf::from("/etc/fuotad/tasks.d") }
+        Tasks { folder: PathBuf::from("/etc/fuotad/tasks.d"), scan_s: 3 }
     }
 }
 
@@ -154,8 +205,61 @@ impl Default for Status {
     }
 }
 
-/// Reads a key file: the path as configured, to the key or one line why not.
-pub type ReadKey<'a> = &'a mut dyn FnMut(&std::path::Path) -> Result<Secret, String>;
+/// `[clock]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Clock {
+    /// "auto", "always" or "never".
+    pub trust: ClockTrust,
+    /// With "auto": the wall clock is believed while one of these files exists.
+    pub evidence: Vec<PathBuf>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        // What systemd-timesyncd leaves when it has set the clock; others are made to leave one, too.
+        let evidence = ["/run/systemd/timesync/synchronized", "/run/fuotad/clock-synchronized"];
+        Clock { trust: ClockTrust::Auto, evidence: evidence.map(PathBuf::from).to_vec() }
+    }
+}
+
+/// When the wall clock is believed, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockTrust {
+    /// While there is evidence that it is synchronised.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Log {
+    /// What is logged: "error", "warn", "info", "debug", "trace".
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { filter: "info".to_owned() }
+    }
+}
+
+/// Where a key lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySource<'a> {
+    /// In a file.
+    File(&'a Path),
+    /// In a credential of the service manager (`LoadCredential=`), by its name.
+    Credential(&'a str),
+}
+
+/// Reads a key from where the configuration says it lies: the key, or one line why not.
+pub type ReadKey<'a> = &'a mut dyn FnMut(KeySource<'_>) -> Result<Secret, String>;
 
 impl Config {
     /// Reads a configuration text with environment variables over it.
@@ -163,18 +267,39 @@ impl Config {
     /// # Errors
     /// One line: where, what, and what was probably meant.
     pub fn from_text(text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
-        read(text, environment)
+        let config: Config = read(text, environment)?;
+        if let Some(index) = config.group.iter().position(|group| group.mc_key.is_some()) {
+            let message = "a configuration is copied and shown, so no key stands in it: put the key into a file of mode 0600 and name it in mc-key-file";
+            return Err(ConfigError::value(format!("group[{index}].mc-key"), message));
+        }
+        Ok(config)
+    }
+
+    /// Every value as it is used: what a group takes from `[radio]` and the region stands in the group.
+    ///
+    /// # Errors
+    /// As [`Config::region`].
+    pub fn effective(&self) -> Result<Config, ConfigError> {
+        let (region, _) = self.region()?;
+        let group =
+            self.group.iter().map(|group| group.filled(&self.radio, region)).collect::<Result<_, _>>()?;
+        Ok(Config { group, ..self.clone() })
     }
 
     /// The law of the configured region, and a remark about its name.
     ///
     /// # Errors
-    /// The region is unknown or not supported.
+    /// The region is unknown, or withdrawn and `gateway.withdrawn-region` does not insist.
     pub fn region(&self) -> Result<(&'static Parameters, Option<Note>), ConfigError> {
-        let wrong = |error: &dyn ToString| ConfigError::value("gateway.region", error.to_string());
+        let wrong = |message: String| ConfigError::value("gateway.region", message);
         let (region, note) =
-            RfRegion::parse_with_note(&self.gateway.region).map_err(|error| wrong(&error))?;
-        Ok((parameters(region).map_err(|error| wrong(&error))?, note))
+            RfRegion::parse_with_note(&self.gateway.region).map_err(|error| wrong(error.to_string()))?;
+        if self.gateway.withdrawn_region {
+            return Ok((parameters_even_withdrawn(region), note));
+        }
+        let parameters = parameters(region)
+            .map_err(|error| wrong(format!("{error}; gateway.withdrawn-region = true insists")))?;
+        Ok((parameters, note))
     }
 
     /// The settings of the engine. Keys are read through `read_key`.
@@ -183,6 +308,8 @@ impl Config {
     /// The first value that cannot be used.
     pub fn engine(&self, read_key: ReadKey<'_>) -> Result<engine::Settings, ConfigError> {
         let (region, _) = self.region()?;
+        self.radio.check()?;
+        self.listen()?;
         let mut groups = Vec::new();
         let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
         for (index, group) in self.group.iter().enumerate() {
@@ -197,12 +324,53 @@ impl Config {
             }
             groups.push(settled);
         }
-        Ok(engine::Settings {
-            region,
-            groups,
-            forwarder: self.link()?,
-            servers_uplink_only: Vec::new(),
-            server_reserve_ppm: 0,
+        let relay = server::relay(&self.network_server, &self.forwarder.listen)?;
+        let may_send = relay.servers.iter().any(|server| !server.is_uplink_only);
+        let server_reserve_ppm = if may_send { self.radio.server_reserve_ppm()? } else { 0 };
+        Ok(engine::Settings { region, groups, forwarder: self.link()?, relay, server_reserve_ppm })
+    }
+
+    /// Where the packet forwarder sends to.
+    ///
+    /// # Errors
+    /// It is no address with a port.
+    pub fn listen(&self) -> Result<SocketAddr, ConfigError> {
+        let listen = &self.forwarder.listen;
+        let message = || format!("{listen:?} is no address with a port, like 127.0.0.1:1700");
+        let address: SocketAddr =
+            listen.parse().map_err(|_| ConfigError::value("forwarder.listen", message()))?;
+        if !address.ip().is_loopback() && self.forwarder.allow.is_empty() {
+            let message = format!(
+                "{listen} can be reached from the network, and the protocol knows no password: name the packet forwarder's address here, like allow = [\"192.0.2.7\"]"
+            );
+            return Err(ConfigError::value("forwarder.allow", message));
+        }
+        Ok(address)
+    }
+
+    /// The settings of the daemon. Keys are read through `read_key`.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn daemon(&self, read_key: ReadKey<'_>) -> Result<daemon::Settings, ConfigError> {
+        if !(1..=3600).contains(&self.tasks.scan_s) {
+            let message = format!("{} is outside 1..=3600", self.tasks.scan_s);
+            return Err(ConfigError::value("tasks.scan-s", message));
+        }
+        let trust = match self.clock.trust {
+            ClockTrust::Auto => Trust::Auto,
+            ClockTrust::Always => Trust::Always,
+            ClockTrust::Never => Trust::Never,
+        };
+        Ok(daemon::Settings {
+            engine: self.engine(read_key)?,
+            listen: self.listen()?,
+            state_dir: self.state.dir.clone(),
+            tasks_folder: self.tasks.folder.clone(),
+            scan_us: self.tasks.scan_s * 1_000_000,
+            status_socket: self.status.socket.clone(),
+            clock: ClockSettings { trust, evidence: self.clock.evidence.clone() },
+            log: self.log.filter.clone(),
         })
     }
 
@@ -216,13 +384,44 @@ impl Config {
         Ok(forwarder::Settings {
             gateway: gateway.map_err(|error| ConfigError::value("gateway.id", error))?,
             rf_chain: radio.rf_chain,
-            antenna_gain: decibels("radio.antenna-gain-dbi", radio.antenna_gain_dbi)?,
-            forwarder_antenna_gain: decibels(
+            antenna_gain: antenna_gain("radio.antenna-gain-dbi", radio.antenna_gain_dbi)?,
+            forwarder_antenna_gain: antenna_gain(
                 "radio.forwarder-antenna-gain-dbi",
                 radio.forwarder_antenna_gain_dbi,
             )?,
+            allow: self.forwarder.allow.iter().map(IpAddr::to_canonical).collect(),
         })
     }
+}
+
+impl Radio {
+    /// What is wrong whether a group uses it or not.
+    fn check(&self) -> Result<(), ConfigError> {
+        fraction_ppm("radio.duty-share", self.duty_share)?;
+        fraction_ppm("radio.max-deaf", self.max_deaf)?;
+        self.server_reserve_ppm()?;
+        pattern("radio.spacing", &self.spacing)?;
+        self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose()?;
+        Ok(())
+    }
+
+    fn server_reserve_ppm(&self) -> Result<u32, ConfigError> {
+        if (0.0..1.0).contains(&self.server_reserve) {
+            Ok((self.server_reserve * 1_000_000.0).round() as u32)
+        } else {
+            let message = format!("{} is not at least 0 and below 1", self.server_reserve);
+            Err(ConfigError::value("radio.server-reserve", message))
+        }
+    }
+}
+
+fn antenna_gain(key: &str, value: f64) -> Result<Dbm, ConfigError> {
+    let gain = decibels(key, value)?;
+    if gain > ANTENNA_GAIN_MAX || gain < Dbm::default() - ANTENNA_GAIN_MAX {
+        let message = format!("{gain} dBi is no antenna: use -{ANTENNA_GAIN_MAX} to {ANTENNA_GAIN_MAX}");
+        return Err(ConfigError::value(key, message));
+    }
+    Ok(gain)
 }
 
 /// A decibel figure.
@@ -236,5 +435,14 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
         Ok((value * 1_000_000.0).round() as u32)
     } else {
         Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1")))
+    }
+}
+
+/// "even" or "burst".
+pub fn pattern(key: &str, name: &str) -> Result<Pattern, ConfigError> {
+    match name {
+        "even" => Ok(Pattern::Even),
+        "burst" => Ok(Pattern::Burst),
+        other => Err(ConfigError::value(key, format!("{other:?} is neither \"even\" nor \"burst\""))),
     }
 }

@@ -2,26 +2,37 @@
 
 use super::ConfigError;
 use super::Radio;
+use super::file::KeySource;
 use super::file::ReadKey;
 use super::file::decibels;
 use super::file::fraction_ppm;
+use super::file::pattern;
 use crate::broadcast::DeviceProfile;
 use crate::broadcast::Group;
+use crate::broadcast::Session;
 use crate::broadcast::SessionRule;
 use crate::fragment::Ts004Version;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
+use crate::radio::Dbm;
 use crate::region::Parameters;
+use crate::region::RegionError;
+use crate::region::Terms;
 use crate::schedule::Manners;
-use crate::schedule::Pattern;
 use crate::task::gps_from_rfc3339;
+use crate::time::GpsTime;
+use core::fmt;
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::de;
 use std::path::PathBuf;
 
 /// Distance from both edges of a session, seconds: devices' clocks are up to 50 ppm off for days.
 const GUARD_S: u64 = 10;
+/// The longest session is 2^15 s (TS005-1.0.0 3.5).
+const EXPONENT_MAX: u8 = 15;
 /// Less is not enough for a device's start-up and rounding, seconds.
 const GUARD_MIN_S: u64 = 2;
 
@@ -36,6 +47,12 @@ pub struct GroupConfig {
     /// File with the McKey, 32 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_key_file: Option<PathBuf>,
+    /// The McKey itself, in scenarios only: their keys are nobody's.
+    #[serde(default, skip_serializing)]
+    pub mc_key: Option<WrittenKey>,
+    /// The McKey as a credential of the service manager: `LoadCredential=NAME:/path` in the unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mc_key_credential: Option<String>,
     /// File with the McNwkSKey, with `mc-app-s-key-file` instead of `mc-key-file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_nwk_s_key_file: Option<PathBuf>,
@@ -60,6 +77,9 @@ pub struct GroupConfig {
     /// First session of tasks without a StartTime, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_start: Option<String>,
+    /// The id of this group in AWS IoT Wireless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws_multicast_group: Option<String>,
     /// "accept": take images from a cloud without a digest or signature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<Unsigned>,
@@ -75,6 +95,12 @@ pub struct GroupConfig {
     /// Downlink data rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_rate: Option<u8>,
+    /// The sub-band to send in, by its label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_band: Option<String>,
+    /// DownlinkDwellTime is on in the devices (AS923 only); default: off, as RP002 has it.
+    #[serde(default)]
+    pub downlink_dwell: bool,
     /// Power that leaves the antenna, dBm EIRP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eirp_dbm: Option<f64>,
@@ -87,6 +113,30 @@ pub struct GroupConfig {
     /// "even" or "burst".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing: Option<String>,
+}
+
+/// A key that stands in a text. It is never shown again.
+#[derive(Clone)]
+pub struct WrittenKey(Secret);
+
+impl WrittenKey {
+    /// The key.
+    pub fn secret(&self) -> Secret {
+        self.0.clone()
+    }
+}
+
+impl<'de> Deserialize<'de> for WrittenKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = zeroize::Zeroizing::new(String::deserialize(deserializer)?);
+        Secret::from_hex(&text).map(WrittenKey).map_err(de::Error::custom)
+    }
+}
+
+impl fmt::Debug for WrittenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WrittenKey(..)")
+    }
 }
 
 /// What to do with images from a cloud that nothing vouches for, as written.
@@ -108,7 +158,50 @@ pub enum SessionKind {
     Windows,
 }
 
+/// What a group may leave to `[radio]` and the region.
+struct Air<'a> {
+    terms: Terms,
+    frequency_hz: u32,
+    data_rate: u8,
+    eirp: Dbm,
+    duty_share: f64,
+    max_deaf: f64,
+    spacing: &'a str,
+}
+
 impl GroupConfig {
+    /// The group with its defaults from `[radio]` and the region written out.
+    ///
+    /// # Errors
+    /// A default that cannot be used.
+    pub fn filled(&self, radio: &Radio, region: &Parameters) -> Result<GroupConfig, ConfigError> {
+        let air = self.air(radio, region)?;
+        Ok(GroupConfig {
+            frequency_hz: Some(air.frequency_hz),
+            data_rate: Some(air.data_rate),
+            eirp_dbm: Some(f64::from(air.eirp.centi()) / 100.0),
+            duty_share: Some(air.duty_share),
+            max_deaf: Some(air.max_deaf),
+            spacing: Some(air.spacing.to_owned()),
+            ..self.clone()
+        })
+    }
+
+    fn air<'a>(&'a self, radio: &'a Radio, region: &Parameters) -> Result<Air<'a>, ConfigError> {
+        let frequency_hz = self.frequency_hz.or(radio.frequency_hz).unwrap_or(region.rx2.frequency_hz);
+        let terms = self.terms(radio, region)?;
+        let eirp = self.eirp(radio, region.default_eirp(&terms, frequency_hz))?;
+        Ok(Air {
+            terms,
+            frequency_hz,
+            data_rate: self.data_rate.or(radio.data_rate).unwrap_or(region.rx2.dr),
+            eirp,
+            duty_share: self.duty_share.unwrap_or(radio.duty_share),
+            max_deaf: self.max_deaf.unwrap_or(radio.max_deaf),
+            spacing: self.spacing.as_deref().unwrap_or(&radio.spacing),
+        })
+    }
+
     /// The group with its defaults from `[radio]` and the region, its keys read through `read_key`.
     ///
     /// # Errors
@@ -125,15 +218,11 @@ impl GroupConfig {
             return Err(ConfigError::value("group.name", "it is empty"));
         }
         let mc_addr: McAddr = self.mc_addr.parse().map_err(|error| wrong("mc-addr", format!("{error}")))?;
-        let frequency_hz = self.frequency_hz.or(radio.frequency_hz).unwrap_or(region.rx2.frequency_hz);
-        let data_rate = self.data_rate.or(radio.data_rate).unwrap_or(region.rx2.dr);
-        let eirp = match self.eirp_dbm.or(radio.eirp_dbm) {
-            Some(eirp_dbm) => decibels("eirp-dbm", eirp_dbm)?,
-            None => region.default_eirp(frequency_hz),
-        };
+        let Air { terms, frequency_hz, data_rate, eirp, duty_share, max_deaf, spacing } =
+            self.air(radio, region)?;
         region
-            .check(frequency_hz, data_rate, eirp)
-            .map_err(|error| wrong("frequency-hz", error.to_string()))?;
+            .check_under(&terms, frequency_hz, data_rate, eirp)
+            .map_err(|error| wrong(key_of(&error), format!("{error}{}", way_out(&error))))?;
         let ts004_version = Ts004Version::from_number(self.ts004_version)
             .ok_or_else(|| wrong("ts004-version", format!("{} is not 1 or 2", self.ts004_version)))?;
         if !(1..=223).contains(&self.fport) {
@@ -149,6 +238,7 @@ impl GroupConfig {
             let message = format!("{} s is too short: at least {GUARD_MIN_S}", self.session_guard_s);
             return Err(wrong("session-guard-s", message));
         }
+        let guard_us = self.session_guard_s.saturating_mul(1_000_000);
         let (mc_key, keys) = self.keys(mc_addr, read_key)?;
         Ok(Group {
             name: self.name.clone(),
@@ -158,7 +248,7 @@ impl GroupConfig {
             first_fcnt: self.first_fcnt,
             ts004_version,
             fport: self.fport,
-            session: self.session_rule()?,
+            session: self.session_rule(guard_us)?,
             profile: self
                 .device_profile
                 .parse::<DeviceProfile>()
@@ -166,17 +256,45 @@ impl GroupConfig {
             frequency_hz,
             data_rate,
             eirp,
+            terms,
             manners: Manners {
-                duty_share_ppm: fraction_ppm("duty-share", self.duty_share.unwrap_or(radio.duty_share))?,
-                max_deaf_ppm: fraction_ppm("max-deaf", self.max_deaf.unwrap_or(radio.max_deaf))?,
-                pattern: pattern(self.spacing.as_deref().unwrap_or(&radio.spacing))?,
+                duty_share_ppm: fraction_ppm(&self.key("duty-share"), duty_share)?,
+                max_deaf_ppm: fraction_ppm(&self.key("max-deaf"), max_deaf)?,
+                pattern: pattern(&self.key("spacing"), spacing)?,
             },
             accepts_unsigned: self.unsigned == Some(Unsigned::Accept),
-            guard_us: self.session_guard_s.saturating_mul(1_000_000),
+            guard_us,
         })
     }
 
-    fn session_rule(&self) -> Result<SessionRule, ConfigError> {
+    fn terms(&self, radio: &Radio, region: &Parameters) -> Result<Terms, ConfigError> {
+        if self.downlink_dwell && region.dwell_downlink_us.is_none() {
+            let message = format!("downlinks of {} have no dwell time: leave it out", region.region);
+            return Err(ConfigError::value(format!("group {}.downlink-dwell", self.name), message));
+        }
+        Ok(Terms {
+            sub_band: self.sub_band.clone().or_else(|| radio.sub_band.clone()),
+            listens_before_talk: radio.listen_before_talk,
+            downlink_dwell: self.downlink_dwell,
+            antenna_gain: Some(decibels("radio.antenna-gain-dbi", radio.antenna_gain_dbi)?),
+        })
+    }
+
+    /// The power asked for, or `usual`, within the operator's own limit.
+    fn eirp(&self, radio: &Radio, usual: Dbm) -> Result<Dbm, ConfigError> {
+        let asked = self.eirp_dbm.or(radio.eirp_dbm).map(|dbm| decibels("eirp-dbm", dbm)).transpose()?;
+        let limit = radio.max_eirp_dbm.map(|dbm| decibels("radio.max-eirp-dbm", dbm)).transpose()?;
+        match (asked, limit) {
+            (Some(asked), Some(limit)) if asked > limit => Err(ConfigError::value(
+                format!("group {}.eirp-dbm", self.name),
+                format!("{asked} dBm EIRP is over your own limit of radio.max-eirp-dbm = {limit}"),
+            )),
+            (Some(asked), _) => Ok(asked),
+            (None, limit) => Ok(limit.map_or(usual, |limit| limit.min(usual))),
+        }
+    }
+
+    fn session_rule(&self, guard_us: u64) -> Result<SessionRule, ConfigError> {
         let wrong =
             |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
         if self.session == SessionKind::Always {
@@ -186,8 +304,17 @@ impl GroupConfig {
             }
             return Ok(SessionRule::Always);
         }
-        if let Some(exponent) = self.session_timeout_exponent.filter(|exponent| *exponent > 15) {
+        if let Some(exponent) = self.session_timeout_exponent.filter(|exponent| *exponent > EXPONENT_MAX) {
             let message = format!("{exponent} is over 15: a session lasts at most 2^15 s");
+            return Err(wrong("session-timeout-exponent", message));
+        }
+        let longest = self.session_timeout_exponent.unwrap_or(EXPONENT_MAX);
+        let session = Session { start: GpsTime::from_us(0), exponent: longest };
+        if session.length_us() <= guard_us.saturating_mul(2) {
+            let guard_s = self.session_guard_s;
+            let message = format!(
+                "a session of 2^{longest} s has no room between two guards of {guard_s} s: make the exponent larger or session-guard-s smaller"
+            );
             return Err(wrong("session-timeout-exponent", message));
         }
         let start = match &self.session_start {
@@ -199,6 +326,10 @@ impl GroupConfig {
         Ok(SessionRule::Windows { exponent: self.session_timeout_exponent, start })
     }
 
+    fn key(&self, key: &str) -> String {
+        format!("group {}.{key}", self.name)
+    }
+
     fn keys(
         &self,
         mc_addr: McAddr,
@@ -206,30 +337,50 @@ impl GroupConfig {
     ) -> Result<(Option<Secret>, McSessionKeys), ConfigError> {
         let wrong =
             |key: &str, message: String| ConfigError::value(format!("group {}.{key}", self.name), message);
-        match (&self.mc_key_file, &self.mc_nwk_s_key_file, &self.mc_app_s_key_file) {
-            (Some(path), None, None) => {
-                let mc_key = read_key(path).map_err(|message| wrong("mc-key-file", message))?;
-                let keys = McSessionKeys::derive(&mc_key, mc_addr);
-                Ok((Some(mc_key), keys))
+        let from_mc_key = |mc_key: Secret| {
+            let keys = McSessionKeys::derive(&mc_key, mc_addr);
+            (Some(mc_key), keys)
+        };
+        let mut read = |key: &str, source| read_key(source).map_err(|message| wrong(key, message));
+        let session_keys = (&self.mc_nwk_s_key_file, &self.mc_app_s_key_file);
+        match (&self.mc_key, &self.mc_key_file, &self.mc_key_credential, session_keys) {
+            (Some(mc_key), None, None, (None, None)) => Ok(from_mc_key(mc_key.secret())),
+            (None, Some(path), None, (None, None)) => {
+                read("mc-key-file", KeySource::File(path)).map(from_mc_key)
             }
-            (None, Some(nwk), Some(app)) => {
-                let nwk = read_key(nwk).map_err(|message| wrong("mc-nwk-s-key-file", message))?;
-                let app = read_key(app).map_err(|message| wrong("mc-app-s-key-file", message))?;
+            (None, None, Some(name), (None, None)) => {
+                read("mc-key-credential", KeySource::Credential(name)).map(from_mc_key)
+            }
+            (None, None, None, (Some(nwk), Some(app))) => {
+                let nwk = read("mc-nwk-s-key-file", KeySource::File(nwk))?;
+                let app = read("mc-app-s-key-file", KeySource::File(app))?;
                 Ok((None, McSessionKeys::from_parts(nwk, app)))
             }
             _ => {
-                let message = "give it, or both mc-nwk-s-key-file and mc-app-s-key-file";
+                let message = "give one of it, mc-key-credential, or both mc-nwk-s-key-file and mc-app-s-key-file (in a scenario mc-key)";
                 Err(wrong("mc-key-file", message.to_owned()))
             }
         }
     }
 }
 
-fn pattern(name: &str) -> Result<Pattern, ConfigError> {
-    match name {
-        "even" => Ok(Pattern::Even),
-        "burst" => Ok(Pattern::Burst),
-        other => Err(ConfigError::value("spacing", format!("{other:?} is neither \"even\" nor \"burst\""))),
+/// Which key leads out of what the region refuses.
+fn key_of(error: &RegionError) -> &'static str {
+    match error {
+        RegionError::UplinkOnly { .. } | RegionError::UnknownDataRate { .. } => "data-rate",
+        RegionError::TooWide { .. } | RegionError::WiderThanAllowed { .. } => "data-rate",
+        RegionError::TooMuchPower { .. } | RegionError::TooMuchConducted { .. } => "eirp-dbm",
+        RegionError::UnknownSubBand { .. } | RegionError::MustListen { .. } => "sub-band",
+        _ => "frequency-hz",
+    }
+}
+
+fn way_out(error: &RegionError) -> &'static str {
+    match error {
+        RegionError::MustListen { .. } => {
+            "; if the forwarder listens (an SX1302 does with an SX1261), set radio.listen-before-talk = true"
+        }
+        _ => "",
     }
 }
 

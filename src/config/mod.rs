@@ -2,20 +2,31 @@
 //!
 //! [`Config`] is the text as it stands, with every default filled in (`fuotad check --print` shows it);
 //! [`Config::engine`] turns it into the settings of the rooms that obey it. A scenario is a configuration
-//! with a world around it ([`Scenario`]).
+//! with a world around it ([`Scenario`]), and [`Devices`] are those that `plan --setup` makes commands for.
 //!
 //! Nothing here opens a file: texts come in, and key files are read by the caller.
 
+mod aws;
+mod devices;
 mod error;
 mod file;
 mod group;
 mod read;
 mod scenario;
+mod server;
 
+pub use aws::AwsConfig;
+pub use aws::AwsTaskConfig;
+pub use devices::DeviceConfig;
+pub use devices::Devices;
 pub use error::ConfigError;
+pub use file::Clock;
+pub use file::ClockTrust;
 pub use file::Config;
 pub use file::Forwarder;
 pub use file::Gateway;
+pub use file::KeySource;
+pub use file::Log;
 pub use file::Radio;
 pub use file::State;
 pub use file::Status;
@@ -23,5 +34,7 @@ pub use file::Tasks;
 pub use group::GroupConfig;
 pub use group::SessionKind;
 pub use group::Unsigned;
+pub use group::WrittenKey;
 pub use scenario::Expect;
 pub use scenario::Scenario;
+pub use server::NetworkServer;

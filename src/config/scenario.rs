@@ -3,7 +3,6 @@
 use super::Config;
 use super::ConfigError;
 use super::GroupConfig;
-use super::file::fraction_ppm;
 use super::read::read;
 use crate::broadcast::SessionRule;
 use crate::fragment::Ts004Version;
@@ -25,6 +24,12 @@ use std::collections::BTreeMap;
 
 /// Devices in one scenario, at most.
 const DEVICES_MAX: usize = 10_000;
+/// Uplinks an hour, at most: ten a second is more than a busy gateway hears.
+const UPLINKS_PER_HOUR_MAX: u32 = 36_000;
+/// The longest mean burst: longer ones cannot be told from a dead device.
+const BURST_MAX_FRAMES: f64 = 1000.0;
+/// No crystal is off by more, parts per million either way.
+const DRIFT_MAX_PPM: f64 = 1000.0;
 
 /// A scenario file as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,8 +47,8 @@ pub struct Scenario {
     /// As in a configuration.
     #[serde(default)]
     pub radio: super::Radio,
-    /// As in a configuration, with its McKey in the text: the keys of a scenario are nobody's.
-    pub group: Vec<ScenarioGroup>,
+    /// As in a configuration, with its `mc-key` in the text: the keys of a scenario are nobody's.
+    pub group: Vec<GroupConfig>,
     /// What is ordered.
     pub task: Vec<TaskSection>,
     /// Who listens.
@@ -72,7 +77,7 @@ pub struct WorldSection {
     /// Drift of the concentrator's clock, parts per million.
     #[serde(default)]
     pub concentrator_drift_ppm: f64,
-    /// The power of the gateway goes when this frame is sent, and comes back after `boot-s`.
+    /// The power of the gateway goes when this frame (1 is the first) is handed over, for `boot-s`.
     #[serde(default)]
     pub power_cut_at_frame: Option<u64>,
     /// How long the gateway needs to come back.
@@ -90,17 +95,6 @@ pub struct ImageSection {
     pub seed: u32,
     /// How many.
     pub bytes: usize,
-}
-
-/// `[[group]]` of a scenario.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ScenarioGroup {
-    /// 32 hex digits.
-    pub mc_key: String,
-    /// Everything else.
-    #[serde(flatten)]
-    pub rest: toml::Table,
 }
 
 /// `[[task]]`.
@@ -181,6 +175,19 @@ impl Scenario {
         let start = gps_from_rfc3339(&self.world.start).ok_or_else(|| {
             ConfigError::value("world.start", format!("{:?} is no RFC 3339 time", self.world.start))
         })?;
+        let world = &self.world;
+        if world.uplinks_per_hour > UPLINKS_PER_HOUR_MAX {
+            let message = format!("{} is over {UPLINKS_PER_HOUR_MAX}", world.uplinks_per_hour);
+            return Err(ConfigError::value("world.uplinks-per-hour", message));
+        }
+        if !(-DRIFT_MAX_PPM..=DRIFT_MAX_PPM).contains(&world.concentrator_drift_ppm) {
+            let message =
+                format!("{} is outside -{DRIFT_MAX_PPM}..={DRIFT_MAX_PPM}", world.concentrator_drift_ppm);
+            return Err(ConfigError::value("world.concentrator-drift-ppm", message));
+        }
+        if world.power_cut_at_frame == Some(0) {
+            return Err(ConfigError::value("world.power-cut-at-frame", "0 is no frame: the first is 1"));
+        }
         let settings = self.settings()?;
         let image = match image {
             Some(image) => image,
@@ -192,7 +199,7 @@ impl Scenario {
         for section in &self.device {
             section.add(&settings, seed, &mut devices)?;
         }
-        let drift_ppb = (self.world.concentrator_drift_ppm * 1000.0).round() as i32;
+        let drift_ppb = (world.concentrator_drift_ppm * 1000.0).round() as i32;
         Ok(Script {
             region,
             start,
@@ -222,31 +229,20 @@ impl Scenario {
     }
 
     fn settings(&self) -> Result<crate::engine::Settings, ConfigError> {
-        let mut keys = BTreeMap::new();
-        let mut group = Vec::new();
-        for (index, written) in self.group.iter().enumerate() {
-            let key = format!("group[{index}]");
-            // The key's place in the text stands for its file.
-            let mut table = written.rest.clone();
-            table.insert("mc-key-file".to_owned(), key.clone().into());
-            let parsed: GroupConfig = table
-                .try_into()
-                .map_err(|error: toml::de::Error| ConfigError::value(&key, error.message()))?;
-            let secret = Secret::from_hex(&written.mc_key)
-                .map_err(|error| ConfigError::value(format!("{key}.mc-key"), error))?;
-            keys.insert(std::path::PathBuf::from(key), secret);
-            group.push(parsed);
-        }
         let config = Config {
             gateway: self.gateway.clone(),
             radio: self.radio.clone(),
             forwarder: super::Forwarder::default(),
+            network_server: Vec::new(),
             state: super::State::default(),
             tasks: super::Tasks::default(),
+            aws: None,
             status: super::Status::default(),
-            group,
+            clock: super::Clock::default(),
+            log: super::Log::default(),
+            group: self.group.clone(),
         };
-        config.engine(&mut |path| keys.get(path).cloned().ok_or_else(|| "not in the scenario".to_owned()))
+        config.engine(&mut |_| Err("a scenario reads no key file: write its key into mc-key".to_owned()))
     }
 }
 
@@ -316,27 +312,31 @@ impl DeviceSection {
     }
 
     fn loss(&self) -> Result<Loss, ConfigError> {
-        let key = format!("device {}.loss", self.name);
-        if self.loss == 0.0 {
-            return Ok(Loss::Random { ppm: 0 });
+        let wrong = |key: &str, message: String| {
+            Err(ConfigError::value(format!("device {}.{key}", self.name), message))
+        };
+        if !(0.0..=1.0).contains(&self.loss) {
+            return wrong("loss", format!("{} is outside 0..=1", self.loss));
         }
-        let ppm = fraction_ppm(&key, self.loss)?;
-        match self.burst_frames {
-            None => Ok(Loss::Random { ppm }),
-            Some(frames) if frames >= 1.0 && ppm < 1_000_000 => {
-                let leave_ppm = (1_000_000.0 / frames).round() as u32;
-                // In the long run enter / (enter + leave) of the frames fall into bursts, and all of them are lost.
-                let enter = f64::from(leave_ppm) * self.loss / (1.0 - self.loss);
-                let enter_ppm = enter.round().min(1_000_000.0) as u32;
-                Ok(Loss::Bursty { enter_ppm, leave_ppm, lost_ppm_in_burst: 1_000_000, lost_ppm_outside: 0 })
-            }
-            Some(frames) => Err(ConfigError::value(
-                key,
-                format!(
-                    "bursts of {frames} frames at this loss cannot be: use 1 or more frames and a loss below 1"
-                ),
-            )),
+        let ppm = (self.loss * 1_000_000.0).round() as u32;
+        let Some(frames) = self.burst_frames else { return Ok(Loss::Random { ppm }) };
+        // In the long run enter / (enter + leave) of the frames fall into bursts, and all of them are lost.
+        let leave = 1.0 / frames;
+        let enter = leave * self.loss / (1.0 - self.loss);
+        if !(1.0..=BURST_MAX_FRAMES).contains(&frames) || !(0.0..=1.0).contains(&enter) {
+            let message = format!(
+                "bursts of {frames} frames cannot lose {} of them: use 1 to {BURST_MAX_FRAMES} and a smaller loss",
+                self.loss
+            );
+            return wrong("burst-frames", message);
         }
+        let ppm_of = |part: f64| (part * 1_000_000.0).round() as u32;
+        Ok(Loss::Bursty {
+            enter_ppm: ppm_of(enter),
+            leave_ppm: ppm_of(leave),
+            lost_ppm_in_burst: 1_000_000,
+            lost_ppm_outside: 0,
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::GeneralPurpose;
 use base64::engine::GeneralPurposeConfig;
+use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -23,8 +24,8 @@ pub enum Timing {
     Immediate,
     /// When the concentrator's counter shows this.
     At(Tmst),
-    /// At a GPS time: the forwarder's business.
-    Gps,
+    /// At this GPS time, milliseconds.
+    Gps(u64),
 }
 
 /// A network server's downlink, as far as the radio is concerned.
@@ -40,8 +41,8 @@ pub struct Downlink {
     pub airtime_us: u64,
     /// Airtime as the forwarder's queue counts it, microseconds.
     pub hold_us: u64,
-    /// DevAddr or McAddr of a data frame.
-    pub dev_addr: Option<u32>,
+    /// DevAddr or McAddr of a data frame, and its counter's lower half.
+    pub header: Option<(u32, u16)>,
     json: Value,
 }
 
@@ -72,7 +73,9 @@ impl Downlink {
         if json.len() + super::packet::PULL_RESP_HEADER > DOWNLINK_MAX {
             return Err(BadDownlink::TooLong);
         }
-        let json: Value = serde_json::from_slice(json).map_err(|_| BadDownlink::NoTxpk)?;
+        // Like the forwarder, we do not mind what stands behind the object.
+        let json = Value::deserialize(&mut serde_json::Deserializer::from_slice(json));
+        let json = json.map_err(|_| BadDownlink::NoTxpk)?;
         let txpk = json.get("txpk").filter(|txpk| txpk.is_object()).ok_or(BadDownlink::NoTxpk)?;
         let number = |member: &str| txpk.get(member).and_then(Value::as_f64);
         let flag = |member: &str| txpk.get(member).and_then(Value::as_bool).unwrap_or(false);
@@ -106,23 +109,19 @@ impl Downlink {
             modulation,
             airtime_us,
             hold_us: forwarder_airtime_us(modulation, payload.len()).max(airtime_us),
-            dev_addr: dev_addr(&payload),
+            header: header(&payload),
             json,
         })
     }
 
-    /// The downlink's JSON again, every member as it came.
-    pub fn json_as_it_came(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.json).unwrap_or_default()
-    }
-
     /// The same downlink at a counter value instead of "immediately".
-    pub fn json_at(mut self, at: Tmst) -> Vec<u8> {
-        if let Some(txpk) = self.json.get_mut("txpk").and_then(Value::as_object_mut) {
+    pub fn json_at(&self, at: Tmst) -> Vec<u8> {
+        let mut json = self.json.clone();
+        if let Some(txpk) = json.get_mut("txpk").and_then(Value::as_object_mut) {
             txpk.remove("imme");
             txpk.insert("tmst".to_owned(), Value::from(at.0));
         }
-        serde_json::to_vec(&self.json).unwrap_or_default()
+        serde_json::to_vec(&json).unwrap_or_default()
     }
 }
 
@@ -142,7 +141,7 @@ fn timing(txpk: &Value) -> Option<Timing> {
     // Null and texts count as 0 at the real forwarder; nobody means that.
     match txpk.get("tmst") {
         Some(tmst) => Some(Timing::At(Tmst(u32::try_from(tmst.as_u64()?).ok()?))),
-        None => txpk.get("tmms").and_then(Value::as_u64).map(|_| Timing::Gps),
+        None => txpk.get("tmms").and_then(Value::as_u64).map(Timing::Gps),
     }
 }
 
@@ -169,11 +168,11 @@ fn coding_rate(txpk: &Value) -> Option<u8> {
     }
 }
 
-/// The address of a data frame down (TS001-1.0.4 4): MType 3 or 5.
-fn dev_addr(payload: &[u8]) -> Option<u32> {
-    let (&mhdr, rest) = payload.split_first()?;
-    let address = rest.first_chunk::<4>().filter(|_| matches!(mhdr >> 5, 3 | 5))?;
-    Some(u32::from_le_bytes(*address))
+/// Address and counter of a data frame down (TS001-1.0.4 4): MType 3 or 5.
+fn header(payload: &[u8]) -> Option<(u32, u16)> {
+    let &[mhdr, a, b, c, d, _fctrl, low, high] = payload.first_chunk()?;
+    let is_data = matches!(mhdr >> 5, 3 | 5);
+    is_data.then(|| (u32::from_le_bytes([a, b, c, d]), u16::from_le_bytes([low, high])))
 }
 
 #[cfg(test)]
@@ -189,7 +188,7 @@ mod tests {
         let downlink = Downlink::read(CLASS_A.as_bytes()).unwrap();
         assert_eq!(downlink.timing, Timing::At(Tmst(3_512_348_611)));
         assert_eq!(downlink.frequency_hz, 869_525_000);
-        assert_eq!(downlink.dev_addr, Some(0x01c0_ffee));
+        assert_eq!(downlink.header, Some((0x01c0_ffee, 1)));
         assert_eq!(downlink.airtime_us, 164_864);
     }
 

@@ -19,6 +19,7 @@
 //! looked at: whoever relays them further has the bytes as they came.
 
 mod counter;
+mod down;
 mod downlink;
 mod error;
 mod event;
@@ -29,8 +30,10 @@ mod packet;
 mod relayed;
 mod rxpk;
 mod settings;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod tx_ack;
 mod txpk;
 
@@ -59,3 +62,4 @@ pub use relayed::Slot;
 pub use rxpk::Stat;
 pub use settings::GatewayId;
 pub use settings::Settings;
+pub use tally::Swallowed;

@@ -2,9 +2,9 @@
 //! Uplinks go to every server with their bytes as they came; each server gets keepalives of our own, so its
 //! downlinks find us whatever the forwarder does.
 
-use super::link::Tokens;
 use super::packet;
 use super::settings::GatewayId;
+use super::tokens::Tokens;
 use crate::time::Instant;
 use std::collections::VecDeque;
 
@@ -35,6 +35,16 @@ pub enum NorthOutput {
         token: u16,
         /// The JSON of its PULL_RESP.
         json: Vec<u8>,
+    },
+    /// A server left three keepalives unanswered.
+    Silent {
+        /// Which server.
+        server: usize,
+    },
+    /// A server that was silent answers again.
+    Back {
+        /// Which server.
+        server: usize,
     },
 }
 
@@ -71,6 +81,8 @@ struct Server {
 #[derive(Debug)]
 pub struct North {
     gateway: Option<GatewayId>,
+    /// The version of the protocol that the forwarder speaks, and so we do for it.
+    version: u8,
     servers: Vec<Server>,
     tokens: Tokens,
     outputs: VecDeque<NorthOutput>,
@@ -85,12 +97,19 @@ impl North {
             counts: ServerCounts::default(),
         };
         let servers = uplink_only.iter().map(server).collect();
-        North { gateway, servers, tokens: Tokens::new(seed), outputs: VecDeque::new() }
+        North {
+            gateway,
+            version: packet::VERSION_NEWEST,
+            servers,
+            tokens: Tokens::new(seed),
+            outputs: VecDeque::new(),
+        }
     }
 
-    /// Which gateway we are, once the forwarder has said it.
-    pub fn adopt(&mut self, gateway: GatewayId) {
+    /// Which gateway we are, once the forwarder has said it, and in which version of the protocol.
+    pub fn adopt(&mut self, gateway: GatewayId, version: u8) {
         self.gateway.get_or_insert(gateway);
+        self.version = version;
     }
 
     /// Whether there is any server.
@@ -115,7 +134,12 @@ impl North {
         let Some(state) = self.servers.get_mut(server) else { return };
         match packet::Answer::read(bytes) {
             Some(packet::Answer::PushAck) => state.counts.push_acked += 1,
-            Some(packet::Answer::PullAck) => state.counts.unanswered = 0,
+            Some(packet::Answer::PullAck) => {
+                if !state.counts.is_online() {
+                    self.outputs.push_back(NorthOutput::Back { server });
+                }
+                state.counts.unanswered = 0;
+            }
             Some(packet::Answer::PullResp { token, json }) if !state.is_uplink_only => {
                 state.counts.asked += 1;
                 if self.outputs.len() < OUTPUTS_MAX {
@@ -128,7 +152,7 @@ impl North {
 
     /// The forwarder's or our own word on a server's downlink; `body` is the JSON of a TX_ACK or empty.
     pub fn answer(&mut self, server: usize, token: u16, body: &[u8]) {
-        let Some(gateway) = self.gateway else { return };
+        let Some(gateway) = self.gateway.filter(|_| self.version >= packet::VERSION_NEWEST) else { return };
         let bytes = packet::tx_ack(token, gateway, body);
         self.outputs.push_back(NorthOutput::Datagram { server, bytes });
     }
@@ -141,8 +165,12 @@ impl North {
                 continue;
             }
             state.keepalive_at = now.plus_us(KEEPALIVE_US);
+            let was_online = state.counts.is_online();
             state.counts.unanswered = state.counts.unanswered.saturating_add(1);
-            let bytes = packet::pull_data(self.tokens.next(), gateway).to_vec();
+            if was_online && !state.counts.is_online() {
+                self.outputs.push_back(NorthOutput::Silent { server });
+            }
+            let bytes = packet::pull_data(self.version, self.tokens.next(), gateway).to_vec();
             self.outputs.push_back(NorthOutput::Datagram { server, bytes });
         }
     }
@@ -217,6 +245,17 @@ mod tests {
         assert_eq!(bytes, [&[2, 0xab, 0xcd, 5], &GATEWAY.0[..]].concat());
         north.datagram(1, b"\x02\xab\xcd\x03{\"txpk\":{}}");
         assert_eq!(north.poll(), None, "the second server was configured for uplinks only");
+    }
+
+    #[test]
+    fn for_a_gateway_of_version_1_we_are_one_and_promise_no_answers() {
+        let mut north = north();
+        north.adopt(GATEWAY, 1);
+        north.time(Instant::ZERO);
+        let Some(NorthOutput::Datagram { bytes, .. }) = north.poll() else { panic!("no keepalive") };
+        assert_eq!(bytes[0], 1);
+        north.answer(0, 7, b"");
+        assert_eq!(north.poll(), None, "version 1 knows no TX_ACK");
     }
 
     #[test]

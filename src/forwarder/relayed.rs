@@ -24,6 +24,8 @@ pub(super) struct Relayed {
     token: u16,
     to: SocketAddr,
     deadline: Instant,
+    /// When it goes on the air, as far as that is known.
+    start: Option<Instant>,
 }
 
 /// Where a server's downlink has its place in the air.
@@ -39,7 +41,7 @@ pub struct Slot {
 
 impl Link {
     /// Passes a server's downlink on with a token of our own. [`Event::Answered`] with this `id` follows when the
-    /// forwarder answers.
+    /// forwarder answers; `false`: it speaks version 1 of the protocol and never will.
     ///
     /// # Errors
     /// [`NotSent`]: it was not passed on, and no event follows.
@@ -49,21 +51,26 @@ impl Link {
         id: EmissionId,
         json: &[u8],
         slot: Option<Slot>,
-    ) -> Result<(), NotSent> {
-        let to = self.downlink_to().ok_or(NotSent::Offline)?;
+    ) -> Result<bool, NotSent> {
+        let (to, version) = self.downlink_to().ok_or(NotSent::Offline)?;
         if self.relayed.len() >= RELAYED_MAX {
             let free_at = self.relayed.iter().map(|relayed| relayed.deadline).min().unwrap_or(now);
             return Err(NotSent::Busy { outstanding: self.relayed.len(), free_at });
         }
-        let token = self.tokens.next();
         if let Some(slot) = slot {
             let end = slot.start.plus_us(slot.airtime_us);
             self.handed_over.add(id, slot.start, end, slot.is_immediate);
         }
-        self.relayed.push(Relayed { id, token, to, deadline: now.plus_us(ANSWER_US) });
-        let bytes = [&packet::pull_resp(token)[..], json].concat();
-        self.outputs.push_back(Output::Datagram { to, bytes });
-        Ok(())
+        let has_acks = version >= packet::VERSION_NEWEST;
+        let header = if has_acks {
+            let (token, start) = (self.tokens.next(), slot.map(|slot| slot.start));
+            self.relayed.push(Relayed { id, token, to, deadline: now.plus_us(ANSWER_US), start });
+            packet::pull_resp(version, token)
+        } else {
+            packet::pull_resp(version, 0)
+        };
+        self.outputs.push_back(Output::Datagram { to, bytes: [&header[..], json].concat() });
+        Ok(has_acks)
     }
 
     /// The counter's value at `instant`, while it is known.
@@ -88,6 +95,8 @@ impl Link {
         let is_refused = TxAck::read(body).is_some_and(|ack| ack.answer.is_err());
         if is_refused {
             self.handed_over.remove(relayed.id);
+        } else if let Some(start) = relayed.start {
+            self.tally.accepted(start, false);
         }
         let body = body.to_vec();
         self.outputs.push_back(Output::Event(Event::Answered { id: relayed.id, body, is_refused }));

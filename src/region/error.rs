@@ -15,15 +15,15 @@ pub enum RegionError {
         /// All names there are.
         known: String,
     },
-    /// The region has no table here yet.
-    #[error("region {region} is not supported yet; supported are {supported}")]
-    NotYet {
+    /// The region is withdrawn.
+    #[error("region {region} is withdrawn: {reason}")]
+    Withdrawn {
         /// The region asked for.
         region: RfRegion,
-        /// The regions that are complete.
-        supported: &'static str,
+        /// Since when, and where this is written.
+        reason: &'static str,
     },
-    /// Devices send with this data rate but never hear it.
+    /// No downlink has this data rate.
     #[error("{region} DR{dr} is not for downlinks: {reason}; downlinks have DR {downlink}")]
     UplinkOnly {
         /// The region.
@@ -107,6 +107,76 @@ pub enum RegionError {
         label: &'static str,
         /// Where the limit is written.
         clause: &'static str,
+    },
+    /// More power into the antenna than the sub-band allows.
+    #[error(
+        "{eirp} dBm EIRP with {gain} dBi of antenna is {conducted} dBm conducted: \
+         sub-band {label} allows {limit} dBm conducted ({clause})"
+    )]
+    TooMuchConducted {
+        /// What would enter the antenna.
+        conducted: Dbm,
+        /// The limit.
+        limit: Dbm,
+        /// The power asked for.
+        eirp: Dbm,
+        /// Gain of the antenna.
+        gain: Dbm,
+        /// The sub-band that sets the limit.
+        label: &'static str,
+        /// Where the limit is written.
+        clause: &'static str,
+    },
+    /// The sub-band allows only narrower transmissions, wherever in it.
+    #[error(
+        "{bandwidth_hz} Hz of occupied bandwidth is too wide: sub-band {label} allows {limit_hz} Hz ({clause}); \
+         take a narrower data rate"
+    )]
+    WiderThanAllowed {
+        /// What the modulation occupies, in Hz.
+        bandwidth_hz: u32,
+        /// The limit in Hz.
+        limit_hz: u32,
+        /// The sub-band that sets the limit.
+        label: &'static str,
+        /// Where the limit is written.
+        clause: &'static str,
+    },
+    /// The sub-band wants a transmitter that listens before it talks.
+    #[error(
+        "sub-band {label} of {region} may be used only by a transmitter that finds the channel below {threshold} dBm \
+         for {sense_us} us before it sends ({clause}); a plain packet forwarder cannot; sub-bands without: {others}"
+    )]
+    MustListen {
+        /// The region.
+        region: RfRegion,
+        /// The sub-band.
+        label: &'static str,
+        /// How long the channel must be free, in microseconds.
+        sense_us: u64,
+        /// Below this it is free.
+        threshold: Dbm,
+        /// Where this is written.
+        clause: &'static str,
+        /// The labels of sub-bands that can do without.
+        others: String,
+    },
+    /// The longest transmission is over before a fragment of one byte is.
+    #[error(
+        "{region} DR{dr} carries no fragment in the {limit_us} us that one transmission may last ({clause}); \
+         these do: DR {others}"
+    )]
+    NothingFits {
+        /// The region.
+        region: RfRegion,
+        /// The data rate asked for.
+        dr: u8,
+        /// The longest transmission, in microseconds.
+        limit_us: u64,
+        /// Where the limit is written.
+        clause: &'static str,
+        /// The data rates that carry one, as a list.
+        others: String,
     },
     /// The region has no sub-band with this label.
     #[error("{region} has no sub-band `{label}`; there are {known}")]

@@ -2,31 +2,43 @@
 //!
 //! One struct type, [`Parameters`], and one `const` table per RfRegion, each number with its clause. Limits of
 //! law ([`SubBand`]) are tables of their own, because several regions share one law. Behaviour exists once,
-//! in [`Parameters::check`]. This room knows no tasks, no schedules and no configuration: whoever configures
-//! may narrow these limits, never widen them.
-//!
-//! Complete are EU868 and US915; the others are refused by name.
+//! in [`Parameters::check_under`]. This room knows no tasks, no schedules and no configuration: whoever
+//! configures may narrow these limits, never widen them. A national rule that is wider than the region's
+//! default is a sub-band of its own, used only under [`Terms`] that name it.
 
+mod as923;
+mod au915;
+mod cn470;
+mod cn779;
+mod data_rate;
 mod error;
 mod etsi;
+mod eu433;
 mod eu868;
+mod in865;
+mod kr920;
 mod parameters;
 mod rf_region;
+mod ru864;
+mod sub_band;
 mod us915;
 
 #[cfg(test)]
 mod tests;
 
+pub use data_rate::DataRate;
+pub use data_rate::UplinkOnly;
 pub use error::RegionError;
 pub use parameters::Channel;
 pub use parameters::ClassB;
-pub use parameters::DataRate;
 pub use parameters::Parameters;
 pub use parameters::Raster;
 pub use parameters::Rx2;
-pub use parameters::SubBand;
-pub use parameters::SubBandIndex;
-pub use parameters::UplinkOnly;
 pub use rf_region::Note;
 pub use rf_region::RfRegion;
 pub use rf_region::parameters;
+pub use rf_region::parameters_even_withdrawn;
+pub use sub_band::Listen;
+pub use sub_band::SubBand;
+pub use sub_band::SubBandIndex;
+pub use sub_band::Terms;

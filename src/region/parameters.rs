@@ -2,25 +2,20 @@
 
 use crate::radio::Dbm;
 use crate::radio::Modulation;
+use crate::radio::downlink_airtime_us;
+use crate::region::DataRate;
 use crate::region::RegionError;
 use crate::region::RfRegion;
+use crate::region::SubBand;
+use crate::region::SubBandIndex;
+use crate::region::Terms;
+use crate::region::UplinkOnly;
+use crate::region::data_rate::FRAGMENT_OVERHEAD;
 use crate::region::error::list;
 use crate::region::error::quoted;
 
-/// MACPayload bytes that are not FRMPayload: FHDR without FOpts (7) and FPort (TS001-1.0.4 4.3).
-const MAC_OVERHEAD: usize = 8;
-
-/// Bytes before the fragment in a DataFragment: command, index and session (TS004-1.0.0, DataFragment).
-const FRAGMENT_OVERHEAD: usize = 3;
-
-/// Steps in which LoRaWAN commands name frequencies (TS005-1.0.0 3.5, DlFrequ), in Hz.
-const FREQUENCY_STEP_HZ: u32 = 100;
-
-/// `duty_ppm` of a sub-band without a duty cycle limit.
-pub(super) const NO_DUTY_LIMIT: u32 = 1_000_000;
-
-/// One hour, the window of every duty cycle so far, in microseconds.
-pub(super) const HOUR_US: u64 = 3_600_000_000;
+/// PHYPayload bytes that are not FRMPayload: MHDR, FHDR without FOpts, FPort and MIC (TS001-1.0.4 4).
+const PHY_OVERHEAD: usize = 13;
 
 /// A region: what its devices hear (RP002) and what its law allows.
 #[derive(Debug)]
@@ -29,13 +24,17 @@ pub struct Parameters {
     pub region: RfRegion,
     /// The region's name in RP002.
     pub rp_name: &'static str,
+    /// Why nobody should begin to use the region any more, with dates; `None` for one in force.
+    pub withdrawn: Option<&'static str>,
     /// Lower end of the band in Hz.
     pub freq_min_hz: u32,
     /// Upper end of the band in Hz.
     pub freq_max_hz: u32,
+    /// The least and the greatest centre frequency that devices take, in Hz.
+    pub centres_hz: (u32, u32),
     /// Every data rate a downlink may have, ascending.
     pub data_rates: &'static [DataRate],
-    /// Data rates that exist for uplinks only, ascending.
+    /// Data rates that no downlink has, ascending.
     pub uplink_only: &'static [UplinkOnly],
     /// The fixed downlink channels, where a region has them.
     pub downlink_raster: Option<Raster>,
@@ -49,30 +48,6 @@ pub struct Parameters {
     pub dwell_downlink_us: Option<u64>,
 }
 
-/// One downlink data rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DataRate {
-    /// Its number.
-    pub dr: u8,
-    /// How it is sent.
-    pub modulation: Modulation,
-    /// M of RP002: the longest MACPayload in bytes, for a device that is not behind a repeater.
-    pub max_mac_payload: usize,
-    /// M while DownlinkDwellTime is on, 0 when nothing fits; `None` in a region without downlink dwell time.
-    pub max_mac_payload_dwell: Option<usize>,
-    /// The revision of RP002 that brought it, when that is later than 1.0.3: few devices have it.
-    pub since: Option<&'static str>,
-}
-
-/// A data rate that devices send with and never hear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UplinkOnly {
-    /// Its number.
-    pub dr: u8,
-    /// What it is.
-    pub reason: &'static str,
-}
-
 /// Equally spaced downlink channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raster {
@@ -82,31 +57,6 @@ pub struct Raster {
     pub step_hz: u32,
     /// How many channels.
     pub count: u32,
-    /// Where this is written.
-    pub clause: &'static str,
-}
-
-/// A stretch of spectrum with its own limits of law, half-open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubBand {
-    /// The law's own name for it; several stretches may share one.
-    pub label: &'static str,
-    /// Lower border in Hz, inside.
-    pub min_hz: u32,
-    /// Upper border in Hz, outside.
-    pub max_hz: u32,
-    /// Share of every sliding window that one transmitter may send, in millionths; 1000000 is no limit.
-    pub duty_ppm: u32,
-    /// The window in microseconds.
-    pub window_us: u64,
-    /// The most that may leave the antenna, EIRP (ERP + 2.15 dB).
-    pub max_eirp: Dbm,
-    /// What we send when nobody says otherwise, EIRP.
-    pub default_eirp: Dbm,
-    /// The longest single transmission in microseconds, where the law has one.
-    pub max_tx_us: Option<u64>,
-    /// Used only when the operator names it: overlaps a default one, or needs equipment or a country for it.
-    pub needs_opt_in: bool,
     /// Where this is written.
     pub clause: &'static str,
 }
@@ -135,10 +85,6 @@ pub struct ClassB {
     pub ping_slot_dr: u8,
 }
 
-/// The place of a sub-band in [`Parameters::sub_bands`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SubBandIndex(pub u8);
-
 /// A frequency and data rate that were checked, with the sub-band whose budget they use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel {
@@ -150,44 +96,6 @@ pub struct Channel {
     pub modulation: Modulation,
     /// Whose budget is used.
     pub sub_band: SubBandIndex,
-}
-
-impl DataRate {
-    /// N of RP002: the longest FRMPayload in bytes with a port and without FOpts.
-    pub const fn max_payload(&self) -> usize {
-        self.max_mac_payload.saturating_sub(MAC_OVERHEAD)
-    }
-
-    /// The largest fragment in bytes that a TS004 DataFragment can carry.
-    pub const fn max_fragment_size(&self) -> usize {
-        self.max_payload().saturating_sub(FRAGMENT_OVERHEAD)
-    }
-
-    /// A row of a table without dwell time.
-    pub(super) const fn lora(dr: u8, sf: u8, bw_hz: u32, max_mac_payload: usize) -> Self {
-        let modulation = Modulation::LoRa { sf, bw_hz };
-        DataRate { dr, modulation, max_mac_payload, max_mac_payload_dwell: None, since: None }
-    }
-
-    pub(super) const fn since(self, revision: &'static str) -> Self {
-        DataRate { since: Some(revision), ..self }
-    }
-}
-
-impl SubBand {
-    /// The centre frequency nearest to the one asked for that keeps the occupied bandwidth strictly inside,
-    /// in steps of 100 Hz; itself when it does. `None` when the sub-band is too narrow.
-    fn nearest_centre_hz(&self, frequency_hz: u32, bandwidth_hz: u32) -> Option<u32> {
-        let half_hz = bandwidth_hz.div_ceil(2);
-        let lowest_hz = self.min_hz.checked_add(half_hz)?.checked_add(1)?;
-        let highest_hz = self.max_hz.checked_sub(half_hz)?.checked_sub(1)?;
-        if (lowest_hz..=highest_hz).contains(&frequency_hz) {
-            return Some(frequency_hz);
-        }
-        let lowest_hz = lowest_hz.next_multiple_of(FREQUENCY_STEP_HZ);
-        let highest_hz = highest_hz / FREQUENCY_STEP_HZ * FREQUENCY_STEP_HZ;
-        (lowest_hz <= highest_hz).then(|| frequency_hz.clamp(lowest_hz, highest_hz))
-    }
 }
 
 impl Raster {
@@ -231,67 +139,129 @@ impl Parameters {
         frequency_hz: u32,
         modulation: Modulation,
     ) -> Result<SubBandIndex, RegionError> {
-        self.fit(frequency_hz, modulation, |sub_band| !sub_band.needs_opt_in)
+        self.fit(frequency_hz, modulation, &Terms::default())
     }
 
-    /// Whether devices can hear and the law allows `eirp` at this frequency and data rate, in the default
-    /// sub-bands.
+    /// [`check_under`](Self::check_under) the default terms: in the sub-bands that anybody may use, with a
+    /// transmitter that cannot listen.
     ///
     /// # Errors
-    /// The first that fails of: data rate, downlink channel, sub-band, power.
+    /// As [`check_under`](Self::check_under).
     pub fn check(&self, frequency_hz: u32, dr: u8, eirp: Dbm) -> Result<Channel, RegionError> {
-        self.check_where(frequency_hz, dr, eirp, |sub_band| !sub_band.needs_opt_in)
+        self.check_under(&Terms::default(), frequency_hz, dr, eirp)
     }
 
-    /// As [`check`](Self::check), but only in the sub-bands with this label, which may need opt-in: naming
-    /// the label is the opt-in.
+    /// Whether devices can hear and the law allows `eirp` at this frequency and data rate, under what the
+    /// operator declares.
     ///
     /// # Errors
-    /// As [`check`](Self::check), and [`RegionError::UnknownSubBand`].
-    pub fn check_in(
+    /// The first that fails of: sub-band label, data rate, downlink channel, sub-band, its bandwidth, its
+    /// power, its listening.
+    pub fn check_under(
         &self,
-        label: &str,
+        terms: &Terms,
         frequency_hz: u32,
         dr: u8,
         eirp: Dbm,
     ) -> Result<Channel, RegionError> {
-        if !self.sub_bands.iter().any(|sub_band| sub_band.label == label) {
-            let mut labels: Vec<&str> = self.sub_bands.iter().map(|sub_band| sub_band.label).collect();
-            labels.sort_unstable();
-            labels.dedup();
-            let known = list(labels.iter());
+        if let Some(label) = &terms.sub_band
+            && !self.sub_bands.iter().any(|sub_band| sub_band.label == label)
+        {
+            let known = self.labels(|_| true);
             return Err(RegionError::UnknownSubBand { region: self.region, label: quoted(label), known });
         }
-        self.check_where(frequency_hz, dr, eirp, |sub_band| sub_band.label == label)
+        let modulation = self.data_rate(dr)?.modulation;
+        self.check_raster(frequency_hz)?;
+        let index = self.fit(frequency_hz, modulation, terms)?;
+        self.check_law(&self.sub_bands[usize::from(index.0)], terms, frequency_hz, modulation, eirp)?;
+        Ok(Channel { frequency_hz, dr, modulation, sub_band: index })
     }
 
-    /// What we send at this frequency when nobody says otherwise, EIRP. Outside the default sub-bands, where
-    /// nothing is sent, the region's smallest default.
-    pub fn default_eirp(&self, frequency_hz: u32) -> Dbm {
-        let defaults = || self.sub_bands.iter().filter(|sub_band| !sub_band.needs_opt_in);
-        defaults()
+    /// What we send at this frequency when nobody says otherwise, EIRP. Outside the sub-bands that the terms
+    /// lead into, where nothing is sent, the smallest default of these.
+    pub fn default_eirp(&self, terms: &Terms, frequency_hz: u32) -> Dbm {
+        let admitted = || self.sub_bands.iter().filter(|sub_band| terms.admit(sub_band));
+        admitted()
             .find(|sub_band| (sub_band.min_hz..sub_band.max_hz).contains(&frequency_hz))
             .map(|sub_band| sub_band.default_eirp)
-            .or_else(|| defaults().map(|sub_band| sub_band.default_eirp).min())
+            .or_else(|| admitted().map(|sub_band| sub_band.default_eirp).min())
             .unwrap_or_default()
     }
 
-    fn check_where(
+    /// The longest FRMPayload in bytes on a channel: what the table of payload sizes and the longest
+    /// transmission of the sub-band leave.
+    ///
+    /// # Errors
+    /// [`RegionError::NothingFits`] when not even a fragment of one byte is left.
+    pub fn max_payload(&self, channel: &Channel, downlink_dwell: bool) -> Result<usize, RegionError> {
+        let max_tx_us = self.sub_band(channel.sub_band).and_then(|sub_band| sub_band.max_tx_us);
+        let longest = |data_rate: &DataRate| {
+            let fits = |payload: &usize| {
+                let airtime_us = downlink_airtime_us(data_rate.modulation, payload + PHY_OVERHEAD);
+                max_tx_us.is_none_or(|limit_us| airtime_us <= limit_us)
+            };
+            let sizes = FRAGMENT_OVERHEAD + 1..=data_rate.max_payload(downlink_dwell);
+            sizes.rev().find(fits)
+        };
+        longest(self.data_rate(channel.dr)?).ok_or_else(|| {
+            let dwell_us = self.dwell_downlink_us.filter(|_| downlink_dwell);
+            RegionError::NothingFits {
+                region: self.region,
+                dr: channel.dr,
+                limit_us: max_tx_us.into_iter().chain(dwell_us).min().unwrap_or(0),
+                clause: self.sub_band(channel.sub_band).map_or("", |sub_band| sub_band.clause),
+                others: list(
+                    self.data_rates.iter().filter(|rate| longest(rate).is_some()).map(|rate| rate.dr),
+                ),
+            }
+        })
+    }
+
+    fn check_law(
         &self,
+        sub_band: &SubBand,
+        terms: &Terms,
         frequency_hz: u32,
-        dr: u8,
+        modulation: Modulation,
         eirp: Dbm,
-        may_use: impl Fn(&SubBand) -> bool,
-    ) -> Result<Channel, RegionError> {
-        let modulation = self.data_rate(dr)?.modulation;
-        self.check_raster(frequency_hz)?;
-        let index = self.fit(frequency_hz, modulation, may_use)?;
-        let sub_band = &self.sub_bands[usize::from(index.0)];
-        if eirp > sub_band.max_eirp {
-            let SubBand { label, max_eirp, clause, .. } = *sub_band;
+    ) -> Result<(), RegionError> {
+        let SubBand { label, max_eirp, clause, .. } = *sub_band;
+        let bandwidth_hz = modulation.occupied_bandwidth_hz();
+        if let Some(limit_hz) = sub_band.max_bandwidth_hz.filter(|&limit_hz| bandwidth_hz > limit_hz) {
+            return Err(RegionError::WiderThanAllowed { bandwidth_hz, limit_hz, label, clause });
+        }
+        if eirp > max_eirp {
             return Err(RegionError::TooMuchPower { eirp, max_eirp, frequency_hz, label, clause });
         }
-        Ok(Channel { frequency_hz, dr, modulation, sub_band: index })
+        if let (Some(limit), Some(gain)) = (sub_band.max_conducted, terms.antenna_gain)
+            && eirp - gain > limit
+        {
+            let conducted = eirp - gain;
+            return Err(RegionError::TooMuchConducted { conducted, limit, eirp, gain, label, clause });
+        }
+        match sub_band.listen.filter(|_| !terms.listens_before_talk) {
+            Some(listen) => Err(RegionError::MustListen {
+                region: self.region,
+                label,
+                sense_us: listen.sense_us,
+                threshold: listen.threshold,
+                clause,
+                others: self.labels(|other| other.listen.is_none()),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn labels(&self, wanted: impl Fn(&SubBand) -> bool) -> String {
+        let mut labels: Vec<&str> = self
+            .sub_bands
+            .iter()
+            .filter(|sub_band| wanted(sub_band))
+            .map(|sub_band| sub_band.label)
+            .collect();
+        labels.sort_unstable();
+        labels.dedup();
+        if labels.is_empty() { "none".to_owned() } else { list(labels.iter()) }
     }
 
     fn check_raster(&self, frequency_hz: u32) -> Result<(), RegionError> {
@@ -307,14 +277,14 @@ impl Parameters {
         &self,
         frequency_hz: u32,
         modulation: Modulation,
-        may_use: impl Fn(&SubBand) -> bool,
+        terms: &Terms,
     ) -> Result<SubBandIndex, RegionError> {
         let bandwidth_hz = modulation.occupied_bandwidth_hz();
         let nearest = (0_u8..)
             .zip(self.sub_bands)
-            .filter(|(_, sub_band)| may_use(sub_band))
+            .filter(|(_, sub_band)| terms.admit(sub_band))
             .filter_map(|(index, sub_band)| {
-                let nearest_hz = sub_band.nearest_centre_hz(frequency_hz, bandwidth_hz)?;
+                let nearest_hz = sub_band.nearest_centre_hz(frequency_hz, bandwidth_hz, self)?;
                 Some((nearest_hz, SubBandIndex(index), sub_band))
             })
             .min_by_key(|(nearest_hz, ..)| nearest_hz.abs_diff(frequency_hz));
@@ -333,8 +303,7 @@ impl Parameters {
                 })
             }
             None => {
-                let tried = self.sub_bands.iter().filter(|sub_band| may_use(sub_band));
-                let labels = list(tried.map(|sub_band| sub_band.label));
+                let labels = self.labels(|sub_band| terms.admit(sub_band));
                 Err(RegionError::TooWide { bandwidth_hz, labels })
             }
         }

@@ -1,17 +1,26 @@
-//! The thirteen names of the task API, and which of them have a table.
+//! The thirteen names of the task API, and their tables.
 
 use core::fmt;
 use core::str::FromStr;
 
 use crate::region::Parameters;
 use crate::region::RegionError;
+use crate::region::as923::AS923_1;
+use crate::region::as923::AS923_2;
+use crate::region::as923::AS923_3;
+use crate::region::as923::AS923_4;
+use crate::region::au915::AU915;
+use crate::region::cn470;
+use crate::region::cn470::CN470;
+use crate::region::cn779::CN779;
 use crate::region::error::list;
 use crate::region::error::quoted;
+use crate::region::eu433::EU433;
 use crate::region::eu868::EU868;
+use crate::region::in865::IN865;
+use crate::region::kr920::KR920;
+use crate::region::ru864::RU864;
 use crate::region::us915::US915;
-
-/// The complete ones, for messages.
-const SUPPORTED: &str = "EU868, US915";
 
 /// `LoRaWAN.RfRegion` of the AWS IoT Wireless API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +59,8 @@ pub enum RfRegion {
 pub enum Note {
     /// `AS923` was taken as `AS923-1`.
     As923TakenAsAs923_1,
+    /// CN470 has several channel plans, and RX2 is elsewhere in each.
+    Cn470HasPlans,
 }
 
 impl fmt::Display for Note {
@@ -58,6 +69,7 @@ impl fmt::Display for Note {
             Note::As923TakenAsAs923_1 => f.write_str(
                 "region AS923 is taken as AS923-1; write AS923-1, -2, -3 or -4: their frequencies differ",
             ),
+            Note::Cn470HasPlans => f.write_str(cn470::RX2_BY_PLAN),
         }
     }
 }
@@ -110,7 +122,7 @@ impl RfRegion {
         Self::ALL
             .into_iter()
             .find(|region| region.name().eq_ignore_ascii_case(name))
-            .map(|region| (region, None))
+            .map(|region| (region, (region == RfRegion::Cn470).then_some(Note::Cn470HasPlans)))
             .ok_or_else(|| RegionError::UnknownRegion { name: quoted(name), known: list(Self::ALL.iter()) })
     }
 }
@@ -130,25 +142,34 @@ impl FromStr for RfRegion {
     }
 }
 
-/// The table of a region.
+/// The table of a region in force.
 ///
 /// # Errors
-/// [`RegionError::NotYet`] for a region without one.
+/// [`RegionError::Withdrawn`] with the reason.
 pub fn parameters(region: RfRegion) -> Result<&'static Parameters, RegionError> {
+    let parameters = parameters_even_withdrawn(region);
+    match parameters.withdrawn {
+        Some(reason) => Err(RegionError::Withdrawn { region, reason }),
+        None => Ok(parameters),
+    }
+}
+
+/// The table of a region, for an operator who insists on one that is withdrawn.
+pub fn parameters_even_withdrawn(region: RfRegion) -> &'static Parameters {
     match region {
-        RfRegion::Eu868 => Ok(&EU868),
-        RfRegion::Us915 => Ok(&US915),
-        RfRegion::Au915
-        | RfRegion::As923_1
-        | RfRegion::As923_2
-        | RfRegion::As923_3
-        | RfRegion::As923_4
-        | RfRegion::Eu433
-        | RfRegion::Cn470
-        | RfRegion::Cn779
-        | RfRegion::Ru864
-        | RfRegion::Kr920
-        | RfRegion::In865 => Err(RegionError::NotYet { region, supported: SUPPORTED }),
+        RfRegion::Eu868 => &EU868,
+        RfRegion::Us915 => &US915,
+        RfRegion::Au915 => &AU915,
+        RfRegion::As923_1 => &AS923_1,
+        RfRegion::As923_2 => &AS923_2,
+        RfRegion::As923_3 => &AS923_3,
+        RfRegion::As923_4 => &AS923_4,
+        RfRegion::Eu433 => &EU433,
+        RfRegion::Cn470 => &CN470,
+        RfRegion::Cn779 => &CN779,
+        RfRegion::Ru864 => &RU864,
+        RfRegion::Kr920 => &KR920,
+        RfRegion::In865 => &IN865,
     }
 }
 
@@ -160,7 +181,8 @@ mod tests {
     fn a_region_is_known_by_its_name_in_any_case() {
         for region in RfRegion::ALL {
             assert_eq!(region.to_string().parse(), Ok(region));
-            assert_eq!(RfRegion::parse_with_note(&region.name().to_lowercase()), Ok((region, None)));
+            let (parsed, note) = RfRegion::parse_with_note(&region.name().to_lowercase()).unwrap();
+            assert_eq!((parsed, note.is_some()), (region, region == RfRegion::Cn470));
         }
     }
 
@@ -185,20 +207,19 @@ mod tests {
     }
 
     #[test]
-    fn a_region_without_a_table_says_which_have_one() {
+    fn every_region_has_its_own_table() {
         for region in RfRegion::ALL {
-            match parameters(region) {
-                Ok(parameters) => {
-                    assert_eq!(parameters.region, region);
-                    assert!(SUPPORTED.contains(region.name()));
-                }
-                Err(error) => {
-                    assert_eq!(error, RegionError::NotYet { region, supported: SUPPORTED });
-                    assert!(!SUPPORTED.contains(region.name()));
-                }
-            }
+            assert_eq!(parameters_even_withdrawn(region).region, region);
         }
-        let error = parameters(RfRegion::Kr920).unwrap_err();
-        assert_eq!(error.to_string(), "region KR920 is not supported yet; supported are EU868, US915");
+    }
+
+    #[test]
+    fn a_withdrawn_region_is_refused_with_the_date() {
+        for region in RfRegion::ALL {
+            assert_eq!(parameters(region).is_err(), region == RfRegion::Cn779);
+        }
+        let message = parameters(RfRegion::Cn779).unwrap_err().to_string();
+        assert!(message.starts_with("region CN779 is withdrawn: "), "{message}");
+        assert!(message.contains("after 2021-01-01 (RP002-1.0.3"), "{message}");
     }
 }

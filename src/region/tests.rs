@@ -15,52 +15,79 @@ fn us915() -> &'static Parameters {
     parameters(RfRegion::Us915).unwrap()
 }
 
-fn complete() -> impl Iterator<Item = &'static Parameters> {
-    RfRegion::ALL.into_iter().filter_map(|region| parameters(region).ok())
+fn table(region: RfRegion) -> &'static Parameters {
+    parameters_even_withdrawn(region)
+}
+
+fn all() -> impl Iterator<Item = &'static Parameters> {
+    RfRegion::ALL.into_iter().map(table)
+}
+
+/// A transmitter that can listen, in the sub-bands that anybody may use.
+fn listening() -> Terms {
+    Terms { listens_before_talk: true, ..Terms::default() }
+}
+
+fn named(label: &str) -> Terms {
+    Terms { sub_band: Some(label.to_owned()), ..Terms::default() }
 }
 
 #[test]
-fn the_largest_frame_of_every_data_rate_lasts_as_long_as_other_tables_say() {
-    // Data rate, modulation, M, N, us on air.
-    let eu868_rows = [
-        (0, "SF12BW125", 59, 51, 2_793_472),
-        (1, "SF11BW125", 59, 51, 1_478_656),
-        (2, "SF10BW125", 59, 51, 698_368),
-        (3, "SF9BW125", 123, 115, 676_864),
-        (4, "SF8BW125", 250, 242, 696_832),
-        (5, "SF7BW125", 250, 242, 394_496),
-        (6, "SF7BW250", 250, 242, 197_248),
-        (7, "50000", 250, 242, 42_560),
-        (12, "SF6BW125", 250, 242, 231_040),
-        (13, "SF5BW125", 250, 242, 137_280),
-    ];
-    let us915_rows = [
-        (0, "SF5BW500", 250, 242, 34_320),
-        (8, "SF12BW500", 61, 53, 616_448),
-        (9, "SF11BW500", 137, 129, 615_424),
-        (10, "SF10BW500", 250, 242, 563_712),
-        (11, "SF9BW500", 250, 242, 312_576),
-        (12, "SF8BW500", 250, 242, 174_208),
-        (13, "SF7BW500", 250, 242, 98_624),
-        (14, "SF6BW500", 250, 242, 57_760),
-    ];
-    for (parameters, rows) in [(eu868(), &eu868_rows[..]), (us915(), &us915_rows[..])] {
-        assert_eq!(parameters.data_rates.len(), rows.len());
-        for &(dr, datr, max_mac_payload, max_payload, airtime_us) in rows {
-            let data_rate = parameters.data_rate(dr).unwrap();
-            assert_eq!(data_rate.modulation.to_string(), datr);
-            assert_eq!(data_rate.max_mac_payload, max_mac_payload, "DR{dr}");
-            assert_eq!(data_rate.max_payload(), max_payload, "DR{dr}");
-            assert_eq!(data_rate.max_fragment_size(), max_payload - 3, "DR{dr}");
-            assert_eq!(downlink_airtime_us(data_rate.modulation, max_mac_payload + 5), airtime_us, "DR{dr}");
-            assert_eq!(data_rate.since.is_some(), datr.starts_with("SF5") || datr.starts_with("SF6"));
+fn a_faster_data_rate_never_carries_less_and_never_lasts_longer() {
+    for parameters in all() {
+        let name = parameters.region;
+        for dwell in [false, true] {
+            for bandwidth_hz in [125_000, 250_000, 500_000] {
+                let mut rates: Vec<(u8, &DataRate)> = parameters
+                    .data_rates
+                    .iter()
+                    .filter_map(|rate| match rate.modulation {
+                        Modulation::LoRa { sf, bw_hz } if bw_hz == bandwidth_hz => Some((sf, rate)),
+                        _ => None,
+                    })
+                    .collect();
+                rates.sort_by_key(|(sf, _)| core::cmp::Reverse(*sf));
+                for pair in rates.windows(2) {
+                    let [(_, slow), (_, fast)] = pair else { unreachable!() };
+                    assert!(slow.max_payload(dwell) <= fast.max_payload(dwell), "{name} DR{}", fast.dr);
+                    assert!(
+                        downlink_airtime_us(slow.modulation, 64) > downlink_airtime_us(fast.modulation, 64)
+                    );
+                }
+            }
+        }
+        for rate in parameters.data_rates {
+            assert!(rate.max_payload(true) <= rate.max_payload(false), "{name} DR{}", rate.dr);
+            assert_eq!(rate.max_fragment_size(false), rate.max_payload(false) - 3);
+            if let Some(dwell_us) = parameters.dwell_downlink_us.filter(|_| rate.max_payload(true) > 0) {
+                assert!(downlink_airtime_us(rate.modulation, rate.max_payload(true) + 13) <= dwell_us);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_number_of_a_data_rate_has_an_answer() {
+    for parameters in all() {
+        for dr in 0..=u8::MAX {
+            match parameters.data_rate(dr) {
+                Ok(data_rate) => assert_eq!(data_rate.dr, dr),
+                Err(RegionError::UplinkOnly { dr: answer, reason, .. }) => {
+                    assert_eq!(answer, dr);
+                    assert!(!reason.is_empty());
+                }
+                Err(error) => {
+                    let begin = format!("{} has no DR{dr}; downlinks have DR ", parameters.region);
+                    assert!(error.to_string().starts_with(&begin), "{error}");
+                }
+            }
         }
     }
 }
 
 #[test]
 fn every_table_is_in_order_and_complete() {
-    for parameters in complete() {
+    for parameters in all() {
         let name = parameters.rp_name;
         assert!(parameters.data_rates.is_sorted_by(|a, b| a.dr < b.dr), "{name}");
         assert!(parameters.uplink_only.is_sorted_by(|a, b| a.dr < b.dr), "{name}");
@@ -75,18 +102,20 @@ fn every_table_is_in_order_and_complete() {
         parameters.data_rate(parameters.class_b.beacon_dr).unwrap();
         parameters.data_rate(parameters.class_b.ping_slot_dr).unwrap();
         let rx2 = parameters.rx2;
-        parameters.check(rx2.frequency_hz, rx2.dr, parameters.default_eirp(rx2.frequency_hz)).unwrap();
-        for &frequency_hz in
-            parameters.class_b.beacon_frequencies_hz.iter().chain(parameters.class_b.ping_slot_frequencies_hz)
-        {
-            parameters.check(frequency_hz, rx2.dr, parameters.default_eirp(frequency_hz)).unwrap();
-        }
+        let check = |frequency_hz, dr| {
+            let eirp = parameters.default_eirp(&listening(), frequency_hz);
+            parameters.check_under(&listening(), frequency_hz, dr, eirp).unwrap();
+        };
+        check(rx2.frequency_hz, rx2.dr);
+        let ClassB { beacon_frequencies_hz, ping_slot_frequencies_hz, .. } = parameters.class_b;
+        beacon_frequencies_hz.iter().for_each(|&hz| check(hz, parameters.class_b.beacon_dr));
+        ping_slot_frequencies_hz.iter().for_each(|&hz| check(hz, parameters.class_b.ping_slot_dr));
     }
 }
 
 #[test]
 fn sub_bands_stand_in_order_inside_the_region_and_never_allow_less_than_their_default() {
-    for parameters in complete() {
+    for parameters in all() {
         let sub_bands = parameters.sub_bands;
         assert!(sub_bands.is_sorted_by_key(|sub_band| sub_band.min_hz));
         let defaults: Vec<_> = sub_bands.iter().filter(|sub_band| !sub_band.needs_opt_in).collect();
@@ -94,7 +123,8 @@ fn sub_bands_stand_in_order_inside_the_region_and_never_allow_less_than_their_de
         assert!(sub_bands.len() <= usize::from(u8::MAX));
         for sub_band in sub_bands {
             assert!(parameters.freq_min_hz <= sub_band.min_hz && sub_band.min_hz < sub_band.max_hz);
-            assert!(sub_band.max_hz <= parameters.freq_max_hz);
+            // Japan's law goes 100 kHz beyond AS923: there RP002 ends.
+            assert!(sub_band.max_hz <= parameters.freq_max_hz || sub_band.label == "JP-128us");
             assert!((1..=1_000_000).contains(&sub_band.duty_ppm));
             assert!(sub_band.default_eirp <= sub_band.max_eirp);
             assert!(!sub_band.clause.is_empty());
@@ -103,46 +133,19 @@ fn sub_bands_stand_in_order_inside_the_region_and_never_allow_less_than_their_de
 }
 
 #[test]
-fn the_limits_of_law_are_those_of_the_standards() {
-    // Label, borders in kHz, duty in ppm, EIRP limit in hundredths of a dBm, opt-in.
-    let eu868_rows = [
-        ("K", 863_000, 865_000, 1_000, 1615, false),
-        ("L", 865_000, 868_000, 10_000, 1615, false),
-        ("NAP", 865_600, 865_800, 100_000, 2915, true),
-        ("NAP", 866_200, 866_400, 100_000, 2915, true),
-        ("NAP", 866_800, 867_000, 100_000, 2915, true),
-        ("NAP", 867_400, 867_600, 100_000, 2915, true),
-        ("M", 868_000, 868_600, 10_000, 1615, false),
-        ("N", 868_700, 869_200, 1_000, 1615, false),
-        ("P", 869_400, 869_650, 100_000, 2915, false),
-        ("O", 869_400, 869_650, 1_000, 1615, true),
-        ("R", 869_700, 870_000, 10_000, 1615, false),
-        ("Q", 869_700, 870_000, 1_000_000, 915, true),
-    ];
-    let us915_rows = [("DTS", 923_000, 928_000, 1_000_000, 3600, false)];
-    for (parameters, rows) in [(eu868(), &eu868_rows[..]), (us915(), &us915_rows[..])] {
-        let table: Vec<_> = parameters
-            .sub_bands
-            .iter()
-            .map(|band| {
-                assert_eq!(band.window_us, 3_600_000_000);
-                assert_eq!(band.max_tx_us, None);
-                let (min_khz, max_khz) = (band.min_hz / 1000, band.max_hz / 1000);
-                (band.label, min_khz, max_khz, band.duty_ppm, band.max_eirp.centi(), band.needs_opt_in)
-            })
-            .collect();
-        assert_eq!(table, rows);
-    }
-}
-
-#[test]
 fn the_default_power_depends_on_the_frequency() {
     for (frequency_hz, centi) in
         [(868_100_000, 1615), (869_525_000, 2700), (869_900_000, 1615), (868_650_000, 1615), (0, 1615)]
     {
-        assert_eq!(eu868().default_eirp(frequency_hz), Dbm::from_centi(centi), "{frequency_hz}");
+        assert_eq!(
+            eu868().default_eirp(&Terms::default(), frequency_hz),
+            Dbm::from_centi(centi),
+            "{frequency_hz}"
+        );
     }
-    assert_eq!(us915().default_eirp(923_300_000), Dbm::from_whole(26));
+    assert_eq!(us915().default_eirp(&Terms::default(), 923_300_000), Dbm::from_whole(26));
+    assert_eq!(eu868().default_eirp(&named("Q"), 869_850_000), Dbm::from_centi(915));
+    assert_eq!(eu868().default_eirp(&named("Q"), 869_525_000), Dbm::from_centi(915));
 }
 
 #[test]
@@ -197,9 +200,9 @@ fn a_channel_of_250_khz_does_not_fit_the_sub_band_of_rx2() {
         "869525000 Hz with 250000 Hz of occupied bandwidth is not strictly inside one sub-band; the nearest legal \
          centre is 869825100 Hz in R (869700000-870000000 Hz, EN 300 220-2 V3.2.1, band R)"
     );
-    let error = eu868().check_in("P", 869_525_000, 6, FULL_POWER_P).unwrap_err();
+    let error = eu868().check_under(&named("P"), 869_525_000, 6, FULL_POWER_P).unwrap_err();
     assert_eq!(error, RegionError::TooWide { bandwidth_hz: 250_000, labels: "P".to_owned() });
-    assert!(eu868().check_in("NAP", 865_700_000, 6, FULL_POWER_P).is_err());
+    assert!(eu868().check_under(&named("NAP"), 865_700_000, 6, FULL_POWER_P).is_err());
 }
 
 #[test]
@@ -261,20 +264,171 @@ fn a_data_rate_that_is_no_downlink_is_refused_with_those_that_are() {
 #[test]
 fn sub_bands_that_need_opt_in_are_used_only_by_name() {
     let label_of = |channel: Channel| eu868().sub_band(channel.sub_band).unwrap().label;
-    let in_q = eu868().check_in("Q", 869_850_000, 6, Dbm::from_centi(915));
+    let in_q = eu868().check_under(&named("Q"), 869_850_000, 6, Dbm::from_centi(915));
     // 250 kHz around 869.85 end at 869.975: inside.
     assert_eq!(label_of(in_q.unwrap()), "Q");
     assert_eq!(label_of(eu868().check(869_850_000, 6, Dbm::from_centi(915)).unwrap()), "R");
-    assert!(eu868().check_in("Q", 869_850_000, 6, Dbm::from_centi(916)).is_err());
-    assert_eq!(label_of(eu868().check_in("NAP", 866_300_000, 5, FULL_POWER_P).unwrap()), "NAP");
+    assert!(eu868().check_under(&named("Q"), 869_850_000, 6, Dbm::from_centi(916)).is_err());
+    assert_eq!(label_of(eu868().check_under(&named("NAP"), 866_300_000, 5, FULL_POWER_P).unwrap()), "NAP");
     assert!(eu868().check(866_300_000, 5, FULL_POWER_P).is_err());
-    let error = eu868().check_in("NAP", 866_500_000, 5, FULL_POWER_P).unwrap_err();
+    let error = eu868().check_under(&named("NAP"), 866_500_000, 5, FULL_POWER_P).unwrap_err();
     assert!(
         matches!(error, RegionError::OutsideSubBands { label: "NAP", nearest_hz: 866_337_400, .. }),
         "{error}"
     );
     assert_eq!(
-        eu868().check_in("S", 869_525_000, 5, FULL_POWER_P).unwrap_err().to_string(),
+        eu868().check_under(&named("S"), 869_525_000, 5, FULL_POWER_P).unwrap_err().to_string(),
         "EU868 has no sub-band `S`; there are K, L, M, N, NAP, O, P, Q, R"
     );
+}
+
+#[test]
+fn a_sub_band_never_leads_out_of_its_region() {
+    // Japan's 128 us sub-band ends at 928.1 MHz, AS923-1 at 928.0 MHz.
+    let terms = Terms { listens_before_talk: true, ..named("JP-128us") };
+    let check = |hz| table(RfRegion::As923_1).check_under(&terms, hz, 5, Dbm::from_whole(13)).map(|_| ());
+    assert_eq!(check(927_937_400), Ok(()));
+    let error = check(928_000_000).unwrap_err();
+    assert!(matches!(error, RegionError::OutsideSubBands { nearest_hz: 927_937_400, .. }), "{error}");
+}
+
+#[test]
+fn centres_that_devices_do_not_take_are_refused_inside_the_band_too() {
+    let check = |region, hz| table(region).check(hz, 7, Dbm::from_whole(10)).map(|_| ());
+    for (region, outside_hz, nearest_hz) in [
+        (RfRegion::Eu433, 433_174_900, 433_175_000),
+        (RfRegion::Eu433, 434_665_100, 434_665_000),
+        (RfRegion::Cn779, 779_499_900, 779_500_000),
+        (RfRegion::Cn779, 786_500_100, 786_500_000),
+    ] {
+        assert_eq!(check(region, nearest_hz), Ok(()));
+        let error = check(region, outside_hz).unwrap_err();
+        let RegionError::OutsideSubBands { nearest_hz: answer_hz, .. } = error else { panic!("{error}") };
+        assert_eq!(answer_hz, nearest_hz);
+    }
+}
+
+#[test]
+fn korea_sends_on_its_thirteen_channels_only() {
+    let check = |hz| table(RfRegion::Kr920).check_under(&listening(), hz, 5, Dbm::from_whole(23));
+    assert!((0..13).all(|channel| check(920_900_000 + channel * 200_000).is_ok()));
+    for (frequency_hz, nearest_hz) in
+        [(921_000_000, 921_100_000), (923_500_000, 923_300_000), (920_700_000, 920_900_000)]
+    {
+        let error = check(frequency_hz).unwrap_err();
+        let RegionError::OffRaster { nearest_hz: answer_hz, clause, .. } = error else { panic!("{error}") };
+        assert_eq!(answer_hz, nearest_hz);
+        assert!(clause.starts_with("RP002-1.0.5 3.11"));
+    }
+}
+
+#[test]
+fn russia_has_gaps_between_its_sub_bands() {
+    for frequency_hz in [865_500_000, 868_350_000, 869_500_000] {
+        let error = table(RfRegion::Ru864).check(frequency_hz, 5, Dbm::from_whole(14)).unwrap_err();
+        assert!(matches!(error, RegionError::OutsideSubBands { .. }), "{error}");
+        assert!(error.to_string().ends_with("GKRCh decision 18-46-03-1 of 2018-09-11, annex 12)"), "{error}");
+    }
+}
+
+#[test]
+fn who_cannot_listen_is_refused_where_the_law_wants_it() {
+    let korea = table(RfRegion::Kr920);
+    let eirp = Dbm::from_whole(23);
+    assert_eq!(
+        korea.check(921_900_000, 5, eirp).unwrap_err().to_string(),
+        "sub-band KR-LBT of KR920 may be used only by a transmitter that finds the channel below -65 dBm for \
+         5000 us before it sends (RP002-1.0.5 3.11 and the Korean rule: listen before talk, 4 s, 50 ms of pause); \
+         a plain packet forwarder cannot; sub-bands without: KR-duty"
+    );
+    assert!(korea.check_under(&listening(), 921_900_000, 5, eirp).is_ok());
+    assert!(korea.check_under(&named("KR-duty"), 921_900_000, 5, eirp).is_ok());
+    let japan = table(RfRegion::As923_1);
+    for (label, us) in [("JP-5ms", 5_000), ("JP-250mW", 5_000), ("JP-128us", 128)] {
+        let error = japan.check_under(&named(label), 923_200_000, 5, Dbm::from_whole(13)).unwrap_err();
+        let RegionError::MustListen { sense_us, threshold, clause, others, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!((sense_us, threshold), (us, Dbm::from_whole(-80)));
+        assert_eq!(clause, "ARIB STD-T108, carrier sense");
+        assert_eq!(others, "AU-NZ, SG, UZ, conservative");
+    }
+    // Listening opens nothing that was not named.
+    let error = japan.check_under(&listening(), 923_200_000, 5, Dbm::from_whole(27)).unwrap_err();
+    assert!(matches!(error, RegionError::TooMuchPower { label: "conservative", .. }), "{error}");
+}
+
+#[test]
+fn a_data_rate_that_is_wider_than_the_law_is_refused_wherever_it_is() {
+    let error = table(RfRegion::Cn470).check(486_900_000, 6, Dbm::from_whole(17)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "500000 Hz of occupied bandwidth is too wide: sub-band CN allows 200000 Hz (MIIT notice 52 of 2019: \
+         50 mW ERP, 1 s, 200 kHz); take a narrower data rate"
+    );
+    assert!(table(RfRegion::Cn470).check(486_900_000, 7, Dbm::from_centi(1915)).is_ok());
+    assert!(matches!(
+        table(RfRegion::In865).data_rate(6),
+        Err(RegionError::UnknownDataRate { region: RfRegion::In865, dr: 6, .. })
+    ));
+}
+
+#[test]
+fn the_power_into_the_antenna_has_a_limit_of_its_own() {
+    let with_gain = |dbi| Terms { antenna_gain: Some(Dbm::from_whole(dbi)), ..Terms::default() };
+    let check = |dbi, dbm| us915().check_under(&with_gain(dbi), 923_300_000, 8, Dbm::from_whole(dbm));
+    assert!(check(6, 36).is_ok());
+    assert_eq!(
+        check(5, 36).unwrap_err().to_string(),
+        "36 dBm EIRP with 5 dBi of antenna is 31 dBm conducted: sub-band DTS allows 30 dBm conducted \
+         (FCC 47 CFR 15.247(b))"
+    );
+    // A better antenna does not lift the limit of EIRP.
+    assert!(matches!(check(9, 37), Err(RegionError::TooMuchPower { .. })));
+}
+
+#[test]
+fn data_rates_that_devices_only_send_with_are_refused_with_the_reason() {
+    for (region, drs) in
+        [(RfRegion::Eu868, &[8, 9, 10, 11][..]), (RfRegion::Us915, &[5, 6]), (RfRegion::Au915, &[7])]
+    {
+        for &dr in drs {
+            let error = table(region).data_rate(dr).unwrap_err().to_string();
+            let begin = format!("{region} DR{dr} is not for downlinks: LR-FHSS, which devices only send; ");
+            assert!(error.starts_with(&begin), "{error}");
+        }
+    }
+    assert_eq!(
+        table(RfRegion::Cn470).data_rate(0).unwrap_err().to_string(),
+        "CN470 DR0 is not for downlinks: SF12 cannot keep below the 1 s that one transmission may last \
+         (RP002-1.0.5 3.9); downlinks have DR 1, 2, 3, 4, 5, 6, 7"
+    );
+}
+
+#[test]
+fn the_longest_payload_is_what_the_table_and_the_sub_band_leave() {
+    let as923 = table(RfRegion::As923_1);
+    let longest = |terms: &Terms, dr| {
+        let channel = as923.check_under(terms, 923_200_000, dr, Dbm::from_whole(13)).unwrap();
+        as923.max_payload(&channel, terms.downlink_dwell)
+    };
+    let cautious = Terms::default();
+    let dwell = Terms { downlink_dwell: true, ..Terms::default() };
+    let japan = Terms { listens_before_talk: true, ..named("JP-5ms") };
+    let japan_dwell = Terms { downlink_dwell: true, ..japan.clone() };
+    for (dr, in_400_ms, with_dwell, in_4_s) in
+        [(2, 13, 11, 115), (3, 55, 53, 115), (4, 127, 125, 242), (5, 242, 242, 242), (7, 242, 242, 242)]
+    {
+        assert_eq!(longest(&cautious, dr), Ok(in_400_ms), "DR{dr}");
+        assert_eq!(longest(&dwell, dr), Ok(with_dwell), "DR{dr}");
+        assert_eq!(longest(&japan, dr), Ok(in_4_s), "DR{dr}");
+        assert_eq!(longest(&japan_dwell, dr), Ok(with_dwell), "DR{dr}");
+    }
+    assert_eq!(longest(&japan, 0), Ok(51));
+    assert_eq!(
+        longest(&cautious, 1).unwrap_err().to_string(),
+        "AS923-1 DR1 carries no fragment in the 400000 us that one transmission may last \
+         (RP002-1.0.5 3.10: 1 %, 400 ms, 16 dBm EIRP); these do: DR 2, 3, 4, 5, 6, 7, 12, 13"
+    );
+    assert!(matches!(longest(&japan_dwell, 0), Err(RegionError::NothingFits { limit_us: 400_000, .. })));
 }

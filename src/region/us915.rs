@@ -2,41 +2,46 @@
 
 use crate::radio::Dbm;
 use crate::region::ClassB;
-use crate::region::DataRate;
 use crate::region::Parameters;
 use crate::region::Raster;
 use crate::region::RfRegion;
 use crate::region::Rx2;
 use crate::region::SubBand;
 use crate::region::UplinkOnly;
-use crate::region::parameters::HOUR_US;
-use crate::region::parameters::NO_DUTY_LIMIT;
+use crate::region::data_rate::LR_FHSS;
+use crate::region::data_rate::UPLINK_125_KHZ;
+use crate::region::data_rate::US915_LIKE;
+use crate::region::sub_band::NO_DUTY_LIMIT;
 
-/// The eight downlink channels (RP002-1.0.5 3.5, channel frequencies): 500 kHz wide, 600 kHz apart.
-const DOWNLINK_CHANNELS_HZ: &[u32] =
+/// The eight downlink channels of US915 and AU915 (RP002-1.0.5 3.5 and 3.8, channel frequencies): 500 kHz
+/// wide, 600 kHz apart.
+pub(super) const DOWNLINK_CHANNELS_HZ: &[u32] =
     &[923_300_000, 923_900_000, 924_500_000, 925_100_000, 925_700_000, 926_300_000, 926_900_000, 927_500_000];
 
-const UPLINK_125_KHZ: &str = "a 125 kHz rate of the uplink channels";
-const LR_FHSS: &str = "LR-FHSS, which devices only send";
+/// The grid they lie on, with where it is written.
+pub(super) const fn downlink_raster(clause: &'static str) -> Option<Raster> {
+    Some(Raster { first_hz: 923_300_000, step_hz: 600_000, count: 8, clause })
+}
+
+/// Class B of US915 and AU915 (RP002-1.0.5 3.5 and 3.8, Class B beacon). Both hop: the beacon is on channel
+/// floor(beacon time in s / 128) mod 8, the ping slots on that plus the address.
+pub(super) const CLASS_B: ClassB = ClassB {
+    beacon_frequencies_hz: DOWNLINK_CHANNELS_HZ,
+    beacon_dr: 8,
+    beacon_bytes: 23,
+    ping_slot_frequencies_hz: DOWNLINK_CHANNELS_HZ,
+    ping_slot_dr: 8,
+};
 
 /// US915.
 pub(super) const US915: Parameters = Parameters {
     region: RfRegion::Us915,
     rp_name: "US902-928",
+    withdrawn: None,
     freq_min_hz: 902_000_000,
     freq_max_hz: 928_000_000,
-    // RP002-1.0.5 3.5, data rates and maximum payload size; unless marked the same since 1.0.3. DR0 and DR8
-    // mean other things in uplinks.
-    data_rates: &[
-        DataRate::lora(0, 5, 500_000, 250).since("RP002-1.0.5"),
-        DataRate::lora(8, 12, 500_000, 61),
-        DataRate::lora(9, 11, 500_000, 137),
-        DataRate::lora(10, 10, 500_000, 250),
-        DataRate::lora(11, 9, 500_000, 250),
-        DataRate::lora(12, 8, 500_000, 250),
-        DataRate::lora(13, 7, 500_000, 250),
-        DataRate::lora(14, 6, 500_000, 250).since("RP002-1.0.5"),
-    ],
+    centres_hz: (902_000_000, 928_000_000),
+    data_rates: US915_LIKE,
     uplink_only: &[
         UplinkOnly { dr: 1, reason: UPLINK_125_KHZ },
         UplinkOnly { dr: 2, reason: UPLINK_125_KHZ },
@@ -49,37 +54,25 @@ pub(super) const US915: Parameters = Parameters {
         UplinkOnly { dr: 6, reason: LR_FHSS },
         UplinkOnly { dr: 7, reason: "an uplink rate, new in RP002-1.0.5" },
     ],
-    downlink_raster: Some(Raster {
-        first_hz: 923_300_000,
-        step_hz: 600_000,
-        count: 8,
-        clause: "RP002-1.0.5 3.5: 923.3 to 927.5 MHz in steps of 600 kHz",
-    }),
+    downlink_raster: downlink_raster("RP002-1.0.5 3.5: 923.3 to 927.5 MHz in steps of 600 kHz"),
     // 500 kHz of LoRa is digital modulation (DTS): no dwell time, no duty cycle. 36 dBm EIRP is 30 dBm
     // conducted with an antenna of 6 dBi, 15.247(b)(3) and (b)(4). The density limit of 8 dBm in 3 kHz,
     // 15.247(e), bites first, near 26 dBm conducted: hence the default, also that of RP V1.0.2.
     sub_bands: &[SubBand {
-        label: "DTS",
-        min_hz: 923_000_000,
-        max_hz: 928_000_000,
-        duty_ppm: NO_DUTY_LIMIT,
-        window_us: HOUR_US,
-        max_eirp: Dbm::from_whole(36),
         default_eirp: Dbm::from_whole(26),
-        max_tx_us: None,
-        needs_opt_in: false,
-        clause: "FCC 47 CFR 15.247(b)",
+        max_conducted: Some(Dbm::from_whole(30)),
+        ..SubBand::hourly(
+            "DTS",
+            923_000_000,
+            928_000_000,
+            NO_DUTY_LIMIT,
+            Dbm::from_whole(36),
+            "FCC 47 CFR 15.247(b)",
+        )
     }],
     // RP002-1.0.5 3.5, receive windows.
     rx2: Rx2 { frequency_hz: 923_300_000, dr: 8 },
-    // RP002-1.0.5 3.5, Class B beacon. The beacon hops: channel = floor(beacon time in s / 128) mod 8.
-    class_b: ClassB {
-        beacon_frequencies_hz: DOWNLINK_CHANNELS_HZ,
-        beacon_dr: 8,
-        beacon_bytes: 23,
-        ping_slot_frequencies_hz: DOWNLINK_CHANNELS_HZ,
-        ping_slot_dr: 8,
-    },
+    class_b: CLASS_B,
     // The 400 ms of 15.247(a)(1) bind frequency hoppers: uplinks of 125 kHz.
     dwell_downlink_us: None,
 };

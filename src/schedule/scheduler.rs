@@ -72,12 +72,18 @@ pub enum Refused {
         sub_band: u8,
     },
     /// The frame is longer than one transmission may be.
-    #[error("one frame of {airtime_us} us is longer than the {limit_us} us that one transmission may last")]
+    #[error(
+        "one frame of {airtime_us} us is longer than the {limit_us} us that one transmission may last in sub-band {label} ({clause}): use a faster data rate or smaller fragments"
+    )]
     Dwell {
         /// Airtime of the frame, microseconds.
         airtime_us: u64,
         /// The limit, microseconds.
         limit_us: u64,
+        /// The sub-band.
+        label: &'static str,
+        /// Where the limit is written.
+        clause: &'static str,
     },
     /// The first legal instant is after the devices' session.
     #[error("the first legal start {start} would end after the session's end {until}")]
@@ -143,11 +149,10 @@ impl Scheduler {
         self.forget_before(now);
         let sub_band = wish.channel.sub_band.0;
         let refused = Placement::Refused;
-        if let Some(limit_us) = self.sub_bands.get(usize::from(sub_band)).and_then(|band| band.max_tx_us)
-            && wish.airtime_us > limit_us
-        {
-            return refused(Refused::Dwell { airtime_us: wish.airtime_us, limit_us });
+        if let Err(why) = self.check_dwell(sub_band, wish.airtime_us) {
+            return refused(why);
         }
+        let wish = &Wish { gap_us: wish.gap_us.max(self.legal_gap_us(sub_band)), ..*wish };
         let share_ppm = wish.manners.duty_share_ppm;
         let mut start = wish.earliest.max(now);
         // Each rule moves the start forward past something in a finite table, so this settles.
@@ -218,6 +223,13 @@ impl Scheduler {
         start
     }
 
+    /// Whether the law leaves room for a network server's frame at `start`: its length, and the transmitter's
+    /// total without any reserve.
+    pub fn is_lawful(&self, sub_band: u8, start: Instant, airtime_us: u64) -> bool {
+        let earliest = self.ledger.earliest(sub_band, start, airtime_us, 1_000_000, 0);
+        self.check_dwell(sub_band, airtime_us).is_ok() && earliest == Some(start)
+    }
+
     /// Takes back a frame that the forwarder provably did not accept.
     pub fn refund(&mut self, ticket: Ticket) {
         self.ledger.refund(ticket.sub_band, ticket.load);
@@ -230,10 +242,11 @@ impl Scheduler {
     }
 
     /// The constant pace that the law and our manners leave to frames of `airtime_us`: spread evenly over the
-    /// windows in the even pattern, no more than the forwarder's gap in bursts (there `place` keeps the law).
+    /// windows in the even pattern, no more than the gap in bursts (there `place` keeps the law). The gap is
+    /// the forwarder's or the sub-band's pause, whichever is longer.
     ///
     /// # Errors
-    /// [`Refused::NeverFits`] when one frame alone is over our share.
+    /// [`Refused::Dwell`] when one frame is too long, [`Refused::NeverFits`] when it alone is over our share.
     pub fn pace(
         &self,
         channel: Channel,
@@ -243,6 +256,8 @@ impl Scheduler {
     ) -> Result<Pace, Refused> {
         let mut pace = Pace { spacing_us: airtime_us + gap_us, limit: PaceLimit::Forwarder };
         let sub_band = channel.sub_band.0;
+        self.check_dwell(sub_band, airtime_us)?;
+        pace = pace.max(airtime_us + self.legal_gap_us(sub_band), PaceLimit::Pause);
         if let Some(share_us) = self.share_us(sub_band, manners.duty_share_ppm) {
             let window_us = self.sub_bands[usize::from(sub_band)].window_us;
             let even_us = even_spacing_us(window_us, share_us, airtime_us).ok_or(Refused::NeverFits {
@@ -261,6 +276,31 @@ impl Scheduler {
             }
         }
         Ok(pace)
+    }
+
+    /// How much longer than at `spacing_us` a campaign of `frames` may take, microseconds, because it waits for
+    /// open ears and for its share of the next window. Zero in the even pattern, whose pace has both.
+    pub fn waits_us(
+        &self,
+        channel: Channel,
+        airtime_us: u64,
+        spacing_us: u64,
+        frames: u64,
+        manners: Manners,
+    ) -> u64 {
+        if manners.pattern == Pattern::Even {
+            return 0;
+        }
+        // A burst is never behind the even pattern of the same limit.
+        let deaf = deaf_limits(airtime_us, manners.max_deaf_ppm);
+        let deaf_us =
+            deaf.into_iter().filter_map(|(window_us, us)| even_spacing_us(window_us, us, airtime_us));
+        let slower_us = deaf_us.max().unwrap_or(0).saturating_sub(spacing_us).saturating_mul(frames);
+        let share_us = self.share_us(channel.sub_band.0, manners.duty_share_ppm);
+        let frames_a_window = share_us.and_then(|share_us| share_us.checked_div(airtime_us));
+        let windows = frames_a_window.map_or(0, |fit| frames.saturating_sub(1) / fit.max(1));
+        let window_us = self.sub_band(channel.sub_band.0).map_or(0, |band| band.window_us);
+        slower_us.saturating_add(windows.saturating_mul(window_us))
     }
 
     /// Airtime in every sub-band with a limit.
@@ -283,8 +323,25 @@ impl Scheduler {
         self.ledger.assume_spent(now);
     }
 
+    fn sub_band(&self, sub_band: u8) -> Option<&'static SubBand> {
+        self.sub_bands.get(usize::from(sub_band))
+    }
+
+    fn legal_gap_us(&self, sub_band: u8) -> u64 {
+        self.sub_band(sub_band).map_or(0, SubBand::gap_us)
+    }
+
+    fn check_dwell(&self, sub_band: u8, airtime_us: u64) -> Result<(), Refused> {
+        match self.sub_band(sub_band) {
+            Some(&SubBand { max_tx_us: Some(limit_us), label, clause, .. }) if airtime_us > limit_us => {
+                Err(Refused::Dwell { airtime_us, limit_us, label, clause })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn share_us(&self, sub_band: u8, share_ppm: u32) -> Option<u64> {
-        let budget_us = ledger::budget_us(self.sub_bands.get(usize::from(sub_band))?)?;
+        let budget_us = ledger::budget_us(self.sub_band(sub_band)?)?;
         Some(ledger::part(budget_us, share_ppm.min(1_000_000 - self.reserve_ppm)))
     }
 

@@ -44,6 +44,8 @@ pub enum PaceLimit {
     Deafness,
     /// The packet forwarder's own distance between two frames.
     Forwarder,
+    /// The pause and the listening that the sub-band wants between two transmissions.
+    Pause,
 }
 
 impl fmt::Display for PaceLimit {
@@ -54,6 +56,7 @@ impl fmt::Display for PaceLimit {
             PaceLimit::Duty => "duty cycle and duty-share",
             PaceLimit::Deafness => "max-deaf",
             PaceLimit::Forwarder => "the packet forwarder",
+            PaceLimit::Pause => "the sub-band's pause between two transmissions",
         })
     }
 }

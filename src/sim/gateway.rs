@@ -11,6 +11,7 @@ use crate::engine::Input;
 use crate::engine::Output;
 use crate::engine::Settings;
 use crate::engine::not_saved;
+use crate::relay::RelaySettings;
 use crate::report::Event as Happened;
 use crate::report::Report;
 use crate::store::FilesErrorKind;
@@ -87,6 +88,9 @@ impl World {
     pub(super) fn power_cut(&mut self) {
         let mut luck = self.luck.split(3);
         self.die();
+        // The concentrator loses its power with the gateway: what it still held never reaches the air.
+        self.concentrator.restart(self.now);
+        self.drain_concentrator();
         let page_luck = self.script.page_luck;
         self.disk.borrow_mut().power_cut(&mut |_| match (page_luck, luck.below(3)) {
             (PageLuck::New, _) | (PageLuck::Mixed, 0) => PageFate::New,
@@ -127,8 +131,8 @@ impl World {
                 let settings = Settings {
                     region: self.script.region,
                     groups: self.script.groups.clone(),
-                    forwarder: self.script.link,
-                    servers_uplink_only: Vec::new(),
+                    forwarder: self.script.link.clone(),
+                    relay: RelaySettings::default(),
                     server_reserve_ppm: 0,
                 };
                 let seed = self.script.seed ^ u64::from(self.life);

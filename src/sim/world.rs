@@ -124,6 +124,8 @@ impl World {
         let mut referee = Referee::new(script.region);
         for group in &script.groups {
             referee.group(group.mc_addr.as_u32());
+            let terms = &group.terms;
+            referee.terms(group.mc_addr.as_u32(), terms.sub_band.as_deref(), terms.downlink_dwell);
             if group.session == SessionRule::Always {
                 referee.always(group.mc_addr.as_u32());
             }

@@ -12,6 +12,7 @@ use fuotad::lorawan::RootKey;
 use fuotad::lorawan::Secret;
 use fuotad::radio::Dbm;
 use fuotad::region::RfRegion;
+use fuotad::region::Terms;
 use fuotad::region::parameters;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
@@ -54,6 +55,7 @@ pub fn group() -> Group {
         frequency_hz: 869_525_000,
         data_rate: 5,
         eirp: Dbm::from_whole(27),
+        terms: Terms::default(),
         manners: Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
         accepts_unsigned: false,
         guard_us: 10_000_000,

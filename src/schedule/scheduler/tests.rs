@@ -180,3 +180,63 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn frames_keep_the_pause_and_the_listening_of_their_sub_band() {
+    use crate::region::Terms;
+    let korea = parameters(RfRegion::Kr920).unwrap();
+    let terms = Terms { listens_before_talk: true, ..Terms::default() };
+    let channel = korea.check_under(&terms, 921_900_000, 5, Dbm::from_whole(23)).unwrap();
+    let mut scheduler = Scheduler::new(korea.sub_bands, 0);
+    let wish = Wish { channel, ..wish(5, 255, all(Pattern::Burst)) };
+    scheduler.commit(Instant::ZERO, &wish);
+    let second = start_of(scheduler.place(Instant::ZERO, &wish));
+    assert_eq!(second, Instant::ZERO.plus_us(wish.hold_us + 55_000));
+    let pace = scheduler.pace(channel, wish.airtime_us, wish.gap_us, wish.manners).unwrap();
+    assert_eq!(pace, Pace { spacing_us: wish.airtime_us + 55_000, limit: PaceLimit::Pause });
+}
+
+#[test]
+fn a_frame_longer_than_one_transmission_may_be_is_refused_before_anything_is_sent() {
+    let as923 = parameters(RfRegion::As923_3).unwrap();
+    let channel = as923.check(916_600_000, 3, Dbm::from_whole(16)).unwrap();
+    let mut scheduler = Scheduler::new(as923.sub_bands, 0);
+    let longest = downlink_airtime_us(channel.modulation, 68);
+    assert_eq!(longest, 390_144);
+    scheduler.pace(channel, longest, 45_000, all(Pattern::Even)).unwrap();
+    let airtime_us = downlink_airtime_us(channel.modulation, 69);
+    let refused = scheduler.pace(channel, airtime_us, 45_000, all(Pattern::Even)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "one frame of 410624 us is longer than the 400000 us that one transmission may last in sub-band \
+         conservative (RP002-1.0.5 3.10: 1 %, 400 ms, 16 dBm EIRP): use a faster data rate or smaller fragments"
+    );
+    let wish = Wish { channel, airtime_us, ..wish(3, 69, all(Pattern::Even)) };
+    assert_eq!(scheduler.place(Instant::ZERO, &wish), Placement::Refused(refused));
+}
+
+#[test]
+fn a_burst_waits_at_most_as_long_as_it_says() {
+    for (dr, max_deaf_ppm, frames) in
+        [(5, 200_000, 1500), (3, 1_000_000, 700), (5, 1_000_000, 2000), (0, 300_000, 140)]
+    {
+        let manners = Manners { duty_share_ppm: 400_000, max_deaf_ppm, pattern: Pattern::Burst };
+        let mut wish = wish(dr, 64, manners);
+        let mut scheduler = eu868();
+        let spacing_us = wish.hold_us + wish.gap_us;
+        let waits_us = scheduler.waits_us(wish.channel, wish.airtime_us, spacing_us, frames, manners);
+        let mut now = Instant::ZERO;
+        for _ in 0..frames {
+            now = start_of(scheduler.place(now, &wish));
+            scheduler.commit(now, &wish);
+            wish.earliest = now;
+        }
+        let took_us = now.us_since(Instant::ZERO);
+        let bound_us = spacing_us * frames + waits_us;
+        assert!(took_us <= bound_us, "DR{dr}: {took_us} us, not {bound_us} us");
+        // A bound of days would keep every device's receiver open for days.
+        assert!(took_us + 600_000_000 > bound_us / 2, "DR{dr}: {took_us} us, not {bound_us} us");
+        let even = Manners { pattern: Pattern::Even, ..manners };
+        assert_eq!(scheduler.waits_us(wish.channel, wish.airtime_us, spacing_us, frames, even), 0);
+    }
+}

@@ -37,6 +37,12 @@ impl Band {
             && centre + reach < 2 * u64::from(self.sub_band.max_hz)
     }
 
+    /// How long nothing was on the air here before `at`, in microseconds; `None` when nothing ever was, or
+    /// something is.
+    pub(super) fn silence_us(&self, at: Instant) -> Option<u64> {
+        self.window.busy_until.filter(|&end| end <= at).map(|end| at.us_since(end))
+    }
+
     /// How far a centre frequency is from this sub-band, in Hz.
     pub(super) fn distance_hz(&self, frequency_hz: u32) -> u32 {
         frequency_hz.abs_diff(frequency_hz.clamp(self.sub_band.min_hz, self.sub_band.max_hz))

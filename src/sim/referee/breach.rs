@@ -94,6 +94,36 @@ pub enum Breach {
         /// Where its limits are written.
         clause: &'static str,
     },
+    /// More spectrum than one transmission may occupy.
+    #[error("{at}: {bandwidth_hz} Hz of occupied bandwidth, {label} allows {max_bandwidth_hz} Hz ({clause})")]
+    TooWide {
+        /// When.
+        at: Instant,
+        /// Occupied bandwidth in Hz.
+        bandwidth_hz: u32,
+        /// The limit in Hz.
+        max_bandwidth_hz: u32,
+        /// The sub-band.
+        label: &'static str,
+        /// Where its limits are written.
+        clause: &'static str,
+    },
+    /// Too little silence between two transmissions.
+    #[error(
+        "{at}: {silence_us} us after the transmission before, {label} wants {min_pause_us} us of pause ({clause})"
+    )]
+    Pause {
+        /// When.
+        at: Instant,
+        /// Since the end of the transmission before, in microseconds.
+        silence_us: u64,
+        /// The least in microseconds.
+        min_pause_us: u64,
+        /// The sub-band.
+        label: &'static str,
+        /// Where its limits are written.
+        clause: &'static str,
+    },
     /// The occupied bandwidth leaves the band of the region.
     #[error(
         "{at}: {frequency_hz} Hz with {bandwidth_hz} Hz of occupied bandwidth leaves {region} \

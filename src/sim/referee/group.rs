@@ -52,6 +52,10 @@ impl Header {
 #[derive(Debug, Default)]
 pub(super) struct Group {
     always: bool,
+    /// The sub-bands that the operator named for this group; `None`: the default ones.
+    pub(super) sub_band: Option<&'static str>,
+    /// DownlinkDwellTime is on in the devices.
+    pub(super) downlink_dwell: bool,
     /// Announced sessions, start and end, by ascending start; those that ended are dropped.
     sessions: VecDeque<(Instant, Instant)>,
     /// Everything ever sent, by FCnt: at most 65536 entries.

@@ -56,7 +56,7 @@ pub struct Verdict {
     pub repeated_frames: u64,
     /// The most of them that followed each other in one group and one power cycle.
     pub max_repeated_in_a_row: u64,
-    /// The default sub-bands of the region, by ascending frequency.
+    /// The default sub-bands of the region, by ascending frequency, then those that a group names.
     pub bands: Vec<BandAir>,
     /// When the first transmission began.
     pub first: Option<Instant>,
@@ -124,6 +124,21 @@ impl Referee {
     /// The devices of this group under test listen all the time.
     pub fn always(&mut self, mc_addr: u32) {
         self.groups.entry(mc_addr).or_default().listen_always();
+    }
+
+    /// The operator named a sub-band for this group under test, which may need opt-in, and says whether its
+    /// devices have DownlinkDwellTime on. The group's frames are judged by that sub-band alone.
+    pub fn terms(&mut self, mc_addr: u32, sub_band: Option<&str>, downlink_dwell: bool) {
+        let named: Vec<&'static SubBand> =
+            self.region.sub_bands.iter().filter(|band| Some(band.label) == sub_band).collect();
+        for sub_band in &named {
+            if self.bands.iter().all(|band| band.sub_band != *sub_band) {
+                self.bands.push(Band::new(sub_band));
+            }
+        }
+        let group = self.groups.entry(mc_addr).or_default();
+        group.sub_band = named.first().map(|sub_band| sub_band.label);
+        group.downlink_dwell = downlink_dwell;
     }
 
     /// The transmitter lost its power: counters may fall once, to bytes that were sent before.
@@ -236,10 +251,15 @@ impl Referee {
             self.breaches.add(Breach::Preamble { at, preamble, expected, modulation });
         }
         let phy_len = transmission.phy_payload.len();
+        let dwell = self.group_of(transmission).is_some_and(|group| group.downlink_dwell);
         match data_rates.iter().find(|data_rate| data_rate.modulation == modulation) {
             None => self.breaches.add(Breach::DataRate { at, modulation, region, rp_name }),
             Some(data_rate) => {
-                let max_phy_len = data_rate.max_mac_payload + AROUND_MAC_PAYLOAD;
+                let max_mac_payload = match data_rate.max_mac_payload_dwell {
+                    Some(with_dwell) if dwell => with_dwell,
+                    _ => data_rate.max_mac_payload,
+                };
+                let max_phy_len = max_mac_payload + AROUND_MAC_PAYLOAD;
                 if phy_len > max_phy_len {
                     self.breaches.add(Breach::TooLong {
                         at,
@@ -282,8 +302,15 @@ impl Referee {
                 self.breaches.add(Breach::OffRaster { at, frequency_hz, region, clause: raster.clause });
             }
         }
-        let Some(band) = self.bands.iter_mut().find(|band| band.holds(frequency_hz, bandwidth_hz)) else {
-            if let Some(nearest) = self.bands.iter().min_by_key(|band| band.distance_hz(frequency_hz)) {
+        let named = self.group_of(transmission).and_then(|group| group.sub_band);
+        let binds = |band: &Band| match named {
+            Some(label) => band.sub_band.label == label,
+            None => !band.sub_band.needs_opt_in,
+        };
+        let holds = |band: &&mut Band| binds(band) && band.holds(frequency_hz, bandwidth_hz);
+        let Some(band) = self.bands.iter_mut().find(holds) else {
+            let candidates = self.bands.iter().filter(|band| binds(band));
+            if let Some(nearest) = candidates.min_by_key(|band| band.distance_hz(frequency_hz)) {
                 let SubBand { label, min_hz, max_hz, clause, .. } = *nearest.sub_band;
                 self.breaches.add(Breach::OutsideSubBands {
                     at,
@@ -297,17 +324,28 @@ impl Referee {
             }
             return;
         };
-        let SubBand { label, clause, max_eirp, max_tx_us, window_us, .. } = *band.sub_band;
+        let SubBand { label, clause, max_eirp, max_tx_us, min_pause_us, window_us, .. } = *band.sub_band;
+        if let Some(max_bandwidth_hz) = band.sub_band.max_bandwidth_hz.filter(|&limit| bandwidth_hz > limit) {
+            self.breaches.add(Breach::TooWide { at, bandwidth_hz, max_bandwidth_hz, label, clause });
+        }
         if eirp > max_eirp {
             self.breaches.add(Breach::Eirp { at, eirp, max_eirp, frequency_hz, label, clause });
         }
         if let Some(max_tx_us) = max_tx_us.filter(|&max_tx_us| airtime_us > max_tx_us) {
             self.breaches.add(Breach::Dwell { at, airtime_us, max_tx_us, label, clause });
         }
+        if let Some(silence_us) = band.silence_us(at).filter(|&silence_us| silence_us < min_pause_us) {
+            self.breaches.add(Breach::Pause { at, silence_us, min_pause_us, label, clause });
+        }
         let used_us = band.window.add(at, end);
         if let Some(budget_us) = band.budget_us().filter(|&budget_us| used_us > budget_us) {
             self.breaches.add(Breach::Duty { at: end, used_us, window_us, budget_us, label, clause });
         }
+    }
+
+    /// The group under test that this is for.
+    fn group_of(&self, transmission: &Transmission) -> Option<&Group> {
+        self.groups.get(&Header::read(&transmission.phy_payload)?.address)
     }
 
     fn judge_group(&mut self, transmission: &Transmission, end: Instant) {

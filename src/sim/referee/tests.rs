@@ -275,6 +275,101 @@ fn sub_bands_that_need_opt_in_are_no_excuse() {
 }
 
 #[test]
+fn a_sub_band_that_the_group_names_binds_its_frames_and_nobody_elses() {
+    let as923 = table(RfRegion::As923_1);
+    let judge = |label, of_group: bool, modulation, phy_len| {
+        let mut referee = Referee::new(as923);
+        referee.group(GROUP);
+        referee.always(GROUP);
+        referee.terms(GROUP, label, false);
+        let mut frame = group_frame(0, 2);
+        frame.phy_payload.resize(phy_len, 0);
+        if !of_group {
+            frame.phy_payload[1] = 0;
+        }
+        referee.on_air(&Transmission {
+            frequency_hz: 923_200_000,
+            modulation,
+            eirp: Dbm::from_whole(16),
+            airtime_us: downlink_airtime_us(modulation, phy_len),
+            ..frame
+        });
+        referee
+    };
+    // 676.9 ms: too long for the sub-band of those who name none, not for Japan's with carrier sense.
+    assert!(is_content(&judge(Some("JP-5ms"), true, SF9, 128)));
+    let cautious = |referee| {
+        matches!(only_breach(&referee), Breach::Dwell { label: "conservative", max_tx_us: 400_000, .. })
+    };
+    assert!(cautious(judge(Some("JP-5ms"), false, SF9, 128)));
+    assert!(cautious(judge(None, true, SF9, 128)));
+    assert!(is_content(&judge(None, true, SF9, 66)));
+    assert!(matches!(
+        only_breach(&judge(Some("UZ"), true, SF9, 66)),
+        Breach::OutsideSubBands { label: "UZ", .. }
+    ));
+}
+
+#[test]
+fn a_frame_that_is_too_long_for_devices_with_dwell_time_is_seen() {
+    let judge = |downlink_dwell| {
+        let mut referee = Referee::new(table(RfRegion::As923_2));
+        referee.group(GROUP);
+        referee.always(GROUP);
+        referee.terms(GROUP, None, downlink_dwell);
+        // 67 bytes of SF9 last 390 ms, as long as the 66 that RP002 allows.
+        let mut frame = group_frame(0, 2);
+        frame.phy_payload.resize(67, 0);
+        let airtime_us = downlink_airtime_us(SF9, 67);
+        referee.on_air(&Transmission {
+            frequency_hz: 921_400_000,
+            eirp: Dbm::from_whole(16),
+            airtime_us,
+            ..frame
+        });
+        referee
+    };
+    assert!(is_content(&judge(false)));
+    assert!(matches!(only_breach(&judge(true)), Breach::TooLong { phy_len: 67, max_phy_len: 66, .. }));
+}
+
+#[test]
+fn a_pause_of_one_microsecond_less_than_the_law_wants_is_seen() {
+    let first = Transmission { frequency_hz: 921_900_000, eirp: Dbm::from_whole(23), ..downlink(0, SF9, 64) };
+    let end_us = first.airtime_us as i64;
+    let judge = |pause_us| {
+        let mut referee = Referee::new(table(RfRegion::Kr920));
+        referee.on_air(&first);
+        referee.on_air(&Transmission { start: at(end_us + pause_us), ..first.clone() });
+        referee
+    };
+    assert!(is_content(&judge(50_000)));
+    assert!(matches!(
+        only_breach(&judge(49_999)),
+        Breach::Pause { silence_us: 49_999, min_pause_us: 50_000, label: "KR-LBT", .. }
+    ));
+    assert!(matches!(only_breach(&judge(-1)), Breach::Overlap { .. }));
+}
+
+#[test]
+fn more_spectrum_than_the_law_allows_is_seen() {
+    let judge = |modulation| {
+        let mut referee = Referee::new(table(RfRegion::Cn470));
+        referee.on_air(&Transmission {
+            frequency_hz: 486_900_000,
+            eirp: Dbm::from_whole(19),
+            ..downlink(0, modulation, 64)
+        });
+        referee
+    };
+    assert!(is_content(&judge(GFSK)));
+    assert!(matches!(
+        only_breach(&judge(Modulation::LoRa { sf: 7, bw_hz: 500_000 })),
+        Breach::TooWide { bandwidth_hz: 500_000, max_bandwidth_hz: 200_000, label: "CN", .. }
+    ));
+}
+
+#[test]
 fn outside_the_region_is_seen() {
     for frequency_hz in [0, 862_900_000, 869_990_000, u32::MAX] {
         let mut referee = referee();

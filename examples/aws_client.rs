@@ -1,0 +1,54 @@
+//! The cloud side alone: waits for one task and its image, and says what they are. Credentials and endpoints come
+//! from the environment, as in the service: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL_S3`, …
+//!
+//! ```text
+//! aws_client eu-west-1 TASK-ID [AWS-GROUP-ID]
+//! ```
+
+use std::time::Duration;
+
+use fuotad::daemon::Fact;
+use fuotad::daemon::FetchOrder;
+use fuotad::daemon::aws;
+use fuotad::image::Digest;
+use fuotad::task::Task;
+use tokio::sync::mpsc;
+
+fn main() -> anyhow::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [region, task, groups @ ..] = words.as_slice() else {
+        anyhow::bail!("usage: aws_client REGION TASK-ID [AWS-GROUP-ID]");
+    };
+    let mut settings = aws::Settings::new(region, &[task]);
+    settings.groups = groups.iter().map(|group| (group.clone(), "group".to_owned())).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (to_us, mut facts) = mpsc::channel(4);
+        let (fetches, to_them) = mpsc::channel(4);
+        let talk = async {
+            while let Some(fact) = facts.recv().await {
+                match fact {
+                    Fact::Task { document, stem, .. } => {
+                        let task = Task::from_json(&document, &stem)?;
+                        println!(
+                            "task {}: {} {}, groups {:?}",
+                            task.id, task.status, task.image, task.groups
+                        );
+                        fetches.send(FetchOrder { task: task.id, image: task.image }).await?;
+                    }
+                    Fact::Image(_, bytes) => {
+                        println!("image: {} bytes, SHA-256 {}", bytes.len(), Digest::of(&bytes));
+                        return Ok(());
+                    }
+                    other => anyhow::bail!("{other:?}"),
+                }
+            }
+            anyhow::bail!("no more facts")
+        };
+        let work = aws::run(settings, to_us, to_them, std::future::pending());
+        tokio::select! {
+            result = tokio::time::timeout(Duration::from_secs(120), talk) => result?,
+            () = work => anyhow::bail!("it ended"),
+        }
+    })
+}

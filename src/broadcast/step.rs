@@ -1,0 +1,104 @@
+//! The words between a campaign and those who drive it.
+
+use super::Session;
+use crate::radio::Emission;
+use crate::report::Outcome;
+use crate::time::GpsTime;
+use crate::time::Instant;
+
+/// A frame on its way to the forwarder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Names it in the verdict.
+    pub id: u64,
+    /// Frame number.
+    pub k: u32,
+    /// Frame counter.
+    pub fcnt: u32,
+    /// What to send and when.
+    pub emission: Emission,
+}
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The forwarder took it; it goes on the air at `start`.
+    Queued {
+        /// Best knowledge of its start.
+        start: Instant,
+    },
+    /// It did not take it: nothing was radiated.
+    Refused(Refusal),
+    /// No answer: it may or may not have been radiated.
+    Silent,
+}
+
+/// Why the forwarder did not take a frame, as far as the campaign reacts to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It came too late.
+    TooLate,
+    /// The counter we aim by is wrong.
+    WrongCounter,
+    /// Something else is queued there, or the queue is full.
+    Collision,
+    /// A beacon is there.
+    Beacon,
+    /// The forwarder will never send on this frequency or with this power.
+    Channel(String),
+    /// Our side could not hand it over now.
+    NotSent(String),
+    /// Any other word.
+    Other(String),
+}
+
+/// How far a campaign is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The next frame number.
+    pub next_k: u32,
+    /// Frames accepted by the forwarder, in this run and before.
+    pub sent: u32,
+    /// Frames without an answer in this run.
+    pub unconfirmed: u32,
+    /// Coded fragments added to make up for lost frames.
+    pub made_up: u32,
+}
+
+/// What a campaign wants next.
+#[derive(Debug)]
+pub enum Step {
+    /// Hand this to the forwarder and bring the verdict back.
+    Transmit(Box<Transmit>),
+    /// Nothing to do before this instant (or before a verdict, when `None`).
+    Wait(Option<Instant>),
+    /// It cannot begin or go on yet.
+    Blocked(&'static str),
+    /// The next frame is not covered by a durable mark.
+    NeedMark,
+    /// It is over.
+    Over(Outcome),
+}
+
+/// When a campaign may begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// It waits for a start.
+    Unknown,
+    /// At once.
+    AtOnce,
+    /// Not before this; devices always listen.
+    At(GpsTime),
+    /// In these sessions.
+    Sessions(Vec<Session>),
+}
+
+impl Begin {
+    /// The sessions, where there are any.
+    pub fn sessions(&self) -> &[Session] {
+        match self {
+            Begin::Sessions(sessions) => sessions,
+            _ => &[],
+        }
+    }
+}

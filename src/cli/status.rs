@@ -1,0 +1,198 @@
+//! `fuotad status`: how the running service is doing.
+#![expect(clippy::disallowed_methods, reason = "--watch waits a second between two looks")]
+
+use super::Failure;
+use super::args::DEFAULT_CONFIG;
+use super::args::StatusArgs;
+use super::files;
+use super::table::duration;
+use super::table::percent;
+use super::table::seconds;
+use super::table::table;
+use crate::config::Status;
+use crate::daemon::Snapshot;
+use crate::daemon::TaskSnapshot;
+use crate::daemon::read_status;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Clears the screen and goes home.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
+/// Shows it once, or every second.
+pub fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let socket = socket(args)?;
+    let is_screen = args.watch && !args.json && std::io::stdout().is_terminal();
+    loop {
+        let text = read(&socket)?;
+        if is_screen {
+            write!(out, "{CLEAR}")?;
+        }
+        if args.json {
+            write!(out, "{text}")?;
+        } else {
+            let snapshot: Snapshot = serde_json::from_str(&text)
+                .map_err(|error| Failure::data(format!("{}: not a status: {error}", socket.display())))?;
+            write!(out, "{}", for_people(&snapshot))?;
+        }
+        out.flush()?;
+        if !args.watch {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn socket(args: &StatusArgs) -> Result<PathBuf, Failure> {
+    match &args.socket {
+        Some(socket) => Ok(socket.clone()),
+        // Whoever may ask need not be allowed to read the configuration.
+        None if args.config == Path::new(DEFAULT_CONFIG) && files::text(&args.config).is_err() => {
+            Ok(Status::default().socket)
+        }
+        None => Ok(files::config(&args.config)?.status.socket),
+    }
+}
+
+fn read(socket: &Path) -> Result<String, Failure> {
+    read_status(socket).map_err(|error| {
+        let advice = match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                "is the service running? `systemctl status fuotad`"
+            }
+            std::io::ErrorKind::PermissionDenied => "only root and the group fuotad may ask",
+            _ => "try again",
+        };
+        Failure::unavailable(format!("{}: {error}: {advice}", socket.display()))
+    })
+}
+
+fn for_people(status: &Snapshot) -> String {
+    let mut text = String::new();
+    let up = duration(status.uptime_s.saturating_mul(1_000_000));
+    let _ = writeln!(text, "fuotad {}, {}, up {up}", status.version, status.region);
+    if status.is_ready {
+        let _ = writeln!(text, "ready");
+    }
+    for reason in &status.not_ready {
+        let _ = writeln!(text, "not ready, it waits for {reason}");
+    }
+    let _ = writeln!(text, "\n{}", forwarder(status));
+    servers(&mut text, status);
+    let clock = match (&status.clock.utc, &status.clock.reason) {
+        (Some(utc), _) => format!("trusted, {utc}"),
+        (None, reason) => format!("not trusted: {}", reason.as_deref().unwrap_or("unknown")),
+    };
+    let _ = writeln!(text, "clock      {clock}");
+    for (task, reason) in &status.refused {
+        let _ = writeln!(text, "refused    {task}: {reason}");
+    }
+    for (task, outcome) in &status.finished {
+        let _ = writeln!(text, "over       {task}: {outcome}");
+    }
+    if !status.bands.is_empty() {
+        let rows: Vec<Vec<String>> = status
+            .bands
+            .iter()
+            .map(|band| {
+                let range =
+                    format!("{:.3}-{:.3} MHz", f64::from(band.min_hz) / 1e6, f64::from(band.max_hz) / 1e6);
+                let used = percent(band.total_us, band.budget_us);
+                vec![
+                    format!("{} {range}", band.label),
+                    seconds(band.ours_us),
+                    seconds(band.total_us),
+                    used,
+                    seconds(band.left_us),
+                ]
+            })
+            .collect();
+        let _ = write!(text, "\n{}", table(&["sub-band", "ours", "all", "used", "left"], &rows));
+    }
+    if status.tasks.is_empty() {
+        let _ = writeln!(text, "\nno task");
+    } else {
+        let rows: Vec<Vec<String>> = status.tasks.iter().map(row).collect();
+        let header = ["task", "phase", "group", "frames", "done", "left", "end"];
+        let _ = write!(text, "\n{}", table(&header, &rows));
+    }
+    for task in &status.tasks {
+        if let Some(waiting) = &task.waiting {
+            let _ = writeln!(text, "  {}: waits for {waiting}", task.task);
+        }
+        if let Some((start, end)) = task.campaign.as_ref().and_then(|campaign| campaign.session.as_ref()) {
+            let _ = writeln!(text, "  {}: session {start} to {end}", task.task);
+        }
+    }
+    text
+}
+
+fn forwarder(status: &Snapshot) -> String {
+    let forwarder = &status.forwarder;
+    let Some(online) = &forwarder.online else {
+        return format!("forwarder  not connected, expected on {}", forwarder.listen);
+    };
+    let counter = match forwarder.counter_error_us {
+        Some(error_us) => format!("counter known to +-{error_us} us"),
+        None => "counter unknown: frames go out as \"immediate\"".to_owned(),
+    };
+    let gateway = forwarder.gateway.as_deref().unwrap_or("?");
+    let mut text = format!("forwarder  {gateway} at {online}, {counter}");
+    if let (Some(rxok), Some(rxfw)) = (forwarder.rxok, forwarder.rxfw) {
+        let _ = write!(text, "\n           last stat: {rxok} received, {rxfw} forwarded");
+    }
+    if forwarder.swallowed > 0 {
+        let _ = write!(text, "\n           {} frames acknowledged and never sent", forwarder.swallowed);
+    }
+    if forwarder.kernel_dropped > 0 {
+        let _ =
+            write!(text, "\n           {} datagrams dropped unread by the kernel", forwarder.kernel_dropped);
+    }
+    text
+}
+
+fn servers(text: &mut String, status: &Snapshot) {
+    for server in &status.servers {
+        let state = match (&server.trouble, &server.address) {
+            (Some(trouble), None) => format!("cannot be found: {trouble}"),
+            (_, None) => "is being looked up".to_owned(),
+            _ if server.is_uplink_only => format!("gets uplinks only, {} relayed", server.pushed),
+            _ if server.is_online => format!("{} uplinks, {} downlinks", server.pushed, server.asked),
+            _ => format!("does not answer, {} uplinks relayed", server.pushed),
+        };
+        let _ = writeln!(text, "server     {} {state}", server.name);
+    }
+    let relay = &status.relay;
+    let refused = relay.collided + relay.malformed + relay.unlawful + relay.refused;
+    if relay.passed + refused > 0 {
+        let _ = writeln!(
+            text,
+            "downlinks  {} passed, {} met a frame of ours, {} malformed, {} over the law ({} of them refused), {} refused by the forwarder",
+            relay.passed,
+            relay.collided,
+            relay.malformed,
+            relay.breaches + relay.unlawful,
+            relay.unlawful,
+            relay.refused
+        );
+    }
+}
+
+fn row(task: &TaskSnapshot) -> Vec<String> {
+    let mut cells = vec![task.task.clone(), task.phase.clone()];
+    match &task.campaign {
+        None => cells.extend(["", "", "", "", ""].map(str::to_owned)),
+        Some(campaign) => cells.extend([
+            campaign.group.clone(),
+            format!("{}/{}", campaign.frames_done, campaign.frames),
+            format!("{:.1} %", campaign.percent),
+            campaign.left_s.map_or("-".to_owned(), |left_s| duration(left_s.saturating_mul(1_000_000))),
+            campaign.eta.clone().unwrap_or_default(),
+        ]),
+    }
+    cells
+}

@@ -1,0 +1,323 @@
+//! `[aws]` and `[[aws.task]]`: which tasks come from the cloud, and what the cloud cannot say of them.
+
+use super::ConfigError;
+use super::GroupConfig;
+use crate::task::FuotaTaskJson;
+use crate::task::FuotadJson;
+use crate::task::Task;
+use crate::task::TaskId;
+use serde::Deserialize;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// IoT Wireless allows about 10 calls a second in an account, and gateways share it.
+const POLL_MIN_S: u64 = 30;
+/// A stand-in on this machine is no AWS: nobody shares its calls, and a rehearsal need not take minutes.
+const POLL_MIN_LOOPBACK_S: u64 = 1;
+/// A day without a look is not polling any more.
+const POLL_MAX_S: u64 = 86_400;
+/// Tasks that one gateway looks at.
+const TASKS_MAX: usize = 64;
+/// Below this nothing is an image; above it, no device takes it.
+const IMAGE_BYTES: std::ops::RangeInclusive<usize> = 1..=crate::image::MAX_IMAGE_BYTES;
+
+/// `[aws]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AwsConfig {
+    /// The AWS region, `eu-west-1`.
+    pub region: String,
+    /// The ids of FUOTA tasks.
+    #[serde(default)]
+    pub fuota_tasks: Vec<String>,
+    /// Seconds between two looks at a task.
+    #[serde(default = "one_minute_s")]
+    pub poll_s: u64,
+    /// The profile in the credentials file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// A file in the form of `~/.aws/credentials`, instead of the environment and the usual files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_file: Option<PathBuf>,
+    /// Instead of AWS's endpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint_url: Option<String>,
+    /// The largest image that is downloaded.
+    #[serde(default = "one_mebibyte")]
+    pub max_image_bytes: usize,
+    /// What AWS cannot say of a task.
+    #[serde(default)]
+    pub task: Vec<AwsTaskConfig>,
+}
+
+/// `[[aws.task]]`: the members of `Fuotad` for one cloud task.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AwsTaskConfig {
+    /// The id of one of `fuota-tasks`.
+    pub id: String,
+    /// The names of the groups that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multicast_groups: Option<Vec<String>>,
+    /// "at-once", or RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// "exact": FragmentIntervalMS is not rounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// What the image must hash to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Each session lasts 2^n seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_timeout_exponent: Option<u8>,
+}
+
+impl AwsConfig {
+    /// Whether every value can be used.
+    ///
+    /// # Errors
+    /// The first that cannot.
+    pub fn check(&self, groups: &[GroupConfig]) -> Result<(), ConfigError> {
+        let is_region_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.region.is_empty() || self.region.len() > 32 || !self.region.chars().all(is_region_char) {
+            let message = format!("{:?} is no AWS region like eu-west-1", self.region);
+            return Err(ConfigError::value("aws.region", message));
+        }
+        let is_rehearsal = self.endpoint_url.as_deref().is_some_and(is_on_this_machine);
+        let min_s = if is_rehearsal { POLL_MIN_LOOPBACK_S } else { POLL_MIN_S };
+        if !(min_s..=POLL_MAX_S).contains(&self.poll_s) {
+            let message = format!("{} is outside {min_s}..={POLL_MAX_S}", self.poll_s);
+            return Err(ConfigError::value("aws.poll-s", message));
+        }
+        if !IMAGE_BYTES.contains(&self.max_image_bytes) {
+            let (min, max) = (IMAGE_BYTES.start(), IMAGE_BYTES.end());
+            let message = format!("{} is outside {min}..={max}", self.max_image_bytes);
+            return Err(ConfigError::value("aws.max-image-bytes", message));
+        }
+        if let Some(url) = &self.endpoint_url
+            && !is_safe(url)
+        {
+            let message = "use https://…; http://… only on this machine (127.0.0.1, [::1], localhost)";
+            return Err(ConfigError::value("aws.endpoint-url", message));
+        }
+        self.check_ids()?;
+        self.task.iter().try_for_each(|task| task.check(&self.fuota_tasks, groups))?;
+        by_their_id(groups).map(|_| ())
+    }
+
+    /// The settings of the cloud side. [`AwsConfig::check`] comes first.
+    ///
+    /// # Errors
+    /// A value that cannot be used.
+    #[cfg(feature = "aws")]
+    pub fn settings(&self, groups: &[GroupConfig]) -> Result<crate::daemon::aws::Settings, ConfigError> {
+        self.check(groups)?;
+        let poll = std::time::Duration::from_secs(self.poll_s);
+        let mut patience = crate::daemon::aws::Patience::default();
+        // Only with a stand-in on this machine is a poll shorter than the first back-off.
+        patience.poll_first = patience.poll_first.min(poll);
+        Ok(crate::daemon::aws::Settings {
+            region: self.region.clone(),
+            fuota_tasks: self.fuota_tasks.clone(),
+            poll,
+            profile: self.profile.clone(),
+            credentials_file: self.credentials_file.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            overlays: self.task.iter().map(|task| (task.id.clone(), task.members())).collect(),
+            groups: by_their_id(groups)?,
+            max_image_bytes: self.max_image_bytes,
+            patience,
+        })
+    }
+
+    fn check_ids(&self) -> Result<(), ConfigError> {
+        if self.fuota_tasks.len() > TASKS_MAX {
+            let message = format!("{} are too many: at most {TASKS_MAX}", self.fuota_tasks.len());
+            return Err(ConfigError::value("aws.fuota-tasks", message));
+        }
+        let mut seen = BTreeSet::new();
+        for (index, id) in self.fuota_tasks.iter().enumerate() {
+            let key = format!("aws.fuota-tasks[{index}]");
+            TaskId::new(id).map_err(|error| ConfigError::value(&key, error))?;
+            if !seen.insert(id) {
+                return Err(ConfigError::value(key, format!("{id:?} stands there twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AwsTaskConfig {
+    fn check(&self, ids: &[String], groups: &[GroupConfig]) -> Result<(), ConfigError> {
+        let wrong = |message: String| ConfigError::value(format!("aws.task {}", self.id), message);
+        if !ids.contains(&self.id) {
+            return Err(wrong("it is not in aws.fuota-tasks: nobody looks at it".to_owned()));
+        }
+        let names = self.multicast_groups.iter().flatten();
+        if let Some(name) = names.into_iter().find(|name| !groups.iter().any(|group| group.name == **name)) {
+            return Err(wrong(format!("multicast-groups: {name:?} is no [[group]]")));
+        }
+        // The members mean what they mean in a task file, so the same reader judges them.
+        let probe = FuotaTaskJson {
+            id: Some(self.id.clone()),
+            firmware_update_image: Some("s3://bucket/key".to_owned()),
+            fuotad: Some(self.members()),
+            ..FuotaTaskJson::default()
+        };
+        Task::from_cloud(probe).map(|_| ()).map_err(|error| wrong(error.to_string()))
+    }
+
+    fn members(&self) -> FuotadJson {
+        FuotadJson {
+            multicast_groups: self.multicast_groups.clone(),
+            start: self.start.clone(),
+            interval: self.interval.clone(),
+            sha256: self.sha256.clone(),
+            session_timeout_exponent: self.session_timeout_exponent.map(i64::from),
+        }
+    }
+}
+
+/// The names of our groups by AWS's ids of them.
+fn by_their_id(groups: &[GroupConfig]) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut names = BTreeMap::new();
+    for group in groups {
+        let Some(id) = &group.aws_multicast_group else { continue };
+        if let Some(other) = names.insert(id.clone(), group.name.clone()) {
+            let message = format!("{id:?} is that of {other:?}, too");
+            return Err(ConfigError::value(format!("group {}.aws-multicast-group", group.name), message));
+        }
+    }
+    Ok(names)
+}
+
+/// Signed requests go out encrypted, or do not leave the machine.
+fn is_safe(url: &str) -> bool {
+    let is_encrypted =
+        url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.contains('@'));
+    is_encrypted || is_on_this_machine(url)
+}
+
+/// Whether `url` is `http://` to a loopback address.
+fn is_on_this_machine(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    // What stands before an @ is a user, not the host: http://127.0.0.1:x@example.com is far away.
+    if rest.contains('@') {
+        return false;
+    }
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let is_loopback = host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    is_loopback || matches!(host, "localhost" | "[::1]")
+}
+
+fn one_minute_s() -> u64 {
+    60
+}
+
+fn one_mebibyte() -> usize {
+    1024 * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const GROUP: &str = "[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nmc-key-file = \"k\"\n";
+
+    fn checked(aws: &str) -> Result<AwsConfig, String> {
+        let text = format!("[gateway]\nregion = \"EU868\"\n{GROUP}[aws]\nregion = \"eu-west-1\"\n{aws}");
+        let config = Config::from_text(&text, &BTreeMap::new()).map_err(|error| error.to_string())?;
+        let aws = config.aws.unwrap();
+        aws.check(&config.group).map(|()| aws).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_region_and_an_id_are_enough() {
+        let aws = checked("fuota-tasks = [\"t\"]").unwrap();
+        assert_eq!((aws.poll_s, aws.max_image_bytes), (60, 1_048_576));
+    }
+
+    #[test]
+    fn polling_faster_than_twice_a_minute_is_refused() {
+        assert!(checked("poll-s = 29").unwrap_err().contains("aws.poll-s: 29 is outside 30..=86400"));
+        assert!(checked("poll-s = 30").is_ok());
+    }
+
+    #[test]
+    fn a_stand_in_on_this_machine_may_be_asked_every_second() {
+        let on = |url: &str, poll_s: u64| checked(&format!("endpoint-url = \"{url}\"\npoll-s = {poll_s}"));
+        assert!(on("http://127.0.0.1:4566", 1).is_ok());
+        assert!(on("http://127.0.0.1:4566", 0).unwrap_err().contains("0 is outside 1..=86400"));
+        assert!(on("https://127.0.0.1.example.com", 29).unwrap_err().contains("29 is outside 30..=86400"));
+        assert!(on("https://vpce-1.example", 29).unwrap_err().contains("29 is outside 30..=86400"));
+    }
+
+    #[test]
+    fn updates_of_the_service_iot_are_not_taken_yet() {
+        assert!(checked("ota-updates = [\"gw\"]").unwrap_err().contains("unknown field `ota-updates`"));
+    }
+
+    #[test]
+    fn signed_requests_are_sent_in_the_clear_only_within_the_machine() {
+        for good in
+            ["https://vpce-1.example", "http://127.0.0.1:4566", "http://localhost", "http://[::1]:80/x"]
+        {
+            assert!(checked(&format!("endpoint-url = \"{good}\"")).is_ok(), "{good}");
+        }
+        let hidden = "http://127.0.0.1:x@example.com";
+        for bad in
+            ["http://example.com", "http://127.0.0.1.example.com", hidden, "example.com", "https://u:p@h", ""]
+        {
+            assert!(
+                checked(&format!("endpoint-url = \"{bad}\"")).unwrap_err().contains("use https://"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_laid_over_a_task_is_judged_like_a_task_file() {
+        let over = |line: &str| checked(&format!("fuota-tasks = [\"t\"]\n[[aws.task]]\nid = \"t\"\n{line}"));
+        let task = over("multicast-groups = [\"meters\"]\nstart = \"at-once\"").unwrap().task.remove(0);
+        assert_eq!(task.members().multicast_groups, Some(vec!["meters".to_owned()]));
+        assert!(over("start = \"soon\"").unwrap_err().contains("Fuotad.Start"));
+        assert!(over("session-timeout-exponent = 16").unwrap_err().contains("SessionTimeoutExponent"));
+        assert!(over("sha256 = \"beef\"").unwrap_err().contains("Sha256"));
+        assert!(over("multicast-groups = [\"taps\"]").unwrap_err().contains("\"taps\" is no [[group]]"));
+        assert!(over("id2 = 1").unwrap_err().contains("unknown field"));
+        assert!(checked("[[aws.task]]\nid = \"u\"").unwrap_err().contains("not in aws.fuota-tasks"));
+    }
+
+    #[test]
+    fn one_group_of_aws_is_at_most_one_of_ours() {
+        let group = |name: &str, address: &str| {
+            format!(
+                "[[group]]\nname = \"{name}\"\nmc-addr = \"{address}\"\nmc-key-file = \"k\"\n\
+                 aws-multicast-group = \"g\"\n"
+            )
+        };
+        let groups = group("a", "01c0ffee") + &group("b", "01c0ffef");
+        let text = format!("[gateway]\nregion = \"EU868\"\n{groups}");
+        let config = Config::from_text(&text, &BTreeMap::new()).unwrap();
+        let error = by_their_id(&config.group).unwrap_err().to_string();
+        assert!(error.contains("group b.aws-multicast-group: \"g\" is that of \"a\""), "{error}");
+    }
+
+    #[cfg(feature = "aws")]
+    #[test]
+    fn the_settings_know_our_groups_by_the_ids_of_aws() {
+        let text = format!(
+            "[gateway]\nregion = \"EU868\"\n{GROUP}aws-multicast-group = \"g-1\"\n[aws]\nregion = \"eu-west-1\"\n\
+             fuota-tasks = [\"t\"]\n[[aws.task]]\nid = \"t\"\ninterval = \"exact\"\n"
+        );
+        let config = Config::from_text(&text, &BTreeMap::new()).unwrap();
+        let settings = config.aws.unwrap().settings(&config.group).unwrap();
+        assert_eq!(settings.groups["g-1"], "meters");
+        assert_eq!(settings.overlays["t"].interval.as_deref(), Some("exact"));
+    }
+}

@@ -1,0 +1,64 @@
+//! The devices that an operator prepares for a campaign (`fuotad plan --setup --devices FILE`).
+
+use super::ConfigError;
+use super::WrittenKey;
+use super::read::read;
+use crate::lorawan::RootKey;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+/// A devices file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Devices {
+    /// In the file's order.
+    pub device: Vec<DeviceConfig>,
+}
+
+/// `[[device]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DeviceConfig {
+    /// A name for people.
+    pub name: String,
+    /// The GenAppKey of a LoRaWAN 1.0.x device.
+    pub gen_app_key: Option<WrittenKey>,
+    /// The AppKey of a LoRaWAN 1.1 device.
+    pub app_key: Option<WrittenKey>,
+    /// TS004 v2: the device's next session count.
+    #[serde(default)]
+    pub session_cnt: u16,
+}
+
+impl Devices {
+    /// Reads a devices file.
+    ///
+    /// # Errors
+    /// One line: where, what, and what was probably meant.
+    pub fn from_text(text: &str) -> Result<Devices, ConfigError> {
+        let devices: Devices = read(text, &BTreeMap::new())?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = devices.device.iter().find(|device| !names.insert(&device.name)) {
+            return Err(ConfigError::value(format!("device {}", twice.name), "it is there twice"));
+        }
+        Ok(devices)
+    }
+}
+
+impl DeviceConfig {
+    /// What the device derives its multicast keys from.
+    ///
+    /// # Errors
+    /// It has not exactly one.
+    pub fn root_key(&self) -> Result<RootKey, ConfigError> {
+        match (&self.gen_app_key, &self.app_key) {
+            (Some(key), None) => Ok(RootKey::GenAppKey(key.secret())),
+            (None, Some(key)) => Ok(RootKey::AppKey(key.secret())),
+            _ => {
+                let message = "give either gen-app-key (LoRaWAN 1.0.x) or app-key (1.1)";
+                Err(ConfigError::value(format!("device {}", self.name), message))
+            }
+        }
+    }
+}

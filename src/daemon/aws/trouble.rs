@@ -1,0 +1,228 @@
+//! What can go wrong with a call, kept apart by what helps. Nothing of a server's text is shown but the error's
+//! code: bodies echo requests, and requests carry credentials.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::error::SdkError;
+use thiserror::Error;
+
+/// The longest code or cause that is shown, characters.
+const MAX_SHOWN_CHARS: usize = 120;
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum Trouble {
+    /// There is no such thing (404).
+    #[error("{action}: not found; check the id, the region and the account")]
+    NotFound { action: &'static str },
+    /// The credentials are good, but not for this (403, IoT's 401).
+    #[error("{action}: denied ({code}); allow {action} in the policy of the gateway's credentials")]
+    Denied { action: &'static str, code: String },
+    /// There are none, or they are expired or wrong.
+    #[error("{action}: credentials: {why}")]
+    Credentials { action: &'static str, why: String },
+    /// The signature's time was not believed.
+    #[error("{action}: the clock is wrong ({code}); set the gateway's time (NTP or GPS)")]
+    Clock { action: &'static str, code: String },
+    /// Too many calls (429; 400 of the service `iot`; 503 `SlowDown` of S3).
+    #[error("{action}: throttled ({code}); tried again later, a longer poll-s helps")]
+    Throttled { action: &'static str, code: String },
+    /// The service's own fault (5xx).
+    #[error("{action}: the service answered {status}; tried again later")]
+    Server { action: &'static str, status: u16 },
+    /// No answer.
+    #[error("{action}: no answer: {cause}; tried again later")]
+    Network { action: &'static str, cause: String },
+    /// Another status.
+    #[error("{action}: refused with {status} ({code})")]
+    Refused { action: &'static str, status: u16, code: String },
+    /// An answer that is none.
+    #[error("{action}: the answer cannot be read: {why}; tried again later")]
+    Unreadable { action: &'static str, why: &'static str },
+}
+
+impl Trouble {
+    /// What `error` of `action` means.
+    pub(super) fn of<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> Trouble
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        if let Some(why) = credentials_fault(error) {
+            return Trouble::Credentials { action, why: why.to_owned() };
+        }
+        let Some(raw) = error.raw_response() else {
+            let cause = match error {
+                SdkError::TimeoutError(_) => "timed out".to_owned(),
+                other => shown(&innermost(other)),
+            };
+            return Trouble::Network { action, cause };
+        };
+        let code = error.as_service_error().and_then(|service| service.code()).unwrap_or_default();
+        let message = error.as_service_error().and_then(|service| service.message()).unwrap_or_default();
+        classify(action, raw.status().as_u16(), code, message)
+    }
+
+    /// Nothing came for so long.
+    pub(super) fn stalled(action: &'static str, after: Duration) -> Trouble {
+        Trouble::Network { action, cause: format!("nothing came for {} s", after.as_secs()) }
+    }
+
+    /// A body that broke off or did not fit its head.
+    pub(super) fn cut(action: &'static str, cause: &(dyn Error + 'static)) -> Trouble {
+        Trouble::Network { action, cause: shown(&innermost(cause)) }
+    }
+
+    /// Whether the next call would fare no better: it is about the service, the link or the credentials, not
+    /// about one task.
+    pub(super) fn is_general(&self) -> bool {
+        !matches!(self, Trouble::NotFound { .. } | Trouble::Denied { .. } | Trouble::Refused { .. })
+    }
+
+    /// Whether it is the same as `other` to an operator: a connection that fails in two ways in turn is one
+    /// state, not a line each time.
+    pub(super) fn is_like(&self, other: &Trouble) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// Code first: services use several statuses for one thing. HEAD has a status only.
+fn classify(action: &'static str, status: u16, code: &str, message: &str) -> Trouble {
+    let shown_code = || if code.is_empty() { status.to_string() } else { shown(code) };
+    // "Signature expired: … is now earlier than …" is the clock, too; the message is looked at, never shown.
+    let is_signature = matches!(code, "InvalidSignatureException" | "SignatureDoesNotMatch");
+    let is_time = message.contains("Signature expired") || message.contains("Signature not yet current");
+    match code {
+        "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => {
+            return Trouble::Clock { action, code: shown_code() };
+        }
+        _ if is_signature && is_time => return Trouble::Clock { action, code: shown_code() },
+        "ExpiredToken" | "ExpiredTokenException" => {
+            let why = format!("expired ({code}); renew them");
+            return Trouble::Credentials { action, why };
+        }
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature" => {
+            let why = format!("not accepted ({code}); check key, secret and session token");
+            return Trouble::Credentials { action, why };
+        }
+        "SlowDown" | "RequestLimitExceeded" | "TooManyRequestsException" | "LimitExceededException" => {
+            return Trouble::Throttled { action, code: shown_code() };
+        }
+        _ if code.starts_with("Throttl") => return Trouble::Throttled { action, code: shown_code() },
+        _ => {}
+    }
+    match status {
+        404 => Trouble::NotFound { action },
+        401 | 403 => Trouble::Denied { action, code: shown_code() },
+        429 => Trouble::Throttled { action, code: shown_code() },
+        500.. => Trouble::Server { action, status },
+        200..300 => Trouble::Unreadable { action, why: "it is not what the service's model says" },
+        _ => Trouble::Refused { action, status, code: shown_code() },
+    }
+}
+
+/// What is wrong with the credentials, if they are what failed. The provider's own words may quote its file.
+fn credentials_fault(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let fault = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
+    Some(match fault {
+        CredentialsError::CredentialsNotLoaded(_) => {
+            "none found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or aws.credentials-file"
+        }
+        CredentialsError::ProviderTimedOut(_) => "their provider did not answer in time",
+        CredentialsError::InvalidConfiguration(_) => {
+            "the profile cannot be used; check its name and its file"
+        }
+        _ => "their provider failed; try `aws sts get-caller-identity` with the same profile",
+    })
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// One short line of printable characters.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(status: u16, code: &str) -> &'static str {
+        match classify("a", status, code, "") {
+            Trouble::NotFound { .. } => "not found",
+            Trouble::Denied { .. } => "denied",
+            Trouble::Credentials { .. } => "credentials",
+            Trouble::Clock { .. } => "clock",
+            Trouble::Throttled { .. } => "throttled",
+            Trouble::Server { .. } => "server",
+            Trouble::Network { .. } => "network",
+            Trouble::Refused { .. } => "refused",
+            Trouble::Unreadable { .. } => "unreadable",
+        }
+    }
+
+    #[test]
+    fn what_services_call_by_different_statuses_is_one_kind_of_trouble() {
+        for (status, code, meant) in [
+            (404, "ResourceNotFoundException", "not found"),
+            (404, "", "not found"),
+            (403, "AccessDeniedException", "denied"),
+            (401, "UnauthorizedException", "denied"),
+            (403, "", "denied"),
+            (429, "ThrottlingException", "throttled"),
+            (400, "ThrottlingException", "throttled"),
+            (503, "SlowDown", "throttled"),
+            (429, "", "throttled"),
+            (500, "InternalServerException", "server"),
+            (503, "", "server"),
+            (403, "RequestTimeTooSkewed", "clock"),
+            (400, "ExpiredToken", "credentials"),
+            (403, "ExpiredTokenException", "credentials"),
+            (403, "UnrecognizedClientException", "credentials"),
+            (403, "SignatureDoesNotMatch", "credentials"),
+            (400, "ValidationException", "refused"),
+            (412, "PreconditionFailed", "refused"),
+            (200, "", "unreadable"),
+        ] {
+            assert_eq!(kind(status, code), meant, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_signature_that_is_too_old_is_the_clocks_fault_and_its_message_is_not_shown() {
+        let message = "Signature expired: 20260101T000000Z is now earlier than SECRET-CANARY";
+        let trouble = classify("iotwireless:GetFuotaTask", 403, "InvalidSignatureException", message);
+        assert!(matches!(trouble, Trouble::Clock { .. }));
+        assert!(!trouble.to_string().contains("CANARY"), "{trouble}");
+        assert!(trouble.to_string().contains("NTP"), "{trouble}");
+    }
+
+    #[test]
+    fn only_trouble_with_one_task_lets_the_others_be_asked() {
+        assert!(!classify("a", 404, "", "").is_general() && !classify("a", 403, "", "").is_general());
+        assert!(classify("a", 429, "", "").is_general() && classify("a", 500, "", "").is_general());
+    }
+
+    #[test]
+    fn a_code_is_one_short_printable_line() {
+        let trouble = classify("a", 403, &format!("Evil\n\u{1b}[2J{}", "x".repeat(5000)), "");
+        assert!(trouble.to_string().len() < 300 && !trouble.to_string().contains(['\n', '\u{1b}']));
+    }
+}

@@ -1,0 +1,418 @@
+//! The loop: wait for one fact, hand it to the engine, carry out its wishes until it says when to wake.
+
+use super::Fact;
+use super::FetchOrder;
+use super::StartError;
+use super::clock::Clock;
+use super::images::Fetched;
+use super::images::Images;
+use super::keeper::Keeper;
+use super::log::Reporter;
+use super::north::Found;
+use super::north::NorthState;
+use super::north::Norths;
+use super::signals::Signal;
+use super::signals::Signals;
+use super::snapshot::Snapshot;
+use super::socket::Socket;
+use super::status::Ask;
+use super::systemd::Systemd;
+use super::view;
+use super::view::Surroundings;
+use crate::broadcast::NotSaved;
+use crate::engine::Engine;
+use crate::engine::Input;
+use crate::engine::Output;
+use crate::region::Parameters;
+use crate::report::Event;
+use crate::report::Planned;
+use crate::report::Report;
+use crate::store::Change;
+use crate::task::ImageRef;
+use crate::task::TaskId;
+use crate::time::Instant;
+use crate::time::Now;
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Datagrams taken in one turn before everybody else gets theirs.
+const BATCH: usize = 64;
+/// The loop turns at least this often, microseconds: it looks at the clock and feeds the watchdog.
+const TICK_US: u64 = 1_000_000;
+/// From the signal to the end at the latest, microseconds: what is not stored by then never will be.
+const STOP_US: u64 = 900_000;
+/// Endings and refusals that are remembered for the status page.
+const REMEMBERED: usize = 16;
+
+/// Everything the loop touches.
+pub struct Driver {
+    pub(super) engine: Engine,
+    pub(super) region: &'static Parameters,
+    pub(super) listen: String,
+    pub(super) clock: Clock,
+    pub(super) socket: Socket,
+    pub(super) norths: Norths,
+    pub(super) found: mpsc::Receiver<Found>,
+    pub(super) keeper: Keeper,
+    pub(super) signals: Signals,
+    pub(super) images: Images,
+    pub(super) facts: mpsc::Receiver<Fact>,
+    pub(super) fetcher: Option<mpsc::Sender<FetchOrder>>,
+    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) systemd: Systemd,
+    pub(super) memory: Memory,
+}
+
+/// What the loop remembers from turn to turn.
+#[derive(Default)]
+pub struct Memory {
+    wake_at: Option<Instant>,
+    tick_at: Instant,
+    fed_at: Option<Instant>,
+    stop_by: Option<Instant>,
+    is_stopped: bool,
+    is_distrusted: Option<&'static str>,
+    reporter: Reporter,
+    planned: BTreeMap<TaskId, Planned>,
+    missing_images: BTreeMap<TaskId, String>,
+    refused: VecDeque<(String, String)>,
+    finished: VecDeque<(String, String)>,
+    /// Facts that arose while the engine's wishes were carried out.
+    next: VecDeque<Next>,
+}
+
+enum Next {
+    NotSaved(u64, NotSaved),
+    ImageFailed(TaskId, String),
+}
+
+/// What ended a wait.
+enum Turn {
+    Signal(Signal),
+    Readable,
+    NorthReadable,
+    Found(Found),
+    Saved(Option<(u64, Result<(), NotSaved>)>),
+    Fact(Fact),
+    Fetched(Fetched),
+    Ask(Ask),
+    Time,
+}
+
+impl Driver {
+    /// Runs until a signal has stopped the engine and all is stored.
+    ///
+    /// # Errors
+    /// [`StartError::Broken`] when the store's thread is gone.
+    pub async fn run(mut self) -> Result<(), StartError> {
+        let now = self.clock.now();
+        self.tell(now, Input::Time);
+        self.systemd.ready();
+        tracing::info!(listen = self.listen, region = %self.region.region, "ready");
+        while !self.memory.is_stopped {
+            let turn = self.wait().await;
+            let now = self.clock.now();
+            match turn {
+                Turn::Signal(Signal::Stop) => self.stop(now),
+                Turn::Signal(Signal::Reload) => {
+                    tracing::info!("SIGHUP: nothing to reload, tasks are looked for by themselves")
+                }
+                Turn::Readable => self.datagrams(),
+                Turn::NorthReadable => self.downlinks(),
+                Turn::Found(found) => self.norths.settle(found),
+                Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
+                Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
+                Turn::Fact(fact) => self.fact(now, fact),
+                Turn::Fetched(fetched) => self.fetched(now, fetched),
+                Turn::Ask(ask) => {
+                    // A reader that is gone already is none of our business.
+                    let _ = ask.send(self.document(now));
+                }
+                Turn::Time => {}
+            }
+            self.due();
+        }
+        self.systemd.status("stopped");
+        // What is left to store are reports; the stopping mark is durable.
+        let _ = tokio::time::timeout(Duration::from_millis(100), self.keeper.close()).await;
+        Ok(())
+    }
+
+    async fn wait(&mut self) -> Turn {
+        let until = self.deadline();
+        let now = self.clock.now().mono;
+        let patience = tokio::time::sleep(Duration::from_micros(until.us_since(now)));
+        tokio::select! {
+            signal = self.signals.next() => Turn::Signal(signal),
+            () = self.socket.readable() => Turn::Readable,
+            () = self.norths.readable() => Turn::NorthReadable,
+            Some(found) = self.found.recv() => Turn::Found(found),
+            saved = self.keeper.answer() => Turn::Saved(saved),
+            Some(fact) = self.facts.recv() => Turn::Fact(fact),
+            fetched = self.images.answer() => Turn::Fetched(fetched),
+            Some(ask) = self.asks.recv() => Turn::Ask(ask),
+            () = patience => Turn::Time,
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let memory = &self.memory;
+        [memory.wake_at, memory.stop_by].into_iter().flatten().fold(memory.tick_at, Instant::min)
+    }
+
+    /// Does what has become due while the turn was made.
+    fn due(&mut self) {
+        let now = self.clock.now();
+        if self.memory.wake_at.is_some_and(|at| at <= now.mono) {
+            self.tell(now, Input::Time);
+        }
+        if self.memory.tick_at <= now.mono {
+            self.memory.tick_at = now.mono.plus_us(TICK_US);
+            self.tick();
+        }
+        if self.memory.stop_by.is_some_and(|at| at <= now.mono) && !self.memory.is_stopped {
+            tracing::warn!(
+                "the disk did not answer in time: ending without the last mark, as after a power cut"
+            );
+            self.memory.is_stopped = true;
+        }
+    }
+
+    /// Once a second: the socket is read whatever the runtime says, time passes, the watchdog is fed.
+    fn tick(&mut self) {
+        self.datagrams();
+        self.downlinks();
+        let now = self.clock.now();
+        self.tell(now, Input::Time);
+        self.tell_of_the_clock();
+        let headline = view::headline(&self.snapshot(now));
+        self.systemd.status(&headline);
+        let every_us = self.systemd.feed_every().map(|every| every.as_micros() as u64);
+        let is_hungry =
+            |every_us| self.memory.fed_at.is_none_or(|fed| now.mono.us_since(fed) + TICK_US > every_us);
+        if every_us.is_some_and(is_hungry) {
+            self.memory.fed_at = Some(now.mono);
+            self.systemd.alive();
+        }
+    }
+
+    fn tell_of_the_clock(&mut self) {
+        if let Some(jump_s) = self.clock.take_jump() {
+            tracing::warn!(jump_s, "the wall clock jumped; it is believed again when it stands still");
+        }
+        let distrust = self.clock.distrust();
+        if distrust != self.memory.is_distrusted {
+            match distrust {
+                Some(reason) => {
+                    tracing::warn!("the wall clock is not trusted: {reason}; tasks with a start time wait")
+                }
+                None => tracing::info!("the wall clock is trusted"),
+            }
+            self.memory.is_distrusted = distrust;
+        }
+    }
+
+    fn datagrams(&mut self) {
+        for _ in 0..BATCH {
+            let Some((from, length)) = self.socket.receive() else { return };
+            // The concentrator's counter is learned from this moment.
+            let now = self.clock.now();
+            self.engine.handle(now, Input::Datagram { from, bytes: self.socket.bytes(length) });
+            self.obey(now);
+        }
+    }
+
+    /// What network servers sent.
+    fn downlinks(&mut self) {
+        for _ in 0..BATCH {
+            let Some((server, length)) = self.norths.receive() else { return };
+            let now = self.clock.now();
+            self.engine.handle(now, Input::North { server, bytes: self.norths.bytes(length) });
+            self.obey(now);
+        }
+    }
+
+    fn fact(&mut self, now: Now, fact: Fact) {
+        match fact {
+            Fact::Task { document, stem, source } => {
+                self.tell(now, Input::Task { document: &document, stem: &stem, source });
+            }
+            Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
+            Fact::Image(task, bytes) => self.tell(now, Input::Image(task, bytes)),
+            Fact::ImageFailed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
+        }
+    }
+
+    fn fetched(&mut self, now: Now, fetched: Fetched) {
+        match fetched {
+            Fetched::Image(task, bytes) => {
+                self.memory.missing_images.remove(&task);
+                self.tell(now, Input::Image(task, bytes));
+            }
+            Fetched::Failed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
+            Fetched::Missing(task, reason) => {
+                tracing::warn!(task = task.as_str(), "{reason}; looking again every 5 s");
+                self.memory.missing_images.insert(task, reason);
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Now) {
+        if self.memory.stop_by.is_none() {
+            tracing::info!("stopping: no new frame; the last answers are awaited and the mark is written");
+            self.systemd.stopping();
+            self.memory.stop_by = Some(now.mono.plus_us(STOP_US));
+            self.tell(now, Input::Stop);
+        }
+    }
+
+    /// Hands one fact to the engine and carries out its wishes.
+    fn tell(&mut self, now: Now, input: Input<'_>) {
+        self.engine.handle(now, input);
+        self.obey(now);
+    }
+
+    fn obey(&mut self, now: Now) {
+        loop {
+            match self.engine.poll() {
+                Output::Datagram { to, bytes } => self.socket.send(to, &bytes),
+                Output::North { server, bytes } => self.norths.send(server, &bytes),
+                Output::Fetch(task, ImageRef::File(path)) => self.images.fetch(task, path),
+                Output::Fetch(task, image) => self.order(FetchOrder { task, image }),
+                Output::Save(save, change) => {
+                    if let Err(why) = self.keeper.save(save, change) {
+                        self.memory.next.push_back(Next::NotSaved(save, why));
+                    }
+                }
+                Output::Report(report) => self.report(&report),
+                Output::Stopped => self.memory.is_stopped = true,
+                Output::WakeAt(at) => {
+                    self.memory.wake_at = at;
+                    match self.memory.next.pop_front() {
+                        None => return,
+                        Some(Next::NotSaved(save, why)) => {
+                            self.engine.handle(now, Input::Saved(save, Err(why)));
+                        }
+                        Some(Next::ImageFailed(task, reason)) => {
+                            self.engine.handle(now, Input::ImageFailed(task, reason));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// An image that only the cloud's side can bring.
+    fn order(&mut self, order: FetchOrder) {
+        let task = order.task.clone();
+        let reason = match &self.fetcher {
+            None => format!(
+                "{} is not on this disk and no cloud is configured: download it and name it as file:///path",
+                order.image
+            ),
+            Some(fetcher) => match fetcher.try_send(order) {
+                Ok(()) => return,
+                Err(error) => format!("too many images are being fetched already: {error}"),
+            },
+        };
+        self.memory.next.push_back(Next::ImageFailed(task, reason));
+    }
+
+    fn report(&mut self, report: &Report) {
+        if let Some(task) = &report.task {
+            match &report.event {
+                Event::Planned(planned) => {
+                    self.memory.planned.insert(task.clone(), planned.clone());
+                }
+                Event::Refused { .. } | Event::Over(_) => self.ended(report, task),
+                Event::Sent { .. } | Event::Resumed { .. } if self.memory.reporter.wants_place(task) => {
+                    self.learn_place(task);
+                }
+                _ => {}
+            }
+        }
+        if let Event::Refused { reason } = &report.event {
+            let task = report.task.as_ref().map_or(String::new(), TaskId::to_string);
+            remember(&mut self.memory.refused, (task, reason.clone()));
+        }
+        self.memory.reporter.line(report);
+    }
+
+    fn learn_place(&mut self, task: &TaskId) {
+        let state = self.engine.tasks().find(|state| state.task == *task);
+        if let Some(campaign) = state.and_then(|state| state.campaign) {
+            let sub_band = view::sub_band(self.region, campaign.channel.sub_band.0);
+            self.memory.reporter.place(task.clone(), campaign.group, sub_band);
+        }
+    }
+
+    /// A task is over: what it leaves is a report on disk and a line on the status page.
+    fn ended(&mut self, report: &Report, task: &TaskId) {
+        self.images.forget(task);
+        self.memory.missing_images.remove(task);
+        let planned = self.memory.planned.remove(task);
+        if let Event::Over(outcome) = &report.event {
+            remember(&mut self.memory.finished, (task.to_string(), outcome.to_string()));
+            let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
+            self.keeper.note(ending(task, &outcome.to_string(), planned.as_ref(), utc));
+        }
+    }
+
+    fn document(&mut self, now: Now) -> Vec<u8> {
+        let mut snapshot = self.snapshot(now);
+        snapshot.refused = self.memory.refused.iter().cloned().collect();
+        snapshot.finished = self.memory.finished.iter().cloned().collect();
+        let mut document = serde_json::to_vec(&snapshot).expect("strings and numbers always serialise");
+        document.push(b'\n');
+        document
+    }
+
+    fn snapshot(&self, now: Now) -> Snapshot {
+        let missing = &self.memory.missing_images;
+        let missing_image =
+            |task: &str| missing.iter().find(|(id, _)| id.as_str() == task).map(|(_, reason)| reason.clone());
+        let norths: Vec<NorthState> = self.norths.states().collect();
+        let around = Surroundings {
+            region: self.region,
+            listen: &self.listen,
+            socket: self.socket.counts(),
+            norths: &norths,
+            distrust: self.clock.distrust(),
+            missing_image: &missing_image,
+        };
+        view::snapshot(&self.engine, now, around)
+    }
+}
+
+fn remember(list: &mut VecDeque<(String, String)>, entry: (String, String)) {
+    list.retain(|known| known.0 != entry.0 || entry.0.is_empty() && known.1 != entry.1);
+    if list.len() == REMEMBERED {
+        list.pop_front();
+    }
+    list.push_back(entry);
+}
+
+/// The report that stays: `report-<task>` in the state folder.
+fn ending(task: &TaskId, outcome: &str, planned: Option<&Planned>, utc: Option<String>) -> Change {
+    let letters = task.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+    let digest: String = task.record_id()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("{}-{digest}", letters.take(48).collect::<String>());
+    let planned = planned.map(|planned| {
+        serde_json::json!({
+            "group": planned.group,
+            "fragments": planned.nb_frag,
+            "fragment-size": planned.frag_size,
+            "coded": planned.coded,
+            "first-fcnt": planned.first_fcnt,
+            "end-fcnt": planned.end_fcnt,
+            "airtime-us": planned.airtime_us,
+        })
+    });
+    let report =
+        serde_json::json!({ "task": task.as_str(), "outcome": outcome, "utc": utc, "planned": planned });
+    let mut bytes = serde_json::to_vec(&report).expect("strings and numbers always serialise");
+    bytes.push(b'\n');
+    Change::Report { name, bytes }
+}

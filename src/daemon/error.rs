@@ -1,0 +1,85 @@
+//! Why the daemon did not start, or had to end, each with its `sysexits.h` code.
+
+use crate::store::StoreError;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why `fuotad run` ended with an error. One line with the way out.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The UDP port belongs to somebody else.
+    #[error(
+        "{address} is in use: another server (a network server's bridge, or another fuotad) listens there; find it with `ss -lunp`, stop it or change [forwarder] listen and the packet forwarder's server address"
+    )]
+    PortInUse {
+        /// The address wanted.
+        address: SocketAddr,
+    },
+    /// The socket cannot be had for another reason.
+    #[error(
+        "cannot listen on {address}: {error}; [forwarder] listen must be an address of this machine and a port it may use"
+    )]
+    Listen {
+        /// The address wanted.
+        address: SocketAddr,
+        /// The system's word.
+        error: io::Error,
+    },
+    /// Another instance works in the same state folder.
+    #[error(
+        "another fuotad works in {}: two of them would use the same frame counters; stop it, or give this one its own [state] dir and its own keys",
+        dir.display()
+    )]
+    SecondInstance {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The state folder cannot be used.
+    #[error("the state folder {} cannot be used: {error}; create it and give it to the service's user, mode 0700", dir.display())]
+    StateDir {
+        /// The folder.
+        dir: PathBuf,
+        /// The system's word.
+        error: io::Error,
+    },
+    /// What is stored cannot be read.
+    #[error("state folder {}: {error}", dir.display())]
+    Store {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        error: StoreError,
+    },
+    /// The system does not give what every process needs.
+    #[error("the system refuses {what}: {error}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// The system's word.
+        error: io::Error,
+    },
+    /// The log filter cannot be read.
+    #[error("log.filter: {0}")]
+    LogFilter(String),
+    /// A part of the daemon ended that never should.
+    #[error("the {0} ended unexpectedly: please report it; the service manager starts anew")]
+    Broken(&'static str),
+}
+
+impl StartError {
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            StartError::PortInUse { .. } | StartError::Listen { .. } => 69,
+            StartError::Broken(_) => 70,
+            StartError::System { .. } => 71,
+            StartError::StateDir { .. } => 73,
+            StartError::Store { .. } => 74,
+            StartError::SecondInstance { .. } => 75,
+            StartError::LogFilter(_) => 78,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The store on a thread of its own: a sync takes 5 ms on a good day and seconds on a bad card, and the radio
+//! waits for neither.
+
+use super::StartError;
+use super::files::FolderFiles;
+use crate::broadcast::NotSaved;
+use crate::engine::not_saved;
+use crate::store::Change;
+use crate::store::Store;
+use std::thread;
+use tokio::sync::mpsc;
+
+/// Changes that may wait for the disk. The engine has at most a handful per open task on their way; so many
+/// means that the disk does not answer any more.
+const WAITING_MAX: usize = 256;
+
+/// The driver's end of the store.
+#[derive(Debug)]
+pub struct Keeper {
+    changes: mpsc::Sender<(Option<u64>, Change)>,
+    answers: mpsc::Receiver<(u64, Result<(), NotSaved>)>,
+}
+
+impl Keeper {
+    /// Gives `store` a thread, which ends when the keeper is dropped and all its changes are stored.
+    ///
+    /// # Errors
+    /// [`StartError::System`].
+    pub fn start(store: Store<FolderFiles>) -> Result<Keeper, StartError> {
+        let (changes, waiting) = mpsc::channel(WAITING_MAX);
+        let (tell, answers) = mpsc::channel(WAITING_MAX);
+        thread::Builder::new()
+            .name("keeper".to_owned())
+            .spawn(move || keep(store, waiting, &tell))
+            .map_err(|error| StartError::System { what: "a thread", error })?;
+        Ok(Keeper { changes, answers })
+    }
+
+    /// Has `change` stored; the answer comes back under `save`.
+    ///
+    /// # Errors
+    /// When it cannot even be queued: nothing more can be promised then.
+    pub fn save(&self, save: u64, change: Change) -> Result<(), NotSaved> {
+        self.changes.try_send((Some(save), change)).map_err(|_| {
+            NotSaved::Broken(format!("the disk has not answered {WAITING_MAX} times: check it and restart"))
+        })
+    }
+
+    /// Has a report of the daemon's own stored; nobody waits for it.
+    pub fn note(&self, change: Change) {
+        if self.changes.try_send((None, change)).is_err() {
+            tracing::warn!("a report was not written: the disk does not answer");
+        }
+    }
+
+    /// The next answer; `None` when the thread is gone.
+    pub async fn answer(&mut self) -> Option<(u64, Result<(), NotSaved>)> {
+        self.answers.recv().await
+    }
+
+    /// Waits until everything is stored.
+    pub async fn close(self) {
+        let Keeper { changes, mut answers } = self;
+        drop(changes);
+        while answers.recv().await.is_some() {}
+    }
+}
+
+fn keep(
+    mut store: Store<FolderFiles>,
+    mut waiting: mpsc::Receiver<(Option<u64>, Change)>,
+    tell: &mpsc::Sender<(u64, Result<(), NotSaved>)>,
+) {
+    while let Some((save, change)) = waiting.blocking_recv() {
+        let result = store.apply(&change);
+        match (save, result) {
+            (Some(save), result) => {
+                let answer = result.map_err(|error| not_saved(&error));
+                if tell.blocking_send((save, answer)).is_err() {
+                    return;
+                }
+            }
+            (None, Ok(())) => {}
+            (None, Err(error)) => tracing::warn!(%error, "a report was not written"),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Log lines. What an operator should see is a report first and becomes a line here, with fields a program can
+//! filter by; nobody can flood the log.
+
+use super::StartError;
+use crate::report::Event;
+use crate::report::Outcome;
+use crate::report::Report;
+use crate::task::TaskId;
+use crate::time::Instant;
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The same message is told once in this time, microseconds; the next line says how many were left out.
+const QUIET_US: u64 = 10_000_000;
+/// Different messages that are told apart.
+const MESSAGES_MAX: usize = 128;
+/// Tasks whose group and sub-band are known.
+const PLACES_MAX: usize = 64;
+
+/// Sends log lines to the journal when the service manager reads our stderr into it, else to stderr.
+///
+/// # Errors
+/// [`StartError::LogFilter`].
+pub fn init(filter: &str) -> Result<(), StartError> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| StartError::LogFilter(error.to_string()))?;
+    let journal = is_under_journal().then(tracing_journald::layer).and_then(Result::ok);
+    let lines = tracing_subscriber::registry().with(filter);
+    // A second initialisation in one process (tests) keeps the first.
+    let _ = match journal {
+        Some(journal) => lines.with(journal.with_field_prefix(None)).try_init(),
+        None => {
+            let is_terminal = std::io::stderr().is_terminal();
+            let layer = tracing_subscriber::fmt::layer();
+            lines.with(layer.with_writer(std::io::stderr).with_ansi(is_terminal)).try_init()
+        }
+    };
+    Ok(())
+}
+
+/// Whether JOURNAL_STREAM names the file that our stderr is (systemd.exec(5)).
+fn is_under_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(std::io::stderr())
+        .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+/// Turns reports into lines.
+#[derive(Debug, Default)]
+pub struct Reporter {
+    told: BTreeMap<String, Told>,
+    /// Group and sub-band of campaigns.
+    places: BTreeMap<TaskId, (String, &'static str)>,
+}
+
+#[derive(Debug)]
+struct Told {
+    at: Instant,
+    left_out: u64,
+}
+
+impl Reporter {
+    /// Whether the place of `task` is still unknown.
+    pub fn wants_place(&self, task: &TaskId) -> bool {
+        !self.places.contains_key(task)
+    }
+
+    /// Where the frames of `task` go.
+    pub fn place(&mut self, task: TaskId, group: String, sub_band: &'static str) {
+        if self.places.len() < PLACES_MAX {
+            self.places.insert(task, (group, sub_band));
+        }
+    }
+
+    /// Writes the line, unless it was just written.
+    pub fn line(&mut self, report: &Report) {
+        let task = report.task.as_ref().map(TaskId::as_str);
+        let Some(left_out) = self.admit(report.at, &key(report)) else { return };
+        let left_out = (left_out > 0).then_some(left_out);
+        let place = report.task.as_ref().and_then(|task| self.places.get(task));
+        let (mut group, sub_band) = place.map(|(group, sub_band)| (group.as_str(), *sub_band)).unzip();
+        if let Event::Planned(planned) = &report.event {
+            group = Some(&planned.group);
+        }
+        let (k, fcnt) = match &report.event {
+            Event::Sent { k, fcnt, .. } => (Some(*k), Some(*fcnt)),
+            Event::Unconfirmed { k } | Event::Refusal { k, .. } | Event::Resumed { k } => (Some(*k), None),
+            _ => (None, None),
+        };
+        let event = &report.event;
+        match event {
+            Event::Refused { .. } | Event::Halted { .. } | Event::Over(Outcome::Aborted { .. }) => {
+                tracing::error!(task, group, k, fcnt, sub_band, left_out, "{event}");
+            }
+            Event::Warning { .. }
+            | Event::Waiting { .. }
+            | Event::Unconfirmed { .. }
+            | Event::Refusal { .. }
+            | Event::ForwarderOffline
+            | Event::CounterLost { .. } => {
+                tracing::warn!(task, group, k, fcnt, sub_band, left_out, "{event}");
+            }
+            _ => tracing::info!(task, group, k, fcnt, sub_band, left_out, "{event}"),
+        }
+        if let (Event::Over(_), Some(task)) = (&report.event, &report.task) {
+            self.places.remove(task);
+        }
+    }
+
+    /// How many lines like this were left out since the last one; `None`: leave this one out, too.
+    fn admit(&mut self, now: Instant, key: &str) -> Option<u64> {
+        if self.told.len() >= MESSAGES_MAX {
+            self.told.retain(|_, told| now.us_since(told.at) < QUIET_US);
+        }
+        // So many different messages at once are a flood: what does not fit shares one line.
+        let is_flood = self.told.len() >= MESSAGES_MAX && !self.told.contains_key(key);
+        let key = if is_flood { "" } else { key };
+        match self.told.get_mut(key) {
+            Some(told) if now.us_since(told.at) < QUIET_US => {
+                told.left_out += 1;
+                None
+            }
+            Some(told) => {
+                told.at = now;
+                Some(std::mem::take(&mut told.left_out))
+            }
+            None => {
+                self.told.insert(key.to_owned(), Told { at: now, left_out: 0 });
+                Some(0)
+            }
+        }
+    }
+}
+
+/// What makes two messages the same: of those with a frame number, the kind and the task; of all others, the
+/// whole text.
+fn key(report: &Report) -> String {
+    let task = report.task.as_ref().map_or("", TaskId::as_str);
+    match &report.event {
+        Event::Sent { .. } => format!("sent {task}"),
+        Event::Unconfirmed { .. } => format!("unconfirmed {task}"),
+        Event::Refusal { error, .. } => format!("refusal {task} {error}"),
+        Event::CounterKnown { .. } => "counter known".to_owned(),
+        other => format!("{task}: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(s: i64) -> Instant {
+        Instant::from_us(s * 1_000_000)
+    }
+
+    #[test]
+    fn the_same_message_is_told_once_in_ten_seconds_and_then_with_a_count() {
+        let mut reporter = Reporter::default();
+        assert_eq!(reporter.admit(at(0), "a"), Some(0));
+        for second in 1..10 {
+            assert_eq!(reporter.admit(at(second), "a"), None);
+        }
+        assert_eq!(reporter.admit(at(5), "b"), Some(0));
+        assert_eq!(reporter.admit(at(10), "a"), Some(9));
+        assert_eq!(reporter.admit(at(20), "a"), Some(0));
+    }
+
+    #[test]
+    fn a_flood_of_different_messages_shares_one_line() {
+        let mut reporter = Reporter::default();
+        let lines = (0..1_000_000).filter(|n| reporter.admit(at(0), &format!("odd {n}")).is_some()).count();
+        assert_eq!(lines, MESSAGES_MAX + 1);
+        assert!(reporter.told.len() <= MESSAGES_MAX + 1);
+        assert!(reporter.admit(at(10), "another").is_some());
+    }
+
+    #[test]
+    fn frames_of_one_task_are_one_kind_of_message() {
+        let sent = |k| Report {
+            at: at(0),
+            task: Some(TaskId::new("t").unwrap()),
+            event: Event::Sent { k, fcnt: k + 2, start: at(0) },
+        };
+        assert_eq!(key(&sent(1)), key(&sent(2)));
+    }
+}

@@ -1,0 +1,55 @@
+//! The real world: clock, socket, disk, folder, service manager, and the loop that joins them to the engine.
+//!
+//! ```text
+//! packet forwarder ──► socket ──┐                        ┌──► socket ──► packet forwarder
+//! task folder ──► folder ───────┤                        ├──► keeper ──► files ──► disk (own thread)
+//! cloud ──► Fact ───────────────┼─► driver ─► engine ─► ─┼──► images / the cloud's fetcher
+//! keeper's answers, signals ────┤      │                 ├──► log, systemd
+//! clock ────────────────────────┘      └─► status socket └──► the next deadline
+//! ```
+//!
+//! One runtime with one thread; the engine is touched by the driver alone. What may block (files, images) has
+//! its own thread behind a bounded channel, so no sync and no slow disk ever delays the radio. Here, and only
+//! here, live clocks, files, sockets and threads.
+#![expect(clippy::disallowed_methods, reason = "the wing that touches the world")]
+
+#[cfg(feature = "aws")]
+pub mod aws;
+mod clock;
+mod driver;
+mod error;
+mod fact;
+mod files;
+mod folder;
+mod images;
+mod keeper;
+mod lock;
+mod log;
+mod north;
+mod run;
+mod settings;
+mod signals;
+mod snapshot;
+mod socket;
+mod status;
+mod systemd;
+mod view;
+
+pub use clock::Trust;
+pub use error::StartError;
+pub use fact::FACTS_MAX;
+pub use fact::Fact;
+pub use fact::FetchOrder;
+pub use files::FolderFiles;
+pub use run::Cloud;
+pub use run::Wires;
+pub use run::run;
+pub use settings::ClockSettings;
+pub use settings::Settings;
+pub use snapshot::BandSnapshot;
+pub use snapshot::CampaignSnapshot;
+pub use snapshot::ClockSnapshot;
+pub use snapshot::ForwarderSnapshot;
+pub use snapshot::Snapshot;
+pub use snapshot::TaskSnapshot;
+pub use status::read_status;

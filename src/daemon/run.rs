@@ -1,0 +1,188 @@
+//! The wiring, on one page: settings in, one runtime with one thread, drain on SIGTERM.
+
+use super::Fact;
+use super::FetchOrder;
+use super::Settings;
+use super::StartError;
+use super::clock::Clock;
+use super::driver::Driver;
+use super::driver::Memory;
+use super::fact::FACTS_MAX;
+use super::files::FolderFiles;
+use super::folder::TaskFolder;
+use super::images::Images;
+use super::keeper::Keeper;
+use super::lock::Lock;
+use super::log;
+use super::north::Norths;
+use super::signals::Signals;
+use super::socket;
+use super::socket::Socket;
+use super::status::StatusSocket;
+use super::systemd::Systemd;
+use crate::broadcast::TaskSource;
+use crate::engine::Engine;
+use crate::store::Recovered;
+use crate::store::Store;
+use crate::store::StoreError;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Readers of the status that may wait.
+const ASKS_MAX: usize = 4;
+/// Images that a cloud's side may have in its queue.
+const FETCHES_MAX: usize = 8;
+/// What may still run on blocking threads when we end gets this long.
+const BLOCKED: Duration = Duration::from_millis(50);
+
+/// What a source of tasks beyond the folder is given.
+#[derive(Debug)]
+pub struct Wires {
+    /// Facts go in here.
+    pub facts: mpsc::Sender<Fact>,
+    /// Images that are wanted come out here.
+    pub fetches: mpsc::Receiver<FetchOrder>,
+}
+
+/// Starts a source of tasks on the daemon's runtime; it lives until the daemon ends.
+pub type Cloud = Box<dyn FnOnce(Wires) -> Pin<Box<dyn Future<Output = ()>>>>;
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// Why it could not start or go on.
+pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
+    log::init(&settings.log)?;
+    // In this order: a second instance must not read a counter, nor take the first one's port.
+    let _lock = Lock::take(&settings.state_dir)?;
+    let udp = socket::bind(settings.listen)?;
+    let (store, recovered) = open(&settings.state_dir)?;
+    let keeper = Keeper::start(store)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build()
+        .map_err(|error| StartError::System { what: "an event loop", error })?;
+    let ended = runtime.block_on(
+        tokio::task::LocalSet::new()
+            .run_until(async move { serve(settings, cloud, udp, keeper, recovered).await }),
+    );
+    runtime.shutdown_timeout(BLOCKED);
+    ended
+}
+
+fn open(dir: &Path) -> Result<(Store<FolderFiles>, Recovered), StartError> {
+    let files =
+        FolderFiles::open(dir).map_err(|error| StartError::StateDir { dir: dir.to_owned(), error })?;
+    Store::open(files, boot_id()?)
+        .map_err(|error: StoreError| StartError::Store { dir: dir.to_owned(), error })
+}
+
+async fn serve(
+    settings: Settings,
+    cloud: Option<Cloud>,
+    udp: std::net::UdpSocket,
+    keeper: Keeper,
+    recovered: Recovered,
+) -> Result<(), StartError> {
+    let signals = Signals::new()?;
+    let socket = Socket::new(udp).map_err(|error| StartError::System { what: "the socket", error })?;
+    let listen = socket.local_address().map_or(settings.listen, |address| address).to_string();
+    let mut clock = Clock::new(settings.clock);
+    let region = settings.engine.region;
+    let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
+    let (norths, found) = Norths::new(names);
+    let engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
+    let (tell, facts) = mpsc::channel(FACTS_MAX);
+    let known = engine.tasks().filter(|state| state.source == TaskSource::File).map(|state| state.task);
+    let folder = TaskFolder::new(settings.tasks_folder, known);
+    tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
+    let asks = status(&settings.status_socket);
+    let fetcher = cloud.map(|cloud| {
+        let (fetcher, fetches) = mpsc::channel(FETCHES_MAX);
+        tokio::task::spawn_local(cloud(Wires { facts: tell.clone(), fetches }));
+        fetcher
+    });
+    let systemd = Systemd::new();
+    let (images, memory) = (Images::new(), Memory::default());
+    let driver = Driver {
+        engine,
+        region,
+        listen,
+        clock,
+        socket,
+        norths,
+        found,
+        keeper,
+        signals,
+        images,
+        facts,
+        fetcher,
+        asks,
+        systemd,
+        memory,
+    };
+    driver.run().await
+}
+
+/// Looks into the task folder for ever.
+async fn watch(mut folder: TaskFolder, scan_us: u64, tell: mpsc::Sender<Fact>) {
+    loop {
+        let look = move || (folder.scan(), folder);
+        let Ok((scan, looked)) = tokio::task::spawn_blocking(look).await else { return };
+        folder = looked;
+        for complaint in scan.complaints {
+            tracing::warn!("{complaint}");
+        }
+        for fact in scan.facts {
+            if tell.send(fact).await.is_err() {
+                return;
+            }
+        }
+        tokio::time::sleep(Duration::from_micros(scan_us)).await;
+    }
+}
+
+/// Serves the status; without its socket the daemon goes on.
+fn status(path: &Path) -> mpsc::Receiver<super::status::Ask> {
+    let (ask, asks) = mpsc::channel(ASKS_MAX);
+    match StatusSocket::bind(path) {
+        Ok(socket) => {
+            tokio::task::spawn_local(socket.serve(ask));
+        }
+        Err(error) => {
+            tracing::warn!("no status socket at {}: {error}; `fuotad status` will not work", path.display());
+        }
+    }
+    asks
+}
+
+fn seed() -> Result<u64, StartError> {
+    let mut bytes = [0; 8];
+    random(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// The kernel's number of this boot; a random one where /proc is hidden.
+fn boot_id() -> Result<[u8; 16], StartError> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    match u128::from_str_radix(&digits, 16) {
+        Ok(number) if digits.len() == 32 => Ok(number.to_be_bytes()),
+        _ => {
+            let mut bytes = [0; 16];
+            random(&mut bytes)?;
+            Ok(bytes)
+        }
+    }
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), StartError> {
+    getrandom::fill(bytes).map_err(|error| StartError::System {
+        what: "randomness",
+        error: std::io::Error::other(error.to_string()),
+    })
+}

@@ -1,0 +1,35 @@
+//! What the daemon is told at its start.
+
+use super::Trust;
+use crate::engine;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Everything the daemon needs; nothing is read from elsewhere later. No Debug: groups hold keys.
+pub struct Settings {
+    /// The pure part.
+    pub engine: engine::Settings,
+    /// Where the packet forwarder sends to; a socket passed by the service manager wins over it.
+    pub listen: SocketAddr,
+    /// The folder of counters, marks and records.
+    pub state_dir: PathBuf,
+    /// The folder of task documents.
+    pub tasks_folder: PathBuf,
+    /// How often the folder is looked into, microseconds.
+    pub scan_us: u64,
+    /// The socket that tells how it goes.
+    pub status_socket: PathBuf,
+    /// Which wall clock is believed.
+    pub clock: ClockSettings,
+    /// What is logged, in the words of tracing's EnvFilter: `info`, `fuotad=debug`.
+    pub log: String,
+}
+
+/// Which wall clock is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockSettings {
+    /// The rule.
+    pub trust: Trust,
+    /// Files whose existence says that the wall clock is synchronised; one is enough.
+    pub evidence: Vec<PathBuf>,
+}

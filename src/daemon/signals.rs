@@ -1,0 +1,47 @@
+//! What the operator and the service manager say by signal.
+
+use super::StartError;
+use tokio::signal::unix::Signal as Stream;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+/// A signal that means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM or SIGINT.
+    Stop,
+    /// SIGHUP: caught, because its default would end the process.
+    Reload,
+}
+
+/// The signals that are caught.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Stream,
+    interrupt: Stream,
+    hang_up: Stream,
+}
+
+impl Signals {
+    /// Catches them from now on. Must be called inside the runtime.
+    ///
+    /// # Errors
+    /// [`StartError::System`].
+    pub fn new() -> Result<Signals, StartError> {
+        let catch = |kind| signal(kind).map_err(|error| StartError::System { what: "signals", error });
+        Ok(Signals {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hang_up: catch(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hang_up.recv() => Signal::Reload,
+        }
+    }
+}

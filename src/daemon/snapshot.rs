@@ -1,0 +1,206 @@
+//! How it goes, as the status socket tells it: one JSON document. Fields are only ever added.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// The whole daemon at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The program's version.
+    pub version: String,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// The region's name.
+    pub region: String,
+    /// Whether a frame could go out now if one were due.
+    pub is_ready: bool,
+    /// Why not, a line each.
+    pub not_ready: Vec<String>,
+    /// The wall clock.
+    pub clock: ClockSnapshot,
+    /// The packet forwarder.
+    pub forwarder: ForwarderSnapshot,
+    /// The network servers.
+    #[serde(default)]
+    pub servers: Vec<ServerSnapshot>,
+    /// Downlinks of theirs.
+    #[serde(default)]
+    pub relay: RelaySnapshot,
+    /// Airtime in each sub-band with a limit.
+    pub bands: Vec<BandSnapshot>,
+    /// Tasks that are not over.
+    pub tasks: Vec<TaskSnapshot>,
+    /// What was refused last, newest last: task and reason.
+    pub refused: Vec<(String, String)>,
+    /// What ended in this run, newest last: task and outcome.
+    pub finished: Vec<(String, String)>,
+}
+
+/// The wall clock.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClockSnapshot {
+    /// Whether it is believed.
+    pub is_trusted: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// UTC, RFC 3339, when it is.
+    pub utc: Option<String>,
+}
+
+/// The packet forwarder and the socket it talks to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ForwarderSnapshot {
+    /// Where it is expected.
+    pub listen: String,
+    /// Its EUI, once heard.
+    pub gateway: Option<String>,
+    /// Where it answers, while it does.
+    pub online: Option<String>,
+    /// How well the concentrator's counter is known, microseconds.
+    pub counter_error_us: Option<u64>,
+    /// Its last own statistics: packets received with a good CRC.
+    pub rxok: Option<u32>,
+    /// Packets it forwarded to us.
+    pub rxfw: Option<u32>,
+    /// Packets it gave to the radio.
+    pub txnb: Option<u32>,
+    /// Our acknowledgements as it counted them, percent.
+    pub ackr_percent: Option<f64>,
+    /// PUSH_DATA and PULL_DATA acknowledged.
+    pub pushes: u64,
+    /// PULL_DATA acknowledged.
+    pub pulls: u64,
+    /// Odd, foreign and unread datagrams, and TX_ACK that nobody waited for.
+    pub odd: u64,
+    /// Datagrams received on the socket.
+    pub received: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Receptions that failed.
+    pub receive_errors: u64,
+    /// Datagrams that could not be sent.
+    pub send_errors: u64,
+    /// Datagrams that the kernel dropped because they were not read in time.
+    #[serde(default)]
+    pub kernel_dropped: u64,
+    /// Frames that it acknowledged and never gave to its radio.
+    #[serde(default)]
+    pub swallowed: u64,
+}
+
+/// One network server and our socket towards it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerSnapshot {
+    /// Host and port as configured.
+    pub name: String,
+    /// Where it was found.
+    pub address: Option<String>,
+    /// Why its name cannot be looked up.
+    pub trouble: Option<String>,
+    /// It gets uplinks and may not send.
+    pub is_uplink_only: bool,
+    /// It answers our keepalives (always, when it gets uplinks only).
+    pub is_online: bool,
+    /// Uplink datagrams relayed to it.
+    pub pushed: u64,
+    /// Of these, acknowledged by it.
+    pub push_acked: u64,
+    /// Downlinks it asked for.
+    pub asked: u64,
+    /// Datagrams received from it.
+    pub received: u64,
+    /// Datagrams sent to it.
+    pub sent: u64,
+    /// Datagrams that could not be sent to it.
+    pub send_errors: u64,
+    /// Datagrams from elsewhere, unread.
+    pub foreign: u64,
+    /// Datagrams of it that the kernel dropped because they were not read in time.
+    pub kernel_dropped: u64,
+}
+
+/// What became of network servers' downlinks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RelaySnapshot {
+    /// Given to the forwarder.
+    pub passed: u64,
+    /// Refused by us: a frame that the forwarder already had was in the way.
+    pub collided: u64,
+    /// Refused by us: the forwarder would have choked on them.
+    pub malformed: u64,
+    /// Refused by us: over the law's limit.
+    pub unlawful: u64,
+    /// Passed although over the law's limit.
+    pub breaches: u64,
+    /// Refused by the forwarder.
+    pub refused: u64,
+    /// Their airtime, microseconds.
+    pub airtime_us: u64,
+}
+
+/// One sub-band.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BandSnapshot {
+    /// The law's name of it.
+    pub label: String,
+    /// Its borders, Hz.
+    pub min_hz: u32,
+    /// Outside.
+    pub max_hz: u32,
+    /// Airtime of campaigns in the window that ends now, microseconds.
+    pub ours_us: u64,
+    /// Airtime of everything in it, microseconds.
+    pub total_us: u64,
+    /// What the law allows, microseconds.
+    pub budget_us: u64,
+    /// What is left of it, microseconds.
+    pub left_us: u64,
+}
+
+/// One task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskSnapshot {
+    /// Its id.
+    pub task: String,
+    /// `fetching`, `saving`, `waiting`, `armed` or `sending`.
+    pub phase: String,
+    /// What it waits for.
+    pub waiting: Option<String>,
+    /// Its campaign, once planned.
+    pub campaign: Option<CampaignSnapshot>,
+}
+
+/// One campaign.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CampaignSnapshot {
+    /// Its group.
+    pub group: String,
+    /// Where it is sent, Hz.
+    pub frequency_hz: u32,
+    /// At which data rate.
+    pub data_rate: u8,
+    /// The sub-band's name.
+    pub sub_band: String,
+    /// Frames behind us.
+    pub frames_done: u32,
+    /// Frames in all.
+    pub frames: u32,
+    /// Of these, per cent.
+    pub percent: f64,
+    /// Frames the forwarder accepted in this run.
+    pub sent: u32,
+    /// Frames without an answer in this run.
+    pub unconfirmed: u32,
+    /// Coded fragments added for lost frames.
+    pub made_up: u32,
+    /// Airtime of a frame, microseconds.
+    pub airtime_us: u64,
+    /// Start-to-start distance, microseconds.
+    pub spacing_us: u64,
+    /// The session that runs or comes next, RFC 3339; absent when devices always listen.
+    pub session: Option<(String, String)>,
+    /// Seconds until the last frame is over; absent while no start is known.
+    pub left_s: Option<u64>,
+    /// The same as UTC, when the clock is trusted.
+    pub eta: Option<String>,
+}

@@ -1,0 +1,215 @@
+//! From the engine's state to what the status socket and the service manager show.
+
+use super::north::NorthState;
+use super::snapshot::BandSnapshot;
+use super::snapshot::CampaignSnapshot;
+use super::snapshot::ClockSnapshot;
+use super::snapshot::ForwarderSnapshot;
+use super::snapshot::RelaySnapshot;
+use super::snapshot::ServerSnapshot;
+use super::snapshot::Snapshot;
+use super::snapshot::TaskSnapshot;
+use super::socket::SocketCounts;
+use crate::broadcast::CampaignState;
+use crate::broadcast::Phase;
+use crate::broadcast::TaskState;
+use crate::engine::Engine;
+use crate::region::Parameters;
+use crate::task::rfc3339_from_gps;
+use crate::time::Instant;
+use crate::time::Now;
+
+/// What the engine does not know.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The law.
+    pub region: &'static Parameters,
+    /// Where the forwarder is expected.
+    pub listen: &'a str,
+    /// What happened on the socket.
+    pub socket: SocketCounts,
+    /// What happened on the sockets towards the network servers.
+    pub norths: &'a [NorthState],
+    /// Why the wall clock is not believed.
+    pub distrust: Option<&'static str>,
+    /// Why a task's image is not there.
+    pub missing_image: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Everything, at `now`.
+pub fn snapshot(engine: &Engine, now: Now, around: Surroundings<'_>) -> Snapshot {
+    let tasks: Vec<TaskSnapshot> = engine.tasks().map(|state| task(state, now, around)).collect();
+    let forwarder = forwarder(engine, around);
+    let not_ready = not_ready(engine, &forwarder, &tasks, around);
+    Snapshot {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: now.mono.us_since(Instant::ZERO) / 1_000_000,
+        region: around.region.region.to_string(),
+        is_ready: not_ready.is_empty(),
+        not_ready,
+        clock: ClockSnapshot {
+            is_trusted: now.gps.is_some(),
+            reason: around.distrust.map(str::to_owned),
+            utc: now.gps.map(rfc3339_from_gps),
+        },
+        forwarder,
+        servers: servers(engine, around.norths),
+        relay: relay(engine),
+        bands: bands(engine, around.region),
+        tasks,
+        refused: Vec::new(),
+        finished: Vec::new(),
+    }
+}
+
+/// One line for `systemctl status`.
+pub fn headline(snapshot: &Snapshot) -> String {
+    let sending = snapshot.tasks.iter().find(|task| task.phase == Phase::Sending.as_str());
+    if let Some((task, campaign)) = sending.and_then(|task| task.campaign.as_ref().map(|c| (task, c))) {
+        return format!("sending {}: {}/{} frames", task.task, campaign.frames_done, campaign.frames);
+    }
+    match snapshot.not_ready.first() {
+        Some(reason) => format!("waiting for {reason}"),
+        None => format!("ready, {} task(s)", snapshot.tasks.len()),
+    }
+}
+
+fn not_ready(
+    engine: &Engine,
+    forwarder: &ForwarderSnapshot,
+    tasks: &[TaskSnapshot],
+    around: Surroundings<'_>,
+) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Some(reason) = engine.halted() {
+        reasons.push(format!("the disk: {reason}"));
+    }
+    if forwarder.online.is_none() {
+        reasons.push(match &forwarder.gateway {
+            None => format!(
+                "the packet forwarder: nothing was heard on {} yet; its server_address and serv_port must name it",
+                around.listen
+            ),
+            Some(gateway) => format!("the packet forwarder {gateway}: it fell silent"),
+        });
+    }
+    for task in tasks {
+        if let Some(waiting) = task.waiting.as_ref().filter(|_| forwarder.online.is_some()) {
+            let doubt = around.distrust.filter(|_| waiting.contains("clock"));
+            let doubt = doubt.map(|doubt| format!(" ({doubt})")).unwrap_or_default();
+            reasons.push(format!("{waiting}{doubt} [task {}]", task.task));
+        }
+    }
+    reasons
+}
+
+fn forwarder(engine: &Engine, around: Surroundings<'_>) -> ForwarderSnapshot {
+    let link = engine.link();
+    let counts = link.counts;
+    ForwarderSnapshot {
+        listen: around.listen.to_owned(),
+        gateway: link.gateway.map(|gateway| gateway.to_string()),
+        online: link.online.map(|address| address.to_string()),
+        counter_error_us: link.counter.map(|counter| counter.error_us),
+        rxok: link.stat.and_then(|stat| stat.rxok),
+        rxfw: link.stat.and_then(|stat| stat.rxfw),
+        txnb: link.stat.and_then(|stat| stat.txnb),
+        ackr_percent: link.stat.and_then(|stat| stat.ackr_percent),
+        pushes: counts.pushes,
+        pulls: counts.pulls,
+        odd: counts.odd + counts.foreign + counts.dropped + counts.unknown_acks,
+        received: around.socket.received,
+        sent: around.socket.sent,
+        receive_errors: around.socket.receive_errors,
+        send_errors: around.socket.send_errors,
+        kernel_dropped: around.socket.dropped,
+        swallowed: counts.swallowed,
+    }
+}
+
+fn servers(engine: &Engine, norths: &[NorthState]) -> Vec<ServerSnapshot> {
+    let servers = engine.servers().zip(norths).map(|((server, counts), north)| ServerSnapshot {
+        name: server.name.clone(),
+        address: north.address.map(|address| address.to_string()),
+        trouble: north.trouble.clone(),
+        is_uplink_only: server.is_uplink_only,
+        is_online: counts.is_online() && north.address.is_some(),
+        pushed: counts.pushed,
+        push_acked: counts.push_acked,
+        asked: counts.asked,
+        received: north.counts.received,
+        sent: north.counts.sent,
+        send_errors: north.counts.send_errors,
+        foreign: north.foreign,
+        kernel_dropped: north.counts.dropped,
+    });
+    servers.collect()
+}
+
+fn relay(engine: &Engine) -> RelaySnapshot {
+    let counts = engine.relayed();
+    RelaySnapshot {
+        passed: counts.passed,
+        collided: counts.collided,
+        malformed: counts.malformed,
+        unlawful: counts.unlawful,
+        breaches: counts.breaches,
+        refused: counts.refused,
+        airtime_us: counts.airtime_us,
+    }
+}
+
+fn bands(engine: &Engine, region: &Parameters) -> Vec<BandSnapshot> {
+    let bands = engine.bands();
+    let shown = bands.iter().filter_map(|used| {
+        let band = region.sub_bands.get(usize::from(used.sub_band))?;
+        let budget_us = used.budget_us.filter(|_| !band.needs_opt_in || used.total_us > 0)?;
+        Some(BandSnapshot {
+            label: band.label.to_owned(),
+            min_hz: band.min_hz,
+            max_hz: band.max_hz,
+            ours_us: used.ours_us,
+            total_us: used.total_us,
+            budget_us,
+            left_us: budget_us.saturating_sub(used.total_us),
+        })
+    });
+    shown.collect()
+}
+
+fn task(state: TaskState, now: Now, around: Surroundings<'_>) -> TaskSnapshot {
+    let missing = (around.missing_image)(state.task.as_str());
+    TaskSnapshot {
+        task: state.task.to_string(),
+        phase: state.phase.as_str().to_owned(),
+        waiting: missing.or(state.waiting),
+        campaign: state.campaign.map(|state| campaign(state, now, around.region)),
+    }
+}
+
+fn campaign(state: CampaignState, now: Now, region: &Parameters) -> CampaignSnapshot {
+    let permille = u64::from(state.frames_done) * 1000 / u64::from(state.frames.max(1));
+    let eta = state.left_us.zip(now.gps).map(|(left_us, gps)| rfc3339_from_gps(gps.plus_us(left_us)));
+    CampaignSnapshot {
+        group: state.group,
+        frequency_hz: state.channel.frequency_hz,
+        data_rate: state.channel.dr,
+        sub_band: sub_band(region, state.channel.sub_band.0).to_owned(),
+        frames_done: state.frames_done,
+        frames: state.frames,
+        percent: permille as f64 / 10.0,
+        sent: state.progress.sent,
+        unconfirmed: state.progress.unconfirmed,
+        made_up: state.progress.made_up,
+        airtime_us: state.airtime_us,
+        spacing_us: state.spacing_us,
+        session: state.session.map(|(start, end)| (rfc3339_from_gps(start), rfc3339_from_gps(end))),
+        left_s: state.left_us.map(|left_us| left_us / 1_000_000),
+        eta,
+    }
+}
+
+/// The law's name of sub-band number `index`.
+pub fn sub_band(region: &Parameters, index: u8) -> &'static str {
+    region.sub_bands.get(usize::from(index)).map_or("?", |band| band.label)
+}

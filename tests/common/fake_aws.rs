@@ -1,0 +1,538 @@
+//! A stand-in for AWS IoT Wireless and S3 on loopback: the calls that the daemon makes, with scripted faults.
+//!
+//! HTTP/1.1 on std threads, one per connection. `tests/oracles/run.sh` lets boto3 and botocore judge it; it does
+//! not compute signatures itself, only looks whether each request carries a well-formed one.
+
+#![allow(dead_code, reason = "each user takes what it needs")]
+#![expect(clippy::unwrap_used, reason = "a double that is used wrongly should fail loudly")]
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::Condvar;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+
+/// Longer than any test should take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Op {
+    GetTask,
+    ListTasks,
+    ListGroups,
+    GetGroup,
+    GetSession,
+    Head,
+    Get,
+    Unknown,
+}
+
+/// What goes wrong with one request.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// An error in the service's own form.
+    Error(u16, &'static str),
+    /// An error that repeats the request's secrets, as `SignatureDoesNotMatch` does.
+    Echo(u16, &'static str),
+    /// An error page of something in between.
+    Html(u16),
+    /// An error without a body.
+    Empty(u16),
+    /// The connection ends without an answer.
+    Reset,
+    /// The body ends after so many bytes, the connection with it.
+    Cut(usize),
+    /// The body comes in pieces with pauses.
+    Drip(usize, Duration),
+    /// Half of the body comes, then nothing, until the double is dropped or 10 s are over.
+    Stall,
+    /// JSON that ends in its middle.
+    Truncated,
+    /// The object is replaced by this just before it is asked for.
+    Swap(Vec<u8>),
+    /// The whole object instead of a range.
+    IgnoreRange,
+    /// Another range than was asked for.
+    OtherRange,
+    /// One byte more than the range.
+    Longer,
+    /// A page whose next page is itself.
+    EndlessPages,
+}
+
+/// An object of S3.
+#[derive(Clone, Debug)]
+pub struct Object {
+    pub bytes: Vec<u8>,
+    pub etag: String,
+    pub version: Option<String>,
+    pub region: Option<&'static str>,
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub op: Op,
+    pub method: String,
+    pub target: String,
+    /// Names in lower case.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// What the double holds.
+#[derive(Debug, Default)]
+pub struct World {
+    /// GetFuotaTask's answers by id.
+    pub tasks: BTreeMap<String, Value>,
+    /// The multicast groups of each task.
+    pub task_groups: BTreeMap<String, Vec<String>>,
+    /// GetMulticastGroup's answers by id.
+    pub groups: BTreeMap<String, Value>,
+    /// Objects by `bucket/key`.
+    pub objects: BTreeMap<String, Object>,
+    /// Everything that came.
+    pub requests: Vec<Request>,
+    /// Requests that S3 or IoT Wireless would not take.
+    pub complaints: Vec<String>,
+    faults: BTreeMap<Op, VecDeque<Fault>>,
+    /// So many groups a page.
+    pub page: usize,
+    stopped: bool,
+}
+
+/// The double. Dropping it ends it.
+pub struct FakeAws {
+    address: SocketAddr,
+    shared: Arc<(Mutex<World>, Condvar)>,
+}
+
+impl FakeAws {
+    pub fn start() -> FakeAws {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let world = World { page: 10, ..World::default() };
+        let shared = Arc::new((Mutex::new(world), Condvar::new()));
+        let theirs = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let shared = Arc::clone(&theirs);
+                if shared.0.lock().unwrap().stopped {
+                    return;
+                }
+                std::thread::spawn(move || {
+                    // The other side hanging up is no fault of the double.
+                    let _ = stream.and_then(|stream| serve(stream, &shared));
+                });
+            }
+        });
+        FakeAws { address, shared }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.shared.0.lock().unwrap()
+    }
+
+    /// A task as AWS would answer with it; `status` and `start` vary.
+    pub fn put_task(&self, id: &str, status: &str, start: Option<&str>, image: &str) {
+        let mut lorawan = json!({"RfRegion": "EU868"});
+        if let Some(start) = start {
+            lorawan["StartTime"] = json!(start);
+        }
+        let task = json!({
+            "Arn": format!("arn:aws:iotwireless:eu-west-1:123456789012:FuotaTask/{id}"), "Id": id,
+            "Status": status, "Name": "meter-fw-1-4-2", "Description": "", "LoRaWAN": lorawan,
+            "FirmwareUpdateImage": image, "FirmwareUpdateRole": "arn:aws:iam::123456789012:role/fuota-read",
+            "CreatedAt": 1_732_233_600.123, "RedundancyPercent": 50, "FragmentSizeBytes": 10,
+            "FragmentIntervalMS": 1500, "Descriptor": "AQQCAA==",
+        });
+        self.world().tasks.insert(id.to_owned(), task);
+    }
+
+    /// A multicast group with so many participating gateways.
+    pub fn put_group(&self, id: &str, gateways: usize) {
+        let list: Vec<String> = (0..gateways).map(|number| format!("gateway-{number}")).collect();
+        let group = json!({
+            "Arn": format!("arn:aws:iotwireless:eu-west-1:123456789012:MulticastGroup/{id}"), "Id": id,
+            "Name": "meters", "Description": "", "Status": "Pending", "CreatedAt": 1_732_233_600.5,
+            "LoRaWAN": {
+                "RfRegion": "EU868", "DlClass": "ClassC", "NumberOfDevicesRequested": 0,
+                "NumberOfDevicesInGroup": 0,
+                "ParticipatingGateways": {"GatewayList": list, "TransmissionInterval": 0},
+            },
+        });
+        self.world().groups.insert(id.to_owned(), group);
+    }
+
+    /// An object; its ETag and version follow from its bytes.
+    pub fn put_object(&self, path: &str, bytes: &[u8], is_versioned: bool) {
+        self.world().objects.insert(path.to_owned(), object(bytes, is_versioned));
+    }
+
+    /// The next requests of `op` go wrong like this, one each.
+    pub fn fail(&self, op: Op, faults: impl IntoIterator<Item = Fault>) {
+        self.world().faults.entry(op).or_default().extend(faults);
+    }
+
+    /// Whether all faults of `op` have struck.
+    pub fn is_spent(&self, op: Op) -> bool {
+        self.world().faults.get(&op).is_none_or(VecDeque::is_empty)
+    }
+
+    pub fn count(&self, op: Op) -> usize {
+        self.world().requests.iter().filter(|request| request.op == op).count()
+    }
+
+    /// Waits until `op` was asked for `more` times more and all its faults have struck.
+    pub fn wait(&self, op: Op, more: usize) {
+        let count = |world: &World| world.requests.iter().filter(|request| request.op == op).count();
+        let world = self.world();
+        let goal = count(&world) + more;
+        let is_short = |world: &mut World| {
+            count(world) < goal || world.faults.get(&op).is_some_and(|faults| !faults.is_empty())
+        };
+        let (world, timeout) = self.shared.1.wait_timeout_while(world, LIMIT, is_short).unwrap();
+        assert!(!timeout.timed_out(), "{op:?} was asked for {} times, not {goal}", count(&world));
+    }
+
+    /// The requests of `op`.
+    pub fn requests(&self, op: Op) -> Vec<Request> {
+        self.world().requests.iter().filter(|request| request.op == op).cloned().collect()
+    }
+}
+
+impl Drop for FakeAws {
+    fn drop(&mut self) {
+        if let Ok(mut world) = self.shared.0.lock() {
+            world.stopped = true;
+        }
+        self.shared.1.notify_all();
+        // The listener looks up once more.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// The tag differs for different bytes; nobody may take it for an MD5.
+fn object(bytes: &[u8], is_versioned: bool) -> Object {
+    let sum = crc32c::crc32c(bytes);
+    let version = is_versioned.then(|| format!("v{sum:08x}"));
+    Object { bytes: bytes.to_vec(), etag: format!("\"{sum:08x}-1\""), version, region: None }
+}
+
+/// An answer before faults.
+struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(status: u16, value: &Value) -> Answer {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Answer { status, headers, body: value.to_string().into_bytes() }
+    }
+
+    fn error(op: Op, status: u16, code: &str, message: &str) -> Answer {
+        if matches!(op, Op::Head | Op::Get) {
+            let body = format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message>\
+                 <RequestId>r</RequestId></Error>"
+            );
+            let headers = vec![("content-type", "application/xml".to_owned())];
+            return Answer { status, headers, body: body.into_bytes() };
+        }
+        let mut answer = Answer::json(status, &json!({"Message": message}));
+        // With the suffix that the real service is known to add.
+        answer.headers.push(("x-amzn-errortype", format!("{code}:http://internal.amazon.com/coral/")));
+        answer
+    }
+}
+
+fn serve(stream: TcpStream, shared: &(Mutex<World>, Condvar)) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut writer = stream;
+    while let Some(request) = read_request(&mut reader)? {
+        let (answer, fault) = {
+            let mut world = shared.0.lock().unwrap();
+            let fault = world.faults.get_mut(&request.op).and_then(VecDeque::pop_front);
+            let complaint = complaint(&request);
+            world.complaints.extend(complaint);
+            let answer = answer(&mut world, &request, fault.as_ref());
+            world.requests.push(request.clone());
+            shared.1.notify_all();
+            (answer, fault)
+        };
+        let is_head = request.method == "HEAD";
+        if !write(&mut writer, shared, &answer, fault.as_ref(), is_head)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut words = line.split_whitespace();
+    let method = words.next().unwrap_or_default().to_owned();
+    let target = words.next().unwrap_or_default().to_owned();
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
+    Ok(Some(Request { op: op(&method, &target), method, target, headers }))
+}
+
+fn op(method: &str, target: &str) -> Op {
+    let path = target.split('?').next().unwrap_or_default();
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match (method, parts.as_slice()) {
+        ("GET", ["fuota-tasks"]) => Op::ListTasks,
+        ("GET", ["fuota-tasks", _]) => Op::GetTask,
+        ("GET", ["fuota-tasks", _, "multicast-groups"]) => Op::ListGroups,
+        ("GET", ["multicast-groups", _]) => Op::GetGroup,
+        ("GET", ["multicast-groups", _, "session"]) => Op::GetSession,
+        ("HEAD", [_, _, ..]) => Op::Head,
+        ("GET", [_, _, ..]) => Op::Get,
+        _ => Op::Unknown,
+    }
+}
+
+/// What is wrong with the request's signature, as far as one sees without the secret.
+fn complaint(request: &Request) -> Option<String> {
+    let wrong = |what: &str| Some(format!("{} {}: {what}", request.method, request.target));
+    let service = if matches!(request.op, Op::Head | Op::Get) { "s3" } else { "iotwireless" };
+    let header = |name: &str| request.headers.get(name).map(String::as_str);
+    let Some(date) = header("x-amz-date") else { return wrong("no x-amz-date") };
+    let Some(authorization) = header("authorization") else { return wrong("not signed") };
+    let Some(rest) = authorization.strip_prefix("AWS4-HMAC-SHA256 Credential=") else {
+        return wrong("not signed with SigV4");
+    };
+    let parts: Vec<&str> = rest.split(", ").collect();
+    let [credential, signed, signature] = parts.as_slice() else { return wrong("not three parts") };
+    let scope: Vec<&str> = credential.split('/').collect();
+    match scope.as_slice() {
+        [key, day, _region, theirs, "aws4_request"]
+            if !key.is_empty() && date.starts_with(day) && *theirs == service => {}
+        _ => return wrong("the scope is not key/day/region/service/aws4_request"),
+    }
+    let Some(signed) = signed.strip_prefix("SignedHeaders=") else { return wrong("no SignedHeaders") };
+    let signed: Vec<&str> = signed.split(';').collect();
+    if let Some(missing) = signed.iter().find(|name| header(name).is_none()) {
+        return wrong(&format!("{missing} is signed and not there"));
+    }
+    let mut needed = vec!["host", "x-amz-date"];
+    needed.extend(["x-amz-security-token", "range", "if-match"].iter().filter(|name| header(name).is_some()));
+    needed.extend((service == "s3").then_some("x-amz-content-sha256"));
+    if let Some(missing) = needed.iter().find(|name| !signed.contains(name)) {
+        return wrong(&format!("{missing} is not signed"));
+    }
+    let digits = signature.strip_prefix("Signature=").unwrap_or_default();
+    let is_digest = digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_digest { None } else { wrong("the signature is no SHA-256") }
+}
+
+fn answer(world: &mut World, request: &Request, fault: Option<&Fault>) -> Answer {
+    match fault {
+        Some(Fault::Error(status, code)) => return Answer::error(request.op, *status, code, "Scripted."),
+        Some(Fault::Echo(status, code)) => {
+            let secrets: Vec<&str> = ["authorization", "x-amz-security-token"]
+                .iter()
+                .filter_map(|name| request.headers.get(*name).map(String::as_str))
+                .collect();
+            return Answer::error(request.op, *status, code, &secrets.join(" "));
+        }
+        Some(Fault::Html(status)) => {
+            let headers = vec![("content-type", "text/html".to_owned())];
+            return Answer { status: *status, headers, body: b"<html><h1>Bad Gateway</h1></html>".to_vec() };
+        }
+        Some(Fault::Empty(status)) => {
+            return Answer { status: *status, headers: Vec::new(), body: Vec::new() };
+        }
+        _ => {}
+    }
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let parts: Vec<String> = path.trim_start_matches('/').split('/').map(decoded).collect();
+    let query: BTreeMap<String, String> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect();
+    let missing = || Answer::error(request.op, 404, "ResourceNotFoundException", "No such resource.");
+    match request.op {
+        Op::GetTask => world.tasks.get(&parts[1]).map_or_else(missing, |task| Answer::json(200, task)),
+        Op::ListTasks => {
+            let entry = |task: &Value| json!({"Id": task["Id"], "Arn": task["Arn"], "Name": task["Name"]});
+            let list: Vec<Value> = world.tasks.values().map(entry).collect();
+            Answer::json(200, &json!({"FuotaTaskList": list}))
+        }
+        Op::ListGroups if world.tasks.contains_key(&parts[1]) => groups_page(world, &parts[1], &query, fault),
+        Op::GetGroup => world.groups.get(&parts[1]).map_or_else(missing, |group| Answer::json(200, group)),
+        Op::GetSession if world.groups.contains_key(&parts[1]) => Answer::json(
+            200,
+            &json!({"LoRaWAN": {"DlDr": 3, "DlFreq": 869_525_000, "SessionStartTime": "2026-11-22T02:00:00Z",
+                    "SessionTimeout": 4096}}),
+        ),
+        Op::Head | Op::Get => s3(world, request, &parts, &query, fault),
+        _ => missing(),
+    }
+}
+
+fn groups_page(world: &World, task: &str, query: &BTreeMap<String, String>, fault: Option<&Fault>) -> Answer {
+    let all = world.task_groups.get(task).map(Vec::as_slice).unwrap_or_default();
+    // A token with characters that must be escaped.
+    let from = query.get("nextToken").and_then(|token| token.strip_prefix("n+/="));
+    let from = from.and_then(|from| from.parse().ok()).unwrap_or(0).min(all.len());
+    let page: Vec<Value> = all[from..].iter().take(world.page).map(|id| json!({"Id": id})).collect();
+    let next = from + page.len();
+    let mut body = json!({"MulticastGroupList": page});
+    if matches!(fault, Some(Fault::EndlessPages)) {
+        body["NextToken"] = json!("n+/=0");
+    } else if next < all.len() {
+        body["NextToken"] = json!(format!("n+/={next}"));
+    }
+    Answer::json(200, &body)
+}
+
+fn s3(
+    world: &mut World,
+    request: &Request,
+    parts: &[String],
+    query: &BTreeMap<String, String>,
+    fault: Option<&Fault>,
+) -> Answer {
+    let error = |status, code| Answer::error(request.op, status, code, "See the code.");
+    let path = parts.join("/");
+    if let (Some(Fault::Swap(bytes)), Some(old)) = (fault, world.objects.get_mut(&path)) {
+        *old = object(bytes, old.version.is_some());
+    }
+    let Some(object) = world.objects.get(&path) else { return error(404, "NoSuchKey") };
+    let scope = request.headers.get("authorization").map(String::as_str).unwrap_or_default();
+    if let Some(region) = object.region.filter(|region| !scope.contains(&format!("/{region}/s3/"))) {
+        let mut answer = error(301, "PermanentRedirect");
+        answer.headers.push(("x-amz-bucket-region", region.to_owned()));
+        return answer;
+    }
+    if query.get("versionId").is_some_and(|version| Some(version) != object.version.as_ref()) {
+        return error(404, "NoSuchVersion");
+    }
+    if request.headers.get("if-match").is_some_and(|etag| *etag != object.etag) {
+        return error(412, "PreconditionFailed");
+    }
+    let size = object.bytes.len();
+    let mut headers = vec![
+        ("content-type", "binary/octet-stream".to_owned()),
+        ("accept-ranges", "bytes".to_owned()),
+        ("etag", object.etag.clone()),
+        ("last-modified", "Sun, 22 Nov 2026 00:00:00 GMT".to_owned()),
+    ];
+    headers.extend(object.version.clone().map(|version| ("x-amz-version-id", version)));
+    let range = request.headers.get("range").filter(|_| !matches!(fault, Some(Fault::IgnoreRange)));
+    let Some(range) = range else { return Answer { status: 200, headers, body: object.bytes.clone() } };
+    let span = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+    // An open end is the object's.
+    let last = |to: &str| if to.is_empty() { Some(size) } else { to.parse().ok() };
+    let Some((from, to)) = span.and_then(|(from, to)| Some((from.parse().ok()?, last(to)?))) else {
+        return error(400, "InvalidArgument");
+    };
+    if from >= size {
+        return error(416, "InvalidRange");
+    }
+    let end = size.min(to + 1).max(from);
+    let mut body = object.bytes[from..end].to_vec();
+    let shift = usize::from(matches!(fault, Some(Fault::OtherRange)));
+    headers.push(("content-range", format!("bytes {}-{}/{size}", from + shift, end - 1 + shift)));
+    if matches!(fault, Some(Fault::Longer)) {
+        body.push(0);
+    }
+    Answer { status: 206, headers, body }
+}
+
+/// Writes the answer as far as the fault lets it; whether the connection may be used again.
+fn write(
+    stream: &mut TcpStream,
+    shared: &(Mutex<World>, Condvar),
+    answer: &Answer,
+    fault: Option<&Fault>,
+    is_head: bool,
+) -> std::io::Result<bool> {
+    if matches!(fault, Some(Fault::Reset)) {
+        return Ok(false);
+    }
+    let mut body = answer.body.as_slice();
+    if matches!(fault, Some(Fault::Truncated)) {
+        body = &body[..body.len() / 2];
+    }
+    let mut head = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {}\r\n", answer.status, body.len());
+    for (name, value) in &answer.headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += "x-amzn-requestid: 00000000-0000-4000-8000-000000000000\r\n\r\n";
+    stream.write_all(head.as_bytes())?;
+    if is_head {
+        return Ok(true);
+    }
+    match fault {
+        Some(Fault::Cut(after)) => {
+            stream.write_all(&body[..body.len().min(*after)])?;
+            return Ok(false);
+        }
+        Some(Fault::Drip(bytes, pause)) => {
+            for piece in body.chunks(*bytes) {
+                stream.write_all(piece)?;
+                pause_for(shared, *pause);
+            }
+        }
+        Some(Fault::Stall) => {
+            stream.write_all(&body[..body.len() / 2])?;
+            pause_for(shared, Duration::from_secs(10));
+            return Ok(false);
+        }
+        _ => stream.write_all(body)?,
+    }
+    Ok(true)
+}
+
+/// Waits, but not when the double is dropped.
+fn pause_for(shared: &(Mutex<World>, Condvar), pause: Duration) {
+    let world = shared.0.lock().unwrap();
+    let _ = shared.1.wait_timeout_while(world, pause, |world| !world.stopped).unwrap();
+}
+
+/// Percent signs undone.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok()).filter(|_| *first == b'%');
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,184 @@
+//! The real process against a simulated gateway: real sockets on the loopback, real files, real time, real kills.
+#![cfg(feature = "daemon")]
+#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
+#![expect(clippy::disallowed_methods, reason = "a test of the real world touches it")]
+
+mod site;
+
+use site::Site;
+use std::net::UdpSocket;
+use std::process::Command;
+use std::time::Duration;
+use std::time::Instant;
+
+/// How often the process is killed in a campaign; more by this variable.
+const KILLS: &str = "FUOTAD_TEST_KILLS";
+
+#[test]
+fn a_campaign_over_real_sockets_reaches_the_devices_within_the_law() {
+    let mut site = Site::new("campaign", 24);
+    site.start();
+    site.wait("the forwarder is heard", 5, |status| status.forwarder.online.is_some());
+    site.order("lamps-1", "");
+    site.wait("it sends", 10, |status| status.tasks.iter().any(|task| task.phase == "sending"));
+    let shown = site.cli(&["status", "--socket", &site.socket()]);
+    assert!(shown.contains("lamps-1") && shown.contains("sending"), "{shown}");
+    let status = site.wait("it is over", 30, |status| !status.finished.is_empty());
+    assert_eq!(status.finished[0].0, "lamps-1");
+    assert!(status.finished[0].1.starts_with("complete: 32 frames sent"), "{:?}", status.finished);
+    assert!(status.forwarder.counter_error_us.is_some(), "uplinks teach the counter");
+    let json = site.cli(&["status", "--json", "--socket", &site.socket()]);
+    assert!(serde_json::from_str::<fuotad::daemon::Snapshot>(&json).unwrap().is_ready);
+    let (code, took) = site.terminate();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    site.wait_for_the_air();
+    let verdict = site.verdict();
+    assert!(verdict.is_content(), "{:?}", verdict.breaches);
+    assert_eq!((verdict.devices_complete, verdict.frames, verdict.repeated_frames), (site.devices(), 32, 0));
+    assert!(site.has_report("lamps-1"), "a report stays in the state folder");
+    let log = site.log();
+    assert!(!log.contains(site::MC_KEY), "no key in the log");
+    assert!(log.lines().filter(|line| line.contains("goes out at")).count() <= 3, "{log}");
+}
+
+#[test]
+fn a_daemon_that_is_told_to_stop_in_the_middle_goes_on_where_it_was() {
+    let mut site = Site::new("stop", 24);
+    site.order("lamps-1", "");
+    site.start();
+    site.wait_for_frames(10);
+    let (code, took) = site.terminate();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    site.start();
+    site.wait("it is over", 30, |status| !status.finished.is_empty());
+    site.terminate();
+    site.wait_for_the_air();
+    let verdict = site.verdict();
+    assert!(verdict.is_content(), "{:?}", verdict.breaches);
+    // A clean stop leaves an exact mark: nothing is repeated, nothing is lost.
+    assert_eq!((verdict.devices_complete, verdict.frames, verdict.repeated_frames), (site.devices(), 32, 0));
+}
+
+#[test]
+fn a_daemon_that_is_killed_again_and_again_never_reuses_a_counter() {
+    let kills: u64 = std::env::var(KILLS).ok().and_then(|kills| kills.parse().ok()).unwrap_or(5);
+    let mut site = Site::new("kill", 74);
+    site.order("lamps-1", "");
+    let mut luck = fuotad::sim::random::Random::new(u64::from(std::process::id()));
+    println!("seed {}", std::process::id());
+    for _ in 0..kills {
+        site.start();
+        // Somewhere: while it starts, plans, reserves, or between two frames.
+        if luck.below(4) == 0 {
+            site.wait_for(Duration::from_millis(luck.below(400)));
+        } else {
+            site.wait_for_frames(1 + luck.below(30));
+            site.wait_for(Duration::from_millis(luck.below(150)));
+        }
+        site.kill();
+    }
+    site.start();
+    site.wait("it is over", 60, |status| !status.finished.is_empty());
+    let (code, _) = site.terminate();
+    assert_eq!(code, Some(0));
+    site.wait_for_the_air();
+    let verdict = site.verdict();
+    assert!(verdict.is_content(), "{:?}", verdict.breaches);
+    assert_eq!(verdict.devices_complete, site.devices());
+    println!("{} frames, {} repeated, {kills} kills", verdict.frames, verdict.repeated_frames);
+}
+
+#[test]
+fn a_second_instance_is_refused_before_it_reads_a_counter() {
+    let mut site = Site::new("second", 4);
+    site.start();
+    site.wait("the first is up", 10, |_| true);
+    let second =
+        Command::new(env!("CARGO_BIN_EXE_fuotad")).args(["run", "-c", &site.config()]).output().unwrap();
+    assert_eq!(second.status.code(), Some(75));
+    let text = String::from_utf8(second.stderr).unwrap();
+    assert!(text.starts_with("fuotad: another fuotad works in"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(site.is_running());
+}
+
+#[test]
+fn a_start_that_cannot_be_says_why_in_one_line() {
+    let refused = |site: &Site, code: i32, words: &str| {
+        let started = Instant::now();
+        let run =
+            Command::new(env!("CARGO_BIN_EXE_fuotad")).args(["run", "-c", &site.config()]).output().unwrap();
+        let text = String::from_utf8(run.stderr).unwrap();
+        assert_eq!((run.status.code(), text.lines().count()), (Some(code), 1), "{text}");
+        assert!(text.contains(words), "{text}");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    };
+    let site = Site::new("refused", 4);
+    let occupied = UdpSocket::bind(site.listen()).unwrap();
+    refused(&site, 69, "is in use");
+    drop(occupied);
+    std::fs::remove_dir_all(site.path("state")).unwrap();
+    std::fs::write(site.path("state"), "a file").unwrap();
+    refused(&site, 73, "the state folder");
+    std::fs::remove_file(site.path("key")).unwrap();
+    refused(&site, 78, "mc-key-file");
+}
+
+#[test]
+fn a_malformed_task_beside_a_good_one_disturbs_nobody() {
+    let mut site = Site::new("malformed", 24);
+    std::fs::write(site.path("tasks").join("broken.json"), "{ \"Status\": ").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", site.path("tasks").join("link.json")).unwrap();
+    site.order("cloudy", r#","FirmwareUpdateImage":"s3://bucket/key","Id":"cloudy""#);
+    site.order("lamps-1", "");
+    let image = site.take_image();
+    site.start();
+    let status = site.wait("it says what is missing", 10, |status| {
+        status.tasks.iter().any(|task| task.waiting.as_ref().is_some_and(|why| why.contains("image.bin")))
+            && status.refused.len() == 2
+    });
+    assert!(
+        status.refused.iter().any(|(_, reason)| reason.starts_with("task broken:")),
+        "{:?}",
+        status.refused
+    );
+    assert!(
+        status.refused.iter().any(|(task, why)| task == "cloudy" && why.contains("no cloud is configured"))
+    );
+    site.put_image(&image);
+    site.wait("it sends", 15, |status| status.tasks.iter().any(|task| task.phase == "sending"));
+    std::fs::remove_file(site.path("tasks").join("lamps-1.json")).unwrap();
+    let status = site.wait("the task is gone", 10, |status| !status.finished.is_empty());
+    assert!(status.finished[0].1.starts_with("cancelled after"), "{:?}", status.finished);
+    assert!(site.is_running());
+    let log = site.log();
+    assert_eq!(log.lines().filter(|line| line.contains("link.json")).count(), 1, "{log}");
+    assert_eq!(log.lines().filter(|line| line.contains("task broken")).count(), 1, "{log}");
+}
+
+#[test]
+fn without_a_forwarder_or_a_clock_it_stays_up_and_says_what_it_waits_for() {
+    let mut site = Site::new("waiting", 4);
+    site.no_radio();
+    site.order("lamps-1", r#","Fuotad":{"Start":"2040-01-01T00:00:00Z"}"#);
+    site.start();
+    let status = site.wait("the plan", 10, |status| status.tasks.iter().any(|task| task.phase == "waiting"));
+    assert!(!status.is_ready);
+    assert!(
+        status.not_ready[0].starts_with("the packet forwarder: nothing was heard"),
+        "{:?}",
+        status.not_ready
+    );
+    assert!(!status.clock.is_trusted && status.clock.reason.is_some());
+    site.radio_on();
+    let status = site.wait("the forwarder", 10, |status| status.forwarder.online.is_some());
+    let status = if status.not_ready.iter().any(|why| why.contains("clock")) {
+        status
+    } else {
+        site.wait("the clock", 10, |status| status.not_ready.iter().any(|why| why.contains("clock")))
+    };
+    assert!(status.not_ready[0].contains("a trusted clock"), "{:?}", status.not_ready);
+    assert_eq!(site.terminate().0, Some(0));
+}

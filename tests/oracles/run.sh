@@ -1,0 +1,58 @@
+#!/bin/sh
+# Lets AWS's own Python client judge the tests' double of AWS, and AWS's own signer judge our requests.
+# Ends by itself; everything but `pip install` stays on loopback.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+venv=$target/oracles
+work=$(mktemp -d)
+fake=
+finish() {
+    [ -z "$fake" ] || kill "$fake" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap finish EXIT
+
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check boto3 botocore
+"$venv/bin/python" -c 'import boto3, botocore; print("boto3", boto3.__version__, "botocore", botocore.__version__)'
+cargo build --quiet --manifest-path "$root/Cargo.toml" --example fake_aws --example aws_client
+
+# Starts the double; `exec 3>&-` ends it, and it prints what it was asked.
+start() {
+    mkfifo "$work/$1.in"
+    timeout 300 "$target/debug/examples/fake_aws" <"$work/$1.in" >"$work/$1.out" &
+    fake=$!
+    exec 3>"$work/$1.in"
+    tries=0
+    until url=$(head -n 1 "$work/$1.out") && [ -n "$url" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || { echo "the double does not start"; exit 1; }
+        sleep 0.1
+    done
+}
+
+stop() {
+    exec 3>&-
+    wait "$fake"
+    fake=
+}
+
+echo "== boto3 and its model judge the double"
+start wire
+"$venv/bin/python" "$here/aws_wire_check.py" "$url" --fuota task-1 --group group-1 --bucket fw-bucket --key 'a b/app+1.bin'
+stop
+
+secret='wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'
+echo "== our client, with credentials and endpoints from the environment"
+start sign
+env -u AWS_PROFILE -u AWS_ENDPOINT_URL \
+    AWS_ACCESS_KEY_ID=AKIDEXAMPLE AWS_SECRET_ACCESS_KEY="$secret" AWS_SESSION_TOKEN='tok/en+==' \
+    AWS_ENDPOINT_URL_IOT_WIRELESS="$url" AWS_ENDPOINT_URL_S3="$url" \
+    "$target/debug/examples/aws_client" eu-west-1 task-1 group-1
+stop
+echo "== botocore judges its signatures"
+tail -n +2 "$work/sign.out" | "$venv/bin/python" "$here/aws_sigv4_check.py" "$secret"
+echo "all good"

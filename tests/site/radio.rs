@@ -1,0 +1,262 @@
+//! The simulated concentrator on two real UDP sockets, with devices that listen and a referee.
+
+use fuotad::broadcast::setup;
+use fuotad::broadcast::setup::DeviceKeys;
+use fuotad::engine::Settings;
+use fuotad::lorawan::RootKey;
+use fuotad::lorawan::Secret;
+use fuotad::plan::Timetable;
+use fuotad::radio::Dbm;
+use fuotad::radio::Modulation;
+use fuotad::sim::concentrator;
+use fuotad::sim::concentrator::Concentrator;
+use fuotad::sim::concentrator::Output;
+use fuotad::sim::concentrator::Reception;
+use fuotad::sim::concentrator::Socket;
+use fuotad::sim::concentrator::Transmission;
+use fuotad::sim::device;
+use fuotad::sim::device::Device;
+use fuotad::sim::random::Random;
+use fuotad::sim::referee::Referee;
+use fuotad::sim::referee::Verdict;
+use fuotad::time::GpsTime;
+use fuotad::time::Instant;
+use fuotad::time::Now;
+use std::net::SocketAddr;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// GPS time at the zero of the radio's clock.
+const ZERO: GpsTime = GpsTime::from_us(1_451_260_818_000_000);
+const KEEPALIVE_US: u64 = 300_000;
+/// Somebody's uplink comes this often: it teaches the counter.
+const UPLINK_EVERY_US: u64 = 250_000;
+const UPLINK_PHY: [u8; 23] = [0x40; 23];
+/// Nothing on the air for this long: the queue is empty.
+const QUIET_US: u64 = 700_000;
+
+/// Who hears what is on the air.
+struct Air {
+    referee: Referee,
+    devices: Vec<Device>,
+    /// Not over yet.
+    flying: Vec<Transmission>,
+    frames: u64,
+    last: Instant,
+    /// Each kill lets the counter fall once. That is not at the kill: what was queued before is still sent, and
+    /// is none of the new life's.
+    falls_left: u32,
+    last_fcnt: u16,
+}
+
+impl Air {
+    fn on_air(&mut self, transmission: Transmission) {
+        let fcnt =
+            transmission.phy_payload.get(6..8).map_or(0, |fcnt| u16::from_le_bytes([fcnt[0], fcnt[1]]));
+        if self.falls_left > 0 && fcnt <= self.last_fcnt {
+            self.falls_left -= 1;
+            self.referee.power_cycle();
+        }
+        self.last_fcnt = fcnt;
+        self.referee.on_air(&transmission);
+        self.frames += 1;
+        self.last = transmission.end();
+        self.flying.push(transmission);
+    }
+}
+
+/// A running radio; dropped, it stops.
+pub struct Radio {
+    air: Arc<Mutex<Air>>,
+    ends: Arc<AtomicBool>,
+    started: std::time::Instant,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Radio {
+    /// Starts a forwarder that sends to `server`, and devices that are set up for `plan`.
+    pub fn start(
+        server: SocketAddr,
+        settings: &Settings,
+        plan: &Timetable,
+        image: &[u8],
+        devices: usize,
+    ) -> Radio {
+        let started = std::time::Instant::now();
+        let group = &settings.groups[0];
+        let mut referee = Referee::new(settings.region);
+        referee.group(group.mc_addr.as_u32());
+        referee.always(group.mc_addr.as_u32());
+        let listener = |number: usize| {
+            let root_key = RootKey::GenAppKey(Secret::from_bytes([number as u8; 16]));
+            let keys = DeviceKeys { root_key: &root_key, session_cnt: 0 };
+            let commands = setup::commands(&plan.planned, group, image, &keys).unwrap();
+            let mut own = device::Settings::stock(
+                device::Stack::Ideal,
+                format!("lamp {number}"),
+                root_key,
+                settings.region,
+            );
+            let rate = settings.region.data_rate(group.data_rate).unwrap();
+            own.permanent_class_c = Some((group.frequency_hz, rate.modulation));
+            let mut device = Device::new(own, Random::new(number as u64));
+            for command in commands {
+                device.unicast(now(Instant::ZERO), command.fport, &command.payload);
+            }
+            device
+        };
+        let devices = (0..devices).map(listener).collect();
+        let (flying, last) = (Vec::new(), Instant::ZERO);
+        let air = Air { referee, devices, flying, frames: 0, last, falls_left: 0, last_fcnt: 0 };
+        let air = Arc::new(Mutex::new(air));
+        let ends = Arc::new(AtomicBool::new(false));
+        let own = concentrator::Settings {
+            keepalive_us: KEEPALIVE_US,
+            tx_freq_min_hz: settings.region.freq_min_hz,
+            tx_freq_max_hz: settings.region.freq_max_hz,
+            drift_ppb: 3_000,
+            ..concentrator::Settings::default()
+        };
+        let world = World {
+            concentrator: Concentrator::new(own, Random::new(7), Instant::ZERO),
+            push: UdpSocket::bind("127.0.0.1:0").unwrap(),
+            pull: UdpSocket::bind("127.0.0.1:0").unwrap(),
+            server,
+            started,
+            air: Arc::clone(&air),
+            next_uplink: Instant::from_us(100_000),
+        };
+        let is_over = Arc::clone(&ends);
+        let thread = std::thread::spawn(move || world.run(&is_over));
+        Radio { air, ends, started, thread: Some(thread) }
+    }
+
+    /// Frames that were on the air.
+    pub fn frames(&self) -> u64 {
+        self.air.lock().unwrap().frames
+    }
+
+    /// Whether nothing is queued any more.
+    pub fn is_quiet(&self) -> bool {
+        let air = self.air.lock().unwrap();
+        air.flying.is_empty() && elapsed(self.started).us_since(air.last) > QUIET_US
+    }
+
+    /// The process was killed: its counters may fall once, to bytes that were sent before.
+    pub fn process_died(&self) {
+        self.air.lock().unwrap().falls_left += 1;
+    }
+
+    /// What the referee says, when this is the image.
+    pub fn verdict(&self, image: &[u8]) -> Verdict {
+        let mut air = self.air.lock().unwrap();
+        let at = elapsed(self.started);
+        let Air { referee, devices, .. } = &mut *air;
+        for device in devices {
+            if let Some(image) = device.image() {
+                referee.device_complete(&device.settings().name, at, image);
+            }
+        }
+        referee.verdict(image)
+    }
+}
+
+impl Drop for Radio {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's own.
+struct World {
+    concentrator: Concentrator,
+    push: UdpSocket,
+    pull: UdpSocket,
+    server: SocketAddr,
+    started: std::time::Instant,
+    air: Arc<Mutex<Air>>,
+    next_uplink: Instant,
+}
+
+impl World {
+    fn run(mut self, ends: &AtomicBool) {
+        let mut buffer = vec![0; 65_536];
+        self.push.set_nonblocking(true).unwrap();
+        // The wait of the loop: datagrams for the pull socket end it at once.
+        self.pull.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        while !ends.load(Ordering::Relaxed) {
+            if let Ok((length, _)) = self.pull.recv_from(&mut buffer) {
+                self.concentrator.datagram(elapsed(self.started), Socket::Pull, &buffer[..length]);
+            }
+            while let Ok((length, _)) = self.push.recv_from(&mut buffer) {
+                self.concentrator.datagram(elapsed(self.started), Socket::Push, &buffer[..length]);
+            }
+            let at = elapsed(self.started);
+            if at >= self.next_uplink {
+                self.next_uplink = at.plus_us(UPLINK_EVERY_US);
+                self.uplink(at);
+            }
+            self.concentrator.time(at);
+            self.drain();
+            self.land(at);
+        }
+    }
+
+    fn uplink(&mut self, at: Instant) {
+        let reception = Reception {
+            start: at.minus_us(61_696),
+            frequency_hz: 902_300_000,
+            modulation: Modulation::LoRa { sf: 7, bw_hz: 125_000 },
+            phy_payload: &UPLINK_PHY,
+            rssi: Dbm::from_whole(-90),
+            snr_tenths_db: 70,
+        };
+        self.concentrator.uplink(at, reception);
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.concentrator.poll() {
+            // Nobody listens while the process is down.
+            let _ = match output {
+                Output::Push(bytes) => self.push.send_to(&bytes, self.server),
+                Output::Pull(bytes) => self.pull.send_to(&bytes, self.server),
+                Output::OnAir(transmission) => {
+                    self.air.lock().unwrap().on_air(transmission);
+                    Ok(0)
+                }
+                Output::Exited { why } => panic!("the forwarder died of {why}"),
+            };
+        }
+    }
+
+    /// Frames that are over are heard.
+    fn land(&mut self, at: Instant) {
+        let mut air = self.air.lock().unwrap();
+        let Air { devices, flying, .. } = &mut *air;
+        flying.retain(|transmission| {
+            if transmission.end() > at {
+                return true;
+            }
+            for device in devices.iter_mut() {
+                device.hear(now(transmission.end()), transmission);
+            }
+            false
+        });
+    }
+}
+
+fn elapsed(started: std::time::Instant) -> Instant {
+    Instant::from_us(started.elapsed().as_micros() as i64)
+}
+
+fn now(mono: Instant) -> Now {
+    Now { mono, gps: Some(ZERO.plus_us(mono.us_since(Instant::ZERO))) }
+}
