@@ -13,6 +13,7 @@ mod operator;
 pub mod random;
 pub mod referee;
 mod script;
+pub mod server;
 mod summary;
 mod world;
 
