@@ -254,16 +254,17 @@ impl Engine {
         [self.link.wake_at(), self.broadcaster.wake_at(), relay].into_iter().flatten().min()
     }
 
-    /// Lets link and broadcaster talk until both are content. Each turn ends in a frame handed over, a verdict
-    /// taken, or nothing; a refused hand-over puts the campaign off, so this ends.
+    /// Lets link, relay and broadcaster talk until all are content. Each turn hands something on or nothing, and a
+    /// refused hand-over puts the campaign off, so this ends.
     fn settle(&mut self) {
         loop {
-            let verdicts = self.drain_link();
+            let mut heard = self.drain_link();
             self.relay.settle(self.now.mono, &mut self.link, self.broadcaster.scheduler());
-            self.drain_relay();
+            heard |= self.drain_link();
+            let relayed = self.drain_relay();
             self.broadcaster.advance(self.now, self.handover());
             let sent = self.drain_broadcaster();
-            if !verdicts && !sent {
+            if !heard && !relayed && !sent {
                 return;
             }
         }
@@ -277,16 +278,16 @@ impl Engine {
         })
     }
 
-    /// Carries out what the link wants; whether there was a verdict.
+    /// Carries out what the link wants; whether it wanted anything.
     fn drain_link(&mut self) -> bool {
-        let mut verdicts = false;
+        let mut heard = false;
         while let Some(output) = self.link.poll() {
+            heard = true;
             match output {
                 forwarder::Output::Datagram { to, bytes } => {
                     self.outputs.push_back(Output::Datagram { to, bytes })
                 }
                 forwarder::Output::Event(forwarder::Event::Verdict { id, verdict }) => {
-                    verdicts = true;
                     self.broadcaster.verdict(self.now, id.0, &translate(verdict));
                 }
                 forwarder::Output::Event(forwarder::Event::PowerExceeded { asked, granted, .. }) => {
@@ -318,11 +319,14 @@ impl Engine {
                 }
             }
         }
-        verdicts
+        heard
     }
 
-    fn drain_relay(&mut self) {
+    /// Carries out what the relay wants; whether it wanted anything.
+    fn drain_relay(&mut self) -> bool {
+        let mut relayed = false;
         while let Some(output) = self.relay.poll() {
+            relayed = true;
             match output {
                 RelayOutput::Datagram { server, bytes } => {
                     self.outputs.push_back(Output::North { server, bytes })
@@ -336,6 +340,7 @@ impl Engine {
                 }
             }
         }
+        relayed
     }
 
     /// Holds the forwarder's GPS, where it has one, against our own clock: a session that is begun at a wrong time

@@ -28,7 +28,7 @@ impl Bench {
             groups: script.groups,
             forwarder: script.link,
             relay: fuotad::relay::RelaySettings::default(),
-        server_reserve_ppm: 0,
+            server_reserve_ppm: 0,
         };
         let engine = Engine::new(settings, Default::default(), 1, now(0));
         let mut bench = Bench { engine, reports: Vec::new() };

@@ -214,6 +214,9 @@ impl Scenario {
                 ..concentrator::Settings::default()
             },
             link: settings.forwarder,
+            relay: settings.relay,
+            server_reserve_ppm: settings.server_reserve_ppm,
+            network: None,
             groups: settings.groups,
             tasks: self.task.iter().map(|task| task.script(&image)).collect::<Result<_, _>>()?,
             devices,

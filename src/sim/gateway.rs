@@ -11,7 +11,6 @@ use crate::engine::Input;
 use crate::engine::Output;
 use crate::engine::Settings;
 use crate::engine::not_saved;
-use crate::relay::RelaySettings;
 use crate::report::Event as Happened;
 use crate::report::Report;
 use crate::store::FilesErrorKind;
@@ -41,7 +40,7 @@ impl World {
                     return;
                 }
                 Output::Datagram { to, bytes } => self.send(to, bytes),
-                Output::North { .. } => {}
+                Output::North { bytes, .. } => self.send_north(bytes),
                 Output::Fetch(task, _) => self.after(FETCH_US, Event::Image(task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };
@@ -132,8 +131,8 @@ impl World {
                     region: self.script.region,
                     groups: self.script.groups.clone(),
                     forwarder: self.script.link.clone(),
-                    relay: RelaySettings::default(),
-                    server_reserve_ppm: 0,
+                    relay: self.script.relay.clone(),
+                    server_reserve_ppm: self.script.server_reserve_ppm,
                 };
                 let seed = self.script.seed ^ u64::from(self.life);
                 self.engine = Some(Engine::new(settings, recovered, seed, self.clock()));

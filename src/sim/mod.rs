@@ -9,6 +9,7 @@ pub mod concentrator;
 pub mod device;
 pub mod disk;
 mod gateway;
+mod network;
 mod operator;
 pub mod random;
 pub mod referee;
@@ -18,6 +19,8 @@ mod summary;
 mod world;
 
 pub use air::Loss;
+pub use network::NetworkCounts;
+pub use network::NetworkScript;
 pub use referee::BandAir;
 pub use script::Accident;
 pub use script::DeviceScript;
