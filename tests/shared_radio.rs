@@ -14,6 +14,7 @@ use fuotad::broadcast::Group;
 use fuotad::radio::Modulation;
 use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings as RelayedServer;
+use fuotad::report::Event;
 use fuotad::report::Outcome;
 use fuotad::schedule::Manners;
 use fuotad::schedule::Pattern;
@@ -21,6 +22,7 @@ use fuotad::sim::NetworkScript;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::server::Manner;
+use fuotad::sim::server::Multicast;
 use fuotad::sim::server::ServerSettings;
 use fuotad::sim::server::TrafficSettings;
 use fuotad::sim::server::Windows;
@@ -82,7 +84,9 @@ fn shared(data_rate: u8, frag_size: u32, len: usize, rx_delay_s: u8, manner: Man
 fn assert_honest(summary: &Summary) {
     let network = summary.network.as_ref().unwrap();
     let heard = network.traffic.rx1 + network.traffic.rx2;
-    assert_eq!(heard, network.server.answers.accepted, "{network:#?}");
+    // The last answer may still be under way when the world ends.
+    let underway = network.server.answers.accepted - heard;
+    assert!(underway <= 1, "{underway} accepted answers were not heard: {network:#?}");
     assert_eq!(network.server.answers.unanswered, 0, "{network:#?}");
     assert_eq!(summary.swallowed, 0);
 }
@@ -94,9 +98,104 @@ fn in_a_busy_hour_no_answer_is_lost_beside_fragments_of_less_than_800_ms() {
         assert_content(&summary, "busy hour");
         assert!(matches!(outcome(&summary), Some(Outcome::Complete { .. })), "{:?}", outcome(&summary));
         let network = summary.network.as_ref().unwrap();
-        eprintln!("{} s: {network:?} {:?}", summary.end, summary.relay);
         assert!(network.server.answers.due > 100, "{network:#?}");
         assert_eq!(network.server.answers.lost, 0, "{network:#?}");
         assert_honest(&summary);
     }
+}
+
+#[test]
+fn fragments_of_three_seconds_cost_no_answer_where_devices_wait_five_seconds() {
+    for manner in [Manner::ChirpStack, Manner::TheThingsStack] {
+        for seed in 1..=3 {
+            let summary = run(Script { seed, ..shared(0, 48, 2000, 5, manner) });
+            assert_content(&summary, "five seconds");
+            let network = summary.network.as_ref().unwrap();
+            assert!(network.server.answers.due > 50, "{network:#?}");
+            // Two answers of one server can want the same moment; that is not our doing.
+            assert_eq!(summary.relay.collided, 0, "{manner:?} {network:#?}");
+            assert!(network.server.answers.lost <= summary.relay.overlapped, "{manner:?} {network:#?}");
+            assert_honest(&summary);
+        }
+    }
+}
+
+#[test]
+fn fragments_of_three_seconds_before_rx1_after_one_second_are_counted_where_they_meet_an_answer() {
+    let mut collided = 0;
+    for seed in 1..=5 {
+        let summary = run(Script { seed, ..shared(0, 48, 2000, 1, Manner::TheThingsStack) });
+        assert_content(&summary, "one second");
+        let network = summary.network.as_ref().unwrap();
+        let told = network.server.errors.get("COLLISION_PACKET").copied().unwrap_or(0);
+        let counted = summary.relay.collided + summary.relay.overlapped;
+        assert_eq!(told, counted, "{network:#?} {:?}", summary.relay);
+        assert_eq!(network.server.answers.lost, network.server.answers.refused, "{network:#?}");
+        assert_honest(&summary);
+        collided += summary.relay.collided;
+    }
+    assert!(collided > 0, "three seconds of sending and never in the way: the test is too kind");
+}
+
+#[test]
+fn a_collision_in_rx1_becomes_an_answer_in_rx2_with_a_server_that_tries_again() {
+    let mut second = 0;
+    for seed in 1..=5 {
+        // Fragments of 1.5 s: longer than RX1 is away, shorter than RX2.
+        let summary = run(Script { seed, ..shared(1, 48, 4000, 1, Manner::ChirpStack) });
+        assert_content(&summary, "second try");
+        let network = summary.network.as_ref().unwrap();
+        assert_eq!(network.server.answers.lost, 0, "{network:#?}");
+        assert_honest(&summary);
+        second += network.traffic.rx2;
+    }
+    assert!(second > 0, "RX2 was never needed: the test is too kind");
+}
+
+#[test]
+fn class_c_downlinks_of_the_server_find_their_place_between_fragments() {
+    for manner in [Manner::ChirpStack, Manner::TheThingsStack] {
+        let mut script = shared(3, 112, 8000, 1, manner);
+        let network = script.network.as_mut().unwrap();
+        network.server.class_c_per_hour = 200;
+        network.server.class_c = network.server.class_a.clone();
+        let summary = run(script);
+        assert_content(&summary, "class C");
+        let network = summary.network.as_ref().unwrap();
+        assert!(network.server.class_c.due > 50, "{network:#?}");
+        let class_c = network.server.class_c;
+        let told = network.server.errors.get("COLLISION_PACKET").copied().unwrap_or(0);
+        assert_eq!((class_c.unanswered, summary.swallowed), (0, 0), "{manner:?} {network:#?}");
+        assert_eq!(told, summary.relay.collided + summary.relay.overlapped, "{network:#?}");
+    }
+}
+
+#[test]
+fn a_server_that_sends_to_our_group_is_reported_and_the_group_pauses() {
+    let mut script = shared(5, 112, 40_000, 1, Manner::ChirpStack);
+    let network = script.network.as_mut().unwrap();
+    network.server.multicast = Some(Multicast { dev_addr: 0x01c0_ffee, every_us: 120_000_000 });
+    script.limit_us = 3_600_000_000;
+    let summary = run(script);
+    let seen =
+        |wanted: fn(&Event) -> bool| summary.reports.iter().filter(|report| wanted(&report.event)).count();
+    assert!(seen(|event| matches!(event, Event::SecondSender { mc_addr: 0x01c0_ffee, .. })) > 0);
+    let last = summary.frames.last().map(|frame| frame.start.as_us()).unwrap();
+    assert!((100_000_000..122_000_000).contains(&last), "the last frame of ours began at {last} us");
+    assert_eq!(summary.swallowed, 0);
+}
+
+#[test]
+fn an_empty_air_is_used_to_the_share_although_a_server_might_speak() {
+    let quiet = |network: bool| {
+        let mut script = shared(3, 112, 12_000, 1, Manner::ChirpStack);
+        script.network.as_mut().unwrap().traffic.uplinks_per_hour = 4;
+        if !network {
+            script.network = None;
+            script.relay = RelaySettings::default();
+            script.uplinks_per_hour = 4;
+        }
+        run(script).frames.last().unwrap().start.as_us()
+    };
+    assert!(quiet(true) < quiet(false) + 10_000_000, "{} {}", quiet(true), quiet(false));
 }

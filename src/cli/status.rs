@@ -167,13 +167,14 @@ fn servers(text: &mut String, status: &Snapshot) {
         let _ = writeln!(text, "server     {} {state}", server.name);
     }
     let relay = &status.relay;
-    let refused = relay.collided + relay.malformed + relay.unlawful + relay.refused;
+    let refused = relay.collided + relay.overlapped + relay.malformed + relay.unlawful + relay.refused;
     if relay.passed + refused > 0 {
         let _ = writeln!(
             text,
-            "downlinks  {} passed, {} met a frame of ours, {} malformed, {} over the law ({} of them refused), {} refused by the forwarder",
+            "downlinks  {} passed, {} met a frame of ours, {} another downlink, {} malformed, {} over the law ({} of them refused), {} refused by the forwarder",
             relay.passed,
             relay.collided,
+            relay.overlapped,
             relay.malformed,
             relay.breaches + relay.unlawful,
             relay.unlawful,

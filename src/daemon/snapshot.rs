@@ -126,6 +126,8 @@ pub struct RelaySnapshot {
     pub passed: u64,
     /// Refused by us: a frame that the forwarder already had was in the way.
     pub collided: u64,
+    /// Refused by us: another downlink of a network server was in the way.
+    pub overlapped: u64,
     /// Refused by us: the forwarder would have choked on them.
     pub malformed: u64,
     /// Refused by us: over the law's limit.

@@ -151,6 +151,7 @@ fn relay(engine: &Engine) -> RelaySnapshot {
     RelaySnapshot {
         passed: counts.passed,
         collided: counts.collided,
+        overlapped: counts.overlapped,
         malformed: counts.malformed,
         unlawful: counts.unlawful,
         breaches: counts.breaches,

@@ -5,8 +5,10 @@
 pub struct RelayCounts {
     /// Given to the forwarder.
     pub passed: u64,
-    /// Refused by us with COLLISION_PACKET: a frame that the forwarder already had was in the way.
+    /// Refused by us with COLLISION_PACKET: a frame of ours that the forwarder already had was in the way.
     pub collided: u64,
+    /// Refused by us with COLLISION_PACKET: another downlink of a network server was in the way.
+    pub overlapped: u64,
     /// Refused by us: the forwarder would have choked on them, or dropped them without a word.
     pub malformed: u64,
     /// Refused by us with COLLISION_PACKET, as the operator wishes: over the law's limit.

@@ -20,6 +20,7 @@ use crate::report::Event;
 use crate::schedule::Protected;
 use crate::schedule::Scheduler;
 use crate::schedule::Ticket;
+use crate::schedule::Whose;
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -236,15 +237,15 @@ impl Relay {
             if self.waiting.len() < WAITING_MAX {
                 self.waiting.push_back(request);
             } else {
-                self.collided(server, token);
+                self.collided(server, token, Whose::Others);
             }
             return;
         }
         let start = self.start_of(now, downlink, link, scheduler);
-        if let Some(start) = start.filter(|_| !is_immediate)
-            && scheduler.is_taken(start, downlink.hold_us, GAP_US)
-        {
-            return self.collided(server, token);
+        let in_the_way = start.filter(|_| !is_immediate);
+        let in_the_way = in_the_way.and_then(|start| scheduler.taken_by(start, downlink.hold_us, GAP_US));
+        if let Some(whose) = in_the_way {
+            return self.collided(server, token, whose);
         }
         let sub_band = self.region.sub_band_of(downlink.frequency_hz, downlink.modulation).ok();
         let sub_band = sub_band.map(|sub_band| sub_band.0);
@@ -270,7 +271,7 @@ impl Relay {
         let is_answered = match sent {
             Ok(is_answered) => is_answered,
             // Another 32 wait for their answers: the forwarder's own queue is as long.
-            Err(NotSent::Busy { .. }) => return self.collided(server, token),
+            Err(NotSent::Busy { .. }) => return self.collided(server, token, Whose::Others),
             // Without a forwarder we are a gateway whose radio is gone, which says nothing.
             Err(_) => return,
         };
@@ -317,8 +318,11 @@ impl Relay {
         }
     }
 
-    fn collided(&mut self, server: usize, token: u16) {
-        self.counts.collided += 1;
+    fn collided(&mut self, server: usize, token: u16, whose: Whose) {
+        match whose {
+            Whose::Ours => self.counts.collided += 1,
+            Whose::Others => self.counts.overlapped += 1,
+        }
         self.north.answer(server, token, COLLISION);
     }
 

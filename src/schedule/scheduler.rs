@@ -113,6 +113,14 @@ pub struct Protected {
     pub claimable_until: Instant,
 }
 
+/// A frame that is not over, with its end by the forwarder's count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OnAir {
+    start: Instant,
+    end: Instant,
+    whose: Whose,
+}
+
 /// Windows that are kept free, at most: some seconds of uplinks on eight channels.
 const PROTECTED_MAX: usize = 256;
 
@@ -125,7 +133,7 @@ pub struct Scheduler {
     deaf_long: Loads,
     deaf_short: Loads,
     /// Start and end (by the forwarder's count) of frames that are not over.
-    on_air: VecDeque<(Instant, Instant)>,
+    on_air: VecDeque<OnAir>,
     protected: VecDeque<Protected>,
 }
 
@@ -205,19 +213,20 @@ impl Scheduler {
         self.protected.push_back(window);
     }
 
-    /// Whether something is on the air, or handed over, too near to a frame at `start`.
-    pub fn is_taken(&self, start: Instant, hold_us: u64, gap_us: u64) -> bool {
-        self.first_gap(start, hold_us, gap_us) != start
+    /// Whose frame is on the air, or handed over, too near to a frame at `start`; ours, if several are.
+    pub fn taken_by(&self, start: Instant, hold_us: u64, gap_us: u64) -> Option<Whose> {
+        let mut in_the_way =
+            self.on_air.iter().filter(|frame| frame.meets(start, hold_us, gap_us)).peekable();
+        let first = in_the_way.peek()?.whose;
+        Some(if in_the_way.any(|frame| frame.whose == Whose::Ours) { Whose::Ours } else { first })
     }
 
     /// The first start from `from` on that is clear of everything on the air or handed over.
     pub fn first_gap(&self, from: Instant, hold_us: u64, gap_us: u64) -> Instant {
         let mut start = from;
-        for (begin, end) in &self.on_air {
-            let is_before = start.plus_us(hold_us + gap_us) <= *begin;
-            let is_after = start >= end.plus_us(gap_us);
-            if !is_before && !is_after {
-                start = end.plus_us(gap_us);
+        for frame in &self.on_air {
+            if frame.meets(start, hold_us, gap_us) {
+                start = frame.end.plus_us(gap_us);
             }
         }
         start
@@ -235,8 +244,9 @@ impl Scheduler {
         self.ledger.refund(ticket.sub_band, ticket.load);
         self.deaf_long.remove(ticket.load);
         self.deaf_short.remove(ticket.load);
-        let interval = (ticket.load.start, ticket.load.start.plus_us(ticket.hold_us));
-        if let Some(at) = self.on_air.iter().position(|other| *other == interval) {
+        let Load { start, whose, .. } = ticket.load;
+        let frame = OnAir { start, end: start.plus_us(ticket.hold_us), whose };
+        if let Some(at) = self.on_air.iter().position(|other| *other == frame) {
             self.on_air.remove(at);
         }
     }
@@ -350,8 +360,8 @@ impl Scheduler {
         self.ledger.charge(sub_band, load);
         self.deaf_long.add(load);
         self.deaf_short.add(load);
-        let at = self.on_air.partition_point(|(other, _)| *other <= start);
-        self.on_air.insert(at, (start, start.plus_us(hold_us)));
+        let at = self.on_air.partition_point(|other| other.start <= start);
+        self.on_air.insert(at, OnAir { start, end: start.plus_us(hold_us), whose });
         Ticket { sub_band, load, hold_us }
     }
 
@@ -385,9 +395,16 @@ impl Scheduler {
         self.deaf_short.forget_before(now);
         // A second is far more than any gap: what ended earlier cannot touch a new frame.
         self.protected.retain(|window| window.claimable_until > now);
-        while self.on_air.front().is_some_and(|(_, end)| end.plus_us(1_000_000) < now) {
+        while self.on_air.front().is_some_and(|frame| frame.end.plus_us(1_000_000) < now) {
             self.on_air.pop_front();
         }
+    }
+}
+
+impl OnAir {
+    /// Whether a frame at `start` that lasts for `hold_us` would be nearer than `gap_us`.
+    fn meets(&self, start: Instant, hold_us: u64, gap_us: u64) -> bool {
+        start.plus_us(hold_us + gap_us) > self.start && start < self.end.plus_us(gap_us)
     }
 }
 
