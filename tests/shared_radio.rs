@@ -92,15 +92,22 @@ fn assert_honest(summary: &Summary) {
 }
 
 #[test]
-fn in_a_busy_hour_no_answer_is_lost_beside_fragments_of_less_than_800_ms() {
-    for seed in 1..=5 {
-        let summary = run(Script { seed, ..shared(3, 112, 12_000, 1, Manner::ChirpStack) });
-        assert_content(&summary, "busy hour");
-        assert!(matches!(outcome(&summary), Some(Outcome::Complete { .. })), "{:?}", outcome(&summary));
-        let network = summary.network.as_ref().unwrap();
-        assert!(network.server.answers.due > 100, "{network:#?}");
-        assert_eq!(network.server.answers.lost, 0, "{network:#?}");
-        assert_honest(&summary);
+fn in_a_busy_hour_no_answer_is_lost_through_us_beside_fragments_of_less_than_800_ms() {
+    for (pattern, len) in [(Pattern::Even, 12_000), (Pattern::Burst, 20_000)] {
+        for (seed, manner) in
+            [(1, Manner::ChirpStack), (2, Manner::TheThingsStack), (3, Manner::TheThingsStack)]
+        {
+            let mut script = Script { seed, ..shared(3, 112, len, 1, manner) };
+            script.groups[0].manners.pattern = pattern;
+            let summary = run(script);
+            assert_content(&summary, "busy hour");
+            assert!(matches!(outcome(&summary), Some(Outcome::Complete { .. })), "{:?}", outcome(&summary));
+            let network = summary.network.as_ref().unwrap();
+            assert!(network.server.answers.due > 100, "{network:#?}");
+            assert_eq!(summary.relay.collided, 0, "{network:#?}");
+            assert!(network.server.answers.lost <= summary.relay.overlapped, "{network:#?}");
+            assert_honest(&summary);
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use super::RelaySettings;
 use crate::forwarder::Uplink;
 use crate::time::Instant;
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 /// From a join request to its two windows (RP002-1.0.4 JOIN_ACCEPT_DELAY1 and one second more), microseconds.
 const JOIN_US: [u64; 2] = [5_000_000, 6_000_000];
@@ -17,8 +16,12 @@ const DELAY_MAX_S: u64 = 16;
 const DELAY_SLACK_US: u64 = 20_000;
 /// After so many answers the delays that were seen are the delays there are.
 const LEARNED: u32 = 8;
+/// A device that sent so many uplinks and was never answered belongs to somebody else.
+const FOREIGN: u8 = 16;
 /// Devices that are remembered, at most.
 const DEVICES_MAX: usize = 4096;
+/// When there are too many, those that were not heard for this long are forgotten, microseconds.
+const FORGET_US: u64 = 3_600_000_000;
 /// The message types of a join request, a rejoin request and data uplinks (TS001-1.0.4 4.2.1).
 const JOIN_REQUEST: u8 = 0;
 const REJOIN_REQUEST: u8 = 6;
@@ -29,12 +32,20 @@ const DATA_UP: [u8; 2] = [2, 4];
 pub(super) struct Windows {
     rx1_delay_s: u8,
     prefixes: Vec<DevAddrPrefix>,
-    /// The end of each device's last uplink, while an answer may come.
-    uplinks: BTreeMap<u32, Instant>,
-    answered: BTreeSet<u32>,
+    devices: BTreeMap<u32, Device>,
     /// Bit n: an answer came n seconds after an uplink.
     delays: u32,
     answers: u32,
+}
+
+/// What is known of one device.
+#[derive(Clone, Copy, Debug)]
+struct Device {
+    /// The end of its last uplink.
+    ended: Instant,
+    /// Its uplinks, as far as they matter.
+    uplinks: u8,
+    is_answered: bool,
 }
 
 impl Windows {
@@ -43,23 +54,22 @@ impl Windows {
         Windows {
             rx1_delay_s,
             prefixes: settings.dev_addr_prefixes.clone(),
-            uplinks: BTreeMap::new(),
-            answered: BTreeSet::new(),
+            devices: BTreeMap::new(),
             delays: 0,
             answers: 0,
         }
     }
 
-    /// The windows that this uplink opens at its device, as far as a server may use them: for joins, and for
-    /// devices that were answered before; until any was, for all.
+    /// The windows that this uplink opens at its device, as far as a server may use them: for joins, and for all
+    /// devices but those that are known to be somebody else's.
     pub fn opened_by(&mut self, uplink: &Uplink) -> Vec<Instant> {
         let at = |us: u64| uplink.ended.plus_us(us);
         match (uplink.first_byte.map(|mhdr| mhdr >> 5), uplink.dev_addr) {
             (Some(JOIN_REQUEST | REJOIN_REQUEST), _) => JOIN_US.map(at).to_vec(),
             (Some(kind), Some(dev_addr)) if DATA_UP.contains(&kind) => {
-                self.remember(dev_addr, uplink.ended);
+                let may_be_ours = self.remember(dev_addr, uplink.ended);
                 let is_served = match self.prefixes.as_slice() {
-                    [] => self.answered.is_empty() || self.answered.contains(&dev_addr),
+                    [] => may_be_ours,
                     prefixes => prefixes.iter().any(|prefix| prefix.contains(dev_addr)),
                 };
                 if is_served { self.delays_us().map(at).collect() } else { Vec::new() }
@@ -70,10 +80,9 @@ impl Windows {
 
     /// A server answers this device.
     pub fn answered(&mut self, dev_addr: u32, start: Instant) {
-        if self.answered.len() < DEVICES_MAX {
-            self.answered.insert(dev_addr);
-        }
-        let Some(after_us) = self.uplinks.get(&dev_addr).map(|ended| start.us_since(*ended)) else { return };
+        let Some(device) = self.devices.get_mut(&dev_addr) else { return };
+        device.is_answered = true;
+        let after_us = start.us_since(device.ended);
         let delay_s = (after_us + DELAY_SLACK_US) / 1_000_000;
         let is_whole = (after_us + DELAY_SLACK_US) % 1_000_000 <= 2 * DELAY_SLACK_US;
         if is_whole && (1..=DELAY_MAX_S).contains(&delay_s) {
@@ -92,14 +101,20 @@ impl Windows {
         (1..=DELAY_MAX_S).filter(move |second| delays >> second & 1 == 1).map(|second| second * 1_000_000)
     }
 
-    fn remember(&mut self, dev_addr: u32, ended: Instant) {
-        if self.uplinks.len() >= DEVICES_MAX {
-            let old = ended.minus_us((DELAY_MAX_S + 1) * 1_000_000);
-            self.uplinks.retain(|_, ended| *ended > old);
+    /// Whether a server may answer it, as far as is known.
+    fn remember(&mut self, dev_addr: u32, ended: Instant) -> bool {
+        if self.devices.len() >= DEVICES_MAX && !self.devices.contains_key(&dev_addr) {
+            let old = ended.minus_us(FORGET_US);
+            self.devices.retain(|_, device| device.ended > old);
+            if self.devices.len() >= DEVICES_MAX {
+                return true;
+            }
         }
-        if self.uplinks.len() < DEVICES_MAX || self.uplinks.contains_key(&dev_addr) {
-            self.uplinks.insert(dev_addr, ended);
-        }
+        let new = Device { ended, uplinks: 0, is_answered: false };
+        let device = self.devices.entry(dev_addr).or_insert(new);
+        device.ended = ended;
+        device.uplinks = device.uplinks.saturating_add(1);
+        device.is_answered || device.uplinks <= FOREIGN
     }
 }
 
@@ -142,12 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn until_a_server_has_answered_somebody_all_devices_are_protected_and_then_only_those() {
+    fn a_device_that_is_never_answered_is_somebody_elses_after_sixteen_uplinks() {
         let mut windows = windows(0, &[]);
-        assert_eq!(seconds(&mut windows, uplink(0x40, 7, 0)), [1, 2]);
-        windows.answered(8, Instant::from_us(0));
-        assert_eq!(seconds(&mut windows, uplink(0x40, 7, 10)), [0; 0]);
-        assert_eq!(seconds(&mut windows, uplink(0x80, 8, 10)), [1, 2]);
+        for second in 0..16 {
+            assert_eq!(seconds(&mut windows, uplink(0x40, 7, second)), [1, 2]);
+            assert_eq!(seconds(&mut windows, uplink(0x80, 8, second)), [1, 2]);
+        }
+        windows.answered(8, Instant::from_us(15_000_000));
+        for second in 16..200 {
+            assert_eq!(seconds(&mut windows, uplink(0x40, 7, second)), [0; 0]);
+            assert_eq!(seconds(&mut windows, uplink(0x80, 8, second)), [1, 2]);
+        }
     }
 
     #[test]
@@ -186,6 +206,7 @@ mod tests {
             windows.opened_by(&uplink(0x40, n, i64::from(n) / 1000));
             windows.answered(n, Instant::from_us(0));
         }
-        assert!(windows.uplinks.len() <= DEVICES_MAX && windows.answered.len() <= DEVICES_MAX);
+        assert!(windows.devices.len() <= DEVICES_MAX);
+        assert_eq!(seconds(&mut windows, uplink(0x40, 30_000, 21)), [1, 2], "one too many is protected");
     }
 }
