@@ -141,6 +141,13 @@ fn fragments_of_three_seconds_before_rx1_after_one_second_are_counted_where_they
         assert_honest(&summary);
         collided += summary.relay.collided;
     }
+    let planned = |script| run(script).planned.unwrap();
+    let warns = |script| planned(script).warnings.iter().any(|text| text.contains("COLLISION_PACKET"));
+    assert!(warns(shared(0, 48, 1000, 1, Manner::TheThingsStack)), "the plan had said so");
+    assert!(
+        !warns(shared(3, 112, 1000, 1, Manner::TheThingsStack)),
+        "and says nothing where it does not matter"
+    );
     assert!(collided > 0, "three seconds of sending and never in the way: the test is too kind");
 }
 

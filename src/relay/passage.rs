@@ -29,6 +29,8 @@ use std::collections::VecDeque;
 /// The forwarder takes nothing later than this before its start (measured bound 43 ms), microseconds: a window
 /// that nobody has claimed by then is free.
 const CLAIM_US: u64 = 43_000;
+/// Frames of ours are handed over this early, microseconds.
+const LEAD_US: u64 = 100_000;
 /// Free time that the forwarder needs between two frames, microseconds.
 const GAP_US: u64 = 45_000;
 /// An immediate downlink goes out this long after it came, where the air is free, microseconds.
@@ -140,6 +142,19 @@ impl Relay {
     /// The forwarder said which gateway it is, and which version of the protocol it speaks.
     pub fn adopt(&mut self, gateway: GatewayId, version: u8) {
         self.north.adopt(gateway, version);
+    }
+
+    /// What frames this long mean for the servers' answers, if it is worth a warning.
+    pub fn warning(&self, airtime_us: u64) -> Option<String> {
+        let rx1_us = self.windows.rx1_us();
+        let is_long = airtime_us + LEAD_US + GAP_US + CLAIM_US > rx1_us;
+        (self.is_shared() && is_long).then(|| {
+            format!(
+                "frames of {} ms can be in the way when a network server answers in RX1, {} s after an uplink: such an answer is refused with COLLISION_PACKET and counted; a faster data rate or a longer RX1 delay in the network avoids it",
+                airtime_us / 1000,
+                rx1_us / 1_000_000
+            )
+        })
     }
 
     /// A PUSH_DATA of our gateway: to every server, byte for byte.

@@ -91,6 +91,11 @@ impl Windows {
         }
     }
 
+    /// From an uplink to the first window, microseconds.
+    pub fn rx1_us(&self) -> u64 {
+        self.delays_us().next().unwrap_or(1_000_000)
+    }
+
     /// RX1 and RX2, and what else was seen.
     fn delays_us(&self) -> impl Iterator<Item = u64> + use<> {
         let configured = 0b11 << self.rx1_delay_s;

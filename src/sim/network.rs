@@ -84,7 +84,7 @@ impl World {
         self.drain_server();
     }
 
-    pub(super) fn from_server(&mut self, bytes: &[u8]) {
+    pub(super) fn at_gateway(&mut self, bytes: &[u8]) {
         self.tell(Input::North { server: 0, bytes });
     }
 

@@ -259,7 +259,7 @@ impl World {
                 self.drain_concentrator();
             }
             Event::ToServer(bytes) => self.at_server(&bytes),
-            Event::FromServer(bytes) => self.from_server(&bytes),
+            Event::FromServer(bytes) => self.at_gateway(&bytes),
             Event::FrameEnds(transmission) => self.heard(&transmission),
             Event::Uplink => {
                 let reception = Reception {

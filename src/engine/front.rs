@@ -1,21 +1,16 @@
-//! The front door of everything pure: facts go in, wishes come out.
-//!
-//! After every [`Engine::handle`], call [`Engine::poll`] until it answers [`Output::WakeAt`]; only then handle
-//! the next fact. The engine knows no clock, socket, file or randomness, so the simulated world and the
-//! daemon drive the very same one. Each `handle` does a bounded amount of work: at most one new emission per
-//! campaign.
+//! The engine itself.
 
+use super::keep::change;
+use super::keep::restored;
+use super::verdict::translate;
+use super::verdict::worth_reporting;
+use super::wire::Input;
+use super::wire::Output;
+use super::wire::Settings;
 use crate::broadcast::Broadcaster;
-use crate::broadcast::Group;
 use crate::broadcast::Handover;
-use crate::broadcast::Keep;
-use crate::broadcast::KeyRange;
-use crate::broadcast::MarkedCampaign;
-use crate::broadcast::NotSaved;
 use crate::broadcast::Progress;
 use crate::broadcast::Refusal;
-use crate::broadcast::Restored;
-use crate::broadcast::TaskSource;
 use crate::broadcast::TaskState;
 use crate::broadcast::Transmit;
 use crate::broadcast::Verdict;
@@ -25,121 +20,24 @@ use crate::forwarder::EmissionId;
 use crate::forwarder::Link;
 use crate::forwarder::LinkState;
 use crate::forwarder::ServerCounts;
-use crate::region::Parameters;
 use crate::relay::Relay;
 use crate::relay::RelayCounts;
 use crate::relay::RelayOutput;
-use crate::relay::RelaySettings;
 use crate::relay::ServerSettings;
 use crate::report::Event;
 use crate::report::Report;
 use crate::schedule::BandUse;
-use crate::schedule::MinuteLoad;
-use crate::store::CampaignMark;
-use crate::store::Change;
-use crate::store::LedgerLoad;
-use crate::store::Mark;
-use crate::store::RangeState;
-use crate::store::RecordId;
 use crate::store::Recovered;
-use crate::store::Reservation;
-use crate::store::StoreError;
-use crate::store::TaskRecord;
-use crate::task::ImageRef;
 use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 /// Two sources of time that are further apart than this contradict each other, microseconds.
 const CLOCKS_APART_US: u64 = 2_000_000;
 /// A forwarder's GPS time can be 2^32 us ahead, when a packet came before the pulse it was compared with.
 const GPS_GLITCH_US: u64 = 1 << 32;
-
-/// What the engine is told.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// A task document was seen; `stem` is the task's id where the document has none.
-    Task {
-        /// The JSON.
-        document: &'a [u8],
-        /// Name of its source.
-        stem: &'a str,
-        /// Where it came from: what its Status means depends on it.
-        source: TaskSource,
-    },
-    /// The task was withdrawn, or is not found any more.
-    Cancel(TaskId),
-    /// The bytes that [`Output::Fetch`] asked for.
-    Image(TaskId, Vec<u8>),
-    /// They cannot be had: one line why.
-    ImageFailed(TaskId, String),
-    /// A datagram arrived on the packet forwarder's socket.
-    Datagram {
-        /// Its source.
-        from: SocketAddr,
-        /// Its bytes.
-        bytes: &'a [u8],
-    },
-    /// A datagram arrived from a network server, on the socket that is its gateway.
-    North {
-        /// Which server, in the order of the settings.
-        server: usize,
-        /// Its bytes.
-        bytes: &'a [u8],
-    },
-    /// The answer to [`Output::Save`]: durable, or why not.
-    Saved(u64, Result<(), NotSaved>),
-    /// No new frame from now on; [`Output::Stopped`] follows.
-    Stop,
-    /// Only time has passed.
-    Time,
-}
-
-/// What the engine wishes.
-#[derive(Debug)]
-pub enum Output {
-    /// Send this from the packet forwarder's socket.
-    Datagram {
-        /// Its destination.
-        to: SocketAddr,
-        /// Its bytes.
-        bytes: Vec<u8>,
-    },
-    /// Send this to a network server, from the socket that is its gateway.
-    North {
-        /// Which server, in the order of the settings.
-        server: usize,
-        /// Its bytes.
-        bytes: Vec<u8>,
-    },
-    /// Bring the image of a task.
-    Fetch(TaskId, ImageRef),
-    /// Make this durable, one after the other, and say so.
-    Save(u64, Change),
-    /// Tell the operator.
-    Report(Report),
-    /// Everything is on disk: the process may end.
-    Stopped,
-    /// Nothing more to do before this instant, or before the next fact.
-    WakeAt(Option<Instant>),
-}
-
-/// What the engine is made of. No Debug: groups hold keys.
-pub struct Settings {
-    /// The law.
-    pub region: &'static Parameters,
-    /// The gateway's multicast groups.
-    pub groups: Vec<Group>,
-    /// Our side of the conversation with the packet forwarder.
-    pub forwarder: forwarder::Settings,
-    /// The network servers that the gateway's traffic is relayed to.
-    pub relay: RelaySettings,
-    /// The part of every duty budget that is kept for the network server, parts per million.
-    pub server_reserve_ppm: u32,
-}
 
 /// The pure mind of the daemon.
 pub struct Engine {
@@ -382,7 +280,12 @@ impl Engine {
                     let change = change(keep, self.now.gps);
                     self.outputs.push_back(Output::Save(save, change));
                 }
-                Want::Report(report) => self.outputs.push_back(Output::Report(report)),
+                Want::Report(mut report) => {
+                    if let Event::Planned(planned) = &mut report.event {
+                        planned.warnings.extend(self.relay.warning(planned.airtime_us));
+                    }
+                    self.outputs.push_back(Output::Report(report));
+                }
                 Want::Stopped => self.outputs.push_back(Output::Stopped),
             }
         }
@@ -396,107 +299,4 @@ impl Engine {
             self.broadcaster.verdict(self.now, transmit.id, &verdict);
         }
     }
-}
-
-/// What a store's "no" means for the engine: the journal's own refusals and a full disk cost one task, a disk
-/// that failed costs everything.
-pub fn not_saved(error: &StoreError) -> NotSaved {
-    match error {
-        StoreError::Files(_) | StoreError::Halted(_) => NotSaved::Broken(error.to_string()),
-        _ => NotSaved::Refused(error.to_string()),
-    }
-}
-
-/// The forwarder's word in the campaign's terms.
-fn translate(verdict: forwarder::Verdict) -> Verdict {
-    use forwarder::Refusal as Word;
-    match verdict {
-        forwarder::Verdict::Queued { start, .. } => Verdict::Queued { start },
-        forwarder::Verdict::Silent { .. } => Verdict::Silent,
-        forwarder::Verdict::Refused(word) => Verdict::Refused(match word {
-            Word::TooLate => Refusal::TooLate,
-            Word::TooEarly | Word::GpsUnlocked => Refusal::WrongCounter,
-            Word::CollisionPacket => Refusal::Collision,
-            Word::CollisionBeacon => Refusal::Beacon,
-            Word::TxFreq => Refusal::Channel("TX_FREQ".to_owned()),
-            Word::TxPower => Refusal::Channel("TX_POWER".to_owned()),
-            Word::Other(text) => Refusal::Other(text),
-        }),
-    }
-}
-
-fn worth_reporting(event: forwarder::Event) -> Option<Event> {
-    match event {
-        forwarder::Event::Online { .. } => Some(Event::ForwarderOnline),
-        forwarder::Event::Offline { .. } => Some(Event::ForwarderOffline),
-        forwarder::Event::CounterKnown { error_us } => Some(Event::CounterKnown { error_us }),
-        forwarder::Event::CounterLost { why } => Some(Event::CounterLost { reason: why.to_string() }),
-        _ => None,
-    }
-}
-
-fn change(keep: Keep, gps: Option<GpsTime>) -> Change {
-    match keep {
-        Keep::Record { record, bytes } => Change::Task(TaskRecord { id: RecordId(record), bytes }),
-        Keep::Forget { record } => Change::ForgetTask(RecordId(record)),
-        Keep::Reserve { key, mc_addr, base, end, plan_hash } => {
-            Change::Reserve(Reservation { key, mc_addr, base, next_free: end, plan_hash })
-        }
-        Keep::Mark { clean, campaigns, minutes } => {
-            let campaign = |marked: MarkedCampaign| CampaignMark {
-                task: RecordId(marked.record),
-                next_k: marked.next_k,
-                lost: marked.made_up,
-            };
-            let load = |minute: MinuteLoad| LedgerLoad {
-                sub_band: minute.sub_band,
-                age_min: minute.age_min,
-                ours_us: minute.ours_us,
-                total_us: minute.total_us,
-            };
-            Change::Mark(Mark {
-                clean,
-                gps_us: gps.map(GpsTime::as_us),
-                campaigns: campaigns.into_iter().map(campaign).collect(),
-                ledger: minutes.into_iter().map(load).collect(),
-            })
-        }
-    }
-}
-
-fn restored(recovered: Recovered, now: Now) -> Restored {
-    let range = |state: RangeState| match state {
-        RangeState::Intact(newest) => known(newest, false),
-        RangeState::Damaged { newest, .. } => known(newest, true),
-        RangeState::Lost(why) => KeyRange::Lost(why),
-    };
-    // A store without any range never sent anything: there is no ledger to miss. A damaged newest mark was
-    // cut while it was written: nothing was sent on its account, so the one before still covers the truth.
-    let ledger_lost = recovered.mark.is_none() && !recovered.ranges.is_empty();
-    let mark = recovered.mark;
-    let campaign =
-        |mark: &CampaignMark| MarkedCampaign { record: mark.task.0, next_k: mark.next_k, made_up: mark.lost };
-    let minute = |load: &LedgerLoad| MinuteLoad {
-        sub_band: load.sub_band,
-        age_min: load.age_min,
-        ours_us: load.ours_us,
-        total_us: load.total_us,
-    };
-    Restored {
-        ranges: recovered.ranges.into_iter().map(|(key, state)| (key, range(state))).collect(),
-        records: recovered.tasks.into_iter().map(|record| (record.id.0, record.bytes)).collect(),
-        campaigns: mark.iter().flat_map(|mark| mark.campaigns.iter().map(campaign)).collect(),
-        ledger: mark.as_ref().map(|mark| {
-            // Time without us counts only when both ends have a trusted clock.
-            let ends = now.gps.zip(mark.gps_us.map(GpsTime::from_us));
-            let elapsed_us = ends.map_or(0, |(now, then)| now.us_since(then));
-            (elapsed_us, mark.ledger.iter().map(minute).collect())
-        }),
-        ledger_lost,
-    }
-}
-
-fn known(newest: Reservation, damaged: bool) -> KeyRange {
-    let Reservation { base, next_free, plan_hash, .. } = newest;
-    KeyRange::Known { base, next_free, plan_hash, damaged }
 }
