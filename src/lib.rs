@@ -33,6 +33,7 @@ pub mod lorawan;
 pub mod plan;
 pub mod radio;
 pub mod region;
+pub mod relay;
 pub mod report;
 pub mod schedule;
 pub mod sim;

@@ -149,7 +149,10 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
         start: zero,
         seed: 0,
         groups: settings.groups.clone(),
-        link: settings.forwarder,
+        link: settings.forwarder.clone(),
+        relay: settings.relay.clone(),
+        server_reserve_ppm: settings.server_reserve_ppm,
+        network: None,
         concentrator: concentrator::Settings {
             tx_freq_min_hz: settings.region.freq_min_hz,
             tx_freq_max_hz: settings.region.freq_max_hz,

@@ -82,6 +82,37 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A network server sends to one of our groups: two senders of one key. The group pauses.
+    SecondSender {
+        /// The group's address.
+        mc_addr: u32,
+        /// The lower half of the frame counter it used.
+        fcnt: u16,
+    },
+    /// A network server's downlinks are more than the law allows.
+    ServerBreach {
+        /// The server.
+        server: String,
+        /// Where.
+        sub_band: &'static str,
+    },
+    /// A network server leaves our keepalives unanswered.
+    ServerSilent {
+        /// The server.
+        server: String,
+    },
+    /// A network server answers again.
+    ServerAnswers {
+        /// The server.
+        server: String,
+    },
+    /// The forwarder acknowledged frames and never gave them to the radio.
+    Swallowed {
+        /// So many, at least.
+        frames: u32,
+        /// Of these, at most so many of the campaign on the air: they are made up for.
+        made_up: u32,
+    },
     /// Storage failed: no counter can be promised any more, so nothing is sent.
     Halted {
         /// What failed.
@@ -180,6 +211,22 @@ impl fmt::Display for Event {
                 write!(f, "the concentrator's counter is known to {error_us} us")
             }
             Event::CounterLost { reason } => write!(f, "the concentrator's counter is lost: {reason}"),
+            Event::SecondSender { mc_addr, fcnt } => write!(
+                f,
+                "a network server sends to our group {mc_addr:08x} (FCnt {fcnt}): two senders of one key; take the group out of the network server, or out of this gateway"
+            ),
+            Event::ServerBreach { server, sub_band } => write!(
+                f,
+                "the downlinks of {server} are over the legal limit of sub-band {sub_band}: they were passed on; `enforce = true` refuses them"
+            ),
+            Event::ServerSilent { server } => {
+                write!(f, "the network server {server} does not answer: its uplinks may be lost")
+            }
+            Event::ServerAnswers { server } => write!(f, "the network server {server} answers again"),
+            Event::Swallowed { frames, made_up } => write!(
+                f,
+                "the forwarder acknowledged {frames} frames and never gave them to its radio; {made_up} are made up for"
+            ),
             Event::Halted { reason } => write!(f, "halted: {reason}"),
         }
     }

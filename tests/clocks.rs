@@ -27,6 +27,7 @@ impl Bench {
             region: script.region,
             groups: script.groups,
             forwarder: script.link,
+            relay: fuotad::relay::RelaySettings::default(),
             server_reserve_ppm: 0,
         };
         let engine = Engine::new(settings, Default::default(), 1, now(0));

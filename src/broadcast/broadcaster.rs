@@ -32,6 +32,12 @@ use crate::time::Now;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
+/// A group pauses for this long after somebody else sent to it, microseconds.
+const PAUSE_US: u64 = 3_600_000_000;
+/// What it waits for then.
+const SECOND_SENDER: &str =
+    "the end of somebody else's downlinks to this group: a network server sent to it in the last hour";
+
 /// All campaigns of one radio.
 pub struct Broadcaster {
     pub(super) region: &'static Parameters,
@@ -48,6 +54,8 @@ pub struct Broadcaster {
     next_emission: u64,
     halted: Option<String>,
     stopping: Stopping,
+    /// Groups that somebody else sends to, and until when that keeps us silent.
+    paused: BTreeMap<u32, Instant>,
     wake_at: Option<Instant>,
     pub(super) wants: VecDeque<Want>,
 }
@@ -90,6 +98,7 @@ impl Broadcaster {
             next_emission: 1,
             halted: None,
             stopping: Stopping::No,
+            paused: BTreeMap::new(),
             wake_at: None,
             wants: VecDeque::new(),
         };
@@ -188,6 +197,35 @@ impl Broadcaster {
         self.wants.pop_front()
     }
 
+    /// The arbiter of the radio, for whoever else sends through it.
+    pub fn scheduler(&mut self) -> &mut Scheduler {
+        &mut self.scheduler
+    }
+
+    /// Somebody else sends to one of our groups: two senders of one key. The group pauses until that has not been
+    /// seen for an hour; a campaign whose own counters were used cannot go on at all.
+    pub fn second_sender(&mut self, now: Now, mc_addr: u32, fcnt: u16) {
+        self.report(now, None, Event::SecondSender { mc_addr, fcnt });
+        self.paused.insert(mc_addr, now.mono.plus_us(PAUSE_US));
+        let has_its_counter = |order: &Order| {
+            order.campaign().map(Campaign::plan).is_some_and(|plan| {
+                plan.mc_addr.as_u32() == mc_addr && (plan.base..plan.end).contains(&u32::from(fcnt))
+            })
+        };
+        let id = self.orders.iter().find(|(_, order)| has_its_counter(order)).map(|(id, _)| id.clone());
+        if let Some(id) = id {
+            let reason =
+                format!("a network server used frame counter {fcnt} of this campaign for other bytes");
+            self.finish(now, &id, Outcome::Aborted { reason });
+        }
+    }
+
+    /// Frames of the campaign on the air never reached the radio: so many fresh coded fragments make up for them.
+    pub fn make_up(&mut self, frames: u32) -> u32 {
+        let active = self.active.as_ref().and_then(|id| self.orders.get_mut(id));
+        active.and_then(Order::campaign_mut).map_or(0, |campaign| campaign.make_up(frames))
+    }
+
     /// Airtime in every sub-band with a limit.
     pub fn bands(&self, now: Instant) -> Vec<BandUse> {
         self.scheduler.bands(now)
@@ -225,7 +263,7 @@ impl Broadcaster {
     }
 
     /// Nothing can be promised any more, so nothing is sent any more.
-    fn halt(&mut self, now: Now, reason: String) {
+    pub fn halt(&mut self, now: Now, reason: String) {
         if self.halted.is_none() {
             self.report(now, None, Event::Halted { reason: reason.clone() });
         }
@@ -234,6 +272,11 @@ impl Broadcaster {
 
     fn advance_one(&mut self, now: Now, id: &TaskId, handover: Handover) {
         let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) else { return };
+        let pause = self.paused.get(&campaign.plan().mc_addr.as_u32()).filter(|until| **until > now.mono);
+        if let Some(&until) = pause {
+            self.wake_by(Some(until));
+            return self.waiting(now, id, SECOND_SENDER.to_owned());
+        }
         let is_active = self.active.as_ref() == Some(id);
         let covered = if is_active { self.marks.covered() } else { 0 };
         let had_begun = campaign.has_begun();

@@ -230,6 +230,7 @@ impl Campaign {
                 earliest: aim.max(now.mono.plus_us(handover.lead_min_us)),
                 until,
                 gap_us: handover.gap_us,
+                lead_us,
                 manners: self.group.manners,
             };
             match scheduler.place(now.mono, &wish) {
@@ -265,7 +266,7 @@ impl Campaign {
             Verdict::Silent => {
                 // Counted as sent for counter and ledger; a fresh coded fragment makes up for it.
                 self.progress.unconfirmed += 1;
-                self.progress.made_up = (self.progress.made_up + 1).min(u32::from(self.plan.top_up));
+                self.make_up(1);
                 self.move_past(k, now);
                 self.be_patient(now);
             }
@@ -282,6 +283,12 @@ impl Campaign {
             }
         }
         Some((k, None))
+    }
+
+    /// More coded fragments than planned, as far as there are counters for them: how many.
+    pub fn make_up(&mut self, frames: u32) -> u32 {
+        let made_up = (self.progress.made_up + frames).min(u32::from(self.plan.top_up));
+        made_up - core::mem::replace(&mut self.progress.made_up, made_up)
     }
 
     fn retry_later(&mut self, now: Instant, refusal: &Refusal) {

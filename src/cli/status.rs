@@ -82,6 +82,7 @@ fn for_people(status: &Snapshot) -> String {
         let _ = writeln!(text, "not ready, it waits for {reason}");
     }
     let _ = writeln!(text, "\n{}", forwarder(status));
+    servers(&mut text, status);
     let clock = match (&status.clock.utc, &status.clock.reason) {
         (Some(utc), _) => format!("trusted, {utc}"),
         (None, reason) => format!("not trusted: {}", reason.as_deref().unwrap_or("unknown")),
@@ -144,7 +145,42 @@ fn forwarder(status: &Snapshot) -> String {
     if let (Some(rxok), Some(rxfw)) = (forwarder.rxok, forwarder.rxfw) {
         let _ = write!(text, "\n           last stat: {rxok} received, {rxfw} forwarded");
     }
+    if forwarder.swallowed > 0 {
+        let _ = write!(text, "\n           {} frames acknowledged and never sent", forwarder.swallowed);
+    }
+    if forwarder.kernel_dropped > 0 {
+        let _ =
+            write!(text, "\n           {} datagrams dropped unread by the kernel", forwarder.kernel_dropped);
+    }
     text
+}
+
+fn servers(text: &mut String, status: &Snapshot) {
+    for server in &status.servers {
+        let state = match (&server.trouble, &server.address) {
+            (Some(trouble), None) => format!("cannot be found: {trouble}"),
+            (_, None) => "is being looked up".to_owned(),
+            _ if server.is_uplink_only => format!("gets uplinks only, {} relayed", server.pushed),
+            _ if server.is_online => format!("{} uplinks, {} downlinks", server.pushed, server.asked),
+            _ => format!("does not answer, {} uplinks relayed", server.pushed),
+        };
+        let _ = writeln!(text, "server     {} {state}", server.name);
+    }
+    let relay = &status.relay;
+    let refused = relay.collided + relay.overlapped + relay.malformed + relay.unlawful + relay.refused;
+    if relay.passed + refused > 0 {
+        let _ = writeln!(
+            text,
+            "downlinks  {} passed, {} met a frame of ours, {} another downlink, {} malformed, {} over the law ({} of them refused), {} refused by the forwarder",
+            relay.passed,
+            relay.collided,
+            relay.overlapped,
+            relay.malformed,
+            relay.breaches + relay.unlawful,
+            relay.unlawful,
+            relay.refused
+        );
+    }
 }
 
 fn row(task: &TaskSnapshot) -> Vec<String> {

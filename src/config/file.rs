@@ -3,7 +3,9 @@
 use super::AwsConfig;
 use super::ConfigError;
 use super::GroupConfig;
+use super::NetworkServer;
 use super::read::read;
+use super::server;
 use crate::daemon;
 use crate::daemon::ClockSettings;
 use crate::daemon::Trust;
@@ -22,6 +24,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -41,6 +44,9 @@ pub struct Config {
     /// The packet forwarder.
     #[serde(default)]
     pub forwarder: Forwarder,
+    /// Network servers that the gateway's traffic is relayed to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_server: Vec<NetworkServer>,
     /// What must survive a power cut.
     #[serde(default)]
     pub state: State,
@@ -109,6 +115,9 @@ pub struct Radio {
     pub rf_chain: u8,
     /// Campaigns' part of each sub-band's legal budget, 0..=1.
     pub duty_share: f64,
+    /// The part of each sub-band's legal budget that campaigns leave to network servers, 0..1; without a
+    /// `[[network-server]]` that may send there is none.
+    pub server_reserve: f64,
     /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
     pub max_deaf: f64,
     /// "even" or "burst".
@@ -128,6 +137,7 @@ impl Default for Radio {
             forwarder_antenna_gain_dbi: 0.0,
             rf_chain: 0,
             duty_share: 0.4,
+            server_reserve: 0.1,
             max_deaf: 0.2,
             spacing: "even".to_owned(),
         }
@@ -140,11 +150,14 @@ impl Default for Radio {
 pub struct Forwarder {
     /// Where the packet forwarder sends to.
     pub listen: String,
+    /// Addresses of the hosts whose datagrams are read; needed when it listens to more than this machine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<IpAddr>,
 }
 
 impl Default for Forwarder {
     fn default() -> Self {
-        Forwarder { listen: "127.0.0.1:1700".to_owned() }
+        Forwarder { listen: "127.0.0.1:1700".to_owned(), allow: Vec::new() }
     }
 }
 
@@ -311,7 +324,10 @@ impl Config {
             }
             groups.push(settled);
         }
-        Ok(engine::Settings { region, groups, forwarder: self.link()?, server_reserve_ppm: 0 })
+        let relay = server::relay(&self.network_server, &self.forwarder.listen)?;
+        let may_send = relay.servers.iter().any(|server| !server.is_uplink_only);
+        let server_reserve_ppm = if may_send { self.radio.server_reserve_ppm()? } else { 0 };
+        Ok(engine::Settings { region, groups, forwarder: self.link()?, relay, server_reserve_ppm })
     }
 
     /// Where the packet forwarder sends to.
@@ -321,7 +337,15 @@ impl Config {
     pub fn listen(&self) -> Result<SocketAddr, ConfigError> {
         let listen = &self.forwarder.listen;
         let message = || format!("{listen:?} is no address with a port, like 127.0.0.1:1700");
-        listen.parse().map_err(|_| ConfigError::value("forwarder.listen", message()))
+        let address: SocketAddr =
+            listen.parse().map_err(|_| ConfigError::value("forwarder.listen", message()))?;
+        if !address.ip().is_loopback() && self.forwarder.allow.is_empty() {
+            let message = format!(
+                "{listen} can be reached from the network, and the protocol knows no password: name the packet forwarder's address here, like allow = [\"192.0.2.7\"]"
+            );
+            return Err(ConfigError::value("forwarder.allow", message));
+        }
+        Ok(address)
     }
 
     /// The settings of the daemon. Keys are read through `read_key`.
@@ -365,6 +389,7 @@ impl Config {
                 "radio.forwarder-antenna-gain-dbi",
                 radio.forwarder_antenna_gain_dbi,
             )?,
+            allow: self.forwarder.allow.iter().map(IpAddr::to_canonical).collect(),
         })
     }
 }
@@ -374,9 +399,19 @@ impl Radio {
     fn check(&self) -> Result<(), ConfigError> {
         fraction_ppm("radio.duty-share", self.duty_share)?;
         fraction_ppm("radio.max-deaf", self.max_deaf)?;
+        self.server_reserve_ppm()?;
         pattern("radio.spacing", &self.spacing)?;
         self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose()?;
         Ok(())
+    }
+
+    fn server_reserve_ppm(&self) -> Result<u32, ConfigError> {
+        if (0.0..1.0).contains(&self.server_reserve) {
+            Ok((self.server_reserve * 1_000_000.0).round() as u32)
+        } else {
+            let message = format!("{} is not at least 0 and below 1", self.server_reserve);
+            Err(ConfigError::value("radio.server-reserve", message))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod file;
 mod group;
 mod read;
 mod scenario;
+mod server;
 
 pub use aws::AwsConfig;
 pub use aws::AwsTaskConfig;
@@ -36,3 +37,4 @@ pub use group::Unsigned;
 pub use group::WrittenKey;
 pub use scenario::Expect;
 pub use scenario::Scenario;
+pub use server::NetworkServer;

@@ -214,6 +214,9 @@ impl Scenario {
                 ..concentrator::Settings::default()
             },
             link: settings.forwarder,
+            relay: settings.relay,
+            server_reserve_ppm: settings.server_reserve_ppm,
+            network: None,
             groups: settings.groups,
             tasks: self.task.iter().map(|task| task.script(&image)).collect::<Result<_, _>>()?,
             devices,
@@ -233,6 +236,7 @@ impl Scenario {
             gateway: self.gateway.clone(),
             radio: self.radio.clone(),
             forwarder: super::Forwarder::default(),
+            network_server: Vec::new(),
             state: super::State::default(),
             tasks: super::Tasks::default(),
             aws: None,

@@ -8,6 +8,9 @@ use super::images::Fetched;
 use super::images::Images;
 use super::keeper::Keeper;
 use super::log::Reporter;
+use super::north::Found;
+use super::north::NorthState;
+use super::north::Norths;
 use super::signals::Signal;
 use super::signals::Signals;
 use super::snapshot::Snapshot;
@@ -50,6 +53,8 @@ pub struct Driver {
     pub(super) listen: String,
     pub(super) clock: Clock,
     pub(super) socket: Socket,
+    pub(super) norths: Norths,
+    pub(super) found: mpsc::Receiver<Found>,
     pub(super) keeper: Keeper,
     pub(super) signals: Signals,
     pub(super) images: Images,
@@ -87,6 +92,8 @@ enum Next {
 enum Turn {
     Signal(Signal),
     Readable,
+    NorthReadable,
+    Found(Found),
     Saved(Option<(u64, Result<(), NotSaved>)>),
     Fact(Fact),
     Fetched(Fetched),
@@ -113,6 +120,8 @@ impl Driver {
                     tracing::info!("SIGHUP: nothing to reload, tasks are looked for by themselves")
                 }
                 Turn::Readable => self.datagrams(),
+                Turn::NorthReadable => self.downlinks(),
+                Turn::Found(found) => self.norths.settle(found),
                 Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
                 Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
                 Turn::Fact(fact) => self.fact(now, fact),
@@ -138,6 +147,8 @@ impl Driver {
         tokio::select! {
             signal = self.signals.next() => Turn::Signal(signal),
             () = self.socket.readable() => Turn::Readable,
+            () = self.norths.readable() => Turn::NorthReadable,
+            Some(found) = self.found.recv() => Turn::Found(found),
             saved = self.keeper.answer() => Turn::Saved(saved),
             Some(fact) = self.facts.recv() => Turn::Fact(fact),
             fetched = self.images.answer() => Turn::Fetched(fetched),
@@ -172,6 +183,7 @@ impl Driver {
     /// Once a second: the socket is read whatever the runtime says, time passes, the watchdog is fed.
     fn tick(&mut self) {
         self.datagrams();
+        self.downlinks();
         let now = self.clock.now();
         self.tell(now, Input::Time);
         self.tell_of_the_clock();
@@ -208,6 +220,16 @@ impl Driver {
             // The concentrator's counter is learned from this moment.
             let now = self.clock.now();
             self.engine.handle(now, Input::Datagram { from, bytes: self.socket.bytes(length) });
+            self.obey(now);
+        }
+    }
+
+    /// What network servers sent.
+    fn downlinks(&mut self) {
+        for _ in 0..BATCH {
+            let Some((server, length)) = self.norths.receive() else { return };
+            let now = self.clock.now();
+            self.engine.handle(now, Input::North { server, bytes: self.norths.bytes(length) });
             self.obey(now);
         }
     }
@@ -256,6 +278,7 @@ impl Driver {
         loop {
             match self.engine.poll() {
                 Output::Datagram { to, bytes } => self.socket.send(to, &bytes),
+                Output::North { server, bytes } => self.norths.send(server, &bytes),
                 Output::Fetch(task, ImageRef::File(path)) => self.images.fetch(task, path),
                 Output::Fetch(task, image) => self.order(FetchOrder { task, image }),
                 Output::Save(save, change) => {
@@ -350,10 +373,12 @@ impl Driver {
         let missing = &self.memory.missing_images;
         let missing_image =
             |task: &str| missing.iter().find(|(id, _)| id.as_str() == task).map(|(_, reason)| reason.clone());
+        let norths: Vec<NorthState> = self.norths.states().collect();
         let around = Surroundings {
             region: self.region,
             listen: &self.listen,
             socket: self.socket.counts(),
+            norths: &norths,
             distrust: self.clock.distrust(),
             missing_image: &missing_image,
         };

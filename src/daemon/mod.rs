@@ -25,6 +25,7 @@ mod images;
 mod keeper;
 mod lock;
 mod log;
+mod north;
 mod run;
 mod settings;
 mod signals;

@@ -14,6 +14,7 @@ use super::images::Images;
 use super::keeper::Keeper;
 use super::lock::Lock;
 use super::log;
+use super::north::Norths;
 use super::signals::Signals;
 use super::socket;
 use super::socket::Socket;
@@ -92,6 +93,8 @@ async fn serve(
     let listen = socket.local_address().map_or(settings.listen, |address| address).to_string();
     let mut clock = Clock::new(settings.clock);
     let region = settings.engine.region;
+    let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
+    let (norths, found) = Norths::new(names);
     let engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
     let (tell, facts) = mpsc::channel(FACTS_MAX);
     let known = engine.tasks().filter(|state| state.source == TaskSource::File).map(|state| state.task);
@@ -111,6 +114,8 @@ async fn serve(
         listen,
         clock,
         socket,
+        norths,
+        found,
         keeper,
         signals,
         images,

@@ -20,6 +20,12 @@ pub struct Snapshot {
     pub clock: ClockSnapshot,
     /// The packet forwarder.
     pub forwarder: ForwarderSnapshot,
+    /// The network servers.
+    #[serde(default)]
+    pub servers: Vec<ServerSnapshot>,
+    /// Downlinks of theirs.
+    #[serde(default)]
+    pub relay: RelaySnapshot,
     /// Airtime in each sub-band with a limit.
     pub bands: Vec<BandSnapshot>,
     /// Tasks that are not over.
@@ -74,6 +80,64 @@ pub struct ForwarderSnapshot {
     pub receive_errors: u64,
     /// Datagrams that could not be sent.
     pub send_errors: u64,
+    /// Datagrams that the kernel dropped because they were not read in time.
+    #[serde(default)]
+    pub kernel_dropped: u64,
+    /// Frames that it acknowledged and never gave to its radio.
+    #[serde(default)]
+    pub swallowed: u64,
+}
+
+/// One network server and our socket towards it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerSnapshot {
+    /// Host and port as configured.
+    pub name: String,
+    /// Where it was found.
+    pub address: Option<String>,
+    /// Why its name cannot be looked up.
+    pub trouble: Option<String>,
+    /// It gets uplinks and may not send.
+    pub is_uplink_only: bool,
+    /// It answers our keepalives (always, when it gets uplinks only).
+    pub is_online: bool,
+    /// Uplink datagrams relayed to it.
+    pub pushed: u64,
+    /// Of these, acknowledged by it.
+    pub push_acked: u64,
+    /// Downlinks it asked for.
+    pub asked: u64,
+    /// Datagrams received from it.
+    pub received: u64,
+    /// Datagrams sent to it.
+    pub sent: u64,
+    /// Datagrams that could not be sent to it.
+    pub send_errors: u64,
+    /// Datagrams from elsewhere, unread.
+    pub foreign: u64,
+    /// Datagrams of it that the kernel dropped because they were not read in time.
+    pub kernel_dropped: u64,
+}
+
+/// What became of network servers' downlinks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RelaySnapshot {
+    /// Given to the forwarder.
+    pub passed: u64,
+    /// Refused by us: a frame that the forwarder already had was in the way.
+    pub collided: u64,
+    /// Refused by us: another downlink of a network server was in the way.
+    pub overlapped: u64,
+    /// Refused by us: the forwarder would have choked on them.
+    pub malformed: u64,
+    /// Refused by us: over the law's limit.
+    pub unlawful: u64,
+    /// Passed although over the law's limit.
+    pub breaches: u64,
+    /// Refused by the forwarder.
+    pub refused: u64,
+    /// Their airtime, microseconds.
+    pub airtime_us: u64,
 }
 
 /// One sub-band.

@@ -4,10 +4,14 @@ use super::StartError;
 use listenfd::ListenFd;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use tokio::net::UdpSocket;
 
 /// The longest datagram UDP can carry over IPv4.
-const DATAGRAM_BYTES_MAX: usize = 65_507;
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
+/// Room for a burst of some thousand short datagrams.
+const BUFFER_BYTES: usize = 4 << 20;
 
 /// What happened on the socket since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct SocketCounts {
     pub receive_errors: u64,
     /// Datagrams that could not be sent.
     pub send_errors: u64,
+    /// Datagrams that the kernel dropped because we did not read in time.
+    pub dropped: u64,
 }
 
 /// The socket and its buffer.
@@ -43,7 +49,31 @@ pub fn bind(listen: SocketAddr) -> Result<std::net::UdpSocket, StartError> {
     let passed = ListenFd::from_env().take_udp_socket(0).map_err(failed)?;
     let socket = passed.map_or_else(|| std::net::UdpSocket::bind(listen), Ok).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
+    enlarge(&socket);
     Ok(socket)
+}
+
+/// Asks for buffers that hold a burst; the kernel gives what its own limits allow.
+pub fn enlarge(socket: &std::net::UdpSocket) {
+    // Whatever is refused here, the kernel's own size stays.
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(socket, BUFFER_BYTES);
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, BUFFER_BYTES);
+}
+
+/// Datagrams that the kernel dropped on this socket, as /proc tells them; `None` where it is hidden.
+pub fn dropped(socket: impl AsFd) -> Option<u64> {
+    let inode = rustix::fs::fstat(socket).ok()?.st_ino;
+    ["/proc/self/net/udp", "/proc/self/net/udp6"].iter().find_map(|table| {
+        let table = std::fs::read_to_string(table).ok()?;
+        drops_of(&table, inode)
+    })
+}
+
+/// The last column of the line with this inode (the tenth).
+fn drops_of(table: &str, inode: u64) -> Option<u64> {
+    let lines = table.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let mut its = lines.filter(|columns| columns.get(9).and_then(|text| text.parse().ok()) == Some(inode));
+    its.next()?.last()?.parse().ok()
 }
 
 impl Socket {
@@ -101,6 +131,30 @@ impl Socket {
 
     /// What happened so far.
     pub fn counts(&self) -> SocketCounts {
-        self.counts
+        SocketCounts { dropped: dropped(&self.inner).unwrap_or(0), ..self.counts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_drops_are_read_for_the_right_socket() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n  \
+            98: 0100007F:06A4 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4711 2 0000000000000000 3\n  \
+            99: 0100007F:06AE 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4712 2 0000000000000000 90\n";
+        assert_eq!(drops_of(table, 4712), Some(90));
+        assert_eq!(drops_of(table, 3), None);
+    }
+
+    #[test]
+    fn a_socket_that_nobody_reads_counts_what_the_kernel_drops() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(dropped(&socket), Some(0));
+        for _ in 0..2000 {
+            socket.send_to(&[0; 1000], socket.local_addr().unwrap()).unwrap();
+        }
+        assert!(dropped(&socket).unwrap() > 0);
     }
 }

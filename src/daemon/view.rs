@@ -1,9 +1,12 @@
 //! From the engine's state to what the status socket and the service manager show.
 
+use super::north::NorthState;
 use super::snapshot::BandSnapshot;
 use super::snapshot::CampaignSnapshot;
 use super::snapshot::ClockSnapshot;
 use super::snapshot::ForwarderSnapshot;
+use super::snapshot::RelaySnapshot;
+use super::snapshot::ServerSnapshot;
 use super::snapshot::Snapshot;
 use super::snapshot::TaskSnapshot;
 use super::socket::SocketCounts;
@@ -25,6 +28,8 @@ pub struct Surroundings<'a> {
     pub listen: &'a str,
     /// What happened on the socket.
     pub socket: SocketCounts,
+    /// What happened on the sockets towards the network servers.
+    pub norths: &'a [NorthState],
     /// Why the wall clock is not believed.
     pub distrust: Option<&'static str>,
     /// Why a task's image is not there.
@@ -48,6 +53,8 @@ pub fn snapshot(engine: &Engine, now: Now, around: Surroundings<'_>) -> Snapshot
             utc: now.gps.map(rfc3339_from_gps),
         },
         forwarder,
+        servers: servers(engine, around.norths),
+        relay: relay(engine),
         bands: bands(engine, around.region),
         tasks,
         refused: Vec::new(),
@@ -115,6 +122,41 @@ fn forwarder(engine: &Engine, around: Surroundings<'_>) -> ForwarderSnapshot {
         sent: around.socket.sent,
         receive_errors: around.socket.receive_errors,
         send_errors: around.socket.send_errors,
+        kernel_dropped: around.socket.dropped,
+        swallowed: counts.swallowed,
+    }
+}
+
+fn servers(engine: &Engine, norths: &[NorthState]) -> Vec<ServerSnapshot> {
+    let servers = engine.servers().zip(norths).map(|((server, counts), north)| ServerSnapshot {
+        name: server.name.clone(),
+        address: north.address.map(|address| address.to_string()),
+        trouble: north.trouble.clone(),
+        is_uplink_only: server.is_uplink_only,
+        is_online: counts.is_online() && north.address.is_some(),
+        pushed: counts.pushed,
+        push_acked: counts.push_acked,
+        asked: counts.asked,
+        received: north.counts.received,
+        sent: north.counts.sent,
+        send_errors: north.counts.send_errors,
+        foreign: north.foreign,
+        kernel_dropped: north.counts.dropped,
+    });
+    servers.collect()
+}
+
+fn relay(engine: &Engine) -> RelaySnapshot {
+    let counts = engine.relayed();
+    RelaySnapshot {
+        passed: counts.passed,
+        collided: counts.collided,
+        overlapped: counts.overlapped,
+        malformed: counts.malformed,
+        unlawful: counts.unlawful,
+        breaches: counts.breaches,
+        refused: counts.refused,
+        airtime_us: counts.airtime_us,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::time::Tmst;
 
 use super::rxpk::Stat;
 use super::settings::GatewayId;
+use super::tally::Swallowed;
 
 /// The name the caller gave an emission; verdicts carry it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,8 @@ pub enum Event {
         gateway: GatewayId,
         /// Where downlinks go from now on.
         from: SocketAddr,
+        /// Version of the protocol: one of version 1 never acknowledges a downlink, so no campaign runs on it.
+        version: u8,
     },
     /// Three keepalives are missing; nothing is sent until one comes.
     Offline {
@@ -63,6 +66,8 @@ pub enum Event {
     },
     /// The forwarder's own statistics (PROTOCOL.TXT 4, `stat`).
     Stat(Stat),
+    /// Frames that were acknowledged never reached the radio.
+    Swallowed(Swallowed),
     /// A packet was received from the air.
     Uplink(Uplink),
     /// A datagram that is not as it should be. It was counted, and acknowledged if its header allowed.
@@ -78,6 +83,15 @@ pub enum Event {
         asked: Dbm,
         /// Conducted power as the forwarder said.
         granted: Dbm,
+    },
+    /// The forwarder's answer to a network server's downlink, to be passed on.
+    Answered {
+        /// Which downlink.
+        id: EmissionId,
+        /// The JSON of its TX_ACK as it came; empty means queued.
+        body: Vec<u8>,
+        /// It will not be radiated.
+        is_refused: bool,
     },
     /// The forwarder radiates MORE than was asked for: below the lowest step of its gain table it takes that
     /// step. A limit of law may be broken.
@@ -191,6 +205,8 @@ pub struct Uplink {
     pub size: Option<u16>,
     /// First byte of the payload.
     pub first_byte: Option<u8>,
+    /// The four bytes after it: DevAddr, if it is a data frame.
+    pub dev_addr: Option<u32>,
     /// False when the forwarder says the CRC is bad or missing.
     pub crc_ok: bool,
 }
@@ -254,6 +270,8 @@ pub struct Counts {
     pub foreign: u64,
     /// Datagrams dropped unread because outputs were not taken.
     pub dropped: u64,
+    /// Frames that the forwarder acknowledged and never gave to its radio, as far as that shows.
+    pub swallowed: u64,
 }
 
 /// The link at a glance, for status pages.

@@ -11,6 +11,8 @@ use crate::time::Tmst;
 
 use super::counter::Counter;
 use super::counter::Heard;
+use super::down::Down;
+use super::down::Keepalive;
 use super::error::NotSent;
 use super::event::CounterEstimate;
 use super::event::CounterLoss;
@@ -32,11 +34,13 @@ use super::outstanding::MAX_HANDED_OVER;
 use super::packet;
 use super::packet::Datagram;
 use super::packet::Header;
+use super::relayed::Relayed;
 use super::rxpk::Look;
 use super::rxpk::Rxpk;
 use super::rxpk::Stat;
 use super::settings::GatewayId;
 use super::settings::Settings;
+use super::tally::Tally;
 use super::tokens::Tokens;
 use super::tx_ack::TxAck;
 use super::txpk::TxPk;
@@ -59,17 +63,17 @@ const LEAD_US: u64 = 350_000;
 /// With a timestamp: the forwarder wants 43 ms, the network and a busy bus the rest.
 const LEAD_MIN_US: u64 = 150_000;
 
+/// With a timestamp and a network server, whose downlinks come late and go first: as late as it can be.
+const LEAD_SHARED_US: u64 = 100_000;
+
+/// With a timestamp: later than this nothing is handed over.
+const LEAD_LAST_US: u64 = 80_000;
+
 /// With a timestamp: beyond this the counter's drift would show.
 const LEAD_MAX_US: u64 = 60_000_000;
 
 /// Between two packets with a timestamp; the forwarder wants 43 ms.
 const GAP_US: u64 = 45_000;
-
-/// Keepalive interval before it is learned, and the longest that is believed.
-const KEEPALIVE_MAX_US: u64 = 35_000_000;
-
-/// Shorter spacings are not keepalives.
-const KEEPALIVE_MIN_US: u64 = 1_000_000;
 
 /// Outputs that may wait. When nobody takes them, datagrams are dropped unread.
 const MAX_OUTPUTS: usize = 256;
@@ -81,68 +85,67 @@ const MAX_OUTPUTS: usize = 256;
 #[derive(Debug)]
 pub struct Link {
     settings: Settings,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
     gateway: Option<GatewayId>,
     down: Option<Down>,
-    counter: Counter,
+    pub(super) counter: Counter,
     counter_is_known: bool,
     awaited: Vec<Awaited>,
-    handed_over: HandedOver,
+    pub(super) handed_over: HandedOver,
+    pub(super) relayed: Vec<Relayed>,
     /// Start and end of the latest emission by timestamp: on our clock, and its end on the counter.
     latest: Option<(Instant, ConcentratorTime)>,
     stat: Option<Stat>,
+    pub(super) tally: Tally,
     counts: Counts,
-    outputs: VecDeque<Output>,
-}
-
-/// Where downlinks go: the source of the newest PULL_DATA of our gateway.
-#[derive(Clone, Copy, Debug)]
-struct Down {
-    to: SocketAddr,
-    version: u8,
-    heard: Instant,
-    interval_us: Option<u64>,
-    is_online: bool,
-}
-
-impl Down {
-    /// Three keepalives are missing, and half a one for those that are merely late.
-    fn deadline(&self) -> Instant {
-        self.heard.plus_us(self.interval_us.unwrap_or(KEEPALIVE_MAX_US) * 7 / 2)
-    }
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Link {
     /// A link that has heard nothing yet. `seed` decides the order of its tokens.
     pub fn new(settings: Settings, seed: u64) -> Self {
         Link {
+            gateway: settings.gateway,
             settings,
             tokens: Tokens::new(seed),
-            gateway: settings.gateway,
             down: None,
             counter: Counter::default(),
             counter_is_known: false,
             awaited: Vec::new(),
             handed_over: HandedOver::default(),
+            relayed: Vec::new(),
             latest: None,
             stat: None,
+            tally: Tally::default(),
             counts: Counts::default(),
             outputs: VecDeque::new(),
         }
     }
 
+    /// Where downlinks go and in which version of the protocol, while the forwarder is online.
+    pub(super) fn downlink_to(&self) -> Option<(SocketAddr, u8)> {
+        self.down.filter(|down| down.is_online).map(|down| (down.to, down.version))
+    }
+
     /// Takes one datagram that was received from `from` at `now`. `now` should be the time of its arrival, not of
     /// its turn: the counter is learned from it.
-    pub fn datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+    ///
+    /// Answers whether it is a PUSH_DATA of our gateway, which network servers may want as it is.
+    pub fn datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
         if self.outputs.len() >= MAX_OUTPUTS {
             self.counts.dropped += 1;
-            return;
+            return false;
         }
+        if !self.settings.admits(from.ip()) {
+            self.counts.foreign += 1;
+            return false;
+        }
+        let mut is_ours = false;
         match Datagram::read(bytes) {
             Ok(Datagram::PushData { header, json }) => {
                 self.counts.pushes += 1;
                 self.answer(from, packet::push_ack(header));
-                self.push_data(now, from, header, json);
+                is_ours = self.push_data(now, from, header, json);
             }
             Ok(Datagram::PullData { header }) => {
                 self.counts.pulls += 1;
@@ -153,6 +156,7 @@ impl Link {
             Err(kind) => self.odd(kind),
         }
         self.time(now);
+        is_ours
     }
 
     /// Hands an emission to the forwarder: by timestamp while the counter is known, else at once, which then is
@@ -168,7 +172,7 @@ impl Link {
         let by_counter = self.counter.at(now, emission.start);
         let lead_us = emission.start.us_since(now);
         let (needed_us, allowed_us) = match by_counter {
-            Some(_) => (LEAD_MIN_US, LEAD_MAX_US),
+            Some(_) => (LEAD_LAST_US, LEAD_MAX_US),
             None => (IMMEDIATE_LEAD_US - IMMEDIATE_SLACK_US, IMMEDIATE_LEAD_US + IMMEDIATE_SLACK_US),
         };
         if lead_us < needed_us {
@@ -223,6 +227,7 @@ impl Link {
             self.silence(now, index);
         }
         self.handed_over.tidy(now);
+        self.forget_unanswered(now);
     }
 
     /// When [`Link::time`] wants to be called next, if nothing happens before.
@@ -230,7 +235,7 @@ impl Link {
         let answers = self.awaited.iter().map(|awaited| awaited.deadline);
         let offline = self.down.iter().filter(|down| down.is_online).map(Down::deadline);
         let aged = self.counter_is_known.then(|| self.counter.useless_at()).flatten();
-        answers.chain(offline).chain(aged).min()
+        answers.chain(offline).chain(aged).chain(self.unanswered_at()).min()
     }
 
     /// The next wish, in the order in which they arose.
@@ -238,9 +243,12 @@ impl Link {
         self.outputs.pop_front()
     }
 
-    /// How emissions should be handed over as things stand.
-    pub fn pace(&self, now: Instant) -> Pace {
+    /// How emissions should be handed over as things stand; `is_shared`: a network server uses the same radio.
+    pub fn pace(&self, now: Instant, is_shared: bool) -> Pace {
         match self.counter.error_us(now) {
+            Some(_) if is_shared => {
+                Pace { lead_us: LEAD_SHARED_US, lead_min_us: LEAD_SHARED_US, gap_us: GAP_US }
+            }
             Some(_) => Pace { lead_us: LEAD_US, lead_min_us: LEAD_MIN_US, gap_us: GAP_US },
             None => Pace {
                 lead_us: IMMEDIATE_LEAD_US,
@@ -268,15 +276,16 @@ impl Link {
         }
     }
 
-    fn push_data(&mut self, now: Instant, from: SocketAddr, header: Header, json: &[u8]) {
+    /// Whether it is of our gateway.
+    fn push_data(&mut self, now: Instant, from: SocketAddr, header: Header, json: &[u8]) -> bool {
         let is_its_host = self.down.is_none_or(|down| !down.is_online || down.to.ip() == from.ip());
         if !self.is_ours(header.gateway) || !is_its_host {
             self.counts.foreign += 1;
-            return;
+            return false;
         }
         let Some(look) = Look::read(json) else {
             self.odd(OddKind::Json);
-            return;
+            return true;
         };
         for packet in &look.rxpk {
             self.uplink(now, packet);
@@ -284,13 +293,19 @@ impl Link {
         if let Some(stat) = look.stat {
             self.stat = Some(stat);
             self.tell(Event::Stat(stat));
+            if let Some(swallowed) = stat.txnb.and_then(|txnb| self.tally.stat(now, txnb)) {
+                self.counts.swallowed += u64::from(swallowed.frames);
+                self.tell(Event::Swallowed(swallowed));
+            }
         }
+        true
     }
 
     fn uplink(&mut self, now: Instant, packet: &Rxpk) {
         // Without a timestamp it neither teaches nor has a place in time.
         let Some(tmst) = packet.tmst.map(Tmst) else { return };
         if let Heard::Restarted { by_us } = self.counter.hear(now, tmst) {
+            self.tally.reset();
             self.lost(CounterLoss::Jumped { by_us });
         }
         if !self.counter_is_known
@@ -307,6 +322,7 @@ impl Link {
             frequency_hz: packet.frequency_hz,
             size: packet.size,
             first_byte: packet.first_byte,
+            dev_addr: packet.dev_addr,
             crc_ok: packet.crc_ok,
         }));
     }
@@ -316,31 +332,17 @@ impl Link {
             self.counts.foreign += 1;
             return;
         }
-        let before = self.down.filter(|down| down.to == from);
-        let is_restart = self.down.is_some() && before.is_none();
-        let is_known = before.is_some_and(|down| down.is_online);
-        let mut down = before.unwrap_or(Down {
-            to: from,
-            version: header.version,
-            heard: now,
-            interval_us: None,
-            is_online: true,
-        });
-        let spacing_us = now.us_since(down.heard);
-        if is_known && spacing_us >= KEEPALIVE_MIN_US {
-            // The longest of late; one lost keepalive is forgotten after some more.
-            let faded_us = down.interval_us.map_or(0, |interval_us| interval_us - interval_us / 8);
-            down.interval_us = Some(spacing_us.min(KEEPALIVE_MAX_US).max(faded_us));
+        let keepalive = Down::keepalive(&mut self.down, now, from, header.version);
+        match keepalive {
+            Keepalive::Known => {}
+            Keepalive::Stolen => self.counts.foreign += 1,
+            Keepalive::Back | Keepalive::Moved => {
+                self.tell(Event::Online { gateway: header.gateway, from, version: header.version });
+            }
         }
-        down.version = header.version;
-        down.heard = now;
-        down.is_online = true;
-        self.down = Some(down);
-        if !is_known {
-            self.tell(Event::Online { gateway: header.gateway, from });
-        }
-        if is_restart {
+        if keepalive == Keepalive::Moved {
             self.counter.forget();
+            self.tally.reset();
             self.lost(CounterLoss::NewSource);
         }
     }
@@ -351,7 +353,11 @@ impl Link {
             awaited.to == from && (awaited.token == token || awaited.repeat == Some(token))
         };
         let index = self.awaited.iter().position(is_this);
-        let Some(index) = index.filter(|_| self.gateway == Some(header.gateway)) else {
+        let is_ours = self.gateway == Some(header.gateway);
+        if is_ours && index.is_none() && self.answered(from, token, body) {
+            return;
+        }
+        let Some(index) = index.filter(|_| is_ours) else {
             self.counts.unknown_acks += 1;
             self.tell(Event::Odd { kind: OddKind::UnknownAck { token } });
             return;
@@ -376,6 +382,7 @@ impl Link {
             .filter(|told| told.us_since(awaited.start).max(awaited.start.us_since(*told)) <= LEAD_MAX_US);
         let start = told.unwrap_or(awaited.start);
         self.handed_over.moved(id, start);
+        self.tally.accepted(start, true);
         self.tell(Event::Verdict { id, verdict: Verdict::Queued { start, power } });
         let asked = awaited.txpk.conducted(&self.settings);
         match power {

@@ -19,19 +19,27 @@
 //! looked at: whoever relays them further has the bytes as they came.
 
 mod counter;
+mod down;
+mod downlink;
 mod error;
 mod event;
 mod link;
+mod north;
 mod outstanding;
 mod packet;
+mod relayed;
 mod rxpk;
 mod settings;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod tx_ack;
 mod txpk;
 
+pub use downlink::BadDownlink;
+pub use downlink::Downlink;
+pub use downlink::Timing;
 pub use error::Invalid;
 pub use error::NotSent;
 pub use event::CounterEstimate;
@@ -47,6 +55,11 @@ pub use event::Refusal;
 pub use event::Uplink;
 pub use event::Verdict;
 pub use link::Link;
+pub use north::North;
+pub use north::NorthOutput;
+pub use north::ServerCounts;
+pub use relayed::Slot;
 pub use rxpk::Stat;
 pub use settings::GatewayId;
 pub use settings::Settings;
+pub use tally::Swallowed;

@@ -24,7 +24,7 @@ pub(super) struct Header {
 /// Bytes before the JSON in a PULL_RESP.
 pub(super) const PULL_RESP_HEADER: usize = 4;
 
-const VERSION_NEWEST: u8 = 2;
+pub(super) const VERSION_NEWEST: u8 = 2;
 const PUSH_DATA: u8 = 0;
 const PUSH_ACK: u8 = 1;
 const PULL_DATA: u8 = 2;
@@ -65,8 +65,45 @@ pub(super) fn pull_ack(header: Header) -> [u8; 4] {
 }
 
 /// What stands before the JSON of a PULL_RESP (PROTOCOL.TXT 5.4).
-pub(super) fn pull_resp(token: u16) -> [u8; PULL_RESP_HEADER] {
-    four(VERSION_NEWEST, token, PULL_RESP)
+pub(super) fn pull_resp(version: u8, token: u16) -> [u8; PULL_RESP_HEADER] {
+    four(version, token, PULL_RESP)
+}
+
+/// What a network server sends to us, its gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer<'a> {
+    PushAck,
+    PullAck,
+    PullResp { token: u16, json: &'a [u8] },
+}
+
+impl<'a> Answer<'a> {
+    /// `None` for everything else.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (&[version, high, low, identifier], json) = bytes.split_first_chunk()?;
+        if !(1..=VERSION_NEWEST).contains(&version) {
+            return None;
+        }
+        match identifier {
+            PUSH_ACK => Some(Answer::PushAck),
+            PULL_ACK => Some(Answer::PullAck),
+            PULL_RESP => Some(Answer::PullResp { token: u16::from_be_bytes([high, low]), json }),
+            _ => None,
+        }
+    }
+}
+
+/// Our keepalive to a network server (PROTOCOL.TXT 5.2).
+pub(super) fn pull_data(version: u8, token: u16, gateway: GatewayId) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&four(version, token, PULL_DATA));
+    bytes[4..].copy_from_slice(&gateway.0);
+    bytes
+}
+
+/// The answer to a network server's PULL_RESP (PROTOCOL.TXT 5.5).
+pub(super) fn tx_ack(token: u16, gateway: GatewayId, body: &[u8]) -> Vec<u8> {
+    [&four(VERSION_NEWEST, token, TX_ACK)[..], &gateway.0, body].concat()
 }
 
 fn four(version: u8, token: u16, identifier: u8) -> [u8; 4] {
@@ -99,7 +136,7 @@ mod tests {
         let header = Header { version: 1, token: 0x67C6, gateway: GatewayId(GATEWAY) };
         assert_eq!(push_ack(header), [1, 0x67, 0xC6, 1]);
         assert_eq!(pull_ack(Header { version: 2, ..header }), [2, 0x67, 0xC6, 4]);
-        assert_eq!(pull_resp(0x0102), [2, 1, 2, 3]);
+        assert_eq!(pull_resp(2, 0x0102), [2, 1, 2, 3]);
     }
 
     #[test]

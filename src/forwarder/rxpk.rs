@@ -45,6 +45,7 @@ pub(super) struct Rxpk {
     pub frequency_hz: Option<u32>,
     pub size: Option<u16>,
     pub first_byte: Option<u8>,
+    pub dev_addr: Option<u32>,
     pub crc_ok: bool,
 }
 
@@ -85,7 +86,7 @@ struct RxpkWire {
     #[serde(default)]
     stat: Any<Number>,
     #[serde(default)]
-    data: Any<FirstByte>,
+    data: Any<Head>,
 }
 
 #[derive(Deserialize)]
@@ -114,7 +115,8 @@ impl From<RxpkWire> for Rxpk {
             gps_ms: wire.tmms.0.to_u64(),
             frequency_hz: hz.to_u32(),
             size: wire.size.0.to_u32().and_then(|size| u16::try_from(size).ok()),
-            first_byte: wire.data.0.0,
+            first_byte: wire.data.0.first_byte,
+            dev_addr: wire.data.0.dev_addr,
             crc_ok: wire.stat.0.0.is_none_or(|stat| stat == 1.0),
         }
     }
@@ -179,13 +181,16 @@ impl Tolerant<'_> for Number {
     }
 }
 
-/// The first byte of a base64 text if it has one.
+/// The first byte of a base64 text if it has one, and the four after it as an address.
 #[derive(Default)]
-struct FirstByte(Option<u8>);
+struct Head {
+    first_byte: Option<u8>,
+    dev_addr: Option<u32>,
+}
 
-impl Tolerant<'_> for FirstByte {
+impl Tolerant<'_> for Head {
     fn text(text: &str) -> Self {
-        FirstByte(first_byte(text))
+        Head { first_byte: first_byte(text), dev_addr: dev_addr(text) }
     }
 }
 
@@ -274,6 +279,13 @@ fn first_byte(text: &str) -> Option<u8> {
     Some(sextet(high)? << 2 | sextet(low)? >> 4)
 }
 
+/// Bytes 1 to 4 of a base64 text, least significant first: the DevAddr of a data frame (TS001-1.0.4 4.3.1).
+fn dev_addr(text: &str) -> Option<u32> {
+    let letters: &[u8; 8] = text.as_bytes().first_chunk()?;
+    let bits = letters.iter().try_fold(0u64, |bits, letter| Some(bits << 6 | u64::from(sextet(*letter)?)))?;
+    Some(((bits >> 8) as u32).swap_bytes())
+}
+
 fn sextet(character: u8) -> Option<u8> {
     match character {
         b'A'..=b'Z' => Some(character - b'A'),
@@ -309,6 +321,7 @@ mod tests {
             frequency_hz: Some(866_349_812),
             size: Some(32),
             first_byte: Some(0x40),
+            dev_addr: Some(0x2601_0029),
             crc_ok: true,
         };
         assert_eq!(look.rxpk, [packet]);

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::net::IpAddr;
 
 use crate::radio::Dbm;
 
@@ -32,7 +33,7 @@ impl fmt::Display for GatewayId {
 }
 
 /// What the operator says of the forwarder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The only forwarder that is sent anything. `None`: the first one heard is adopted.
     pub gateway: Option<GatewayId>,
@@ -42,6 +43,17 @@ pub struct Settings {
     pub antenna_gain: Dbm,
     /// `antenna_gain` as it stands in the forwarder's own configuration; it subtracts this from `powe`.
     pub forwarder_antenna_gain: Dbm,
+    /// The only hosts that are listened to, beside this one. Empty: whoever reaches the socket, which is nobody
+    /// else while it is bound to the loopback interface.
+    pub allow: Vec<IpAddr>,
+}
+
+impl Settings {
+    /// Whether datagrams from there are read at all.
+    pub(super) fn admits(&self, from: IpAddr) -> bool {
+        let from = from.to_canonical();
+        self.allow.is_empty() || from.is_loopback() || self.allow.contains(&from)
+    }
 }
 
 impl Default for Settings {
@@ -52,6 +64,7 @@ impl Default for Settings {
             rf_chain: 0,
             antenna_gain: Dbm::from_whole(0),
             forwarder_antenna_gain: Dbm::from_whole(0),
+            allow: Vec::new(),
         }
     }
 }

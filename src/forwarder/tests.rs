@@ -165,7 +165,7 @@ fn odd(kind: OddKind) -> Event {
 fn an_ack_comes_first_and_echoes_version_and_token() {
     let mut desk = Desk::silent();
     desk.hear(0, host(2), &header(1, 0xBEEF, 2, GATEWAY));
-    let online = Event::Online { gateway: GatewayId(GATEWAY), from: host(2) };
+    let online = Event::Online { gateway: GatewayId(GATEWAY), from: host(2), version: 1 };
     let ack = Output::Datagram { to: host(2), bytes: vec![1, 0xBE, 0xEF, 4] };
     assert_eq!(desk.take(), [ack, Output::Event(online)]);
     desk.push(1, "no json");
@@ -237,6 +237,7 @@ fn an_uplink_makes_the_counter_known_and_is_told() {
         frequency_hz: Some(868_100_000),
         size: Some(1),
         first_byte: Some(0x40),
+        dev_addr: None,
         crc_ok: true,
     };
     assert_eq!(desk.events(), [Event::CounterKnown { error_us: 15_000 }, Event::Uplink(uplink)]);
@@ -275,8 +276,8 @@ fn without_a_counter_an_emission_goes_at_once_and_starts_80_ms_later() {
 #[test]
 fn an_emission_too_near_or_too_far_is_not_sent() {
     let mut desk = Desk::timed();
-    let too_late = NotSent::TooLate { lead_us: 149_999, needed_us: 150_000 };
-    assert_eq!(desk.refused_to_send(0, 149_999), too_late);
+    let too_late = NotSent::TooLate { lead_us: 79_999, needed_us: 80_000 };
+    assert_eq!(desk.refused_to_send(0, 79_999), too_late);
     let too_early = NotSent::TooEarly { lead_us: 61_000_000, allowed_us: 60_000_000 };
     assert_eq!(desk.refused_to_send(0, 61 * S), too_early);
     let mut desk = Desk::online();
@@ -314,7 +315,7 @@ fn whoever_keeps_the_pace_is_never_busy() {
     let mut desk = Desk::online();
     let (mut now, mut end) = (0, at(-S));
     for id in 0..50 {
-        let pace = desk.link.pace(at(now));
+        let pace = desk.link.pace(at(now), false);
         let start = end.plus_us(pace.gap_us);
         // Handed over up to 15 ms late.
         now = start.minus_us(pace.lead_us).as_us() + (id as i64 % 16) * MS;
@@ -515,7 +516,7 @@ fn too_early_for_something_ahead_means_the_counter_is_wrong() {
     desk.refuse(MS, token, "TOO_EARLY");
     let lost = Event::CounterLost { why: CounterLoss::TooEarly };
     assert_eq!(desk.events(), [verdict(1, Verdict::Refused(Refusal::TooEarly)), lost]);
-    assert_eq!(desk.link.pace(at(MS)).lead_us, 80_000);
+    assert_eq!(desk.link.pace(at(MS), false).lead_us, 80_000);
     desk.uplink(2 * MS, 77);
     assert_eq!(desk.events()[0], Event::CounterKnown { error_us: 15_000 });
 }
@@ -526,7 +527,7 @@ fn too_early_for_something_past_means_only_that_we_were_slow() {
     let (token, _) = desk.send(0, 1, 150 * MS);
     desk.refuse(190 * MS, token, "TOO_EARLY");
     assert_eq!(desk.events(), [verdict(1, Verdict::Refused(Refusal::TooEarly))]);
-    assert_eq!(desk.link.pace(at(190 * MS)).lead_us, 350_000);
+    assert_eq!(desk.link.pace(at(190 * MS), false).lead_us, 350_000);
 }
 
 #[test]
@@ -544,7 +545,7 @@ fn a_counter_that_jumps_is_lost_and_learned_anew() {
 fn a_keepalive_from_a_new_port_is_a_restart() {
     let mut desk = Desk::timed();
     desk.pull(S, 5);
-    let online = Event::Online { gateway: GatewayId(GATEWAY), from: host(5) };
+    let online = Event::Online { gateway: GatewayId(GATEWAY), from: host(5), version: 2 };
     assert_eq!(desk.events(), [online, Event::CounterLost { why: CounterLoss::NewSource }]);
     assert_eq!(desk.link.state(at(S)).online, Some(host(5)));
     desk.uplink(2 * S, COUNTER);
@@ -576,7 +577,7 @@ fn three_missing_keepalives_are_offline_and_the_next_one_is_online() {
     assert_eq!(desk.refused_to_send(65 * S, 65 * S + 80 * MS), NotSent::Offline);
     assert_eq!(desk.link.wake_at(), None);
     desk.pull(70 * S, 2);
-    assert_eq!(desk.events(), [Event::Online { gateway: GatewayId(GATEWAY), from: host(2) }]);
+    assert_eq!(desk.events(), [Event::Online { gateway: GatewayId(GATEWAY), from: host(2), version: 2 }]);
     assert_eq!(desk.link.wake_at(), Some(at(105 * S)), "the pause is no interval");
 }
 

@@ -42,7 +42,7 @@ impl TxPk {
         // 200 bytes hold all but the payload.
         let mut json = String::with_capacity(200 + emission.phy_payload.len() * 4 / 3);
         write(&mut json, settings, emission, tmst, powe).expect("a String takes every text");
-        let datagram = [&packet::pull_resp(0), json.as_bytes()].concat();
+        let datagram = [&packet::pull_resp(packet::VERSION_NEWEST, 0), json.as_bytes()].concat();
         debug_assert!(datagram.len() <= MAX_DATAGRAM, "255 bytes of payload need less than 600");
         Ok(TxPk { datagram, powe })
     }
@@ -50,7 +50,7 @@ impl TxPk {
     /// The datagram under `token`; a repeat differs in nothing else.
     pub fn datagram(&self, token: u16) -> Vec<u8> {
         let mut datagram = self.datagram.clone();
-        datagram[..PULL_RESP_HEADER].copy_from_slice(&packet::pull_resp(token));
+        datagram[..PULL_RESP_HEADER].copy_from_slice(&packet::pull_resp(packet::VERSION_NEWEST, token));
         datagram
     }
 
@@ -224,13 +224,13 @@ mod tests {
         let refused =
             |settings: Settings, emission: &Emission| TxPk::new(&settings, emission, None).unwrap_err();
         let plain = Settings::default();
-        let chain = Settings { rf_chain: 2, ..plain };
+        let chain = Settings { rf_chain: 2, ..plain.clone() };
         assert_eq!(refused(chain, &sf9(&[1])), Invalid::RfChain { rf_chain: 2 });
-        assert_eq!(refused(plain, &sf9(&[])), Invalid::Size { bytes: 0 });
-        assert_eq!(refused(plain, &sf9(&[0; 256])), Invalid::Size { bytes: 256 });
+        assert_eq!(refused(plain.clone(), &sf9(&[])), Invalid::Size { bytes: 0 });
+        assert_eq!(refused(plain.clone(), &sf9(&[0; 256])), Invalid::Size { bytes: 256 });
         for frequency_hz in [0, 868_100_050, 2_425_000_000] {
             let odd = Emission { frequency_hz, ..sf9(&[1]) };
-            assert_eq!(refused(plain, &odd), Invalid::Frequency { frequency_hz });
+            assert_eq!(refused(plain.clone(), &odd), Invalid::Frequency { frequency_hz });
         }
         for modulation in [
             Modulation::LoRa { sf: 4, bw_hz: 125_000 },
@@ -239,10 +239,10 @@ mod tests {
             Modulation::Gfsk { bit_rate_bps: 0 },
         ] {
             let odd = Emission { modulation, ..sf9(&[1]) };
-            assert_eq!(refused(plain, &odd), Invalid::Modulation { datr: modulation.to_string() });
+            assert_eq!(refused(plain.clone(), &odd), Invalid::Modulation { datr: modulation.to_string() });
         }
         let loud = Emission { eirp: Dbm::from_whole(200), ..sf9(&[1]) };
-        assert_eq!(refused(plain, &loud), Invalid::Power { powe: 200 });
+        assert_eq!(refused(plain.clone(), &loud), Invalid::Power { powe: 200 });
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub use loads::Load;
 pub use loads::Loads;
 pub use loads::Whose;
 pub use scheduler::Placement;
+pub use scheduler::Protected;
 pub use scheduler::Refused;
 pub use scheduler::Scheduler;
 pub use scheduler::Ticket;

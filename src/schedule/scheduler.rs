@@ -40,6 +40,8 @@ pub struct Wish {
     pub until: Option<Instant>,
     /// Free time the forwarder needs before and after a frame, microseconds.
     pub gap_us: u64,
+    /// How long before its start the frame has to be handed over, microseconds.
+    pub lead_us: u64,
     /// Our own limits.
     pub manners: Manners,
 }
@@ -101,6 +103,27 @@ pub struct Ticket {
     hold_us: u64,
 }
 
+/// A window in which a network server may still want to send: kept free of our frames until it is too late to
+/// claim it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protected {
+    /// When the devices' receive window opens.
+    pub start: Instant,
+    /// From then on the forwarder would refuse a frame for it.
+    pub claimable_until: Instant,
+}
+
+/// A frame that is not over, with its end by the forwarder's count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OnAir {
+    start: Instant,
+    end: Instant,
+    whose: Whose,
+}
+
+/// Windows that are kept free, at most: some seconds of uplinks on eight channels.
+const PROTECTED_MAX: usize = 256;
+
 /// One radio, one table of what is on the air, one ledger.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
@@ -110,7 +133,8 @@ pub struct Scheduler {
     deaf_long: Loads,
     deaf_short: Loads,
     /// Start and end (by the forwarder's count) of frames that are not over.
-    on_air: VecDeque<(Instant, Instant)>,
+    on_air: VecDeque<OnAir>,
+    protected: VecDeque<Protected>,
 }
 
 impl Scheduler {
@@ -124,6 +148,7 @@ impl Scheduler {
             deaf_long: Loads::new(DEAF_LONG_US),
             deaf_short: Loads::new(DEAF_SHORT_US),
             on_air: VecDeque::new(),
+            protected: VecDeque::new(),
         }
     }
 
@@ -142,6 +167,7 @@ impl Scheduler {
         loop {
             let before = start;
             start = self.past_conflicts(start, wish);
+            start = self.past_protected(now, start, wish);
             start = self.past_deafness(start, wish);
             let lawful = self.ledger.earliest(sub_band, start, wish.airtime_us, share_ppm, self.reserve_ppm);
             let Some(lawful) = lawful else {
@@ -166,13 +192,61 @@ impl Scheduler {
         self.enter(wish.channel.sub_band.0, start, wish.airtime_us, wish.hold_us, Whose::Ours)
     }
 
+    /// Enters a network server's frame: it counts for the law, for deafness and for conflicts. Outside every
+    /// sub-band of the region (`None`) the law is the server's own affair.
+    pub fn enter_other(
+        &mut self,
+        sub_band: Option<u8>,
+        start: Instant,
+        airtime_us: u64,
+        hold_us: u64,
+    ) -> Ticket {
+        self.protected.retain(|window| window.start != start);
+        self.enter(sub_band.unwrap_or(u8::MAX), start, airtime_us, hold_us, Whose::Others)
+    }
+
+    /// Keeps a window free until it can no longer be claimed.
+    pub fn protect(&mut self, window: Protected) {
+        if self.protected.len() == PROTECTED_MAX {
+            self.protected.pop_front();
+        }
+        self.protected.push_back(window);
+    }
+
+    /// Whose frame is on the air, or handed over, too near to a frame at `start`; ours, if several are.
+    pub fn taken_by(&self, start: Instant, hold_us: u64, gap_us: u64) -> Option<Whose> {
+        let mut in_the_way =
+            self.on_air.iter().filter(|frame| frame.meets(start, hold_us, gap_us)).peekable();
+        let first = in_the_way.peek()?.whose;
+        Some(if in_the_way.any(|frame| frame.whose == Whose::Ours) { Whose::Ours } else { first })
+    }
+
+    /// The first start from `from` on that is clear of everything on the air or handed over.
+    pub fn first_gap(&self, from: Instant, hold_us: u64, gap_us: u64) -> Instant {
+        let mut start = from;
+        for frame in &self.on_air {
+            if frame.meets(start, hold_us, gap_us) {
+                start = frame.end.plus_us(gap_us);
+            }
+        }
+        start
+    }
+
+    /// Whether the law leaves room for a network server's frame at `start`: its length, and the transmitter's
+    /// total without any reserve.
+    pub fn is_lawful(&self, sub_band: u8, start: Instant, airtime_us: u64) -> bool {
+        let earliest = self.ledger.earliest(sub_band, start, airtime_us, 1_000_000, 0);
+        self.check_dwell(sub_band, airtime_us).is_ok() && earliest == Some(start)
+    }
+
     /// Takes back a frame that the forwarder provably did not accept.
     pub fn refund(&mut self, ticket: Ticket) {
         self.ledger.refund(ticket.sub_band, ticket.load);
         self.deaf_long.remove(ticket.load);
         self.deaf_short.remove(ticket.load);
-        let interval = (ticket.load.start, ticket.load.start.plus_us(ticket.hold_us));
-        if let Some(at) = self.on_air.iter().position(|other| *other == interval) {
+        let Load { start, whose, .. } = ticket.load;
+        let frame = OnAir { start, end: start.plus_us(ticket.hold_us), whose };
+        if let Some(at) = self.on_air.iter().position(|other| *other == frame) {
             self.on_air.remove(at);
         }
     }
@@ -286,18 +360,24 @@ impl Scheduler {
         self.ledger.charge(sub_band, load);
         self.deaf_long.add(load);
         self.deaf_short.add(load);
-        let at = self.on_air.partition_point(|(other, _)| *other <= start);
-        self.on_air.insert(at, (start, start.plus_us(hold_us)));
+        let at = self.on_air.partition_point(|other| other.start <= start);
+        self.on_air.insert(at, OnAir { start, end: start.plus_us(hold_us), whose });
         Ticket { sub_band, load, hold_us }
     }
 
     fn past_conflicts(&self, from: Instant, wish: &Wish) -> Instant {
+        self.first_gap(from, wish.hold_us, wish.gap_us)
+    }
+
+    /// Past every window that may still be claimed: a frame of ours that would be on the air in it, or would have to
+    /// be handed over before it is known whether it is claimed, waits.
+    fn past_protected(&self, now: Instant, from: Instant, wish: &Wish) -> Instant {
         let mut start = from;
-        for (begin, end) in &self.on_air {
-            let is_before = start.plus_us(wish.hold_us + wish.gap_us) <= *begin;
-            let is_after = start >= end.plus_us(wish.gap_us);
+        for window in self.protected.iter().filter(|window| window.claimable_until > now) {
+            let is_before = start.plus_us(wish.hold_us + wish.gap_us) <= window.start;
+            let is_after = start >= window.claimable_until.plus_us(wish.lead_us);
             if !is_before && !is_after {
-                start = end.plus_us(wish.gap_us);
+                start = window.claimable_until.plus_us(wish.lead_us);
             }
         }
         start
@@ -314,9 +394,17 @@ impl Scheduler {
         self.deaf_long.forget_before(now);
         self.deaf_short.forget_before(now);
         // A second is far more than any gap: what ended earlier cannot touch a new frame.
-        while self.on_air.front().is_some_and(|(_, end)| end.plus_us(1_000_000) < now) {
+        self.protected.retain(|window| window.claimable_until > now);
+        while self.on_air.front().is_some_and(|frame| frame.end.plus_us(1_000_000) < now) {
             self.on_air.pop_front();
         }
+    }
+}
+
+impl OnAir {
+    /// Whether a frame at `start` that lasts for `hold_us` would be nearer than `gap_us`.
+    fn meets(&self, start: Instant, hold_us: u64, gap_us: u64) -> bool {
+        start.plus_us(hold_us + gap_us) > self.start && start < self.end.plus_us(gap_us)
     }
 }
 

@@ -40,6 +40,7 @@ impl World {
                     return;
                 }
                 Output::Datagram { to, bytes } => self.send(to, bytes),
+                Output::North { bytes, .. } => self.send_north(bytes),
                 Output::Fetch(task, _) => self.after(FETCH_US, Event::Image(task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };
@@ -129,8 +130,9 @@ impl World {
                 let settings = Settings {
                     region: self.script.region,
                     groups: self.script.groups.clone(),
-                    forwarder: self.script.link,
-                    server_reserve_ppm: 0,
+                    forwarder: self.script.link.clone(),
+                    relay: self.script.relay.clone(),
+                    server_reserve_ppm: self.script.server_reserve_ppm,
                 };
                 let seed = self.script.seed ^ u64::from(self.life);
                 self.engine = Some(Engine::new(settings, recovered, seed, self.clock()));

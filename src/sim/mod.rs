@@ -9,14 +9,18 @@ pub mod concentrator;
 pub mod device;
 pub mod disk;
 mod gateway;
+mod network;
 mod operator;
 pub mod random;
 pub mod referee;
 mod script;
+pub mod server;
 mod summary;
 mod world;
 
 pub use air::Loss;
+pub use network::NetworkCounts;
+pub use network::NetworkScript;
 pub use referee::BandAir;
 pub use script::Accident;
 pub use script::DeviceScript;

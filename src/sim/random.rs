@@ -61,6 +61,28 @@ impl Random {
             None => self.next_u64(),
         }
     }
+
+    /// A waiting time whose mean is `mean`, as between events that know nothing of each other (an exponential
+    /// distribution). Von Neumann's way: comparisons only, so that it is the same on every machine.
+    pub fn exponential(&mut self, mean: u64) -> u64 {
+        let mut whole = 0_u64;
+        loop {
+            let first = self.next_u64();
+            let (mut last, mut run) = (first, 1_u32);
+            loop {
+                let next = self.next_u64();
+                if next >= last {
+                    break;
+                }
+                (last, run) = (next, run + 1);
+            }
+            if run % 2 == 1 {
+                let part = (u128::from(first) * u128::from(mean)) >> 64;
+                return whole.saturating_mul(mean).saturating_add(part as u64);
+            }
+            whole += 1;
+        }
+    }
 }
 
 fn split_mix(walk: &mut u64) -> u64 {
@@ -136,5 +158,19 @@ mod tests {
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [4, 5, 6]);
         assert_eq!(random.range(9, 2), 9);
         random.range(0, u64::MAX);
+    }
+
+    #[test]
+    fn waiting_times_are_exponential() {
+        let mut random = Random::new(4);
+        let drawn: Vec<u64> = (0..200_000).map(|_| random.exponential(1_000_000)).collect();
+        let mean = drawn.iter().sum::<u64>() / drawn.len() as u64;
+        assert!((990_000..1_010_000).contains(&mean), "{mean}");
+        // Of 1: e^-1 = 0.3679 wait longer than the mean, e^-3 = 0.0498 longer than three times the mean.
+        for (more_than, share) in [(1_000_000, 73_576), (3_000_000, 9_957)] {
+            let longer = drawn.iter().filter(|us| **us > more_than).count();
+            assert!(longer.abs_diff(share) < share / 20, "{longer}");
+        }
+        assert_eq!(random.exponential(0), 0);
     }
 }

@@ -3,9 +3,11 @@
 use super::air::Loss;
 use super::concentrator;
 use super::device;
+use super::network::NetworkScript;
 use crate::broadcast::Group;
 use crate::forwarder;
 use crate::region::Parameters;
+use crate::relay::RelaySettings;
 use crate::time::GpsTime;
 
 /// The script of one world. The same script and seed give the same world, byte for byte.
@@ -29,6 +31,12 @@ pub struct Script {
     pub is_folder_tidied: bool,
     /// Who listens. Devices are told the sessions of the first group's campaigns.
     pub devices: Vec<DeviceScript>,
+    /// The relay's settings.
+    pub relay: RelaySettings,
+    /// The part of every duty budget that is kept for the network server, parts per million.
+    pub server_reserve_ppm: u32,
+    /// The network server and its devices; `None`: nobody answers.
+    pub network: Option<NetworkScript>,
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
     /// deaf for some of them.
     pub uplinks_per_hour: u32,

@@ -2,8 +2,12 @@
 
 use super::World;
 use super::device::State;
+use super::network::Network;
+use super::network::NetworkCounts;
 use super::referee::BandAir;
 use super::referee::Verdict;
+use crate::engine::Engine;
+use crate::relay::RelayCounts;
 use crate::report::Event;
 use crate::report::Planned;
 use crate::report::Report;
@@ -31,6 +35,10 @@ pub struct Summary {
     pub verdict: Verdict,
     /// Uplinks of other devices: offered to the gateway, and lost because it was sending.
     pub uplinks: (u64, u64),
+    /// What became of the gateway's normal traffic, where there is a network server.
+    pub network: Option<NetworkCounts>,
+    /// What the relay counted in the gateway's last life.
+    pub relay: RelayCounts,
     /// Frames that the forwarder accepted and never sent.
     pub swallowed: u64,
     /// Tasks that were refused or are over.
@@ -121,6 +129,8 @@ impl World {
             devices: devices.collect(),
             verdict: self.referee.verdict(image),
             uplinks: (counts.rxnb + counts.deaf, counts.deaf),
+            network: self.network.as_ref().map(Network::counts),
+            relay: self.engine.as_ref().map(Engine::relayed).unwrap_or_default(),
             swallowed: counts.swallowed,
             over: self.over,
             restarts: self.life,

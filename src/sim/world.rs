@@ -8,6 +8,7 @@ use super::concentrator::Socket;
 use super::concentrator::Transmission;
 use super::device::Device;
 use super::disk::Disk;
+use super::network::Network;
 use super::random::Random;
 use super::referee::Referee;
 use super::script::Accident;
@@ -52,6 +53,10 @@ pub(super) enum Event {
     ToUs(Socket, u32, Vec<u8>),
     /// A datagram reaches the forwarder.
     ToForwarder(Socket, Vec<u8>),
+    /// A datagram reaches the network server.
+    ToServer(Vec<u8>),
+    /// A datagram of the network server reaches us.
+    FromServer(Vec<u8>),
     /// A transmission ends.
     FrameEnds(Transmission),
     /// Somebody else's uplink ends.
@@ -99,6 +104,7 @@ pub struct World {
     pub(super) store: Option<Store<SharedDisk>>,
     pub(super) disk: SharedDisk,
     pub(super) concentrator: Concentrator,
+    pub(super) network: Option<Network>,
     pub(super) devices: Vec<Listener>,
     pub(super) referee: Referee,
     pub(super) reports: Vec<Report>,
@@ -136,6 +142,11 @@ impl World {
             Listener { device, channel, lost: 0, is_complete: false }
         });
         let devices = devices.collect();
+        if script.network.is_some() {
+            referee.share();
+        }
+        let network = script.network.clone();
+        let network = network.map(|network| Network::new(network, &mut luck, Instant::ZERO));
         let mut world = World {
             now: Instant::ZERO,
             queue: BTreeMap::new(),
@@ -146,6 +157,7 @@ impl World {
             store: None,
             disk: SharedDisk::default(),
             concentrator,
+            network,
             devices,
             referee,
             reports: Vec::new(),
@@ -214,7 +226,8 @@ impl World {
     pub fn step(&mut self) -> bool {
         let next_event = self.queue.keys().next().map(|(at, _)| *at);
         let next_radio = self.concentrator.wake_at();
-        let next = [next_event, next_radio, self.engine_wake].into_iter().flatten().min();
+        let next_network = self.network.as_ref().and_then(Network::wake_at);
+        let next = [next_event, next_radio, next_network, self.engine_wake].into_iter().flatten().min();
         let Some(at) = next.map(|at| at.max(self.now)).filter(|at| *at <= self.ends_at) else {
             self.now = self.ends_at.min(next.unwrap_or(self.ends_at)).max(self.now);
             return false;
@@ -225,6 +238,8 @@ impl World {
             self.drain_concentrator();
         } else if self.engine_wake.is_some_and(|wake| wake <= at) {
             self.tell(Input::Time);
+        } else if next_network.is_some_and(|wake| wake <= at) {
+            self.wake_network();
         } else if let Some(((_, _), (life, event))) = self.queue.pop_first() {
             self.happen(life, event);
         }
@@ -243,6 +258,8 @@ impl World {
                 self.concentrator.datagram(self.now, socket, &bytes);
                 self.drain_concentrator();
             }
+            Event::ToServer(bytes) => self.at_server(&bytes),
+            Event::FromServer(bytes) => self.at_gateway(&bytes),
             Event::FrameEnds(transmission) => self.heard(&transmission),
             Event::Uplink => {
                 let reception = Reception {
@@ -307,6 +324,9 @@ impl World {
                         tamper(&mut transmission);
                     }
                     self.referee.on_air(&transmission);
+                    if let Some(network) = &mut self.network {
+                        network.traffic.hear(&transmission);
+                    }
                     let ends = transmission.start.plus_us(transmission.airtime_us);
                     self.at(ends, Event::FrameEnds(transmission));
                 }

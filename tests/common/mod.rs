@@ -14,6 +14,7 @@ use fuotad::radio::Dbm;
 use fuotad::region::RfRegion;
 use fuotad::region::Terms;
 use fuotad::region::parameters;
+use fuotad::relay::RelaySettings;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
 use fuotad::schedule::Manners;
@@ -101,6 +102,9 @@ pub fn script() -> Script {
             image: image(1000),
         }],
         devices: vec![listener("lossless", 0), listener("lossy-1", 100_000), listener("lossy-2", 100_000)],
+        relay: RelaySettings::default(),
+        server_reserve_ppm: 0,
+        network: None,
         uplinks_per_hour: 600,
         limit_us: 24 * 3_600_000_000,
         accidents: Vec::new(),

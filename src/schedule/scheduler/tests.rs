@@ -15,7 +15,16 @@ fn wish(dr: u8, phy_len: usize, manners: Manners) -> Wish {
     let channel = parameters(RfRegion::Eu868).unwrap().check(869_525_000, dr, Dbm::from_whole(27)).unwrap();
     let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
     let hold_us = airtime_us + 1000;
-    Wish { channel, airtime_us, hold_us, earliest: Instant::ZERO, until: None, gap_us: 45_000, manners }
+    Wish {
+        channel,
+        airtime_us,
+        hold_us,
+        earliest: Instant::ZERO,
+        until: None,
+        gap_us: 45_000,
+        lead_us: 100_000,
+        manners,
+    }
 }
 
 fn all(pattern: Pattern) -> Manners {

@@ -34,6 +34,8 @@ pub struct Referee {
     groups: BTreeMap<u32, Group>,
     completions: BTreeMap<String, Vec<Completion>>,
     breaches: Breaches,
+    /// A network server sends through the same transmitter, in forms of its own.
+    is_shared: bool,
     frames: u64,
     repeated_frames: u64,
     max_repeated_in_a_row: u64,
@@ -102,6 +104,7 @@ impl Referee {
             groups: BTreeMap::new(),
             completions: BTreeMap::new(),
             breaches: Breaches::default(),
+            is_shared: false,
             frames: 0,
             repeated_frames: 0,
             max_repeated_in_a_row: 0,
@@ -139,6 +142,12 @@ impl Referee {
         let group = self.groups.entry(mc_addr).or_default();
         group.sub_band = named.first().map(|sub_band| sub_band.label);
         group.downlink_dwell = downlink_dwell;
+    }
+
+    /// A network server uses the same transmitter: its frames have to keep the law, and only frames to groups
+    /// under test the form that devices listen for.
+    pub fn share(&mut self) {
+        self.is_shared = true;
     }
 
     /// The transmitter lost its power: counters may fall once, to bytes that were sent before.
@@ -235,6 +244,9 @@ impl Referee {
         let &Transmission { start: at, modulation, inverted_iq, crc, preamble_symbols: preamble, .. } =
             transmission;
         let Parameters { region, rp_name, data_rates, .. } = *self.region;
+        if self.is_shared && self.group_of(transmission).is_none() {
+            return;
+        }
         let is_lora = matches!(modulation, Modulation::LoRa { .. });
         if is_lora && !inverted_iq {
             self.breaches.add(Breach::Polarity { at });

@@ -1,0 +1,302 @@
+//! The engine itself.
+
+use super::keep::change;
+use super::keep::restored;
+use super::verdict::translate;
+use super::verdict::worth_reporting;
+use super::wire::Input;
+use super::wire::Output;
+use super::wire::Settings;
+use crate::broadcast::Broadcaster;
+use crate::broadcast::Handover;
+use crate::broadcast::Progress;
+use crate::broadcast::Refusal;
+use crate::broadcast::TaskState;
+use crate::broadcast::Transmit;
+use crate::broadcast::Verdict;
+use crate::broadcast::Want;
+use crate::forwarder;
+use crate::forwarder::EmissionId;
+use crate::forwarder::Link;
+use crate::forwarder::LinkState;
+use crate::forwarder::ServerCounts;
+use crate::relay::Relay;
+use crate::relay::RelayCounts;
+use crate::relay::RelayOutput;
+use crate::relay::ServerSettings;
+use crate::report::Event;
+use crate::report::Report;
+use crate::schedule::BandUse;
+use crate::store::Recovered;
+use crate::task::TaskId;
+use crate::time::GpsTime;
+use crate::time::Instant;
+use crate::time::Now;
+use std::collections::VecDeque;
+
+/// Two sources of time that are further apart than this contradict each other, microseconds.
+const CLOCKS_APART_US: u64 = 2_000_000;
+/// A forwarder's GPS time can be 2^32 us ahead, when a packet came before the pulse it was compared with.
+const GPS_GLITCH_US: u64 = 1 << 32;
+
+/// The pure mind of the daemon.
+pub struct Engine {
+    link: Link,
+    broadcaster: Broadcaster,
+    relay: Relay,
+    outputs: VecDeque<Output>,
+    now: Now,
+    /// Our own clock as it was told, disputed or not.
+    own_gps: Option<GpsTime>,
+    /// How far the forwarder's GPS is from it, while that is too far, microseconds.
+    dispute_us: Option<u64>,
+}
+
+impl Engine {
+    /// An engine with what the last run left on disk. `seed` varies datagram tokens and nothing else.
+    pub fn new(settings: Settings, recovered: Recovered, seed: u64, now: Now) -> Self {
+        let mut outputs = VecDeque::new();
+        for text in &recovered.warnings {
+            let event = Event::Warning { text: text.clone() };
+            outputs.push_back(Output::Report(Report { at: now.mono, task: None, event }));
+        }
+        let (region, groups) = (settings.region, settings.groups);
+        let addresses = groups.iter().map(|group| group.mc_addr.as_u32()).collect();
+        let gateway = settings.forwarder.gateway;
+        let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
+        let broadcaster =
+            Broadcaster::new(region, groups, settings.server_reserve_ppm, restored(recovered, now), now);
+        Engine {
+            link: Link::new(settings.forwarder, seed),
+            broadcaster,
+            relay,
+            outputs,
+            now,
+            own_gps: now.gps,
+            dispute_us: None,
+        }
+    }
+
+    /// Takes in one fact.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        // Of two clocks that disagree one is wrong, and nobody knows which.
+        self.now = Now { gps: now.gps.filter(|_| self.dispute_us.is_none()), ..now };
+        self.own_gps = now.gps;
+        match input {
+            Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
+            Input::Cancel(task) => self.broadcaster.cancel(now, &task),
+            Input::Image(task, bytes) => self.broadcaster.image(now, &task, bytes),
+            Input::ImageFailed(task, reason) => self.broadcaster.image_failed(now, &task, &reason),
+            Input::Datagram { from, bytes } => {
+                if self.link.datagram(now.mono, from, bytes) {
+                    self.relay.push_data(bytes);
+                }
+            }
+            Input::North { server, bytes } => self.relay.from_server(server, bytes),
+            Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
+            Input::Stop => self.broadcaster.stop(),
+            Input::Time => self.link.time(now.mono),
+        }
+        self.settle();
+    }
+
+    /// The next wish; [`Output::WakeAt`] is the last one.
+    pub fn poll(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| Output::WakeAt(self.wake_at()))
+    }
+
+    /// The packet forwarder as the link sees it.
+    pub fn link(&self) -> LinkState {
+        self.link.state(self.now.mono)
+    }
+
+    /// What was relayed between the forwarder and its network servers.
+    pub fn relayed(&self) -> RelayCounts {
+        self.relay.counts()
+    }
+
+    /// Each network server and its figures.
+    pub fn servers(&self) -> impl Iterator<Item = (&ServerSettings, ServerCounts)> {
+        self.relay.servers()
+    }
+
+    /// Nothing is sent from now on, whatever is ordered: traffic is relayed and no more.
+    pub fn halt(&mut self, now: Now, reason: String) {
+        self.now = now;
+        self.broadcaster.halt(now, reason);
+        self.settle();
+    }
+
+    /// Airtime used in every sub-band with a limit.
+    pub fn bands(&self) -> Vec<BandUse> {
+        self.broadcaster.bands(self.now.mono)
+    }
+
+    /// How far each task that is not over is; `None` while it is not planned.
+    pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
+        self.broadcaster.progress()
+    }
+
+    /// How each task that is not over stands.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
+        self.broadcaster.tasks(self.now)
+    }
+
+    /// Why nothing is sent any more, after storage failed.
+    pub fn halted(&self) -> Option<&str> {
+        self.broadcaster.halted()
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let relay = self.relay.wake_at(self.now.mono, &self.link);
+        [self.link.wake_at(), self.broadcaster.wake_at(), relay].into_iter().flatten().min()
+    }
+
+    /// Lets link, relay and broadcaster talk until all are content. Each turn hands something on or nothing, and a
+    /// refused hand-over puts the campaign off, so this ends.
+    fn settle(&mut self) {
+        loop {
+            let mut heard = self.drain_link();
+            self.relay.settle(self.now.mono, &mut self.link, self.broadcaster.scheduler());
+            heard |= self.drain_link();
+            let relayed = self.drain_relay();
+            self.broadcaster.advance(self.now, self.handover());
+            let sent = self.drain_broadcaster();
+            if !heard && !relayed && !sent {
+                return;
+            }
+        }
+    }
+
+    /// How frames are handed over now; `None` without a forwarder.
+    fn handover(&self) -> Option<Handover> {
+        self.link.is_online().then(|| {
+            let pace = self.link.pace(self.now.mono, self.relay.is_shared());
+            Handover { lead_us: pace.lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us }
+        })
+    }
+
+    /// Carries out what the link wants; whether it wanted anything.
+    fn drain_link(&mut self) -> bool {
+        let mut heard = false;
+        while let Some(output) = self.link.poll() {
+            heard = true;
+            match output {
+                forwarder::Output::Datagram { to, bytes } => {
+                    self.outputs.push_back(Output::Datagram { to, bytes })
+                }
+                forwarder::Output::Event(forwarder::Event::Verdict { id, verdict }) => {
+                    self.broadcaster.verdict(self.now, id.0, &translate(verdict));
+                }
+                forwarder::Output::Event(forwarder::Event::PowerExceeded { asked, granted, .. }) => {
+                    let reason = format!(
+                        "the forwarder radiates {granted} dBm although {asked} dBm were asked for: its gain table has no lower step"
+                    );
+                    self.broadcaster.abort(self.now, reason);
+                }
+                forwarder::Output::Event(forwarder::Event::Uplink(uplink)) => {
+                    self.compare_clocks(&uplink);
+                    self.relay.heard(&uplink, self.broadcaster.scheduler());
+                }
+                forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
+                    self.relay.answered(id, &body, is_refused, self.broadcaster.scheduler());
+                }
+                forwarder::Output::Event(forwarder::Event::Swallowed(swallowed)) => {
+                    let made_up = self.broadcaster.make_up(swallowed.ours_at_most);
+                    let event = Event::Swallowed { frames: swallowed.frames, made_up };
+                    self.outputs.push_back(Output::Report(Report { at: self.now.mono, task: None, event }));
+                }
+                forwarder::Output::Event(event) => {
+                    if let forwarder::Event::Online { gateway, version, .. } = event {
+                        self.relay.adopt(gateway, version);
+                    }
+                    if let Some(event) = worth_reporting(event) {
+                        let report = Report { at: self.now.mono, task: None, event };
+                        self.outputs.push_back(Output::Report(report));
+                    }
+                }
+            }
+        }
+        heard
+    }
+
+    /// Carries out what the relay wants; whether it wanted anything.
+    fn drain_relay(&mut self) -> bool {
+        let mut relayed = false;
+        while let Some(output) = self.relay.poll() {
+            relayed = true;
+            match output {
+                RelayOutput::Datagram { server, bytes } => {
+                    self.outputs.push_back(Output::North { server, bytes })
+                }
+                RelayOutput::SecondSender { mc_addr, fcnt } => {
+                    self.broadcaster.second_sender(self.now, mc_addr, fcnt);
+                }
+                RelayOutput::Report(event) => {
+                    let report = Report { at: self.now.mono, task: None, event };
+                    self.outputs.push_back(Output::Report(report));
+                }
+            }
+        }
+        relayed
+    }
+
+    /// Holds the forwarder's GPS, where it has one, against our own clock: a session that is begun at a wrong time
+    /// is one that nobody listens to.
+    fn compare_clocks(&mut self, uplink: &forwarder::Uplink) {
+        let own = Now { gps: self.own_gps, ..self.now };
+        let Some((theirs, ours)) = uplink.gps_ms.zip(own.gps_at(uplink.ended)) else { return };
+        let apart_us = theirs.saturating_mul(1000).abs_diff(ours.as_us());
+        if apart_us.abs_diff(GPS_GLITCH_US) <= CLOCKS_APART_US {
+            return;
+        }
+        let dispute_us = (apart_us > CLOCKS_APART_US).then_some(apart_us);
+        if dispute_us.is_some() != self.dispute_us.is_some() {
+            let text = match dispute_us {
+                Some(us) => format!(
+                    "the forwarder's GPS and this gateway's clock are {} s apart: nothing starts at an absolute time until they agree",
+                    us / 1_000_000
+                ),
+                None => "the forwarder's GPS and this gateway's clock agree again".to_owned(),
+            };
+            let report = Report { at: self.now.mono, task: None, event: Event::Warning { text } };
+            self.outputs.push_back(Output::Report(report));
+        }
+        self.dispute_us = dispute_us;
+        self.now.gps = self.own_gps.filter(|_| dispute_us.is_none());
+    }
+
+    /// Carries out what the broadcaster wants; whether a frame was handed over.
+    fn drain_broadcaster(&mut self) -> bool {
+        let mut sent = false;
+        while let Some(want) = self.broadcaster.poll() {
+            match want {
+                Want::Transmit(transmit) => {
+                    sent = true;
+                    self.transmit(&transmit);
+                }
+                Want::Fetch(task, image) => self.outputs.push_back(Output::Fetch(task, image)),
+                Want::Save(save, keep) => {
+                    let change = change(keep, self.now.gps);
+                    self.outputs.push_back(Output::Save(save, change));
+                }
+                Want::Report(mut report) => {
+                    if let Event::Planned(planned) = &mut report.event {
+                        planned.warnings.extend(self.relay.warning(planned.airtime_us));
+                    }
+                    self.outputs.push_back(Output::Report(report));
+                }
+                Want::Stopped => self.outputs.push_back(Output::Stopped),
+            }
+        }
+        sent
+    }
+
+    fn transmit(&mut self, transmit: &Transmit) {
+        let id = EmissionId(transmit.id);
+        if let Err(not_sent) = self.link.send(self.now.mono, id, &transmit.emission) {
+            let verdict = Verdict::Refused(Refusal::NotSent(not_sent.to_string()));
+            self.broadcaster.verdict(self.now, transmit.id, &verdict);
+        }
+    }
+}

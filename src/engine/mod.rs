@@ -1,0 +1,17 @@
+//! The front door of everything pure: facts go in, wishes come out.
+//!
+//! After every [`Engine::handle`], call [`Engine::poll`] until it answers [`Output::WakeAt`]; only then handle
+//! the next fact. The engine knows no clock, socket, file or randomness, so the simulated world and the
+//! daemon drive the very same one. Each `handle` does a bounded amount of work: at most one new emission per
+//! campaign.
+
+mod front;
+mod keep;
+mod verdict;
+mod wire;
+
+pub use front::Engine;
+pub use keep::not_saved;
+pub use wire::Input;
+pub use wire::Output;
+pub use wire::Settings;

@@ -1,0 +1,97 @@
+//! What the engine is told and what it wishes.
+
+use crate::broadcast::Group;
+use crate::broadcast::NotSaved;
+use crate::broadcast::TaskSource;
+use crate::forwarder;
+use crate::region::Parameters;
+use crate::relay::RelaySettings;
+use crate::report::Report;
+use crate::store::Change;
+use crate::task::ImageRef;
+use crate::task::TaskId;
+use crate::time::Instant;
+use std::net::SocketAddr;
+
+/// What the engine is told.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A task document was seen; `stem` is the task's id where the document has none.
+    Task {
+        /// The JSON.
+        document: &'a [u8],
+        /// Name of its source.
+        stem: &'a str,
+        /// Where it came from: what its Status means depends on it.
+        source: TaskSource,
+    },
+    /// The task was withdrawn, or is not found any more.
+    Cancel(TaskId),
+    /// The bytes that [`Output::Fetch`] asked for.
+    Image(TaskId, Vec<u8>),
+    /// They cannot be had: one line why.
+    ImageFailed(TaskId, String),
+    /// A datagram arrived on the packet forwarder's socket.
+    Datagram {
+        /// Its source.
+        from: SocketAddr,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// A datagram arrived from a network server, on the socket that is its gateway.
+    North {
+        /// Which server, in the order of the settings.
+        server: usize,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// The answer to [`Output::Save`]: durable, or why not.
+    Saved(u64, Result<(), NotSaved>),
+    /// No new frame from now on; [`Output::Stopped`] follows.
+    Stop,
+    /// Only time has passed.
+    Time,
+}
+
+/// What the engine wishes.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this from the packet forwarder's socket.
+    Datagram {
+        /// Its destination.
+        to: SocketAddr,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// Send this to a network server, from the socket that is its gateway.
+    North {
+        /// Which server, in the order of the settings.
+        server: usize,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// Bring the image of a task.
+    Fetch(TaskId, ImageRef),
+    /// Make this durable, one after the other, and say so.
+    Save(u64, Change),
+    /// Tell the operator.
+    Report(Report),
+    /// Everything is on disk: the process may end.
+    Stopped,
+    /// Nothing more to do before this instant, or before the next fact.
+    WakeAt(Option<Instant>),
+}
+
+/// What the engine is made of. No Debug: groups hold keys.
+pub struct Settings {
+    /// The law.
+    pub region: &'static Parameters,
+    /// The gateway's multicast groups.
+    pub groups: Vec<Group>,
+    /// Our side of the conversation with the packet forwarder.
+    pub forwarder: forwarder::Settings,
+    /// The network servers that the gateway's traffic is relayed to.
+    pub relay: RelaySettings,
+    /// The part of every duty budget that is kept for the network server, parts per million.
+    pub server_reserve_ppm: u32,
+}

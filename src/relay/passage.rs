@@ -1,0 +1,366 @@
+//! The way of a server's downlink through us, and of the forwarder's answer back.
+
+use super::RelayCounts;
+use super::RelaySettings;
+use super::ServerSettings;
+use super::windows::Windows;
+use crate::forwarder::Downlink;
+use crate::forwarder::EmissionId;
+use crate::forwarder::GatewayId;
+use crate::forwarder::Link;
+use crate::forwarder::North;
+use crate::forwarder::NorthOutput;
+use crate::forwarder::NotSent;
+use crate::forwarder::ServerCounts;
+use crate::forwarder::Slot;
+use crate::forwarder::Timing;
+use crate::forwarder::Uplink;
+use crate::region::Parameters;
+use crate::report::Event;
+use crate::schedule::Protected;
+use crate::schedule::Scheduler;
+use crate::schedule::Ticket;
+use crate::schedule::Whose;
+use crate::time::Instant;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::VecDeque;
+
+/// The forwarder takes nothing later than this before its start (measured bound 43 ms), microseconds: a window
+/// that nobody has claimed by then is free.
+const CLAIM_US: u64 = 43_000;
+/// Frames of ours are handed over this early, microseconds.
+const LEAD_US: u64 = 100_000;
+/// Free time that the forwarder needs between two frames, microseconds.
+const GAP_US: u64 = 45_000;
+/// An immediate downlink goes out this long after it came, where the air is free, microseconds.
+const IMMEDIATE_US: u64 = 80_000;
+/// Downlinks that wait for an immediate frame to leave the air, at most.
+const WAITING_MAX: usize = 8;
+/// Downlinks whose TX_ACK is owed to a server, at most.
+const CLAIMS_MAX: usize = 1024;
+/// Downlinks of servers are numbered above those of campaigns.
+const FIRST_ID: u64 = 1 << 63;
+/// A server that breaks the law is named once in this time, microseconds.
+const TELL_EVERY_US: u64 = 3_600_000_000;
+
+const COLLISION: &[u8] = br#"{"txpk_ack":{"error":"COLLISION_PACKET"}}"#;
+const UNKNOWN: &[u8] = br#"{"txpk_ack":{"error":"UNKNOWN"}}"#;
+
+/// What the relay wishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelayOutput {
+    /// Send this to a network server.
+    Datagram {
+        /// Which server.
+        server: usize,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// A server sends to one of our multicast addresses: two senders of one key.
+    SecondSender {
+        /// The address.
+        mc_addr: u32,
+        /// The lower half of the frame counter it used.
+        fcnt: u16,
+    },
+    /// Tell the operator.
+    Report(Event),
+}
+
+/// A downlink that a server asks for.
+#[derive(Debug)]
+struct Request {
+    server: usize,
+    token: u16,
+    /// The JSON as it came.
+    json: Vec<u8>,
+    downlink: Downlink,
+}
+
+/// A downlink that the forwarder has.
+#[derive(Debug)]
+struct Claim {
+    server: usize,
+    token: u16,
+    airtime_us: u64,
+    ticket: Ticket,
+}
+
+/// The relay between one forwarder and its network servers.
+#[derive(Debug)]
+pub struct Relay {
+    settings: RelaySettings,
+    north: North,
+    region: &'static Parameters,
+    /// Our groups' addresses: nobody else may send to them.
+    multicast: BTreeSet<u32>,
+    windows: Windows,
+    claims: BTreeMap<u64, Claim>,
+    waiting: VecDeque<Request>,
+    /// GPS milliseconds and the moment they belong to, as the forwarder said last.
+    gps: Option<(u64, Instant)>,
+    /// When a breach in a sub-band was told last.
+    told: BTreeMap<u8, Instant>,
+    next_id: u64,
+    counts: RelayCounts,
+    outputs: VecDeque<RelayOutput>,
+}
+
+impl Relay {
+    /// A relay that has heard nothing yet. `multicast` are the addresses that only we may send to.
+    pub fn new(
+        settings: RelaySettings,
+        region: &'static Parameters,
+        multicast: BTreeSet<u32>,
+        gateway: Option<GatewayId>,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
+        let uplink_only: Vec<bool> = settings.servers.iter().map(|server| server.is_uplink_only).collect();
+        Relay {
+            north: North::new(&uplink_only, gateway, seed.rotate_left(17), now),
+            windows: Windows::new(&settings),
+            settings,
+            region,
+            multicast,
+            claims: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            gps: None,
+            told: BTreeMap::new(),
+            next_id: FIRST_ID,
+            counts: RelayCounts::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Whether a server may want to send.
+    pub fn is_shared(&self) -> bool {
+        self.settings.servers.iter().any(|server| !server.is_uplink_only)
+    }
+
+    /// The forwarder said which gateway it is, and which version of the protocol it speaks.
+    pub fn adopt(&mut self, gateway: GatewayId, version: u8) {
+        self.north.adopt(gateway, version);
+    }
+
+    /// What frames this long mean for the servers' answers, if it is worth a warning.
+    pub fn warning(&self, airtime_us: u64) -> Option<String> {
+        let rx1_us = self.windows.rx1_us();
+        let is_long = airtime_us + LEAD_US + GAP_US + CLAIM_US > rx1_us;
+        (self.is_shared() && is_long).then(|| {
+            format!(
+                "frames of {} ms can be in the way when a network server answers in RX1, {} s after an uplink: such an answer is refused with COLLISION_PACKET and counted; a faster data rate or a longer RX1 delay in the network avoids it",
+                airtime_us / 1000,
+                rx1_us / 1_000_000
+            )
+        })
+    }
+
+    /// A PUSH_DATA of our gateway: to every server, byte for byte.
+    pub fn push_data(&mut self, bytes: &[u8]) {
+        self.north.uplink(bytes);
+    }
+
+    /// Keeps the windows free in which a server may answer this uplink.
+    pub fn heard(&mut self, uplink: &Uplink, scheduler: &mut Scheduler) {
+        if let Some(gps_ms) = uplink.gps_ms {
+            self.gps = Some((gps_ms, uplink.ended));
+        }
+        if !self.is_shared() || !uplink.crc_ok {
+            return;
+        }
+        for start in self.windows.opened_by(uplink) {
+            scheduler.protect(Protected { start, claimable_until: start.minus_us(CLAIM_US) });
+        }
+    }
+
+    /// A datagram from a network server.
+    pub fn from_server(&mut self, server: usize, bytes: &[u8]) {
+        self.north.datagram(server, bytes);
+    }
+
+    /// Does what is due: keepalives, and downlinks on their way to the forwarder.
+    pub fn settle(&mut self, now: Instant, link: &mut Link, scheduler: &mut Scheduler) {
+        self.north.time(now);
+        for _ in 0..self.waiting.len() {
+            if let Some(request) = self.waiting.pop_front() {
+                self.pass(now, request, link, scheduler);
+            }
+        }
+        while let Some(output) = self.north.poll() {
+            match output {
+                NorthOutput::Datagram { server, bytes } => {
+                    self.outputs.push_back(RelayOutput::Datagram { server, bytes });
+                }
+                NorthOutput::Downlink { server, token, json } => match Downlink::read(&json) {
+                    Ok(downlink) => {
+                        let request = Request { server, token, json, downlink };
+                        self.pass(now, request, link, scheduler);
+                    }
+                    Err(_) => {
+                        self.counts.malformed += 1;
+                        self.north.answer(server, token, UNKNOWN);
+                    }
+                },
+                NorthOutput::Silent { server } => {
+                    self.tell(Event::ServerSilent { server: self.name(server) })
+                }
+                NorthOutput::Back { server } => self.tell(Event::ServerAnswers { server: self.name(server) }),
+            }
+        }
+    }
+
+    /// The forwarder's word on a server's downlink.
+    pub fn answered(&mut self, id: EmissionId, body: &[u8], is_refused: bool, scheduler: &mut Scheduler) {
+        let Some(claim) = self.claims.remove(&id.0) else { return };
+        if is_refused {
+            self.counts.refused += 1;
+            self.counts.airtime_us -= claim.airtime_us;
+            scheduler.refund(claim.ticket);
+        }
+        self.north.answer(claim.server, claim.token, body);
+    }
+
+    /// When [`Relay::settle`] wants to be called.
+    pub fn wake_at(&self, now: Instant, link: &Link) -> Option<Instant> {
+        let waiting = (!self.waiting.is_empty()).then(|| link.immediate_until(now).unwrap_or(now));
+        self.north.wake_at().into_iter().chain(waiting).min()
+    }
+
+    /// The next wish.
+    pub fn poll(&mut self) -> Option<RelayOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// What was relayed.
+    pub fn counts(&self) -> RelayCounts {
+        self.counts
+    }
+
+    /// Each server's name and figures.
+    pub fn servers(&self) -> impl Iterator<Item = (&ServerSettings, ServerCounts)> {
+        self.settings.servers.iter().zip(self.north.counts())
+    }
+
+    fn pass(&mut self, now: Instant, request: Request, link: &mut Link, scheduler: &mut Scheduler) {
+        let Request { server, token, ref downlink, .. } = request;
+        let is_immediate = downlink.timing == Timing::Immediate;
+        // Two immediate frames at a time: the forwarder would lose one of them without a word.
+        let by_counter = link.tmst_at(now, now).is_some();
+        if is_immediate && !by_counter && link.immediate_until(now).is_some() {
+            if self.waiting.len() < WAITING_MAX {
+                self.waiting.push_back(request);
+            } else {
+                self.collided(server, token, Whose::Others);
+            }
+            return;
+        }
+        let start = self.start_of(now, downlink, link, scheduler);
+        let in_the_way = start.filter(|_| !is_immediate);
+        let in_the_way = in_the_way.and_then(|start| scheduler.taken_by(start, downlink.hold_us, GAP_US));
+        if let Some(whose) = in_the_way {
+            return self.collided(server, token, whose);
+        }
+        let sub_band = self.region.sub_band_of(downlink.frequency_hz, downlink.modulation).ok();
+        let sub_band = sub_band.map(|sub_band| sub_band.0);
+        // Where nobody knows when it goes out, now is as good as any moment for the ledger, and nothing is kept free.
+        let (at, hold_us) = start.map_or((now, 0), |start| (start, downlink.hold_us));
+        let is_lawful = sub_band.is_none_or(|band| scheduler.is_lawful(band, at, downlink.airtime_us));
+        if !is_lawful && self.settings.servers.get(server).is_some_and(|server| server.is_enforced) {
+            self.counts.unlawful += 1;
+            return self.north.answer(server, token, COLLISION);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let at_tmst = start.filter(|_| is_immediate).and_then(|start| link.tmst_at(now, start));
+        let slot = start.map(|start| Slot {
+            start,
+            airtime_us: downlink.airtime_us,
+            is_immediate: is_immediate && at_tmst.is_none(),
+        });
+        let sent = match at_tmst {
+            Some(tmst) => link.relay(now, EmissionId(id), &downlink.json_at(tmst), slot),
+            None => link.relay(now, EmissionId(id), &request.json, slot),
+        };
+        let is_answered = match sent {
+            Ok(is_answered) => is_answered,
+            // Another 32 wait for their answers: the forwarder's own queue is as long.
+            Err(NotSent::Busy { .. }) => return self.collided(server, token, Whose::Others),
+            // Without a forwarder we are a gateway whose radio is gone, which says nothing.
+            Err(_) => return,
+        };
+        let airtime_us = downlink.airtime_us;
+        let ticket = scheduler.enter_other(sub_band, at, airtime_us, hold_us);
+        self.counts.passed += 1;
+        self.counts.airtime_us += airtime_us;
+        if !is_lawful {
+            self.breach(now, server, sub_band);
+        }
+        if let Some((dev_addr, fcnt)) = downlink.header {
+            if self.multicast.contains(&dev_addr) {
+                self.outputs.push_back(RelayOutput::SecondSender { mc_addr: dev_addr, fcnt });
+            } else {
+                self.windows.answered(dev_addr, at);
+            }
+        }
+        if is_answered {
+            self.claims.insert(id, Claim { server, token, airtime_us, ticket });
+            while self.claims.len() > CLAIMS_MAX {
+                self.claims.pop_first();
+            }
+        }
+    }
+
+    /// When a downlink goes on the air, as far as that can be known.
+    fn start_of(
+        &self,
+        now: Instant,
+        downlink: &Downlink,
+        link: &Link,
+        scheduler: &Scheduler,
+    ) -> Option<Instant> {
+        match downlink.timing {
+            Timing::Immediate => {
+                Some(scheduler.first_gap(now.plus_us(IMMEDIATE_US), downlink.hold_us, GAP_US))
+            }
+            Timing::At(tmst) => link.instant_of(now, tmst),
+            Timing::Gps(wanted_ms) => {
+                let (gps_ms, at) = self.gps?;
+                let ahead_us = i64::try_from(wanted_ms).ok()?.checked_sub(i64::try_from(gps_ms).ok()?)?;
+                Some(Instant::from_us(at.as_us().checked_add(ahead_us.checked_mul(1000)?)?))
+            }
+        }
+    }
+
+    fn collided(&mut self, server: usize, token: u16, whose: Whose) {
+        match whose {
+            Whose::Ours => self.counts.collided += 1,
+            Whose::Others => self.counts.overlapped += 1,
+        }
+        self.north.answer(server, token, COLLISION);
+    }
+
+    /// The law's limit was broken by a server that we do not stop: it is told who did it.
+    fn breach(&mut self, now: Instant, server: usize, sub_band: Option<u8>) {
+        self.counts.breaches += 1;
+        let Some(band) =
+            sub_band.and_then(|band| self.region.sub_bands.get(usize::from(band)).zip(Some(band)))
+        else {
+            return;
+        };
+        let is_news = self.told.get(&band.1).is_none_or(|told| now.us_since(*told) >= TELL_EVERY_US);
+        if is_news {
+            self.told.insert(band.1, now);
+            self.tell(Event::ServerBreach { server: self.name(server), sub_band: band.0.label });
+        }
+    }
+
+    fn name(&self, server: usize) -> String {
+        self.settings.servers.get(server).map_or(String::new(), |server| server.name.clone())
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(RelayOutput::Report(event));
+    }
+}

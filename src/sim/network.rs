@@ -1,0 +1,100 @@
+//! The gateway's normal traffic: devices that talk, and the network server that answers them through the engine.
+
+use super::random::Random;
+use super::server::Server;
+use super::server::ServerCounts;
+use super::server::ServerSettings;
+use super::server::Traffic;
+use super::server::TrafficCounts;
+use super::server::TrafficSettings;
+use super::world::Event;
+use super::world::World;
+use crate::engine::Input;
+use crate::time::Instant;
+
+/// Who else uses the gateway.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkScript {
+    /// The network server.
+    pub server: ServerSettings,
+    /// The devices.
+    pub traffic: TrafficSettings,
+    /// A datagram between the gateway and the server needs this, microseconds.
+    pub backhaul_us: u64,
+}
+
+/// What became of the normal traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkCounts {
+    /// As the server saw it.
+    pub server: ServerCounts,
+    /// As the devices saw it.
+    pub traffic: TrafficCounts,
+}
+
+/// The server, its devices and the way to them.
+pub(super) struct Network {
+    pub(super) server: Server,
+    pub(super) traffic: Traffic,
+    backhaul_us: u64,
+}
+
+impl Network {
+    pub(super) fn new(script: NetworkScript, luck: &mut Random, now: Instant) -> Self {
+        Network {
+            server: Server::new(script.server, luck.split(4), now),
+            traffic: Traffic::new(script.traffic, luck.split(5), now),
+            backhaul_us: script.backhaul_us,
+        }
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.server.wake_at().into_iter().chain(self.traffic.next_at()).min()
+    }
+
+    pub(super) fn counts(&self) -> NetworkCounts {
+        NetworkCounts { server: self.server.counts().clone(), traffic: self.traffic.counts() }
+    }
+}
+
+impl World {
+    /// What is due at the server and at its devices.
+    pub(super) fn wake_network(&mut self) {
+        let now = self.now;
+        let Some(network) = &mut self.network else { return };
+        network.server.wake(now);
+        while let Some(uplink) = self.network.as_mut().and_then(|network| network.traffic.take(now)) {
+            self.concentrator.uplink(now, uplink.reception());
+            self.drain_concentrator();
+        }
+        self.drain_server();
+    }
+
+    /// The engine sends to its network server.
+    pub(super) fn send_north(&mut self, bytes: Vec<u8>) {
+        if let Some(network) = &self.network {
+            self.after(network.backhaul_us, Event::ToServer(bytes));
+        }
+    }
+
+    pub(super) fn at_server(&mut self, bytes: &[u8]) {
+        if let Some(network) = &mut self.network {
+            network.server.datagram(self.now, bytes);
+        }
+        self.drain_server();
+    }
+
+    pub(super) fn at_gateway(&mut self, bytes: &[u8]) {
+        self.tell(Input::North { server: 0, bytes });
+    }
+
+    fn drain_server(&mut self) {
+        while let Some((bytes, us)) = self
+            .network
+            .as_mut()
+            .and_then(|network| network.server.take().map(|bytes| (bytes, network.backhaul_us)))
+        {
+            self.after(us, Event::FromServer(bytes));
+        }
+    }
+}
