@@ -32,8 +32,15 @@ pub enum Command {
         #[arg(default_value = DEFAULT_CONFIG)]
         config: PathBuf,
         /// Print the effective configuration
-        #[arg(long)]
+        #[arg(long, conflicts_with = "forwarder")]
         print: bool,
+        /// Say what must change in the packet forwarder's configuration (global_conf.json); given again, a later
+        /// file wins (local_conf.json)
+        #[arg(long, value_name = "FILE")]
+        forwarder: Vec<PathBuf>,
+        /// Machine-readable, with --forwarder
+        #[arg(long, requires = "forwarder")]
+        json: bool,
     },
     /// Say beforehand what a task will do: fragments, timetable, sessions, airtime, warnings
     Plan(PlanArgs),

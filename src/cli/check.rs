@@ -3,18 +3,35 @@
 use super::Failure;
 use super::files;
 use super::warn;
+use crate::config::Config;
 use crate::config::KeySource;
+use crate::daemon;
 use crate::lorawan::Secret;
 use std::io::Write;
 use std::path::Path;
 
-/// Validates `path`. A key file that is missing here is a warning: a configuration may be checked elsewhere
-/// than on its gateway.
+/// Validates `path`.
 pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
+    let (config, settings) = checked(path)?;
+    if print {
+        let effective = config.effective().map_err(|error| wrong(&error))?;
+        let text = toml::to_string(&effective).map_err(|error| wrong(&error))?;
+        write!(out, "{text}")?;
+    } else {
+        let (region, groups) = (settings.engine.region.region, settings.engine.groups.len());
+        writeln!(out, "{}: good: {region}, {groups} group(s)", path.display())?;
+    }
+    Ok(())
+}
+
+/// A configuration that can be used, with its settings; warnings are told. A key file that is missing here is one: a
+/// configuration may be checked elsewhere than on its gateway.
+pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
     let config = files::config(path)?;
     let mut warnings = Vec::new();
     let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
-    let (region, note) = config.region().map_err(|error| wrong(&error))?;
+    let (_, note) = config.region().map_err(|error| wrong(&error))?;
     warnings.extend(note.map(|note| format!("gateway.region: {note}")));
     let mut read_key = |source: KeySource<'_>| {
         let shown = match source {
@@ -29,17 +46,17 @@ pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure>
         // Stands in for the missing key so that the rest can be checked; nothing is made with it.
         Ok(Secret::from_bytes([0; 16]))
     };
-    let settings = config.daemon(&mut read_key).map_err(|error| wrong(&error))?.engine;
+    let settings = config.daemon(&mut read_key).map_err(|error| wrong(&error))?;
     if let Some(aws) = &config.aws {
         aws.check(&config.group).map_err(|error| wrong(&error))?;
         if cfg!(not(feature = "aws")) {
             warnings.push("[aws]: this fuotad was built without the cloud: `run` will refuse it".to_owned());
         }
     }
-    if settings.groups.is_empty() {
+    if settings.engine.groups.is_empty() {
         warnings.push("no [[group]]: nothing can be broadcast; `fuotad group new` makes one".to_owned());
     }
-    for group in &settings.groups {
+    for group in &settings.engine.groups {
         if group.first_fcnt.is_none() {
             warnings.push(format!(
                 "group {}: no first-fcnt; needed once, for a key that the journal does not know",
@@ -48,12 +65,5 @@ pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure>
         }
     }
     warnings.iter().for_each(warn);
-    if print {
-        let effective = config.effective().map_err(|error| wrong(&error))?;
-        let text = toml::to_string(&effective).map_err(|error| wrong(&error))?;
-        write!(out, "{text}")?;
-    } else {
-        writeln!(out, "{}: good: {}, {} group(s)", path.display(), region.region, settings.groups.len())?;
-    }
-    Ok(())
+    Ok((config, settings))
 }

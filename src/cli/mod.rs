@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod check_forwarder;
 mod exit;
 mod files;
 mod group;

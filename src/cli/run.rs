@@ -5,6 +5,7 @@ use super::args::Cli;
 use super::args::Command;
 use super::args::GroupCommand;
 use super::check;
+use super::check_forwarder;
 use super::group;
 use super::inspect;
 use super::plan;
@@ -56,7 +57,12 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
         Command::Run { config } => service::run(&config)?,
         Command::Status(args) => status::run(&args, out)?,
-        Command::Check { config, print } => check::run(&config, print, out)?,
+        Command::Check { config, print, forwarder, json: _ } if forwarder.is_empty() => {
+            check::run(&config, print, out)?;
+        }
+        Command::Check { config, forwarder, json, .. } => {
+            check_forwarder::run(&config, &forwarder, json, out)?
+        }
         Command::Plan(args) => return plan::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr } } => {

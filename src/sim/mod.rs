@@ -5,6 +5,7 @@
 //! that speaks to packet forwarders, so that the one judges the other.
 
 pub mod air;
+pub mod chaos;
 pub mod concentrator;
 pub mod device;
 pub mod disk;

@@ -8,12 +8,17 @@ use semtech_udp::tx_ack::Error as TxError;
 
 use crate::radio::Dbm;
 use crate::sim::concentrator::airtime::on_air_us;
+use crate::sim::concentrator::beacon;
+use crate::sim::concentrator::bus::Bus;
 use crate::sim::concentrator::counter::Counter;
 use crate::sim::concentrator::frame::Transmission;
+use crate::sim::concentrator::gps::Gps;
 use crate::sim::concentrator::jit_queue::Entry;
 use crate::sim::concentrator::jit_queue::JitQueue;
+use crate::sim::concentrator::jit_queue::PROGRAM_US;
 use crate::sim::concentrator::jit_queue::Refusal;
 use crate::sim::concentrator::jit_queue::Start;
+use crate::sim::concentrator::jit_queue::TX_START_US;
 use crate::sim::concentrator::radio_chip::HandOver;
 use crate::sim::concentrator::radio_chip::RadioChip;
 use crate::sim::concentrator::settings::Settings;
@@ -27,6 +32,7 @@ use crate::sim::concentrator::upstream::Answer;
 use crate::sim::concentrator::upstream::Heard;
 use crate::sim::concentrator::upstream::Reception;
 use crate::sim::random::Random;
+use crate::time::GpsTime;
 use crate::time::Instant;
 
 /// Bytes of a datagram that reach the forwarder; the rest is cut off.
@@ -42,8 +48,18 @@ const PULL_JITTER_US: u64 = 200_000;
 const PUSH_WAIT_US: u64 = 112_000;
 /// Receptions waiting to be pushed, and in one datagram; what is heard beyond is lost.
 const HEARD_MAX: usize = 255;
+/// The downlink thread thinks of beacons whenever its wait for a datagram ends.
+const BEACONS_US: u64 = 200_000;
 /// The poll of the queue runs every 10 ms, so a packet is found 30-40 ms before its start.
 const LEAD_US: (u64, u64) = (30_050, 39_950);
+
+/// Where the gateway is, in `stat` with a GPS receiver: latitude and longitude in degrees, altitude in metres.
+const PLACE: (f64, f64, i64) = (46.24, 3.2523, 145);
+
+/// Conducted power asked for beacons.
+const BEACON_DBM: i8 = 14;
+/// A GPS time can be so much too late.
+const GPS_GLITCH_US: u64 = 1 << 32;
 
 /// Which of the forwarder's two sockets a datagram arrived at, that is, to which of its two source ports
 /// the server sent it.
@@ -90,6 +106,10 @@ pub struct Counts {
     pub on_air: u64,
     /// Packets accepted and never radiated.
     pub swallowed: u64,
+    /// Beacons that were on the air; they count in `txnb`, not in `on_air`.
+    pub beacons: u64,
+    /// Beacons that found the radio sending, were overwritten, or came too late.
+    pub beacons_lost: u64,
     /// `rxnb`, `rxok`, `rxfw`: receptions.
     pub rxnb: u64,
     /// Receptions lost because the gateway was sending.
@@ -110,6 +130,11 @@ pub struct Concentrator {
     counter: Counter,
     queue: JitQueue,
     radio: RadioChip,
+    bus: Bus,
+    gps: Gps,
+    /// GPS seconds of the newest beacon queued, and when the next is thought of.
+    beacon_gps_s: Option<u64>,
+    beacons_at: Instant,
     is_running: bool,
     port_generation: u32,
     /// When the downlink thread has read all that arrived.
@@ -130,6 +155,7 @@ pub struct Concentrator {
 enum Event {
     Fire,
     HandOver,
+    Beacons,
     TxAck,
     Pull,
     Stat,
@@ -138,7 +164,9 @@ enum Event {
 
 impl Concentrator {
     /// A gateway whose forwarder starts at `now`.
-    pub fn new(settings: Settings, random: Random, now: Instant) -> Self {
+    pub fn new(settings: Settings, mut random: Random, now: Instant) -> Self {
+        let bus = Bus::new(settings.bus_hold_us, random.split(1));
+        let gps = Gps::new(settings.gps, settings.gps_silences_us.clone(), now);
         let counter = Counter::new(now, settings.counter_at_start, settings.drift_ppb);
         Concentrator {
             random,
@@ -146,6 +174,10 @@ impl Concentrator {
             counter,
             queue: JitQueue::default(),
             radio: RadioChip::default(),
+            bus,
+            gps,
+            beacon_gps_s: None,
+            beacons_at: now,
             is_running: true,
             port_generation: 0,
             read_until: now,
@@ -194,9 +226,10 @@ impl Concentrator {
             return false;
         }
         let (least_us, most_us) = self.settings.uplink_delay_us;
-        let found_at = now.plus_us(self.random.range(least_us, most_us));
+        let found_at = self.bus.free_at(now.plus_us(self.random.range(least_us, most_us)));
         // One fetch brings all there is, in the order it was heard.
         let ready_at = self.heard.back().map_or(found_at, |last| last.ready_at.max(found_at));
+        let gps = self.gps_of_reception(now);
         self.counts.rxnb += 1;
         self.heard.push_back(Heard {
             ready_at,
@@ -206,6 +239,7 @@ impl Concentrator {
             phy_payload: reception.phy_payload.to_vec(),
             rssi: reception.rssi,
             snr_tenths_db: reception.snr_tenths_db,
+            gps,
         });
         true
     }
@@ -219,6 +253,7 @@ impl Concentrator {
             match event {
                 Event::Fire => self.fire(),
                 Event::HandOver => self.hand_over(at),
+                Event::Beacons => self.queue_beacons(at),
                 Event::TxAck => self.send_tx_ack(),
                 Event::Pull => self.send_pull_data(at),
                 Event::Stat => self.write_report(at),
@@ -243,6 +278,7 @@ impl Concentrator {
     pub fn restart(&mut self, now: Instant) {
         self.time(now);
         self.stop();
+        self.gps = Gps::new(self.settings.gps, self.settings.gps_silences_us.clone(), now);
         self.is_running = true;
         self.port_generation += 1;
         self.tokens = Tokens::new();
@@ -251,6 +287,12 @@ impl Concentrator {
         self.pull_at = now.plus_us(START_UP_US);
         self.stat_at = now.plus_us(self.settings.stat_us);
         self.reported = self.counts;
+    }
+
+    /// From now on every fetch of receptions holds the bus for `hold_us` microseconds; 0 sets it free.
+    pub fn hold_bus(&mut self, now: Instant, hold_us: u64) {
+        self.time(now);
+        self.bus.hold(now, hold_us);
     }
 
     /// How often it was restarted; with each generation both source ports change.
@@ -272,10 +314,11 @@ impl Concentrator {
         if !self.is_running {
             return None;
         }
-        let hand_over_at = self.queue.next_hand_over().map(|count| self.counter.instant_of(count));
+        let hand_over_at = self.queue.soonest().map(|entry| self.hand_over_at(entry));
         [
             self.radio.armed_start().map(|at| (at, Event::Fire)),
             hand_over_at.map(|at| (at, Event::HandOver)),
+            self.beacons_at().map(|at| (at, Event::Beacons)),
             self.tx_acks.front().map(|&(at, _)| (at, Event::TxAck)),
             Some((self.pull_at, Event::Pull)),
             Some((self.stat_at, Event::Stat)),
@@ -284,6 +327,19 @@ impl Concentrator {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// When the poll of the queue finds it.
+    fn hand_over_at(&self, entry: &Entry) -> Instant {
+        let lead_us = if self.bus.is_idle() { entry.lead_us } else { PROGRAM_US };
+        self.bus.poll_at(self.counter.instant_of(entry.start.saturating_sub(lead_us).max(entry.came)))
+    }
+
+    /// When beacons can be queued: never without a period or a receiver, not while enough of them wait.
+    fn beacons_at(&self) -> Option<Instant> {
+        let wants = self.settings.beacon_period_s > 0 && self.settings.gps;
+        let has_room = self.queue.beacons() < beacon::QUEUED;
+        (wants && has_room).then(|| self.gps.beacons_ready_at().max(self.beacons_at))
     }
 
     /// When there is something to push and nothing to wait for.
@@ -302,12 +358,15 @@ impl Concentrator {
     }
 
     fn pull_resp(&mut self, now: Instant, token: u16, bytes: &[u8]) {
+        // The counter is read, and everything judged, when the bus is free.
+        let now = self.bus.free_at(now);
         if self.read_until.us_since(now) >= SOCKET_DEPTH * DATAGRAM_US {
             self.counts.vanished += 1;
             return;
         }
         self.read_until = self.read_until.max(now).plus_us(DATAGRAM_US);
-        let answer = match txpk::read(&bytes[..bytes.len().min(RECEIVE_MAX)], self.settings.gps) {
+        let has_gps = self.gps.is_valid(now);
+        let answer = match txpk::read(&bytes[..bytes.len().min(RECEIVE_MAX)], has_gps) {
             Ok(request) if request.rf_chain == self.settings.rf_chain => self.execute(now, request),
             Err(Unread::GpsUnlocked) => Answer::Refused(TxError::GpsUnlocked),
             Err(Unread::Exit) => {
@@ -341,7 +400,7 @@ impl Concentrator {
         }
         let start = match request.when {
             When::Start(start) => start,
-            When::GpsMs(gps_ms) => Start::Tmst(self.tmst_at_gps(now, gps_ms)),
+            When::GpsMs(gps_ms) => Start::Gps(self.tmst_at_gps(now, gps_ms)),
         };
         // Without `powe` the conducted power is zero, whatever the antenna.
         let asked_dbm = request.power_dbm.map_or(0, |powe| powe.wrapping_sub(self.settings.antenna_gain_db));
@@ -353,7 +412,42 @@ impl Concentrator {
             Err(Refusal::TooLate) => Answer::Refused(TxError::TooLate),
             Err(Refusal::TooEarly) => Answer::Refused(TxError::TooEarly),
             Err(Refusal::Collision) => Answer::Refused(TxError::CollisionPacket),
+            Err(Refusal::Beacon) => Answer::Refused(TxError::CollisionBeacon),
         }
+    }
+
+    /// Keeps beacons waiting, one at every multiple of the period; one that collides is left out.
+    fn queue_beacons(&mut self, at: Instant) {
+        self.beacons_at = at.plus_us(BEACONS_US);
+        if !self.gps.is_valid(at) {
+            return;
+        }
+        let (count, gps) = (self.counter.read(at), self.gps_at(at));
+        let period_s = u64::from(self.settings.beacon_period_s);
+        for _ in self.queue.beacons()..beacon::QUEUED {
+            let gps_s = gps.as_us() / 1_000_000;
+            let last_s = self.beacon_gps_s.filter(|last_s| *last_s >= gps_s).unwrap_or(gps_s);
+            let next_s = (last_s / period_s + 1) * period_s;
+            self.beacon_gps_s = Some(next_s);
+            let tmst = self.tmst_at_gps(at, next_s * 1000);
+            let start = Start::Beacon(count + u64::from(tmst.wrapping_sub(count as u32)));
+            let frame = beacon::frame(next_s, self.settings.beacon_frequency_hz);
+            let (dbm, lead_us) = (self.conducted_dbm(BEACON_DBM), self.random.range(LEAD_US.0, LEAD_US.1));
+            let queued = self.queue.enqueue(count, start, lead_us, frame, dbm);
+            self.counts.beacons_lost += u64::from(queued.is_err());
+        }
+    }
+
+    fn gps_at(&self, at: Instant) -> GpsTime {
+        self.settings.gps_at_zero.plus_us(at.us_since(Instant::ZERO))
+    }
+
+    /// GPS time of a reception that ends now, as far as the forwarder knows it.
+    fn gps_of_reception(&mut self, now: Instant) -> Option<GpsTime> {
+        let is_glitch =
+            self.settings.gps_glitch_ppm > 0 && self.random.chance_ppm(self.settings.gps_glitch_ppm);
+        let gps = self.gps_at(now).plus_us(if is_glitch { GPS_GLITCH_US } else { 0 });
+        self.gps.is_valid(now).then_some(gps)
     }
 
     /// The register at a GPS time, by the counter's present rate; it wraps as the forwarder's does.
@@ -375,16 +469,31 @@ impl Concentrator {
         let Some(entry) = self.queue.hand_over() else {
             return;
         };
-        if self.radio.is_emitting(at) || !entry.frame.is_radiatable() {
-            self.counts.swallowed += 1;
+        let is_beacon = entry.is_beacon;
+        if is_beacon {
+            self.beacons_at = self.beacons_at.max(at);
+        }
+        let lead_us = entry.start.saturating_sub(self.counter.read(at));
+        if self.radio.is_emitting(at) || !entry.frame.is_radiatable() || lead_us == 0 {
+            self.swallow(is_beacon);
+            return;
+        }
+        self.counts.txnb += 1;
+        if lead_us < TX_START_US {
+            // The chip compares for equality: it would go a whole turn of its counter later.
+            self.swallow(is_beacon);
             return;
         }
         let transmission = self.transmission(entry);
-        self.counts.txnb += 1;
-        match self.radio.arm(transmission) {
+        match self.radio.arm(transmission, is_beacon) {
             HandOver::Armed => {}
-            HandOver::Overwrote => self.counts.swallowed += 1,
+            HandOver::Overwrote { beacon } => self.swallow(beacon),
         }
+    }
+
+    fn swallow(&mut self, is_beacon: bool) {
+        self.counts.swallowed += u64::from(!is_beacon);
+        self.counts.beacons_lost += u64::from(is_beacon);
     }
 
     fn transmission(&self, entry: Entry) -> Transmission {
@@ -403,8 +512,9 @@ impl Concentrator {
     }
 
     fn fire(&mut self) {
-        if let Some(transmission) = self.radio.fire() {
-            self.counts.on_air += 1;
+        if let Some((transmission, is_beacon)) = self.radio.fire() {
+            self.counts.on_air += u64::from(!is_beacon);
+            self.counts.beacons += u64::from(is_beacon);
             self.outputs.push_back(Output::OnAir(transmission));
         }
     }
@@ -426,11 +536,12 @@ impl Concentrator {
     fn write_report(&mut self, at: Instant) {
         let (now, then) = (self.counts, self.reported);
         let (pushed, acked) = (now.pushed - then.pushed, now.push_acked - then.push_acked);
+        let place = self.gps.is_valid(at).then_some(PLACE);
         let stat = Stat {
             time: self.system_clock(at),
-            lati: None,
-            long: None,
-            alti: None,
+            lati: place.map(|(lati, _, _)| lati),
+            long: place.map(|(_, long, _)| long),
+            alti: place.map(|(_, _, alti)| alti),
             rxnb: now.rxnb - then.rxnb,
             rxok: now.rxnb - then.rxnb,
             rxfw: now.rxnb - then.rxnb,
@@ -465,9 +576,10 @@ impl Concentrator {
     /// The process is gone with all it held.
     fn stop(&mut self) {
         self.is_running = false;
-        let armed = u64::from(self.radio.armed_start().is_some());
-        self.counts.swallowed += self.queue.len() as u64 + armed;
+        let armed = u64::from(self.radio.holds_packet());
+        self.counts.swallowed += self.queue.packets() as u64 + armed;
         self.queue = JitQueue::default();
+        self.beacon_gps_s = None;
         self.radio.reset();
         self.tx_acks.clear();
         self.heard.clear();

@@ -9,16 +9,22 @@
 use crate::sim::concentrator::airtime::reserved_us;
 use crate::sim::concentrator::frame::Frame;
 
-/// Packets that may wait (measured: the 33rd is refused).
+/// Packets that may wait (measured: the 33rd is refused), beacons included.
 pub(super) const DEPTH: usize = 32;
 
-/// Before a start: the chip's own delay, and the time to program it.
-const TX_START_US: u64 = 1_500;
-const PROGRAM_US: u64 = 40_000;
+/// The chip's own delay before a start; a packet given to it later than this is not sent in time.
+pub(super) const TX_START_US: u64 = 1_500;
+/// The time to program it: the poll takes what starts within this.
+pub(super) const PROGRAM_US: u64 = 40_000;
 const MARGIN_US: u64 = 1_000;
 
+/// What a packet needs before its start, and a beacon before and after it.
+const PRE_US: u64 = TX_START_US + PROGRAM_US;
+const BEACON_GUARD_US: u64 = 3_000_000;
+const BEACON_RESERVED_US: u64 = 2_120_000;
+
 /// A start must be further away than this: 42.5 ms; and this far from the reserved end of another.
-const LEAD_US: u64 = TX_START_US + PROGRAM_US + MARGIN_US;
+const LEAD_US: u64 = PRE_US + MARGIN_US;
 /// An immediate packet on an idle queue: 80 ms from now; behind another: 82.5 ms from its reserved end.
 const SOON_US: u64 = 2 * PROGRAM_US;
 const BEHIND_US: u64 = LEAD_US + PROGRAM_US;
@@ -32,6 +38,10 @@ pub(super) enum Start {
     Immediate,
     /// When the register shows this.
     Tmst(u32),
+    /// The same, asked for as GPS time: a Class B downlink, which respects a beacon's guard.
+    Gps(u32),
+    /// A beacon at this unrolled count.
+    Beacon(u64),
 }
 
 /// Why a packet may not wait here.
@@ -41,6 +51,8 @@ pub(super) enum Refusal {
     TooEarly,
     /// Overlaps what waits; said of a full queue too.
     Collision,
+    /// Overlaps a beacon that waits.
+    Beacon,
 }
 
 /// A packet that waits.
@@ -48,11 +60,21 @@ pub(super) enum Refusal {
 pub(super) struct Entry {
     /// Unrolled count of its start.
     pub(super) start: u64,
-    /// Unrolled count at which it is taken out and given to the radio.
-    pub(super) hand_over: u64,
+    /// Unrolled count when it came.
+    pub(super) came: u64,
+    /// How long before its start the poll of an idle bus finds it.
+    pub(super) lead_us: u64,
     pub(super) conducted_dbm: i8,
     pub(super) frame: Frame,
-    reserved_us: u64,
+    pub(super) is_beacon: bool,
+    needs: Needs,
+}
+
+/// What a packet keeps free before and after its start.
+#[derive(Clone, Copy, Debug)]
+struct Needs {
+    pre_us: u64,
+    post_us: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -62,13 +84,18 @@ pub(super) struct JitQueue {
 }
 
 impl JitQueue {
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// Packets that wait; beacons are not counted.
+    pub(super) fn packets(&self) -> usize {
+        self.entries.len() - self.beacons()
     }
 
-    /// Unrolled count of the next hand-over.
-    pub(super) fn next_hand_over(&self) -> Option<u64> {
-        self.entries.first().map(|entry| entry.hand_over)
+    pub(super) fn beacons(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.is_beacon).count()
+    }
+
+    /// The packet that starts soonest.
+    pub(super) fn soonest(&self) -> Option<&Entry> {
+        self.entries.first()
     }
 
     /// Takes the soonest packet out.
@@ -76,11 +103,11 @@ impl JitQueue {
         (!self.entries.is_empty()).then(|| self.entries.remove(0))
     }
 
-    /// Lets a packet wait; `lead_us` is how long before its start the poll will find it.
+    /// Lets a packet wait; `lead_us` is how long before its start the poll of an idle bus will find it.
     pub(super) fn enqueue(
         &mut self,
         now: u64,
-        start: Start,
+        asked: Start,
         lead_us: u64,
         frame: Frame,
         conducted_dbm: i8,
@@ -88,41 +115,50 @@ impl JitQueue {
         if self.entries.len() >= DEPTH {
             return Err(Refusal::Collision);
         }
-        let reserved_us = reserved_us(&frame);
-        let start = match start {
-            Start::Immediate => self.first_gap(now, reserved_us),
-            Start::Tmst(tmst) => {
-                // A start in the past is one almost a whole turn of the register ahead.
-                let ahead_us = u64::from(tmst.wrapping_sub(now as u32));
-                if ahead_us <= LEAD_US {
-                    return Err(Refusal::TooLate);
-                }
-                if ahead_us > ADVANCE_MAX_US {
-                    return Err(Refusal::TooEarly);
-                }
-                now + ahead_us
-            }
+        let is_beacon = matches!(asked, Start::Beacon(_));
+        let needs = if is_beacon {
+            Needs { pre_us: PRE_US + BEACON_GUARD_US, post_us: BEACON_RESERVED_US }
+        } else {
+            Needs { pre_us: PRE_US, post_us: reserved_us(&frame) }
         };
-        if self.entries.iter().any(|entry| collides(entry, start, reserved_us)) {
-            return Err(Refusal::Collision);
+        let start = match asked {
+            Start::Immediate => self.first_gap(now, needs),
+            // A start in the past is one almost a whole turn of the register ahead.
+            Start::Tmst(tmst) | Start::Gps(tmst) => now + u64::from(tmst.wrapping_sub(now as u32)),
+            Start::Beacon(start) => start,
+        };
+        if start.saturating_sub(now) <= LEAD_US {
+            return Err(Refusal::TooLate);
+        }
+        if start - now > ADVANCE_MAX_US && matches!(asked, Start::Tmst(_) | Start::Gps(_)) {
+            return Err(Refusal::TooEarly);
+        }
+        if let Some(waiting) = self.entries.iter().find(|entry| {
+            // Only what was asked for as GPS time, and other beacons, keep out of a beacon's guard.
+            let ignores_guard = entry.is_beacon && matches!(asked, Start::Immediate | Start::Tmst(_));
+            let pre_us = if ignores_guard { TX_START_US } else { entry.needs.pre_us };
+            collides(start, needs, entry.start, Needs { pre_us, ..entry.needs })
+        }) {
+            return Err(if waiting.is_beacon { Refusal::Beacon } else { Refusal::Collision });
         }
         let place = self.entries.partition_point(|entry| entry.start < start);
-        let hand_over = start.saturating_sub(lead_us).max(now);
-        self.entries.insert(place, Entry { start, hand_over, conducted_dbm, frame, reserved_us });
+        let entry = Entry { start, came: now, lead_us, conducted_dbm, frame, is_beacon, needs };
+        self.entries.insert(place, entry);
         Ok(())
     }
 
     /// Where an immediate packet goes: 80 ms from now if nothing that waits is in the way, else behind the
-    /// first waiting packet that leaves room before the next, else behind the last.
-    fn first_gap(&self, now: u64, reserved_us: u64) -> u64 {
+    /// first waiting packet that leaves room before the next, else behind the last. Here a beacon's guard counts.
+    fn first_gap(&self, now: u64, needs: Needs) -> u64 {
+        let is_in_the_way = |entry: &Entry, start| collides(start, needs, entry.start, entry.needs);
         let soon = now + SOON_US;
-        if !self.entries.iter().any(|entry| collides(entry, soon, reserved_us)) {
+        if !self.entries.iter().any(|entry| is_in_the_way(entry, soon)) {
             return soon;
         }
         let mut behind = soon;
         for (place, entry) in self.entries.iter().enumerate() {
-            behind = entry.start + entry.reserved_us + BEHIND_US;
-            if self.entries.get(place + 1).is_none_or(|next| !collides(next, behind, reserved_us)) {
+            behind = entry.start + entry.needs.post_us + BEHIND_US;
+            if self.entries.get(place + 1).is_none_or(|next| !is_in_the_way(next, behind)) {
                 break;
             }
         }
@@ -130,11 +166,11 @@ impl JitQueue {
     }
 }
 
-/// Whether a packet at `start` comes within 42.5 ms of a waiting one, either way.
-fn collides(entry: &Entry, start: u64, reserved_us: u64) -> bool {
-    if start >= entry.start {
-        start - entry.start <= entry.reserved_us + LEAD_US
+/// Whether two packets come within a millisecond of what the other needs.
+fn collides(start: u64, needs: Needs, other: u64, others: Needs) -> bool {
+    if start >= other {
+        start - other <= needs.pre_us + others.post_us + MARGIN_US
     } else {
-        entry.start - start <= reserved_us + LEAD_US
+        other - start <= others.pre_us + needs.post_us + MARGIN_US
     }
 }

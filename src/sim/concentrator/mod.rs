@@ -11,13 +11,19 @@
 //! while another is on the air, when a later one overwrites it while it is armed, when the driver refuses it.
 //! [`Counts::swallowed`] tells the tests; a server never learns.
 //!
-//! It shares no code with our own side of the protocol. Not in it: beacons, the second RF chain, TX_ACK
-//! `UNKNOWN` (the original has no way to it from a datagram), comments in JSON, and a slow SPI bus.
+//! Beacons, when the forwarder is told to send them, wait in the same queue; a bus that is held too long makes
+//! the poll of the queue come too late.
+//!
+//! It shares no code with our own side of the protocol. Not in it: the second RF chain, TX_ACK `UNKNOWN` (the
+//! original has no way to it from a datagram), and comments in JSON.
 
 mod airtime;
+mod beacon;
+mod bus;
 mod counter;
 mod forwarder;
 mod frame;
+mod gps;
 mod jit_queue;
 mod radio_chip;
 mod settings;
@@ -25,6 +31,8 @@ mod tokens;
 mod txpk;
 mod upstream;
 
+#[cfg(test)]
+mod hazard_tests;
 #[cfg(test)]
 mod tests;
 

@@ -13,13 +13,16 @@ const REMEMBERED: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HandOver {
     Armed,
-    /// Armed; the packet that was armed before will never be radiated.
-    Overwrote,
+    /// Armed; the packet that was armed before will never be radiated. Whether that was a beacon.
+    Overwrote {
+        beacon: bool,
+    },
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct RadioChip {
-    armed: Option<Transmission>,
+    /// With whether it is a beacon.
+    armed: Option<(Transmission, bool)>,
     /// Start and end of what was radiated, oldest first.
     sent: VecDeque<(Instant, Instant)>,
 }
@@ -30,26 +33,31 @@ impl RadioChip {
         self.sent.back().is_some_and(|&(_, end)| end > now)
     }
 
-    pub(super) fn arm(&mut self, transmission: Transmission) -> HandOver {
-        match self.armed.replace(transmission) {
+    pub(super) fn arm(&mut self, transmission: Transmission, is_beacon: bool) -> HandOver {
+        match self.armed.replace((transmission, is_beacon)) {
             None => HandOver::Armed,
-            Some(_) => HandOver::Overwrote,
+            Some((_, beacon)) => HandOver::Overwrote { beacon },
         }
+    }
+
+    /// Whether a packet other than a beacon is armed.
+    pub(super) fn holds_packet(&self) -> bool {
+        self.armed.as_ref().is_some_and(|(_, is_beacon)| !is_beacon)
     }
 
     /// When the armed packet goes on the air.
     pub(super) fn armed_start(&self) -> Option<Instant> {
-        self.armed.as_ref().map(|transmission| transmission.start)
+        self.armed.as_ref().map(|(transmission, _)| transmission.start)
     }
 
-    /// The armed packet goes on the air.
-    pub(super) fn fire(&mut self) -> Option<Transmission> {
-        let transmission = self.armed.take()?;
+    /// The armed packet goes on the air; with whether it is a beacon.
+    pub(super) fn fire(&mut self) -> Option<(Transmission, bool)> {
+        let (transmission, is_beacon) = self.armed.take()?;
         if self.sent.len() >= REMEMBERED {
             self.sent.pop_front();
         }
         self.sent.push_back((transmission.start, transmission.end()));
-        Some(transmission)
+        Some((transmission, is_beacon))
     }
 
     /// Whether any part of `from..to` fell into a transmission of its own.

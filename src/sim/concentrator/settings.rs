@@ -35,8 +35,20 @@ pub struct Settings {
     pub ack_latency_us: u64,
     /// Whether a GPS receiver gives a valid reference: `tmms` is answered GPS_UNLOCKED without.
     pub gps: bool,
+    /// Its messages stop and come back, microseconds after the world's zero.
+    pub gps_silences_us: Vec<(u64, u64)>,
+    /// Receptions whose GPS time is 2^32 us too late, because they ended before the pulse that they are compared
+    /// with, in millionths.
+    pub gps_glitch_ppm: u32,
     /// GPS time at the zero of the world's time: for `stat.time` (the gateway's system clock) and for `tmms`.
     pub gps_at_zero: GpsTime,
+    /// `beacon_period` in seconds, 0 for none: beacons need a GPS receiver.
+    pub beacon_period_s: u32,
+    /// `beacon_freq_hz`.
+    pub beacon_frequency_hz: u32,
+    /// How long every fetch of receptions holds the bus to the concentrator, microseconds; 0 on a good one. From
+    /// 30 ms on packets are lost without a word.
+    pub bus_hold_us: u64,
 }
 
 /// An EU868 gateway on the bench: 12..27 dBm conducted, no antenna gain, no drift.
@@ -57,8 +69,13 @@ impl Default for Settings {
             real_antenna_gain: Dbm::from_whole(0),
             ack_latency_us: 60,
             gps: false,
+            gps_silences_us: Vec::new(),
+            gps_glitch_ppm: 0,
             // 2026-01-01 00:00:00 UTC.
             gps_at_zero: GpsTime::from_us(1_451_260_818_000_000),
+            beacon_period_s: 0,
+            beacon_frequency_hz: 869_525_000,
+            bus_hold_us: 0,
         }
     }
 }

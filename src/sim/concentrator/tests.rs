@@ -10,13 +10,13 @@ use crate::radio::Modulation;
 use crate::sim::random::Random;
 use crate::time::Instant;
 
-const MS: i64 = 1_000;
-const S: i64 = 1_000_000;
+pub(super) const MS: i64 = 1_000;
+pub(super) const S: i64 = 1_000_000;
 
 /// A gateway, its clock, and all it did.
-struct Bench {
-    gateway: Concentrator,
-    log: Vec<(Instant, Output)>,
+pub(super) struct Bench {
+    pub(super) gateway: Concentrator,
+    pub(super) log: Vec<(Instant, Output)>,
     token: u16,
 }
 
@@ -25,12 +25,12 @@ impl Bench {
         Self::with(Settings::default())
     }
 
-    fn with(settings: Settings) -> Self {
+    pub(super) fn with(settings: Settings) -> Self {
         let gateway = Concentrator::new(settings, Random::new(1), Instant::ZERO);
         Bench { gateway, log: Vec::new(), token: 0 }
     }
 
-    fn run(&mut self, until: i64) {
+    pub(super) fn run(&mut self, until: i64) {
         while let Some(at) = self.gateway.wake_at().filter(|at| at.as_us() <= until) {
             self.gateway.time(at);
             self.take(at);
@@ -44,7 +44,7 @@ impl Bench {
         }
     }
 
-    fn send_text(&mut self, at: i64, text: &str) -> u16 {
+    pub(super) fn send_text(&mut self, at: i64, text: &str) -> u16 {
         self.run(at);
         self.token += 1;
         let [high, low] = self.token.to_be_bytes();
@@ -55,7 +55,7 @@ impl Bench {
     }
 
     /// Sends and waits for the answer.
-    fn ask(&mut self, at: i64, txpk: Value) -> String {
+    pub(super) fn ask(&mut self, at: i64, txpk: Value) -> String {
         let token = self.send_text(at, &json!({ "txpk": txpk }).to_string());
         self.run(at + 5 * MS);
         self.answer(token)
@@ -68,7 +68,7 @@ impl Bench {
     }
 
     /// `OK`, the error, the warning with its value, or `silence`.
-    fn answer(&self, token: u16) -> String {
+    pub(super) fn answer(&self, token: u16) -> String {
         let body = self.log.iter().find_map(|(_, output)| match output {
             Output::Pull(d) if d[3] == 5 && d[1..3] == token.to_be_bytes() => Some(&d[12..]),
             _ => None,
@@ -86,7 +86,7 @@ impl Bench {
         }
     }
 
-    fn on_air(&self) -> Vec<Transmission> {
+    pub(super) fn on_air(&self) -> Vec<Transmission> {
         let on_air = |(at, output): &(Instant, Output)| match output {
             Output::OnAir(transmission) => {
                 assert_eq!(*at, transmission.start, "told when it begins");
@@ -103,7 +103,7 @@ impl Bench {
         on_air.windows(2).map(|two| two[1].start.as_us() - two[0].end().as_us()).collect()
     }
 
-    fn pushed(&self) -> Vec<(Instant, Value)> {
+    pub(super) fn pushed(&self) -> Vec<(Instant, Value)> {
         let pushed = |(at, output): &(Instant, Output)| match output {
             Output::Push(datagram) => Some((*at, serde_json::from_slice(&datagram[12..]).unwrap())),
             _ => None,
@@ -111,7 +111,7 @@ impl Bench {
         self.log.iter().filter_map(pushed).collect()
     }
 
-    fn uplink(&mut self, start: i64, end: i64) -> bool {
+    pub(super) fn uplink(&mut self, start: i64, end: i64) -> bool {
         self.run(end);
         let heard = self.gateway.uplink(
             Instant::from_us(end),
@@ -139,7 +139,7 @@ impl Bench {
     }
 }
 
-fn packet(datr: &str, bytes: usize) -> Value {
+pub(super) fn packet(datr: &str, bytes: usize) -> Value {
     use base64::Engine;
     json!({
         "imme": false, "freq": 869.525, "rfch": 0, "powe": 14, "modu": "LORA", "datr": datr, "codr": "4/5",
@@ -148,15 +148,15 @@ fn packet(datr: &str, bytes: usize) -> Value {
     })
 }
 
-fn at_tmst(tmst: i64) -> Value {
+pub(super) fn at_tmst(tmst: i64) -> Value {
     with(packet("SF7BW125", 20), "tmst", json!(tmst as u32))
 }
 
-fn imme() -> Value {
+pub(super) fn imme() -> Value {
     with(packet("SF7BW125", 51), "imme", json!(true))
 }
 
-fn with(mut txpk: Value, key: &str, value: Value) -> Value {
+pub(super) fn with(mut txpk: Value, key: &str, value: Value) -> Value {
     txpk[key] = value;
     txpk
 }

@@ -1,11 +1,13 @@
 //! What the forwarder writes: PUSH_DATA, PULL_DATA and TX_ACK (PROTOCOL.TXT 3.2, 5.2, 5.5), through the codec
-//! of `semtech-udp`. By hand only what the codec cannot say: a TX_ACK without a body, which is how the
-//! forwarder accepts (the codec writes `"error":"NONE"`), and receptions in FSK (its `datr` is LoRa's).
+//! of `semtech-udp`. By hand, letter by letter as the forwarder prints it, only what the codec cannot say: a TX_ACK
+//! without a body, which is how the forwarder accepts (the codec writes `"error":"NONE"`), receptions in FSK (its
+//! `datr` is LoRa's), and receptions with GPS time (it has no `tmms`).
 
 use core::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use semtech_udp::CodingRate;
 use semtech_udp::DataRate;
 use semtech_udp::Identifier;
@@ -19,17 +21,20 @@ use semtech_udp::push_data::RxPk;
 use semtech_udp::push_data::RxPkV1;
 use semtech_udp::push_data::Stat;
 use semtech_udp::tx_ack;
-use serde_json::Value;
-use serde_json::json;
 
 use crate::radio::Dbm;
 use crate::radio::Modulation;
+use crate::time::GpsTime;
 use crate::time::Instant;
 
 /// Room for one reception's JSON without its payload, for the rest of a datagram, and per payload byte.
 const RXPK_ROOM: usize = 320;
 const DATAGRAM_ROOM: usize = 400;
 const ROOM_PER_BYTE: usize = 2;
+
+/// The numbers of the modems that hear (`mid`).
+const MODEM: u8 = 8;
+const FSK_MODEM: u8 = 17;
 
 /// What an antenna hears, as the world tells the concentrator.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +65,8 @@ pub(super) struct Heard {
     pub(super) phy_payload: Vec<u8>,
     pub(super) rssi: Dbm,
     pub(super) snr_tenths_db: i32,
+    /// GPS time at the end of reception.
+    pub(super) gps: Option<GpsTime>,
 }
 
 /// The answer to a PULL_RESP.
@@ -98,12 +105,15 @@ pub(super) fn push_data(gateway_id: [u8; 8], token: u16, heard: &[Heard], stat: 
             serialize(&push_data::Packet { random_token: token, gateway_mac, data }, room + DATAGRAM_ROOM)
         }
         None => {
-            let mut json = json!({ "rxpk": heard.iter().map(rxpk_by_hand).collect::<Vec<Value>>() });
-            if let Some(stat) = stat {
-                json["stat"] = serde_json::to_value(stat).unwrap_or_default();
+            let rxpk: Vec<String> = heard.iter().map(rxpk_by_hand).collect();
+            let mut json = format!("{{\"rxpk\":[{}]", rxpk.join(","));
+            if let Some(stat) = stat.and_then(|stat| serde_json::to_string(&stat).ok()) {
+                json.push_str(",\"stat\":");
+                json.push_str(&stat);
             }
+            json.push('}');
             let mut datagram = header(gateway_id, token, Identifier::PushData);
-            datagram.extend_from_slice(json.to_string().as_bytes());
+            datagram.extend_from_slice(json.as_bytes());
             datagram
         }
     }
@@ -111,9 +121,9 @@ pub(super) fn push_data(gateway_id: [u8; 8], token: u16, heard: &[Heard], stat: 
 
 /// `None` for what the codec has no words for.
 fn rxpk(heard: &Heard) -> Option<RxPk> {
-    let Modulation::LoRa { .. } = heard.modulation else {
+    if matches!(heard.modulation, Modulation::Gfsk { .. }) || heard.gps.is_some() {
         return None;
-    };
+    }
     Some(RxPk::V1(RxPkV1 {
         chan: 0,
         codr: Some(CodingRate::_4_5),
@@ -132,28 +142,31 @@ fn rxpk(heard: &Heard) -> Option<RxPk> {
     }))
 }
 
-fn rxpk_by_hand(heard: &Heard) -> Value {
-    if let Some(rxpk) = rxpk(heard) {
-        return serde_json::to_value(rxpk).unwrap_or_default();
+/// Every key in the forwarder's order and width.
+fn rxpk_by_hand(heard: &Heard) -> String {
+    let mut text = format!("{{\"jver\":1,\"tmst\":{}", heard.tmst);
+    if let Some(gps) = heard.gps {
+        let utc = Timestamp::from_microsecond(gps.to_unix_us()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let time = utc.strftime("%Y-%m-%dT%H:%M:%S%.6fZ");
+        text.push_str(&format!(",\"time\":\"{time}\",\"tmms\":{}", gps.as_us() / 1000));
     }
-    let mut json = json!({
-        "jver": 1, "tmst": heard.tmst, "chan": 8, "rfch": 0, "freq": f64::from(heard.frequency_hz) / 1e6,
-        "mid": 0, "stat": 1, "rssi": whole_dbm(heard.rssi), "size": heard.phy_payload.len(),
-        "data": STANDARD.encode(&heard.phy_payload),
-    });
-    match heard.modulation {
-        Modulation::Gfsk { bit_rate_bps } => {
-            json["modu"] = json!("FSK");
-            json["datr"] = json!(bit_rate_bps);
-        }
+    let mhz = f64::from(heard.frequency_hz) / 1e6;
+    let rssi = whole_dbm(heard.rssi);
+    text.push_str(&match heard.modulation {
         Modulation::LoRa { .. } => {
-            json["modu"] = json!("LORA");
-            json["datr"] = json!(heard.modulation.to_string());
-            json["codr"] = json!("4/5");
-            json["lsnr"] = json!(f64::from(heard.snr_tenths_db) / 10.0);
+            let snr = f64::from(heard.snr_tenths_db) / 10.0;
+            format!(
+                ",\"chan\":0,\"rfch\":0,\"freq\":{mhz:.6},\"mid\":{MODEM:2},\"stat\":1,\"modu\":\"LORA\",\"datr\":\"{}\",\"codr\":\"4/5\",\"rssis\":{rssi},\"lsnr\":{snr:.1},\"foff\":0",
+                heard.modulation
+            )
         }
-    }
-    json
+        Modulation::Gfsk { bit_rate_bps } => format!(
+            ",\"chan\":9,\"rfch\":0,\"freq\":{mhz:.6},\"mid\":{FSK_MODEM:2},\"stat\":1,\"modu\":\"FSK\",\"datr\":{bit_rate_bps}"
+        ),
+    });
+    let data = STANDARD.encode(&heard.phy_payload);
+    text.push_str(&format!(",\"rssi\":{rssi},\"size\":{},\"data\":\"{data}\"}}", heard.phy_payload.len()));
+    text
 }
 
 fn whole_dbm(power: Dbm) -> i32 {

@@ -1,0 +1,66 @@
+//! `fuotad check --forwarder`: what must change in the packet forwarder's configuration.
+
+use super::Failure;
+use super::check;
+use super::files;
+use super::table::table;
+use crate::config::Against;
+use crate::config::Finding;
+use crate::config::ForwarderFile;
+use crate::config::Severity;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Holds the forwarder's files against the configuration `path`.
+///
+/// # Errors
+/// Neither can be read; or something must change, after it was printed.
+pub fn run(path: &Path, forwarder: &[PathBuf], json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let (_, settings) = check::checked(path)?;
+    let names: Vec<String> = forwarder.iter().map(|path| path.display().to_string()).collect();
+    let names = names.join(", ");
+    let texts = forwarder.iter().map(|path| files::text(path)).collect::<Result<Vec<_>, _>>()?;
+    let file = ForwarderFile::from_texts(texts.iter().map(String::as_str))
+        .map_err(|error| Failure::data(format!("{names}: {error}")))?;
+    let findings = file.findings(&Against {
+        listen: settings.listen,
+        link: settings.engine.forwarder,
+        groups: &settings.engine.groups,
+        gps_tty: None,
+    });
+    let must_change = findings.iter().filter(|finding| finding.severity == Severity::MustChange).count();
+    if json {
+        let document = serde_json::json!({ "must-change": must_change, "findings": findings });
+        writeln!(out, "{document}")?;
+    } else {
+        print(&names, &findings, out)?;
+    }
+    if must_change > 0 {
+        return Err(Failure::data(format!(
+            "{names}: {must_change} value(s) must change before this forwarder serves fuotad"
+        )));
+    }
+    Ok(())
+}
+
+fn print(names: &str, findings: &[Finding], out: &mut dyn Write) -> Result<(), Failure> {
+    if findings.is_empty() {
+        writeln!(out, "{names}: good: this forwarder serves fuotad as it is")?;
+        return Ok(());
+    }
+    let row = |finding: &Finding| {
+        let severity = match finding.severity {
+            Severity::MustChange => "must change",
+            Severity::Note => "note",
+        };
+        vec![finding.key.clone(), severity.to_owned(), finding.found.clone(), finding.wanted.clone()]
+    };
+    let rows: Vec<Vec<String>> = findings.iter().map(row).collect();
+    write!(out, "{}", table(&["key", "", "found", "wanted"], &rows))?;
+    writeln!(out)?;
+    for Finding { key, why, .. } in findings {
+        writeln!(out, "{key}: {why}")?;
+    }
+    Ok(())
+}
