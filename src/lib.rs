@@ -10,7 +10,7 @@
 //!  6  engine                       the front door of everything pure
 //!  5  broadcast/   store/          campaigns; what must survive a power cut
 //!  4  schedule/    report          when a frame may go out; what happened
-//!  3  region/  task  forwarder/    RP002 and the law; the order; PROTOCOL.TXT
+//!  3  region/  task  forwarder/  signing/    RP002 and the law; the order; PROTOCOL.TXT; code signing
 //!  2  radio/                       modulation, time on air, emissions
 //!  1  time  image  fragment/  lorawan/
 //! ```
@@ -36,6 +36,7 @@ pub mod region;
 pub mod relay;
 pub mod report;
 pub mod schedule;
+pub mod signing;
 pub mod sim;
 pub mod store;
 pub mod task;

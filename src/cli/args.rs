@@ -44,6 +44,8 @@ pub enum Command {
     },
     /// Say beforehand what a task will do: fragments, timetable, sessions, airtime, warnings
     Plan(PlanArgs),
+    /// Check an image's signature as the service does before a broadcast
+    Verify(VerifyArgs),
     /// Run a whole campaign in the simulated world
     Simulate(SimulateArgs),
     /// Multicast groups
@@ -100,6 +102,40 @@ pub struct PlanArgs {
     /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key)
     #[arg(long, default_value = DEFAULT_DEVICES)]
     pub devices: PathBuf,
+    /// Machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The image, or a signed object of AWS Signer with the image inside
+    pub image: PathBuf,
+    /// Its signature: DER, RSA bytes, base64 of either, or the document of AWS Signer
+    #[arg(long)]
+    pub signature: Option<PathBuf>,
+    /// The signer's certificate, and those above it (PEM or DER)
+    #[arg(long, requires = "signature")]
+    pub certificate: Option<PathBuf>,
+    /// A certificate that is trusted: the signer's own, or one above it; as often as needed
+    #[arg(long)]
+    pub anchor: Vec<PathBuf>,
+    /// The SHA-256 of a certificate, or of a public key, that is trusted; as often as needed
+    #[arg(long)]
+    pub pin: Vec<String>,
+    /// SHA256 or SHA1; default: what the signature says, else SHA256
+    #[arg(long)]
+    pub hash: Option<String>,
+    /// ECDSA or RSA; default: what the certificate's key is for
+    #[arg(long)]
+    pub algorithm: Option<String>,
+    /// Take signatures over SHA-1, too
+    #[arg(long)]
+    pub sha1: bool,
+    /// When certificates must be valid (RFC 3339); default: now
+    #[arg(long)]
+    pub at: Option<String>,
     /// Machine-readable
     #[arg(long)]
     pub json: bool,

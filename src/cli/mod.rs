@@ -13,6 +13,7 @@ mod service;
 mod simulate;
 mod status;
 mod table;
+mod verify;
 
 pub use exit::Failure;
 pub use exit::warn;

@@ -12,6 +12,7 @@ use super::plan;
 use super::service;
 use super::simulate;
 use super::status;
+use super::verify;
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
@@ -64,6 +65,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             check_forwarder::run(&config, &forwarder, json, out)?
         }
         Command::Plan(args) => return plan::run(&args, out),
+        Command::Verify(args) => return verify::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr } } => {
             group::new(&name, key_file, mc_addr, out)?;

@@ -73,6 +73,11 @@ impl Clock {
     }
 }
 
+/// What the wall clock shows, believed or not: for a command that a person gives.
+pub fn wall_clock() -> Option<GpsTime> {
+    GpsTime::from_unix_us(unix_us())
+}
+
 fn boot_us() -> i64 {
     let at = clock_gettime(ClockId::Boottime);
     at.tv_sec.saturating_mul(1_000_000).saturating_add(at.tv_nsec / 1000)

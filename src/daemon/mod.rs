@@ -36,6 +36,7 @@ mod systemd;
 mod view;
 
 pub use clock::Trust;
+pub use clock::wall_clock;
 pub use error::StartError;
 pub use fact::FACTS_MAX;
 pub use fact::Fact;
