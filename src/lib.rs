@@ -11,7 +11,7 @@
 //!  5  broadcast/   store/          campaigns; what must survive a power cut
 //!  4  schedule/    report          when a frame may go out; what happened
 //!  3  region/  task  forwarder/    RP002 and the law; the order; PROTOCOL.TXT
-//!  2  radio/                       modulation, time on air, emissions
+//!  2  radio/   odds/              modulation, time on air, emissions; who completes
 //!  1  time  image  fragment/  lorawan/
 //! ```
 //!
@@ -30,6 +30,7 @@ pub mod forwarder;
 pub mod fragment;
 pub mod image;
 pub mod lorawan;
+pub mod odds;
 pub mod plan;
 pub mod radio;
 pub mod region;
