@@ -12,6 +12,8 @@
 //!  4  schedule/    report          when a frame may go out; what happened
 //!  3  region/  task  forwarder/  signing/    RP002 and the law; the order; PROTOCOL.TXT; code signing
 //!  2  radio/                       modulation, time on air, emissions
+//!  3  region/  task  forwarder/    RP002 and the law; the order; PROTOCOL.TXT
+//!  2  radio/   odds/              modulation, time on air, emissions; who completes
 //!  1  time  image  fragment/  lorawan/
 //! ```
 //!
@@ -30,6 +32,7 @@ pub mod forwarder;
 pub mod fragment;
 pub mod image;
 pub mod lorawan;
+pub mod odds;
 pub mod plan;
 pub mod radio;
 pub mod region;
