@@ -25,7 +25,7 @@ pub fn run(path: &Path, forwarder: &[PathBuf], json: bool, out: &mut dyn Write) 
         .map_err(|error| Failure::data(format!("{names}: {error}")))?;
     let findings = file.findings(&Against {
         listen: settings.listen,
-        link: settings.engine.forwarder,
+        link: &settings.engine.forwarder,
         groups: &settings.engine.groups,
         gps_tty: None,
     });

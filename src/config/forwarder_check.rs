@@ -52,7 +52,7 @@ pub struct Against<'a> {
     /// Where fuotad listens.
     pub listen: SocketAddr,
     /// fuotad's side of the forwarder.
-    pub link: forwarder::Settings,
+    pub link: &'a forwarder::Settings,
     /// The groups, with their channels and powers.
     pub groups: &'a [Group],
     /// The tty that fuotad's own `[gps]` reads.
@@ -237,7 +237,7 @@ impl RadioPart {
         form: Form,
         group: &Group,
         file_gain: Dbm,
-        link: forwarder::Settings,
+        link: &forwarder::Settings,
         findings: &mut Vec<Finding>,
     ) {
         let name = &group.name;
