@@ -291,7 +291,7 @@ impl Relay {
             Err(_) => return,
         };
         let airtime_us = downlink.airtime_us;
-        let ticket = scheduler.enter_other(sub_band, at, airtime_us, hold_us);
+        let ticket = scheduler.enter_other(now, sub_band, at, airtime_us, hold_us);
         self.counts.passed += 1;
         self.counts.airtime_us += airtime_us;
         if !is_lawful {

@@ -196,11 +196,14 @@ impl Scheduler {
     /// sub-band of the region (`None`) the law is the server's own affair.
     pub fn enter_other(
         &mut self,
+        now: Instant,
         sub_band: Option<u8>,
         start: Instant,
         airtime_us: u64,
         hold_us: u64,
     ) -> Ticket {
+        // A gateway that only relays places nothing, and remembers no more than the law asks for all the same.
+        self.forget_before(now);
         self.protected.retain(|window| window.start != start);
         self.enter(sub_band.unwrap_or(u8::MAX), start, airtime_us, hold_us, Whose::Others)
     }

@@ -2,6 +2,7 @@
 //! devices around it, on real UDP sockets and in real time.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+mod lns;
 mod radio;
 
 use fuotad::config::Config;
@@ -10,7 +11,15 @@ use fuotad::daemon::Snapshot;
 use fuotad::daemon::read_status;
 use fuotad::lorawan::Secret;
 use fuotad::plan::Timetable;
+use fuotad::radio::Modulation;
 use fuotad::sim::referee::Verdict;
+use fuotad::sim::server::Rx1;
+use fuotad::sim::server::ServerCounts;
+use fuotad::sim::server::ServerSettings;
+use fuotad::sim::server::TrafficCounts;
+use fuotad::sim::server::TrafficSettings;
+use fuotad::sim::server::Windows;
+use lns::Lns;
 use radio::Radio;
 use rustix::process::Pid;
 use rustix::process::Signal;
@@ -41,6 +50,8 @@ pub struct Site {
     image: Vec<u8>,
     radio: Option<Radio>,
     child: Option<Child>,
+    lns: Option<Lns>,
+    traffic: Option<TrafficSettings>,
     environment: Vec<(String, String)>,
 }
 
@@ -56,7 +67,16 @@ impl Site {
         let step = |x: &u32| Some(x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
         let image: Vec<u8> =
             std::iter::successors(Some(1), step).map(|x| (x >> 24) as u8).take(nb_frag * FRAG_SIZE).collect();
-        let mut site = Site { dir, listen, image, radio: None, child: None, environment: Vec::new() };
+        let mut site = Site {
+            dir,
+            listen,
+            image,
+            radio: None,
+            child: None,
+            lns: None,
+            traffic: None,
+            environment: Vec::new(),
+        };
         let image = site.image.clone();
         site.put_image(&image);
         std::fs::write(site.path("fuotad.toml"), site.config_text()).unwrap();
@@ -67,6 +87,8 @@ impl Site {
     fn config_text(&self) -> String {
         let dir = self.dir.display();
         let listen = self.listen;
+        // A gateway that always sends hears no uplink, and nobody would be answered.
+        let (max_deaf, spacing) = if self.traffic.is_some() { (0.3, "even") } else { (1.0, "burst") };
         format!(
             r#"
             [gateway]
@@ -75,9 +97,9 @@ impl Site {
             frequency-hz = 923_300_000
             data-rate = 13
             eirp-dbm = 26
-            max-deaf = 1.0
+            max-deaf = {max_deaf}
             duty-share = 1.0
-            spacing = "burst"
+            spacing = "{spacing}"
             [forwarder]
             listen = "{listen}"
             [state]
@@ -161,7 +183,46 @@ impl Site {
         let key = |_: KeySource<'_>| Ok(Secret::from_hex(MC_KEY).unwrap());
         let settings = config.engine(&mut { key }).unwrap();
         let plan = Timetable::new(&settings, &self.document(""), "plan", self.image.clone()).unwrap();
-        self.radio = Some(Radio::start(self.listen, &settings, &plan, &self.image, DEVICES));
+        self.radio =
+            Some(Radio::start(self.listen, &settings, &plan, &self.image, DEVICES, self.traffic.clone()));
+    }
+
+    /// Puts a network server behind the process, with devices that talk so often.
+    pub fn network(&mut self, uplinks_per_hour: u32) {
+        let windows = Windows {
+            rx_delay_s: 1,
+            rx1: Rx1::Plan64 { first_uplink_hz: 902_300_000 },
+            rx2_frequency_hz: 923_300_000,
+            rx2_modulation: Modulation::LoRa { sf: 12, bw_hz: 500_000 },
+        };
+        let devices: Vec<u32> = (0..20).map(|n| 0x2601_1000 + n).collect();
+        let rates = || [7, 8, 9].map(|sf| Modulation::LoRa { sf, bw_hz: 125_000 }).to_vec();
+        let server = ServerSettings {
+            class_a: devices.iter().copied().collect(),
+            answered_ppm: 600_000,
+            windows,
+            ..ServerSettings::default()
+        };
+        let lns = Lns::start(server);
+        self.lns = Some(lns);
+        self.traffic = Some(TrafficSettings {
+            devices,
+            uplinks_per_hour,
+            confirmed_ppm: 100_000,
+            channels: [902_300_000, 902_500_000, 902_700_000].map(|hz| (hz, rates())).into(),
+            windows,
+            ..TrafficSettings::default()
+        });
+        self.extend(
+            &format!("[[network-server]]\naddress = \"{}\"\n", self.lns.as_ref().unwrap().address()),
+            &[],
+        );
+        self.radio_on();
+    }
+
+    /// What the network server and its devices counted.
+    pub fn network_counts(&self) -> (ServerCounts, TrafficCounts) {
+        (self.lns.as_ref().unwrap().counts(), self.radio.as_ref().unwrap().traffic())
     }
 
     /// How many devices listen.
@@ -188,6 +249,11 @@ impl Site {
 
     /// Starts the process and waits until it answers.
     pub fn start(&mut self) {
+        if let Some(radio) = &self.radio {
+            // What the last life sent has been read by then: the forwarder's loop turns each millisecond.
+            std::thread::sleep(Duration::from_millis(20));
+            radio.process_starts();
+        }
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_fuotad"))
             .args(["run", "--config", &self.config()])
@@ -255,7 +321,6 @@ impl Site {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        self.radio.as_ref().unwrap().process_died();
     }
 
     /// What the referee says.

@@ -1,5 +1,7 @@
 //! The simulated concentrator on two real UDP sockets, with devices that listen and a referee.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fuotad::broadcast::setup;
 use fuotad::broadcast::setup::DeviceKeys;
 use fuotad::engine::Settings;
@@ -19,9 +21,15 @@ use fuotad::sim::device::Device;
 use fuotad::sim::random::Random;
 use fuotad::sim::referee::Referee;
 use fuotad::sim::referee::Verdict;
+use fuotad::sim::server::Traffic;
+use fuotad::sim::server::TrafficCounts;
+use fuotad::sim::server::TrafficSettings;
+use fuotad::sim::server::Uplink;
 use fuotad::time::GpsTime;
 use fuotad::time::Instant;
 use fuotad::time::Now;
+use serde_json::Value;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -36,6 +44,8 @@ const ZERO: GpsTime = GpsTime::from_us(1_451_260_818_000_000);
 const KEEPALIVE_US: u64 = 300_000;
 /// Somebody's uplink comes this often: it teaches the counter.
 const UPLINK_EVERY_US: u64 = 250_000;
+/// PROTOCOL.TXT 5.4.
+const PULL_RESP: u8 = 3;
 const UPLINK_PHY: [u8; 23] = [0x40; 23];
 /// Nothing on the air for this long: the queue is empty.
 const QUIET_US: u64 = 700_000;
@@ -48,22 +58,35 @@ struct Air {
     flying: Vec<Transmission>,
     frames: u64,
     last: Instant,
-    /// Each kill lets the counter fall once. That is not at the kill: what was queued before is still sent, and
-    /// is none of the new life's.
-    falls_left: u32,
-    last_fcnt: u16,
+    /// Which life of the process is on, and what each life handed over that is not on the air yet: what was queued
+    /// before a kill is still sent, and is none of the new life's.
+    life: u32,
+    handed_over: VecDeque<(u32, Vec<u8>)>,
+    last_life: u32,
+    traffic: Option<Traffic>,
 }
 
 impl Air {
+    /// A PULL_RESP reached the forwarder.
+    fn handed_over(&mut self, datagram: &[u8]) {
+        let json: Value = serde_json::from_slice(&datagram[4..]).unwrap();
+        let data = json["txpk"]["data"].as_str().unwrap();
+        self.handed_over.push_back((self.life, STANDARD.decode(data).unwrap()));
+    }
+
     fn on_air(&mut self, transmission: Transmission) {
-        let fcnt =
-            transmission.phy_payload.get(6..8).map_or(0, |fcnt| u16::from_le_bytes([fcnt[0], fcnt[1]]));
-        if self.falls_left > 0 && fcnt <= self.last_fcnt {
-            self.falls_left -= 1;
+        let its = |(_, data): &(u32, Vec<u8>)| *data == transmission.phy_payload;
+        let position = self.handed_over.iter().position(its).unwrap();
+        let (life, _) = self.handed_over.remove(position).unwrap();
+        // Only a new life may begin below where the last one was, and only once.
+        if life > self.last_life {
+            self.last_life = life;
             self.referee.power_cycle();
         }
-        self.last_fcnt = fcnt;
         self.referee.on_air(&transmission);
+        if let Some(traffic) = &mut self.traffic {
+            traffic.hear(&transmission);
+        }
         self.frames += 1;
         self.last = transmission.end();
         self.flying.push(transmission);
@@ -86,12 +109,16 @@ impl Radio {
         plan: &Timetable,
         image: &[u8],
         devices: usize,
+        traffic: Option<TrafficSettings>,
     ) -> Radio {
         let started = std::time::Instant::now();
         let group = &settings.groups[0];
         let mut referee = Referee::new(settings.region);
         referee.group(group.mc_addr.as_u32());
         referee.always(group.mc_addr.as_u32());
+        if traffic.is_some() {
+            referee.share();
+        }
         let listener = |number: usize| {
             let root_key = RootKey::GenAppKey(Secret::from_bytes([number as u8; 16]));
             let keys = DeviceKeys { root_key: &root_key, session_cnt: 0 };
@@ -112,7 +139,10 @@ impl Radio {
         };
         let devices = (0..devices).map(listener).collect();
         let (flying, last) = (Vec::new(), Instant::ZERO);
-        let air = Air { referee, devices, flying, frames: 0, last, falls_left: 0, last_fcnt: 0 };
+        let traffic = traffic.map(|traffic| Traffic::new(traffic, Random::new(9), Instant::ZERO));
+        let handed_over = VecDeque::new();
+        let air =
+            Air { referee, devices, flying, frames: 0, last, life: 0, handed_over, last_life: 0, traffic };
         let air = Arc::new(Mutex::new(air));
         let ends = Arc::new(AtomicBool::new(false));
         let own = concentrator::Settings {
@@ -147,9 +177,14 @@ impl Radio {
         air.flying.is_empty() && elapsed(self.started).us_since(air.last) > QUIET_US
     }
 
-    /// The process was killed: its counters may fall once, to bytes that were sent before.
-    pub fn process_died(&self) {
-        self.air.lock().unwrap().falls_left += 1;
+    /// The process is about to start anew: its counters may fall once, to bytes that were sent before.
+    pub fn process_starts(&self) {
+        self.air.lock().unwrap().life += 1;
+    }
+
+    /// What became of the devices' uplinks.
+    pub fn traffic(&self) -> TrafficCounts {
+        self.air.lock().unwrap().traffic.as_ref().unwrap().counts()
     }
 
     /// What the referee says, when this is the image.
@@ -194,6 +229,9 @@ impl World {
         self.pull.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         while !ends.load(Ordering::Relaxed) {
             if let Ok((length, _)) = self.pull.recv_from(&mut buffer) {
+                if buffer[3] == PULL_RESP {
+                    self.air.lock().unwrap().handed_over(&buffer[..length]);
+                }
                 self.concentrator.datagram(elapsed(self.started), Socket::Pull, &buffer[..length]);
             }
             while let Ok((length, _)) = self.push.recv_from(&mut buffer) {
@@ -204,10 +242,18 @@ impl World {
                 self.next_uplink = at.plus_us(UPLINK_EVERY_US);
                 self.uplink(at);
             }
+            while let Some(uplink) = self.talk(at) {
+                // Its devices count from the end of their uplink, however late this loop is.
+                self.concentrator.uplink(uplink.end, uplink.reception());
+            }
             self.concentrator.time(at);
             self.drain();
             self.land(at);
         }
+    }
+
+    fn talk(&self, at: Instant) -> Option<Uplink> {
+        self.air.lock().unwrap().traffic.as_mut()?.take(at)
     }
 
     fn uplink(&mut self, at: Instant) {
