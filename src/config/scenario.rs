@@ -238,6 +238,7 @@ impl Scenario {
             aws: None,
             status: super::Status::default(),
             clock: super::Clock::default(),
+            gps: None,
             log: super::Log::default(),
             group: self.group.clone(),
         };

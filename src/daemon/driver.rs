@@ -355,6 +355,7 @@ impl Driver {
             listen: &self.listen,
             socket: self.socket.counts(),
             distrust: self.clock.distrust(),
+            gps: self.clock.gps_state(),
             missing_image: &missing_image,
         };
         view::snapshot(&self.engine, now, around)

@@ -91,6 +91,10 @@ async fn serve(
     let socket = Socket::new(udp).map_err(|error| StartError::System { what: "the socket", error })?;
     let listen = socket.local_address().map_or(settings.listen, |address| address).to_string();
     let mut clock = Clock::new(settings.clock);
+    #[cfg(feature = "gps")]
+    if let Some(gps) = settings.gps {
+        clock.hear(super::gps::start(gps, clock.stopwatch()));
+    }
     let region = settings.engine.region;
     let engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
     let (tell, facts) = mpsc::channel(FACTS_MAX);
