@@ -25,8 +25,10 @@ const LOOK_US: u64 = 1_000_000;
 /// Two sources of time that are further apart than this contradict each other, microseconds. A receiver's sentence
 /// comes up to a second after the second that it names.
 const APART_US: u64 = 2_000_000;
-/// A receiver is believed when so many of its times in a row agree to this, microseconds...
+/// A receiver is believed when so many of its times in a row agree...
 const AGREEING: u32 = 3;
+/// ...to this, microseconds...
+#[cfg(any(feature = "gps", test))]
 const AGREE_US: u64 = 1_000_000;
 /// ...and for so long after the last one, microseconds.
 const FRESH_US: u64 = 10_000_000;
