@@ -53,6 +53,12 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
             warnings.push("[aws]: this fuotad was built without the cloud: `run` will refuse it".to_owned());
         }
     }
+    if let Some(gps) = settings.gps.as_ref().filter(|gps| !gps.tty.exists()) {
+        let tty = gps.tty.display();
+        warnings.push(format!(
+            "gps.tty: {tty} is not here: `fuotad run` goes on without GPS time and looks for it"
+        ));
+    }
     if settings.engine.groups.is_empty() {
         warnings.push("no [[group]]: nothing can be broadcast; `fuotad group new` makes one".to_owned());
     }

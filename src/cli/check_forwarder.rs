@@ -27,7 +27,7 @@ pub fn run(path: &Path, forwarder: &[PathBuf], json: bool, out: &mut dyn Write) 
         listen: settings.listen,
         link: &settings.engine.forwarder,
         groups: &settings.engine.groups,
-        gps_tty: None,
+        gps_tty: settings.gps.as_ref().map(|gps| gps.tty.as_path()),
     });
     let must_change = findings.iter().filter(|finding| finding.severity == Severity::MustChange).count();
     if json {

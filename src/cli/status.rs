@@ -88,6 +88,9 @@ fn for_people(status: &Snapshot) -> String {
         (None, reason) => format!("not trusted: {}", reason.as_deref().unwrap_or("unknown")),
     };
     let _ = writeln!(text, "clock      {clock}");
+    if let Some(gps) = &status.clock.gps {
+        let _ = writeln!(text, "GPS        {gps}");
+    }
     for (task, reason) in &status.refused {
         let _ = writeln!(text, "refused    {task}: {reason}");
     }

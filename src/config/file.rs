@@ -8,6 +8,7 @@ use super::read::read;
 use super::server;
 use crate::daemon;
 use crate::daemon::ClockSettings;
+use crate::daemon::GpsSettings;
 use crate::daemon::Trust;
 use crate::engine;
 use crate::forwarder;
@@ -31,6 +32,9 @@ use std::path::PathBuf;
 
 /// No antenna of a gateway gains more, and no cable of one loses more, dB either way.
 const ANTENNA_GAIN_MAX: Dbm = Dbm::from_whole(40);
+
+/// Speeds that receivers have.
+const BAUDS: [u32; 9] = [4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600];
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -62,6 +66,9 @@ pub struct Config {
     /// Which wall clock is believed.
     #[serde(default)]
     pub clock: Clock,
+    /// A GPS receiver of our own; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gps: Option<Gps>,
     /// Log lines.
     #[serde(default)]
     pub log: Log,
@@ -223,6 +230,42 @@ impl Default for Clock {
     }
 }
 
+/// `[gps]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Gps {
+    /// The receiver's tty.
+    pub tty: PathBuf,
+    /// Bits a second.
+    #[serde(default = "nmea_baud")]
+    pub baud: u32,
+}
+
+impl Gps {
+    fn settings(&self) -> Result<GpsSettings, ConfigError> {
+        if cfg!(not(feature = "gps")) {
+            return Err(ConfigError::value(
+                "gps",
+                "this fuotad was built without the reader of a GPS receiver",
+            ));
+        }
+        if !self.tty.is_absolute() {
+            let message = format!("{:?} is no path of a device, like /dev/ttyS1", self.tty.display());
+            return Err(ConfigError::value("gps.tty", message));
+        }
+        if !BAUDS.contains(&self.baud) {
+            let message = format!("{} is none of {BAUDS:?}", self.baud);
+            return Err(ConfigError::value("gps.baud", message));
+        }
+        Ok(GpsSettings { tty: self.tty.clone(), baud: self.baud })
+    }
+}
+
+/// NMEA 0183 says 4800; nearly every receiver comes with 9600.
+fn nmea_baud() -> u32 {
+    9600
+}
+
 /// When the wall clock is believed, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -370,6 +413,7 @@ impl Config {
             scan_us: self.tasks.scan_s * 1_000_000,
             status_socket: self.status.socket.clone(),
             clock: ClockSettings { trust, evidence: self.clock.evidence.clone() },
+            gps: self.gps.as_ref().map(Gps::settings).transpose()?,
             log: self.log.filter.clone(),
         })
     }

@@ -27,6 +27,7 @@ pub use file::ClockTrust;
 pub use file::Config;
 pub use file::Forwarder;
 pub use file::Gateway;
+pub use file::Gps;
 pub use file::KeySource;
 pub use file::Log;
 pub use file::Radio;

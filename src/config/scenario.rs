@@ -119,7 +119,7 @@ pub struct DeviceSection {
     /// How many.
     #[serde(default = "one_device")]
     pub count: usize,
-    /// "loramac-node", "lbm" or "ideal".
+    /// "loramac-node", "lbm", "lora-rs" or "ideal".
     pub stack: String,
     /// Part of the frames lost on the air.
     #[serde(default)]
@@ -242,6 +242,7 @@ impl Scenario {
             aws: None,
             status: super::Status::default(),
             clock: super::Clock::default(),
+            gps: None,
             log: super::Log::default(),
             group: self.group.clone(),
         };

@@ -11,6 +11,8 @@ use crate::time::Now;
 use rustix::time::ClockId;
 use rustix::time::clock_gettime;
 use std::time::SystemTime;
+#[cfg(feature = "gps")]
+use tokio::sync::mpsc;
 
 /// Before this the wall clock was certainly never set: 2026-01-01 00:00:00 UTC, Unix microseconds.
 const FLOOR_UNIX_US: i64 = 1_767_225_600_000_000;
@@ -20,6 +22,16 @@ const JUMP_US: u64 = 1_000_000;
 const SETTLE_US: u64 = 10_000_000;
 /// The evidence is looked for this often, microseconds.
 const LOOK_US: u64 = 1_000_000;
+/// Two sources of time that are further apart than this contradict each other, microseconds. A receiver's sentence
+/// comes up to a second after the second that it names.
+const APART_US: u64 = 2_000_000;
+/// A receiver is believed when so many of its times in a row agree...
+const AGREEING: u32 = 3;
+/// ...to this, microseconds...
+#[cfg(any(feature = "gps", test))]
+const AGREE_US: u64 = 1_000_000;
+/// ...and for so long after the last one, microseconds.
+const FRESH_US: u64 = 10_000_000;
 
 /// When the wall clock is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +47,74 @@ pub enum Trust {
 /// All clocks of this machine.
 #[derive(Debug)]
 pub struct Clock {
-    zero_us: i64,
+    stopwatch: Stopwatch,
     settings: ClockSettings,
     judge: Judge,
     looked: Option<Instant>,
+    #[cfg(feature = "gps")]
+    words: Option<mpsc::Receiver<GpsWord>>,
+    gps_state: Option<String>,
+}
+
+/// What a GPS receiver of our own says.
+#[cfg(feature = "gps")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GpsWord {
+    /// UTC, Unix microseconds, and when it was said.
+    Utc {
+        /// By this machine's [`Stopwatch`].
+        at: Instant,
+        /// Unix microseconds.
+        unix_us: i64,
+    },
+    /// How it stands with it, for people.
+    State(String),
+}
+
+/// The monotonic clock alone, for whoever must note a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch {
+    zero_us: i64,
+}
+
+impl Stopwatch {
+    /// Now.
+    pub fn now(self) -> Instant {
+        Instant::from_us(boot_us().saturating_sub(self.zero_us))
+    }
 }
 
 impl Clock {
     /// Clocks whose zero is now.
     pub fn new(settings: ClockSettings) -> Self {
         let judge = Judge { trust: settings.trust, ..Judge::default() };
-        Clock { zero_us: boot_us(), settings, judge, looked: None }
+        let stopwatch = Stopwatch { zero_us: boot_us() };
+        Clock {
+            stopwatch,
+            settings,
+            judge,
+            looked: None,
+            #[cfg(feature = "gps")]
+            words: None,
+            gps_state: None,
+        }
+    }
+
+    /// The monotonic clock alone.
+    #[cfg(feature = "gps")]
+    pub fn stopwatch(&self) -> Stopwatch {
+        self.stopwatch
+    }
+
+    /// From now on a GPS receiver of our own is one more witness.
+    #[cfg(feature = "gps")]
+    pub fn hear(&mut self, words: mpsc::Receiver<GpsWord>) {
+        self.words = Some(words);
+    }
+
+    /// How it stands with the receiver; `None` without one.
+    pub fn gps_state(&self) -> Option<&str> {
+        self.gps_state.as_deref()
     }
 
     /// One reading of all clocks.
@@ -55,7 +124,19 @@ impl Clock {
             self.looked = Some(mono);
             self.judge.has_evidence = self.settings.evidence.iter().any(|path| path.exists());
         }
+        #[cfg(feature = "gps")]
+        self.take_words();
         Now { mono, gps: self.judge.gps(mono, unix_us()) }
+    }
+
+    #[cfg(feature = "gps")]
+    fn take_words(&mut self) {
+        while let Some(word) = self.words.as_mut().and_then(|words| words.try_recv().ok()) {
+            match word {
+                GpsWord::Utc { at, unix_us } => self.judge.receiver.hear(at, unix_us),
+                GpsWord::State(state) => self.gps_state = Some(state),
+            }
+        }
     }
 
     /// Why the wall clock is not believed; `None` when it is.
@@ -69,7 +150,7 @@ impl Clock {
     }
 
     fn mono(&self) -> Instant {
-        Instant::from_us(boot_us().saturating_sub(self.zero_us))
+        self.stopwatch.now()
     }
 }
 
@@ -96,6 +177,7 @@ fn unix_us() -> i64 {
 struct Judge {
     trust: Trust,
     has_evidence: bool,
+    receiver: Receiver,
     /// Wall clock minus boot clock at the last reading, microseconds.
     offset_us: Option<i64>,
     settles_at: Option<Instant>,
@@ -108,6 +190,7 @@ impl Default for Judge {
         Judge {
             trust: Trust::Auto,
             has_evidence: false,
+            receiver: Receiver::default(),
             offset_us: None,
             settles_at: None,
             jumped_us: None,
@@ -125,7 +208,21 @@ impl Judge {
             self.jumped_us = Some(moved_us);
             self.settles_at = Some(mono.plus_us(SETTLE_US));
         }
-        self.distrust = self.doubt(mono, unix_us);
+        let received_us = self.receiver.unix_us(mono);
+        let agrees = received_us.is_some_and(|received_us| received_us.abs_diff(unix_us) <= APART_US);
+        let doubt = self.doubt(mono, unix_us, agrees);
+        self.distrust = match (doubt, received_us) {
+            (None, Some(_)) if !agrees => Some(
+                "it and the GPS receiver contradict each other: one of them is wrong, and nobody knows which",
+            ),
+            (None, _) => None,
+            // The receiver speaks for itself.
+            (Some(_), Some(received_us)) => {
+                self.distrust = None;
+                return GpsTime::from_unix_us(received_us);
+            }
+            (doubt, None) => doubt,
+        };
         if self.distrust.is_some() {
             return None;
         }
@@ -133,7 +230,8 @@ impl Judge {
         GpsTime::from_unix_us(unix_us)
     }
 
-    fn doubt(&self, mono: Instant, unix_us: i64) -> Option<&'static str> {
+    /// Why the wall clock is not to be believed; a receiver that agrees is evidence.
+    fn doubt(&self, mono: Instant, unix_us: i64, agrees: bool) -> Option<&'static str> {
         if self.trust == Trust::Never {
             return Some("[clock] trust is \"never\"");
         }
@@ -143,12 +241,46 @@ impl Judge {
         if self.settles_at.is_some_and(|at| mono < at) {
             return Some("it jumped a moment ago");
         }
-        if self.trust == Trust::Auto && !self.has_evidence {
+        if self.trust == Trust::Auto && !self.has_evidence && !agrees {
             return Some(
                 "nothing says that it is synchronised: no file of [clock] evidence exists (or set trust = \"always\")",
             );
         }
         None
+    }
+}
+
+/// What a GPS receiver of our own said lately.
+#[derive(Debug, Default)]
+struct Receiver {
+    /// When, and Unix microseconds.
+    last: Option<(Instant, i64)>,
+    agreeing: u32,
+}
+
+impl Receiver {
+    #[cfg(any(feature = "gps", test))]
+    fn hear(&mut self, at: Instant, unix_us: i64) {
+        // Before its first almanac, or past its firmware's 1024 weeks, a receiver may name any year.
+        if unix_us < FLOOR_UNIX_US {
+            *self = Receiver::default();
+            return;
+        }
+        let agrees = self.at(at).is_some_and(|expected_us| expected_us.abs_diff(unix_us) <= AGREE_US);
+        self.agreeing = if agrees { self.agreeing.saturating_add(1) } else { 1 };
+        self.last = Some((at, unix_us));
+    }
+
+    /// Its time now, when it is to be believed.
+    fn unix_us(&self, mono: Instant) -> Option<i64> {
+        self.at(mono).filter(|_| self.agreeing >= AGREEING)
+    }
+
+    /// Its last time, grown older; `None` when that is too old.
+    fn at(&self, mono: Instant) -> Option<i64> {
+        let (at, unix_us) = self.last?;
+        let age_us = mono.us_since(at);
+        (age_us <= FRESH_US).then(|| unix_us.saturating_add(age_us as i64))
     }
 }
 
@@ -206,6 +338,79 @@ mod tests {
             let unix_us = UNIX_US + second * 1_000_500;
             assert!(judge.gps(Instant::from_us(second * 1_000_000), unix_us).is_some(), "{second}");
         }
+    }
+
+    /// A receiver that named `unix_us` at the zero, three seconds long.
+    fn with_receiver(mut judge: Judge, unix_us: i64) -> Judge {
+        for second in 0..3 {
+            judge.receiver.hear(Instant::from_us(second * 1_000_000), unix_us + second * 1_000_000);
+        }
+        judge
+    }
+
+    const LATER: Instant = Instant::from_us(2_500_000);
+
+    #[test]
+    fn a_receiver_that_agrees_is_evidence_for_the_wall_clock() {
+        for off_us in [-2_000_000, 0, 2_000_000] {
+            let mut judge = with_receiver(Judge::default(), UNIX_US + off_us);
+            let wall_us = UNIX_US + 2_500_000;
+            assert_eq!(judge.gps(LATER, wall_us), GpsTime::from_unix_us(wall_us), "the finer one");
+            assert_eq!(judge.distrust, None);
+        }
+    }
+
+    #[test]
+    fn without_a_wall_clock_the_receiver_speaks_for_itself() {
+        for mut judge in [Judge::default(), Judge { trust: Trust::Never, ..Judge::default() }, always()] {
+            judge = with_receiver(judge, UNIX_US);
+            assert_eq!(judge.gps(LATER, 0), GpsTime::from_unix_us(UNIX_US + 2_500_000));
+            assert_eq!(judge.distrust, None);
+        }
+    }
+
+    #[test]
+    fn a_receiver_and_a_trusted_wall_clock_that_contradict_each_other_start_nothing() {
+        for off_us in [-2_000_001, 2_000_001, 86_400_000_000] {
+            let mut judge = with_receiver(always(), UNIX_US - 2_500_000 + off_us);
+            assert_eq!(judge.gps(LATER, UNIX_US), None, "{off_us}");
+            assert!(judge.distrust.unwrap().contains("contradict"));
+        }
+    }
+
+    #[test]
+    fn a_receiver_is_believed_after_three_times_that_agree_and_for_ten_seconds() {
+        let mut receiver = Receiver::default();
+        let at = |second: i64| Instant::from_us(second * 1_000_000);
+        let says = |second: i64| UNIX_US + second * 1_000_000;
+        receiver.hear(at(0), says(0));
+        receiver.hear(at(1), says(1));
+        assert_eq!(receiver.unix_us(at(1)), None);
+        receiver.hear(at(2), says(2));
+        assert_eq!(receiver.unix_us(at(2)), Some(says(2)));
+        assert_eq!(receiver.unix_us(at(12)), Some(says(12)));
+        assert_eq!(receiver.unix_us(at(13)), None);
+        // One that jumps begins anew.
+        receiver.hear(at(3), says(3) + 1_000_001);
+        assert_eq!(receiver.unix_us(at(3)), None);
+        // So does one that was silent, and one that names a year long gone.
+        receiver.hear(at(4), says(4) + 1_000_000);
+        receiver.hear(at(5), says(5) + 1_000_000);
+        assert!(receiver.unix_us(at(5)).is_some());
+        receiver.hear(at(16), says(16) + 1_000_000);
+        assert_eq!(receiver.unix_us(at(16)), None);
+        for second in 17..30 {
+            receiver.hear(at(second), FLOOR_UNIX_US - 1);
+            assert_eq!(receiver.unix_us(at(second)), None);
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_that_jumped_is_not_missed_while_there_is_a_receiver() {
+        let mut judge = with_receiver(always(), UNIX_US);
+        assert!(judge.gps(Instant::from_us(2_000_000), UNIX_US + 2_000_000).is_some());
+        let jumped = judge.gps(LATER, UNIX_US + 3_600_000_000);
+        assert_eq!(jumped, GpsTime::from_unix_us(UNIX_US + 2_500_000));
     }
 
     #[test]

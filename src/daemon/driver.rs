@@ -380,6 +380,7 @@ impl Driver {
             socket: self.socket.counts(),
             norths: &norths,
             distrust: self.clock.distrust(),
+            gps: self.clock.gps_state(),
             missing_image: &missing_image,
         };
         view::snapshot(&self.engine, now, around)

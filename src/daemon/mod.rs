@@ -5,7 +5,7 @@
 //! task folder ──► folder ───────┤                        ├──► keeper ──► files ──► disk (own thread)
 //! cloud ──► Fact ───────────────┼─► driver ─► engine ─► ─┼──► images / the cloud's fetcher
 //! keeper's answers, signals ────┤      │                 ├──► log, systemd
-//! clock ────────────────────────┘      └─► status socket └──► the next deadline
+//! GPS receiver ──► clock ───────┘      └─► status socket └──► the next deadline
 //! ```
 //!
 //! One runtime with one thread; the engine is touched by the driver alone. What may block (files, images) has
@@ -21,6 +21,8 @@ mod error;
 mod fact;
 mod files;
 mod folder;
+#[cfg(feature = "gps")]
+mod gps;
 mod images;
 mod keeper;
 mod lock;
@@ -46,6 +48,7 @@ pub use run::Cloud;
 pub use run::Wires;
 pub use run::run;
 pub use settings::ClockSettings;
+pub use settings::GpsSettings;
 pub use settings::Settings;
 pub use snapshot::BandSnapshot;
 pub use snapshot::CampaignSnapshot;

@@ -92,6 +92,10 @@ async fn serve(
     let socket = Socket::new(udp).map_err(|error| StartError::System { what: "the socket", error })?;
     let listen = socket.local_address().map_or(settings.listen, |address| address).to_string();
     let mut clock = Clock::new(settings.clock);
+    #[cfg(feature = "gps")]
+    if let Some(gps) = settings.gps {
+        clock.hear(super::gps::start(gps, clock.stopwatch()));
+    }
     let region = settings.engine.region;
     let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
     let (norths, found) = Norths::new(names);

@@ -21,6 +21,8 @@ pub struct Settings {
     pub status_socket: PathBuf,
     /// Which wall clock is believed.
     pub clock: ClockSettings,
+    /// A GPS receiver of our own.
+    pub gps: Option<GpsSettings>,
     /// What is logged, in the words of tracing's EnvFilter: `info`, `fuotad=debug`.
     pub log: String,
 }
@@ -32,4 +34,13 @@ pub struct ClockSettings {
     pub trust: Trust,
     /// Files whose existence says that the wall clock is synchronised; one is enough.
     pub evidence: Vec<PathBuf>,
+}
+
+/// A GPS receiver on a tty that speaks NMEA 0183.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpsSettings {
+    /// Its tty.
+    pub tty: PathBuf,
+    /// Bits a second.
+    pub baud: u32,
 }

@@ -45,6 +45,9 @@ pub struct ClockSnapshot {
     pub reason: Option<String>,
     /// UTC, RFC 3339, when it is.
     pub utc: Option<String>,
+    /// How it stands with a GPS receiver of our own.
+    #[serde(default)]
+    pub gps: Option<String>,
 }
 
 /// The packet forwarder and the socket it talks to.

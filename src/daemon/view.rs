@@ -32,6 +32,8 @@ pub struct Surroundings<'a> {
     pub norths: &'a [NorthState],
     /// Why the wall clock is not believed.
     pub distrust: Option<&'static str>,
+    /// How it stands with a GPS receiver of our own.
+    pub gps: Option<&'a str>,
     /// Why a task's image is not there.
     pub missing_image: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -51,6 +53,7 @@ pub fn snapshot(engine: &Engine, now: Now, around: Surroundings<'_>) -> Snapshot
             is_trusted: now.gps.is_some(),
             reason: around.distrust.map(str::to_owned),
             utc: now.gps.map(rfc3339_from_gps),
+            gps: around.gps.map(str::to_owned),
         },
         forwarder,
         servers: servers(engine, around.norths),

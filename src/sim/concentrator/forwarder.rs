@@ -338,8 +338,8 @@ impl Concentrator {
     /// When beacons can be queued: never without a period or a receiver, not while enough of them wait.
     fn beacons_at(&self) -> Option<Instant> {
         let wants = self.settings.beacon_period_s > 0 && self.settings.gps;
-        let has_room = self.queue.beacons() < beacon::QUEUED;
-        (wants && has_room).then(|| self.gps.beacons_ready_at().max(self.beacons_at))
+        (wants && self.queue.beacons() < beacon::QUEUED)
+            .then(|| self.gps.beacons_ready_at().max(self.beacons_at))
     }
 
     /// When there is something to push and nothing to wait for.

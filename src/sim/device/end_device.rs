@@ -158,7 +158,8 @@ impl Device {
             return;
         }
         let rules = self.rules();
-        let opened = self.groups[id].as_mut().and_then(|group| group.open(rules, &transmission.phy_payload));
+        let phy = &transmission.phy_payload;
+        let opened = self.groups[id].as_mut().and_then(|group| group.open(rules, now.mono, phy));
         let Some(opened) = opened else {
             self.dropped += 1;
             return;

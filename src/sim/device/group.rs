@@ -36,24 +36,33 @@ impl Group {
         }
     }
 
-    /// The content of a frame of this group, its counter taken note of; `None` when the stack drops it.
+    /// The content of a frame of this group heard at `at`, its counter taken note of; `None` when the stack drops it.
     ///
     /// LBM looks neither at the ACK bit nor at bit 6 of FCtrl, and counts frames with FOpts before it drops
     /// them; here all stacks drop all of these, as nothing here sends any.
-    pub fn open(&mut self, rules: &Rules, phy: &[u8]) -> Option<Opened> {
+    pub fn open(&mut self, rules: &Rules, at: Instant, phy: &[u8]) -> Option<Opened> {
         let header = parse_header(phy).ok()?;
         let fcnt = self.infer(rules, header.fcnt16)?;
         if !self.is_in_bounds(rules, fcnt) {
             return None;
         }
         let opened = open_multicast(&self.keys, self.mc_addr, fcnt, phy).ok()?;
-        self.last_fcnt = Some(fcnt);
+        if rules.max_ends_session && fcnt >= self.max_mc_fcount {
+            self.timetable.end(at);
+            return None;
+        }
+        // Where 0 passes always, it is no step back.
+        self.last_fcnt = self.last_fcnt.max(Some(fcnt));
         Some(opened)
     }
 
     /// The counter that a device believes in; `None` for a duplicate. One that goes back is taken for one that
     /// wrapped, and fails the MIC.
     fn infer(&self, rules: &Rules, fcnt16: u16) -> Option<u32> {
+        if rules.counts_16_bits {
+            let fcnt = u32::from(fcnt16);
+            return (fcnt == 0 || fcnt > self.last_fcnt.unwrap_or(self.min_mc_fcount)).then_some(fcnt);
+        }
         let from = match self.last_fcnt {
             Some(last) if last as u16 == fcnt16 => return None,
             Some(last) => last,
@@ -65,7 +74,8 @@ impl Group {
 
     fn is_in_bounds(&self, rules: &Rules, fcnt: u32) -> bool {
         let (min, max) = (self.min_mc_fcount, self.max_mc_fcount);
-        if min > max && rules.inverted_bounds_are_none {
+        // With 16 bits the lower bound is where the counter begins, and the upper one is looked at later.
+        if rules.counts_16_bits || (min > max && rules.inverted_bounds_are_none) {
             return true;
         }
         min <= fcnt && (fcnt < max || (fcnt == max && rules.max_is_accepted))

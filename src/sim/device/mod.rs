@@ -1,5 +1,5 @@
 //! End devices as their stacks really behave, written from what was read and run of LoRaMac-node and LoRa
-//! Basics Modem (LBM), and an ideal one that does what the documents say.
+//! Basics Modem (LBM) and read of lora-rs, and an ideal one that does what the documents say.
 //!
 //! A device is set up by the commands of TS003, TS004 and TS005 as a network server would queue them
 //! ([`Device::unicast`]); one that was not told a Class C session hears nothing. What a stack does

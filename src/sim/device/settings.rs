@@ -43,13 +43,13 @@ const DEAF_AFTER_CODED_US: u64 = 1_200_000;
 
 impl Settings {
     /// A device as its stack comes out of the box, TS004-1.0.0, with a perfect clock: LoRaMac-node holds 21 x 50
-    /// bytes and solves for 5 lost fragments, LBM 100 x 242 bytes and as many lost; the ideal device has no
-    /// limits and is never deaf.
+    /// bytes and solves for 5 lost fragments, LBM 100 x 242 bytes and as many lost; lora-rs leaves
+    /// that to the application; the ideal device has no limits and is never deaf.
     pub fn stock(stack: Stack, name: String, root_key: RootKey, region: &'static Parameters) -> Settings {
         let (max_fragments, max_fragment_size, max_lost) = match stack {
             Stack::LoRaMacNode => (21, 50, 5),
             Stack::Lbm => (100, 242, 100),
-            Stack::Ideal => (MAX_FRAGMENTS, MAX_FRAG_SIZE as u8, MAX_FRAGMENTS),
+            Stack::LoraRs | Stack::Ideal => (MAX_FRAGMENTS, MAX_FRAG_SIZE as u8, MAX_FRAGMENTS),
         };
         let is_real = stack != Stack::Ideal;
         Settings {

@@ -571,6 +571,58 @@ fn a_counter_above_65535_is_reached_only_by_those_who_followed_it_there() {
     }
 }
 
+/// A lora-rs device in a session of a group with these bounds.
+fn lora_rs(min_mc_fcount: u32, max_mc_fcount: u32) -> Bench {
+    let mut bench = Bench::stock(Stack::LoraRs);
+    bench.ts005(&ts005::Request::McGroupDelete { mc_group_id: 0 });
+    bench.ts005(&group(min_mc_fcount, max_mc_fcount));
+    bench.ts005(&session_at(0, START_S + 1, TIME_OUT, FREQUENCY_HZ, 3));
+    bench.us += S;
+    bench
+}
+
+#[test]
+fn lora_rs_begins_above_its_lower_bound_and_drops_duplicates_and_lower_counters() {
+    let mut bench = lora_rs(50, 65_535);
+    let mut heard_after = |fcnt, n| {
+        bench.send_as(fcnt, n);
+        bench.heard()
+    };
+    for (fcnt, n, heard) in [(50, 1, 0), (51, 1, 1), (51, 2, 1), (50, 3, 1), (40_000, 2, 2), (39_999, 4, 2)] {
+        assert_eq!(heard_after(fcnt, n), heard, "{fcnt}");
+    }
+}
+
+#[test]
+fn lora_rs_takes_fcnt_0_again_and_again_and_goes_on_where_it_was() {
+    let mut bench = lora_rs(1, 65_535);
+    bench.send_as(10, 1);
+    bench.send_as(0, 2);
+    bench.send_as(0, 3);
+    assert_eq!(bench.heard(), 3);
+    bench.send_as(9, 4);
+    assert_eq!(bench.heard(), 3);
+}
+
+#[test]
+fn lora_rs_ends_its_session_with_a_frame_of_the_upper_bound() {
+    let mut bench = lora_rs(1, 60);
+    bench.send_as(59, 1);
+    assert_eq!(bench.heard(), 1);
+    bench.send_as(60, 2);
+    bench.send_as(3, 3);
+    bench.send_as(0, 4);
+    assert_eq!(bench.heard(), 1, "what comes later is not heard any more");
+}
+
+#[test]
+fn lora_rs_never_goes_above_16_bits() {
+    let mut bench = lora_rs(65_530, 70_000);
+    bench.send_as(65_535, 1);
+    bench.send_as(65_537, 2);
+    assert_eq!(bench.heard(), 1);
+}
+
 #[test]
 fn lbm_forgets_its_counter_at_every_session_start_and_its_bounds_at_the_end() {
     for stack in STACKS {
