@@ -18,6 +18,7 @@ use crate::broadcast::Restored;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TaskState;
 use crate::broadcast::Transmit;
+use crate::broadcast::Turns;
 use crate::broadcast::Verdict;
 use crate::broadcast::Want;
 use crate::forwarder;
@@ -113,6 +114,8 @@ pub struct Settings {
     pub region: &'static Parameters,
     /// The gateway's multicast groups.
     pub groups: Vec<Group>,
+    /// Who has the air when several campaigns want it.
+    pub turns: Turns,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
     /// The part of every duty budget that is kept for the network server, parts per million.
@@ -140,8 +143,14 @@ impl Engine {
             outputs.push_back(Output::Report(Report { at: now.mono, task: None, event }));
         }
         let (region, groups) = (settings.region, settings.groups);
-        let broadcaster =
-            Broadcaster::new(region, groups, settings.server_reserve_ppm, restored(recovered, now), now);
+        let broadcaster = Broadcaster::new(
+            region,
+            groups,
+            settings.turns,
+            settings.server_reserve_ppm,
+            restored(recovered, now),
+            now,
+        );
         Engine {
             link: Link::new(settings.forwarder, seed),
             broadcaster,

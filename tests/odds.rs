@@ -25,7 +25,7 @@ struct Code {
 /// How many of ten thousand devices complete, in parts of one.
 fn simulated(code: Code, receiver: Receiver, loss_ppm: u32, luck: &mut Random) -> f64 {
     let layout = Layout::new(usize::from(code.nb_frag), 1).unwrap();
-    let image: Vec<u8> = (0..code.nb_frag).map(|i| (i * 37 >> 3) as u8).collect();
+    let image: Vec<u8> = (0..code.nb_frag).map(|i| ((i * 37) >> 3) as u8).collect();
     let mut encoder = Encoder::new(layout, code.version);
     let fragments: Vec<[u8; 1]> = (1..=code.nb_frag + code.coded)
         .map(|n| {

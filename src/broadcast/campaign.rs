@@ -2,10 +2,10 @@
 
 use super::CampaignState;
 use super::Group;
-use super::Handover;
 use super::Plan;
 use super::Position;
 use super::Session;
+use super::frames::Frames;
 use super::gate::Gate;
 use super::group::REPEAT_DISTANCE_US;
 use super::step::Begin;
@@ -13,11 +13,9 @@ use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
 use super::step::Transmit;
+use super::step::Turn;
 use super::step::Verdict;
-use crate::fragment::DataFragment;
-use crate::fragment::Encoder;
 use crate::image::Image;
-use crate::lorawan::multicast_frame;
 use crate::radio::Emission;
 use crate::report::Outcome;
 use crate::schedule::Placement;
@@ -32,6 +30,8 @@ use crate::time::Now;
 const PATIENCE: u32 = 20;
 /// How long a campaign rests when the forwarder does not cooperate, microseconds.
 const REST_US: u64 = 60_000_000;
+/// Sessions that are added to those planned, at most, when some were missed.
+const SESSIONS_ADDED_MAX: usize = 64;
 
 /// A former run handed its last frame over at most this long before its start, microseconds.
 const HELD_US: u64 = 400_000;
@@ -49,10 +49,12 @@ pub struct Campaign {
     plan: Plan,
     group: Group,
     image: Image,
-    encoder: Encoder,
+    frames: Frames,
     gate: Gate,
     begin: Begin,
     session: usize,
+    /// Sessions beyond the planned ones.
+    added: usize,
     progress: Progress,
     awaiting: Option<Awaiting>,
     /// The next frame starts at this or later, by our own spacing.
@@ -60,14 +62,11 @@ pub struct Campaign {
     last_end: Option<Instant>,
     in_a_row: u32,
     late_in_a_row: u32,
-    fragment: Vec<u8>,
-    payload: Vec<u8>,
 }
 
 impl Campaign {
     /// A campaign that starts at its first frame, or goes on at `progress` after a restart at `now`.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
-        let encoder = Encoder::new(plan.layout, plan.ts004_version);
         let resumed = resumed.map(|(progress, now)| {
             let before = (0..progress.next_k).filter(|k| is_sent(&plan, *k)).count();
             (Progress { sent: u32::try_from(before).unwrap_or(u32::MAX), ..progress }, now)
@@ -77,15 +76,14 @@ impl Campaign {
         let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.hold_us);
         let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
         Campaign {
-            fragment: vec![0; plan.layout.frag_size()],
-            payload: Vec::with_capacity(plan.layout.frag_size() + DataFragment::HEADER_LEN),
-            encoder,
+            frames: Frames::new(&plan),
             plan,
             group,
             image,
             gate: Gate::default(),
             begin: Begin::Unknown,
             session: 0,
+            added: 0,
             progress: resumed.map_or(Progress::default(), |(progress, _)| progress),
             awaiting: None,
             not_before,
@@ -124,8 +122,6 @@ impl Campaign {
     pub fn state(&self, now: Now) -> CampaignState {
         let plan = &self.plan;
         let (uncoded, coded) = self.frames_left();
-        let sending_us =
-            u64::from(uncoded) * plan.pace_uncoded.spacing_us + u64::from(coded) * plan.pace_coded.spacing_us;
         let frames = plan.frames() + self.progress.made_up;
         CampaignState {
             group: plan.group.clone(),
@@ -136,8 +132,15 @@ impl Campaign {
             airtime_us: plan.airtime_us,
             spacing_us: plan.pace_uncoded.spacing_us,
             session: self.session_now().map(|session| (session.start, session.end())),
-            left_us: self.left_us(now, sending_us),
+            left_us: self.left_us(now, self.sending_us()),
         }
+    }
+
+    /// Time that the frames left take at the plan's pace, microseconds.
+    fn sending_us(&self) -> u64 {
+        let (uncoded, coded) = self.frames_left();
+        u64::from(uncoded) * self.plan.pace_uncoded.spacing_us
+            + u64::from(coded) * self.plan.pace_coded.spacing_us
     }
 
     /// Uncoded frames (with their repeats) and coded ones that are still to be sent.
@@ -188,18 +191,47 @@ impl Campaign {
 
     /// When it may begin, and in which sessions.
     pub fn set_begin(&mut self, begin: Begin) {
-        self.begin = begin;
+        if !self.begins_as(&begin) {
+            self.begin = begin;
+            self.session = 0;
+            self.added = 0;
+        }
     }
 
-    /// What to do at `now`. Frames at or above `covered` wait for a mark; `id` names the next frame.
-    pub fn step(
-        &mut self,
-        now: Now,
-        scheduler: &mut Scheduler,
-        handover: Handover,
-        covered: u32,
-        id: u64,
-    ) -> Step {
+    /// Whether this is how it begins, sessions that were added later aside.
+    pub fn begins_as(&self, begin: &Begin) -> bool {
+        match (&self.begin, begin) {
+            (Begin::Sessions(mine), Begin::Sessions(theirs)) => mine[..mine.len() - self.added] == theirs[..],
+            (mine, theirs) => mine == theirs,
+        }
+    }
+
+    /// Whether its devices listen now, as far as anybody knows.
+    pub fn is_open(&self, now: Now) -> bool {
+        match (&self.begin, now.gps) {
+            (Begin::AtOnce, _) => true,
+            (Begin::At(start), Some(gps)) => *start <= gps,
+            (Begin::Sessions(sessions), Some(gps)) => sessions.iter().any(|session| {
+                let (opens, closes) = session.usable(self.group.guard_us);
+                (opens..closes).contains(&gps)
+            }),
+            _ => false,
+        }
+    }
+
+    /// When it may begin.
+    pub fn begin(&self) -> &Begin {
+        &self.begin
+    }
+
+    /// Time it still needs on the air, microseconds, when it has it alone.
+    pub fn need_us(&self) -> u64 {
+        if self.has_begun() { self.sending_us() } else { self.plan.duration_us() }
+    }
+
+    /// What to do at `now`.
+    pub fn step(&mut self, now: Now, scheduler: &mut Scheduler, turn: Turn) -> Step {
+        let Turn { handover, covered, id, not_before } = turn;
         if self.awaiting.is_some() {
             return Step::Wait(None);
         }
@@ -218,11 +250,15 @@ impl Campaign {
                 Err(step) => return step,
             };
             let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.late_in_a_row / 3).min(3));
-            let aim = self.not_before_for(position).into_iter().chain(opens).max().unwrap_or(now.mono);
-            let wake = aim.minus_us(lead_us);
-            if wake > now.mono {
+            let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
+            if let Some(wake) = opens.as_ref().and_then(wakes) {
+                return Step::Shut(wake);
+            }
+            let paced = self.not_before_for(position);
+            if let Some(wake) = paced.as_ref().and_then(wakes) {
                 return Step::Wait(Some(wake));
             }
+            let aim = [paced, opens, not_before].into_iter().flatten().max().unwrap_or(now.mono);
             let wish = Wish {
                 channel: self.plan.channel,
                 airtime_us: self.plan.airtime_us,
@@ -234,7 +270,7 @@ impl Campaign {
             };
             match scheduler.place(now.mono, &wish) {
                 Placement::At(start) if start.minus_us(lead_us) > now.mono => {
-                    return Step::Wait(Some(start.minus_us(lead_us)));
+                    return Step::WaitForAir(start.minus_us(lead_us));
                 }
                 Placement::At(_) if k >= covered => return Step::NeedMark,
                 Placement::At(start) => return self.hand_over(k, position, start, scheduler, &wish, id),
@@ -353,6 +389,9 @@ impl Campaign {
                 while sessions.get(self.session).is_some_and(|session| usable(session).1 <= gps) {
                     self.session += 1;
                 }
+                if let Some(session) = self.one_more(now, sessions) {
+                    return Err(Step::OneMoreSession(session));
+                }
                 let Some(session) = sessions.get(self.session) else {
                     let (sent, planned) = (self.progress.sent, self.plan.frames());
                     return Err(Step::Over(Outcome::OutOfSession { sent, planned }));
@@ -360,6 +399,31 @@ impl Campaign {
                 let (opens, closes) = usable(session);
                 Ok((now.instant_of(opens), now.instant_of(closes)))
             }
+        }
+    }
+
+    /// A session behind the last, when what is left does not fit those that are left: one was missed or ended
+    /// early. Not for a campaign that came after all of its sessions.
+    fn one_more(&self, now: Now, sessions: &[Session]) -> Option<Session> {
+        let is_late = !self.has_begun() && self.session >= sessions.len();
+        let fits = || self.left_us(now, self.at_least_us()).is_some();
+        if is_late || self.added >= SESSIONS_ADDED_MAX || fits() {
+            return None;
+        }
+        sessions.last().map(|last| last.following())
+    }
+
+    /// Time that the frames left take at the least, microseconds.
+    fn at_least_us(&self) -> u64 {
+        let spacing_us = self.plan.pace_uncoded.spacing_us.min(self.plan.pace_coded.spacing_us);
+        self.sending_us().saturating_sub(spacing_us) + self.plan.airtime_us
+    }
+
+    /// Takes one more session into its timetable.
+    pub fn add_session(&mut self, session: Session) {
+        if let Begin::Sessions(sessions) = &mut self.begin {
+            sessions.push(session);
+            self.added += 1;
         }
     }
 
@@ -373,7 +437,7 @@ impl Campaign {
         id: u64,
     ) -> Step {
         let fcnt = self.plan.base + k;
-        let phy_payload = match self.frame(fcnt, position) {
+        let phy_payload = match self.frame(k, position) {
             Ok(phy_payload) => phy_payload,
             Err(reason) => return Step::Over(Outcome::Aborted { reason }),
         };
@@ -389,28 +453,10 @@ impl Campaign {
         Step::Transmit(Box::new(Transmit { id, k, fcnt, emission }))
     }
 
-    /// The bytes of the frame at `position`: a pure function of the plan, the image and the position.
-    fn frame(&mut self, fcnt: u32, position: Position) -> Result<Vec<u8>, String> {
-        let nb_frag = self.plan.layout.nb_frag();
-        let n = match position {
-            Position::Uncoded(n) => n,
-            Position::Coded(r) => nb_frag + r,
-            Position::Repeat(_) | Position::Control => nb_frag,
-        };
-        if fcnt >= self.plan.end {
-            return Err(format!(
-                "frame counter {fcnt} is beyond the reserved range that ends at {}",
-                self.plan.end
-            ));
-        }
-        self.encoder
-            .fragment(self.image.bytes(), n, &mut self.fragment)
-            .map_err(|error| error.to_string())?;
-        self.payload.clear();
-        DataFragment { frag_index: 0, n, data: &self.fragment }.write(&mut self.payload);
-        let keys = &self.group.keys;
-        let frame = multicast_frame(keys, self.plan.mc_addr, fcnt, self.plan.fport, &self.payload)
-            .map_err(|error| error.to_string())?;
+    /// The bytes of frame `k`, after a last look at what its counter carried before.
+    fn frame(&mut self, k: u32, position: Position) -> Result<Vec<u8>, String> {
+        let frame = self.frames.frame(&self.plan, &self.group, self.image.bytes(), k, position)?;
+        let fcnt = self.plan.base + k;
         if self.gate.admits(fcnt, &frame) {
             Ok(frame)
         } else {

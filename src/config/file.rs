@@ -4,6 +4,7 @@ use super::AwsConfig;
 use super::ConfigError;
 use super::GroupConfig;
 use super::read::read;
+use crate::broadcast::Turns;
 use crate::daemon;
 use crate::daemon::ClockSettings;
 use crate::daemon::Trust;
@@ -113,6 +114,8 @@ pub struct Radio {
     pub max_deaf: f64,
     /// "even" or "burst".
     pub spacing: String,
+    /// Who has the air when several campaigns want it: "in-order" or "fairly".
+    pub turns: String,
 }
 
 impl Default for Radio {
@@ -130,6 +133,7 @@ impl Default for Radio {
             duty_share: 0.4,
             max_deaf: 0.2,
             spacing: "even".to_owned(),
+            turns: "in-order".to_owned(),
         }
     }
 }
@@ -311,7 +315,8 @@ impl Config {
             }
             groups.push(settled);
         }
-        Ok(engine::Settings { region, groups, forwarder: self.link()?, server_reserve_ppm: 0 })
+        let turns = turns("radio.turns", &self.radio.turns)?;
+        Ok(engine::Settings { region, groups, turns, forwarder: self.link()?, server_reserve_ppm: 0 })
     }
 
     /// Where the packet forwarder sends to.
@@ -401,6 +406,11 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
     } else {
         Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1")))
     }
+}
+
+/// "in-order" or "fairly".
+fn turns(key: &str, name: &str) -> Result<Turns, ConfigError> {
+    name.parse().map_err(|message: String| ConfigError::value(key, message))
 }
 
 /// "even" or "burst".

@@ -129,6 +129,7 @@ impl World {
                 let settings = Settings {
                     region: self.script.region,
                     groups: self.script.groups.clone(),
+                    turns: self.script.turns,
                     forwarder: self.script.link,
                     server_reserve_ppm: 0,
                 };
