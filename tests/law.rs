@@ -41,6 +41,7 @@ use fuotad::time::Instant;
 
 const EMISSIONS_MAX: u64 = 200;
 const GAP_US: u64 = 45_000;
+const DAY_US: u64 = 24 * 3_600_000_000;
 
 fn how_many(variable: &str, usual: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
@@ -234,6 +235,63 @@ fn the_same_emissions_without_a_scheduler_are_objected_to() {
         .map(|n| transmission(at(n), &wish, sender.eirp, sender.mc_addr, sender.phy_len));
     let breaches = judge(region, &senders, air.collect());
     assert!(breaches.iter().any(|breach| breach.contains("EN 300 220")), "{breaches:?}");
+}
+
+/// A day of one campaign at the whole share, evenly paced, on the region's second receive window.
+fn a_day_of(name: RfRegion) -> Script {
+    const DR: u8 = 3;
+    let region = parameters_even_withdrawn(name);
+    let frequency_hz = region.rx2.frequency_hz;
+    let base = script();
+    let group = Group {
+        frequency_hz,
+        data_rate: DR,
+        eirp: region.default_eirp(&Terms::default(), frequency_hz),
+        manners: Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Even },
+        ..common::group()
+    };
+    let document = format!(
+        r#"{{"FirmwareUpdateImage":"file:///image.bin","RedundancyPercent":30,
+            "LoRaWAN":{{"RfRegion":"{name}","StartTime":"2026-11-22T08:00:30Z"}}}}"#
+    );
+    let channel = region.check(frequency_hz, DR, group.eirp).unwrap();
+    let frag_size = (region.max_payload(&channel, false).unwrap() - 3) / 8 * 8;
+    let sub_band = region.sub_band(channel.sub_band).unwrap();
+    let airtime_us = downlink_airtime_us(channel.modulation, frag_size + 16);
+    let frames = DAY_US / 1_000_000 * u64::from(sub_band.duty_ppm) / airtime_us;
+    let task = TaskScript {
+        at_us: 1_000_000,
+        stem: "task-1".to_owned(),
+        document,
+        image: common::image(frames as usize * 4 / 5 * frag_size),
+    };
+    Script {
+        region,
+        groups: vec![group],
+        tasks: vec![task],
+        devices: Vec::new(),
+        concentrator: fuotad::sim::concentrator::Settings {
+            tx_freq_min_hz: region.freq_min_hz,
+            tx_freq_max_hz: region.freq_max_hz,
+            ..base.concentrator
+        },
+        limit_us: DAY_US + 30_000_000,
+        ..base
+    }
+}
+
+#[test]
+fn a_day_uses_at_least_95_per_cent_of_what_the_law_leaves() {
+    for region in [RfRegion::Eu868, RfRegion::Ru864, RfRegion::As923_1, RfRegion::Eu433] {
+        let mut world = World::new(a_day_of(region));
+        while world.step() {}
+        let summary = world.summary();
+        assert!(summary.verdict.is_content(), "{region}: {:?}", summary.verdict.breaches.first());
+        let band = summary.verdict.bands.iter().find(|band| band.airtime_us > 0).unwrap();
+        let used_ppm = band.airtime_us * 1_000_000 / (24 * band.budget_us.unwrap());
+        println!("{region} {}: {} frames, {used_ppm} ppm of the law", band.label, summary.verdict.frames);
+        assert!(used_ppm >= 950_000, "{region}: {used_ppm} ppm");
+    }
 }
 
 /// Up to three groups anywhere in a region, with a task each.

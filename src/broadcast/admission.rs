@@ -102,7 +102,7 @@ impl Broadcaster {
         let plan = order.plan()?;
         let guard_us = self.guard_us(&plan.group);
         if let Some(campaign) = order.campaign() {
-            return claim(now, id, campaign.begin(), campaign.need_us(), guard_us);
+            return claim(now, id, campaign.calendar().begin(), campaign.need_us(), guard_us);
         }
         let group = self.groups.iter().find(|group| group.name == plan.group)?;
         let begin = begin_of(&order.task, order.source, group, plan).ok()?;

@@ -92,7 +92,7 @@ impl Broadcaster {
                 Turns::Fairly => None,
             };
             if let Some(rival) = rival {
-                if campaign.is_open(now) {
+                if campaign.calendar().is_open(now) {
                     self.waiting(now, &id, format!("its turn: task {rival} has the air"));
                 }
                 continue;
@@ -118,7 +118,7 @@ impl Broadcaster {
     fn in_order(&self) -> Vec<TaskId> {
         let rank = |(id, order): (&TaskId, &Order)| {
             let campaign = order.campaign()?;
-            let begins = match campaign.begin() {
+            let begins = match campaign.calendar().begin() {
                 Begin::AtOnce => None,
                 Begin::At(start) => Some(*start),
                 Begin::Sessions(sessions) => sessions.first().map(|session| session.start),
@@ -152,7 +152,7 @@ impl Broadcaster {
         };
         let mut step = campaign.step(now, &mut self.scheduler, turn);
         while let Step::OneMoreSession(session) = step {
-            campaign.add_session(session);
+            campaign.calendar_mut().add_session(session);
             let group = campaign.plan().group.clone();
             let event = Event::SessionAdded { group, start: session.start, exponent: session.exponent };
             self.wants.push_back(Want::Report(Report { at: now.mono, task: Some(id.clone()), event }));

@@ -4,11 +4,11 @@ use super::CampaignState;
 use super::Group;
 use super::Plan;
 use super::Position;
-use super::Session;
+use super::calendar::Calendar;
+use super::calendar::Closed;
 use super::frames::Frames;
 use super::gate::Gate;
 use super::group::REPEAT_DISTANCE_US;
-use super::step::Begin;
 use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
@@ -30,8 +30,6 @@ use crate::time::Now;
 const PATIENCE: u32 = 20;
 /// How long a campaign rests when the forwarder does not cooperate, microseconds.
 const REST_US: u64 = 60_000_000;
-/// Sessions that are added to those planned, at most, when some were missed.
-const SESSIONS_ADDED_MAX: usize = 64;
 
 /// A former run handed its last frame over at most this long before its start, microseconds.
 const HELD_US: u64 = 400_000;
@@ -51,10 +49,7 @@ pub struct Campaign {
     image: Image,
     frames: Frames,
     gate: Gate,
-    begin: Begin,
-    session: usize,
-    /// Sessions beyond the planned ones.
-    added: usize,
+    calendar: Calendar,
     progress: Progress,
     awaiting: Option<Awaiting>,
     /// The next frame starts at this or later, by our own spacing.
@@ -78,12 +73,10 @@ impl Campaign {
         Campaign {
             frames: Frames::new(&plan),
             plan,
+            calendar: Calendar::new(group.guard_us),
             group,
             image,
             gate: Gate::default(),
-            begin: Begin::Unknown,
-            session: 0,
-            added: 0,
             progress: resumed.map_or(Progress::default(), |(progress, _)| progress),
             awaiting: None,
             not_before,
@@ -131,8 +124,8 @@ impl Campaign {
             progress: self.progress,
             airtime_us: plan.airtime_us,
             spacing_us: plan.pace_uncoded.spacing_us,
-            session: self.session_now().map(|session| (session.start, session.end())),
-            left_us: self.left_us(now, self.sending_us()),
+            session: self.calendar.session().map(|session| (session.start, session.end())),
+            left_us: self.calendar.left_us(now, self.sending_us()),
         }
     }
 
@@ -157,71 +150,19 @@ impl Campaign {
         }
     }
 
-    fn session_now(&self) -> Option<Session> {
-        self.begin.sessions().get(self.session).copied()
-    }
-
-    /// Microseconds until `sending_us` of sending are over, waits for the start and between sessions included.
-    fn left_us(&self, now: Now, sending_us: u64) -> Option<u64> {
-        match &self.begin {
-            Begin::Unknown => None,
-            Begin::AtOnce => Some(sending_us),
-            Begin::At(start) => Some(start.us_since(now.gps?).saturating_add(sending_us)),
-            Begin::Sessions(sessions) => {
-                let gps = now.gps?;
-                let mut left_us = sending_us;
-                for session in sessions.get(self.session..)? {
-                    let (opens, closes) = session.usable(self.group.guard_us);
-                    let from = opens.max(gps);
-                    let room_us = closes.us_since(from);
-                    if left_us <= room_us {
-                        return Some(from.us_since(gps).saturating_add(left_us));
-                    }
-                    left_us -= room_us;
-                }
-                None
-            }
-        }
-    }
-
     /// Whether a verdict is outstanding.
     pub fn is_awaiting(&self) -> bool {
         self.awaiting.is_some()
     }
 
-    /// When it may begin, and in which sessions.
-    pub fn set_begin(&mut self, begin: Begin) {
-        if !self.begins_as(&begin) {
-            self.begin = begin;
-            self.session = 0;
-            self.added = 0;
-        }
+    /// When its devices listen.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
-    /// Whether this is how it begins, sessions that were added later aside.
-    pub fn begins_as(&self, begin: &Begin) -> bool {
-        match (&self.begin, begin) {
-            (Begin::Sessions(mine), Begin::Sessions(theirs)) => mine[..mine.len() - self.added] == theirs[..],
-            (mine, theirs) => mine == theirs,
-        }
-    }
-
-    /// Whether its devices listen now, as far as anybody knows.
-    pub fn is_open(&self, now: Now) -> bool {
-        match (&self.begin, now.gps) {
-            (Begin::AtOnce, _) => true,
-            (Begin::At(start), Some(gps)) => *start <= gps,
-            (Begin::Sessions(sessions), Some(gps)) => sessions.iter().any(|session| {
-                let (opens, closes) = session.usable(self.group.guard_us);
-                (opens..closes).contains(&gps)
-            }),
-            _ => false,
-        }
-    }
-
-    /// When it may begin.
-    pub fn begin(&self) -> &Begin {
-        &self.begin
+    /// When its devices listen.
+    pub fn calendar_mut(&mut self) -> &mut Calendar {
+        &mut self.calendar
     }
 
     /// Time it still needs on the air, microseconds, when it has it alone.
@@ -274,7 +215,7 @@ impl Campaign {
                 }
                 Placement::At(_) if k >= covered => return Step::NeedMark,
                 Placement::At(start) => return self.hand_over(k, position, start, scheduler, &wish, id),
-                Placement::Refused(Refused::SessionOver { .. }) => self.session += 1,
+                Placement::Refused(Refused::SessionOver { .. }) => self.calendar.next_session(),
                 Placement::Refused(why) => return Step::Over(Outcome::Aborted { reason: why.to_string() }),
             }
         }
@@ -376,55 +317,20 @@ impl Campaign {
         self.not_before.max(apart)
     }
 
-    /// From when to when the devices listen, as far as that is bounded; or why there is nothing to do.
+    /// From when to when the devices listen; or why there is nothing to do.
     fn window(&mut self, now: Now) -> Result<(Option<Instant>, Option<Instant>), Step> {
-        const NO_CLOCK: Step = Step::Blocked("a trusted clock: the start is an absolute time");
-        match &self.begin {
-            Begin::Unknown => Err(Step::Blocked("a start: the task has no StartTime and no \"Start\"")),
-            Begin::AtOnce => Ok((None, None)),
-            Begin::At(start) => Ok((Some(now.instant_of(*start).ok_or(NO_CLOCK)?), None)),
-            Begin::Sessions(sessions) => {
-                let gps = now.gps.ok_or(NO_CLOCK)?;
-                let usable = |session: &Session| session.usable(self.group.guard_us);
-                while sessions.get(self.session).is_some_and(|session| usable(session).1 <= gps) {
-                    self.session += 1;
-                }
-                if let Some(session) = self.one_more(now, sessions) {
-                    return Err(Step::OneMoreSession(session));
-                }
-                let Some(session) = sessions.get(self.session) else {
-                    let (sent, planned) = (self.progress.sent, self.plan.frames());
-                    return Err(Step::Over(Outcome::OutOfSession { sent, planned }));
-                };
-                let (opens, closes) = usable(session);
-                Ok((now.instant_of(opens), now.instant_of(closes)))
-            }
-        }
-    }
-
-    /// A session behind the last, when what is left does not fit those that are left: one was missed or ended
-    /// early. Not for a campaign that came after all of its sessions.
-    fn one_more(&self, now: Now, sessions: &[Session]) -> Option<Session> {
-        let is_late = !self.has_begun() && self.session >= sessions.len();
-        let fits = || self.left_us(now, self.at_least_us()).is_some();
-        if is_late || self.added >= SESSIONS_ADDED_MAX || fits() {
-            return None;
-        }
-        sessions.last().map(|last| last.following())
-    }
-
-    /// Time that the frames left take at the least, microseconds.
-    fn at_least_us(&self) -> u64 {
+        // The frames left take this long at the least.
         let spacing_us = self.plan.pace_uncoded.spacing_us.min(self.plan.pace_coded.spacing_us);
-        self.sending_us().saturating_sub(spacing_us) + self.plan.airtime_us
-    }
-
-    /// Takes one more session into its timetable.
-    pub fn add_session(&mut self, session: Session) {
-        if let Begin::Sessions(sessions) = &mut self.begin {
-            sessions.push(session);
-            self.added += 1;
-        }
+        let at_least_us = self.sending_us().saturating_sub(spacing_us) + self.plan.airtime_us;
+        let has_begun = self.has_begun();
+        self.calendar.window(now, at_least_us, has_begun).map_err(|closed| match closed {
+            Closed::Blocked(reason) => Step::Blocked(reason),
+            Closed::OneMoreSession(session) => Step::OneMoreSession(session),
+            Closed::Over => {
+                let (sent, planned) = (self.progress.sent, self.plan.frames());
+                Step::Over(Outcome::OutOfSession { sent, planned })
+            }
+        })
     }
 
     fn hand_over(

@@ -307,7 +307,8 @@ impl Broadcaster {
             Ok(begin) => begin,
             Err(reason) => return self.refuse(now, id, reason),
         };
-        let is_moved = *campaign.begin() != Begin::Unknown && !campaign.begins_as(&begin);
+        let is_moved =
+            *campaign.calendar().begin() != Begin::Unknown && !campaign.calendar().begins_as(&begin);
         if is_moved && !order.has_begun() {
             let plan = campaign.plan().clone();
             if let Err(reason) = self.admit(now, id, &plan, &begin) {
@@ -315,7 +316,7 @@ impl Broadcaster {
             }
         }
         if let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) {
-            campaign.set_begin(begin);
+            campaign.calendar_mut().set_begin(begin);
         }
     }
 

@@ -14,6 +14,7 @@ mod admission;
 mod air;
 mod arming;
 mod broadcaster;
+mod calendar;
 mod campaign;
 mod frames;
 mod gate;

@@ -144,3 +144,94 @@ impl Twin {
         before(u32::from(n)) > before(u32::from(n) - 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broadcast::DeviceProfile;
+    use crate::broadcast::SessionRule;
+    use crate::fragment::Ts004Version;
+    use crate::image::Digest;
+    use crate::lorawan::McAddr;
+    use crate::lorawan::McSessionKeys;
+    use crate::lorawan::Secret;
+    use crate::radio::Dbm;
+    use crate::region::RfRegion;
+    use crate::region::Terms;
+    use crate::region::parameters;
+    use crate::schedule::Manners;
+    use crate::schedule::Scheduler;
+    use crate::task::Task;
+
+    fn group() -> Group {
+        let mc_addr = McAddr::new(0x01c0_ffee);
+        Group {
+            name: "meters".to_owned(),
+            mc_addr,
+            keys: McSessionKeys::derive(&Secret::from_bytes([7; 16]), mc_addr),
+            mc_key: None,
+            first_fcnt: Some(2),
+            ts004_version: Ts004Version::V2,
+            fport: 201,
+            session: SessionRule::Always,
+            profile: DeviceProfile::default(),
+            frequency_hz: 869_525_000,
+            data_rate: 5,
+            eirp: Dbm::from_whole(27),
+            terms: Terms::default(),
+            manners: Manners::default(),
+            accepts_unsigned: false,
+            guard_us: 10_000_000,
+        }
+    }
+
+    fn image(first: u8) -> Image {
+        let bytes: Vec<u8> = (0..1003_u32).map(|i| (i * 31 % 251) as u8 ^ first).collect();
+        Image::verify(bytes.clone(), Digest::of(&bytes)).unwrap()
+    }
+
+    fn plan(image: &Image) -> Plan {
+        let task = br#"{"FirmwareUpdateImage":"file:///i","RedundancyPercent":50,"FragmentSizeBytes":10}"#;
+        let task = Task::from_json(task, "task").unwrap();
+        let region = parameters(RfRegion::Eu868).unwrap();
+        Plan::new(&task, &group(), image, region, &Scheduler::new(region.sub_bands, 0), 2).unwrap()
+    }
+
+    /// The verdict when the image is another one from frame `from` on.
+    fn verdict(from: u32) -> Result<Decoded, String> {
+        let (image, other) = (image(0), image(1));
+        let plan = plan(&image);
+        let mut twin = Twin::new(&plan);
+        loop {
+            let now = if twin.next_k < from { &image } else { &other };
+            if let Some(decoded) = twin.step(&plan, &group(), now)? {
+                return Ok(decoded);
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_out_must_be_the_image_with_its_padding() {
+        let decoded = verdict(u32::MAX).unwrap();
+        // 101 uncoded, 51 coded and a repeat.
+        assert_eq!((decoded.frames, decoded.lost, decoded.is_complete), (153, 38, true));
+    }
+
+    #[test]
+    fn frames_of_which_another_image_comes_out_are_refused() {
+        let reason = verdict(40).unwrap_err();
+        assert!(reason.contains("another fragment 1 than the image has"), "{reason}");
+        // Coded fragments of another image mend the losses wrongly.
+        assert!(verdict(101).is_err());
+    }
+
+    #[test]
+    fn a_code_too_small_to_lose_anything_is_opened_all_the_same() {
+        let bytes = vec![5; 7];
+        let image = Image::verify(bytes.clone(), Digest::of(&bytes)).unwrap();
+        let plan = plan(&image);
+        let mut twin = Twin::new(&plan);
+        let decoded = (0..100).find_map(|_| twin.step(&plan, &group(), &image).unwrap()).unwrap();
+        assert_eq!((decoded.lost, decoded.is_complete), (0, true));
+    }
+}
