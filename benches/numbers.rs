@@ -5,12 +5,17 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use fuotad::engine::Settings;
 use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;
+use fuotad::plan::Timetable;
+use fuotad::plan::chances;
+use fuotad::plan::choices;
 use fuotad::schedule::Manners;
 use fuotad::sim::Script;
 use fuotad::sim::TaskScript;
 use fuotad::sim::World;
+use fuotad::task::Task;
 use fuotad::time::GpsTime;
 use std::time::Instant;
 
@@ -18,6 +23,7 @@ const DAY_US: u64 = 24 * 3_600_000_000;
 
 fn main() {
     first_frame();
+    plan_of_a_megabyte();
     // `cargo bench -- quick` leaves the long run out.
     let days = if std::env::args().any(|word| word == "quick") { 20 } else { 1000 };
     virtual_days(days);
@@ -42,6 +48,32 @@ fn first_frame() {
         }
         println!("  {len:>9} B image: {best_us:>6} us");
     }
+}
+
+/// Everything that `fuotad plan` computes for 1 MB.
+fn plan_of_a_megabyte() {
+    let script = common::script_of(1_000_000);
+    let settings = Settings {
+        region: script.region,
+        groups: script.groups,
+        turns: script.turns,
+        forwarder: script.link,
+        server_reserve_ppm: 0,
+    };
+    let document =
+        common::document(30, "").replace(r#""FragmentSizeBytes":48"#, r#""FragmentSizeBytes":232"#);
+    let task = Task::from_json(document.as_bytes(), "task").expect("the document is one");
+    let image = common::image(1_000_000);
+    let begin = Instant::now();
+    let plan = Timetable::new(&settings, &document, "task", image.clone()).expect("it can be planned");
+    let (timetable_s, begin) = (begin.elapsed().as_secs_f64(), Instant::now());
+    let chances = chances(&plan.planned, &settings.groups[0]);
+    let (chances_s, begin) = (begin.elapsed().as_secs_f64(), Instant::now());
+    let choices = choices(&settings, &task, &settings.groups[0], &image);
+    let choices_s = begin.elapsed().as_secs_f64();
+    assert!(chances.len() == 5 && !choices.is_empty());
+    println!("plan of 1 MB, EU868 DR5, {} frames, every one of them decoded", plan.frames);
+    println!("  timetable {timetable_s:.2} s, odds {chances_s:.2} s, cheapest {choices_s:.2} s");
 }
 
 /// A campaign of 10 kB a day, EU868 DR5 at the default share, one device that loses a tenth.

@@ -2,9 +2,12 @@
 //! simulation counts them, tests assert them.
 
 use crate::task::TaskId;
+use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use core::fmt;
+use serde::Deserialize;
+use serde::Serialize;
 
 /// Something an operator would want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,16 @@ pub enum Event {
     Waiting {
         /// What it waits for.
         reason: String,
+    },
+    /// What is left does not fit the sessions that are left, because one was missed: the devices must be told one
+    /// more, of 2^exponent seconds.
+    SessionAdded {
+        /// The group's name.
+        group: String,
+        /// Its start.
+        start: GpsTime,
+        /// Its length.
+        exponent: u8,
     },
     /// The first frame was handed to the forwarder.
     Began,
@@ -147,8 +160,37 @@ pub struct Planned {
     pub limited_by: String,
     /// The sessions that devices must be told: start and time-out exponent. Empty: devices always listen.
     pub sessions: Vec<(GpsTime, u8)>,
+    /// What came of decoding the frames beforehand.
+    pub decoded: Decoded,
     /// Legal but unwise things.
     pub warnings: Vec<String>,
+}
+
+/// A campaign's own frames, decoded before the first of them is sent; what came out equals the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decoded {
+    /// Frames that were made and opened.
+    pub frames: u32,
+    /// Uncoded fragments that were lost on purpose.
+    pub lost: u32,
+    /// Coded fragments that it took to mend them.
+    pub coded_heard: u32,
+    /// Whether the image came out; if not, all coded fragments were too few for these losses.
+    pub is_complete: bool,
+    /// Only so many bytes of each fragment's so many were decoded, because the image is large.
+    pub sampled: Option<(usize, usize)>,
+}
+
+impl fmt::Display for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Decoded { frames, lost, coded_heard, is_complete, sampled } = self;
+        let outcome = if *is_complete { "the image came out" } else { "too few to decode" };
+        write!(f, "{frames} frames opened, {lost} lost, {coded_heard} coded heard: {outcome}")?;
+        match sampled {
+            Some((width, of)) => write!(f, " ({width} of each fragment's {of} bytes looked at)"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How a campaign ended.
@@ -199,6 +241,11 @@ impl fmt::Display for Event {
                 plan.limited_by,
             ),
             Event::Waiting { reason } => write!(f, "waiting: {reason}"),
+            Event::SessionAdded { group, start, exponent } => write!(
+                f,
+                "a session was missed: tell the devices of group {group} one more, at {} for 2^{exponent} s",
+                rfc3339_from_gps(*start)
+            ),
             Event::Began => f.write_str("the first frame is on its way"),
             Event::Resumed { k } => write!(f, "resumed at frame {k}"),
             Event::Sent { k, fcnt, start } => write!(f, "frame {k} (FCnt {fcnt}) goes out at {start}"),

@@ -33,6 +33,16 @@ fn refusal(summary: &Summary) -> &str {
     summary.refusal().unwrap_or("nothing was refused")
 }
 
+/// 40 kB at the default share in sessions of 2^10 s from 08:05 on.
+fn sessions_of_1024_s() -> Script {
+    let mut script = script_of(40_000);
+    script.groups[0].session = SessionRule::Windows { exponent: Some(10), start: None };
+    script.groups[0].manners = Manners::default();
+    script.tasks[0].document = document(30, "").replace("08:00:30Z", "08:05:00Z");
+    script.limit_us *= 3;
+    script
+}
+
 fn task(at_us: u64, stem: &str, document: String, len: usize) -> TaskScript {
     TaskScript { at_us, stem: stem.to_owned(), document, image: image(len) }
 }
@@ -98,26 +108,55 @@ fn a_device_that_was_not_told_the_session_hears_nothing() {
 
 #[test]
 fn a_long_campaign_goes_over_several_sessions_and_devices_follow() {
-    let mut script = script_of(40_000);
-    script.groups[0].session = SessionRule::Windows { exponent: Some(10), start: None };
-    script.groups[0].manners = Manners::default();
-    script.tasks[0].document = document(30, "").replace("08:00:30Z", "08:05:00Z");
-    script.limit_us *= 3;
-    let summary = run(script);
+    let summary = run(sessions_of_1024_s());
     assert_content(&summary, "several sessions");
     assert_eq!(summary.complete(), 3, "{:#?}", summary.devices);
     assert!(summary.planned.unwrap().sessions.len() > 1);
 }
 
 #[test]
+fn a_missed_session_moves_the_rest_into_later_ones() {
+    // The power goes in the first session, and the gateway is away for the whole of the second and third.
+    let planned = run(sessions_of_1024_s()).planned.unwrap().sessions.len();
+    let mut script = sessions_of_1024_s();
+    script.accidents = vec![fuotad::sim::Accident::AfterSend(30)];
+    script.boot_us = 2_500_000_000;
+    let summary = run(script);
+    assert_content(&summary, "two sessions missed");
+    assert_eq!(summary.complete(), 3, "{:#?}", summary.devices);
+    let added = summary.reports.iter().filter(|report| matches!(report.event, Event::SessionAdded { .. }));
+    assert!(added.count() >= 1, "{:#?}", summary.reports);
+    let sessions = summary.planned.clone().unwrap().sessions;
+    assert!(sessions.len() > planned, "{} sessions, {planned} planned", sessions.len());
+    assert!(sessions.windows(2).all(|pair| pair[1].0 > pair[0].0.plus_us(1_000_000 << pair[0].1)));
+    assert!(matches!(outcome(&summary), Some(Outcome::Complete { .. })));
+}
+
+#[test]
+fn a_task_that_comes_inside_its_session_uses_what_is_left_of_it() {
+    let mut script = sessions_of_1024_s();
+    script.tasks[0].at_us = 500_000_000;
+    script.devices.clear();
+    let summary = run(script);
+    assert_content(&summary, "late");
+    let first = summary.frames[0].start;
+    assert!((500_000_000..510_000_000).contains(&first.as_us()), "{first}");
+    assert!(matches!(outcome(&summary), Some(Outcome::Complete { .. })));
+}
+
+#[test]
+fn a_task_that_comes_after_all_its_sessions_never_begins() {
+    let mut script = sessions_of_1024_s();
+    script.tasks[0].at_us = 30 * 3_600_000_000;
+    let summary = run(script);
+    assert_eq!(summary.verdict.frames, 0);
+    assert!(matches!(outcome(&summary), Some(Outcome::OutOfSession { sent: 0, .. })));
+}
+
+#[test]
 fn frames_keep_clear_of_the_edges_of_every_session() {
     // The referee sees frames outside a session; here is the guard inside of it.
-    let mut script = script_of(40_000);
-    script.groups[0].session = SessionRule::Windows { exponent: Some(10), start: None };
-    script.groups[0].manners = Manners::default();
-    script.tasks[0].document = document(30, "").replace("08:00:30Z", "08:05:00Z");
-    script.limit_us *= 3;
-    let summary = run(script);
+    let summary = run(sessions_of_1024_s());
     let planned = summary.planned.unwrap();
     for frame in &summary.frames {
         let at = common::START.plus_us(frame.start.as_us() as u64);

@@ -5,16 +5,25 @@
 #![expect(clippy::disallowed_methods, reason = "a test writes and reads its own scratch files")]
 
 use fuotad::lorawan::McAddr;
+use fuotad::lorawan::McSessionKeys;
 use fuotad::lorawan::PackageVersion;
+use fuotad::lorawan::Secret;
 use fuotad::lorawan::ts004;
 use fuotad::lorawan::ts005;
+use fuotad::sim::disk::Disk;
+use fuotad::store::Change;
+use fuotad::store::Files;
+use fuotad::store::Reservation;
+use fuotad::store::Store;
 use fuotad::task::gps_from_rfc3339;
 use serde_json::Value;
 use sha2::Digest;
 use sha2::Sha256;
+use std::cell::RefCell;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
+use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
@@ -586,6 +595,79 @@ fn the_plans_table_and_json_agree() {
         apart_us(&session["start"], &json["end"])
             <= (1_000_000 << number(session, "timeout_exponent")) - 10_000_000
     );
+}
+
+#[test]
+fn the_plan_says_what_a_device_may_expect_and_what_would_be_cheaper() {
+    let scratch = Scratch::new();
+    let plan = "plan meters-1.4.2.json -c meters.toml --image image.bin";
+    let (table, json) = (scratch.prints(plan), scratch.json(&format!("{plan} --json")));
+    let chances = json["chances"].as_array().unwrap();
+    let percents: Vec<u64> = chances.iter().map(|chance| number(chance, "loss_percent")).collect();
+    assert_eq!(percents, [1, 5, 10, 20, 30]);
+    let completes: Vec<f64> = chances.iter().map(|chance| chance["completes"].as_f64().unwrap()).collect();
+    assert!(completes.windows(2).all(|pair| pair[0] >= pair[1]), "{completes:?}");
+    assert!(completes[0] > 0.999 && completes[4] < 0.1, "{completes:?}");
+    let wanted: Vec<u64> = chances.iter().map(|chance| number(chance, "coded_wanted")).collect();
+    assert!(wanted.windows(2).all(|pair| pair[0] < pair[1]), "{wanted:?}");
+    let choices = json["choices"].as_array().unwrap();
+    let airtimes: Vec<u64> = choices.iter().map(|choice| number(choice, "airtime_us")).collect();
+    assert!(choices.len() >= 5 && airtimes.is_sorted(), "{choices:?}");
+    // DR6 is 250 kHz wide and does not fit band P.
+    assert!(choices.iter().all(|choice| number(choice, "data_rate") != 6), "{choices:?}");
+    for words in
+        ["a device completes", "cheapest first", "DR5 (the group's)", "left to the server", "mAh at 5.5 mA"]
+    {
+        assert!(table.contains(words), "{words} is not in {table}");
+    }
+    let decoded = &json["decoded"];
+    assert_eq!((number(decoded, "frames"), number(decoded, "lost")), (138, 24));
+    assert!(table.contains("138 frames opened, 24 lost"), "{table}");
+    let mah = json["listening_mah"].as_f64().unwrap();
+    let hours = number(&json, "listening_us") as f64 / 3.6e9;
+    assert!((mah - hours * 5.5).abs() < 1e-9, "{mah}");
+}
+
+#[test]
+fn the_plan_begins_at_the_counter_that_the_journal_has_left_and_touches_nothing() {
+    let scratch = Scratch::new();
+    scratch.write("meters.toml", format!("{CONFIG}\n[state]\ndir = \"state\"\n"));
+    let plan = "plan meters-1.4.2.json -c meters.toml --image image.bin";
+    let table = scratch.prints(plan);
+    assert!(table.contains("FCnt from 2,") && table.contains("no journal yet: as for a new key"), "{table}");
+
+    let keys = McSessionKeys::derive(&Secret::from_hex(MC_KEY).unwrap(), "01c0ffee".parse().unwrap());
+    let disk = Rc::new(RefCell::new(Disk::new()));
+    let (mut store, _) = Store::open(Rc::clone(&disk), [0; 16]).unwrap();
+    let reservation = Reservation {
+        key: keys.fingerprint(),
+        mc_addr: 0x01c0_ffee,
+        base: 2,
+        next_free: 700,
+        plan_hash: [1; 32],
+    };
+    store.apply(&Change::Reserve(reservation)).unwrap();
+    std::fs::create_dir(scratch.0.join("state")).unwrap();
+    let names = disk.borrow_mut().list().unwrap();
+    let files: Vec<(String, Vec<u8>)> = names
+        .into_iter()
+        .map(|name| (format!("state/{name}"), disk.borrow_mut().read(&name).unwrap().unwrap()))
+        .collect();
+    for (name, bytes) in &files {
+        scratch.write(name, bytes);
+    }
+    let json = scratch.json(&format!("{plan} --json"));
+    assert_eq!((number(&json, "first_fcnt"), json["knows_journal"].as_bool()), (700, Some(true)));
+    for (name, bytes) in &files {
+        assert_eq!(&std::fs::read(scratch.0.join(name)).unwrap(), bytes, "{name}");
+    }
+    assert_eq!(std::fs::read_dir(scratch.0.join("state")).unwrap().count(), files.len());
+
+    // Both files of the key are rotten: nobody knows its counters any more.
+    for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".a") || name.ends_with(".b")) {
+        scratch.write(name, vec![0x5a; bytes.len()]);
+    }
+    scratch.refuses(plan, 65, &["state", "group meters", "fuotad group new"]);
 }
 
 #[test]

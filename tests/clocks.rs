@@ -4,6 +4,7 @@
 
 mod common;
 
+use fuotad::broadcast::Turns;
 use fuotad::engine::Engine;
 use fuotad::engine::Input;
 use fuotad::engine::Output;
@@ -29,6 +30,7 @@ impl Bench {
             forwarder: script.link,
             relay: fuotad::relay::RelaySettings::default(),
             server_reserve_ppm: 0,
+            turns: Turns::default(),
         };
         let engine = Engine::new(settings, Default::default(), 1, now(0));
         let mut bench = Bench { engine, reports: Vec::new() };
@@ -72,7 +74,8 @@ impl Bench {
         let document = common::document(30, "");
         let source = fuotad::broadcast::TaskSource::File;
         self.tell(ms, Input::Task { document: document.as_bytes(), stem: "task-1", source });
-        self.tell(ms + 1, Input::Time);
+        // The plan's frames are decoded a few at a time.
+        (1..=20).for_each(|step| self.tell(ms + step, Input::Time));
         self.reports.iter().any(|reason| reason.contains("trusted clock"))
     }
 }

@@ -55,6 +55,7 @@ impl Desk {
             region: script.region,
             groups: script.groups,
             forwarder: link,
+            turns: fuotad::broadcast::Turns::InOrder,
             relay: RelaySettings { servers, ..RelaySettings::default() },
             server_reserve_ppm: 100_000,
         };

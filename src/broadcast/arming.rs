@@ -14,6 +14,11 @@ use crate::task::ImageRef;
 use crate::task::Start;
 use crate::task::Task;
 use crate::task::TaskStatus;
+use crate::time::GpsTime;
+
+const DAY_US: u64 = 86_400_000_000;
+/// LoRaMac-node counts the milliseconds to a session's start in 31 bits.
+const START_TIMER_US: u64 = 24 * DAY_US;
 
 /// The digest that the image must have: the one pinned by a former run, the operator's, or, for a local file,
 /// the one it has now.
@@ -85,6 +90,31 @@ pub fn is_reserved(range: Option<&KeyRange>, plan: &Plan) -> Result<bool, String
     }
 }
 
+/// What device stacks make of these sessions, a sentence each.
+pub fn session_warnings(group: &Group, begin: &Begin, gps: Option<GpsTime>) -> Vec<String> {
+    let sessions = begin.sessions();
+    let mut warnings = Vec::new();
+    if !group.profile.has_one_start_timer {
+        return warnings;
+    }
+    if sessions.len() > 1 {
+        warnings.push(format!(
+            "{} keeps one start timer: of the {} sessions tell its devices each only after the one before has ended",
+            group.profile,
+            sessions.len()
+        ));
+    }
+    let ahead_us = sessions.first().zip(gps).map_or(0, |(first, gps)| first.start.us_since(gps));
+    if ahead_us > START_TIMER_US {
+        warnings.push(format!(
+            "the start timer of {} holds 24 days, and the first session is {} days ahead: tell its devices later",
+            group.profile,
+            ahead_us / DAY_US
+        ));
+    }
+    warnings
+}
+
 /// When the campaign may begin.
 pub fn begin_of(task: &Task, source: TaskSource, group: &Group, plan: &Plan) -> Result<Begin, String> {
     let (exponent, group_start) = match group.session {
@@ -117,6 +147,13 @@ pub fn begin_of(task: &Task, source: TaskSource, group: &Group, plan: &Plan) -> 
             "a session of 2^{} s has no room between guards of {} s: use a larger session-timeout-exponent",
             exponent.unwrap_or(0),
             group.guard_us / 1_000_000
+        ));
+    }
+    let room_us = sessions[0].length_us().saturating_sub(2 * group.guard_us);
+    if room_us < plan.airtime_us {
+        return Err(format!(
+            "a session of 2^{} s has {room_us} us between its guards, and one frame lasts {} us: use a larger session-timeout-exponent",
+            sessions[0].exponent, plan.airtime_us
         ));
     }
     Ok(Begin::Sessions(sessions))

@@ -1,4 +1,4 @@
-//! All campaigns that share one radio: from the task's arrival to its end, one on the air at a time.
+//! All campaigns that share one radio, from the task's arrival to its end.
 
 use super::Group;
 use super::Handover;
@@ -9,22 +9,22 @@ use super::NotSaved;
 use super::Phase;
 use super::Restored;
 use super::TaskState;
+use super::Turns;
 use super::Verdict;
 use super::Want;
+use super::air::Air;
 use super::campaign::Campaign;
 use super::history::History;
 use super::marks::Marks;
 use super::order::Order;
 use super::order::Stage;
 use super::step::Progress;
-use super::step::Step;
 use crate::lorawan::KeyFingerprint;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Outcome;
 use crate::report::Report;
 use crate::schedule::BandUse;
-use crate::schedule::MinuteLoad;
 use crate::schedule::Scheduler;
 use crate::task::TaskId;
 use crate::time::Instant;
@@ -34,10 +34,6 @@ use std::collections::VecDeque;
 
 /// A group pauses for this long after somebody else sent to it, microseconds.
 const PAUSE_US: u64 = 3_600_000_000;
-/// What it waits for then.
-const SECOND_SENDER: &str =
-    "the end of somebody else's downlinks to this group: a network server sent to it in the last hour";
-
 /// All campaigns of one radio.
 pub struct Broadcaster {
     pub(super) region: &'static Parameters,
@@ -47,21 +43,20 @@ pub struct Broadcaster {
     pub(super) orders: BTreeMap<TaskId, Order>,
     pub(super) history: History,
     pub(super) resumable: BTreeMap<[u8; 16], MarkedCampaign>,
-    /// The campaign that has the air.
-    active: Option<TaskId>,
-    marks: Marks,
+    pub(super) turns: Turns,
+    pub(super) air: Air,
+    pub(super) marks: Marks,
     next_save: u64,
-    next_emission: u64,
     halted: Option<String>,
-    stopping: Stopping,
+    pub(super) stopping: Stopping,
     /// Groups that somebody else sends to, and until when that keeps us silent.
-    paused: BTreeMap<u32, Instant>,
+    pub(super) paused: BTreeMap<u32, Instant>,
     wake_at: Option<Instant>,
     pub(super) wants: VecDeque<Want>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stopping {
+pub(super) enum Stopping {
     No,
     Asked,
     Saving(u64),
@@ -73,6 +68,7 @@ impl Broadcaster {
     pub fn new(
         region: &'static Parameters,
         groups: Vec<Group>,
+        turns: Turns,
         reserve_ppm: u32,
         restored: Restored,
         now: Now,
@@ -92,10 +88,10 @@ impl Broadcaster {
             orders: BTreeMap::new(),
             history: History::default(),
             resumable: restored.campaigns.into_iter().map(|marked| (marked.record, marked)).collect(),
-            active: None,
+            turns,
+            air: Air::default(),
             marks: Marks::default(),
             next_save: 1,
-            next_emission: 1,
             halted: None,
             stopping: Stopping::No,
             paused: BTreeMap::new(),
@@ -130,12 +126,16 @@ impl Broadcaster {
 
     /// The forwarder's word on a frame.
     pub fn verdict(&mut self, now: Now, emission: u64, verdict: &Verdict) {
-        let Some(id) = self.active.clone() else { return };
+        let Some(id) = self.air.last.clone() else { return };
         let Some(campaign) = self.orders.get_mut(&id).and_then(Order::campaign_mut) else { return };
         let Some((k, end)) = campaign.verdict(now.mono, emission, verdict, &mut self.scheduler) else {
             return;
         };
-        let fcnt = campaign.plan().base + k;
+        let plan = campaign.plan();
+        let fcnt = plan.base + k;
+        if let Verdict::Queued { start } = verdict {
+            self.air.pace(plan.channel.sub_band, start.plus_us(plan.lawful_us));
+        }
         let event = match verdict {
             Verdict::Queued { start } => Event::Sent { k, fcnt, start: *start },
             Verdict::Silent => Event::Unconfirmed { k },
@@ -149,7 +149,7 @@ impl Broadcaster {
 
     /// The campaign on the air must not go on.
     pub fn abort(&mut self, now: Now, reason: String) {
-        if let Some(id) = self.active.clone() {
+        if let Some(id) = self.air.last.clone() {
             self.finish(now, &id, Outcome::Aborted { reason });
         }
     }
@@ -160,6 +160,7 @@ impl Broadcaster {
         if self.halted.is_some() || self.stopping != Stopping::No {
             return self.wind_down(now);
         }
+        self.prove(now);
         let Some(handover) = handover else {
             let ids: Vec<TaskId> = self.orders.keys().cloned().collect();
             for id in ids {
@@ -167,17 +168,8 @@ impl Broadcaster {
             }
             return;
         };
-        if let Some(id) = self.active.clone() {
-            self.advance_one(now, &id, handover);
-            self.renew_old_mark(now);
-        } else {
-            let ids: Vec<TaskId> = self.orders.keys().cloned().collect();
-            for id in ids {
-                if self.active.is_none() {
-                    self.advance_one(now, &id, handover);
-                }
-            }
-        }
+        self.take_turns(now, handover);
+        self.renew_old_mark(now);
     }
 
     /// No new frame from now on; [`Want::Stopped`] follows when the last mark is durable.
@@ -222,8 +214,8 @@ impl Broadcaster {
 
     /// Frames of the campaign on the air never reached the radio: so many fresh coded fragments make up for them.
     pub fn make_up(&mut self, frames: u32) -> u32 {
-        let active = self.active.as_ref().and_then(|id| self.orders.get_mut(id));
-        active.and_then(Order::campaign_mut).map_or(0, |campaign| campaign.make_up(frames))
+        let last = self.air.last.as_ref().and_then(|id| self.orders.get_mut(id));
+        last.and_then(Order::campaign_mut).map_or(0, |campaign| campaign.make_up(frames))
     }
 
     /// Airtime in every sub-band with a limit.
@@ -255,9 +247,10 @@ impl Broadcaster {
     fn phase(&self, id: &TaskId, order: &Order) -> Phase {
         match &order.stage {
             Stage::Fetching => Phase::Fetching,
+            Stage::Decoding { .. } => Phase::Decoding,
             Stage::Recording { .. } | Stage::Reserving { .. } => Phase::Saving,
             Stage::Running(_) if self.halted.is_some() || order.waiting.is_some() => Phase::Blocked,
-            Stage::Running(_) if self.active.as_ref() == Some(id) => Phase::Sending,
+            Stage::Running(_) if self.air.holders.contains(id) => Phase::Sending,
             Stage::Running(_) => Phase::Armed,
         }
     }
@@ -268,91 +261,6 @@ impl Broadcaster {
             self.report(now, None, Event::Halted { reason: reason.clone() });
         }
         self.halted = Some(reason);
-    }
-
-    fn advance_one(&mut self, now: Now, id: &TaskId, handover: Handover) {
-        let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) else { return };
-        let pause = self.paused.get(&campaign.plan().mc_addr.as_u32()).filter(|until| **until > now.mono);
-        if let Some(&until) = pause {
-            self.wake_by(Some(until));
-            return self.waiting(now, id, SECOND_SENDER.to_owned());
-        }
-        let is_active = self.active.as_ref() == Some(id);
-        let covered = if is_active { self.marks.covered() } else { 0 };
-        let had_begun = campaign.has_begun();
-        let step = campaign.step(now, &mut self.scheduler, handover, covered, self.next_emission);
-        if !matches!(step, Step::Blocked(_))
-            && let Some(order) = self.orders.get_mut(id)
-        {
-            order.waiting = None;
-        }
-        match step {
-            Step::Transmit(transmit) => {
-                self.next_emission += 1;
-                self.wants.push_back(Want::Transmit(transmit));
-                if !had_begun {
-                    self.report(now, Some(id.clone()), Event::Began);
-                }
-            }
-            Step::Wait(at) => self.wake_by(at),
-            Step::Blocked(reason) => self.waiting(now, id, reason.to_owned()),
-            Step::NeedMark => {
-                if !is_active {
-                    self.active = Some(id.clone());
-                    self.marks.reset();
-                }
-                if !self.marks.is_pending() {
-                    self.mark(now);
-                }
-            }
-            Step::Over(outcome) => self.finish(now, id, outcome),
-        }
-    }
-
-    fn renew_old_mark(&mut self, now: Now) {
-        let active = self.active.as_ref().and_then(|id| self.orders.get(id));
-        let Some(progress) = active.and_then(Order::progress) else { return };
-        match self.marks.due_at(progress.next_k) {
-            Some(due) if due <= now.mono => {
-                self.mark(now);
-            }
-            due => self.wake_by(due),
-        }
-    }
-
-    /// Writes a mark that covers the next frames of the campaign on the air.
-    fn mark(&mut self, now: Now) -> u64 {
-        let mut minutes = self.scheduler.minutes(now.mono);
-        let active = self.active.as_ref().and_then(|id| self.orders.get(id)).and_then(Order::campaign);
-        let (next_k, covers) = match active.filter(|_| self.stopping == Stopping::No) {
-            Some(campaign) => {
-                let (plan, next_k) = (campaign.plan(), campaign.progress().next_k);
-                let spacing_us = plan.pace_uncoded.spacing_us.min(plan.pace_coded.spacing_us);
-                let frames = Marks::frames(spacing_us);
-                // Nobody's in particular: the law counts it after a power cut, our share does not.
-                let total_us = u64::from(frames).saturating_mul(plan.airtime_us);
-                minutes.push(MinuteLoad {
-                    sub_band: plan.channel.sub_band.0,
-                    age_min: 0,
-                    ours_us: 0,
-                    total_us: u32::try_from(total_us).unwrap_or(u32::MAX),
-                });
-                (next_k, next_k.saturating_add(frames))
-            }
-            None => (0, 0),
-        };
-        let marked = |(id, order): (&TaskId, &Order)| {
-            let progress = order.progress().filter(|_| order.has_begun())?;
-            Some(MarkedCampaign {
-                record: id.record_id(),
-                next_k: progress.next_k,
-                made_up: progress.made_up,
-            })
-        };
-        let campaigns = self.orders.iter().filter_map(marked).collect();
-        let save = self.save(Keep::Mark { clean: covers == 0, campaigns, minutes });
-        self.marks.begin(save, now.mono, next_k, covers);
-        save
     }
 
     fn wind_down(&mut self, now: Now) {
@@ -378,17 +286,14 @@ impl Broadcaster {
                 self.save(Keep::Forget { record });
             }
         }
-        if self.active.as_ref() == Some(id) {
-            self.active = None;
-            if self.stopping == Stopping::No {
-                self.mark(now);
-            }
+        if self.air.holders.remove(id) && self.stopping == Stopping::No {
+            self.mark(now);
         }
         self.report(now, Some(id.clone()), Event::Over(outcome));
         self.wake_by(Some(now.mono));
     }
 
-    fn waiting(&mut self, now: Now, id: &TaskId, reason: String) {
+    pub(super) fn waiting(&mut self, now: Now, id: &TaskId, reason: String) {
         let Some(order) = self.orders.get_mut(id) else { return };
         if order.waiting.as_ref() != Some(&reason) {
             order.waiting = Some(reason.clone());
@@ -396,9 +301,13 @@ impl Broadcaster {
         }
     }
 
-    pub(super) fn save(&mut self, keep: Keep) -> u64 {
-        let save = self.next_save;
+    pub(super) fn next_save(&mut self) -> u64 {
         self.next_save += 1;
+        self.next_save - 1
+    }
+
+    pub(super) fn save(&mut self, keep: Keep) -> u64 {
+        let save = self.next_save();
         self.wants.push_back(Want::Save(save, keep));
         save
     }
@@ -407,7 +316,7 @@ impl Broadcaster {
         self.wants.push_back(Want::Report(Report { at: now.mono, task, event }));
     }
 
-    fn wake_by(&mut self, at: Option<Instant>) {
+    pub(super) fn wake_by(&mut self, at: Option<Instant>) {
         self.wake_at = match (self.wake_at, at) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

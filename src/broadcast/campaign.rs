@@ -2,22 +2,20 @@
 
 use super::CampaignState;
 use super::Group;
-use super::Handover;
 use super::Plan;
 use super::Position;
-use super::Session;
+use super::calendar::Calendar;
+use super::calendar::Closed;
+use super::frames::Frames;
 use super::gate::Gate;
 use super::group::REPEAT_DISTANCE_US;
-use super::step::Begin;
 use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
 use super::step::Transmit;
+use super::step::Turn;
 use super::step::Verdict;
-use crate::fragment::DataFragment;
-use crate::fragment::Encoder;
 use crate::image::Image;
-use crate::lorawan::multicast_frame;
 use crate::radio::Emission;
 use crate::report::Outcome;
 use crate::schedule::Placement;
@@ -49,10 +47,9 @@ pub struct Campaign {
     plan: Plan,
     group: Group,
     image: Image,
-    encoder: Encoder,
+    frames: Frames,
     gate: Gate,
-    begin: Begin,
-    session: usize,
+    calendar: Calendar,
     progress: Progress,
     awaiting: Option<Awaiting>,
     /// The next frame starts at this or later, by our own spacing.
@@ -60,14 +57,11 @@ pub struct Campaign {
     last_end: Option<Instant>,
     in_a_row: u32,
     late_in_a_row: u32,
-    fragment: Vec<u8>,
-    payload: Vec<u8>,
 }
 
 impl Campaign {
     /// A campaign that starts at its first frame, or goes on at `progress` after a restart at `now`.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
-        let encoder = Encoder::new(plan.layout, plan.ts004_version);
         let resumed = resumed.map(|(progress, now)| {
             let before = (0..progress.next_k).filter(|k| is_sent(&plan, *k)).count();
             (Progress { sent: u32::try_from(before).unwrap_or(u32::MAX), ..progress }, now)
@@ -77,15 +71,12 @@ impl Campaign {
         let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.hold_us);
         let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
         Campaign {
-            fragment: vec![0; plan.layout.frag_size()],
-            payload: Vec::with_capacity(plan.layout.frag_size() + DataFragment::HEADER_LEN),
-            encoder,
+            frames: Frames::new(&plan),
             plan,
+            calendar: Calendar::new(group.guard_us),
             group,
             image,
             gate: Gate::default(),
-            begin: Begin::Unknown,
-            session: 0,
             progress: resumed.map_or(Progress::default(), |(progress, _)| progress),
             awaiting: None,
             not_before,
@@ -124,8 +115,6 @@ impl Campaign {
     pub fn state(&self, now: Now) -> CampaignState {
         let plan = &self.plan;
         let (uncoded, coded) = self.frames_left();
-        let sending_us =
-            u64::from(uncoded) * plan.pace_uncoded.spacing_us + u64::from(coded) * plan.pace_coded.spacing_us;
         let frames = plan.frames() + self.progress.made_up;
         CampaignState {
             group: plan.group.clone(),
@@ -135,9 +124,16 @@ impl Campaign {
             progress: self.progress,
             airtime_us: plan.airtime_us,
             spacing_us: plan.pace_uncoded.spacing_us,
-            session: self.session_now().map(|session| (session.start, session.end())),
-            left_us: self.left_us(now, sending_us),
+            session: self.calendar.session().map(|session| (session.start, session.end())),
+            left_us: self.calendar.left_us(now, self.sending_us()),
         }
+    }
+
+    /// Time that the frames left take at the plan's pace, microseconds.
+    fn sending_us(&self) -> u64 {
+        let (uncoded, coded) = self.frames_left();
+        u64::from(uncoded) * self.plan.pace_uncoded.spacing_us
+            + u64::from(coded) * self.plan.pace_coded.spacing_us
     }
 
     /// Uncoded frames (with their repeats) and coded ones that are still to be sent.
@@ -154,52 +150,29 @@ impl Campaign {
         }
     }
 
-    fn session_now(&self) -> Option<Session> {
-        self.begin.sessions().get(self.session).copied()
-    }
-
-    /// Microseconds until `sending_us` of sending are over, waits for the start and between sessions included.
-    fn left_us(&self, now: Now, sending_us: u64) -> Option<u64> {
-        match &self.begin {
-            Begin::Unknown => None,
-            Begin::AtOnce => Some(sending_us),
-            Begin::At(start) => Some(start.us_since(now.gps?).saturating_add(sending_us)),
-            Begin::Sessions(sessions) => {
-                let gps = now.gps?;
-                let mut left_us = sending_us;
-                for session in sessions.get(self.session..)? {
-                    let (opens, closes) = session.usable(self.group.guard_us);
-                    let from = opens.max(gps);
-                    let room_us = closes.us_since(from);
-                    if left_us <= room_us {
-                        return Some(from.us_since(gps).saturating_add(left_us));
-                    }
-                    left_us -= room_us;
-                }
-                None
-            }
-        }
-    }
-
     /// Whether a verdict is outstanding.
     pub fn is_awaiting(&self) -> bool {
         self.awaiting.is_some()
     }
 
-    /// When it may begin, and in which sessions.
-    pub fn set_begin(&mut self, begin: Begin) {
-        self.begin = begin;
+    /// When its devices listen.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
-    /// What to do at `now`. Frames at or above `covered` wait for a mark; `id` names the next frame.
-    pub fn step(
-        &mut self,
-        now: Now,
-        scheduler: &mut Scheduler,
-        handover: Handover,
-        covered: u32,
-        id: u64,
-    ) -> Step {
+    /// When its devices listen.
+    pub fn calendar_mut(&mut self) -> &mut Calendar {
+        &mut self.calendar
+    }
+
+    /// Time it still needs on the air, microseconds, when it has it alone.
+    pub fn need_us(&self) -> u64 {
+        if self.has_begun() { self.sending_us() } else { self.plan.duration_us() }
+    }
+
+    /// What to do at `now`.
+    pub fn step(&mut self, now: Now, scheduler: &mut Scheduler, turn: Turn) -> Step {
+        let Turn { handover, covered, id, not_before } = turn;
         if self.awaiting.is_some() {
             return Step::Wait(None);
         }
@@ -218,11 +191,15 @@ impl Campaign {
                 Err(step) => return step,
             };
             let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.late_in_a_row / 3).min(3));
-            let aim = self.not_before_for(position).into_iter().chain(opens).max().unwrap_or(now.mono);
-            let wake = aim.minus_us(lead_us);
-            if wake > now.mono {
+            let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
+            if let Some(wake) = opens.as_ref().and_then(wakes) {
+                return Step::Shut(wake);
+            }
+            let paced = self.not_before_for(position);
+            if let Some(wake) = paced.as_ref().and_then(wakes) {
                 return Step::Wait(Some(wake));
             }
+            let aim = [paced, opens, not_before].into_iter().flatten().max().unwrap_or(now.mono);
             let wish = Wish {
                 channel: self.plan.channel,
                 airtime_us: self.plan.airtime_us,
@@ -235,11 +212,11 @@ impl Campaign {
             };
             match scheduler.place(now.mono, &wish) {
                 Placement::At(start) if start.minus_us(lead_us) > now.mono => {
-                    return Step::Wait(Some(start.minus_us(lead_us)));
+                    return Step::WaitForAir(start.minus_us(lead_us));
                 }
                 Placement::At(_) if k >= covered => return Step::NeedMark,
                 Placement::At(start) => return self.hand_over(k, position, start, scheduler, &wish, id),
-                Placement::Refused(Refused::SessionOver { .. }) => self.session += 1,
+                Placement::Refused(Refused::SessionOver { .. }) => self.calendar.next_session(),
                 Placement::Refused(why) => return Step::Over(Outcome::Aborted { reason: why.to_string() }),
             }
         }
@@ -347,27 +324,20 @@ impl Campaign {
         self.not_before.max(apart)
     }
 
-    /// From when to when the devices listen, as far as that is bounded; or why there is nothing to do.
+    /// From when to when the devices listen; or why there is nothing to do.
     fn window(&mut self, now: Now) -> Result<(Option<Instant>, Option<Instant>), Step> {
-        const NO_CLOCK: Step = Step::Blocked("a trusted clock: the start is an absolute time");
-        match &self.begin {
-            Begin::Unknown => Err(Step::Blocked("a start: the task has no StartTime and no \"Start\"")),
-            Begin::AtOnce => Ok((None, None)),
-            Begin::At(start) => Ok((Some(now.instant_of(*start).ok_or(NO_CLOCK)?), None)),
-            Begin::Sessions(sessions) => {
-                let gps = now.gps.ok_or(NO_CLOCK)?;
-                let usable = |session: &Session| session.usable(self.group.guard_us);
-                while sessions.get(self.session).is_some_and(|session| usable(session).1 <= gps) {
-                    self.session += 1;
-                }
-                let Some(session) = sessions.get(self.session) else {
-                    let (sent, planned) = (self.progress.sent, self.plan.frames());
-                    return Err(Step::Over(Outcome::OutOfSession { sent, planned }));
-                };
-                let (opens, closes) = usable(session);
-                Ok((now.instant_of(opens), now.instant_of(closes)))
+        // The frames left take this long at the least.
+        let spacing_us = self.plan.pace_uncoded.spacing_us.min(self.plan.pace_coded.spacing_us);
+        let at_least_us = self.sending_us().saturating_sub(spacing_us) + self.plan.airtime_us;
+        let has_begun = self.has_begun();
+        self.calendar.window(now, at_least_us, has_begun).map_err(|closed| match closed {
+            Closed::Blocked(reason) => Step::Blocked(reason),
+            Closed::OneMoreSession(session) => Step::OneMoreSession(session),
+            Closed::Over => {
+                let (sent, planned) = (self.progress.sent, self.plan.frames());
+                Step::Over(Outcome::OutOfSession { sent, planned })
             }
-        }
+        })
     }
 
     fn hand_over(
@@ -380,7 +350,7 @@ impl Campaign {
         id: u64,
     ) -> Step {
         let fcnt = self.plan.base + k;
-        let phy_payload = match self.frame(fcnt, position) {
+        let phy_payload = match self.frame(k, position) {
             Ok(phy_payload) => phy_payload,
             Err(reason) => return Step::Over(Outcome::Aborted { reason }),
         };
@@ -396,28 +366,10 @@ impl Campaign {
         Step::Transmit(Box::new(Transmit { id, k, fcnt, emission }))
     }
 
-    /// The bytes of the frame at `position`: a pure function of the plan, the image and the position.
-    fn frame(&mut self, fcnt: u32, position: Position) -> Result<Vec<u8>, String> {
-        let nb_frag = self.plan.layout.nb_frag();
-        let n = match position {
-            Position::Uncoded(n) => n,
-            Position::Coded(r) => nb_frag + r,
-            Position::Repeat(_) | Position::Control => nb_frag,
-        };
-        if fcnt >= self.plan.end {
-            return Err(format!(
-                "frame counter {fcnt} is beyond the reserved range that ends at {}",
-                self.plan.end
-            ));
-        }
-        self.encoder
-            .fragment(self.image.bytes(), n, &mut self.fragment)
-            .map_err(|error| error.to_string())?;
-        self.payload.clear();
-        DataFragment { frag_index: 0, n, data: &self.fragment }.write(&mut self.payload);
-        let keys = &self.group.keys;
-        let frame = multicast_frame(keys, self.plan.mc_addr, fcnt, self.plan.fport, &self.payload)
-            .map_err(|error| error.to_string())?;
+    /// The bytes of frame `k`, after a last look at what its counter carried before.
+    fn frame(&mut self, k: u32, position: Position) -> Result<Vec<u8>, String> {
+        let frame = self.frames.frame(&self.plan, &self.group, self.image.bytes(), k, position)?;
+        let fcnt = self.plan.base + k;
         if self.gate.admits(fcnt, &frame) {
             Ok(frame)
         } else {

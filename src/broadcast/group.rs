@@ -86,10 +86,33 @@ pub struct DeviceProfile {
     pub repeats: u8,
     /// The stock decoder's largest NbFrag and FragSize; `None` when unknown or set by the integrator.
     pub stock_caps: Option<(u16, u8)>,
+    /// How many lost uncoded fragments the stock decoder can solve for; `None` when unknown.
+    pub stock_max_lost: Option<MaxLost>,
     /// Its decoder says "complete" on a coded fragment only, even when nothing was lost.
     pub finishes_on_coded: bool,
+    /// It remembers one session's start only, and not one far ahead.
+    pub has_one_start_timer: bool,
     /// FragSize must be a multiple of this (flash word).
     pub frag_size_multiple: u8,
+}
+
+/// A decoder's limit of lost uncoded fragments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxLost {
+    /// A number.
+    Fragments(u16),
+    /// A part of NbFrag, per cent.
+    Percent(u16),
+}
+
+impl DeviceProfile {
+    /// The most lost uncoded fragments of `nb_frag` that the stock decoder can solve for; `None` when unknown.
+    pub fn max_lost(&self, nb_frag: u16) -> Option<u16> {
+        self.stock_max_lost.map(|max_lost| match max_lost {
+            MaxLost::Fragments(fragments) => fragments,
+            MaxLost::Percent(percent) => (u32::from(nb_frag) * u32::from(percent) / 100) as u16,
+        })
+    }
 }
 
 /// The first repeat of the last uncoded fragment comes at least this long after it, microseconds: a burst of
@@ -102,7 +125,9 @@ const UNKNOWN: DeviceProfile = DeviceProfile {
     gap_coded_us: 1_500_000,
     repeats: 1,
     stock_caps: None,
+    stock_max_lost: None,
     finishes_on_coded: false,
+    has_one_start_timer: false,
     frag_size_multiple: 1,
 };
 
@@ -111,12 +136,25 @@ const PROFILES: [DeviceProfile; 5] = [
     DeviceProfile {
         name: "loramac-node",
         finishes_on_coded: true,
+        has_one_start_timer: true,
         repeats: 2,
         stock_caps: Some((21, 50)),
+        stock_max_lost: Some(MaxLost::Fragments(5)),
         ..UNKNOWN
     },
-    DeviceProfile { name: "lbm", repeats: 2, stock_caps: Some((100, 242)), ..UNKNOWN },
-    DeviceProfile { name: "zephyr", frag_size_multiple: 8, ..UNKNOWN },
+    DeviceProfile {
+        name: "lbm",
+        repeats: 2,
+        stock_caps: Some((100, 242)),
+        stock_max_lost: Some(MaxLost::Fragments(100)),
+        ..UNKNOWN
+    },
+    DeviceProfile {
+        name: "zephyr",
+        frag_size_multiple: 8,
+        stock_max_lost: Some(MaxLost::Percent(20)),
+        ..UNKNOWN
+    },
     DeviceProfile { name: "fast", gap_uncoded_us: 0, gap_coded_us: 0, repeats: 0, ..UNKNOWN },
 ];
 

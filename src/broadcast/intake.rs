@@ -2,6 +2,7 @@
 //! the next: record, then counters, then the first mark, then the air.
 
 use super::Broadcaster;
+use super::Group;
 use super::Keep;
 use super::KeyRange;
 use super::Plan;
@@ -14,10 +15,14 @@ use super::arming::expected_digest;
 use super::arming::first_free;
 use super::arming::group_of;
 use super::arming::is_reserved;
+use super::arming::session_warnings;
 use super::campaign::Campaign;
 use super::order::Order;
 use super::order::Stage;
+use super::record::Proof;
+use super::step::Begin;
 use super::step::Progress;
+use super::twin::Twin;
 use crate::image::Image;
 use crate::report::Event;
 use crate::report::Outcome;
@@ -159,10 +164,13 @@ impl Broadcaster {
     ) {
         self.wants.push_back(Want::Fetch(task.id.clone(), task.image.clone()));
         let document = String::from_utf8_lossy(document).into_owned();
-        self.orders.insert(task.id.clone(), Order::new(task, document, stem.to_owned(), source, resumed));
+        // Behind all that are open; a resumed one keeps its own number.
+        let number = self.orders.values().map(|order| order.number + 1).max().unwrap_or(0);
+        let order = Order::new(task, document, stem.to_owned(), source, resumed, number);
+        self.orders.insert(order.task.id.clone(), order);
     }
 
-    /// Verifies the image, plans, and begins to make the plan durable.
+    /// Verifies the image, plans, and begins to decode the plan's frames, unless that was done before.
     fn plan(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>) -> Result<(), String> {
         let Some(order) = self.orders.get(id).filter(|order| matches!(order.stage, Stage::Fetching)) else {
             return Ok(());
@@ -173,18 +181,74 @@ impl Broadcaster {
         let range = self.ranges.get(&group.keys.fingerprint());
         let base = match &order.resumed {
             Some(record) => record.base,
-            None => first_free(range, &group)?,
+            None => first_free(range, &group)?.max(self.planned_to(&group)),
         };
         let plan = Plan::new(&order.task, &group, &image, self.region, &self.scheduler, base)
             .map_err(|error| error.to_string())?;
         let is_reserved = is_reserved(range, &plan)?;
         let begin = begin_of(&order.task, order.source, &group, &plan)?;
-        let record = Record::armed(order, group.name.clone(), expected, plan.base);
-        let planned = plan.planned(begin.sessions());
-        let save = self.save(Keep::Record { record: id.record_id(), bytes: record.to_bytes() });
-        if let Some(order) = self.orders.get_mut(id) {
-            order.stage = Stage::Recording { save, plan, group, image, is_reserved };
+        if order.resumed.is_none() {
+            self.admit(now, id, &plan, &begin)?;
         }
+        let Some(order) = self.orders.get(id) else { return Ok(()) };
+        let is_proven = order.proof.is_some_and(|proof| proof.plan_hash == plan.hash);
+        let twin = Box::new(Twin::new(&plan));
+        if let Some(order) = self.orders.get_mut(id) {
+            order.stage = Stage::Decoding { twin, plan, group, image, is_reserved };
+        }
+        if is_proven { self.write_down(now, id) } else { Ok(()) }
+    }
+
+    /// One past the last counter of the group's key that an open order is planned to use.
+    fn planned_to(&self, group: &Group) -> u32 {
+        let key = group.keys.fingerprint();
+        let plans = self.orders.values().filter_map(Order::plan).filter(|plan| plan.key == key);
+        plans.map(|plan| plan.end).max().unwrap_or(0)
+    }
+
+    /// Decodes some more frames of the first plan that is not proven yet.
+    pub(super) fn prove(&mut self, now: Now) {
+        let decoding = |(_, order): &(&TaskId, &mut Order)| matches!(order.stage, Stage::Decoding { .. });
+        let Some((id, order)) = self.orders.iter_mut().find(decoding) else { return };
+        let Stage::Decoding { twin, plan, group, image, .. } = &mut order.stage else { return };
+        let (id, step) = (id.clone(), twin.step(plan, group, image));
+        let result = match step {
+            Ok(None) => Ok(()),
+            Ok(Some(decoded)) => {
+                order.proof = Some(Proof { plan_hash: plan.hash, decoded });
+                if !decoded.is_complete {
+                    let text = format!("decoding the frames beforehand: {decoded}");
+                    self.report(now, Some(id.clone()), Event::Warning { text });
+                }
+                self.write_down(now, &id)
+            }
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = result {
+            self.refuse(now, &id, reason);
+        }
+        self.wake_by(Some(now.mono));
+    }
+
+    /// The plan holds what it promises: begins to make it durable.
+    fn write_down(&mut self, now: Now, id: &TaskId) -> Result<(), String> {
+        let save = self.next_save();
+        let Some(order) = self.orders.get_mut(id) else { return Ok(()) };
+        let (plan, group, image, is_reserved) = match std::mem::replace(&mut order.stage, Stage::Fetching) {
+            Stage::Decoding { plan, group, image, is_reserved, .. } => (plan, group, image, is_reserved),
+            other => {
+                order.stage = other;
+                return Ok(());
+            }
+        };
+        let begin = begin_of(&order.task, order.source, &group, &plan)?;
+        let record = Record::armed(order, group.name.clone(), image.digest(), plan.base);
+        let decoded = order.proof.map(|proof| proof.decoded).unwrap_or_default();
+        let mut planned = plan.planned(begin.sessions(), decoded);
+        planned.warnings.extend(session_warnings(&group, &begin, now.gps));
+        order.stage = Stage::Recording { save, plan, group, image, is_reserved };
+        self.wants
+            .push_back(Want::Save(save, Keep::Record { record: id.record_id(), bytes: record.to_bytes() }));
         self.report(now, Some(id.clone()), Event::Planned(planned));
         Ok(())
     }
@@ -237,11 +301,22 @@ impl Broadcaster {
 
     /// Gives a campaign its start, now that it is known or has changed.
     fn settle_begin(&mut self, now: Now, id: &TaskId) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        let Stage::Running(campaign) = &mut order.stage else { return };
-        match begin_of(&order.task, order.source, campaign.group(), campaign.plan()) {
-            Ok(begin) => campaign.set_begin(begin),
-            Err(reason) => self.refuse(now, id, reason),
+        let Some(order) = self.orders.get(id) else { return };
+        let Some(campaign) = order.campaign() else { return };
+        let begin = match begin_of(&order.task, order.source, campaign.group(), campaign.plan()) {
+            Ok(begin) => begin,
+            Err(reason) => return self.refuse(now, id, reason),
+        };
+        let is_moved =
+            *campaign.calendar().begin() != Begin::Unknown && !campaign.calendar().begins_as(&begin);
+        if is_moved && !order.has_begun() {
+            let plan = campaign.plan().clone();
+            if let Err(reason) = self.admit(now, id, &plan, &begin) {
+                return self.refuse(now, id, reason);
+            }
+        }
+        if let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) {
+            campaign.calendar_mut().set_begin(begin);
         }
     }
 

@@ -2,7 +2,9 @@
 //! and a mark's ledger already holds the airtime of everything it covers (pre-charged), so what is on disk
 //! is never below the truth although nothing is written per frame.
 
+use crate::task::TaskId;
 use crate::time::Instant;
+use std::collections::BTreeMap;
 
 /// A mark covers at least this many frames.
 const FRAMES: u32 = 32;
@@ -22,19 +24,23 @@ pub struct MarkedCampaign {
     pub made_up: u32,
 }
 
-/// The coverage of the campaign on the air.
+/// The coverage of the campaigns on the air.
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
-    covered: u32,
+    covered: Coverage,
     made_at: Option<Instant>,
-    marked_k: u32,
-    pending: Option<(u64, u32)>,
+    /// The sum of the next frame numbers when the last mark was made.
+    marked: u64,
+    pending: Option<(u64, Coverage)>,
 }
 
+/// For each campaign the first frame number that may not be sent.
+pub type Coverage = BTreeMap<TaskId, u32>;
+
 impl Marks {
-    /// Frames below this number may be sent.
-    pub fn covered(&self) -> u32 {
-        self.covered
+    /// Frames of the campaign below this number may be sent.
+    pub fn covered(&self, task: &TaskId) -> u32 {
+        self.covered.get(task).copied().unwrap_or(0)
     }
 
     /// Frames that one mark covers at the given spacing.
@@ -42,22 +48,25 @@ impl Marks {
         u32::try_from(CLOSEST_US.div_ceil(spacing_us.max(1))).unwrap_or(u32::MAX).max(FRAMES)
     }
 
-    /// Whether a mark is being written.
-    pub fn is_pending(&self) -> bool {
-        self.pending.is_some()
+    /// Whether a mark is being written that covers the campaign.
+    pub fn is_pending_for(&self, task: &TaskId) -> bool {
+        self.pending.as_ref().is_some_and(|(_, covers)| covers.contains_key(task))
     }
 
-    /// When the mark is too old to stand: frames were sent since and five minutes are over.
-    pub fn due_at(&self, next_k: u32) -> Option<Instant> {
-        let made_at = self.made_at.filter(|_| self.pending.is_none() && next_k > self.marked_k)?;
+    /// When the mark is too old to stand: frames were sent since (`next` is the sum of the next frame numbers)
+    /// and five minutes are over.
+    pub fn due_at(&self, next: u64) -> Option<Instant> {
+        let made_at = self.made_at.filter(|_| self.pending.is_none() && next > self.marked)?;
         Some(made_at.plus_us(OLDEST_US))
     }
 
-    /// A mark is on its way to the disk; once there it covers frames below `covers`.
-    pub fn begin(&mut self, save: u64, now: Instant, next_k: u32, covers: u32) {
+    /// A mark is on its way to the disk; once there it covers these frames.
+    pub fn begin(&mut self, save: u64, now: Instant, next: u64, covers: Coverage) {
+        // Whoever had coverage keeps no more than the mark on its way will promise: the newest mark is the truth.
+        self.covered.retain(|task, _| covers.contains_key(task));
         self.pending = Some((save, covers));
         self.made_at = Some(now);
-        self.marked_k = next_k;
+        self.marked = next;
     }
 
     /// A save is durable; whether it was the mark.
@@ -69,11 +78,6 @@ impl Marks {
             }
             None => false,
         }
-    }
-
-    /// Another campaign takes the air: nothing of it is covered yet.
-    pub fn reset(&mut self) {
-        *self = Marks { pending: self.pending.map(|(save, _)| (save, 0)), ..Marks::default() };
     }
 }
 
@@ -87,20 +91,34 @@ mod tests {
         assert_eq!(Marks::frames(143_624), 70);
     }
 
+    fn id(name: &str) -> TaskId {
+        TaskId::new(name).unwrap()
+    }
+
     #[test]
     fn frames_are_covered_only_once_the_mark_is_durable() {
         let mut marks = Marks::default();
-        marks.begin(7, Instant::ZERO, 0, 32);
-        assert_eq!(marks.covered(), 0);
+        marks.begin(7, Instant::ZERO, 0, Coverage::from([(id("a"), 32), (id("b"), 40)]));
+        assert_eq!(marks.covered(&id("a")), 0);
         assert!(!marks.saved(6));
         assert!(marks.saved(7));
-        assert_eq!(marks.covered(), 32);
+        assert_eq!([marks.covered(&id("a")), marks.covered(&id("b"))], [32, 40]);
+    }
+
+    #[test]
+    fn a_mark_that_leaves_a_campaign_out_covers_none_of_its_frames_from_then_on() {
+        let mut marks = Marks::default();
+        marks.begin(1, Instant::ZERO, 0, Coverage::from([(id("a"), 32)]));
+        marks.saved(1);
+        marks.begin(2, Instant::ZERO, 0, Coverage::from([(id("b"), 32)]));
+        assert_eq!(marks.covered(&id("a")), 0);
+        assert!(marks.is_pending_for(&id("b")) && !marks.is_pending_for(&id("a")));
     }
 
     #[test]
     fn a_mark_grows_old_only_when_something_was_sent_since() {
         let mut marks = Marks::default();
-        marks.begin(1, Instant::ZERO, 5, 37);
+        marks.begin(1, Instant::ZERO, 5, Coverage::from([(id("a"), 37)]));
         marks.saved(1);
         assert_eq!(marks.due_at(5), None);
         assert_eq!(marks.due_at(6), Some(Instant::from_us(300_000_000)));

@@ -4,14 +4,19 @@
 //! * [`Plan`]: everything that is settled before the first frame; its hash is what the counters are reserved for.
 //! * [`Session`]: when the devices listen.
 //! * `Campaign`: one task being carried out; it only decides what happens next.
+//! * [`Turns`]: whose turn it is when several campaigns share the radio.
 //! * [`Broadcaster`]: all campaigns that share one radio, their marks and their records.
 //! * [`setup`]: the TS004/TS005 commands that prepare a device, as the operator's network server sends them.
 //!
 //! This room knows no datagrams, sockets or files.
 
+mod admission;
+mod air;
 mod arming;
 mod broadcaster;
+mod calendar;
 mod campaign;
+mod frames;
 mod gate;
 mod group;
 mod history;
@@ -26,11 +31,14 @@ mod session;
 pub mod setup;
 mod state;
 mod step;
+mod turns;
+mod twin;
 
 pub use broadcaster::Broadcaster;
 pub use group::DeviceProfile;
 pub use group::Group;
 pub use group::Handover;
+pub use group::MaxLost;
 pub use group::SessionRule;
 pub use keep::Keep;
 pub use keep::KeyRange;
@@ -42,6 +50,7 @@ pub use marks::MarkedCampaign;
 pub use plan::ENCODER_VERSION;
 pub use plan::Plan;
 pub use plan::PlanError;
+pub use record::Proof;
 pub use record::Record;
 pub use record::RecordState;
 pub use sequence::Position;
@@ -54,3 +63,4 @@ pub use step::Progress;
 pub use step::Refusal;
 pub use step::Transmit;
 pub use step::Verdict;
+pub use turns::Turns;

@@ -5,7 +5,9 @@ use super::Plan;
 use super::Record;
 use super::TaskSource;
 use super::campaign::Campaign;
+use super::record::Proof;
 use super::step::Progress;
+use super::twin::Twin;
 use crate::image::Image;
 use crate::report::Outcome;
 use crate::task::Task;
@@ -24,6 +26,12 @@ pub struct Order {
     pub resumed: Option<Record>,
     /// How far it is.
     pub stage: Stage,
+    /// Which of all orders it is: the order of arrival.
+    pub number: u64,
+    /// The emission it sent last; 0 before.
+    pub served: u64,
+    /// What came of decoding its frames, and for which plan.
+    pub proof: Option<Proof>,
     /// What was last reported to be waited for.
     pub waiting: Option<String>,
 }
@@ -32,6 +40,19 @@ pub struct Order {
 pub enum Stage {
     /// The image is being fetched.
     Fetching,
+    /// The frames are being decoded.
+    Decoding {
+        /// How far that is.
+        twin: Box<Twin>,
+        /// The plan.
+        plan: Plan,
+        /// Its group.
+        group: Group,
+        /// Its image.
+        image: Image,
+        /// Whether the journal holds its counters already.
+        is_reserved: bool,
+    },
     /// The record is on its way to the disk.
     Recording {
         /// Which save.
@@ -68,8 +89,22 @@ impl Order {
         stem: String,
         source: TaskSource,
         resumed: Option<Record>,
+        number: u64,
     ) -> Self {
-        Order { task, document, stem, source, resumed, stage: Stage::Fetching, waiting: None }
+        let number = resumed.as_ref().map_or(number, |record| record.number);
+        let proof = resumed.as_ref().and_then(|record| record.proof);
+        Order {
+            task,
+            document,
+            stem,
+            source,
+            resumed,
+            stage: Stage::Fetching,
+            proof,
+            number,
+            served: 0,
+            waiting: None,
+        }
     }
 
     /// Its campaign, once it is armed.
@@ -85,6 +120,17 @@ impl Order {
         match &mut self.stage {
             Stage::Running(campaign) => Some(campaign),
             _ => None,
+        }
+    }
+
+    /// Its plan, once there is one.
+    pub fn plan(&self) -> Option<&Plan> {
+        match &self.stage {
+            Stage::Fetching => None,
+            Stage::Decoding { plan, .. } | Stage::Recording { plan, .. } | Stage::Reserving { plan, .. } => {
+                Some(plan)
+            }
+            Stage::Running(campaign) => Some(campaign.plan()),
         }
     }
 
@@ -106,7 +152,9 @@ impl Order {
     /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded.
     pub fn record(&self, outcome: &Outcome, number: u64) -> Option<Record> {
         let (plan, image) = match &self.stage {
-            Stage::Fetching => return self.resumed.clone().map(|record| record.over(outcome, number)),
+            Stage::Fetching | Stage::Decoding { .. } => {
+                return self.resumed.clone().map(|record| record.over(outcome, number));
+            }
             Stage::Recording { plan, image, .. } | Stage::Reserving { plan, image, .. } => (plan, image),
             Stage::Running(campaign) => (campaign.plan(), campaign.image()),
         };

@@ -19,6 +19,7 @@ use crate::region::Channel;
 use crate::region::Parameters;
 use crate::region::RegionError;
 use crate::region::RfRegion;
+use crate::report::Decoded;
 use crate::report::Planned;
 use crate::schedule::Pace;
 use crate::schedule::PaceLimit;
@@ -113,6 +114,8 @@ pub struct Plan {
     pub airtime_us: u64,
     /// Airtime as the forwarder's queue counts it, microseconds.
     pub hold_us: u64,
+    /// Start-to-start distance that law, manners and forwarder ask of everything in the sub-band, microseconds.
+    pub lawful_us: u64,
     /// Start-to-start distance after an uncoded frame.
     pub pace_uncoded: Pace,
     /// Start-to-start distance after a coded frame.
@@ -183,6 +186,7 @@ impl Plan {
             channel,
             airtime_us,
             hold_us: forwarder_airtime_us(channel.modulation, phy_len),
+            lawful_us: lawful.spacing_us,
             pace_uncoded: pace(group.profile.gap_uncoded_us),
             pace_coded: pace(group.profile.gap_coded_us),
             waits_us: 0,
@@ -223,7 +227,7 @@ impl Plan {
     }
 
     /// The plan as a report shows it.
-    pub fn planned(&self, sessions: &[Session]) -> Planned {
+    pub fn planned(&self, sessions: &[Session], decoded: Decoded) -> Planned {
         Planned {
             group: self.group.clone(),
             nb_frag: self.layout.nb_frag(),
@@ -237,6 +241,7 @@ impl Plan {
             spacing_us: self.pace_uncoded.spacing_us,
             limited_by: self.pace_uncoded.limit.to_string(),
             sessions: sessions.iter().map(|session| (session.start, session.exponent)).collect(),
+            decoded,
             warnings: self.warnings.clone(),
         }
     }

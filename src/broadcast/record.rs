@@ -3,6 +3,7 @@
 use super::TaskSource;
 use super::order::Order;
 use crate::image::Digest;
+use crate::report::Decoded;
 use crate::report::Outcome;
 use serde::Deserialize;
 use serde::Serialize;
@@ -26,8 +27,23 @@ pub struct Record {
     pub digest: String,
     /// FCnt of frame 0.
     pub base: u32,
+    /// Which of all orders it is.
+    #[serde(default)]
+    pub number: u64,
+    /// What came of decoding its frames.
+    #[serde(default)]
+    pub proof: Option<Proof>,
     /// How it stands.
     pub state: RecordState,
+}
+
+/// The twin's verdict on one plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The plan's hash: another plan has to be decoded anew.
+    pub plan_hash: [u8; 32],
+    /// What came of it.
+    pub decoded: Decoded,
 }
 
 /// How a recorded campaign stands.
@@ -55,6 +71,8 @@ impl Record {
             group,
             digest: digest.to_string(),
             base,
+            number: order.number,
+            proof: order.proof,
             state: RecordState::Armed,
         }
     }

@@ -20,6 +20,17 @@ pub enum Position {
     Control,
 }
 
+impl Position {
+    /// The fragment's number (TS004 N) in a code of `nb_frag` uncoded ones.
+    pub fn fragment(self, nb_frag: u16) -> u16 {
+        match self {
+            Position::Uncoded(n) => n,
+            Position::Coded(r) => nb_frag + r,
+            Position::Repeat(_) | Position::Control => nb_frag,
+        }
+    }
+}
+
 /// The order of a campaign with `nb_frag` uncoded fragments: k = 0..M-1 uncoded ascending, two positions for
 /// repeats of fragment M, then blocks of 32 coded fragments, each followed by one control position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,6 +34,11 @@ impl Session {
         (self.start.plus_us(guard_us), self.start.plus_us(self.length_us().saturating_sub(guard_us)))
     }
 
+    /// The next session of a campaign whose sessions, all as long as this one, did not suffice.
+    pub fn following(self) -> Session {
+        Session { start: self.end().plus_us(BETWEEN_US), ..self }
+    }
+
     /// The sessions for `duration_us` of sending from `start` on (rounded up to a whole second): one, as
     /// short as it may be, or as many of the longest as it takes. With `exponent` each has that length.
     ///
@@ -57,7 +62,7 @@ impl Session {
                 return sessions;
             }
             left_us -= planned_us;
-            start = session.end().plus_us(BETWEEN_US);
+            start = session.following().start;
         }
     }
 }

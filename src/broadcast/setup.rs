@@ -110,17 +110,24 @@ pub fn commands(
     commands.push(SetupCommand { name: "FragSessionSetupReq", fport, payload, session: None });
 
     for (index, (start, exponent)) in planned.sessions.iter().enumerate() {
-        let session = Session { start: *start, exponent: *exponent };
-        let request = ts005::Request::McClassCSession(ts005::McClassCSessionReq {
-            mc_group_id: MC_GROUP_ID,
-            session_time: session.start.session_time(),
-            time_out: session.exponent,
-            dl_frequency_hz: group.frequency_hz,
-            dr: group.data_rate,
-        });
-        commands.push(remote_setup("McClassCSessionReq", &request, Some(index))?);
+        commands.push(session_command(group, Session { start: *start, exponent: *exponent }, index)?);
     }
     Ok(commands)
+}
+
+/// McClassCSessionReq for one session, the `index`-th (0-based) of its campaign.
+///
+/// # Errors
+/// The frequency does not fit its field.
+pub fn session_command(group: &Group, session: Session, index: usize) -> Result<SetupCommand, SetupError> {
+    let request = ts005::Request::McClassCSession(ts005::McClassCSessionReq {
+        mc_group_id: MC_GROUP_ID,
+        session_time: session.start.session_time(),
+        time_out: session.exponent,
+        dl_frequency_hz: group.frequency_hz,
+        dr: group.data_rate,
+    });
+    remote_setup("McClassCSessionReq", &request, Some(index))
 }
 
 /// TS005 has the same bytes in both versions.

@@ -26,6 +26,8 @@ pub struct TaskState {
 pub enum Phase {
     /// Its image is on its way.
     Fetching,
+    /// Its frames are being decoded, to see that the image comes out.
+    Decoding,
     /// Its plan and its counters are being written down.
     Saving,
     /// Something is missing: see [`TaskState::waiting`].
@@ -64,6 +66,7 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Phase::Fetching => "fetching",
+            Phase::Decoding => "decoding",
             Phase::Saving => "saving",
             Phase::Blocked => "waiting",
             Phase::Armed => "armed",

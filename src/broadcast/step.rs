@@ -1,5 +1,6 @@
 //! The words between a campaign and those who drive it.
 
+use super::Handover;
 use super::Session;
 use crate::radio::Emission;
 use crate::report::Outcome;
@@ -70,14 +71,34 @@ pub struct Progress {
 pub enum Step {
     /// Hand this to the forwarder and bring the verdict back.
     Transmit(Box<Transmit>),
-    /// Nothing to do before this instant (or before a verdict, when `None`).
+    /// Nothing to do before this instant (or before a verdict, when `None`): its devices need their time, or its
+    /// last frame is still on the air.
     Wait(Option<Instant>),
+    /// The air is free for its next frame at this instant only.
+    WaitForAir(Instant),
+    /// Its devices do not listen before this instant: the air is somebody else's until then.
+    Shut(Instant),
+    /// What is left does not fit its sessions: one more, which the devices must be told.
+    OneMoreSession(Session),
     /// It cannot begin or go on yet.
     Blocked(&'static str),
     /// The next frame is not covered by a durable mark.
     NeedMark,
     /// It is over.
     Over(Outcome),
+}
+
+/// What a campaign is told when it is its turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// How frames are handed over now.
+    pub handover: Handover,
+    /// Frames at or above this number wait for a mark.
+    pub covered: u32,
+    /// Names the next frame.
+    pub id: u64,
+    /// The pace of all campaigns in its sub-band: nothing starts before this.
+    pub not_before: Option<Instant>,
 }
 
 /// When a campaign may begin.

@@ -10,6 +10,7 @@ use super::table::table;
 use crate::config::Scenario;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::report::Event;
+use crate::report::Planned;
 use crate::sim::DeviceResult;
 use crate::sim::Summary;
 use crate::sim::World;
@@ -92,10 +93,12 @@ fn print(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     writeln!(out, "{title}")?;
-    if let Some(planned) = &summary.planned {
+    let plans = plans(summary);
+    for planned in &plans {
+        let group = if plans.len() > 1 { format!(" for {}", planned.group) } else { String::new() };
         writeln!(
             out,
-            "  image       {image_len} B as {} uncoded + {} coded fragments of {} B",
+            "  image       {image_len} B as {} uncoded + {} coded fragments of {} B{group}",
             planned.nb_frag, planned.coded, planned.frag_size
         )?;
         writeln!(
@@ -139,10 +142,8 @@ fn print(
             _ => {}
         }
     }
-    if let Some(planned) = &summary.planned {
-        for warning in &planned.warnings {
-            writeln!(out, "  warning     {warning}")?;
-        }
+    for warning in plans.iter().flat_map(|planned| &planned.warnings) {
+        writeln!(out, "  warning     {warning}")?;
     }
     writeln!(out)?;
     let rows: Vec<Vec<String>> =
@@ -207,6 +208,21 @@ fn print(
     Ok(())
 }
 
+/// Every campaign's plan; one that a restart reported again counts once.
+fn plans(summary: &Summary) -> Vec<&Planned> {
+    let mut plans: Vec<&Planned> = Vec::new();
+    for report in &summary.reports {
+        if let Event::Planned(planned) = &report.event
+            && plans
+                .iter()
+                .all(|known| (&known.group, known.first_fcnt) != (&planned.group, planned.first_fcnt))
+        {
+            plans.push(planned);
+        }
+    }
+    plans
+}
+
 fn device_row(device: &DeviceResult, at: &dyn Fn(Instant) -> String) -> Vec<String> {
     vec![
         device.name.clone(),
@@ -241,6 +257,13 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
         "nb_frag": planned.map(|planned| planned.nb_frag),
         "coded": planned.map(|planned| planned.coded),
         "frag_size": planned.map(|planned| planned.frag_size),
+        "plans": plans(summary).iter().map(|planned| json!({
+            "group": planned.group,
+            "nb_frag": planned.nb_frag,
+            "coded": planned.coded,
+            "frag_size": planned.frag_size,
+            "first_fcnt": planned.first_fcnt,
+        })).collect::<Vec<_>>(),
         "complete": summary.complete(),
         "expected": expected,
         "content": summary.verdict.is_content(),

@@ -6,6 +6,7 @@ use super::GroupConfig;
 use super::NetworkServer;
 use super::read::read;
 use super::server;
+use crate::broadcast::Turns;
 use crate::daemon;
 use crate::daemon::ClockSettings;
 use crate::daemon::GpsSettings;
@@ -129,6 +130,8 @@ pub struct Radio {
     pub max_deaf: f64,
     /// "even" or "burst".
     pub spacing: String,
+    /// Who has the air when several campaigns want it: "in-order" or "fairly".
+    pub turns: String,
 }
 
 impl Default for Radio {
@@ -147,6 +150,7 @@ impl Default for Radio {
             server_reserve: 0.1,
             max_deaf: 0.2,
             spacing: "even".to_owned(),
+            turns: "in-order".to_owned(),
         }
     }
 }
@@ -370,7 +374,8 @@ impl Config {
         let relay = server::relay(&self.network_server, &self.forwarder.listen)?;
         let may_send = relay.servers.iter().any(|server| !server.is_uplink_only);
         let server_reserve_ppm = if may_send { self.radio.server_reserve_ppm()? } else { 0 };
-        Ok(engine::Settings { region, groups, forwarder: self.link()?, relay, server_reserve_ppm })
+        let turns = turns("radio.turns", &self.radio.turns)?;
+        Ok(engine::Settings { region, groups, turns, forwarder: self.link()?, relay, server_reserve_ppm })
     }
 
     /// Where the packet forwarder sends to.
@@ -480,6 +485,11 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
     } else {
         Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1")))
     }
+}
+
+/// "in-order" or "fairly".
+fn turns(key: &str, name: &str) -> Result<Turns, ConfigError> {
+    name.parse().map_err(|message: String| ConfigError::value(key, message))
 }
 
 /// "even" or "burst".

@@ -119,6 +119,9 @@ pub struct DeviceSection {
     /// How many.
     #[serde(default = "one_device")]
     pub count: usize,
+    /// Their group; it may be left out where there is only one.
+    #[serde(default)]
+    pub group: Option<String>,
     /// "loramac-node", "lbm", "lora-rs" or "ideal".
     pub stack: String,
     /// Part of the frames lost on the air.
@@ -213,6 +216,7 @@ impl Scenario {
                 gps_at_zero: start,
                 ..concentrator::Settings::default()
             },
+            turns: settings.turns,
             link: settings.forwarder,
             relay: settings.relay,
             server_reserve_ppm: settings.server_reserve_ppm,
@@ -290,7 +294,16 @@ impl DeviceSection {
         if devices.len() + self.count > DEVICES_MAX {
             return Err(wrong("count", format!("{} are too many: at most {DEVICES_MAX} in all", self.count)));
         }
-        let group = settings.groups.first();
+        let group = match (&self.group, settings.groups.as_slice()) {
+            (Some(name), groups) => {
+                let own = groups.iter().find(|group| group.name == *name);
+                Some(own.ok_or_else(|| wrong("group", format!("there is no group {name:?}")))?)
+            }
+            (None, [_, _, ..]) => {
+                return Err(wrong("group", "there are several groups: say which one it is in".to_owned()));
+            }
+            (None, groups) => groups.first(),
+        };
         for number in 1..=self.count {
             let name = if self.count == 1 { self.name.clone() } else { format!("{}-{number:02}", self.name) };
             let mut device =
@@ -310,7 +323,12 @@ impl DeviceSection {
                     .map_err(|error| wrong("count", error.to_string()))?;
                 device.permanent_class_c = Some((group.frequency_hz, rate.modulation));
             }
-            devices.push(DeviceScript { settings: device, loss: self.loss()?, is_told: self.told });
+            devices.push(DeviceScript {
+                settings: device,
+                group: self.group.clone(),
+                loss: self.loss()?,
+                is_told: self.told,
+            });
         }
         Ok(())
     }

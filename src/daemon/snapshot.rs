@@ -167,7 +167,7 @@ pub struct BandSnapshot {
 pub struct TaskSnapshot {
     /// Its id.
     pub task: String,
-    /// `fetching`, `saving`, `waiting`, `armed` or `sending`.
+    /// `fetching`, `decoding`, `saving`, `waiting`, `armed` or `sending`.
     pub phase: String,
     /// What it waits for.
     pub waiting: Option<String>,

@@ -64,8 +64,14 @@ impl Engine {
         let addresses = groups.iter().map(|group| group.mc_addr.as_u32()).collect();
         let gateway = settings.forwarder.gateway;
         let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
-        let broadcaster =
-            Broadcaster::new(region, groups, settings.server_reserve_ppm, restored(recovered, now), now);
+        let broadcaster = Broadcaster::new(
+            region,
+            groups,
+            settings.turns,
+            settings.server_reserve_ppm,
+            restored(recovered, now),
+            now,
+        );
         Engine {
             link: Link::new(settings.forwarder, seed),
             broadcaster,

@@ -3,6 +3,7 @@
 use crate::broadcast::Group;
 use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
+use crate::broadcast::Turns;
 use crate::forwarder;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
@@ -88,6 +89,8 @@ pub struct Settings {
     pub region: &'static Parameters,
     /// The gateway's multicast groups.
     pub groups: Vec<Group>,
+    /// Who has the air when several campaigns want it.
+    pub turns: Turns,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
     /// The network servers that the gateway's traffic is relayed to.

@@ -12,8 +12,8 @@ use crate::time::Instant;
 use crate::time::Tmst;
 use std::net::SocketAddr;
 
-/// Downlinks of servers whose TX_ACK is awaited, at most: one burst of the forwarder's own queue.
-const RELAYED_MAX: usize = 32;
+/// Downlinks of servers whose TX_ACK is awaited, at most: what a forwarder's socket holds for certain (measured: 166).
+const RELAYED_MAX: usize = 100;
 /// A forwarder answers within milliseconds; this is for one whose bus is held, microseconds.
 const ANSWER_US: u64 = 2_000_000;
 

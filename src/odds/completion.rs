@@ -10,11 +10,13 @@ use crate::fragment::MAX_FRAGMENTS;
 use crate::fragment::Ts004Version;
 
 /// Work that one answer may cost, in bits looked at: it decides the number of samples.
-const WORK: u64 = 60_000_000;
+const WORK: u64 = 30_000_000;
 /// Samples for odds, at least and at most.
 const SAMPLES: (u64, u64) = (2_000, 20_000);
 /// Samples for a redundancy, at least and at most: one in a thousand may fail.
 const TRIALS: (u64, u64) = (4_000, 20_000);
+/// The loss of the last fragment, all repeats included, is forgotten when it is rarer.
+const RARE: f64 = 1e-4;
 /// Coded fragments beyond the losses that are told apart; 2^-40 is never.
 const EXCESS_MAX: u32 = 40;
 
@@ -53,14 +55,16 @@ impl Odds {
         if others.quantile(1.0) > u32::from(SAMPLED_LOSSES_MAX) {
             return by_formula(&others, last, &heard, receiver);
         }
+        let last = if last > RARE { last } else { 0.0 };
         let samples = self.samples(loss, SAMPLES);
         let mut order: Vec<u16> = (0..coded).collect();
         let mut sum = 0.0;
         for sample in 0..samples {
             // Evenly through the distribution of losses; only which ones they are is luck.
             let others = others.quantile((sample as f64 + 0.5) / samples as f64) as u16;
-            // The rarely lost last one is weighed, not drawn.
-            for (with_last, weight) in [(false, 1.0 - last), (true, last)] {
+            // The rarely lost last one is weighed where it weighs something.
+            let with_and_without = [(false, 1.0 - last), (true, last)];
+            for (with_last, weight) in with_and_without.into_iter().filter(|(_, weight)| *weight > 0.0) {
                 let lost = others + u16::from(with_last);
                 if lost > receiver.max_lost.unwrap_or(MAX_FRAGMENTS) {
                     continue;
@@ -72,7 +76,7 @@ impl Odds {
                 sum += weight * needed.map_or(0.0, |needed| heard.at_least(u32::from(needed)));
             }
         }
-        sum / samples as f64
+        (sum / samples as f64).min(1.0)
     }
 
     /// The smallest number of coded fragments with which a device completes with the probability `wanted`;

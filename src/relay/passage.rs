@@ -285,7 +285,7 @@ impl Relay {
         };
         let is_answered = match sent {
             Ok(is_answered) => is_answered,
-            // Another 32 wait for their answers: the forwarder's own queue is as long.
+            // A hundred wait for their answers: the forwarder's own queue is shorter.
             Err(NotSent::Busy { .. }) => return self.collided(server, token, Whose::Others),
             // Without a forwarder we are a gateway whose radio is gone, which says nothing.
             Err(_) => return,

@@ -130,6 +130,7 @@ impl World {
                 let settings = Settings {
                     region: self.script.region,
                     groups: self.script.groups.clone(),
+                    turns: self.script.turns,
                     forwarder: self.script.link.clone(),
                     relay: self.script.relay.clone(),
                     server_reserve_ppm: self.script.server_reserve_ppm,

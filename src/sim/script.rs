@@ -5,6 +5,7 @@ use super::concentrator;
 use super::device;
 use super::network::NetworkScript;
 use crate::broadcast::Group;
+use crate::broadcast::Turns;
 use crate::forwarder;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
@@ -21,6 +22,8 @@ pub struct Script {
     pub seed: u64,
     /// The gateway's groups.
     pub groups: Vec<Group>,
+    /// Who has the air when several campaigns want it.
+    pub turns: Turns,
     /// The gateway's side of the forwarder.
     pub link: forwarder::Settings,
     /// The packet forwarder and its concentrator.
@@ -29,7 +32,7 @@ pub struct Script {
     pub tasks: Vec<TaskScript>,
     /// The file of a task that is over is removed from the folder.
     pub is_folder_tidied: bool,
-    /// Who listens. Devices are told the sessions of the first group's campaigns.
+    /// Who listens. Devices are told the campaigns of their group.
     pub devices: Vec<DeviceScript>,
     /// The relay's settings.
     pub relay: RelaySettings,
@@ -72,10 +75,19 @@ pub struct TaskScript {
 pub struct DeviceScript {
     /// What it is.
     pub settings: device::Settings,
+    /// The group whose campaigns it is told; `None`: those of every group.
+    pub group: Option<String>,
     /// What it loses on the air.
     pub loss: Loss,
     /// Whether it is told about the campaign at all.
     pub is_told: bool,
+}
+
+impl DeviceScript {
+    /// Whether it is told the campaigns of this group.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.is_told && self.group.as_deref().is_none_or(|own| own == group)
+    }
 }
 
 /// What becomes of a page that was written but not synced when the power goes.

@@ -370,6 +370,7 @@ impl World {
                     self.set_up(planned.clone());
                 }
             }
+            Happened::SessionAdded { group, start, exponent } => self.announce(group, *start, *exponent),
             Happened::Over(_) | Happened::Refused { .. } => {
                 self.over += 1;
                 if let Some(task) = &report.task {

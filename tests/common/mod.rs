@@ -4,6 +4,7 @@
 use fuotad::broadcast::DeviceProfile;
 use fuotad::broadcast::Group;
 use fuotad::broadcast::SessionRule;
+use fuotad::broadcast::Turns;
 use fuotad::forwarder;
 use fuotad::fragment::Ts004Version;
 use fuotad::lorawan::McAddr;
@@ -83,7 +84,7 @@ pub fn listener(name: &str, loss_ppm: u32) -> DeviceScript {
     let root_key = RootKey::GenAppKey(Secret::from_bytes([7; 16]));
     let mut settings = device::Settings::stock(device::Stack::Ideal, name.to_owned(), root_key, region);
     settings.permanent_class_c = Some((869_525_000, region.data_rate(5).expect("DR5 is known").modulation));
-    DeviceScript { settings, loss: Loss::Random { ppm: loss_ppm }, is_told: true }
+    DeviceScript { settings, group: None, loss: Loss::Random { ppm: loss_ppm }, is_told: true }
 }
 
 /// 1000 B at once to three devices, one without losses; so much redundancy that luck plays no part.
@@ -93,6 +94,7 @@ pub fn script() -> Script {
         start: START,
         seed: 1,
         groups: vec![group()],
+        turns: Turns::default(),
         link: forwarder::Settings::default(),
         concentrator: concentrator::Settings { gps_at_zero: START, ..concentrator::Settings::default() },
         tasks: vec![TaskScript {

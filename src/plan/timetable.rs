@@ -1,5 +1,4 @@
-//! What a task will do, said beforehand. There is no second calculator: the same engine runs the whole campaign
-//! in a simulated world without losses, and this room reads the result.
+//! The timetable of a campaign, from a run of the engine.
 
 use crate::broadcast::Group;
 use crate::broadcast::Session;
@@ -54,6 +53,12 @@ pub struct Timetable {
     pub airtime_us: u64,
     /// Airtime per sub-band against the law.
     pub bands: Vec<BandAir>,
+    /// Each hour from the first frame on.
+    pub hours: Vec<HourPlan>,
+    /// The part of every duty budget that is kept for the network server, parts per million.
+    pub server_reserve_ppm: u32,
+    /// Uplinks of other devices in the simulation, one a minute: offered to the gateway, and lost because it was sending.
+    pub uplinks: (u64, u64),
     /// How long a device that loses nothing keeps its receiver open, microseconds.
     pub listening_us: u64,
 }
@@ -67,8 +72,18 @@ pub struct SessionPlan {
     pub frames: Option<(u32, u32)>,
 }
 
+/// One hour of a timetable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HourPlan {
+    /// Frames that begin in it.
+    pub frames: u32,
+    /// Their airtime, microseconds.
+    pub airtime_us: u64,
+}
+
 impl Timetable {
-    /// Plans `document` with the gateway's `settings`, as if its counters were those of a new key.
+    /// Plans `document` with the gateway's `settings`; counters begin at each group's `first_fcnt` (see
+    /// [`counters_from`](super::counters_from)).
     ///
     /// # Errors
     /// Why it cannot legally be done, in one line.
@@ -109,6 +124,9 @@ impl Timetable {
             sessions: sessions(&planned, &summary.frames, &at),
             airtime_us: summary.airtime_us(),
             bands: summary.verdict.bands.clone(),
+            hours: hours(&summary.frames, planned.airtime_us),
+            server_reserve_ppm: settings.server_reserve_ppm,
+            uplinks: summary.uplinks,
             listening_us: summary.devices.first().map_or(0, |device| device.listening_us),
             planned,
         })
@@ -149,6 +167,7 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
         start: zero,
         seed: 0,
         groups: settings.groups.clone(),
+        turns: settings.turns,
         link: settings.forwarder.clone(),
         relay: settings.relay.clone(),
         server_reserve_ppm: settings.server_reserve_ppm,
@@ -167,7 +186,12 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
             document: document.to_owned(),
             image,
         }],
-        devices: vec![DeviceScript { settings: device, loss: Loss::Random { ppm: 0 }, is_told: true }],
+        devices: vec![DeviceScript {
+            settings: device,
+            group: None,
+            loss: Loss::Random { ppm: 0 },
+            is_told: true,
+        }],
         uplinks_per_hour: 60,
         limit_us: LIMIT_US,
         accidents: Vec::new(),
@@ -201,6 +225,19 @@ fn unfinished(summary: &Summary) -> Option<String> {
         Some(outcome) => Some(outcome.to_string()),
         None => Some("the campaign would not end within a year".to_owned()),
     }
+}
+
+fn hours(frames: &[SentFrame], airtime_us: u64) -> Vec<HourPlan> {
+    const HOUR_US: u64 = 3_600_000_000;
+    let mut hours: Vec<HourPlan> = Vec::new();
+    let Some(first) = frames.first() else { return hours };
+    for frame in frames {
+        let at = (frame.start.us_since(first.start) / HOUR_US) as usize;
+        hours.resize(hours.len().max(at + 1), HourPlan::default());
+        hours[at].frames += 1;
+        hours[at].airtime_us += airtime_us;
+    }
+    hours
 }
 
 fn sessions(planned: &Planned, frames: &[SentFrame], at: &dyn Fn(Instant) -> GpsTime) -> Vec<SessionPlan> {

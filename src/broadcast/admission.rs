@@ -1,0 +1,148 @@
+//! Whether a planned campaign can be fitted in beside those that were planned before it: said before anybody's
+//! devices are told, not when their session is over.
+
+use super::Broadcaster;
+use super::Plan;
+use super::arming::begin_of;
+use super::order::Order;
+use super::step::Begin;
+use super::turns::Claim;
+use super::turns::Span;
+use super::turns::foresee;
+use crate::report::Event;
+use crate::task::TaskId;
+use crate::task::rfc3339_from_gps;
+use crate::time::GpsTime;
+use crate::time::Now;
+
+impl Broadcaster {
+    /// Admits the campaign of `id`, which is planned as `plan` to begin as `begin`; says so when it has to queue.
+    ///
+    /// # Errors
+    /// One line: its group is still busy, its devices would stop listening before its turn is over, or it would
+    /// take that turn from a campaign planned before it.
+    pub(super) fn admit(&mut self, now: Now, id: &TaskId, plan: &Plan, begin: &Begin) -> Result<(), String> {
+        let others = || self.orders.iter().filter(|(other, _)| *other != id);
+        let same_key = |order: &&Order| order.plan().is_some_and(|other| other.key == plan.key);
+        let of_group: Vec<&TaskId> =
+            others().filter(|(_, order)| same_key(order)).map(|(other, _)| other).collect();
+        let Some(mine) = claim(now, id, begin, plan.duration_us(), self.guard_us(&plan.group)) else {
+            return match of_group.first() {
+                None => Ok(()),
+                Some(other) => Err(self.busy(plan, other, None)),
+            };
+        };
+        let mut claims: Vec<Claim> =
+            others().filter_map(|(other, order)| self.claim_of(now, other, order)).collect();
+        let rank = |claim: &Claim| {
+            let order = self.orders.get(&claim.task);
+            (!order.is_some_and(Order::has_begun), opens(claim), order.map(|order| order.number))
+        };
+        claims.sort_by_key(rank);
+        let without = foresee(self.turns, &claims);
+        let at = claims.partition_point(|other| rank(other) < rank(&mine));
+        claims.insert(at, mine);
+        let with = foresee(self.turns, &claims);
+        let my_span = with[at];
+        for other in of_group {
+            let span = claims.iter().position(|claim| claim.task == *other).map(|at| with[at]);
+            if span.is_none_or(|span| overlap(span, my_span)) {
+                return Err(self.busy(plan, other, span.and_then(|span| self.utc(now, span.until_us?))));
+            }
+        }
+        if my_span.until_us.is_none() {
+            let rivals: Vec<&str> = claims
+                .iter()
+                .zip(&with)
+                .filter(|(claim, span)| claim.task != *id && overlap(**span, my_span))
+                .map(|(claim, _)| claim.task.as_str())
+                .collect();
+            // Alone it has what its sessions leave; the plan's own checks are about that.
+            if !rivals.is_empty() {
+                return Err(format!(
+                    "its sessions end before it can be sent beside {}: give a later StartTime or a larger session-timeout-exponent",
+                    rivals.join(", ")
+                ));
+            }
+        }
+        let mut old = without.iter();
+        for (index, (claim, span)) in claims.iter().zip(&with).enumerate() {
+            if index == at {
+                continue;
+            }
+            if old.next().is_some_and(|old| old.until_us.is_some()) && span.until_us.is_none() {
+                return Err(format!(
+                    "task {} was planned before and its sessions would end before it is sent: give a StartTime after it",
+                    claim.task
+                ));
+            }
+        }
+        let begins_us = opens(&claims[at]);
+        if let Some(from_us) = my_span.from_us.filter(|from_us| *from_us > begins_us) {
+            let ahead = claims[..at].last().map_or("another", |claim| claim.task.as_str()).to_owned();
+            let when = self.utc(now, from_us).map_or(String::new(), |when| format!(", until about {when}"));
+            self.report(
+                now,
+                Some(id.clone()),
+                Event::Waiting { reason: format!("its turn: task {ahead} has the air{when}") },
+            );
+        }
+        Ok(())
+    }
+
+    fn busy(&self, plan: &Plan, other: &TaskId, until: Option<String>) -> String {
+        let until = until.map_or(String::new(), |until| format!(" until about {until}"));
+        format!(
+            "group {} has task {other}{until}, and its devices hold one fragmentation session (TS004 FragIndex 0): order this one for a StartTime after it, or again when it is over",
+            plan.group
+        )
+    }
+
+    fn claim_of(&self, now: Now, id: &TaskId, order: &Order) -> Option<Claim> {
+        let plan = order.plan()?;
+        let guard_us = self.guard_us(&plan.group);
+        if let Some(campaign) = order.campaign() {
+            return claim(now, id, campaign.calendar().begin(), campaign.need_us(), guard_us);
+        }
+        let group = self.groups.iter().find(|group| group.name == plan.group)?;
+        let begin = begin_of(&order.task, order.source, group, plan).ok()?;
+        claim(now, id, &begin, plan.duration_us(), guard_us)
+    }
+
+    fn guard_us(&self, group: &str) -> u64 {
+        self.groups.iter().find(|known| known.name == group).map_or(0, |group| group.guard_us)
+    }
+
+    fn utc(&self, now: Now, us: u64) -> Option<String> {
+        let whole_s = |gps: GpsTime| GpsTime::from_us(gps.as_us() / 1_000_000 * 1_000_000);
+        Some(rfc3339_from_gps(whole_s(now.gps?.plus_us(us))))
+    }
+}
+
+/// What a campaign claims from `now` on; `None` while nobody knows when it begins.
+fn claim(now: Now, id: &TaskId, begin: &Begin, need_us: u64, guard_us: u64) -> Option<Claim> {
+    let open = match begin {
+        Begin::Unknown => return None,
+        Begin::AtOnce => vec![(0, u64::MAX)],
+        Begin::At(start) => vec![(start.us_since(now.gps?), u64::MAX)],
+        Begin::Sessions(sessions) => {
+            let gps = now.gps?;
+            let from_now = |(opens, closes): (GpsTime, GpsTime)| (opens.us_since(gps), closes.us_since(gps));
+            sessions
+                .iter()
+                .map(|session| from_now(session.usable(guard_us)))
+                .filter(|(from, to)| from < to)
+                .collect()
+        }
+    };
+    Some(Claim { task: id.clone(), open, need_us })
+}
+
+fn opens(claim: &Claim) -> u64 {
+    claim.open.first().map_or(0, |(from, _)| *from)
+}
+
+fn overlap(one: Span, other: Span) -> bool {
+    let (Some(one_from), Some(other_from)) = (one.from_us, other.from_us) else { return true };
+    one_from < other.until_us.unwrap_or(u64::MAX) && other_from < one.until_us.unwrap_or(u64::MAX)
+}

@@ -1,0 +1,156 @@
+//! When a campaign's devices listen, and in which of its sessions it is.
+
+use super::Session;
+use super::step::Begin;
+use crate::time::Instant;
+use crate::time::Now;
+
+/// Sessions that are added to those planned, at most, when some were missed.
+const SESSIONS_ADDED_MAX: usize = 64;
+
+/// The sessions of a campaign, or whatever else says when it may begin.
+#[derive(Clone, Debug)]
+pub struct Calendar {
+    begin: Begin,
+    guard_us: u64,
+    /// The session that runs or comes next.
+    session: usize,
+    /// Sessions beyond the planned ones.
+    added: usize,
+}
+
+/// Why nothing can be sent whatever the time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Something is missing.
+    Blocked(&'static str),
+    /// What is left does not fit the sessions that are left.
+    OneMoreSession(Session),
+    /// All sessions are over.
+    Over,
+}
+
+impl Calendar {
+    /// Nobody knows yet; frames keep `guard_us` away from both edges of a session.
+    pub fn new(guard_us: u64) -> Self {
+        Calendar { begin: Begin::Unknown, guard_us, session: 0, added: 0 }
+    }
+
+    /// When the campaign may begin.
+    pub fn begin(&self) -> &Begin {
+        &self.begin
+    }
+
+    /// Now that it is known or has changed.
+    pub fn set_begin(&mut self, begin: Begin) {
+        if !self.begins_as(&begin) {
+            *self = Calendar { begin, ..Calendar::new(self.guard_us) };
+        }
+    }
+
+    /// Whether this is how the campaign begins, sessions that were added later aside.
+    pub fn begins_as(&self, begin: &Begin) -> bool {
+        match (&self.begin, begin) {
+            (Begin::Sessions(mine), Begin::Sessions(theirs)) => mine[..mine.len() - self.added] == theirs[..],
+            (mine, theirs) => mine == theirs,
+        }
+    }
+
+    /// Whether the devices listen now, as far as anybody knows.
+    pub fn is_open(&self, now: Now) -> bool {
+        match (&self.begin, now.gps) {
+            (Begin::AtOnce, _) => true,
+            (Begin::At(start), Some(gps)) => *start <= gps,
+            (Begin::Sessions(sessions), Some(gps)) => sessions.iter().any(|session| {
+                let (opens, closes) = session.usable(self.guard_us);
+                (opens..closes).contains(&gps)
+            }),
+            _ => false,
+        }
+    }
+
+    /// The session that runs or comes next.
+    pub fn session(&self) -> Option<Session> {
+        self.begin.sessions().get(self.session).copied()
+    }
+
+    /// No frame fits this session any more.
+    pub fn next_session(&mut self) {
+        self.session += 1;
+    }
+
+    /// One more session behind the others.
+    pub fn add_session(&mut self, session: Session) {
+        if let Begin::Sessions(sessions) = &mut self.begin {
+            sessions.push(session);
+            self.added += 1;
+        }
+    }
+
+    /// Microseconds until `sending_us` of sending are over, waits for the start and between sessions included;
+    /// `None` while no start is known, or when the sessions are too short.
+    pub fn left_us(&self, now: Now, sending_us: u64) -> Option<u64> {
+        match &self.begin {
+            Begin::Unknown => None,
+            Begin::AtOnce => Some(sending_us),
+            Begin::At(start) => Some(start.us_since(now.gps?).saturating_add(sending_us)),
+            Begin::Sessions(sessions) => {
+                let gps = now.gps?;
+                let mut left_us = sending_us;
+                for session in sessions.get(self.session..)? {
+                    let (opens, closes) = session.usable(self.guard_us);
+                    let from = opens.max(gps);
+                    let room_us = closes.us_since(from);
+                    if left_us <= room_us {
+                        return Some(from.us_since(gps).saturating_add(left_us));
+                    }
+                    left_us -= room_us;
+                }
+                None
+            }
+        }
+    }
+
+    /// From when to when the devices listen, as far as that is bounded. What is left needs `at_least_us`; a
+    /// campaign that `has_begun` may have one more session for it.
+    ///
+    /// # Errors
+    /// Why there is no such time.
+    pub fn window(
+        &mut self,
+        now: Now,
+        at_least_us: u64,
+        has_begun: bool,
+    ) -> Result<(Option<Instant>, Option<Instant>), Closed> {
+        const NO_CLOCK: Closed = Closed::Blocked("a trusted clock: the start is an absolute time");
+        let sessions = match &self.begin {
+            Begin::Unknown => {
+                return Err(Closed::Blocked("a start: the task has no StartTime and no \"Start\""));
+            }
+            Begin::AtOnce => return Ok((None, None)),
+            Begin::At(start) => return Ok((Some(now.instant_of(*start).ok_or(NO_CLOCK)?), None)),
+            Begin::Sessions(sessions) => sessions,
+        };
+        let gps = now.gps.ok_or(NO_CLOCK)?;
+        let is_over = |session: &Session| session.usable(self.guard_us).1 <= gps;
+        while sessions.get(self.session).is_some_and(is_over) {
+            self.session += 1;
+        }
+        if let Some(session) = self.one_more(now, at_least_us, has_begun) {
+            return Err(Closed::OneMoreSession(session));
+        }
+        let (opens, closes) = self.session().ok_or(Closed::Over)?.usable(self.guard_us);
+        Ok((now.instant_of(opens), now.instant_of(closes)))
+    }
+
+    /// A session behind the last, when what is left does not fit those that are left: one was missed or ended
+    /// early. Not for a campaign that came after all of its sessions.
+    fn one_more(&self, now: Now, at_least_us: u64, has_begun: bool) -> Option<Session> {
+        let sessions = self.begin.sessions();
+        let is_late = !has_begun && self.session >= sessions.len();
+        if is_late || self.added >= SESSIONS_ADDED_MAX || self.left_us(now, at_least_us).is_some() {
+            return None;
+        }
+        sessions.last().map(|last| last.following())
+    }
+}

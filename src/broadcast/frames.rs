@@ -1,0 +1,54 @@
+//! The bytes of a campaign's frames: a pure function of the plan, the group's keys, the image and the frame's
+//! number.
+
+use super::Group;
+use super::Plan;
+use super::Position;
+use crate::fragment::DataFragment;
+use crate::fragment::Encoder;
+use crate::lorawan::multicast_frame;
+
+/// Makes frames, one after the other, in the same memory.
+pub struct Frames {
+    encoder: Encoder,
+    fragment: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Frames {
+    /// For the frames of `plan`.
+    pub fn new(plan: &Plan) -> Self {
+        Frames {
+            encoder: Encoder::new(plan.layout, plan.ts004_version),
+            fragment: vec![0; plan.layout.frag_size()],
+            payload: Vec::with_capacity(plan.layout.frag_size() + DataFragment::HEADER_LEN),
+        }
+    }
+
+    /// PHYPayload of frame number `k` at `position`.
+    ///
+    /// # Errors
+    /// One line: the counter is beyond the reserved range, or something does not fit.
+    pub fn frame(
+        &mut self,
+        plan: &Plan,
+        group: &Group,
+        image: &[u8],
+        k: u32,
+        position: Position,
+    ) -> Result<Vec<u8>, String> {
+        let fcnt = plan.base + k;
+        if fcnt >= plan.end {
+            return Err(format!(
+                "frame counter {fcnt} is beyond the reserved range that ends at {}",
+                plan.end
+            ));
+        }
+        let n = position.fragment(plan.layout.nb_frag());
+        self.encoder.fragment(image, n, &mut self.fragment).map_err(|error| error.to_string())?;
+        self.payload.clear();
+        DataFragment { frag_index: 0, n, data: &self.fragment }.write(&mut self.payload);
+        multicast_frame(&group.keys, plan.mc_addr, fcnt, plan.fport, &self.payload)
+            .map_err(|error| error.to_string())
+    }
+}

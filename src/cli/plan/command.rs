@@ -1,0 +1,140 @@
+//! The command itself: what it is given, what it asks, what it prints.
+
+use super::json::as_json;
+use super::text::print;
+use crate::cli::Failure;
+use crate::cli::args::PlanArgs;
+use crate::cli::files;
+use crate::cli::inspect::hex;
+use crate::cli::warn;
+use crate::config::Devices;
+use crate::engine::Settings;
+use crate::image::MAX_IMAGE_BYTES;
+use crate::plan::Chance;
+use crate::plan::Choice;
+use crate::plan::Timetable;
+use crate::plan::chances;
+use crate::plan::choices;
+use crate::plan::counters_from;
+use crate::task::ImageRef;
+use crate::task::MAX_TASK_BYTES;
+use crate::task::Task;
+use serde_json::Value;
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Files of the service's folder that are looked at, at most: its own bounds add up to fewer.
+const STATE_FILES_MAX: usize = 1024;
+
+/// Everything that is printed.
+pub struct Answer<'a> {
+    pub name: &'a str,
+    pub timetable: &'a Timetable,
+    pub chances: &'a [Chance],
+    pub choices: &'a [Choice],
+    /// The data rate of the task's group.
+    pub data_rate: u8,
+    /// What a device draws while it listens, milliampere.
+    pub listening_ma: f64,
+    /// Whether the counters are those of the service's journal.
+    pub knows_journal: bool,
+    pub warnings: &'a [String],
+}
+
+impl Answer<'_> {
+    /// What listening costs a device, milliampere hours.
+    pub fn listening_mah(&self) -> f64 {
+        self.timetable.listening_us as f64 / 3.6e9 * self.listening_ma
+    }
+}
+
+/// Plans, prints, and fails when it cannot legally be done.
+pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let config = files::config(&args.config)?;
+    let mut settings = config
+        .engine(&mut files::key_from)
+        .map_err(|error| Failure::config(format!("{}: {error}", args.config.display())))?;
+    let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.task.display()));
+    let document = files::bytes(&args.task, MAX_TASK_BYTES)?;
+    let stem = args.task.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
+    let task = Task::from_json(&document, &stem).map_err(|error| wrong(&error))?;
+    let document = String::from_utf8(document).map_err(|error| wrong(&error))?;
+    let path = match (&args.image, &task.image) {
+        (Some(path), _) => path.clone(),
+        (None, ImageRef::File(path)) => PathBuf::from(path),
+        (None, other) => {
+            return Err(Failure::usage(format!(
+                "{other} is not on this disk: download it and give --image FILE"
+            )));
+        }
+    };
+    let image = files::bytes(&path, MAX_IMAGE_BYTES)?;
+    let mut warnings = task.warnings.clone();
+    let files = match files::folder(&config.state.dir, STATE_FILES_MAX) {
+        Ok(files) => files,
+        Err(failure) => {
+            warnings.push(format!("counters as for keys that were never used: {failure}"));
+            None
+        }
+    };
+    let knows_journal = files.is_some();
+    if let Some(files) = files {
+        let dir = config.state.dir.display();
+        let said = counters_from(&mut settings, &task, files)
+            .map_err(|error| Failure::data(format!("{dir}: {error}")))?;
+        warnings.extend(said.into_iter().map(|text| format!("{dir}: {text}")));
+    }
+    let timetable =
+        Timetable::new(&settings, &document, &stem, image.clone()).map_err(|error| wrong(&error))?;
+    warnings.extend(timetable.planned.warnings.iter().cloned());
+    if args.setup {
+        // All devices' commands or none: half of them would be half a campaign.
+        let lines = setup(&timetable, &settings, &args.devices, &image)?;
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    } else {
+        let group = settings.groups.iter().find(|group| group.name == timetable.planned.group);
+        let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
+        let answer = Answer {
+            name: task.id.as_str(),
+            timetable: &timetable,
+            chances: &chances(&timetable.planned, group),
+            choices: &choices(&settings, &task, group, &image),
+            data_rate: group.data_rate,
+            listening_ma: args.listening_ma,
+            knows_journal,
+            warnings: &warnings,
+        };
+        match args.json {
+            true => writeln!(out, "{}", as_json(&answer))?,
+            false => print(&answer, out)?,
+        }
+    }
+    warnings.iter().for_each(warn);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Result<Vec<Value>, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", path.display()));
+    let devices = Devices::from_text(&files::text(path)?).map_err(|error| wrong(&error))?;
+    let group = settings.groups.iter().find(|group| group.name == plan.planned.group);
+    let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
+    let mut lines = Vec::new();
+    for device in devices.device {
+        let root_key = device.root_key().map_err(|error| wrong(&error))?;
+        let commands =
+            plan.setup(group, image, &root_key, device.session_cnt).map_err(|error| wrong(&error))?;
+        for command in commands {
+            lines.push(json!({
+                "device": device.name,
+                "command": command.name,
+                "fport": command.fport,
+                "hex": hex(&command.payload),
+                "session": command.session.map(|session| session + 1),
+            }));
+        }
+    }
+    Ok(lines)
+}

@@ -1,0 +1,79 @@
+//! The plan for programs.
+
+use super::command::Answer;
+use crate::task::rfc3339_from_gps;
+use crate::time::GpsTime;
+use serde_json::Value;
+use serde_json::json;
+
+/// The whole answer as one document.
+pub fn as_json(answer: &Answer<'_>) -> Value {
+    let plan = answer.timetable;
+    let planned = &plan.planned;
+    let decoded = planned.decoded;
+    let time = |gps: GpsTime| plan.is_absolute.then(|| rfc3339_from_gps(gps));
+    json!({
+        "group": planned.group,
+        "nb_frag": planned.nb_frag,
+        "coded": planned.coded,
+        "frag_size": planned.frag_size,
+        "padding": planned.padding,
+        "frames": plan.frames,
+        "first_fcnt": planned.first_fcnt,
+        "end_fcnt": planned.end_fcnt,
+        "frame_airtime_us": planned.airtime_us,
+        "airtime_us": plan.airtime_us,
+        "spacing_us": planned.spacing_us,
+        "limited_by": planned.limited_by,
+        "begin": time(plan.begin),
+        "end": time(plan.end),
+        "duration_us": plan.end.us_since(plan.begin),
+        "listening_us": plan.listening_us,
+        "sessions": plan.sessions.iter().map(|plan| json!({
+            "start": rfc3339_from_gps(plan.session.start),
+            "timeout_exponent": plan.session.exponent,
+            "first_k": plan.frames.map(|frames| frames.0),
+            "last_k": plan.frames.map(|frames| frames.1),
+        })).collect::<Vec<_>>(),
+        "bands": plan.bands.iter().map(|band| json!({
+            "label": band.label,
+            "airtime_us": band.airtime_us,
+            "worst_window_us": band.worst_window_us,
+            "budget_us": band.budget_us,
+        })).collect::<Vec<_>>(),
+        "hours": plan.hours.iter().map(|hour| json!({
+            "frames": hour.frames,
+            "airtime_us": hour.airtime_us,
+        })).collect::<Vec<_>>(),
+        "server_reserve_ppm": plan.server_reserve_ppm,
+        "listening_mah": answer.listening_mah(),
+        "deaf_ppm": ppm(plan.airtime_us, plan.end.us_since(plan.begin)),
+        "knows_journal": answer.knows_journal,
+        "decoded": {
+            "frames": decoded.frames,
+            "lost": decoded.lost,
+            "coded_heard": decoded.coded_heard,
+            "is_complete": decoded.is_complete,
+            "bytes_of_each_fragment": decoded.sampled.map(|(width, _)| width),
+        },
+        "chances": answer.chances.iter().map(|chance| json!({
+            "loss_percent": chance.loss_percent,
+            "completes": chance.completes,
+            "completes_as_shipped": chance.completes_as_shipped,
+            "coded_wanted": chance.coded_wanted,
+        })).collect::<Vec<_>>(),
+        "choices": answer.choices.iter().map(|choice| json!({
+            "data_rate": choice.data_rate,
+            "frag_size": choice.frag_size,
+            "nb_frag": choice.nb_frag,
+            "redundancy_percent": choice.redundancy_percent,
+            "airtime_us": choice.airtime_us,
+            "duration_us": choice.duration_us,
+        })).collect::<Vec<_>>(),
+        "warnings": answer.warnings,
+    })
+}
+
+fn ppm(part: u64, whole: u64) -> u64 {
+    (u128::from(part) * 1_000_000 / u128::from(whole.max(1))) as u64
+}

@@ -1,0 +1,23 @@
+//! What a task will do, said beforehand.
+//!
+//! * [`Timetable`]: sessions, hours, airtime. There is no second calculator: the same engine runs the whole campaign
+//!   in a simulated world without losses, and this room reads the result.
+//! * [`Chance`]: how likely a device is to complete, and what it would take for almost all to.
+//! * [`Choice`]: the same image at every data rate that is legal here, the cheapest first.
+//! * [`counters_from`]: the counters that the journal has left, instead of those of a new key.
+
+mod chances;
+mod choices;
+mod counters;
+mod timetable;
+
+pub use chances::Chance;
+pub use chances::WANTED;
+pub use chances::chances;
+pub use choices::ASSUMED_LOSS_PERCENT;
+pub use choices::Choice;
+pub use choices::choices;
+pub use counters::counters_from;
+pub use timetable::HourPlan;
+pub use timetable::SessionPlan;
+pub use timetable::Timetable;
