@@ -6,6 +6,7 @@
 //! campaign.
 
 use crate::broadcast::Broadcaster;
+use crate::broadcast::Fetch;
 use crate::broadcast::Group;
 use crate::broadcast::Handover;
 use crate::broadcast::Keep;
@@ -29,6 +30,8 @@ use crate::report::Event;
 use crate::report::Report;
 use crate::schedule::BandUse;
 use crate::schedule::MinuteLoad;
+use crate::signing::Evidence;
+use crate::signing::Trust;
 use crate::store::CampaignMark;
 use crate::store::Change;
 use crate::store::LedgerLoad;
@@ -39,11 +42,11 @@ use crate::store::Recovered;
 use crate::store::Reservation;
 use crate::store::StoreError;
 use crate::store::TaskRecord;
-use crate::task::ImageRef;
 use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -66,8 +69,8 @@ pub enum Input<'a> {
     },
     /// The task was withdrawn, or is not found any more.
     Cancel(TaskId),
-    /// The bytes that [`Output::Fetch`] asked for.
-    Image(TaskId, Vec<u8>),
+    /// The bytes that [`Output::Fetch`] asked for, and the signature that came with them.
+    Image(TaskId, Vec<u8>, Option<Evidence>),
     /// They cannot be had: one line why.
     ImageFailed(TaskId, String),
     /// A datagram arrived on the packet forwarder's socket.
@@ -96,7 +99,7 @@ pub enum Output {
         bytes: Vec<u8>,
     },
     /// Bring the image of a task.
-    Fetch(TaskId, ImageRef),
+    Fetch(Fetch),
     /// Make this durable, one after the other, and say so.
     Save(u64, Change),
     /// Tell the operator.
@@ -113,6 +116,8 @@ pub struct Settings {
     pub region: &'static Parameters,
     /// The gateway's multicast groups.
     pub groups: Vec<Group>,
+    /// Whose signatures count for single tasks, by their ids, instead of their group's trust.
+    pub trust_by_task: BTreeMap<String, Trust>,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
     /// The part of every duty budget that is kept for the network server, parts per million.
@@ -139,9 +144,15 @@ impl Engine {
             let event = Event::Warning { text: text.clone() };
             outputs.push_back(Output::Report(Report { at: now.mono, task: None, event }));
         }
-        let (region, groups) = (settings.region, settings.groups);
-        let broadcaster =
-            Broadcaster::new(region, groups, settings.server_reserve_ppm, restored(recovered, now), now);
+        let (region, groups, trust) = (settings.region, settings.groups, settings.trust_by_task);
+        let broadcaster = Broadcaster::new(
+            region,
+            groups,
+            trust,
+            settings.server_reserve_ppm,
+            restored(recovered, now),
+            now,
+        );
         Engine {
             link: Link::new(settings.forwarder, seed),
             broadcaster,
@@ -160,7 +171,7 @@ impl Engine {
         match input {
             Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
-            Input::Image(task, bytes) => self.broadcaster.image(now, &task, bytes),
+            Input::Image(task, bytes, evidence) => self.broadcaster.image(now, &task, bytes, evidence),
             Input::ImageFailed(task, reason) => self.broadcaster.image_failed(now, &task, &reason),
             Input::Datagram { from, bytes } => self.link.datagram(now.mono, from, bytes),
             Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
@@ -292,7 +303,7 @@ impl Engine {
                     sent = true;
                     self.transmit(&transmit);
                 }
-                Want::Fetch(task, image) => self.outputs.push_back(Output::Fetch(task, image)),
+                Want::Fetch(fetch) => self.outputs.push_back(Output::Fetch(fetch)),
                 Want::Save(save, keep) => {
                     let change = change(keep, self.now.gps);
                     self.outputs.push_back(Output::Save(save, change));

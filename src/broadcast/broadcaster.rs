@@ -26,6 +26,7 @@ use crate::report::Report;
 use crate::schedule::BandUse;
 use crate::schedule::MinuteLoad;
 use crate::schedule::Scheduler;
+use crate::signing::Trust;
 use crate::task::TaskId;
 use crate::time::Instant;
 use crate::time::Now;
@@ -36,6 +37,8 @@ use std::collections::VecDeque;
 pub struct Broadcaster {
     pub(super) region: &'static Parameters,
     pub(super) groups: Vec<Group>,
+    /// Whose signatures count for single tasks, by their ids, instead of the group's trust.
+    pub(super) trust_by_task: BTreeMap<String, Trust>,
     pub(super) scheduler: Scheduler,
     pub(super) ranges: BTreeMap<KeyFingerprint, KeyRange>,
     pub(super) orders: BTreeMap<TaskId, Order>,
@@ -65,6 +68,7 @@ impl Broadcaster {
     pub fn new(
         region: &'static Parameters,
         groups: Vec<Group>,
+        trust_by_task: BTreeMap<String, Trust>,
         reserve_ppm: u32,
         restored: Restored,
         now: Now,
@@ -79,6 +83,7 @@ impl Broadcaster {
         let mut broadcaster = Broadcaster {
             region,
             groups,
+            trust_by_task,
             scheduler,
             ranges: restored.ranges,
             orders: BTreeMap::new(),
@@ -151,8 +156,11 @@ impl Broadcaster {
         if self.halted.is_some() || self.stopping != Stopping::No {
             return self.wind_down(now);
         }
+        self.check_unclocked(now);
         let Some(handover) = handover else {
-            let ids: Vec<TaskId> = self.orders.keys().cloned().collect();
+            // What waits for the clock says so.
+            let clocked = self.orders.iter().filter(|(_, order)| !order.is_unclocked());
+            let ids: Vec<TaskId> = clocked.map(|(id, _)| id.clone()).collect();
             for id in ids {
                 self.waiting(now, &id, "the packet forwarder: it has not been heard".to_owned());
             }
@@ -217,6 +225,7 @@ impl Broadcaster {
     fn phase(&self, id: &TaskId, order: &Order) -> Phase {
         match &order.stage {
             Stage::Fetching => Phase::Fetching,
+            Stage::Unclocked { .. } => Phase::Blocked,
             Stage::Recording { .. } | Stage::Reserving { .. } => Phase::Saving,
             Stage::Running(_) if self.halted.is_some() || order.waiting.is_some() => Phase::Blocked,
             Stage::Running(_) if self.active.as_ref() == Some(id) => Phase::Sending,
@@ -345,7 +354,7 @@ impl Broadcaster {
         self.wake_by(Some(now.mono));
     }
 
-    fn waiting(&mut self, now: Now, id: &TaskId, reason: String) {
+    pub(super) fn waiting(&mut self, now: Now, id: &TaskId, reason: String) {
         let Some(order) = self.orders.get_mut(id) else { return };
         if order.waiting.as_ref() != Some(&reason) {
             order.waiting = Some(reason.clone());

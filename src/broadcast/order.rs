@@ -8,6 +8,7 @@ use super::campaign::Campaign;
 use super::step::Progress;
 use crate::image::Image;
 use crate::report::Outcome;
+use crate::signing::Evidence;
 use crate::task::Task;
 
 /// A task that is not over.
@@ -22,16 +23,34 @@ pub struct Order {
     pub source: TaskSource,
     /// What a former run left.
     pub resumed: Option<Record>,
+    /// The signature that vouches for its image, once it was checked.
+    pub signed: Option<Signed>,
     /// How far it is.
     pub stage: Stage,
     /// What was last reported to be waited for.
     pub waiting: Option<String>,
 }
 
+/// A signature that was good.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// As it came.
+    pub evidence: Evidence,
+    /// When it was checked, Unix time, microseconds; `None` where the time did not matter.
+    pub checked_unix_us: Option<i64>,
+}
+
 /// How far an order is.
 pub enum Stage {
     /// The image is being fetched.
     Fetching,
+    /// The image is here; whether its signer's certificate is valid is known when the clock is.
+    Unclocked {
+        /// The image's bytes.
+        bytes: Vec<u8>,
+        /// What came with them.
+        evidence: Option<Evidence>,
+    },
     /// The record is on its way to the disk.
     Recording {
         /// Which save.
@@ -69,7 +88,7 @@ impl Order {
         source: TaskSource,
         resumed: Option<Record>,
     ) -> Self {
-        Order { task, document, stem, source, resumed, stage: Stage::Fetching, waiting: None }
+        Order { task, document, stem, source, resumed, signed: None, stage: Stage::Fetching, waiting: None }
     }
 
     /// Its campaign, once it is armed.
@@ -98,6 +117,11 @@ impl Order {
         self.campaign().is_some_and(Campaign::has_begun)
     }
 
+    /// Whether its signature waits for the clock.
+    pub fn is_unclocked(&self) -> bool {
+        matches!(self.stage, Stage::Unclocked { .. })
+    }
+
     /// Whether it waits for this save.
     pub fn awaits_save(&self, id: u64) -> bool {
         matches!(&self.stage, Stage::Recording { save, .. } | Stage::Reserving { save, .. } if *save == id)
@@ -106,7 +130,9 @@ impl Order {
     /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded.
     pub fn record(&self, outcome: &Outcome, number: u64) -> Option<Record> {
         let (plan, image) = match &self.stage {
-            Stage::Fetching => return self.resumed.clone().map(|record| record.over(outcome, number)),
+            Stage::Fetching | Stage::Unclocked { .. } => {
+                return self.resumed.clone().map(|record| record.over(outcome, number));
+            }
             Stage::Recording { plan, image, .. } | Stage::Reserving { plan, image, .. } => (plan, image),
             Stage::Running(campaign) => (campaign.plan(), campaign.image()),
         };

@@ -4,6 +4,7 @@ use super::TaskSource;
 use super::order::Order;
 use crate::image::Digest;
 use crate::report::Outcome;
+use crate::signing::Evidence;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -24,6 +25,12 @@ pub struct Record {
     pub group: String,
     /// SHA-256 of the image, pinned when the task was planned.
     pub digest: String,
+    /// The signature that was checked when the task was planned; it is checked again after every restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// When that was, Unix time, microseconds: a campaign does not end because a certificate does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_unix_us: Option<i64>,
     /// FCnt of frame 0.
     pub base: u32,
     /// How it stands.
@@ -47,6 +54,7 @@ pub enum RecordState {
 impl Record {
     /// A record of a campaign that is about to be armed.
     pub fn armed(order: &Order, group: String, digest: Digest, base: u32) -> Self {
+        let signed = order.signed.clone();
         Record {
             version: VERSION,
             document: order.document.clone(),
@@ -54,6 +62,8 @@ impl Record {
             source: order.source,
             group,
             digest: digest.to_string(),
+            checked_unix_us: signed.as_ref().and_then(|signed| signed.checked_unix_us),
+            evidence: signed.map(|signed| signed.evidence),
             base,
             state: RecordState::Armed,
         }

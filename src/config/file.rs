@@ -4,6 +4,7 @@ use super::AwsConfig;
 use super::ConfigError;
 use super::GroupConfig;
 use super::read::read;
+use super::signing::ReadCertificates;
 use crate::daemon;
 use crate::daemon::ClockSettings;
 use crate::daemon::Trust;
@@ -311,7 +312,36 @@ impl Config {
             }
             groups.push(settled);
         }
-        Ok(engine::Settings { region, groups, forwarder: self.link()?, server_reserve_ppm: 0 })
+        Ok(engine::Settings {
+            region,
+            groups,
+            trust_by_task: BTreeMap::new(),
+            forwarder: self.link()?,
+            server_reserve_ppm: 0,
+        })
+    }
+
+    /// Fills `settings` with those whose signatures count. Certificates are read through `read`.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn trust(
+        &self,
+        settings: &mut engine::Settings,
+        read: ReadCertificates<'_>,
+    ) -> Result<(), ConfigError> {
+        for (written, group) in self.group.iter().zip(&mut settings.groups) {
+            if let Some(signing) = &written.signing {
+                group.trust = signing.trust(&format!("group {}.signing", group.name), read)?;
+            }
+        }
+        for task in self.aws.iter().flat_map(|aws| &aws.task) {
+            if let Some(signing) = &task.signing {
+                let trust = signing.trust(&format!("aws.task {}.signing", task.id), read)?;
+                settings.trust_by_task.insert(task.id.clone(), trust);
+            }
+        }
+        Ok(())
     }
 
     /// Where the packet forwarder sends to.

@@ -13,6 +13,7 @@ mod file;
 mod group;
 mod read;
 mod scenario;
+mod signing;
 
 pub use aws::AwsConfig;
 pub use aws::AwsTaskConfig;
@@ -36,3 +37,7 @@ pub use group::Unsigned;
 pub use group::WrittenKey;
 pub use scenario::Expect;
 pub use scenario::Scenario;
+pub use signing::ReadCertificates;
+pub use signing::Sha1;
+pub use signing::SigningConfig;
+pub use signing::ValidAt;

@@ -17,6 +17,7 @@ use crate::store::FilesErrorKind;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::time::Instant;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -40,7 +41,7 @@ impl World {
                     return;
                 }
                 Output::Datagram { to, bytes } => self.send(to, bytes),
-                Output::Fetch(task, _) => self.after(FETCH_US, Event::Image(task)),
+                Output::Fetch(fetch) => self.after(FETCH_US, Event::Image(fetch.task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };
                     match store.apply(&change) {
@@ -127,6 +128,7 @@ impl World {
             Ok((store, recovered)) => {
                 self.store = Some(store);
                 let settings = Settings {
+                    trust_by_task: BTreeMap::new(),
                     region: self.script.region,
                     groups: self.script.groups.clone(),
                     forwarder: self.script.link,

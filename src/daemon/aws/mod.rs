@@ -10,6 +10,7 @@
 //! and requests carry credentials. For the same reason a subscriber of this program's log must not let the SDK's
 //! own events below `WARN` through: they print requests.
 
+mod checksum;
 mod client;
 mod document;
 mod fetch;
@@ -18,7 +19,10 @@ mod patience;
 mod poll;
 mod run;
 mod settings;
+mod shelf;
+mod source;
 mod trouble;
+mod web;
 
 pub use patience::Patience;
 pub use run::run;

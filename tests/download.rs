@@ -1,0 +1,1 @@
+//! The download of images through everything a backhaul can do.
