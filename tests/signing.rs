@@ -494,6 +494,9 @@ impl Gateway {
     }
 }
 
+/// How a signature comes.
+type Form<'a> = &'a dyn Fn(&[u8]) -> Evidence;
+
 fn one_wrong(bytes: &[u8]) -> Vec<u8> {
     let mut wrong = bytes.to_vec();
     let at = wrong.len() / 2;
@@ -525,7 +528,7 @@ fn a_campaign_is_armed_by_a_good_signature_however_it_comes_and_refused_with_one
         signed.pki.openssl("x509 -in signer.pem -outform DER -out signer.der");
         evidence.clone().with_certificates(&one_wrong(&signed.pki.read("signer.der")))
     };
-    let forms: [(&str, &dyn Fn(&[u8]) -> Evidence); 3] =
+    let forms: [(&str, Form<'_>); 3] =
         [("beside the object", &beside), ("inline", &inline), ("in the job document", &job)];
     for (form, evidence) in forms {
         let gateway = || Gateway::new(signed.trust.clone(), None, now, "");

@@ -158,8 +158,8 @@ impl Object<'_> {
             Ok(answer) => answer,
             Err(error) => {
                 return Err(match Trouble::of(GET, &error) {
-                    // 416: shorter than it was.
-                    Trouble::Refused { status: 412 | 416, .. } => Setback::Changed,
+                    // 416: shorter than it was. 404: this version of it was deleted.
+                    Trouble::Refused { status: 412 | 416, .. } | Trouble::NotFound { .. } => Setback::Changed,
                     trouble => Setback::Trouble(trouble),
                 });
             }
