@@ -516,6 +516,8 @@ fn an_image_of_the_web_is_fetched_as_patiently_and_its_address_is_shown_nowhere(
         assert!(fake.is_spent(Op::Get), "{faults:?} did not strike");
     }
     assert!(fake.requests(Op::Get).iter().all(|get| !get.headers.contains_key("authorization")));
+    process.order(&address, None, SignatureWish::Needed);
+    assert!(process.brought().unwrap_err().contains("give the task's Sha256"));
     fake.put_object(OBJECT, &firmware(2_000_000), true);
     process.order(&address, None, SignatureWish::No);
     let reason = process.brought().unwrap_err();

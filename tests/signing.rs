@@ -595,3 +595,28 @@ fn a_signature_is_asked_for_where_somebody_is_trusted_and_must_be_good_where_the
     foreign.deliver(now, &signed.image, Some(signed.evidence.clone()));
     foreign.assert_refused("leads to no configured anchor");
 }
+
+#[test]
+fn check_tells_whether_the_signers_of_a_group_can_be_read() {
+    let pki = Pki::new("check");
+    pki.signer("signer", "P-256", "signer", CODE_SIGNING, 30);
+    pki.write("nothing.pem", "no certificate");
+    let check = |anchor: &str| {
+        let dir = pki.dir().display();
+        let text = format!(
+            "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\n\
+             mc-key-file = \"{dir}/no-key\"\n[group.signing]\nanchors = [\"{dir}/{anchor}\"]\n"
+        );
+        pki.write("fuotad.toml", text);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fuotad"));
+        let run = command.args(["check", "fuotad.toml"]).current_dir(pki.dir()).output().unwrap();
+        (run.status.code(), String::from_utf8(run.stderr).unwrap())
+    };
+    let (code, told) = check("signer.pem");
+    assert!(code == Some(0) && !told.contains("signer.pem"), "{told}");
+    let (code, told) = check("missing.pem");
+    assert!(code == Some(0) && told.contains("missing.pem is not here"), "{told}");
+    let (code, told) = check("nothing.pem");
+    assert!(code == Some(78) && told.contains("group meters.signing.anchors[0]: "), "{told}");
+    assert!(told.contains("certificate 1 cannot be read"), "{told}");
+}

@@ -93,3 +93,19 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_from_before_signatures_is_read_as_one_without() {
+        let text = r#"{"version":1,"document":"{}","stem":"t","source":"Cloud","group":"meters","digest":"00",
+                       "base":2,"state":"Armed"}"#;
+        let record = Record::from_bytes(text.as_bytes()).unwrap();
+        assert_eq!((&record.evidence, record.checked_unix_us), (&None, None));
+        let evidence = Some(Evidence::detached("s3://b/k.sig", vec![0x30, 0xff]));
+        let signed = Record { evidence, checked_unix_us: Some(7), ..record };
+        assert_eq!(Record::from_bytes(&signed.to_bytes()), Ok(signed));
+    }
+}

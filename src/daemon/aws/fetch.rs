@@ -167,8 +167,11 @@ impl Download<'_> {
         if let Some(evidence) = &pin.evidence {
             return Ok(Some((bytes, Some(evidence.clone()))));
         }
+        let is_needed = self.order.signature == SignatureWish::Needed;
+        if is_needed && matches!(self.source, Source::Web(_)) {
+            return Err("nothing lies beside an address of the web: give the task's Sha256".to_owned());
+        }
         loop {
-            let is_needed = self.order.signature == SignatureWish::Needed;
             match self.source.signature(pin).await {
                 Ok(None) if is_needed => self.wait_for_signature().await,
                 Ok(evidence) => return Ok(Some((bytes, evidence))),

@@ -1,5 +1,5 @@
 //! Tasks and images from AWS, read only: `GetFuotaTask`, `ListMulticastGroupsByFuotaTask`,
-//! `GetMulticastGroup` (API version 2020-11-22) and S3 `HeadObject` / `GetObject`.
+//! `GetMulticastGroup` (API version 2020-11-22) and S3 `HeadObject` / `GetObject`; images at `https://` addresses, too.
 //!
 //! Signing, credentials and the first retries of a call are the SDK's; patience over hours, the resumable
 //! download and the judgement of what an error means are ours. Nothing here ever stops a campaign except a
