@@ -326,12 +326,16 @@ fn a_disk_that_cannot_be_written_does_not_keep_an_image_away() {
 
 #[test]
 fn an_object_that_is_replaced_between_two_ranges_is_fetched_anew() {
-    let (old, new) = (firmware(3 * RANGE), firmware(3 * RANGE - 7).into_iter().rev().collect::<Vec<_>>());
-    for (at, is_versioned) in (0..3).flat_map(|at| [(at, false), (at, true)]) {
-        let (fake, disk) = started(&format!("swap-{at}-{is_versioned}"), &old);
+    let (old, new) = (firmware(3 * RANGE), firmware(3 * RANGE).into_iter().rev().collect::<Vec<_>>());
+    let unseen = || Fault::SwapUnseen(new.clone());
+    let rounds = (0..3).flat_map(|at| {
+        [(at, false, Fault::Swap(new.clone())), (at, true, Fault::Swap(new.clone())), (at, true, unseen())]
+    });
+    for (round, (at, is_versioned, swap)) in rounds.enumerate() {
+        let (fake, disk) = started(&format!("swap-{round}"), &old);
         fake.put_object(OBJECT, &old, is_versioned);
         let good = Fault::Drip(RANGE, Duration::ZERO);
-        fake.fail(Op::Get, [vec![good; at], vec![Fault::Swap(new.clone())]].concat());
+        fake.fail(Op::Get, [vec![good; at], vec![swap]].concat());
         let mut process = Process::start(&fake, &disk);
         process.fetch();
         assert!(process.image() == new, "swapped before range {at}");

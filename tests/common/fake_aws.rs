@@ -68,6 +68,8 @@ pub enum Fault {
     Truncated,
     /// The object is replaced by this just before it is asked for.
     Swap(Vec<u8>),
+    /// The same, and something in between takes `If-Match` and the version out of the request.
+    SwapUnseen(Vec<u8>),
     /// The whole object instead of a range.
     IgnoreRange,
     /// Another range than was asked for.

@@ -39,7 +39,9 @@ pub(super) fn s3(
 ) -> Answer {
     let error = |status, code| Answer::error(request.op, status, code, "See the code.");
     let path = parts.join("/");
-    if let (Some(Fault::Swap(bytes)), Some(old)) = (fault, world.objects.get_mut(&path)) {
+    if let (Some(Fault::Swap(bytes) | Fault::SwapUnseen(bytes)), Some(old)) =
+        (fault, world.objects.get_mut(&path))
+    {
         *old = Object::new(bytes, old.version.is_some());
     }
     let Some(object) = world.objects.get(&path) else { return error(404, "NoSuchKey") };
@@ -49,10 +51,11 @@ pub(super) fn s3(
         answer.headers.push(("x-amz-bucket-region".to_owned(), region.to_owned()));
         return answer;
     }
-    if query.get("versionId").is_some_and(|version| Some(version) != object.version.as_ref()) {
+    let is_unseen = matches!(fault, Some(Fault::SwapUnseen(_)));
+    if !is_unseen && query.get("versionId").is_some_and(|version| Some(version) != object.version.as_ref()) {
         return error(404, "NoSuchVersion");
     }
-    if request.headers.get("if-match").is_some_and(|etag| *etag != object.etag) {
+    if !is_unseen && request.headers.get("if-match").is_some_and(|etag| *etag != object.etag) {
         return error(412, "PreconditionFailed");
     }
     let size = object.bytes.len();
