@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use fuotad::broadcast::SignatureWish;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
 use fuotad::daemon::aws;
@@ -34,9 +35,13 @@ fn main() -> anyhow::Result<()> {
                             "task {}: {} {}, groups {:?}",
                             task.id, task.status, task.image, task.groups
                         );
-                        fetches.send(FetchOrder { task: task.id, image: task.image }).await?;
+                        let signature = SignatureWish::IfThere;
+                        let order = FetchOrder { task: task.id, image: task.image, digest: None, signature };
+                        fetches.send(order).await?;
                     }
-                    Fact::Image(_, bytes) => {
+                    Fact::Image(_, bytes, evidence) => {
+                        let signature = evidence.map_or("none".to_owned(), |evidence| evidence.origin);
+                        println!("signature: {signature}");
                         println!("image: {} bytes, SHA-256 {}", bytes.len(), Digest::of(&bytes));
                         return Ok(());
                     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use fake_aws::FakeAws;
 use fake_aws::Fault;
 use fake_aws::Op;
+use fuotad::broadcast::SignatureWish;
 use fuotad::broadcast::TaskSource;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
@@ -98,18 +99,26 @@ impl Cloud {
     }
 
     fn fetch(&self, image: &str) {
-        self.fetches
-            .blocking_send(FetchOrder { task: task_id(), image: ImageRef::parse(image).unwrap() })
-            .unwrap();
+        let image = ImageRef::parse(image).unwrap();
+        let order = FetchOrder { task: task_id(), image, digest: None, signature: SignatureWish::No };
+        self.fetches.blocking_send(order).unwrap();
+    }
+
+    /// The next fact says why the image is not there yet.
+    fn missing(&mut self) -> String {
+        match self.fact() {
+            Fact::ImageMissing(id, reason) if id == task_id() => reason,
+            other => panic!("{other:?} is not about a missing image"),
+        }
     }
 
     /// The next fact about the image. Facts about tasks may stand before it.
     fn image(&mut self) -> Result<Vec<u8>, String> {
         loop {
             match self.fact() {
-                Fact::Image(id, bytes) if id == task_id() => return Ok(bytes),
+                Fact::Image(id, bytes, None) if id == task_id() => return Ok(bytes),
                 Fact::ImageFailed(id, reason) if id == task_id() => return Err(reason),
-                Fact::Task { .. } => {}
+                Fact::Task { .. } | Fact::ImageMissing(..) => {}
                 other => panic!("{other:?} is not about the image"),
             }
         }
@@ -456,25 +465,31 @@ fn what_time_does_not_cure_ends_a_download_with_the_way_out() {
         fake.put_object("b/large", &firmware(1001), false);
         fake.put_object("b/empty", &[], false);
     });
-    cloud.fetch("s3://b/missing");
-    let reason = cloud.image().unwrap_err();
-    assert!(reason.contains("not found") && reason.contains("correct FirmwareUpdateImage"), "{reason}");
     cloud.fetch("s3://b/large");
     let reason = cloud.image().unwrap_err();
     assert!(reason.contains("1001 bytes are over the limit of 1000"), "{reason}");
     cloud.fetch("s3://b/empty");
     assert!(cloud.image().unwrap_err().contains("the object is empty"));
-    cloud.fake.fail(Op::Head, [Fault::Empty(403)]);
-    cloud.fetch("s3://b/small");
-    let reason = cloud.image().unwrap_err();
-    assert!(reason.contains("denied (403)") && reason.contains("arn:aws:s3:::b/small"), "{reason}");
+}
+
+#[test]
+fn an_image_that_is_missing_or_denied_is_told_as_such_once_and_fetched_when_it_is_there() {
+    let bytes = firmware(1000);
+    let mut cloud = Cloud::start("patient", |_, settings| settings.fuota_tasks.clear());
+    cloud.fetch(IMAGE);
+    let reason = cloud.missing();
+    assert!(reason.contains("not found") && reason.contains("correct FirmwareUpdateImage"), "{reason}");
+    cloud.fake.wait(Op::Head, 5);
+    cloud.assert_no_fact();
+    cloud.fake.fail(Op::Head, [Fault::Empty(403), Fault::Empty(403)]);
+    let reason = cloud.missing();
+    assert!(reason.contains("denied (403)") && reason.contains("arn:aws:s3:::fw-bucket/"), "{reason}");
+    assert!(cloud.missing().contains("not found"));
     cloud.fake.fail(Op::Get, [Fault::Error(403, "AccessDenied")]);
-    cloud.fetch("s3://b/small");
-    let reason = cloud.image().unwrap_err();
+    cloud.fake.put_object(OBJECT, &bytes, false);
+    let reason = cloud.missing();
     assert!(reason.contains("denied (AccessDenied)") && reason.contains("s3:GetObject"), "{reason}");
-    cloud.fetch("https://h/fw.bin?X-Amz-Signature=CANARY");
-    let reason = cloud.image().unwrap_err();
-    assert!(reason.contains("https://h/fw.bin: ") && !reason.contains("CANARY"), "{reason}");
+    assert!(cloud.image() == Ok(bytes));
 }
 
 #[test]
@@ -532,8 +547,9 @@ fn no_secret_is_in_any_text_even_when_a_server_repeats_it() {
         .fake
         .fail(Op::Get, vec![Fault::Echo(400, "SignatureDoesNotMatch"), Fault::Echo(403, "AccessDenied")]);
     cloud.fetch(IMAGE);
-    let reason = cloud.image().unwrap_err();
+    let reason = cloud.missing();
     assert!(reason.contains("AccessDenied") && !reason.contains("CANARY"), "{reason}");
+    assert!(cloud.image().is_ok());
     // That the requests had something to repeat, and that no line of the log has it, see `Cloud::drop`.
     assert!(cloud.fake.requests(Op::Get)[0].headers["x-amz-security-token"].contains("CANARY"));
     assert!(cloud.log().contains("SignatureDoesNotMatch"), "{}", cloud.log());
@@ -576,7 +592,7 @@ fn a_second_order_for_a_task_replaces_the_first() {
     cloud.fetch("s3://b/second");
     assert!(cloud.image() == Ok(second));
     cloud.fetch("s3://b/none");
-    assert!(cloud.image().unwrap_err().contains("s3://b/none"), "the first order is still at work");
+    assert!(cloud.missing().contains("s3://b/none"), "the first order is still at work");
     assert!(cloud.fake.requests(Op::Get).iter().filter(|get| get.target.contains("fw-bucket")).count() == 1);
 }
 

@@ -12,6 +12,7 @@ use fuotad::engine::Settings;
 use fuotad::report::Event;
 use fuotad::time::Instant;
 use fuotad::time::Now;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 const GATEWAY: &[u8] = b"\x00\x16\xc0\x01\xf1\x50\x08\x12";
@@ -25,6 +26,7 @@ impl Bench {
     fn new() -> Bench {
         let script = common::script();
         let settings = Settings {
+            trust_by_task: BTreeMap::new(),
             region: script.region,
             groups: script.groups,
             forwarder: script.link,
@@ -62,7 +64,7 @@ impl Bench {
                     Event::Waiting { reason } => self.reports.push(reason),
                     _ => {}
                 },
-                Output::Fetch(task, _) => self.tell(ms, Input::Image(task, common::image(1000))),
+                Output::Fetch(fetch) => self.tell(ms, Input::Image(fetch.task, common::image(1000), None)),
                 Output::Save(save, _) => self.tell(ms, Input::Saved(save, Ok(()))),
                 _ => {}
             }

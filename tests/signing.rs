@@ -2,11 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
+mod common;
 #[path = "common/openssl.rs"]
 mod openssl;
 
-use base64::Engine;
+use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fuotad::broadcast::Group;
+use fuotad::broadcast::SignatureWish;
+use fuotad::broadcast::TaskSource;
+use fuotad::engine::Engine;
+use fuotad::engine::Input;
+use fuotad::engine::Output;
+use fuotad::engine::Settings;
+use fuotad::forwarder;
+use fuotad::region::RfRegion;
+use fuotad::region::parameters;
+use fuotad::report::Event;
 use fuotad::signing::Algorithm;
 use fuotad::signing::Evidence;
 use fuotad::signing::Hash;
@@ -16,14 +28,19 @@ use fuotad::signing::Trust;
 use fuotad::signing::Validity;
 use fuotad::signing::open_signed_object;
 use fuotad::signing::verify;
+use fuotad::store::Recovered;
+use fuotad::task::TaskId;
 use fuotad::task::gps_from_rfc3339;
 use fuotad::time::GpsTime;
+use fuotad::time::Instant;
+use fuotad::time::Now;
 use openssl::CODE_SIGNING;
 use openssl::KEYS;
 use openssl::Pki;
 use openssl::SERVER;
 use serde_json::Value;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::process::Command;
 
 /// Every bit is flipped when this is in the environment; else a sample.
@@ -400,4 +417,206 @@ fn validity_is_judged_now_by_a_trusted_clock_or_at_the_creation_of_the_order() {
     signed.check().unwrap();
     signed.evidence.created_unix_us = Some(created - 3 * DAY_US as i64);
     assert!(matches!(signed.check(), Err(SigningError::NotYetValid { .. })));
+}
+
+/// The engine with a cloud task, and what it did.
+struct Gateway {
+    engine: Engine,
+    at: i64,
+    wish: Option<SignatureWish>,
+    saves: usize,
+    datagrams: usize,
+    planned: bool,
+    told: Vec<String>,
+}
+
+const TASK: &str = "6d2f0c1e-0000-4000-8000-000000000001";
+
+impl Gateway {
+    /// A gateway whose only group trusts `trust`; `gps` is its clock.
+    fn new(trust: Trust, of_task: Option<Trust>, gps: Option<GpsTime>, fuotad: &str) -> Gateway {
+        let settings = Settings {
+            region: parameters(RfRegion::Eu868).unwrap(),
+            groups: vec![Group { trust, ..common::group() }],
+            trust_by_task: of_task
+                .map(|trust| (TASK.to_owned(), trust))
+                .into_iter()
+                .collect::<BTreeMap<_, _>>(),
+            forwarder: forwarder::Settings::default(),
+            server_reserve_ppm: 0,
+        };
+        let now = Now { mono: Instant::from_us(0), gps };
+        let engine = Engine::new(settings, Recovered::default(), 7, now);
+        let mut gateway =
+            Gateway { engine, at: 0, wish: None, saves: 0, datagrams: 0, planned: false, told: Vec::new() };
+        let document = format!(
+            r#"{{"Id":"{TASK}","Status":"In_FuotaSession","FirmwareUpdateImage":"s3://b/k","FragmentSizeBytes":48,
+                "LoRaWAN":{{"RfRegion":"EU868"}}{fuotad}}}"#
+        );
+        let (document, source) = (document.as_bytes(), TaskSource::Cloud);
+        gateway.tell(gps, Input::Task { document, stem: TASK, source });
+        gateway
+    }
+
+    fn tell(&mut self, gps: Option<GpsTime>, input: Input<'_>) {
+        self.at += 1_000_000;
+        let now = Now { mono: Instant::from_us(self.at), gps };
+        self.engine.handle(now, input);
+        let mut saved = Vec::new();
+        loop {
+            match self.engine.poll() {
+                Output::WakeAt(_) => break,
+                Output::Fetch(fetch) => self.wish = Some(fetch.signature),
+                Output::Save(save, _) => saved.push(save),
+                Output::Datagram { .. } => self.datagrams += 1,
+                Output::Report(report) => match report.event {
+                    Event::Planned(_) => self.planned = true,
+                    Event::Refused { reason } | Event::Waiting { reason } => self.told.push(reason),
+                    _ => {}
+                },
+                Output::Stopped => {}
+            }
+        }
+        self.saves += saved.len();
+        for save in saved {
+            self.tell(gps, Input::Saved(save, Ok(())));
+        }
+    }
+
+    fn deliver(&mut self, gps: Option<GpsTime>, image: &[u8], evidence: Option<Evidence>) {
+        self.tell(gps, Input::Image(TaskId::new(TASK).unwrap(), image.to_vec(), evidence));
+    }
+
+    /// It is refused for good: nothing was written down, nothing sent, and the reason is this.
+    fn assert_refused(&self, said: &str) {
+        assert_eq!((self.planned, self.saves, self.datagrams), (false, 0, 0), "{:?}", self.told);
+        assert!(self.told.last().unwrap().contains(said), "{said:?}: {:?}", self.told);
+    }
+}
+
+/// How a signature comes.
+type Form<'a> = &'a dyn Fn(&[u8]) -> Evidence;
+
+fn one_wrong(bytes: &[u8]) -> Vec<u8> {
+    let mut wrong = bytes.to_vec();
+    let at = wrong.len() / 2;
+    wrong[at] ^= 1;
+    wrong
+}
+
+#[test]
+fn a_campaign_is_armed_by_a_good_signature_however_it_comes_and_refused_with_one_wrong_byte_anywhere() {
+    let signed = Signed::new("engine", "P-256", 2000);
+    let (now, pem) = (Some(signed.now), signed.pki.text("signer.pem"));
+    let der = signed.evidence.signature.clone();
+    let job = |signature: &[u8]| {
+        let signature = BASE64_STANDARD.encode(signature);
+        let file = json!({"filepath": "app", "fileid": 0, "filesize": 2000, "sig-sha256-ecdsa": signature});
+        let job = json!({"afr_ota": {"files": [file]}}).to_string();
+        Evidence::of_job_document(&job, JobFile::default()).unwrap().with_certificates(pem.as_bytes())
+    };
+    let inline = |signature: &[u8]| {
+        let twice = BASE64_STANDARD.encode(BASE64_STANDARD.encode(signature));
+        Evidence::inline(twice.into_bytes(), &pem, "SHA256", "ECDSA")
+    };
+    let beside = |signature: &[u8]| {
+        let evidence = Evidence::detached("s3://b/k.sig", signature.to_vec());
+        evidence.with_certificates(pem.as_bytes())
+    };
+    // In the middle of the certificate is its key.
+    let wrong_pem = |evidence: &Evidence| {
+        signed.pki.openssl("x509 -in signer.pem -outform DER -out signer.der");
+        evidence.clone().with_certificates(&one_wrong(&signed.pki.read("signer.der")))
+    };
+    let forms: [(&str, Form<'_>); 3] =
+        [("beside the object", &beside), ("inline", &inline), ("in the job document", &job)];
+    for (form, evidence) in forms {
+        let gateway = || Gateway::new(signed.trust.clone(), None, now, "");
+        let mut good = gateway();
+        good.deliver(now, &signed.image, Some(evidence(&der)));
+        assert!(good.planned && good.saves > 0, "{form}: {:?}", good.told);
+        let mut image = gateway();
+        image.deliver(now, &one_wrong(&signed.image), Some(evidence(&der)));
+        image.assert_refused("the signature does not fit the image");
+        let mut signature = gateway();
+        signature.deliver(now, &signed.image, Some(evidence(&one_wrong(&der))));
+        signature.assert_refused("the signature");
+        let mut certificate = gateway();
+        certificate.deliver(now, &signed.image, Some(wrong_pem(&evidence(&der))));
+        certificate.assert_refused("the signature");
+    }
+}
+
+#[test]
+fn a_signature_waits_for_the_clock_and_the_campaign_begins_when_it_is_trusted() {
+    let signed = Signed::new("clock", "P-256", 2000);
+    let mut gateway = Gateway::new(signed.trust.clone(), None, None, "");
+    gateway.deliver(None, &signed.image, Some(signed.evidence.clone()));
+    gateway.assert_refused("before the clock is trusted");
+    assert_eq!(gateway.engine.tasks().next().unwrap().phase.as_str(), "waiting");
+    gateway.tell(None, Input::Time);
+    assert!(!gateway.planned);
+    gateway.tell(Some(signed.now), Input::Time);
+    assert!(gateway.planned, "{:?}", gateway.told);
+    let mut late = Gateway::new(signed.trust.clone(), None, None, "");
+    late.deliver(None, &signed.image, Some(signed.evidence.clone()));
+    late.tell(Some(signed.now.plus_us(60 * DAY_US)), Input::Time);
+    late.assert_refused("expired at");
+}
+
+#[test]
+fn a_signature_is_asked_for_where_somebody_is_trusted_and_must_be_good_where_there_is_one() {
+    let signed = Signed::new("wish", "P-256", 2000);
+    let digest = format!(r#","Fuotad":{{"Sha256":"{}"}}"#, fuotad::image::Digest::of(&signed.image));
+    let now = Some(signed.now);
+    let mut nobody = Gateway::new(Trust::default(), None, now, "");
+    assert_eq!(nobody.wish, Some(SignatureWish::No));
+    nobody.deliver(now, &signed.image, Some(signed.evidence.clone()));
+    nobody.assert_refused("nothing vouches for an image from a cloud");
+    let mut needed = Gateway::new(signed.trust.clone(), None, now, "");
+    assert_eq!(needed.wish, Some(SignatureWish::Needed));
+    needed.deliver(now, &signed.image, None);
+    needed.assert_refused("nothing vouches for an image from a cloud");
+    let mut pinned = Gateway::new(signed.trust.clone(), None, now, &digest);
+    assert_eq!(pinned.wish, Some(SignatureWish::IfThere));
+    pinned.deliver(now, &signed.image, None);
+    assert!(pinned.planned);
+    let mut both = Gateway::new(signed.trust.clone(), None, now, &digest);
+    let wrong = Evidence { signature: one_wrong(&signed.evidence.signature), ..signed.evidence.clone() };
+    both.deliver(now, &signed.image, Some(wrong));
+    both.assert_refused("the signature");
+    // A task's own trust counts instead of its group's.
+    signed.pki.authority("stranger", "P-256");
+    let stranger = trusting(&signed.pki, &["stranger"]);
+    let mut own = Gateway::new(stranger.clone(), Some(signed.trust.clone()), now, "");
+    own.deliver(now, &signed.image, Some(signed.evidence.clone()));
+    assert!(own.planned, "{:?}", own.told);
+    let mut foreign = Gateway::new(signed.trust.clone(), Some(stranger), now, "");
+    foreign.deliver(now, &signed.image, Some(signed.evidence.clone()));
+    foreign.assert_refused("leads to no configured anchor");
+}
+
+#[test]
+fn check_tells_whether_the_signers_of_a_group_can_be_read() {
+    let pki = Pki::new("check");
+    pki.signer("signer", "P-256", "signer", CODE_SIGNING, 30);
+    pki.write("nothing.pem", "no certificate");
+    let check = |anchor: &str| {
+        let dir = pki.dir().display();
+        let text = format!(
+            "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\n\
+             mc-key-file = \"{dir}/no-key\"\n[group.signing]\nanchors = [\"{dir}/{anchor}\"]\n"
+        );
+        pki.write("fuotad.toml", text);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fuotad"));
+        let run = command.args(["check", "fuotad.toml"]).current_dir(pki.dir()).output().unwrap();
+        (run.status.code(), String::from_utf8(run.stderr).unwrap())
+    };
+    let (code, told) = check("signer.pem");
+    assert!(code == Some(0) && !told.contains("signer.pem"), "{told}");
+    let (code, told) = check("missing.pem");
+    assert!(code == Some(0) && told.contains("missing.pem is not here"), "{told}");
+    let (code, told) = check("nothing.pem");
+    assert!(code == Some(78) && told.contains("group meters.signing.anchors[0]: "), "{told}");
+    assert!(told.contains("certificate 1 cannot be read"), "{told}");
 }

@@ -257,6 +257,7 @@ fn plan_and_simulation_agree_on_every_frame() {
         let settings = Settings {
             region: script.region,
             groups: script.groups.clone(),
+            trust_by_task: Default::default(),
             turns: script.turns,
             forwarder: script.link,
             relay: script.relay,
@@ -293,7 +294,7 @@ mod twin {
     impl Bench {
         fn new(restored: Restored) -> Bench {
             let region = parameters(RfRegion::Eu868).unwrap();
-            Bench { broadcaster: Broadcaster::new(region, vec![group()], Turns::InOrder, 0, restored, NOW) }
+            Bench { broadcaster: Broadcaster::new(region, vec![group()], Turns::InOrder, Default::default(), 0, restored, NOW) }
         }
 
         fn order(len: usize) -> Bench {
@@ -304,7 +305,7 @@ mod twin {
         }
 
         fn image(&mut self, len: usize) {
-            self.broadcaster.image(NOW, &TaskId::new("task-1").unwrap(), image(len));
+            self.broadcaster.image(NOW, &TaskId::new("task-1").unwrap(), image(len), None);
         }
 
         /// The record and the plan, as soon as they are written down; after at most `steps` steps.

@@ -6,10 +6,16 @@ use super::KeyRange;
 use super::Plan;
 use super::Record;
 use super::SessionRule;
+use super::SignatureWish;
 use super::TaskSource;
 use super::order::Order;
+use super::order::Signed;
 use super::step::Begin;
 use crate::image::Digest;
+use crate::signing::Evidence;
+use crate::signing::SigningError;
+use crate::signing::Trust;
+use crate::signing::verify;
 use crate::task::ImageRef;
 use crate::task::Start;
 use crate::task::Task;
@@ -20,20 +26,71 @@ const DAY_US: u64 = 86_400_000_000;
 /// LoRaMac-node counts the milliseconds to a session's start in 31 bits.
 const START_TIMER_US: u64 = 24 * DAY_US;
 
-/// The digest that the image must have: the one pinned by a former run, the operator's, or, for a local file,
-/// the one it has now.
-pub fn expected_digest(order: &Order, group: &Group, bytes: &[u8]) -> Result<Digest, String> {
+/// Why an image does not go on the air.
+pub enum Doubt {
+    /// Its signer's certificate can be judged when the clock is trusted.
+    NoClock(SigningError),
+    /// It never does: one line.
+    Refused(String),
+}
+
+/// The digest of an image that is vouched for, and the signature that did it, if one did: the operator gave the
+/// digest, or somebody whom `trust` names signed it, or it is a local file, or the group takes everything. A
+/// signature that is there must be good, whatever else vouches. After a restart the image must be the one of the
+/// record as well, and its signature is checked again.
+pub fn vouch(
+    order: &Order,
+    group: &Group,
+    trust: &Trust,
+    bytes: &[u8],
+    delivered: Option<&Evidence>,
+    gps: Option<GpsTime>,
+) -> Result<(Digest, Option<Signed>), Doubt> {
+    let refuse = |reason: String| Err(Doubt::Refused(reason));
+    let found = Digest::of(bytes);
+    let mut expected = order.task.sha256;
+    let (mut evidence, mut at) = (delivered.cloned(), gps);
     if let Some(record) = &order.resumed {
-        return record.digest.parse().map_err(|error| format!("the task record's digest: {error}"));
+        match record.digest.parse() {
+            Ok(digest) => expected = Some(digest),
+            Err(error) => return refuse(format!("the task record's digest: {error}")),
+        }
+        evidence = record.evidence.clone();
+        at = record.checked_unix_us.and_then(GpsTime::from_unix_us).or(gps);
     }
-    match (order.task.sha256, &order.task.image) {
-        (Some(digest), _) => Ok(digest),
-        (None, ImageRef::File(_)) => Ok(Digest::of(bytes)),
-        (None, _) if group.accepts_unsigned => Ok(Digest::of(bytes)),
-        (None, _) => Err(format!(
-            "an image from a cloud needs its digest: add \"Sha256\" to the task's \"Fuotad\", or set unsigned = \"accept\" on group {}",
-            group.name
-        )),
+    if let Some(digest) = expected.filter(|digest| *digest != found) {
+        // Whoever asks for the image itself says so with both digests.
+        return Ok((digest, None));
+    }
+    if let Some(evidence) = evidence.filter(|_| !trust.is_empty()) {
+        let created_unix_us = order.task.created_at.map(GpsTime::to_unix_us);
+        let evidence = Evidence { created_unix_us: evidence.created_unix_us.or(created_unix_us), ..evidence };
+        return match verify(bytes, &evidence, trust, at) {
+            Ok(_) => {
+                let checked_unix_us = at.map(GpsTime::to_unix_us);
+                Ok((found, Some(Signed { evidence, checked_unix_us })))
+            }
+            Err(error @ SigningError::NoClock) => Err(Doubt::NoClock(error)),
+            Err(error) => refuse(format!("the signature ({}): {error}", evidence.origin)),
+        };
+    }
+    let is_local = matches!(order.task.image, ImageRef::File(_));
+    if order.task.sha256.is_some() || is_local || group.accepts_unsigned {
+        return Ok((found, None));
+    }
+    refuse(format!(
+        "nothing vouches for an image from a cloud: configure the signer's certificate in [group.signing] of group {}, add \"Sha256\" to the task's \"Fuotad\", or set unsigned = \"accept\"",
+        group.name
+    ))
+}
+
+/// Whether the signature of the image is to be fetched with it.
+pub fn signature_wish(task: &Task, group: &Group, trust: &Trust) -> SignatureWish {
+    match &task.image {
+        ImageRef::File(_) => SignatureWish::No,
+        _ if trust.is_empty() => SignatureWish::No,
+        _ if task.sha256.is_some() || group.accepts_unsigned => SignatureWish::IfThere,
+        _ => SignatureWish::Needed,
     }
 }
 

@@ -26,6 +26,7 @@ use crate::report::Outcome;
 use crate::report::Report;
 use crate::schedule::BandUse;
 use crate::schedule::Scheduler;
+use crate::signing::Trust;
 use crate::task::TaskId;
 use crate::time::Instant;
 use crate::time::Now;
@@ -38,6 +39,8 @@ const PAUSE_US: u64 = 3_600_000_000;
 pub struct Broadcaster {
     pub(super) region: &'static Parameters,
     pub(super) groups: Vec<Group>,
+    /// Whose signatures count for single tasks, by their ids, instead of the group's trust.
+    pub(super) trust_by_task: BTreeMap<String, Trust>,
     pub(super) scheduler: Scheduler,
     pub(super) ranges: BTreeMap<KeyFingerprint, KeyRange>,
     pub(super) orders: BTreeMap<TaskId, Order>,
@@ -69,6 +72,7 @@ impl Broadcaster {
         region: &'static Parameters,
         groups: Vec<Group>,
         turns: Turns,
+        trust_by_task: BTreeMap<String, Trust>,
         reserve_ppm: u32,
         restored: Restored,
         now: Now,
@@ -83,6 +87,7 @@ impl Broadcaster {
         let mut broadcaster = Broadcaster {
             region,
             groups,
+            trust_by_task,
             scheduler,
             ranges: restored.ranges,
             orders: BTreeMap::new(),
@@ -160,9 +165,12 @@ impl Broadcaster {
         if self.halted.is_some() || self.stopping != Stopping::No {
             return self.wind_down(now);
         }
+        self.check_unclocked(now);
         self.prove(now);
         let Some(handover) = handover else {
-            let ids: Vec<TaskId> = self.orders.keys().cloned().collect();
+            // What waits for the clock says so.
+            let clocked = self.orders.iter().filter(|(_, order)| !order.is_unclocked());
+            let ids: Vec<TaskId> = clocked.map(|(id, _)| id.clone()).collect();
             for id in ids {
                 self.waiting(now, &id, "the packet forwarder: it has not been heard".to_owned());
             }
@@ -248,6 +256,7 @@ impl Broadcaster {
         match &order.stage {
             Stage::Fetching => Phase::Fetching,
             Stage::Decoding { .. } => Phase::Decoding,
+            Stage::Unclocked { .. } => Phase::Blocked,
             Stage::Recording { .. } | Stage::Reserving { .. } => Phase::Saving,
             Stage::Running(_) if self.halted.is_some() || order.waiting.is_some() => Phase::Blocked,
             Stage::Running(_) if self.air.holders.contains(id) => Phase::Sending,

@@ -7,6 +7,7 @@ use crate::lorawan::Secret;
 use crate::radio::Dbm;
 use crate::region::Terms;
 use crate::schedule::Manners;
+use crate::signing::Trust;
 use crate::time::GpsTime;
 use core::fmt;
 use core::str::FromStr;
@@ -42,6 +43,8 @@ pub struct Group {
     pub terms: Terms,
     /// Share of the air.
     pub manners: Manners,
+    /// Whose signatures let an image of this group on the air.
+    pub trust: Trust,
     /// An image from a cloud is taken without a digest or signature: the operator said so.
     pub accepts_unsigned: bool,
     /// Distance from both edges of a session, microseconds.

@@ -2,20 +2,24 @@
 //! the next: record, then counters, then the first mark, then the air.
 
 use super::Broadcaster;
+use super::Fetch;
 use super::Group;
 use super::Keep;
 use super::KeyRange;
 use super::Plan;
 use super::Record;
 use super::RecordState;
+use super::SignatureWish;
 use super::TaskSource;
 use super::Want;
+use super::arming::Doubt;
 use super::arming::begin_of;
-use super::arming::expected_digest;
 use super::arming::first_free;
 use super::arming::group_of;
 use super::arming::is_reserved;
 use super::arming::session_warnings;
+use super::arming::signature_wish;
+use super::arming::vouch;
 use super::campaign::Campaign;
 use super::order::Order;
 use super::order::Stage;
@@ -26,6 +30,8 @@ use super::twin::Twin;
 use crate::image::Image;
 use crate::report::Event;
 use crate::report::Outcome;
+use crate::signing::Evidence;
+use crate::signing::Trust;
 use crate::task::FuotaTaskJson;
 use crate::task::Task;
 use crate::task::TaskId;
@@ -107,10 +113,27 @@ impl Broadcaster {
         self.finish(now, &id.clone(), Outcome::Cancelled { sent });
     }
 
-    /// The bytes that [`Want::Fetch`] asked for.
-    pub fn image(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>) {
-        if let Err(reason) = self.plan(now, id, bytes) {
+    /// The bytes that [`Want::Fetch`] asked for, and what vouches for them.
+    pub fn image(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>, evidence: Option<Evidence>) {
+        if let Err(reason) = self.plan(now, id, bytes, evidence) {
             self.refuse(now, id, reason);
+        }
+    }
+
+    /// Looks again at signatures that waited for the clock, now that it is trusted.
+    pub(super) fn check_unclocked(&mut self, now: Now) {
+        if now.gps.is_none() {
+            return;
+        }
+        let waiting = self.orders.iter().filter(|(_, order)| order.is_unclocked());
+        let ids: Vec<TaskId> = waiting.map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            let Some(order) = self.orders.get_mut(&id) else { continue };
+            order.waiting = None;
+            if let Stage::Unclocked { bytes, evidence } = std::mem::replace(&mut order.stage, Stage::Fetching)
+            {
+                self.image(now, &id, bytes, evidence);
+            }
         }
     }
 
@@ -162,7 +185,15 @@ impl Broadcaster {
         source: TaskSource,
         resumed: Option<Record>,
     ) {
-        self.wants.push_back(Want::Fetch(task.id.clone(), task.image.clone()));
+        let recorded = resumed.as_ref().and_then(|record| record.digest.parse().ok());
+        let group = group_of(&task, resumed.as_ref(), &self.groups).ok().filter(|_| resumed.is_none());
+        let wish = |group: &Group| signature_wish(&task, group, self.trust(&task.id, group));
+        self.wants.push_back(Want::Fetch(Fetch {
+            task: task.id.clone(),
+            image: task.image.clone(),
+            digest: recorded.or(task.sha256),
+            signature: group.map_or(SignatureWish::No, wish),
+        }));
         let document = String::from_utf8_lossy(document).into_owned();
         // Behind all that are open; a resumed one keeps its own number.
         let number = self.orders.values().map(|order| order.number + 1).max().unwrap_or(0);
@@ -171,12 +202,29 @@ impl Broadcaster {
     }
 
     /// Verifies the image, plans, and begins to decode the plan's frames, unless that was done before.
-    fn plan(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>) -> Result<(), String> {
+    fn plan(
+        &mut self,
+        now: Now,
+        id: &TaskId,
+        bytes: Vec<u8>,
+        evidence: Option<Evidence>,
+    ) -> Result<(), String> {
         let Some(order) = self.orders.get(id).filter(|order| matches!(order.stage, Stage::Fetching)) else {
             return Ok(());
         };
         let group = group_of(&order.task, order.resumed.as_ref(), &self.groups)?.clone();
-        let expected = expected_digest(order, &group, &bytes)?;
+        let trust = self.trust(id, &group);
+        let (expected, signed) = match vouch(order, &group, trust, &bytes, evidence.as_ref(), now.gps) {
+            Ok(vouched) => vouched,
+            Err(Doubt::Refused(reason)) => return Err(reason),
+            Err(Doubt::NoClock(error)) => {
+                if let Some(order) = self.orders.get_mut(id) {
+                    order.stage = Stage::Unclocked { bytes, evidence };
+                }
+                self.waiting(now, id, error.to_string());
+                return Ok(());
+            }
+        };
         let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
         let range = self.ranges.get(&group.keys.fingerprint());
         let base = match &order.resumed {
@@ -194,6 +242,7 @@ impl Broadcaster {
         let is_proven = order.proof.is_some_and(|proof| proof.plan_hash == plan.hash);
         let twin = Box::new(Twin::new(&plan));
         if let Some(order) = self.orders.get_mut(id) {
+            order.signed = signed;
             order.stage = Stage::Decoding { twin, plan, group, image, is_reserved };
         }
         if is_proven { self.write_down(now, id) } else { Ok(()) }
@@ -318,6 +367,11 @@ impl Broadcaster {
         if let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) {
             campaign.calendar_mut().set_begin(begin);
         }
+    }
+
+    /// Whose signatures count for a task: its own trust, or its group's.
+    fn trust<'a>(&'a self, id: &TaskId, group: &'a Group) -> &'a Trust {
+        self.trust_by_task.get(id.as_str()).unwrap_or(&group.trust)
     }
 
     /// The order cannot be carried out. It is forgotten, so a corrected document is taken as a new one.

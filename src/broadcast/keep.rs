@@ -2,6 +2,7 @@
 
 use super::MarkedCampaign;
 use super::Transmit;
+use crate::image::Digest;
 use crate::lorawan::KeyFingerprint;
 use crate::report::Report;
 use crate::schedule::MinuteLoad;
@@ -17,13 +18,37 @@ pub enum Want {
     /// Hand a frame to the forwarder; its verdict comes back through [`Broadcaster::verdict`](super::Broadcaster::verdict).
     Transmit(Box<Transmit>),
     /// Bring the image; it comes back through [`Broadcaster::image`](super::Broadcaster::image).
-    Fetch(TaskId, ImageRef),
+    Fetch(Fetch),
     /// Make this durable, in order; the answer comes back through [`Broadcaster::saved`](super::Broadcaster::saved).
     Save(u64, Keep),
     /// Tell whoever listens.
     Report(Report),
     /// After [`Broadcaster::stop`](super::Broadcaster::stop): everything is on disk, the process may end.
     Stopped,
+}
+
+/// An image that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// For which task.
+    pub task: TaskId,
+    /// Where it lies.
+    pub image: ImageRef,
+    /// What it must hash to, where that is known: a copy with this digest is as good.
+    pub digest: Option<Digest>,
+    /// Whether its signature is to be brought, too.
+    pub signature: SignatureWish,
+}
+
+/// Whether the signature of an image is to be brought with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureWish {
+    /// Nobody would look at it.
+    No,
+    /// If there is one: then it must be good.
+    IfThere,
+    /// Without it the image is of no use: it is waited for.
+    Needed,
 }
 
 /// Something that must survive a power cut.

@@ -10,6 +10,7 @@ use super::step::Progress;
 use super::twin::Twin;
 use crate::image::Image;
 use crate::report::Outcome;
+use crate::signing::Evidence;
 use crate::task::Task;
 
 /// A task that is not over.
@@ -24,6 +25,8 @@ pub struct Order {
     pub source: TaskSource,
     /// What a former run left.
     pub resumed: Option<Record>,
+    /// The signature that vouches for its image, once it was checked.
+    pub signed: Option<Signed>,
     /// How far it is.
     pub stage: Stage,
     /// Which of all orders it is: the order of arrival.
@@ -34,6 +37,15 @@ pub struct Order {
     pub proof: Option<Proof>,
     /// What was last reported to be waited for.
     pub waiting: Option<String>,
+}
+
+/// A signature that was good.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// As it came.
+    pub evidence: Evidence,
+    /// When it was checked, Unix time, microseconds; `None` where the time did not matter.
+    pub checked_unix_us: Option<i64>,
 }
 
 /// How far an order is.
@@ -52,6 +64,13 @@ pub enum Stage {
         image: Image,
         /// Whether the journal holds its counters already.
         is_reserved: bool,
+    },
+    /// The image is here; whether its signer's certificate is valid is known when the clock is.
+    Unclocked {
+        /// The image's bytes.
+        bytes: Vec<u8>,
+        /// What came with them.
+        evidence: Option<Evidence>,
     },
     /// The record is on its way to the disk.
     Recording {
@@ -99,6 +118,7 @@ impl Order {
             stem,
             source,
             resumed,
+            signed: None,
             stage: Stage::Fetching,
             proof,
             number,
@@ -126,7 +146,7 @@ impl Order {
     /// Its plan, once there is one.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.stage {
-            Stage::Fetching => None,
+            Stage::Fetching | Stage::Unclocked { .. } => None,
             Stage::Decoding { plan, .. } | Stage::Recording { plan, .. } | Stage::Reserving { plan, .. } => {
                 Some(plan)
             }
@@ -144,6 +164,11 @@ impl Order {
         self.campaign().is_some_and(Campaign::has_begun)
     }
 
+    /// Whether its signature waits for the clock.
+    pub fn is_unclocked(&self) -> bool {
+        matches!(self.stage, Stage::Unclocked { .. })
+    }
+
     /// Whether it waits for this save.
     pub fn awaits_save(&self, id: u64) -> bool {
         matches!(&self.stage, Stage::Recording { save, .. } | Stage::Reserving { save, .. } if *save == id)
@@ -152,7 +177,7 @@ impl Order {
     /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded.
     pub fn record(&self, outcome: &Outcome, number: u64) -> Option<Record> {
         let (plan, image) = match &self.stage {
-            Stage::Fetching | Stage::Decoding { .. } => {
+            Stage::Fetching | Stage::Decoding { .. } | Stage::Unclocked { .. } => {
                 return self.resumed.clone().map(|record| record.over(outcome, number));
             }
             Stage::Recording { plan, image, .. } | Stage::Reserving { plan, image, .. } => (plan, image),

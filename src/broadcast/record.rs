@@ -5,6 +5,7 @@ use super::order::Order;
 use crate::image::Digest;
 use crate::report::Decoded;
 use crate::report::Outcome;
+use crate::signing::Evidence;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -25,6 +26,12 @@ pub struct Record {
     pub group: String,
     /// SHA-256 of the image, pinned when the task was planned.
     pub digest: String,
+    /// The signature that was checked when the task was planned; it is checked again after every restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// When that was, Unix time, microseconds: a campaign does not end because a certificate does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_unix_us: Option<i64>,
     /// FCnt of frame 0.
     pub base: u32,
     /// Which of all orders it is.
@@ -63,6 +70,7 @@ pub enum RecordState {
 impl Record {
     /// A record of a campaign that is about to be armed.
     pub fn armed(order: &Order, group: String, digest: Digest, base: u32) -> Self {
+        let signed = order.signed.clone();
         Record {
             version: VERSION,
             document: order.document.clone(),
@@ -70,6 +78,8 @@ impl Record {
             source: order.source,
             group,
             digest: digest.to_string(),
+            checked_unix_us: signed.as_ref().and_then(|signed| signed.checked_unix_us),
+            evidence: signed.map(|signed| signed.evidence),
             base,
             number: order.number,
             proof: order.proof,
@@ -99,5 +109,21 @@ impl Record {
                 Err(format!("record format {other} is newer than {VERSION}: use the fuotad that wrote it"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_from_before_signatures_is_read_as_one_without() {
+        let text = r#"{"version":1,"document":"{}","stem":"t","source":"Cloud","group":"meters","digest":"00",
+                       "base":2,"state":"Armed"}"#;
+        let record = Record::from_bytes(text.as_bytes()).unwrap();
+        assert_eq!((&record.evidence, record.checked_unix_us), (&None, None));
+        let evidence = Some(Evidence::detached("s3://b/k.sig", vec![0x30, 0xff]));
+        let signed = Record { evidence, checked_unix_us: Some(7), ..record };
+        assert_eq!(Record::from_bytes(&signed.to_bytes()), Ok(signed));
     }
 }

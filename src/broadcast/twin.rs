@@ -161,6 +161,7 @@ mod tests {
     use crate::region::parameters;
     use crate::schedule::Manners;
     use crate::schedule::Scheduler;
+    use crate::signing::Trust;
     use crate::task::Task;
 
     fn group() -> Group {
@@ -181,6 +182,7 @@ mod tests {
             terms: Terms::default(),
             manners: Manners::default(),
             accepts_unsigned: false,
+            trust: Trust::default(),
             guard_us: 10_000_000,
         }
     }

@@ -46,7 +46,16 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
         // Stands in for the missing key so that the rest can be checked; nothing is made with it.
         Ok(Secret::from_bytes([0; 16]))
     };
-    let settings = config.daemon(&mut read_key).map_err(|error| wrong(&error))?;
+    let mut settings = config.daemon(&mut read_key).map_err(|error| wrong(&error))?;
+    let mut read_certificates = |path: &Path| {
+        if path.exists() {
+            return files::certificates(path).map(Some);
+        }
+        let path = path.display();
+        warnings.push(format!("{path} is not here: `fuotad run` will refuse to start without it"));
+        Ok(None)
+    };
+    config.trust(&mut settings.engine, &mut read_certificates).map_err(|error| wrong(&error))?;
     if let Some(aws) = &config.aws {
         aws.check(&config.group).map_err(|error| wrong(&error))?;
         if cfg!(not(feature = "aws")) {

@@ -5,6 +5,7 @@ use super::Failure;
 use crate::config::Config;
 use crate::config::KeySource;
 use crate::lorawan::Secret;
+use crate::signing::MAX_EVIDENCE_BYTES;
 use crate::store::FILE_BYTES_MAX;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -86,6 +87,11 @@ pub fn key_from(source: KeySource<'_>) -> Result<Secret, String> {
         KeySource::File(path) => key(path),
         KeySource::Credential(name) => key(&credential(name)?),
     }
+}
+
+/// A file of certificates.
+pub fn certificates(path: &Path) -> Result<Vec<u8>, String> {
+    bytes(path, MAX_EVIDENCE_BYTES).map_err(|failure| failure.to_string())
 }
 
 /// The file of a credential that the service manager passes.

@@ -7,11 +7,17 @@ use crate::daemon;
 use crate::daemon::Cloud;
 use std::path::Path;
 
+/// The folder of images within the state folder.
+#[cfg(feature = "aws")]
+const IMAGES: &str = "images";
+
 /// Runs until told to stop. A key that is missing is an error here.
 pub fn run(path: &Path) -> Result<(), Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
     let config = files::config(path)?;
-    let settings = config.daemon(&mut files::key_from).map_err(|error| wrong(&error))?;
+    let mut settings = config.daemon(&mut files::key_from).map_err(|error| wrong(&error))?;
+    let mut certificates = |path: &Path| files::certificates(path).map(Some);
+    config.trust(&mut settings.engine, &mut certificates).map_err(|error| wrong(&error))?;
     let cloud = cloud(&config).map_err(|error| wrong(&error))?;
     Ok(daemon::run(settings, cloud)?)
 }
@@ -21,7 +27,8 @@ pub fn run(path: &Path) -> Result<(), Failure> {
 fn cloud(config: &Config) -> Result<Option<Cloud>, crate::config::ConfigError> {
     let Some(aws) = &config.aws else { return Ok(None) };
     aws.check(&config.group)?;
-    let settings = aws.settings(&config.group)?;
+    let images_dir = Some(config.state.dir.join(IMAGES));
+    let settings = daemon::aws::Settings { images_dir, ..aws.settings(&config.group)? };
     Ok(Some(Box::new(|wires| {
         // It lives as long as the daemon's runtime.
         Box::pin(daemon::aws::run(settings, wires.facts, wires.fetches, std::future::pending()))

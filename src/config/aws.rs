@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::GroupConfig;
+use super::SigningConfig;
 use crate::task::FuotaTaskJson;
 use crate::task::FuotadJson;
 use crate::task::Task;
@@ -70,6 +71,9 @@ pub struct AwsTaskConfig {
     /// What the image must hash to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Whose signatures count for its image, instead of the group's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing: Option<SigningConfig>,
     /// Each session lasts 2^n seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_timeout_exponent: Option<u8>,
@@ -129,6 +133,7 @@ impl AwsConfig {
             overlays: self.task.iter().map(|task| (task.id.clone(), task.members())).collect(),
             groups: by_their_id(groups)?,
             max_image_bytes: self.max_image_bytes,
+            images_dir: None,
             patience,
         })
     }

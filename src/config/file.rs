@@ -6,6 +6,7 @@ use super::GroupConfig;
 use super::NetworkServer;
 use super::read::read;
 use super::server;
+use super::signing::ReadCertificates;
 use crate::broadcast::Turns;
 use crate::daemon;
 use crate::daemon::ClockSettings;
@@ -375,7 +376,38 @@ impl Config {
         let may_send = relay.servers.iter().any(|server| !server.is_uplink_only);
         let server_reserve_ppm = if may_send { self.radio.server_reserve_ppm()? } else { 0 };
         let turns = turns("radio.turns", &self.radio.turns)?;
-        Ok(engine::Settings { region, groups, turns, forwarder: self.link()?, relay, server_reserve_ppm })
+        Ok(engine::Settings {
+            region,
+            groups,
+            trust_by_task: BTreeMap::new(),
+            turns,
+            forwarder: self.link()?,
+            relay,
+            server_reserve_ppm,
+        })
+    }
+
+    /// Fills `settings` with those whose signatures count. Certificates are read through `read`.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn trust(
+        &self,
+        settings: &mut engine::Settings,
+        read: ReadCertificates<'_>,
+    ) -> Result<(), ConfigError> {
+        for (written, group) in self.group.iter().zip(&mut settings.groups) {
+            if let Some(signing) = &written.signing {
+                group.trust = signing.trust(&format!("group {}.signing", group.name), read)?;
+            }
+        }
+        for task in self.aws.iter().flat_map(|aws| &aws.task) {
+            if let Some(signing) = &task.signing {
+                let trust = signing.trust(&format!("aws.task {}.signing", task.id), read)?;
+                settings.trust_by_task.insert(task.id.clone(), trust);
+            }
+        }
+        Ok(())
     }
 
     /// Where the packet forwarder sends to.

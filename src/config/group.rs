@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::Radio;
+use super::SigningConfig;
 use super::file::KeySource;
 use super::file::ReadKey;
 use super::file::decibels;
@@ -20,6 +21,7 @@ use crate::region::Parameters;
 use crate::region::RegionError;
 use crate::region::Terms;
 use crate::schedule::Manners;
+use crate::signing::Trust;
 use crate::task::gps_from_rfc3339;
 use crate::time::GpsTime;
 use core::fmt;
@@ -83,6 +85,9 @@ pub struct GroupConfig {
     /// "accept": take images from a cloud without a digest or signature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<Unsigned>,
+    /// Whose signatures let an image on the air.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing: Option<SigningConfig>,
     /// No frame this near to a session's edges, seconds.
     #[serde(default = "guard_s")]
     pub session_guard_s: u64,
@@ -262,6 +267,7 @@ impl GroupConfig {
                 max_deaf_ppm: fraction_ppm(&self.key("max-deaf"), max_deaf)?,
                 pattern: pattern(&self.key("spacing"), spacing)?,
             },
+            trust: Trust::default(),
             accepts_unsigned: self.unsigned == Some(Unsigned::Accept),
             guard_us,
         })

@@ -16,6 +16,7 @@ mod group;
 mod read;
 mod scenario;
 mod server;
+mod signing;
 
 pub use aws::AwsConfig;
 pub use aws::AwsTaskConfig;
@@ -45,3 +46,7 @@ pub use group::WrittenKey;
 pub use scenario::Expect;
 pub use scenario::Scenario;
 pub use server::NetworkServer;
+pub use signing::ReadCertificates;
+pub use signing::Sha1;
+pub use signing::SigningConfig;
+pub use signing::ValidAt;

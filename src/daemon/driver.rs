@@ -240,7 +240,14 @@ impl Driver {
                 self.tell(now, Input::Task { document: &document, stem: &stem, source });
             }
             Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
-            Fact::Image(task, bytes) => self.tell(now, Input::Image(task, bytes)),
+            Fact::Image(task, bytes, evidence) => {
+                self.memory.missing_images.remove(&task);
+                self.tell(now, Input::Image(task, bytes, evidence));
+            }
+            Fact::ImageMissing(task, reason) => {
+                tracing::warn!(task = task.as_str(), "{reason}; tried again and again");
+                self.memory.missing_images.insert(task, reason);
+            }
             Fact::ImageFailed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
         }
     }
@@ -249,7 +256,7 @@ impl Driver {
         match fetched {
             Fetched::Image(task, bytes) => {
                 self.memory.missing_images.remove(&task);
-                self.tell(now, Input::Image(task, bytes));
+                self.tell(now, Input::Image(task, bytes, None));
             }
             Fetched::Failed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
             Fetched::Missing(task, reason) => {
@@ -279,8 +286,10 @@ impl Driver {
             match self.engine.poll() {
                 Output::Datagram { to, bytes } => self.socket.send(to, &bytes),
                 Output::North { server, bytes } => self.norths.send(server, &bytes),
-                Output::Fetch(task, ImageRef::File(path)) => self.images.fetch(task, path),
-                Output::Fetch(task, image) => self.order(FetchOrder { task, image }),
+                Output::Fetch(order) => match &order.image {
+                    ImageRef::File(path) => self.images.fetch(order.task.clone(), path.clone()),
+                    _ => self.order(order),
+                },
                 Output::Save(save, change) => {
                     if let Err(why) = self.keeper.save(save, change) {
                         self.memory.next.push_back(Next::NotSaved(save, why));

@@ -1,7 +1,7 @@
 //! What sources of tasks tell the driver, and what it asks of them.
 
 use crate::broadcast::TaskSource;
-use crate::task::ImageRef;
+use crate::signing::Evidence;
 use crate::task::TaskId;
 
 /// Facts that may wait for the driver; whoever has more waits.
@@ -21,18 +21,14 @@ pub enum Fact {
     },
     /// The task is not there any more: it is cancelled.
     Gone(TaskId),
-    /// The image that a [`FetchOrder`] asked for.
-    Image(TaskId, Vec<u8>),
+    /// The image that a [`FetchOrder`] asked for, and the signature that came with it.
+    Image(TaskId, Vec<u8>, Option<Evidence>),
+    /// It cannot be had yet, and is tried again: one line why.
+    ImageMissing(TaskId, String),
     /// It cannot be had: one line why.
     ImageFailed(TaskId, String),
 }
 
 /// An image that the driver cannot bring by itself (`s3://`, `https://`): the answer is [`Fact::Image`] or
-/// [`Fact::ImageFailed`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchOrder {
-    /// For which task.
-    pub task: TaskId,
-    /// Where it lies.
-    pub image: ImageRef,
-}
+/// [`Fact::ImageFailed`], and [`Fact::ImageMissing`] as often as something new keeps it away.
+pub use crate::broadcast::Fetch as FetchOrder;

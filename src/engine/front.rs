@@ -60,7 +60,7 @@ impl Engine {
             let event = Event::Warning { text: text.clone() };
             outputs.push_back(Output::Report(Report { at: now.mono, task: None, event }));
         }
-        let (region, groups) = (settings.region, settings.groups);
+        let (region, groups, trust) = (settings.region, settings.groups, settings.trust_by_task);
         let addresses = groups.iter().map(|group| group.mc_addr.as_u32()).collect();
         let gateway = settings.forwarder.gateway;
         let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
@@ -68,6 +68,7 @@ impl Engine {
             region,
             groups,
             settings.turns,
+            trust,
             settings.server_reserve_ppm,
             restored(recovered, now),
             now,
@@ -91,7 +92,7 @@ impl Engine {
         match input {
             Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
-            Input::Image(task, bytes) => self.broadcaster.image(now, &task, bytes),
+            Input::Image(task, bytes, evidence) => self.broadcaster.image(now, &task, bytes, evidence),
             Input::ImageFailed(task, reason) => self.broadcaster.image_failed(now, &task, &reason),
             Input::Datagram { from, bytes } => {
                 if self.link.datagram(now.mono, from, bytes) {
@@ -281,7 +282,7 @@ impl Engine {
                     sent = true;
                     self.transmit(&transmit);
                 }
-                Want::Fetch(task, image) => self.outputs.push_back(Output::Fetch(task, image)),
+                Want::Fetch(fetch) => self.outputs.push_back(Output::Fetch(fetch)),
                 Want::Save(save, keep) => {
                     let change = change(keep, self.now.gps);
                     self.outputs.push_back(Output::Save(save, change));

@@ -1,5 +1,6 @@
 //! What the engine is told and what it wishes.
 
+use crate::broadcast::Fetch;
 use crate::broadcast::Group;
 use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
@@ -8,10 +9,12 @@ use crate::forwarder;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::report::Report;
+use crate::signing::Evidence;
+use crate::signing::Trust;
 use crate::store::Change;
-use crate::task::ImageRef;
 use crate::task::TaskId;
 use crate::time::Instant;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// What the engine is told.
@@ -28,8 +31,8 @@ pub enum Input<'a> {
     },
     /// The task was withdrawn, or is not found any more.
     Cancel(TaskId),
-    /// The bytes that [`Output::Fetch`] asked for.
-    Image(TaskId, Vec<u8>),
+    /// The bytes that [`Output::Fetch`] asked for, and the signature that came with them.
+    Image(TaskId, Vec<u8>, Option<Evidence>),
     /// They cannot be had: one line why.
     ImageFailed(TaskId, String),
     /// A datagram arrived on the packet forwarder's socket.
@@ -72,7 +75,7 @@ pub enum Output {
         bytes: Vec<u8>,
     },
     /// Bring the image of a task.
-    Fetch(TaskId, ImageRef),
+    Fetch(Fetch),
     /// Make this durable, one after the other, and say so.
     Save(u64, Change),
     /// Tell the operator.
@@ -89,6 +92,8 @@ pub struct Settings {
     pub region: &'static Parameters,
     /// The gateway's multicast groups.
     pub groups: Vec<Group>,
+    /// Whose signatures count for single tasks, by their ids, instead of their group's trust.
+    pub trust_by_task: BTreeMap<String, Trust>,
     /// Who has the air when several campaigns want it.
     pub turns: Turns,
     /// Our side of the conversation with the packet forwarder.

@@ -17,6 +17,7 @@ use crate::store::FilesErrorKind;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::time::Instant;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -41,7 +42,7 @@ impl World {
                 }
                 Output::Datagram { to, bytes } => self.send(to, bytes),
                 Output::North { bytes, .. } => self.send_north(bytes),
-                Output::Fetch(task, _) => self.after(FETCH_US, Event::Image(task)),
+                Output::Fetch(fetch) => self.after(FETCH_US, Event::Image(fetch.task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };
                     match store.apply(&change) {
@@ -128,6 +129,7 @@ impl World {
             Ok((store, recovered)) => {
                 self.store = Some(store);
                 let settings = Settings {
+                    trust_by_task: BTreeMap::new(),
                     region: self.script.region,
                     groups: self.script.groups.clone(),
                     turns: self.script.turns,

@@ -279,7 +279,7 @@ impl World {
             Event::Image(task) => {
                 let script = self.script.tasks.iter().find(|script| script.stem == task.as_str());
                 match script.map(|script| script.image.clone()) {
-                    Some(image) => self.tell(Input::Image(task, image)),
+                    Some(image) => self.tell(Input::Image(task, image, None)),
                     None => self.tell(Input::ImageFailed(task, "the script has no such image".to_owned())),
                 }
             }

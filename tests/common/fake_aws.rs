@@ -6,6 +6,9 @@
 #![allow(dead_code, reason = "each user takes what it needs")]
 #![expect(clippy::unwrap_used, reason = "a double that is used wrongly should fail loudly")]
 
+#[path = "fake_s3.rs"]
+mod fake_s3;
+
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::io::BufRead;
@@ -21,6 +24,8 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
+use fake_s3::Object;
+use fake_s3::s3;
 use serde_json::Value;
 use serde_json::json;
 
@@ -63,23 +68,22 @@ pub enum Fault {
     Truncated,
     /// The object is replaced by this just before it is asked for.
     Swap(Vec<u8>),
+    /// The same, and something in between takes `If-Match` and the version out of the request.
+    SwapUnseen(Vec<u8>),
     /// The whole object instead of a range.
     IgnoreRange,
     /// Another range than was asked for.
     OtherRange,
     /// One byte more than the range.
     Longer,
+    /// The body goes on after the length that the head announces.
+    Overrun,
+    /// The head ends after so many bytes, the connection with it.
+    CutHead(usize),
+    /// Another address is to be asked.
+    Redirect(String),
     /// A page whose next page is itself.
     EndlessPages,
-}
-
-/// An object of S3.
-#[derive(Clone, Debug)]
-pub struct Object {
-    pub bytes: Vec<u8>,
-    pub etag: String,
-    pub version: Option<String>,
-    pub region: Option<&'static str>,
 }
 
 /// A request as it arrived.
@@ -110,6 +114,8 @@ pub struct World {
     faults: BTreeMap<Op, VecDeque<Fault>>,
     /// So many groups a page.
     pub page: usize,
+    /// Bytes of objects that were sent, whatever became of them.
+    pub sent_bytes: usize,
     stopped: bool,
 }
 
@@ -182,7 +188,7 @@ impl FakeAws {
 
     /// An object; its ETag and version follow from its bytes.
     pub fn put_object(&self, path: &str, bytes: &[u8], is_versioned: bool) {
-        self.world().objects.insert(path.to_owned(), object(bytes, is_versioned));
+        self.world().objects.insert(path.to_owned(), Object::new(bytes, is_versioned));
     }
 
     /// The next requests of `op` go wrong like this, one each.
@@ -197,6 +203,19 @@ impl FakeAws {
 
     pub fn count(&self, op: Op) -> usize {
         self.world().requests.iter().filter(|request| request.op == op).count()
+    }
+
+    /// Waits until `op` was asked for `count` times.
+    pub fn wait_for(&self, op: Op, count: usize) {
+        let is_short =
+            |world: &mut World| world.requests.iter().filter(|request| request.op == op).count() < count;
+        let (_world, timeout) = self.shared.1.wait_timeout_while(self.world(), LIMIT, is_short).unwrap();
+        assert!(!timeout.timed_out(), "{op:?} was not asked for {count} times");
+    }
+
+    /// From now on nothing goes wrong.
+    pub fn no_faults(&self) {
+        self.world().faults.clear();
     }
 
     /// Waits until `op` was asked for `more` times more and all its faults have struck.
@@ -228,23 +247,16 @@ impl Drop for FakeAws {
     }
 }
 
-/// The tag differs for different bytes; nobody may take it for an MD5.
-fn object(bytes: &[u8], is_versioned: bool) -> Object {
-    let sum = crc32c::crc32c(bytes);
-    let version = is_versioned.then(|| format!("v{sum:08x}"));
-    Object { bytes: bytes.to_vec(), etag: format!("\"{sum:08x}-1\""), version, region: None }
-}
-
 /// An answer before faults.
 struct Answer {
     status: u16,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Answer {
     fn json(status: u16, value: &Value) -> Answer {
-        let headers = vec![("content-type", "application/json".to_owned())];
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         Answer { status, headers, body: value.to_string().into_bytes() }
     }
 
@@ -254,12 +266,14 @@ impl Answer {
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message>\
                  <RequestId>r</RequestId></Error>"
             );
-            let headers = vec![("content-type", "application/xml".to_owned())];
+            let headers = vec![("content-type".to_owned(), "application/xml".to_owned())];
             return Answer { status, headers, body: body.into_bytes() };
         }
         let mut answer = Answer::json(status, &json!({"Message": message}));
         // With the suffix that the real service is known to add.
-        answer.headers.push(("x-amzn-errortype", format!("{code}:http://internal.amazon.com/coral/")));
+        answer
+            .headers
+            .push(("x-amzn-errortype".to_owned(), format!("{code}:http://internal.amazon.com/coral/")));
         answer
     }
 }
@@ -325,6 +339,10 @@ fn op(method: &str, target: &str) -> Op {
 
 /// What is wrong with the request's signature, as far as one sees without the secret.
 fn complaint(request: &Request) -> Option<String> {
+    // A signed address vouches for itself.
+    if request.target.contains("X-Amz-Signature=") {
+        return None;
+    }
     let wrong = |what: &str| Some(format!("{} {}: {what}", request.method, request.target));
     let service = if matches!(request.op, Op::Head | Op::Get) { "s3" } else { "iotwireless" };
     let header = |name: &str| request.headers.get(name).map(String::as_str);
@@ -368,8 +386,12 @@ fn answer(world: &mut World, request: &Request, fault: Option<&Fault>) -> Answer
             return Answer::error(request.op, *status, code, &secrets.join(" "));
         }
         Some(Fault::Html(status)) => {
-            let headers = vec![("content-type", "text/html".to_owned())];
+            let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
             return Answer { status: *status, headers, body: b"<html><h1>Bad Gateway</h1></html>".to_vec() };
+        }
+        Some(Fault::Redirect(address)) => {
+            let headers = vec![("location".to_owned(), address.clone())];
+            return Answer { status: 307, headers, body: Vec::new() };
         }
         Some(Fault::Empty(status)) => {
             return Answer { status: *status, headers: Vec::new(), body: Vec::new() };
@@ -419,60 +441,6 @@ fn groups_page(world: &World, task: &str, query: &BTreeMap<String, String>, faul
     Answer::json(200, &body)
 }
 
-fn s3(
-    world: &mut World,
-    request: &Request,
-    parts: &[String],
-    query: &BTreeMap<String, String>,
-    fault: Option<&Fault>,
-) -> Answer {
-    let error = |status, code| Answer::error(request.op, status, code, "See the code.");
-    let path = parts.join("/");
-    if let (Some(Fault::Swap(bytes)), Some(old)) = (fault, world.objects.get_mut(&path)) {
-        *old = object(bytes, old.version.is_some());
-    }
-    let Some(object) = world.objects.get(&path) else { return error(404, "NoSuchKey") };
-    let scope = request.headers.get("authorization").map(String::as_str).unwrap_or_default();
-    if let Some(region) = object.region.filter(|region| !scope.contains(&format!("/{region}/s3/"))) {
-        let mut answer = error(301, "PermanentRedirect");
-        answer.headers.push(("x-amz-bucket-region", region.to_owned()));
-        return answer;
-    }
-    if query.get("versionId").is_some_and(|version| Some(version) != object.version.as_ref()) {
-        return error(404, "NoSuchVersion");
-    }
-    if request.headers.get("if-match").is_some_and(|etag| *etag != object.etag) {
-        return error(412, "PreconditionFailed");
-    }
-    let size = object.bytes.len();
-    let mut headers = vec![
-        ("content-type", "binary/octet-stream".to_owned()),
-        ("accept-ranges", "bytes".to_owned()),
-        ("etag", object.etag.clone()),
-        ("last-modified", "Sun, 22 Nov 2026 00:00:00 GMT".to_owned()),
-    ];
-    headers.extend(object.version.clone().map(|version| ("x-amz-version-id", version)));
-    let range = request.headers.get("range").filter(|_| !matches!(fault, Some(Fault::IgnoreRange)));
-    let Some(range) = range else { return Answer { status: 200, headers, body: object.bytes.clone() } };
-    let span = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
-    // An open end is the object's.
-    let last = |to: &str| if to.is_empty() { Some(size) } else { to.parse().ok() };
-    let Some((from, to)) = span.and_then(|(from, to)| Some((from.parse().ok()?, last(to)?))) else {
-        return error(400, "InvalidArgument");
-    };
-    if from >= size {
-        return error(416, "InvalidRange");
-    }
-    let end = size.min(to + 1).max(from);
-    let mut body = object.bytes[from..end].to_vec();
-    let shift = usize::from(matches!(fault, Some(Fault::OtherRange)));
-    headers.push(("content-range", format!("bytes {}-{}/{size}", from + shift, end - 1 + shift)));
-    if matches!(fault, Some(Fault::Longer)) {
-        body.push(0);
-    }
-    Answer { status: 206, headers, body }
-}
-
 /// Writes the answer as far as the fault lets it; whether the connection may be used again.
 fn write(
     stream: &mut TcpStream,
@@ -488,32 +456,43 @@ fn write(
     if matches!(fault, Some(Fault::Truncated)) {
         body = &body[..body.len() / 2];
     }
-    let mut head = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {}\r\n", answer.status, body.len());
+    let announced = body.len() - usize::from(matches!(fault, Some(Fault::Overrun)) && !body.is_empty());
+    let mut head = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {announced}\r\n", answer.status);
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }
     head += "x-amzn-requestid: 00000000-0000-4000-8000-000000000000\r\n\r\n";
+    if let Some(Fault::CutHead(after)) = fault {
+        stream.write_all(&head.as_bytes()[..head.len().min(*after)])?;
+        return Ok(false);
+    }
     stream.write_all(head.as_bytes())?;
     if is_head {
         return Ok(true);
     }
+    let send = |stream: &mut TcpStream, bytes: &[u8]| {
+        if answer.status == 200 || answer.status == 206 {
+            shared.0.lock().unwrap().sent_bytes += bytes.len();
+        }
+        stream.write_all(bytes)
+    };
     match fault {
         Some(Fault::Cut(after)) => {
-            stream.write_all(&body[..body.len().min(*after)])?;
+            send(stream, &body[..body.len().min(*after)])?;
             return Ok(false);
         }
         Some(Fault::Drip(bytes, pause)) => {
             for piece in body.chunks(*bytes) {
-                stream.write_all(piece)?;
+                send(stream, piece)?;
                 pause_for(shared, *pause);
             }
         }
         Some(Fault::Stall) => {
-            stream.write_all(&body[..body.len() / 2])?;
+            send(stream, &body[..body.len() / 2])?;
             pause_for(shared, Duration::from_secs(10));
             return Ok(false);
         }
-        _ => stream.write_all(body)?,
+        _ => send(stream, body)?,
     }
     Ok(true)
 }

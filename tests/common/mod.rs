@@ -20,6 +20,7 @@ use fuotad::report::Event;
 use fuotad::report::Outcome;
 use fuotad::schedule::Manners;
 use fuotad::schedule::Pattern;
+use fuotad::signing::Trust;
 use fuotad::sim::DeviceScript;
 use fuotad::sim::Loss;
 use fuotad::sim::PageLuck;
@@ -59,6 +60,7 @@ pub fn group() -> Group {
         eirp: Dbm::from_whole(27),
         terms: Terms::default(),
         manners: Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
+        trust: Trust::default(),
         accepts_unsigned: false,
         guard_us: 10_000_000,
     }

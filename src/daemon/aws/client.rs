@@ -1,5 +1,6 @@
 //! The SDK's clients: its credentials and endpoints, our TLS and our waiting times.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -18,8 +19,11 @@ use aws_credential_types::provider::future;
 use aws_runtime::env_config::file::EnvConfigFileKind;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_s3::config::SharedHttpClient;
+use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 
 use super::Settings;
 
@@ -32,12 +36,14 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Clients {
     pub(super) iot: aws_sdk_iotwireless::Client,
     pub(super) s3: aws_sdk_s3::Client,
+    /// For images that are not in S3.
+    pub(super) web: Arc<Connector>,
 }
 
 impl Clients {
     pub(super) async fn new(settings: &Settings) -> Clients {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let http = Builder::new().tls_provider(ring).build_https();
+        let http = Builder::new().tls_provider(ring.clone()).build_https();
         let patience = &settings.patience;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(patience.answer)
@@ -62,7 +68,18 @@ impl Clients {
             // A stand-in for S3 rarely answers to bucket.host.
             .force_path_style(settings.endpoint_url.is_some())
             .build();
-        Clients { iot: aws_sdk_iotwireless::Client::new(&shared), s3: aws_sdk_s3::Client::from_conf(s3) }
+        let limits = HttpConnectorSettings::builder()
+            .connect_timeout(patience.answer)
+            .read_timeout(patience.answer)
+            .build();
+        let web = Arc::new(
+            Connector::builder()
+                .connector_settings(limits)
+                .sleep_impl(TokioSleep::new())
+                .tls_provider(ring)
+                .build(),
+        );
+        Clients { iot: aws_sdk_iotwireless::Client::new(&shared), s3: aws_sdk_s3::Client::from_conf(s3), web }
     }
 }
 

@@ -1,17 +1,30 @@
-//! An image from S3 over a backhaul that breaks: one version of the object is pinned, fetched range by range,
-//! resumed where it broke off, and given out whole or not at all.
+//! An image over a backhaul that breaks: one content of the object is pinned, fetched range by range, resumed where
+//! it broke off (after a restart of the process, too), and given out whole or not at all.
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::Builder;
-use aws_sdk_s3::config::Region;
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use std::sync::Arc;
+
+use aws_smithy_http_client::Connector;
+use tokio::sync::mpsc;
 
 use super::Settings;
 use super::patience::Backoff;
 use super::patience::random;
+use super::shelf::Begun;
+use super::shelf::Shelf;
+use super::source::GET;
+use super::source::Object;
+use super::source::Part;
+use super::source::Pin;
+use super::source::Setback;
+use super::source::Source;
 use super::trouble::Trouble;
+use super::web::Web;
+use crate::broadcast::SignatureWish;
+use crate::daemon::Fact;
+use crate::daemon::FetchOrder;
 use crate::image::Digest;
+use crate::signing::Evidence;
+use crate::signing::open_signed_object;
 use crate::task::ImageRef;
 use crate::task::TaskId;
 
@@ -21,114 +34,170 @@ const RANGE_BYTES: usize = 128 * 1024;
 /// An object that changed so often while it was fetched is being worked on.
 const MAX_STARTS: u32 = 4;
 
-const HEAD: &str = "s3:GetObject (HEAD)";
-const GET: &str = "s3:GetObject";
-
-/// Exactly one content of an object.
-struct Pin {
-    size: usize,
-    etag: String,
-    version: Option<String>,
-    /// The bucket's region where it is not the configured one.
-    region: Option<String>,
+/// What a download is made with.
+#[derive(Clone)]
+pub(super) struct Tools {
+    pub s3: aws_sdk_s3::Client,
+    pub web: Arc<Connector>,
+    pub settings: Arc<Settings>,
+    /// `None`: this gateway keeps no images.
+    pub shelf: Option<Shelf>,
 }
 
-/// Why a range brought nothing, or less than asked for.
-enum Setback {
-    /// The object is not what was pinned.
-    Changed,
-    /// It may go better later.
-    Trouble(Trouble),
-    /// It will not: the whole sentence.
-    Final(String),
-}
-
-/// Fetches `image` for `task`, as long as it takes.
+/// Brings the image of `order` and what vouches for it, as long as it takes. `facts` is told what keeps it away.
 ///
 /// # Errors
-/// What time does not cure: no right, no object, not an image; one line with the way out.
+/// What time does not cure: not an image, not an address; one line with the way out.
 pub(super) async fn fetch(
-    client: &Client,
-    settings: &Settings,
-    task: &TaskId,
-    image: &ImageRef,
-) -> Result<Vec<u8>, String> {
-    let ImageRef::S3 { bucket, key } = image else {
-        return Err(format!("{image}: a task from AWS names its image as s3://bucket/key"));
+    tools: &Tools,
+    order: &FetchOrder,
+    facts: &mpsc::Sender<Fact>,
+) -> Result<(Vec<u8>, Option<Evidence>), String> {
+    let settings = &*tools.settings;
+    let (place, source) = match &order.image {
+        ImageRef::S3 { bucket, key } => {
+            let client = &tools.s3;
+            (order.image.to_string(), Source::S3(Object { client, settings, bucket, key }))
+        }
+        // The name on the shelf is a hash of it.
+        ImageRef::Https(address) => {
+            (address.clone(), Source::Web(Web { connector: &tools.web, settings, address }))
+        }
+        ImageRef::File(_) => return Err(format!("{}: it is a file of this gateway", order.image)),
     };
-    let mut download = Download {
-        client,
-        settings,
-        task,
-        bucket,
-        key,
-        backoff: Backoff::new(settings.patience.fetch_first, settings.patience.longest),
-        trouble: None,
-    };
-    let bytes = download.whole().await.map_err(|reason| format!("{image}: {reason}"))?;
-    tracing::info!("image of task {task}: {} bytes, SHA-256 {}", bytes.len(), Digest::of(&bytes));
-    Ok(bytes)
+    let backoff = Backoff::new(settings.patience.fetch_first, settings.patience.longest);
+    let mut download = Download { tools, order, facts, source, place, backoff, trouble: None };
+    let brought = download.run().await.map_err(|reason| format!("{}: {reason}", order.image))?;
+    let (bytes, task) = (&brought.0, &order.task);
+    tracing::info!("image of task {task}: {} bytes, SHA-256 {}", bytes.len(), Digest::of(bytes));
+    Ok(brought)
 }
 
 struct Download<'a> {
-    client: &'a Client,
-    settings: &'a Settings,
-    task: &'a TaskId,
-    bucket: &'a str,
-    key: &'a str,
+    tools: &'a Tools,
+    order: &'a FetchOrder,
+    facts: &'a mpsc::Sender<Fact>,
+    source: Source<'a>,
+    place: String,
     backoff: Backoff,
     /// The last trouble since something went well, for the log.
     trouble: Option<Trouble>,
 }
 
 impl Download<'_> {
-    async fn whole(&mut self) -> Result<Vec<u8>, String> {
+    async fn run(&mut self) -> Result<(Vec<u8>, Option<Evidence>), String> {
+        let kept = self.on_the_shelf().await;
+        if let Some(bytes) = kept.clone().filter(|_| self.order.signature == SignatureWish::No) {
+            return Ok((bytes, None));
+        }
         for _ in 0..MAX_STARTS {
             let pin = self.pinned().await?;
-            if let Some(bytes) = self.pinned_bytes(&pin).await? {
-                return Ok(bytes);
+            let fetched = match &kept {
+                Some(bytes) => Some(bytes.clone()),
+                None => self.pinned_bytes(&pin).await?,
+            };
+            if let Some(bytes) = fetched
+                && let Some((bytes, evidence)) = self.vouched(&pin, bytes).await?
+            {
+                if kept.is_none() {
+                    self.keep(&pin, &bytes).await;
+                }
+                return Ok((bytes, evidence));
             }
-            tracing::warn!(
-                "image of task {}: the object changed while it was fetched: from the start",
-                self.task
-            );
+            let task = self.task();
+            tracing::warn!("image of task {task}: the object changed while it was fetched: from the start");
         }
         Err(format!("it changed {MAX_STARTS} times while it was fetched; upload it once and order anew"))
     }
 
     async fn pinned(&mut self) -> Result<Pin, String> {
-        let mut region = None;
         loop {
-            match self.head(region.as_deref()).await {
+            match self.source.pin().await {
                 Ok(pin) => return Ok(pin),
-                Err(Head::Region(theirs)) if region.is_none() => region = Some(theirs),
-                Err(Head::Region(theirs)) => {
-                    return Err(format!("its bucket says it is in {theirs}, and there it is not, either"));
-                }
-                Err(Head::Setback(setback)) => self.endure(setback).await?,
+                Err(setback) => self.endure(setback).await?,
             }
         }
     }
 
     /// All bytes of `pin`; `None` when the object is not that any more.
     async fn pinned_bytes(&mut self, pin: &Pin) -> Result<Option<Vec<u8>>, String> {
-        let mut bytes = Vec::with_capacity(pin.size);
+        let mut bytes = self.begun(pin).await;
+        if !bytes.is_empty() {
+            tracing::info!("image of task {}: {} of {} bytes are here", self.task(), bytes.len(), pin.size);
+        }
         while bytes.len() < pin.size {
             let before = bytes.len();
-            match self.range(pin, &mut bytes).await {
+            let result = self.range(pin, &mut bytes).await;
+            if bytes.len() > before {
+                bytes = self.add(pin, bytes, before).await;
+                self.went_well();
+            }
+            match result {
                 Ok(()) => {}
-                Err(Setback::Changed) => return Ok(None),
-                Err(setback) => {
-                    if bytes.len() > before {
-                        self.went_well();
-                    }
-                    self.endure(setback).await?;
+                Err(Setback::Changed) => {
+                    self.forget(pin).await;
+                    return Ok(None);
+                }
+                Err(setback) => self.endure(setback).await?,
+            }
+        }
+        if let Some(name) = pin.checksums.iter().find_map(|sum| sum.breach(&bytes)) {
+            let task = self.task();
+            tracing::warn!("image of task {task}: its {name} is not the one that S3 has of it: thrown away");
+            self.forget(pin).await;
+            return Ok(None);
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The image in `bytes`, and the signature that is wanted with it; `None` when the object has changed while a
+    /// signature was waited for.
+    async fn vouched(
+        &mut self,
+        pin: &Pin,
+        bytes: Vec<u8>,
+    ) -> Result<Option<(Vec<u8>, Option<Evidence>)>, String> {
+        if self.order.signature == SignatureWish::No {
+            return Ok(Some((bytes, None)));
+        }
+        let opened = open_signed_object(&self.order.image.to_string(), &bytes);
+        if let Some((image, evidence)) = opened.map_err(|error| error.to_string())? {
+            return Ok(Some((image, Some(evidence))));
+        }
+        if let Some(evidence) = &pin.evidence {
+            return Ok(Some((bytes, Some(evidence.clone()))));
+        }
+        let is_needed = self.order.signature == SignatureWish::Needed;
+        if is_needed && matches!(self.source, Source::Web(_)) {
+            return Err("nothing lies beside an address of the web: give the task's Sha256".to_owned());
+        }
+        loop {
+            match self.source.signature(pin).await {
+                Ok(None) if is_needed => self.wait_for_signature().await,
+                Ok(evidence) => return Ok(Some((bytes, evidence))),
+                Err(trouble) => {
+                    self.endure(Setback::Trouble(trouble)).await?;
                     continue;
                 }
             }
-            self.went_well();
+            // A signature that comes later may be one of another content.
+            if !self.pinned().await?.is_same(pin) {
+                return Ok(None);
+            }
         }
-        Ok(Some(bytes))
+    }
+
+    async fn wait_for_signature(&mut self) {
+        let trouble = Trouble::NotFound { action: "the signature of the image" };
+        if !self.trouble.as_ref().is_some_and(|before| before.is_like(&trouble)) {
+            let image = &self.order.image;
+            let why = format!(
+                "{image}: no signature: put it beside the object as KEY.sig (`openssl dgst -sha256 -sign`), or into its metadata as sig-sha256-ecdsa or sig-sha256-rsa; or give the task's Sha256"
+            );
+            self.tell_missing(why).await;
+        }
+        self.trouble = Some(trouble);
+        tokio::time::sleep(self.backoff.next(random())).await;
     }
 
     fn went_well(&mut self) {
@@ -139,66 +208,49 @@ impl Download<'_> {
     /// Waits, or gives up.
     async fn endure(&mut self, setback: Setback) -> Result<(), String> {
         let trouble = match setback {
-            Setback::Trouble(trouble @ (Trouble::NotFound { .. } | Trouble::Denied { .. })) => {
-                return Err(format!("{trouble}{}", self.hint(&trouble)));
-            }
             Setback::Final(reason) => return Err(reason),
             Setback::Changed => return Ok(()),
             Setback::Trouble(trouble) => trouble,
         };
         if !self.trouble.as_ref().is_some_and(|before| before.is_like(&trouble)) {
-            tracing::warn!("image of task {}: {trouble}; the download is resumed", self.task);
+            if trouble.is_lasting() {
+                let why = format!("{}: {trouble}{}", self.order.image, self.hint(&trouble));
+                self.tell_missing(why).await;
+            } else {
+                tracing::warn!("image of task {}: {trouble}; the download is resumed", self.task());
+            }
         }
         self.trouble = Some(trouble);
         tokio::time::sleep(self.backoff.next(random())).await;
         Ok(())
     }
 
+    async fn tell_missing(&self, why: String) {
+        // Nobody there: the daemon stops.
+        let _ = self.facts.send(Fact::ImageMissing(self.task().clone(), why)).await;
+    }
+
     fn hint(&self, trouble: &Trouble) -> String {
-        match trouble {
-            Trouble::Denied { .. } => format!(
-                " on arn:aws:s3:::{}/{} (S3 says so of a missing object, too, unless s3:ListBucket is allowed)",
-                self.bucket, self.key
+        match (trouble, &self.order.image) {
+            (Trouble::Denied { .. }, ImageRef::S3 { bucket, key }) => format!(
+                " on arn:aws:s3:::{bucket}/{key} (S3 says so of a missing object, too, unless s3:ListBucket is allowed)"
             ),
-            _ => "; upload it, or correct FirmwareUpdateImage".to_owned(),
+            (Trouble::Denied { .. }, _) => "; a signed address ends with its time: order anew".to_owned(),
+            (Trouble::NotFound { .. }, _) => "; upload it, or correct FirmwareUpdateImage".to_owned(),
+            _ => String::new(),
         }
     }
 
-    async fn head(&self, region: Option<&str>) -> Result<Pin, Head> {
-        let call = self.client.head_object().bucket(self.bucket).key(self.key).customize();
-        let head =
-            call.config_override(in_region(region)).send().await.map_err(|error| {
-                match other_region(&error, region.unwrap_or(&self.settings.region)) {
-                    Some(theirs) => Head::Region(theirs),
-                    None => Head::Setback(Setback::Trouble(Trouble::of(HEAD, &error))),
-                }
-            })?;
-        let end = |reason: String| Head::Setback(Setback::Final(reason));
-        let max = self.settings.max_image_bytes;
-        let size = head.content_length().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
-        if size == 0 {
-            return Err(end("the object is empty; upload the image again".to_owned()));
-        }
-        if size > max {
-            return Err(end(format!("{size} bytes are over the limit of {max}; see aws.max-image-bytes")));
-        }
-        let Some(etag) = head.e_tag().filter(|etag| !etag.is_empty()) else {
-            let why = "it has no ETag";
-            return Err(Head::Setback(Setback::Trouble(Trouble::Unreadable { action: HEAD, why })));
-        };
-        Ok(Pin {
-            size,
-            etag: etag.to_owned(),
-            version: head.version_id().map(str::to_owned),
-            region: region.map(str::to_owned),
-        })
+    fn task(&self) -> &TaskId {
+        &self.order.task
     }
 
     /// Appends the next range of `pin` to `bytes`; what came before it broke off is kept.
     async fn range(&self, pin: &Pin, bytes: &mut Vec<u8>) -> Result<(), Setback> {
         let begin = bytes.len();
         let end = pin.size.min(begin + RANGE_BYTES);
-        let deadline = self.settings.patience.of_range(end - begin);
+        let patience = &self.tools.settings.patience;
+        let deadline = patience.of_range(if pin.etag.is_some() { end - begin } else { pin.size });
         match tokio::time::timeout(deadline, self.transfer(pin, bytes, begin, end)).await {
             Ok(result) => result,
             Err(_) => Err(Setback::Trouble(Trouble::stalled(GET, deadline))),
@@ -212,99 +264,72 @@ impl Download<'_> {
         begin: usize,
         end: usize,
     ) -> Result<(), Setback> {
-        let call = self.client.get_object().bucket(self.bucket).key(self.key);
-        let call = call.set_version_id(pin.version.clone()).if_match(&pin.etag);
-        let call = call.range(format!("bytes={begin}-{}", end - 1)).customize();
-        let mut answer = match call.config_override(in_region(pin.region.as_deref())).send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                return Err(match Trouble::of(GET, &error) {
-                    // 416: shorter than it was.
-                    Trouble::Refused { status: 412 | 416, .. } => Setback::Changed,
-                    trouble => Setback::Trouble(trouble),
-                });
+        let Part { begin, end, mut body } = self.source.open(pin, begin, end).await?;
+        let unreadable = |why| Err(Setback::Trouble(Trouble::Unreadable { action: GET, why }));
+        bytes.truncate(begin);
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| Setback::Trouble(Trouble::cut(GET, &error)))?;
+            if bytes.len() + piece.len() > end {
+                bytes.truncate(begin);
+                return unreadable("it is longer than it says");
             }
-        };
-        if answer.e_tag() != Some(&pin.etag) {
-            return Err(Setback::Changed);
-        }
-        let end = match span(&answer, pin.size) {
-            Some((from, to)) if from == begin && to < end => to + 1,
-            // The whole object: what asked for a range was ignored on the way.
-            None if answer.content_range().is_none()
-                && answer.content_length() == i64::try_from(pin.size).ok() =>
-            {
-                bytes.clear();
-                pin.size
-            }
-            _ => {
-                let why = "it is not the range that was asked for";
-                return Err(Setback::Trouble(Trouble::Unreadable { action: GET, why }));
-            }
-        };
-        while let Some(part) = answer.body.next().await {
-            let part = part.map_err(|error| Setback::Trouble(Trouble::cut(GET, &error)))?;
-            if bytes.len() + part.len() > end {
-                let why = "it is longer than it says";
-                return Err(Setback::Trouble(Trouble::Unreadable { action: GET, why }));
-            }
-            bytes.extend_from_slice(&part);
+            bytes.extend_from_slice(&piece);
         }
         if bytes.len() < end {
-            let why = "it is shorter than it says";
-            return Err(Setback::Trouble(Trouble::Unreadable { action: GET, why }));
+            return unreadable("it is shorter than it says");
         }
         Ok(())
     }
-}
 
-/// Why a HEAD brought no pin.
-enum Head {
-    /// The bucket is in this region.
-    Region(String),
-    Setback(Setback),
-}
-
-fn in_region(region: Option<&str>) -> Builder {
-    let builder = Builder::new();
-    match region {
-        Some(region) => builder.region(Region::new(region.to_owned())),
-        None => builder,
+    /// A copy of the image that is known by its digest.
+    async fn on_the_shelf(&self) -> Option<Vec<u8>> {
+        let digest = self.order.digest?;
+        let bytes = self.shelf(move |shelf| shelf.image(digest)).await??;
+        tracing::info!("image of task {}: it is here already", self.task());
+        Some(bytes)
     }
-}
 
-/// The bucket's region, if S3 says in a refusal that it is another one. It becomes part of a host name.
-fn other_region<E>(
-    error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
-    asked: &str,
-) -> Option<String> {
-    let theirs = error.raw_response()?.headers().get("x-amz-bucket-region")?;
-    let is_region = theirs.len() <= 32
-        && theirs.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    (theirs != asked && is_region).then(|| theirs.to_owned())
-}
+    /// What is here of `pin`.
+    async fn begun(&self, pin: &Pin) -> Vec<u8> {
+        let (begun, size) = (self.name(pin), pin.size);
+        let bytes = self.shelf(move |shelf| shelf.begun(&begun, size)).await;
+        bytes.filter(|_| pin.etag.is_some()).unwrap_or_default()
+    }
 
-/// First and last byte of a `Content-Range: bytes 0-9/100` of an object of `size` bytes.
-fn span(answer: &GetObjectOutput, size: usize) -> Option<(usize, usize)> {
-    let (range, total) = answer.content_range()?.strip_prefix("bytes ")?.split_once('/')?;
-    let (from, to) = range.split_once('-')?;
-    let span = (from.parse().ok()?, to.parse().ok()?);
-    (total.parse() == Ok(size) && span.0 <= span.1 && span.1 < size).then_some(span)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_content_range_must_fit_the_pinned_size() {
-        let of = |text: &str| span(&GetObjectOutput::builder().content_range(text).build(), 100);
-        assert_eq!(of("bytes 0-9/100"), Some((0, 9)));
-        assert_eq!(of("bytes 10-99/100"), Some((10, 99)));
-        for text in
-            ["bytes 0-9/101", "bytes 0-9/*", "bytes 9-0/100", "bytes 0-100/100", "0-9/100", "bytes */100"]
-        {
-            assert_eq!(of(text), None, "{text}");
+    async fn add(&self, pin: &Pin, bytes: Vec<u8>, known: usize) -> Vec<u8> {
+        if self.tools.shelf.is_none() || pin.etag.is_none() {
+            return bytes;
         }
+        let begun = self.name(pin);
+        let bytes = Arc::new(bytes);
+        let theirs = Arc::clone(&bytes);
+        self.done(self.shelf(move |shelf| shelf.add(&begun, &theirs, known)).await);
+        Arc::unwrap_or_clone(bytes)
+    }
+
+    async fn keep(&self, pin: &Pin, bytes: &[u8]) {
+        let (begun, digest, bytes) = (self.name(pin), Digest::of(bytes), bytes.to_vec());
+        self.done(self.shelf(move |shelf| shelf.keep(&begun, digest, &bytes)).await);
+    }
+
+    async fn forget(&self, pin: &Pin) {
+        let begun = self.name(pin);
+        self.shelf(move |shelf| shelf.forget(&begun)).await;
+    }
+
+    fn name(&self, pin: &Pin) -> Begun {
+        Begun::new(&self.place, pin)
+    }
+
+    fn done(&self, result: Option<std::io::Result<()>>) {
+        if let Some(Err(error)) = result {
+            tracing::warn!("image of task {}: not kept on this disk: {error}", self.task());
+        }
+    }
+
+    /// Does something that waits for the disk; `None` when there is no shelf.
+    async fn shelf<T: Send + 'static>(&self, work: impl FnOnce(&Shelf) -> T + Send + 'static) -> Option<T> {
+        let shelf = self.tools.shelf.clone()?;
+        tokio::task::spawn_blocking(move || work(&shelf)).await.ok()
     }
 }

@@ -1,5 +1,5 @@
 //! Tasks and images from AWS, read only: `GetFuotaTask`, `ListMulticastGroupsByFuotaTask`,
-//! `GetMulticastGroup` (API version 2020-11-22) and S3 `HeadObject` / `GetObject`.
+//! `GetMulticastGroup` (API version 2020-11-22) and S3 `HeadObject` / `GetObject`; images at `https://` addresses, too.
 //!
 //! Signing, credentials and the first retries of a call are the SDK's; patience over hours, the resumable
 //! download and the judgement of what an error means are ours. Nothing here ever stops a campaign except a
@@ -10,6 +10,7 @@
 //! and requests carry credentials. For the same reason a subscriber of this program's log must not let the SDK's
 //! own events below `WARN` through: they print requests.
 
+mod checksum;
 mod client;
 mod document;
 mod fetch;
@@ -18,7 +19,10 @@ mod patience;
 mod poll;
 mod run;
 mod settings;
+mod shelf;
+mod source;
 mod trouble;
+mod web;
 
 pub use patience::Patience;
 pub use run::run;

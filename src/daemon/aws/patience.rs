@@ -3,9 +3,6 @@
 
 use std::time::Duration;
 
-/// The slowest backhaul that is worth waiting for, bytes per second.
-const SLOWEST_BPS: u64 = 500;
-
 /// Waiting times.
 #[derive(Clone, Debug)]
 pub struct Patience {
@@ -17,6 +14,8 @@ pub struct Patience {
     pub longest: Duration,
     /// For a connection, and for the first byte of an answer.
     pub answer: Duration,
+    /// The slowest backhaul that is worth waiting for, bytes per second, not 0.
+    pub floor_bps: u64,
 }
 
 impl Default for Patience {
@@ -26,6 +25,7 @@ impl Default for Patience {
             fetch_first: Duration::from_secs(1),
             longest: Duration::from_secs(15 * 60),
             answer: Duration::from_secs(30),
+            floor_bps: 500,
         }
     }
 }
@@ -33,7 +33,7 @@ impl Default for Patience {
 impl Patience {
     /// How long one ranged request may take that is answered with `bytes`.
     pub(super) fn of_range(&self, bytes: usize) -> Duration {
-        self.answer + Duration::from_secs(bytes as u64 / SLOWEST_BPS)
+        self.answer + Duration::from_secs(bytes as u64 / self.floor_bps.max(1))
     }
 }
 

@@ -9,8 +9,10 @@ use tokio::task::JoinSet;
 
 use super::Settings;
 use super::client::Clients;
+use super::fetch::Tools;
 use super::fetch::fetch;
 use super::poll::poll;
+use super::shelf::Shelf;
 use crate::daemon::Fact;
 use crate::daemon::FetchOrder;
 use crate::task::TaskId;
@@ -33,7 +35,7 @@ pub async fn run(
         let (over, gone) = mpsc::channel(MAX_DOWNLOADS);
         tokio::select! {
             _ = poll(&clients.iot, &settings, &facts, &over) => {}
-            () = download(&clients.s3, &settings, &facts, fetches, gone) => {}
+            () = download(tools(&clients, &settings), &facts, fetches, gone) => {}
         }
     };
     tokio::select! {
@@ -43,26 +45,34 @@ pub async fn run(
     }
 }
 
+/// What downloads are made with. Without its folder a gateway downloads, and keeps nothing.
+fn tools(clients: &Clients, settings: &Settings) -> Tools {
+    let shelf = settings.images_dir.as_deref().and_then(|dir| {
+        let opened = Shelf::open(dir);
+        opened.map_err(|error| tracing::warn!("{}: {error}: no image is kept", dir.display())).ok()
+    });
+    let settings = Arc::new(settings.clone());
+    Tools { s3: clients.s3.clone(), web: clients.web.clone(), settings, shelf }
+}
+
 /// Runs downloads for ever. Dropping it aborts them.
 async fn download(
-    s3: &aws_sdk_s3::Client,
-    settings: &Settings,
+    tools: Tools,
     facts: &mpsc::Sender<Fact>,
     mut fetches: mpsc::Receiver<FetchOrder>,
     mut gone: mpsc::Receiver<TaskId>,
 ) {
-    let settings = Arc::new(settings.clone());
     let mut running = JoinSet::new();
     let mut handles: BTreeMap<TaskId, AbortHandle> = BTreeMap::new();
     loop {
         handles.retain(|_, handle| !handle.is_finished());
         tokio::select! {
-            Some(FetchOrder { task: id, image }) = fetches.recv(), if running.len() < MAX_DOWNLOADS => {
-                let (s3, settings, facts) = (s3.clone(), Arc::clone(&settings), facts.clone());
-                let task = id.clone();
+            Some(order) = fetches.recv(), if running.len() < MAX_DOWNLOADS => {
+                let (tools, facts) = (tools.clone(), facts.clone());
+                let (id, task) = (order.task.clone(), order.task.clone());
                 let handle = running.spawn(async move {
-                    let fact = match fetch(&s3, &settings, &task, &image).await {
-                        Ok(bytes) => Fact::Image(task, bytes),
+                    let fact = match fetch(&tools, &order, &facts).await {
+                        Ok((bytes, evidence)) => Fact::Image(task, bytes, evidence),
                         Err(reason) => Fact::ImageFailed(task, reason),
                     };
                     // Nobody there: the daemon stops.

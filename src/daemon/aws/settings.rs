@@ -33,6 +33,8 @@ pub struct Settings {
     pub groups: BTreeMap<String, String>,
     /// The largest image that is fetched, bytes.
     pub max_image_bytes: usize,
+    /// Where images are kept and downloads go on after a restart; `None`: nowhere.
+    pub images_dir: Option<PathBuf>,
     /// How long to wait for what.
     pub patience: Patience,
 }
@@ -50,6 +52,7 @@ impl Settings {
             overlays: BTreeMap::new(),
             groups: BTreeMap::new(),
             max_image_bytes: MAX_IMAGE_BYTES,
+            images_dir: None,
             patience: Patience::default(),
         }
     }

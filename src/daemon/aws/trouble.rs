@@ -37,6 +37,11 @@ pub(super) enum Trouble {
     /// No answer.
     #[error("{action}: no answer: {cause}; tried again later")]
     Network { action: &'static str, cause: String },
+    /// Somebody else is said to have it. An image is fetched from whom the order names.
+    #[error(
+        "{action}: redirected ({status}) to {host}, which is not followed; name that address in FirmwareUpdateImage"
+    )]
+    Redirected { action: &'static str, status: u16, host: String },
     /// Another status.
     #[error("{action}: refused with {status} ({code})")]
     Refused { action: &'static str, status: u16, code: String },
@@ -61,9 +66,21 @@ impl Trouble {
             };
             return Trouble::Network { action, cause };
         };
+        let status = raw.status().as_u16();
+        if (300..400).contains(&status) {
+            return Trouble::of_status(action, status, raw.headers().get("location"));
+        }
         let code = error.as_service_error().and_then(|service| service.code()).unwrap_or_default();
         let message = error.as_service_error().and_then(|service| service.message()).unwrap_or_default();
-        classify(action, raw.status().as_u16(), code, message)
+        classify(action, status, code, message)
+    }
+
+    /// What an answer without a body says, with the `Location` that it names.
+    pub(super) fn of_status(action: &'static str, status: u16, location: Option<&str>) -> Trouble {
+        match (status, location) {
+            (300..400, Some(location)) => Trouble::Redirected { action, status, host: host(location) },
+            _ => classify(action, status, "", ""),
+        }
     }
 
     /// Nothing came for so long.
@@ -74,6 +91,11 @@ impl Trouble {
     /// A body that broke off or did not fit its head.
     pub(super) fn cut(action: &'static str, cause: &(dyn Error + 'static)) -> Trouble {
         Trouble::Network { action, cause: shown(&innermost(cause)) }
+    }
+
+    /// Whether somebody has to do something before it goes better.
+    pub(super) fn is_lasting(&self) -> bool {
+        matches!(self, Trouble::NotFound { .. } | Trouble::Denied { .. } | Trouble::Redirected { .. })
     }
 
     /// Whether the next call would fare no better: it is about the service, the link or the credentials, not
@@ -87,6 +109,13 @@ impl Trouble {
     pub(super) fn is_like(&self, other: &Trouble) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
+}
+
+/// The host in an address: what follows it may be worth as much as a password.
+fn host(address: &str) -> String {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    shown(authority.rsplit('@').next().unwrap_or_default())
 }
 
 /// Code first: services use several statuses for one thing. HEAD has a status only.
@@ -175,6 +204,7 @@ mod tests {
             Trouble::Network { .. } => "network",
             Trouble::Refused { .. } => "refused",
             Trouble::Unreadable { .. } => "unreadable",
+            Trouble::Redirected { .. } => "redirected",
         }
     }
 
@@ -212,6 +242,14 @@ mod tests {
         assert!(matches!(trouble, Trouble::Clock { .. }));
         assert!(!trouble.to_string().contains("CANARY"), "{trouble}");
         assert!(trouble.to_string().contains("NTP"), "{trouble}");
+    }
+
+    #[test]
+    fn a_redirection_names_the_other_host_and_nothing_that_may_be_a_password() {
+        let location = "https://user:CANARY@evil.example/fw?X-Amz-Signature=CANARY";
+        let text = Trouble::of_status("a", 307, Some(location)).to_string();
+        assert!(text.contains("redirected (307) to evil.example, which is not followed"), "{text}");
+        assert!(!text.contains("CANARY"), "{text}");
     }
 
     #[test]
