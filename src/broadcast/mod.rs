@@ -44,6 +44,7 @@ pub use keep::Keep;
 pub use keep::KeyRange;
 pub use keep::NotSaved;
 pub use keep::Restored;
+pub use keep::RestoredLedger;
 pub use keep::TaskSource;
 pub use keep::Want;
 pub use marks::MarkedCampaign;
