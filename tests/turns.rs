@@ -18,6 +18,7 @@ use fuotad::broadcast::KeyRange;
 use fuotad::broadcast::Proof;
 use fuotad::broadcast::Record;
 use fuotad::broadcast::Restored;
+use fuotad::broadcast::RestoredLedger;
 use fuotad::broadcast::SessionRule;
 use fuotad::broadcast::TaskSource;
 use fuotad::broadcast::Turns;
@@ -33,6 +34,7 @@ use fuotad::region::parameters;
 use fuotad::report::Event;
 use fuotad::report::Planned;
 use fuotad::schedule::Manners;
+use fuotad::schedule::MinuteLoad;
 use fuotad::schedule::Pattern;
 use fuotad::sim::Script;
 use fuotad::sim::SentFrame;
@@ -282,6 +284,26 @@ fn plan_and_simulation_agree_on_every_frame() {
     }
 }
 
+/// Airtime that the ledger counts 40 minutes after a restart that came 30 minutes after a mark with 100 s.
+fn counted_after_a_restart(is_precharged: bool) -> u64 {
+    let region = parameters(RfRegion::Eu868).unwrap();
+    let channel = region.check(869_525_000, 5, group().eirp).unwrap();
+    let minutes =
+        vec![MinuteLoad { sub_band: channel.sub_band.0, age_min: 0, ours_us: 0, total_us: 100_000_000 }];
+    let ledger = Some(RestoredLedger { elapsed_us: 1_800_000_000, is_precharged, minutes });
+    let now = Now { mono: Instant::ZERO, gps: Some(common::START) };
+    let restored = Restored { ledger, ..Restored::default() };
+    let broadcaster = Broadcaster::new(region, vec![group()], Turns::InOrder, 0, restored, now);
+    broadcaster.bands(Instant::from_us(2_400_000_000)).iter().map(|band| band.total_us).sum()
+}
+
+/// What a mark covers may have been sent until the run ended, long after the mark.
+#[test]
+fn what_a_mark_covered_counts_from_the_restart_on_and_what_was_sent_before_it_does_not() {
+    assert_eq!(counted_after_a_restart(true), 100_000_000);
+    assert_eq!(counted_after_a_restart(false), 0);
+}
+
 mod twin {
     use super::*;
 
@@ -294,7 +316,17 @@ mod twin {
     impl Bench {
         fn new(restored: Restored) -> Bench {
             let region = parameters(RfRegion::Eu868).unwrap();
-            Bench { broadcaster: Broadcaster::new(region, vec![group()], Turns::InOrder, Default::default(), 0, restored, NOW) }
+            Bench {
+                broadcaster: Broadcaster::new(
+                    region,
+                    vec![group()],
+                    Turns::InOrder,
+                    Default::default(),
+                    0,
+                    restored,
+                    NOW,
+                ),
+            }
         }
 
         fn order(len: usize) -> Bench {

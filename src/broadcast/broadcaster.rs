@@ -25,6 +25,7 @@ use crate::report::Event;
 use crate::report::Outcome;
 use crate::report::Report;
 use crate::schedule::BandUse;
+use crate::schedule::MinuteLoad;
 use crate::schedule::Scheduler;
 use crate::signing::Trust;
 use crate::task::TaskId;
@@ -78,8 +79,12 @@ impl Broadcaster {
         now: Now,
     ) -> Self {
         let mut scheduler = Scheduler::new(region.sub_bands, reserve_ppm);
-        if let Some((elapsed_us, minutes)) = &restored.ledger {
-            scheduler.restore(now.mono, *elapsed_us, minutes);
+        if let Some(ledger) = &restored.ledger {
+            // What a mark covered went out at any time between it and the end of that run, so as late as now.
+            let is_open = |minute: &MinuteLoad| ledger.is_precharged && minute.age_min == 0;
+            let (open, past): (Vec<_>, Vec<_>) = ledger.minutes.iter().copied().partition(is_open);
+            scheduler.restore(now.mono, ledger.elapsed_us, &past);
+            scheduler.restore(now.mono, 0, &open);
         }
         if restored.ledger_lost {
             scheduler.assume_spent(now.mono);

@@ -126,6 +126,17 @@ pub enum KeyRange {
     Lost(String),
 }
 
+/// A ledger as a mark left it.
+#[derive(Clone, Debug, Default)]
+pub struct RestoredLedger {
+    /// The proven time since the mark, microseconds.
+    pub elapsed_us: u64,
+    /// The mark covered frames that were still to be sent: their airtime is in the youngest minute.
+    pub is_precharged: bool,
+    /// Airtime by minutes before the mark.
+    pub minutes: Vec<MinuteLoad>,
+}
+
 /// What survived the last run.
 #[derive(Clone, Debug, Default)]
 pub struct Restored {
@@ -135,8 +146,8 @@ pub struct Restored {
     pub records: Vec<([u8; 16], Vec<u8>)>,
     /// Where campaigns stood at the last mark.
     pub campaigns: Vec<MarkedCampaign>,
-    /// The ledger of the last mark and the proven time since, microseconds.
-    pub ledger: Option<(u64, Vec<MinuteLoad>)>,
+    /// The ledger of the last mark.
+    pub ledger: Option<RestoredLedger>,
     /// The ledger's memory is damaged: count every budget as spent.
     pub ledger_lost: bool,
 }

@@ -45,6 +45,7 @@ pub use keep::Keep;
 pub use keep::KeyRange;
 pub use keep::NotSaved;
 pub use keep::Restored;
+pub use keep::RestoredLedger;
 pub use keep::SignatureWish;
 pub use keep::TaskSource;
 pub use keep::Want;

@@ -5,6 +5,7 @@ use crate::broadcast::KeyRange;
 use crate::broadcast::MarkedCampaign;
 use crate::broadcast::NotSaved;
 use crate::broadcast::Restored;
+use crate::broadcast::RestoredLedger;
 use crate::schedule::MinuteLoad;
 use crate::store::CampaignMark;
 use crate::store::Change;
@@ -85,7 +86,8 @@ pub(super) fn restored(recovered: Recovered, now: Now) -> Restored {
             // Time without us counts only when both ends have a trusted clock.
             let ends = now.gps.zip(mark.gps_us.map(GpsTime::from_us));
             let elapsed_us = ends.map_or(0, |(now, then)| now.us_since(then));
-            (elapsed_us, mark.ledger.iter().map(minute).collect())
+            let minutes = mark.ledger.iter().map(minute).collect();
+            RestoredLedger { elapsed_us, is_precharged: !mark.clean, minutes }
         }),
         ledger_lost,
     }

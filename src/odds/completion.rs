@@ -10,7 +10,7 @@ use crate::fragment::MAX_FRAGMENTS;
 use crate::fragment::Ts004Version;
 
 /// Work that one answer may cost, in bits looked at: it decides the number of samples.
-const WORK: u64 = 30_000_000;
+const WORK: u64 = 15_000_000;
 /// Samples for odds, at least and at most.
 const SAMPLES: (u64, u64) = (2_000, 20_000);
 /// Samples for a redundancy, at least and at most: one in a thousand may fail.
@@ -148,9 +148,10 @@ fn by_formula(others: &Binomial, last: f64, heard: &Binomial, receiver: Receiver
     let cap = receiver.max_lost.unwrap_or(MAX_FRAGMENTS);
     let both =
         others.iter().flat_map(|(lost, weight)| [(lost, weight * (1.0 - last)), (lost + 1, weight * last)]);
+    let full_ranks: Vec<f64> = (0..EXCESS_MAX).map(full_rank).collect();
     let mended = |lost: u32| {
-        let enough = |excess: u32| heard.exactly(lost + excess) * full_rank(excess);
-        (0..EXCESS_MAX).map(enough).sum::<f64>() + heard.at_least(lost + EXCESS_MAX)
+        let enough = |(heard_of_them, enough): (u32, &f64)| heard.exactly(heard_of_them) * enough;
+        (lost..).zip(&full_ranks).map(enough).sum::<f64>() + heard.at_least(lost + EXCESS_MAX)
     };
     both.filter(|(lost, _)| *lost <= u32::from(cap)).map(|(lost, weight)| weight * mended(lost)).sum()
 }

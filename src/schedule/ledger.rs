@@ -33,6 +33,9 @@ pub struct MinuteLoad {
 }
 
 const MINUTE_US: u64 = 60_000_000;
+/// Two starts are apart as planned to within this, microseconds: the concentrator's counter is known to 15 ms, and an
+/// immediate frame waits for its datagram and for the forwarder.
+const START_ERROR_US: u64 = 50_000;
 
 /// One sliding window per sub-band that has a limit. A sub-band without one keeps no list: there is nothing
 /// to refuse, and in US915 it would hold every frame of the hour.
@@ -52,7 +55,7 @@ impl Ledger {
     pub fn new(sub_bands: &[SubBand]) -> Self {
         let bands = sub_bands.iter().map(|band| {
             let budget_us = budget_us(band)?;
-            Some(Band { budget_us, loads: Loads::new(band.window_us) })
+            Some(Band { budget_us, loads: Loads::new(counted_window_us(band)) })
         });
         Ledger { bands: bands.collect() }
     }
@@ -172,6 +175,12 @@ impl Ledger {
 /// The airtime in microseconds that the law allows in one window of the sub-band; `None` without a limit.
 pub(super) fn budget_us(band: &SubBand) -> Option<u64> {
     (band.duty_ppm < 1_000_000).then(|| part(band.window_us, band.duty_ppm))
+}
+
+/// The observation period as it is counted: a frame may start some milliseconds before or after the instant that
+/// it was given, and the law asks when it truly did.
+pub(super) fn counted_window_us(band: &SubBand) -> u64 {
+    band.window_us + START_ERROR_US
 }
 
 /// `ppm` millionths of `us`, rounded down.

@@ -272,7 +272,7 @@ impl Scheduler {
         self.check_dwell(sub_band, airtime_us)?;
         pace = pace.max(airtime_us + self.legal_gap_us(sub_band), PaceLimit::Pause);
         if let Some(share_us) = self.share_us(sub_band, manners.duty_share_ppm) {
-            let window_us = self.sub_bands[usize::from(sub_band)].window_us;
+            let window_us = ledger::counted_window_us(&self.sub_bands[usize::from(sub_band)]);
             let even_us = even_spacing_us(window_us, share_us, airtime_us).ok_or(Refused::NeverFits {
                 airtime_us,
                 share_us,
@@ -312,7 +312,7 @@ impl Scheduler {
         let share_us = self.share_us(channel.sub_band.0, manners.duty_share_ppm);
         let frames_a_window = share_us.and_then(|share_us| share_us.checked_div(airtime_us));
         let windows = frames_a_window.map_or(0, |fit| frames.saturating_sub(1) / fit.max(1));
-        let window_us = self.sub_band(channel.sub_band.0).map_or(0, |band| band.window_us);
+        let window_us = self.sub_band(channel.sub_band.0).map_or(0, ledger::counted_window_us);
         slower_us.saturating_add(windows.saturating_mul(window_us))
     }
 
