@@ -54,6 +54,8 @@ fn first_frame() {
 fn plan_of_a_megabyte() {
     let script = common::script_of(1_000_000);
     let settings = Settings {
+        trust_by_task: Default::default(),
+        relay: Default::default(),
         region: script.region,
         groups: script.groups,
         turns: script.turns,

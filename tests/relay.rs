@@ -55,6 +55,7 @@ impl Desk {
             region: script.region,
             groups: script.groups,
             forwarder: link,
+            trust_by_task: Default::default(),
             turns: fuotad::broadcast::Turns::InOrder,
             relay: RelaySettings { servers, ..RelaySettings::default() },
             server_reserve_ppm: 100_000,
@@ -96,7 +97,10 @@ impl Desk {
                 Output::Datagram { to, bytes } => self.south.push((to, bytes)),
                 Output::North { server, bytes } => self.north.push((server, bytes)),
                 Output::Report(report) => self.reports.push(report.event),
-                Output::Fetch(task, _) => self.tell(ms, Input::Image(task, common::image(self.image_len))),
+                Output::Fetch(fetch) => {
+                    let image = common::image(self.image_len);
+                    self.tell(ms, Input::Image(fetch.task, image, None));
+                }
                 Output::Save(save, _) => self.tell(ms, Input::Saved(save, Ok(()))),
                 Output::Stopped => {}
             }

@@ -442,7 +442,9 @@ impl Gateway {
                 .map(|trust| (TASK.to_owned(), trust))
                 .into_iter()
                 .collect::<BTreeMap<_, _>>(),
+            turns: Default::default(),
             forwarder: forwarder::Settings::default(),
+            relay: Default::default(),
             server_reserve_ppm: 0,
         };
         let now = Now { mono: Instant::from_us(0), gps };
@@ -468,7 +470,7 @@ impl Gateway {
                 Output::WakeAt(_) => break,
                 Output::Fetch(fetch) => self.wish = Some(fetch.signature),
                 Output::Save(save, _) => saved.push(save),
-                Output::Datagram { .. } => self.datagrams += 1,
+                Output::Datagram { .. } | Output::North { .. } => self.datagrams += 1,
                 Output::Report(report) => match report.event {
                     Event::Planned(_) => self.planned = true,
                     Event::Refused { reason } | Event::Waiting { reason } => self.told.push(reason),

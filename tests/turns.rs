@@ -261,8 +261,8 @@ fn plan_and_simulation_agree_on_every_frame() {
             groups: script.groups.clone(),
             trust_by_task: Default::default(),
             turns: script.turns,
-            forwarder: script.link,
-            relay: script.relay,
+            forwarder: script.link.clone(),
+            relay: script.relay.clone(),
             server_reserve_ppm: 0,
         };
         let task = script.tasks[0].clone();
@@ -293,7 +293,8 @@ fn counted_after_a_restart(is_precharged: bool) -> u64 {
     let ledger = Some(RestoredLedger { elapsed_us: 1_800_000_000, is_precharged, minutes });
     let now = Now { mono: Instant::ZERO, gps: Some(common::START) };
     let restored = Restored { ledger, ..Restored::default() };
-    let broadcaster = Broadcaster::new(region, vec![group()], Turns::InOrder, 0, restored, now);
+    let broadcaster =
+        Broadcaster::new(region, vec![group()], Turns::InOrder, Default::default(), 0, restored, now);
     broadcaster.bands(Instant::from_us(2_400_000_000)).iter().map(|band| band.total_us).sum()
 }
 
