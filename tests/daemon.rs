@@ -182,3 +182,22 @@ fn without_a_forwarder_or_a_clock_it_stays_up_and_says_what_it_waits_for() {
     assert!(status.not_ready[0].contains("a trusted clock"), "{:?}", status.not_ready);
     assert_eq!(site.terminate().0, Some(0));
 }
+
+#[test]
+fn a_gateway_whose_state_folder_is_broken_stays_on_its_network_and_sends_nothing() {
+    let mut site = Site::new("halted", 4);
+    site.network(7200);
+    std::fs::write(site.path("state"), "a file").unwrap();
+    site.order("lamps-1", "");
+    site.start();
+    let status = site.wait("it relays", 20, |status| {
+        status.servers.iter().any(|server| server.pushed > 3 && server.push_acked > 3)
+            && status.relay.passed > 0
+    });
+    assert!(!status.is_ready && status.not_ready[0].contains("the state folder"), "{:?}", status.not_ready);
+    assert!(status.tasks.is_empty(), "{:?}", status.tasks);
+    assert_eq!(site.terminate().0, Some(0));
+    let (server, _) = site.network_counts();
+    assert!(server.answers.accepted > 0, "{server:?}");
+    assert_eq!(site.frames(), server.answers.accepted, "nothing but the server's downlinks was on the air");
+}

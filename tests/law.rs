@@ -24,18 +24,23 @@ use fuotad::region::RfRegion;
 use fuotad::region::SubBand;
 use fuotad::region::Terms;
 use fuotad::region::parameters_even_withdrawn;
+use fuotad::relay::ServerSettings as RelayedServer;
 use fuotad::schedule::Manners;
 use fuotad::schedule::Pattern;
 use fuotad::schedule::Placement;
 use fuotad::schedule::Scheduler;
 use fuotad::schedule::Wish;
 use fuotad::sim::Accident;
+use fuotad::sim::NetworkScript;
 use fuotad::sim::Script;
 use fuotad::sim::TaskScript;
 use fuotad::sim::World;
 use fuotad::sim::concentrator::Transmission;
 use fuotad::sim::random::Random;
 use fuotad::sim::referee::Referee;
+use fuotad::sim::server::ServerSettings;
+use fuotad::sim::server::TrafficSettings;
+use fuotad::sim::server::Windows;
 use fuotad::task::rfc3339_from_gps;
 use fuotad::time::Instant;
 
@@ -293,6 +298,70 @@ fn a_day_uses_at_least_95_per_cent_of_what_the_law_leaves() {
         let used_ppm = band.airtime_us * 1_000_000 / (24 * band.budget_us.unwrap());
         println!("{region} {}: {} frames, {used_ppm} ppm of the law", band.label, summary.verdict.frames);
         assert!(used_ppm >= 950_000, "{region}: {used_ppm} ppm");
+    }
+}
+
+/// The same day with a network server on the same radio: 600 uplinks, 120 answers and 10 joins an hour.
+fn a_busy_day_of(name: RfRegion, uplink_hz: &[u32]) -> Script {
+    let mut script = a_day_of(name);
+    let rx2 = &script.region.rx2;
+    let windows = Windows {
+        rx2_frequency_hz: rx2.frequency_hz,
+        rx2_modulation: Modulation::LoRa { sf: 9, bw_hz: 125_000 },
+        ..Windows::default()
+    };
+    let rates = || (7..=9).map(|sf| Modulation::LoRa { sf, bw_hz: 125_000 }).collect::<Vec<_>>();
+    let devices: Vec<u32> = (0..100).map(|n| 0x2601_1000 + n).collect();
+    script.network = Some(NetworkScript {
+        server: ServerSettings {
+            class_a: devices.iter().copied().collect(),
+            answered_ppm: 200_000,
+            windows,
+            power_dbm: 12,
+            ..ServerSettings::default()
+        },
+        traffic: TrafficSettings {
+            devices,
+            uplinks_per_hour: 600,
+            joins_per_hour: 10,
+            confirmed_ppm: 0,
+            channels: uplink_hz.iter().map(|hz| (*hz, rates())).collect(),
+            windows,
+            ..TrafficSettings::default()
+        },
+        backhaul_us: 30_000,
+    });
+    script.relay.servers =
+        vec![RelayedServer { name: "lns:1700".to_owned(), is_uplink_only: false, is_enforced: false }];
+    script.server_reserve_ppm = 100_000;
+    script.uplinks_per_hour = 0;
+    script
+}
+
+#[test]
+fn a_busy_day_uses_at_least_95_per_cent_of_what_the_law_and_the_servers_reserve_leave() {
+    let days: [(RfRegion, &[u32]); 4] = [
+        (RfRegion::Eu868, &[868_100_000, 868_300_000, 868_500_000]),
+        (RfRegion::Ru864, &[868_900_000, 869_100_000]),
+        (RfRegion::As923_1, &[923_200_000, 923_400_000]),
+        (RfRegion::Eu433, &[433_175_000, 433_375_000, 433_575_000]),
+    ];
+    for (region, uplink_hz) in days {
+        let mut world = World::new(a_busy_day_of(region, uplink_hz));
+        while world.step() {}
+        let summary = world.summary();
+        assert!(summary.verdict.is_content(), "{region}: {:?}", summary.verdict.breaches.first());
+        let answers = summary.network.unwrap().server.answers;
+        let band = summary.verdict.bands.iter().max_by_key(|band| band.airtime_us).unwrap();
+        let left_us = 24 * band.budget_us.unwrap() / 10 * 9;
+        let used_ppm = band.airtime_us * 1_000_000 / left_us;
+        println!(
+            "{region} {}: {} frames, {used_ppm} ppm of what is left; {} answers, {} met a frame of ours, {} lost",
+            band.label, summary.verdict.frames, answers.due, summary.relay.collided, answers.lost
+        );
+        assert!(used_ppm >= 950_000, "{region}: {used_ppm} ppm");
+        assert!(answers.due > 2500, "{region}: {answers:?}");
+        assert!(answers.lost <= summary.relay.collided + summary.relay.overlapped, "{region}: {answers:?}");
     }
 }
 

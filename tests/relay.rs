@@ -1,6 +1,7 @@
 //! The relay as the engine's neighbours see it: datagrams in, datagrams out. The forwarder here is a desk with three
 //! drawers; nothing is on the air.
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
+#![expect(clippy::disallowed_methods, reason = "how long a test runs is asked for in the environment")]
 
 mod common;
 
@@ -13,6 +14,7 @@ use fuotad::forwarder;
 use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings;
 use fuotad::report::Event;
+use fuotad::sim::random::Random;
 use fuotad::time::Instant;
 use fuotad::time::Now;
 use serde_json::Value;
@@ -510,4 +512,52 @@ fn a_guessed_answer_changes_nothing() {
     assert_eq!(desk.acks(), []);
     assert_eq!(format!("{:?}", desk.engine.bands()), bands);
     assert!(desk.reports.is_empty(), "{:?}", desk.reports.first());
+}
+
+/// Hostile datagrams on both sides; more by this variable.
+const HOSTILE: &str = "FUOTAD_TEST_HOSTILE";
+
+#[test]
+fn a_storm_of_hostile_datagrams_is_survived_in_silence() {
+    let storm: u64 = std::env::var(HOSTILE).ok().and_then(|count| count.parse().ok()).unwrap_or(200_000);
+    let mut desk = Desk::ready();
+    let mut luck = Random::new(5);
+    let push = [&[2, 3, 4, 0][..], &GATEWAY, br#"{"rxpk":[{"tmst":10000,"freq":868.1,"stat":1,"modu":"LORA","datr":"SF7BW125","size":4,"data":"QAEQAQ=="}],"stat":{"txnb":3}}"#].concat();
+    let ack = [&[2, 3, 4, 5][..], &GATEWAY, br#"{"txpk_ack":{"error":"TOO_LATE"}}"#].concat();
+    let resp = [&[2, 9, 9, 3][..], json!({ "txpk": answer(50_000_000) }).to_string().as_bytes()].concat();
+    let seeds = [push, ack, resp, Vec::new()];
+    for n in 0..storm {
+        let mut bytes = seeds[luck.below(4) as usize].clone();
+        for _ in 0..luck.below(4) {
+            match luck.below(3) {
+                0 if !bytes.is_empty() => {
+                    let at = luck.below(bytes.len() as u64) as usize;
+                    bytes[at] = luck.next_u64() as u8;
+                }
+                1 => bytes.truncate(luck.below(1 + bytes.len() as u64) as usize),
+                _ => bytes.extend(luck.next_u64().to_be_bytes()),
+            }
+        }
+        // All from the forwarder's own sockets: what comes from elsewhere is dropped sooner.
+        let ms = 20 + (n / 100) as i64;
+        let from = local(if luck.below(2) == 0 { PULL } else { 40_000 });
+        match luck.below(2) {
+            0 => desk.tell(ms, Input::Datagram { from, bytes: &bytes }),
+            _ => desk.tell(ms, Input::North { server: 0, bytes: &bytes }),
+        }
+        desk.south.clear();
+        desk.north.clear();
+    }
+    let lines: BTreeSet<String> = desk.reports.iter().map(ToString::to_string).collect();
+    println!("{storm} datagrams, {} reports, {} different", desk.reports.len(), lines.len());
+    // The log shows the same line once in ten seconds.
+    assert!(lines.len() <= 20, "{lines:#?}");
+    desk.forget();
+    desk.pull_data(10_000_000);
+    desk.uplink(10_000_001, r#"{"rxpk":[]}"#);
+    assert_eq!(
+        (desk.south.len(), desk.north.len()),
+        (2, 2),
+        "and the relay goes on: an ack each, an uplink, a keepalive"
+    );
 }

@@ -21,6 +21,7 @@ use fuotad::schedule::Pattern;
 use fuotad::sim::NetworkScript;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
+use fuotad::sim::chaos::ChaosSettings;
 use fuotad::sim::server::Manner;
 use fuotad::sim::server::Multicast;
 use fuotad::sim::server::ServerSettings;
@@ -212,4 +213,22 @@ fn an_empty_air_is_used_to_the_share_although_a_server_might_speak() {
         run(script).frames.last().unwrap().start.as_us()
     };
     assert!(quiet(true) < quiet(false) + 10_000_000, "{} {}", quiet(true), quiet(false));
+}
+
+#[test]
+fn datagrams_that_are_lost_doubled_late_or_damaged_break_no_law_and_stop_no_campaign() {
+    let chaos = ChaosSettings {
+        lost_ppm: 100_000,
+        duplicated_ppm: 300_000,
+        reordered_ppm: 300_000,
+        held_back_us: 5_000_000,
+        truncated_ppm: 20_000,
+        flipped_ppm: 20_000,
+        ..ChaosSettings::default()
+    };
+    for seed in 1..=20 {
+        let summary = run(Script { seed, chaos, ..shared(3, 112, 4000, 1, Manner::ChirpStack) });
+        assert_content(&summary, "chaos");
+        assert!(outcome(&summary).is_some(), "seed {seed}: the campaign did not end");
+    }
 }

@@ -14,6 +14,7 @@ use crate::sim::Loss;
 use crate::sim::PageLuck;
 use crate::sim::Script;
 use crate::sim::TaskScript;
+use crate::sim::chaos::ChaosSettings;
 use crate::sim::concentrator;
 use crate::sim::device;
 use crate::task::gps_from_rfc3339;
@@ -228,6 +229,7 @@ impl Scenario {
             limit_us: self.world.limit_h.saturating_mul(3_600_000_000),
             accidents: self.world.power_cut_at_frame.map(Accident::AfterSend).into_iter().collect(),
             is_folder_tidied: false,
+            chaos: ChaosSettings::default(),
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),
             page_luck: PageLuck::default(),

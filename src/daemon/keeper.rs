@@ -22,11 +22,12 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Gives `store` a thread, which ends when the keeper is dropped and all its changes are stored.
+    /// Gives `store` a thread, which ends when the keeper is dropped and all its changes are stored. Without a store
+    /// nothing is ever kept, and whoever asks is told.
     ///
     /// # Errors
     /// [`StartError::System`].
-    pub fn start(store: Store<FolderFiles>) -> Result<Keeper, StartError> {
+    pub fn start(store: Option<Store<FolderFiles>>) -> Result<Keeper, StartError> {
         let (changes, waiting) = mpsc::channel(WAITING_MAX);
         let (tell, answers) = mpsc::channel(WAITING_MAX);
         thread::Builder::new()
@@ -67,21 +68,24 @@ impl Keeper {
 }
 
 fn keep(
-    mut store: Store<FolderFiles>,
+    mut store: Option<Store<FolderFiles>>,
     mut waiting: mpsc::Receiver<(Option<u64>, Change)>,
     tell: &mpsc::Sender<(u64, Result<(), NotSaved>)>,
 ) {
     while let Some((save, change)) = waiting.blocking_recv() {
-        let result = store.apply(&change);
+        let result = store.as_mut().map(|store| store.apply(&change));
         match (save, result) {
             (Some(save), result) => {
-                let answer = result.map_err(|error| not_saved(&error));
+                let answer = match result {
+                    Some(result) => result.map_err(|error| not_saved(&error)),
+                    None => Err(NotSaved::Broken("the state folder cannot be used".to_owned())),
+                };
                 if tell.blocking_send((save, answer)).is_err() {
                     return;
                 }
             }
-            (None, Ok(())) => {}
-            (None, Err(error)) => tracing::warn!(%error, "a report was not written"),
+            (None, None | Some(Ok(()))) => {}
+            (None, Some(Err(error))) => tracing::warn!(%error, "a report was not written"),
         }
     }
 }

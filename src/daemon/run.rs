@@ -56,10 +56,18 @@ pub type Cloud = Box<dyn FnOnce(Wires) -> Pin<Box<dyn Future<Output = ()>>>>;
 /// Why it could not start or go on.
 pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
     log::init(&settings.log)?;
+    let has_servers = !settings.engine.relay.servers.is_empty();
     // In this order: a second instance must not read a counter, nor take the first one's port.
-    let _lock = Lock::take(&settings.state_dir)?;
+    let lock = relays_on(has_servers, Lock::take(&settings.state_dir))?;
     let udp = socket::bind(settings.listen)?;
-    let (store, recovered) = open(&settings.state_dir)?;
+    let opened = match lock {
+        Ok(lock) => relays_on(has_servers, open(&settings.state_dir))?.map(|opened| (lock, opened)),
+        Err(reason) => Err(reason),
+    };
+    let (_lock, store, recovered, broken) = match opened {
+        Ok((lock, (store, recovered))) => (Some(lock), Some(store), recovered, None),
+        Err(reason) => (None, None, Recovered::default(), Some(reason)),
+    };
     let keeper = Keeper::start(store)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -68,7 +76,7 @@ pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
         .map_err(|error| StartError::System { what: "an event loop", error })?;
     let ended = runtime.block_on(
         tokio::task::LocalSet::new()
-            .run_until(async move { serve(settings, cloud, udp, keeper, recovered).await }),
+            .run_until(async move { serve(settings, cloud, udp, keeper, recovered, broken).await }),
     );
     runtime.shutdown_timeout(BLOCKED);
     ended
@@ -81,12 +89,25 @@ fn open(dir: &Path) -> Result<(Store<FolderFiles>, Recovered), StartError> {
         .map_err(|error: StoreError| StartError::Store { dir: dir.to_owned(), error })
 }
 
+/// A state folder that cannot be used stops every campaign, but a gateway with network servers stays on its network:
+/// what went wrong is an answer then, not the end.
+fn relays_on<T>(has_servers: bool, result: Result<T, StartError>) -> Result<Result<T, String>, StartError> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error @ (StartError::StateDir { .. } | StartError::Store { .. })) if has_servers => {
+            Ok(Err(error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 async fn serve(
     settings: Settings,
     cloud: Option<Cloud>,
     udp: std::net::UdpSocket,
     keeper: Keeper,
     recovered: Recovered,
+    broken: Option<String>,
 ) -> Result<(), StartError> {
     let signals = Signals::new()?;
     let socket = Socket::new(udp).map_err(|error| StartError::System { what: "the socket", error })?;
@@ -99,7 +120,10 @@ async fn serve(
     let region = settings.engine.region;
     let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
     let (norths, found) = Norths::new(names);
-    let engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
+    let mut engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
+    if let Some(reason) = broken {
+        engine.halt(clock.now(), reason);
+    }
     let (tell, facts) = mpsc::channel(FACTS_MAX);
     let known = engine.tasks().filter(|state| state.source == TaskSource::File).map(|state| state.task);
     let folder = TaskFolder::new(settings.tasks_folder, known);

@@ -1,5 +1,7 @@
 //! The gateway's normal traffic: devices that talk, and the network server that answers them through the engine.
 
+use super::chaos::Chaos;
+use super::chaos::ChaosSettings;
 use super::random::Random;
 use super::server::Server;
 use super::server::ServerCounts;
@@ -37,11 +39,15 @@ pub(super) struct Network {
     pub(super) server: Server,
     pub(super) traffic: Traffic,
     backhaul_us: u64,
+    /// From the server to us.
+    wire: Chaos,
 }
 
 impl Network {
-    pub(super) fn new(script: NetworkScript, luck: &mut Random, now: Instant) -> Self {
+    pub(super) fn new(script: NetworkScript, chaos: ChaosSettings, luck: &mut Random, now: Instant) -> Self {
+        let chaos = ChaosSettings { delay_us: (script.backhaul_us, script.backhaul_us), ..chaos };
         Network {
+            wire: Chaos::new(chaos, luck.split(7)),
             server: Server::new(script.server, luck.split(4), now),
             traffic: Traffic::new(script.traffic, luck.split(5), now),
             backhaul_us: script.backhaul_us,
@@ -89,12 +95,14 @@ impl World {
     }
 
     fn drain_server(&mut self) {
-        while let Some((bytes, us)) = self
-            .network
-            .as_mut()
-            .and_then(|network| network.server.take().map(|bytes| (bytes, network.backhaul_us)))
-        {
-            self.after(us, Event::FromServer(bytes));
+        let now = self.now;
+        while let Some(arrivals) = self.network.as_mut().and_then(|network| {
+            let bytes = network.server.take()?;
+            Some(network.wire.pass(now, &bytes))
+        }) {
+            for (at, bytes) in arrivals {
+                self.at(at, Event::FromServer(bytes));
+            }
         }
     }
 }

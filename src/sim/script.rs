@@ -1,6 +1,7 @@
 //! What happens in a simulated world: who is there, what is ordered, what goes wrong.
 
 use super::air::Loss;
+use super::chaos::ChaosSettings;
 use super::concentrator;
 use super::device;
 use super::network::NetworkScript;
@@ -43,7 +44,9 @@ pub struct Script {
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
     /// deaf for some of them.
     pub uplinks_per_hour: u32,
-    /// Datagrams lost between us and the forwarder, either way, parts per million.
+    /// What strikes datagrams on their way to us, from the forwarder and from the network server.
+    pub chaos: ChaosSettings,
+    /// Datagrams lost on their way to the forwarder, parts per million.
     pub datagram_loss_ppm: u32,
     /// The forwarder's process restarts at these moments, microseconds after the world's zero.
     pub forwarder_restarts_us: Vec<u64>,

@@ -1,6 +1,7 @@
 //! The simulated place: virtual time, one queue of events, the same [`Engine`] as on the gateway.
 
 use super::air::Channel;
+use super::chaos::Chaos;
 use super::concentrator::Concentrator;
 use super::concentrator::Output as RadioOutput;
 use super::concentrator::Reception;
@@ -104,6 +105,8 @@ pub struct World {
     pub(super) store: Option<Store<SharedDisk>>,
     pub(super) disk: SharedDisk,
     pub(super) concentrator: Concentrator,
+    /// From everybody to us.
+    wire: Chaos,
     pub(super) network: Option<Network>,
     pub(super) devices: Vec<Listener>,
     pub(super) referee: Referee,
@@ -146,7 +149,7 @@ impl World {
             referee.share();
         }
         let network = script.network.clone();
-        let network = network.map(|network| Network::new(network, &mut luck, Instant::ZERO));
+        let network = network.map(|network| Network::new(network, script.chaos, &mut luck, Instant::ZERO));
         let mut world = World {
             now: Instant::ZERO,
             queue: BTreeMap::new(),
@@ -157,6 +160,7 @@ impl World {
             store: None,
             disk: SharedDisk::default(),
             concentrator,
+            wire: Chaos::new(script.chaos, luck.split(6)),
             network,
             devices,
             referee,
@@ -314,10 +318,10 @@ impl World {
             let generation = self.concentrator.port_generation();
             match output {
                 RadioOutput::Push(bytes) => {
-                    self.after(LOOPBACK_US, Event::ToUs(Socket::Push, generation, bytes))
+                    self.come(&bytes, |bytes| Event::ToUs(Socket::Push, generation, bytes));
                 }
                 RadioOutput::Pull(bytes) => {
-                    self.after(LOOPBACK_US, Event::ToUs(Socket::Pull, generation, bytes))
+                    self.come(&bytes, |bytes| Event::ToUs(Socket::Pull, generation, bytes));
                 }
                 RadioOutput::OnAir(mut transmission) => {
                     if let Some(tamper) = &mut self.tamper {
@@ -392,6 +396,13 @@ impl World {
         }
     }
 
+    /// A datagram on its way to us, as the wire lets it through.
+    pub(super) fn come(&mut self, bytes: &[u8], event: impl Fn(Vec<u8>) -> Event) {
+        for (at, bytes) in self.wire.pass(self.now, bytes) {
+            self.at(at, event(bytes));
+        }
+    }
+
     /// A datagram on its way, unless it is lost.
     pub(super) fn travel(&mut self, event: Event) {
         if self.script.datagram_loss_ppm == 0 || !self.luck.chance_ppm(self.script.datagram_loss_ppm) {
@@ -415,7 +426,7 @@ impl World {
         self.at(self.now.plus_us(us), event);
     }
 
-    fn at(&mut self, at: Instant, event: Event) {
+    pub(super) fn at(&mut self, at: Instant, event: Event) {
         self.next_event += 1;
         self.queue.insert((at, self.next_event), (self.life, event));
     }

@@ -28,6 +28,7 @@ use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::TaskScript;
 use fuotad::sim::World;
+use fuotad::sim::chaos::ChaosSettings;
 use fuotad::sim::concentrator;
 use fuotad::sim::device;
 use fuotad::time::GpsTime;
@@ -113,6 +114,7 @@ pub fn script() -> Script {
         limit_us: 24 * 3_600_000_000,
         accidents: Vec::new(),
         is_folder_tidied: false,
+        chaos: ChaosSettings::default(),
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
         page_luck: PageLuck::Mixed,
