@@ -9,6 +9,7 @@
 //! * [`Ledger`]: one such window per sub-band for the whole transmitter, ours and the network server's.
 //! * [`Scheduler`]: the arbiter of the one radio: conflicts, ledger, deafness.
 
+mod appetite;
 mod ledger;
 mod loads;
 mod scheduler;

@@ -10,6 +10,7 @@ use super::Pace;
 use super::PaceLimit;
 use super::Pattern;
 use super::Whose;
+use super::appetite::Appetite;
 use super::even_spacing_us;
 use super::ledger;
 use crate::region::Channel;
@@ -130,6 +131,7 @@ pub struct Scheduler {
     sub_bands: &'static [SubBand],
     reserve_ppm: u32,
     ledger: Ledger,
+    appetite: Appetite,
     deaf_long: Loads,
     deaf_short: Loads,
     /// Start and end (by the forwarder's count) of frames that are not over.
@@ -145,6 +147,7 @@ impl Scheduler {
             sub_bands,
             reserve_ppm,
             ledger: Ledger::new(sub_bands),
+            appetite: Appetite::new(sub_bands),
             deaf_long: Loads::new(DEAF_LONG_US),
             deaf_short: Loads::new(DEAF_SHORT_US),
             on_air: VecDeque::new(),
@@ -161,7 +164,7 @@ impl Scheduler {
             return refused(why);
         }
         let wish = &Wish { gap_us: wish.gap_us.max(self.legal_gap_us(sub_band)), ..*wish };
-        let share_ppm = wish.manners.duty_share_ppm;
+        let share_ppm = self.share_beside_servers(now, wish);
         let mut start = wish.earliest.max(now);
         // Each rule moves the start forward past something in a finite table, so this settles.
         loop {
@@ -205,7 +208,9 @@ impl Scheduler {
         // A gateway that only relays places nothing, and remembers no more than the law asks for all the same.
         self.forget_before(now);
         self.protected.retain(|window| window.start != start);
-        self.enter(sub_band.unwrap_or(u8::MAX), start, airtime_us, hold_us, Whose::Others)
+        let ticket = self.enter(sub_band.unwrap_or(u8::MAX), start, airtime_us, hold_us, Whose::Others);
+        self.appetite.add(ticket.sub_band, ticket.load);
+        ticket
     }
 
     /// Keeps a window free until it can no longer be claimed.
@@ -245,6 +250,7 @@ impl Scheduler {
     /// Takes back a frame that the forwarder provably did not accept.
     pub fn refund(&mut self, ticket: Ticket) {
         self.ledger.refund(ticket.sub_band, ticket.load);
+        self.appetite.remove(ticket.sub_band, ticket.load);
         self.deaf_long.remove(ticket.load);
         self.deaf_short.remove(ticket.load);
         let Load { start, whose, .. } = ticket.load;
@@ -353,6 +359,25 @@ impl Scheduler {
         }
     }
 
+    /// Our share, less what the servers will want of the budget beside their reserve; a frame at a time always
+    /// stays ours.
+    fn share_beside_servers(&self, now: Instant, wish: &Wish) -> u32 {
+        let share_ppm = wish.manners.duty_share_ppm;
+        let sub_band = wish.channel.sub_band.0;
+        let Some(band) = self.sub_band(sub_band) else { return share_ppm };
+        let Some(budget_us) = ledger::budget_us(band).filter(|budget_us| *budget_us > 0) else {
+            return share_ppm;
+        };
+        let ppm_of =
+            |us: u64| u32::try_from(us.saturating_mul(1_000_000).div_ceil(budget_us)).unwrap_or(u32::MAX);
+        let servers_ppm = ppm_of(self.appetite.expected_us(sub_band, band.window_us, now));
+        if servers_ppm == 0 {
+            return share_ppm;
+        }
+        let left_ppm = 1_000_000u32.saturating_sub(self.reserve_ppm).saturating_sub(servers_ppm);
+        left_ppm.max(ppm_of(wish.airtime_us)).min(share_ppm)
+    }
+
     fn share_us(&self, sub_band: u8, share_ppm: u32) -> Option<u64> {
         let budget_us = ledger::budget_us(self.sub_band(sub_band)?)?;
         Some(ledger::part(budget_us, share_ppm.min(1_000_000 - self.reserve_ppm)))
@@ -394,6 +419,7 @@ impl Scheduler {
 
     fn forget_before(&mut self, now: Instant) {
         self.ledger.forget_before(now);
+        self.appetite.forget_before(now);
         self.deaf_long.forget_before(now);
         self.deaf_short.forget_before(now);
         // A second is far more than any gap: what ended earlier cannot touch a new frame.
