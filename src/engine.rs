@@ -66,6 +66,8 @@ pub enum Input<'a> {
     },
     /// The task was withdrawn, or is not found any more.
     Cancel(TaskId),
+    /// The task is being deleted: it is cancelled unless its first frame was sent.
+    Withdraw(TaskId),
     /// The bytes that [`Output::Fetch`] asked for.
     Image(TaskId, Vec<u8>),
     /// They cannot be had: one line why.
@@ -160,6 +162,7 @@ impl Engine {
         match input {
             Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
+            Input::Withdraw(task) => self.broadcaster.withdraw(now, &task),
             Input::Image(task, bytes) => self.broadcaster.image(now, &task, bytes),
             Input::ImageFailed(task, reason) => self.broadcaster.image_failed(now, &task, &reason),
             Input::Datagram { from, bytes } => self.link.datagram(now.mono, from, bytes),

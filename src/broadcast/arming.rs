@@ -21,10 +21,22 @@ pub fn expected_digest(order: &Order, group: &Group, bytes: &[u8]) -> Result<Dig
     if let Some(record) = &order.resumed {
         return record.digest.parse().map_err(|error| format!("the task record's digest: {error}"));
     }
-    match (order.task.sha256, &order.task.image) {
+    let task = &order.task;
+    if let (Some(digest), Some(hinted)) = (task.sha256, task.hinted_sha256)
+        && digest != hinted
+    {
+        return Err(format!(
+            "the attribute sha256 of the update is {hinted}, and the configuration expects {digest}: correct one"
+        ));
+    }
+    match (task.sha256, &task.image) {
         (Some(digest), _) => Ok(digest),
-        (None, ImageRef::File(_)) => Ok(Digest::of(bytes)),
-        (None, _) if group.accepts_unsigned => Ok(Digest::of(bytes)),
+        (None, ImageRef::File(_)) => Ok(task.hinted_sha256.unwrap_or_else(|| Digest::of(bytes))),
+        (None, _) if group.accepts_unsigned => Ok(task.hinted_sha256.unwrap_or_else(|| Digest::of(bytes))),
+        (None, _) if task.signature.is_present() => Err(format!(
+            "the image is signed, and this version cannot verify that: add its \"Sha256\", or set unsigned = \"accept\" on group {}",
+            group.name
+        )),
         (None, _) => Err(format!(
             "an image from a cloud needs its digest: add \"Sha256\" to the task's \"Fuotad\", or set unsigned = \"accept\" on group {}",
             group.name

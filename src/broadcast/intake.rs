@@ -9,6 +9,7 @@ use super::Record;
 use super::RecordState;
 use super::TaskSource;
 use super::Want;
+use super::agreement;
 use super::arming::begin_of;
 use super::arming::expected_digest;
 use super::arming::first_free;
@@ -68,7 +69,10 @@ impl Broadcaster {
             Some(order) if order.task.same_order(&task) => {
                 order.task = task;
                 let id = order.task.id.clone();
-                self.settle_begin(now, &id);
+                match order.disagreement() {
+                    Some(reason) => self.refuse(now, &id, reason),
+                    None => self.settle_begin(now, &id),
+                }
             }
             Some(order) if order.has_begun() => {
                 let reason =
@@ -100,6 +104,16 @@ impl Broadcaster {
         };
         let sent = order.progress().map_or(0, |progress| progress.sent);
         self.finish(now, &id.clone(), Outcome::Cancelled { sent });
+    }
+
+    /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
+    /// restart and is not armed again may be either, and is left until it is.
+    pub fn withdraw(&mut self, now: Now, id: &TaskId) {
+        let may_have_begun =
+            |order: &Order| order.has_begun() || (order.resumed.is_some() && order.campaign().is_none());
+        if !self.orders.get(id).is_some_and(may_have_begun) {
+            self.cancel(now, id);
+        }
     }
 
     /// The bytes that [`Want::Fetch`] asked for.
@@ -168,6 +182,8 @@ impl Broadcaster {
             return Ok(());
         };
         let group = group_of(&order.task, order.resumed.as_ref(), &self.groups)?.clone();
+        agreement::check(&order.task, &group)?;
+        let unwise = agreement::warnings(&order.task, &group);
         let expected = expected_digest(order, &group, &bytes)?;
         let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
         let range = self.ranges.get(&group.keys.fingerprint());
@@ -184,6 +200,9 @@ impl Broadcaster {
         let save = self.save(Keep::Record { record: id.record_id(), bytes: record.to_bytes() });
         if let Some(order) = self.orders.get_mut(id) {
             order.stage = Stage::Recording { save, plan, group, image, is_reserved };
+        }
+        for text in unwise {
+            self.report(now, Some(id.clone()), Event::Warning { text });
         }
         self.report(now, Some(id.clone()), Event::Planned(planned));
         Ok(())

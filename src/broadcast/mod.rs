@@ -9,6 +9,7 @@
 //!
 //! This room knows no datagrams, sockets or files.
 
+mod agreement;
 mod arming;
 mod broadcaster;
 mod campaign;

@@ -4,6 +4,7 @@ use super::Group;
 use super::Plan;
 use super::Record;
 use super::TaskSource;
+use super::agreement;
 use super::campaign::Campaign;
 use super::step::Progress;
 use crate::image::Image;
@@ -96,6 +97,12 @@ impl Order {
     /// Whether a frame of it was ever handed over.
     pub fn has_begun(&self) -> bool {
         self.campaign().is_some_and(Campaign::has_begun)
+    }
+
+    /// Why it must not begin, as AWS's word on its group is now; what has begun goes on.
+    pub fn disagreement(&self) -> Option<String> {
+        let campaign = self.campaign().filter(|campaign| !campaign.has_begun())?;
+        agreement::check(&self.task, campaign.group()).err()
     }
 
     /// Whether it waits for this save.

@@ -31,7 +31,7 @@ pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure>
     };
     let settings = config.daemon(&mut read_key).map_err(|error| wrong(&error))?.engine;
     if let Some(aws) = &config.aws {
-        aws.check(&config.group).map_err(|error| wrong(&error))?;
+        aws.check(&config.group, &config.ota).map_err(|error| wrong(&error))?;
         if cfg!(not(feature = "aws")) {
             warnings.push("[aws]: this fuotad was built without the cloud: `run` will refuse it".to_owned());
         }

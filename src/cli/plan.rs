@@ -13,6 +13,7 @@ use crate::config::Devices;
 use crate::engine::Settings;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::plan::Timetable;
+use crate::task::FuotaTaskJson;
 use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
 use crate::task::Task;
@@ -54,7 +55,9 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         let lines = setup(&timetable, &settings, &args.devices, &image)?;
         lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     } else if args.json {
-        writeln!(out, "{}", as_json(&timetable, &warnings))?;
+        // As it was read: every member that a service answered, known or not.
+        let said = FuotaTaskJson::from_slice(document.as_bytes()).map_err(|error| wrong(&error))?;
+        writeln!(out, "{}", as_json(&timetable, &said, &warnings))?;
     } else {
         print(&timetable, task.id.as_str(), out)?;
     }
@@ -126,7 +129,7 @@ fn print(plan: &Timetable, name: &str, out: &mut dyn Write) -> Result<(), Failur
     Ok(())
 }
 
-fn as_json(plan: &Timetable, warnings: &[&String]) -> Value {
+fn as_json(plan: &Timetable, said: &FuotaTaskJson, warnings: &[&String]) -> Value {
     let planned = &plan.planned;
     let time = |gps: GpsTime| plan.is_absolute.then(|| rfc3339_from_gps(gps));
     json!({
@@ -159,6 +162,7 @@ fn as_json(plan: &Timetable, warnings: &[&String]) -> Value {
             "budget_us": band.budget_us,
         })).collect::<Vec<_>>(),
         "warnings": warnings,
+        "task": said,
     })
 }
 

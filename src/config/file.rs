@@ -3,6 +3,7 @@
 use super::AwsConfig;
 use super::ConfigError;
 use super::GroupConfig;
+use super::OtaConfig;
 use super::read::read;
 use crate::daemon;
 use crate::daemon::ClockSettings;
@@ -50,6 +51,9 @@ pub struct Config {
     /// Tasks from the cloud; absent: no cloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aws: Option<AwsConfig>,
+    /// What AWS cannot say of an OTA update, by its id.
+    #[serde(default)]
+    pub ota: BTreeMap<String, OtaConfig>,
     /// Live progress.
     #[serde(default)]
     pub status: Status,

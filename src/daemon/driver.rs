@@ -218,6 +218,7 @@ impl Driver {
                 self.tell(now, Input::Task { document: &document, stem: &stem, source });
             }
             Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
+            Fact::Withdrawn(task) => self.tell(now, Input::Withdraw(task)),
             Fact::Image(task, bytes) => self.tell(now, Input::Image(task, bytes)),
             Fact::ImageFailed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
         }

@@ -53,7 +53,7 @@ pub(super) async fn fetch(
     task: &TaskId,
     image: &ImageRef,
 ) -> Result<Vec<u8>, String> {
-    let ImageRef::S3 { bucket, key } = image else {
+    let ImageRef::S3 { bucket, key, version, .. } = image else {
         return Err(format!("{image}: a task from AWS names its image as s3://bucket/key"));
     };
     let mut download = Download {
@@ -62,6 +62,7 @@ pub(super) async fn fetch(
         task,
         bucket,
         key,
+        version: version.as_deref(),
         backoff: Backoff::new(settings.patience.fetch_first, settings.patience.longest),
         trouble: None,
     };
@@ -76,6 +77,8 @@ struct Download<'a> {
     task: &'a TaskId,
     bucket: &'a str,
     key: &'a str,
+    /// The version that was ordered, if one was.
+    version: Option<&'a str>,
     backoff: Backoff,
     /// The last trouble since something went well, for the log.
     trouble: Option<Trouble>,
@@ -165,7 +168,8 @@ impl Download<'_> {
     }
 
     async fn head(&self, region: Option<&str>) -> Result<Pin, Head> {
-        let call = self.client.head_object().bucket(self.bucket).key(self.key).customize();
+        let call = self.client.head_object().bucket(self.bucket).key(self.key);
+        let call = call.set_version_id(self.version.map(str::to_owned)).customize();
         let head =
             call.config_override(in_region(region)).send().await.map_err(|error| {
                 match other_region(&error, region.unwrap_or(&self.settings.region)) {
@@ -189,7 +193,7 @@ impl Download<'_> {
         Ok(Pin {
             size,
             etag: etag.to_owned(),
-            version: head.version_id().map(str::to_owned),
+            version: self.version.or(head.version_id()).map(str::to_owned),
             region: region.map(str::to_owned),
         })
     }

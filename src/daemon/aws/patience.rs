@@ -17,6 +17,8 @@ pub struct Patience {
     pub longest: Duration,
     /// For a connection, and for the first byte of an answer.
     pub answer: Duration,
+    /// Between two looks for a way out while the cloud cannot be reached.
+    pub network: Duration,
 }
 
 impl Default for Patience {
@@ -26,6 +28,7 @@ impl Default for Patience {
             fetch_first: Duration::from_secs(1),
             longest: Duration::from_secs(15 * 60),
             answer: Duration::from_secs(30),
+            network: Duration::from_secs(2),
         }
     }
 }

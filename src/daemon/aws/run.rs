@@ -32,8 +32,8 @@ pub async fn run(
         let clients = Clients::new(&settings).await;
         let (over, gone) = mpsc::channel(MAX_DOWNLOADS);
         tokio::select! {
-            _ = poll(&clients.iot, &settings, &facts, &over) => {}
-            () = download(&clients.s3, &settings, &facts, fetches, gone) => {}
+            _ = poll(&clients, &settings, &facts, &over) => {}
+            () = download(&clients, &settings, &facts, fetches, gone) => {}
         }
     };
     tokio::select! {
@@ -45,7 +45,7 @@ pub async fn run(
 
 /// Runs downloads for ever. Dropping it aborts them.
 async fn download(
-    s3: &aws_sdk_s3::Client,
+    clients: &Clients,
     settings: &Settings,
     facts: &mpsc::Sender<Fact>,
     mut fetches: mpsc::Receiver<FetchOrder>,
@@ -58,7 +58,8 @@ async fn download(
         handles.retain(|_, handle| !handle.is_finished());
         tokio::select! {
             Some(FetchOrder { task: id, image }) = fetches.recv(), if running.len() < MAX_DOWNLOADS => {
-                let (s3, settings, facts) = (s3.clone(), Arc::clone(&settings), facts.clone());
+                let s3 = clients.s3_for(&settings, &image).await;
+                let (settings, facts) = (Arc::clone(&settings), facts.clone());
                 let task = id.clone();
                 let handle = running.spawn(async move {
                     let fact = match fetch(&s3, &settings, &task, &image).await {
