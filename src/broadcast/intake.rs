@@ -183,7 +183,6 @@ impl Broadcaster {
         };
         let group = group_of(&order.task, order.resumed.as_ref(), &self.groups)?.clone();
         agreement::check(&order.task, &group)?;
-        let unwise = agreement::warnings(&order.task, &group);
         let expected = expected_digest(order, &group, &bytes)?;
         let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
         let range = self.ranges.get(&group.keys.fingerprint());
@@ -196,13 +195,11 @@ impl Broadcaster {
         let is_reserved = is_reserved(range, &plan)?;
         let begin = begin_of(&order.task, order.source, &group, &plan)?;
         let record = Record::armed(order, group.name.clone(), expected, plan.base);
-        let planned = plan.planned(begin.sessions());
+        let mut planned = plan.planned(begin.sessions());
+        planned.warnings.extend(agreement::warnings(&order.task, &group));
         let save = self.save(Keep::Record { record: id.record_id(), bytes: record.to_bytes() });
         if let Some(order) = self.orders.get_mut(id) {
             order.stage = Stage::Recording { save, plan, group, image, is_reserved };
-        }
-        for text in unwise {
-            self.report(now, Some(id.clone()), Event::Warning { text });
         }
         self.report(now, Some(id.clone()), Event::Planned(planned));
         Ok(())
