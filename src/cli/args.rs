@@ -34,6 +34,12 @@ pub enum Command {
         /// Print the effective configuration
         #[arg(long)]
         print: bool,
+        /// Ask AWS, too: credentials, clock, tasks, their images and what vouches for them
+        #[arg(long, conflicts_with = "print")]
+        online: bool,
+        /// Machine-readable; with --online
+        #[arg(long, requires = "online")]
+        json: bool,
     },
     /// Say beforehand what a task will do: fragments, timetable, sessions, airtime, warnings
     Plan(PlanArgs),

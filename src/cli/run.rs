@@ -7,6 +7,7 @@ use super::args::GroupCommand;
 use super::check;
 use super::group;
 use super::inspect;
+use super::online;
 use super::plan;
 use super::service;
 use super::simulate;
@@ -56,7 +57,8 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
         Command::Run { config } => service::run(&config)?,
         Command::Status(args) => status::run(&args, out)?,
-        Command::Check { config, print } => check::run(&config, print, out)?,
+        Command::Check { config, online: true, json, .. } => return online::run(&config, json, out),
+        Command::Check { config, print, .. } => check::run(&config, print, out)?,
         Command::Plan(args) => return plan::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr } } => {

@@ -510,6 +510,11 @@ fn answer(world: &mut World, request: &Request, fault: Option<&Fault>) -> Answer
         .map(|(name, value)| (decoded(name), decoded(value)))
         .collect();
     let missing = || Answer::error(request.op, 404, "ResourceNotFoundException", "No such resource.");
+    // An id of the form `error-429-ThrottlingException` names what it leads to.
+    let scripted = parts.get(1).and_then(|id| id.strip_prefix("error-")).and_then(|id| id.split_once('-'));
+    if let Some((status, code)) = scripted.and_then(|(status, code)| Some((status.parse().ok()?, code))) {
+        return Answer::error(request.op, status, code, "As the id says.");
+    }
     match request.op {
         Op::GetTask => world.tasks.get(&parts[1]).map_or_else(missing, |task| Answer::json(200, task)),
         Op::ListTasks => {
@@ -680,6 +685,9 @@ fn write(
         body = &body[..body.len() / 2];
     }
     let mut head = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {}\r\n", answer.status, body.len());
+    if !answer.headers.iter().any(|(name, _)| *name == "date") {
+        head += &format!("date: {}\r\n", http_date(0));
+    }
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -24,6 +24,7 @@ mod ota;
 mod pages;
 mod patience;
 mod poll;
+mod probe;
 mod raw;
 mod run;
 mod settings;
@@ -31,6 +32,9 @@ mod trouble;
 
 pub use network::Routes;
 pub use patience::Patience;
+pub use probe::Finding;
+pub use probe::Verdict;
+pub use probe::probe;
 pub use run::run;
 pub use settings::IotCredentialSettings;
 pub use settings::OtaSettings;

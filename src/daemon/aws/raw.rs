@@ -20,9 +20,15 @@ use serde_json::Value;
 use super::trouble::Trouble;
 use crate::task::json_tree;
 
-/// Keeps the body of the last answer to a call.
+/// Keeps the body of the last answer to a call, and its date.
 #[derive(Clone, Default)]
-pub(super) struct Body(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Body(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    date: Option<String>,
+}
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,13 +47,20 @@ impl Intercept for Body {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let bytes = context.response().body().bytes().unwrap_or_default();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bytes.to_vec();
+        let response = context.response();
+        let bytes = response.body().bytes().unwrap_or_default().to_vec();
+        let date = response.headers().get("date").map(str::to_owned);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Kept { bytes, date };
         Ok(())
     }
 }
 
 impl Body {
+    /// The answer's `Date`.
+    pub(super) fn date(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).date.clone()
+    }
+
     /// The JSON of the answer to `action`. What the SDK could not read is read here: where it is JSON, whoever
     /// asked can say which member is wrong.
     pub(super) fn answer<T, E>(
@@ -64,7 +77,7 @@ impl Body {
                 return Err(trouble);
             }
         }
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        json_tree(&bytes).map_err(|error| Trouble::Malformed { action, why: error.to_string() })
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        json_tree(&kept.bytes).map_err(|error| Trouble::Malformed { action, why: error.to_string() })
     }
 }
