@@ -1,5 +1,4 @@
 //! AWS's word on a group against the gateway's own: a difference is an error before flight.
-#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 mod common;
 

@@ -1,6 +1,5 @@
 //! OTA updates of AWS IoT through the cloud side, against a double of AWS on loopback.
 
-#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 #[path = "common/cloud_side.rs"]
 mod cloud_side;
