@@ -77,7 +77,7 @@ until elsewhere=$(head -n 1 "$work/moto.out") && [ -n "$elsewhere" ]; do
     [ "$tries" -lt 600 ] || { cat "$work/moto.err"; exit 1; }
     sleep 0.1
 done
-start moto
+start beside
 ours eu-west-1 task task-1 group-1 0016c001f1500812 "$role" | tee "$work/moto.said"
 elsewhere=
 stop
