@@ -146,6 +146,21 @@ fn credentials_that_a_service_does_not_accept_are_fetched_anew() {
     assert_ne!(key_of_last(&cloud, Op::GetTask), "AKIDIOT1");
 }
 
+#[test]
+fn a_profile_may_say_which_program_has_the_credentials() {
+    let script = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("credential-process.sh");
+    let answer = json!({"Version": 1, "AccessKeyId": "AKIDPROCESS", "SecretAccessKey": "SECRET/CANARY+process",
+        "SessionToken": "TOKEN/CANARY+process", "Expiration": "2099-01-01T00:00:00Z"});
+    std::fs::write(&script, format!("echo '{answer}'\n")).unwrap();
+    let mut cloud = Cloud::start("process", |fake, settings| {
+        fake.put_task(TASK, "Pending", None, IMAGE);
+        let profile = format!("[gateway]\ncredential_process = /bin/sh {}\n", script.display());
+        std::fs::write(settings.credentials_file.as_ref().unwrap(), profile).unwrap();
+    });
+    cloud.task();
+    assert_eq!(key_of_last(&cloud, Op::GetTask), "AKIDPROCESS");
+}
+
 fn image_with_role(role: &str) -> ImageRef {
     match ImageRef::parse(IMAGE).unwrap() {
         ImageRef::S3 { bucket, key, version, .. } => {

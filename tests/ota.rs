@@ -1,6 +1,5 @@
 //! OTA updates of AWS IoT through the cloud side, against a double of AWS on loopback.
 
-
 #[path = "common/cloud_side.rs"]
 mod cloud_side;
 #[path = "common/fake_aws.rs"]

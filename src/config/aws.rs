@@ -2,7 +2,9 @@
 
 use super::ConfigError;
 use super::GroupConfig;
+use super::IotCredentialsConfig;
 use super::OtaConfig;
+use super::credentials::check_roles;
 use crate::task::FuotaTaskJson;
 use crate::task::FuotadJson;
 use crate::task::Task;
@@ -70,26 +72,6 @@ pub struct AwsConfig {
     pub task: Vec<AwsTaskConfig>,
 }
 
-/// `[aws.iot-credentials]`: a device certificate gives temporary credentials.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct IotCredentialsConfig {
-    /// What `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` prints.
-    pub endpoint: String,
-    /// The role alias.
-    pub role_alias: String,
-    /// The thing that the certificate is attached to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub thing_name: Option<String>,
-    /// The certificate with its chain, PEM.
-    pub certificate_file: PathBuf,
-    /// Its private key, PEM.
-    pub key_file: PathBuf,
-    /// Who may vouch for the endpoint, PEM; default: the system's authorities.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ca_file: Option<PathBuf>,
-}
-
 /// `[[aws.task]]`: the members of `Fuotad` for one cloud task.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -146,7 +128,10 @@ impl AwsConfig {
             return Err(ConfigError::value("aws.endpoint-url", message));
         }
         self.check_ids()?;
-        self.check_credentials()?;
+        check_roles(&self.assume_roles)?;
+        if let Some(iot) = &self.iot_credentials {
+            iot.check(self.profile.is_some() || self.credentials_file.is_some())?;
+        }
         let ids = (!self.all).then_some(self.fuota_tasks.as_slice());
         self.task.iter().try_for_each(|task| task.check(ids, groups))?;
         ota.iter().try_for_each(|(id, update)| update.check(id, &self.ota_updates, groups))?;
@@ -219,63 +204,6 @@ impl AwsConfig {
             }
         }
         Ok(())
-    }
-
-    fn check_credentials(&self) -> Result<(), ConfigError> {
-        for (index, role) in self.assume_roles.iter().enumerate() {
-            let parts: Vec<&str> = role.split(':').collect();
-            let is_role = matches!(parts.as_slice(), ["arn", partition, "iam", "", account, name]
-                if partition.starts_with("aws") && account.len() == 12 && name.starts_with("role/"));
-            if !is_role || role.contains('*') {
-                let message = format!("{role:?} is no ARN of a role (arn:aws:iam::123456789012:role/name)");
-                return Err(ConfigError::value(format!("aws.assume-roles[{index}]"), message));
-            }
-        }
-        let Some(iot) = &self.iot_credentials else { return Ok(()) };
-        if self.profile.is_some() || self.credentials_file.is_some() {
-            let message = "it is the only source of credentials: remove aws.profile and aws.credentials-file";
-            return Err(ConfigError::value("aws.iot-credentials", message));
-        }
-        iot.check()
-    }
-}
-
-impl IotCredentialsConfig {
-    fn check(&self) -> Result<(), ConfigError> {
-        let is_host_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
-        if self.endpoint.is_empty() || !self.endpoint.chars().all(is_host_char) {
-            let message = format!(
-                "{:?} is no host; see `aws iot describe-endpoint --endpoint-type iot:CredentialProvider`",
-                self.endpoint
-            );
-            return Err(ConfigError::value("aws.iot-credentials.endpoint", message));
-        }
-        let is_alias_char = |c: char| c.is_ascii_alphanumeric() || "_=,@-".contains(c);
-        let is_thing_char = |c: char| c.is_ascii_alphanumeric() || ":_-".contains(c);
-        let alias = &self.role_alias;
-        if alias.is_empty() || alias.len() > 128 || !alias.chars().all(is_alias_char) {
-            let message = format!("{alias:?} is no role alias: 1 to 128 letters, digits and _=,@-");
-            return Err(ConfigError::value("aws.iot-credentials.role-alias", message));
-        }
-        match &self.thing_name {
-            Some(thing) if thing.is_empty() || thing.len() > 128 || !thing.chars().all(is_thing_char) => {
-                let message = format!("{thing:?} is no thing: 1 to 128 letters, digits and :_-");
-                Err(ConfigError::value("aws.iot-credentials.thing-name", message))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    #[cfg(feature = "aws")]
-    fn settings(&self) -> crate::daemon::aws::IotCredentialSettings {
-        crate::daemon::aws::IotCredentialSettings {
-            endpoint: self.endpoint.clone(),
-            role_alias: self.role_alias.clone(),
-            thing_name: self.thing_name.clone(),
-            certificate_file: self.certificate_file.clone(),
-            key_file: self.key_file.clone(),
-            ca_file: self.ca_file.clone(),
-        }
     }
 }
 
@@ -395,29 +323,6 @@ mod tests {
         assert!(error.contains("aws.ota-updates[0]: \"gw ota\" is no OTA update's id"), "{error}");
         let error = checked("fuota-tasks = [\"t\"]\nota-updates = [\"u\", \"t\"]").unwrap_err();
         assert!(error.contains("aws.ota-updates[1]: \"t\" stands there twice"), "{error}");
-    }
-
-    #[test]
-    fn a_role_that_may_be_assumed_is_one_role() {
-        assert!(checked("assume-roles = [\"arn:aws:iam::123456789012:role/fuota-read\"]").is_ok());
-        for bad in ["arn:aws:iam::123456789012:role/*", "arn:aws:iam::1:role/r", "fuota-read", "*"] {
-            let error = checked(&format!("assume-roles = [\"{bad}\"]")).unwrap_err();
-            assert!(error.contains("aws.assume-roles[0]") && error.contains("no ARN of a role"), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_credential_provider_is_a_host_an_alias_and_no_second_source() {
-        let with = |endpoint: &str, alias: &str, more: &str| {
-            checked(&format!(
-                "{more}\n[aws.iot-credentials]\nendpoint = \"{endpoint}\"\nrole-alias = \"{alias}\"\n\
-                 certificate-file = \"c\"\nkey-file = \"k\"\n"
-            ))
-        };
-        assert!(with("c1.credentials.iot.eu-west-1.amazonaws.com", "gw", "").is_ok());
-        assert!(with("https://c1/x", "gw", "").unwrap_err().contains("describe-endpoint"));
-        assert!(with("c1", "a/b", "").unwrap_err().contains("is no role alias"));
-        assert!(with("c1", "gw", "profile = \"p\"").unwrap_err().contains("the only source of credentials"));
     }
 
     #[test]

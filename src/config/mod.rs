@@ -7,6 +7,7 @@
 //! Nothing here opens a file: texts come in, and key files are read by the caller.
 
 mod aws;
+mod credentials;
 mod devices;
 mod error;
 mod file;
@@ -17,7 +18,7 @@ mod scenario;
 
 pub use aws::AwsConfig;
 pub use aws::AwsTaskConfig;
-pub use aws::IotCredentialsConfig;
+pub use credentials::IotCredentialsConfig;
 pub use devices::DeviceConfig;
 pub use devices::Devices;
 pub use error::ConfigError;

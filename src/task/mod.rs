@@ -24,6 +24,7 @@ mod members;
 mod order;
 mod ota;
 mod pace;
+mod said;
 mod shape;
 mod status;
 mod timestamp;

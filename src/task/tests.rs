@@ -444,6 +444,23 @@ fn a_cloud_task_has_an_id_and_no_file() {
 }
 
 #[test]
+fn only_a_role_of_the_tasks_own_account_may_be_assumed_and_who_reads_changes_no_order() {
+    let mut document: Value = serde_json::from_str(FROM_AWS).unwrap();
+    let role = |document: &Value| match task(document).image {
+        ImageRef::S3 { role, .. } => role,
+        other => panic!("{other}"),
+    };
+    assert_eq!(role(&document).as_deref(), Some("arn:aws:iam::123456789012:role/fuota-read"));
+    let before = task(&document);
+    document["FirmwareUpdateRole"] = json!("arn:aws:iam::999999999999:role/fuota-read");
+    assert_eq!(role(&document), None, "another account's");
+    assert_eq!(task(&document).role.as_deref(), Some("arn:aws:iam::999999999999:role/fuota-read"), "kept");
+    assert!(task(&document).same_order(&before));
+    document["FirmwareUpdateRole"] = json!("nonsense");
+    assert_eq!(role(&document), None);
+}
+
+#[test]
 fn an_order_is_the_same_until_image_size_redundancy_or_groups_change() {
     let with = |path, value| task(&with(path, value));
     let base = with("Fuotad.MulticastGroups", json!(["a", "b"]));

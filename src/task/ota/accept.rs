@@ -14,7 +14,7 @@ use crate::task::image_ref::ImageRef;
 use crate::task::json;
 use crate::task::members::Limit;
 use crate::task::members::shown_text;
-use crate::task::order::Said;
+use crate::task::said::Said;
 use crate::task::status::TaskStatus;
 
 const FRAG_SIZE: Limit = Limit { path: "attributes.fragSize", ..json::FRAGMENT_SIZE_BYTES };
@@ -52,7 +52,6 @@ pub(in crate::task) fn accept(
         description: update.description.clone(),
         arn: update.ota_update_arn.clone(),
         status,
-        image: image(file, cloud)?,
         redundancy_percent: hints.whole(&REDUNDANCY, "redundancy")?,
         fragment_size_bytes: hints.whole(&FRAG_SIZE, "fragSize")?,
         fragment_interval_ms: hints.whole(&INTERVAL_MS, "intervalMs")?,
@@ -62,8 +61,8 @@ pub(in crate::task) fn accept(
         created_at: update.creation_date.map(|moment| moment.0),
         signature,
         warnings,
-        id: update.ota_update_id,
-        ..Said::default()
+        id: update.ota_update_id.clone(),
+        ..Said::of(image(file, cloud)?)
     })
 }
 
