@@ -17,6 +17,7 @@ use fuotad::sim::TaskScript;
 use fuotad::sim::World;
 use fuotad::task::Task;
 use fuotad::time::GpsTime;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 const DAY_US: u64 = 24 * 3_600_000_000;
@@ -56,8 +57,10 @@ fn plan_of_a_megabyte() {
     let settings = Settings {
         region: script.region,
         groups: script.groups,
+        trust_by_task: BTreeMap::new(),
         turns: script.turns,
         forwarder: script.link,
+        relay: script.relay,
         server_reserve_ppm: 0,
     };
     let document =

@@ -17,6 +17,7 @@ use fuotad::time::Instant;
 use fuotad::time::Now;
 use serde_json::Value;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -52,6 +53,7 @@ impl Desk {
     fn new(servers: Vec<ServerSettings>, link: forwarder::Settings) -> Desk {
         let script = common::script();
         let settings = Settings {
+            trust_by_task: BTreeMap::new(),
             region: script.region,
             groups: script.groups,
             forwarder: link,
@@ -96,7 +98,9 @@ impl Desk {
                 Output::Datagram { to, bytes } => self.south.push((to, bytes)),
                 Output::North { server, bytes } => self.north.push((server, bytes)),
                 Output::Report(report) => self.reports.push(report.event),
-                Output::Fetch(task, _) => self.tell(ms, Input::Image(task, common::image(self.image_len))),
+                Output::Fetch(fetch) => {
+                    self.tell(ms, Input::Image(fetch.task, common::image(self.image_len), None));
+                }
                 Output::Save(save, _) => self.tell(ms, Input::Saved(save, Ok(()))),
                 Output::Stopped => {}
             }

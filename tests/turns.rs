@@ -43,6 +43,7 @@ use fuotad::sim::TaskScript;
 use fuotad::task::TaskId;
 use fuotad::time::Instant;
 use fuotad::time::Now;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Group number `n` with keys, an address and a first counter of its own: counters tell whose a frame is.
@@ -259,10 +260,10 @@ fn plan_and_simulation_agree_on_every_frame() {
         let settings = Settings {
             region: script.region,
             groups: script.groups.clone(),
-            trust_by_task: Default::default(),
+            trust_by_task: BTreeMap::new(),
             turns: script.turns,
-            forwarder: script.link,
-            relay: script.relay,
+            forwarder: script.link.clone(),
+            relay: script.relay.clone(),
             server_reserve_ppm: 0,
         };
         let task = script.tasks[0].clone();
@@ -293,7 +294,8 @@ fn counted_after_a_restart(is_precharged: bool) -> u64 {
     let ledger = Some(RestoredLedger { elapsed_us: 1_800_000_000, is_precharged, minutes });
     let now = Now { mono: Instant::ZERO, gps: Some(common::START) };
     let restored = Restored { ledger, ..Restored::default() };
-    let broadcaster = Broadcaster::new(region, vec![group()], Turns::InOrder, 0, restored, now);
+    let broadcaster =
+        Broadcaster::new(region, vec![group()], Turns::InOrder, BTreeMap::new(), 0, restored, now);
     broadcaster.bands(Instant::from_us(2_400_000_000)).iter().map(|band| band.total_us).sum()
 }
 
