@@ -17,6 +17,7 @@ use fuotad::sim::TaskScript;
 use fuotad::sim::World;
 use fuotad::task::Task;
 use fuotad::time::GpsTime;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 const DAY_US: u64 = 24 * 3_600_000_000;
@@ -54,12 +55,12 @@ fn first_frame() {
 fn plan_of_a_megabyte() {
     let script = common::script_of(1_000_000);
     let settings = Settings {
-        trust_by_task: Default::default(),
-        relay: Default::default(),
         region: script.region,
         groups: script.groups,
+        trust_by_task: BTreeMap::new(),
         turns: script.turns,
         forwarder: script.link,
+        relay: script.relay,
         server_reserve_ppm: 0,
     };
     let document =

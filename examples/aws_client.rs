@@ -1,8 +1,9 @@
-//! The cloud side alone: waits for one task and its image, and says what they are. Credentials and endpoints come
-//! from the environment, as in the service: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL_S3`, …
+//! The cloud side alone: waits for one task, or one OTA update, and its image, and says what they are. Credentials
+//! and endpoints come from the environment, as in the service: `AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL_S3`, …
 //!
 //! ```text
-//! aws_client eu-west-1 TASK-ID [AWS-GROUP-ID]
+//! aws_client REGION task TASK-ID AWS-GROUP-ID GATEWAY-EUI [ROLE-TO-ASSUME]
+//! aws_client REGION update UPDATE-ID
 //! ```
 
 use std::time::Duration;
@@ -17,11 +18,19 @@ use tokio::sync::mpsc;
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [region, task, groups @ ..] = words.as_slice() else {
-        anyhow::bail!("usage: aws_client REGION TASK-ID [AWS-GROUP-ID]");
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let settings = match words.as_slice() {
+        [region, "task", task, group, eui, roles @ ..] => aws::Settings {
+            groups: [((*group).to_owned(), "group".to_owned())].into(),
+            gateway_eui: Some((*eui).to_owned()),
+            assume_roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            ..aws::Settings::new(region, &[task])
+        },
+        [region, "update", update] => {
+            aws::Settings { ota_updates: vec![(*update).to_owned()], ..aws::Settings::new(region, &[]) }
+        }
+        _ => anyhow::bail!("usage: aws_client REGION task ID GROUP EUI [ROLE] | REGION update ID"),
     };
-    let mut settings = aws::Settings::new(region, &[task]);
-    settings.groups = groups.iter().map(|group| (group.clone(), "group".to_owned())).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (to_us, mut facts) = mpsc::channel(4);

@@ -3,195 +3,36 @@
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 #![expect(clippy::disallowed_methods, reason = "a test writes its credentials file")]
 
+#[path = "common/cloud_side.rs"]
+mod cloud_side;
 #[path = "common/fake_aws.rs"]
 mod fake_aws;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use cloud_side::Cloud;
+use cloud_side::firmware;
+use cloud_side::write_credentials;
 use fake_aws::FakeAws;
 use fake_aws::Fault;
 use fake_aws::Op;
-use fuotad::broadcast::SignatureWish;
-use fuotad::broadcast::TaskSource;
 use fuotad::daemon::Fact;
-use fuotad::daemon::FetchOrder;
-use fuotad::daemon::aws;
 use fuotad::daemon::aws::Settings;
 use fuotad::task::FuotadJson;
-use fuotad::task::ImageRef;
-use fuotad::task::Task;
 use fuotad::task::TaskId;
 use fuotad::task::TaskStatus;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
+use serde_json::json;
 
 const TASK: &str = "6d2f0c1e-0000-4000-8000-000000000001";
 const IMAGE: &str = "s3://fw-bucket/meters/app-1.4.2.bin";
 const OBJECT: &str = "fw-bucket/meters/app-1.4.2.bin";
 
-/// Longer than any step should take.
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// The cloud side at work, and the double that it talks to.
-struct Cloud {
-    fake: FakeAws,
-    facts: mpsc::Receiver<Fact>,
-    fetches: mpsc::Sender<FetchOrder>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-    log: Arc<Mutex<Vec<String>>>,
-    runtime: tokio::runtime::Runtime,
-    credentials: PathBuf,
-}
-
-impl Cloud {
-    fn start(name: &str, prepare: impl FnOnce(&FakeAws, &mut Settings)) -> Cloud {
-        let fake = FakeAws::start();
-        let credentials = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("aws-credentials-{name}"));
-        write_credentials(&credentials);
-        let mut settings = Settings::new("eu-west-1", &[TASK]);
-        settings.endpoint_url = Some(fake.url());
-        settings.credentials_file = Some(credentials.clone());
-        settings.profile = Some("gateway".to_owned());
-        settings.poll = Duration::from_millis(10);
-        settings.patience.poll_first = Duration::from_millis(2);
-        settings.patience.fetch_first = Duration::from_millis(2);
-        settings.patience.longest = Duration::from_millis(20);
-        settings.patience.answer = Duration::from_secs(2);
-        prepare(&fake, &mut settings);
-        let (to_us, facts) = mpsc::channel(16);
-        let (fetches, to_them) = mpsc::channel(16);
-        let (stop, stopped) = oneshot::channel();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let subscriber = Log(Arc::clone(&log));
-        let thread = std::thread::spawn(move || {
-            tracing::subscriber::with_default(subscriber, || {
-                let stopped = async {
-                    let _ = stopped.await;
-                };
-                runtime().block_on(aws::run(settings, to_us, to_them, stopped));
-            });
-        });
-        let (stop, thread, runtime) = (Some(stop), Some(thread), runtime());
-        Cloud { fake, facts, fetches, stop, thread, log, runtime, credentials }
-    }
-
-    fn fact(&mut self) -> Fact {
-        let Cloud { facts, runtime, log, .. } = self;
-        let next = runtime.block_on(async { tokio::time::timeout(LIMIT, facts.recv()).await });
-        next.unwrap_or_else(|_| panic!("no fact; the log: {:#?}", log.lock().unwrap())).unwrap()
-    }
-
-    /// The next fact is a task; as the engine reads it.
-    fn task(&mut self) -> Task {
-        let fact = self.fact();
-        let Fact::Task { document, stem, source } = fact else { panic!("{fact:?} is no task") };
-        assert_eq!((stem.as_str(), source), (TASK, TaskSource::Cloud));
-        Task::from_json(&document, &stem).unwrap()
-    }
-
-    fn assert_no_fact(&mut self) {
-        assert!(self.facts.try_recv().is_err(), "nothing changed, and yet there is a fact");
-    }
-
-    fn fetch(&self, image: &str) {
-        let image = ImageRef::parse(image).unwrap();
-        let order = FetchOrder { task: task_id(), image, digest: None, signature: SignatureWish::No };
-        self.fetches.blocking_send(order).unwrap();
-    }
-
-    /// The next fact says why the image is not there yet.
-    fn missing(&mut self) -> String {
-        match self.fact() {
-            Fact::ImageMissing(id, reason) if id == task_id() => reason,
-            other => panic!("{other:?} is not about a missing image"),
-        }
-    }
-
-    /// The next fact about the image. Facts about tasks may stand before it.
-    fn image(&mut self) -> Result<Vec<u8>, String> {
-        loop {
-            match self.fact() {
-                Fact::Image(id, bytes, None) if id == task_id() => return Ok(bytes),
-                Fact::ImageFailed(id, reason) if id == task_id() => return Err(reason),
-                Fact::Task { .. } | Fact::ImageMissing(..) => {}
-                other => panic!("{other:?} is not about the image"),
-            }
-        }
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
-    }
-}
-
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        let ended = self.thread.take().unwrap().join();
-        let _ = std::fs::remove_file(&self.credentials);
-        if !std::thread::panicking() {
-            ended.unwrap();
-            let complaints = self.fake.world().complaints.clone();
-            assert!(complaints.is_empty(), "{complaints:#?}");
-            assert!(!self.log().contains("CANARY"), "a secret is in the log:\n{}", self.log());
-        }
-    }
-}
-
-fn write_credentials(path: &PathBuf) {
-    let text = "[gateway]\naws_access_key_id = AKIDCANARYEXAMPLE\naws_secret_access_key = SECRET/CANARY+key\n\
-                aws_session_token = TOKEN/CANARY+token==\n";
-    std::fs::write(path, text).unwrap();
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
 fn task_id() -> TaskId {
     TaskId::new(TASK).unwrap()
 }
 
-/// Bytes without a pattern that a wrong offset would hide.
-fn firmware(bytes: usize) -> Vec<u8> {
-    let step = |x: &u32| Some(x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-    std::iter::successors(Some(1), step).map(|x| (x >> 24) as u8).take(bytes).collect()
-}
-
 fn groups(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
-}
-
-/// Keeps the lines of this program's log.
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("fuotad")
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Line(String);
-        impl tracing::field::Visit for Line {
-            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                self.0 += &format!("{value:?}");
-            }
-        }
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 #[test]
@@ -261,7 +102,9 @@ fn a_control_plane_that_fails_throttles_or_refuses_changes_nothing_for_what_runs
         (Fault::Error(400, "ThrottlingException"), "throttled (ThrottlingException)"),
         (Fault::Error(500, "InternalServerException"), "answered 500"),
         (Fault::Error(403, "AccessDeniedException"), "allow iotwireless:GetFuotaTask in the policy"),
-        (Fault::Error(400, "ValidationException"), "refused with 400 (ValidationException)"),
+        (Fault::Error(400, "ValidationException"), "refused as invalid (ValidationException); check the id"),
+        (Fault::Skewed(3600), "the clock is wrong"),
+        (Fault::Body("<html>"), "cannot be read"),
         (Fault::Error(403, "UnrecognizedClientException"), "not accepted (UnrecognizedClientException)"),
         (Fault::Error(403, "ExpiredTokenException"), "expired (ExpiredTokenException)"),
         (Fault::Error(403, "RequestTimeTooSkewed"), "the clock is wrong"),
@@ -312,9 +155,99 @@ fn a_group_with_a_second_gateway_is_refused_with_the_reason_until_it_has_left() 
     });
     cloud.fake.wait(Op::GetGroup, 2);
     cloud.assert_no_fact();
-    assert!(cloud.log().contains("multicast group g-1 has 2 participating gateways"), "{}", cloud.log());
+    let said = "multicast group g-1 has 2 participating gateways, this one is number 1";
+    assert!(cloud.log().contains(said), "{}", cloud.log());
     cloud.fake.put_group("g-1", 1);
     assert_eq!(cloud.task().groups, ["meters"]);
+}
+
+/// A group of ours in which so many gateways take part.
+fn with_group(fake: &FakeAws, settings: &mut Settings, gateways: usize) {
+    fake.put_task(TASK, "Pending", None, IMAGE);
+    fake.put_group("g-1", gateways);
+    fake.world().task_groups.insert(TASK.to_owned(), groups(&["g-1"]));
+    settings.groups.insert("g-1".to_owned(), "meters".to_owned());
+}
+
+#[test]
+fn a_single_participating_gateway_that_is_another_one_is_noticed() {
+    let mut cloud = Cloud::start("other-gateway", |fake, settings| {
+        with_group(fake, settings, 1);
+        settings.wireless_gateway = None;
+        settings.gateway_eui = Some("0016c001f1500812".to_owned());
+        fake.put_gateway("0016c001f1500812", "gateway-9");
+    });
+    cloud.fake.wait(Op::GetGateway, 2);
+    cloud.assert_no_fact();
+    let said =
+        "multicast group g-1 names its participating gateways (gateway-0), and this one, gateway-9, is not";
+    assert!(cloud.log().contains(said), "{}", cloud.log());
+    let asked = &cloud.fake.requests(Op::GetGateway)[0].target;
+    assert!(asked.starts_with("/wireless-gateways/0016c001f1500812?identifierType=GatewayEui"), "{asked}");
+    cloud.fake.put_gateway("0016c001f1500812", "gateway-0");
+    let task = cloud.task();
+    assert_eq!(task.groups, ["meters"]);
+    assert_eq!(task.cloud.gateway.unwrap().id.as_deref(), Some("gateway-0"), "its own entry is kept");
+}
+
+#[test]
+fn a_gateway_that_cannot_know_whether_it_takes_part_says_what_would_tell_it() {
+    for (fault, eui, said) in [
+        (None, None, "set gateway.id to its EUI, or aws.wireless-gateway"),
+        (None, Some("ff"), "AWS knows no gateway with the EUI ff"),
+        (
+            Some(Fault::Error(403, "AccessDeniedException")),
+            Some("ff"),
+            "allow iotwireless:GetWirelessGateway in the policy of the gateway's credentials, or set aws.wireless-gateway",
+        ),
+        (Some(Fault::Body("{}")), Some("ff"), "answers without an Id"),
+        (Some(Fault::Body("{\"Id\": 7}")), Some("ff"), "GetWirelessGateway.Id: invalid type"),
+    ] {
+        let mut cloud = Cloud::start("unknown-gateway", |fake, settings| {
+            with_group(fake, settings, 1);
+            settings.wireless_gateway = None;
+            settings.gateway_eui = eui.map(str::to_owned);
+            fake.fail(Op::GetGateway, fault.into_iter().cycle().take(1000));
+        });
+        cloud.fake.wait_for(Op::GetGroup, 2);
+        cloud.assert_no_fact();
+        assert!(cloud.log().contains(said), "{}", cloud.log());
+    }
+}
+
+#[test]
+fn the_session_of_a_group_comes_with_the_task() {
+    let mut cloud = Cloud::start("session", |fake, settings| {
+        with_group(fake, settings, 0);
+        fake.put_session(
+            "g-1",
+            json!({"DlDr": 3, "DlFreq": 869_525_000, "SessionTimeout": 4096,
+            "SessionStartTime": "2026-11-22T02:00:00Z", "Future": 1}),
+        );
+    });
+    let task = cloud.task();
+    let group = &task.cloud.multicast_groups.unwrap()[0];
+    assert_eq!((group.group.as_deref(), group.id.as_deref()), (Some("meters"), Some("g-1")));
+    let session = group.session.clone().unwrap().lorawan.unwrap();
+    assert_eq!(
+        (session.dl_dr, session.dl_freq, session.timeout_exponent()),
+        (Some(3), Some(869_525_000), Some(12))
+    );
+    assert_eq!(task.warnings, ["Cloud.MulticastGroups.0.Session.LoRaWAN.Future is unknown and ignored"]);
+}
+
+#[test]
+fn a_session_that_cannot_be_read_stops_its_task_and_one_that_may_not_be_looked_at_does_not() {
+    let mut cloud = Cloud::start("session-odd", |fake, settings| {
+        with_group(fake, settings, 0);
+        fake.put_session("g-1", json!({"DlFreq": "869.525 MHz"}));
+    });
+    cloud.fake.wait(Op::GetSession, 2);
+    cloud.assert_no_fact();
+    let said = "multicast group g-1: GetMulticastGroupSession.LoRaWAN.DlFreq: invalid type";
+    assert!(cloud.log().contains(said), "{}", cloud.log());
+    cloud.fake.fail(Op::GetSession, vec![Fault::Error(403, "AccessDeniedException"); 1000]);
+    assert!(cloud.task().cloud.multicast_groups.unwrap()[0].session.is_none());
 }
 
 #[test]
@@ -347,12 +280,137 @@ fn the_configuration_has_the_last_word_about_groups_and_needs_no_right_to_list_t
 
 #[test]
 fn pages_without_end_are_given_up() {
-    let mut cloud = Cloud::start("pages", |fake, _| {
-        fake.put_task(TASK, "Pending", None, IMAGE);
-        fake.fail(Op::ListGroups, vec![Fault::EndlessPages; 4]);
+    for (fault, said) in [
+        (Fault::EndlessPages, "its pages do not end: a token repeats"),
+        (Fault::ManyPages, "it has too many pages"),
+    ] {
+        let mut cloud = Cloud::start("pages", |fake, _| {
+            fake.put_task(TASK, "Pending", None, IMAGE);
+            fake.fail(Op::ListGroups, vec![fault; 20]);
+        });
+        cloud.task();
+        assert!(cloud.log().contains(said), "{}", cloud.log());
+    }
+}
+
+#[test]
+fn all_tasks_of_the_account_for_a_group_of_ours_are_found_page_by_page() {
+    let mut cloud = Cloud::start("all", |fake, settings| {
+        settings.fuota_tasks.clear();
+        settings.all = true;
+        settings.groups.insert("g-1".to_owned(), "meters".to_owned());
+        fake.world().page = 1;
+        fake.put_group("g-1", 0);
+        for id in ["elsewhere", "nobody", TASK] {
+            fake.put_task(id, "Pending", None, IMAGE);
+        }
+        fake.world().task_groups.insert(TASK.to_owned(), groups(&["g-1"]));
+        fake.world().task_groups.insert("elsewhere".to_owned(), groups(&["g-9"]));
     });
+    assert_eq!(cloud.task().groups, ["meters"]);
+    cloud.fake.wait(Op::GetTask, 6);
+    cloud.assert_no_fact();
+    let log = cloud.log();
+    assert!(log.contains("FUOTA task nobody: not taken: it has no multicast group"), "{log}");
+    assert!(log.contains("FUOTA task elsewhere: not taken: none of its multicast groups"), "{log}");
+    let asked = cloud.fake.requests(Op::ListTasks)[1].target.clone();
+    assert!(asked.contains("maxResults=100") && asked.contains("nextToken=n%2B%2F%3D1"), "{asked}");
+    // One that comes later is found, one that goes is told as gone.
+    cloud.fake.world().tasks.remove(TASK);
+    assert!(matches!(cloud.fact(), Fact::Gone(id) if id == task_id()));
+    cloud.fake.put_task(TASK, "Pending", None, IMAGE);
+    assert_eq!(cloud.task().groups, ["meters"]);
+}
+
+#[test]
+fn a_list_of_tasks_that_does_not_end_or_is_not_allowed_is_told_once() {
+    for (fault, said) in [
+        (Fault::EndlessPages, "iotwireless:ListFuotaTasks: the answer cannot be read: its pages do not end"),
+        (Fault::Error(403, "AccessDeniedException"), "allow iotwireless:ListFuotaTasks"),
+        (Fault::Error(429, "ThrottlingException"), "iotwireless:ListFuotaTasks: throttled"),
+    ] {
+        let cloud = Cloud::start("all-odd", |fake, settings| {
+            settings.fuota_tasks.clear();
+            settings.all = true;
+            fake.put_task("t", "Pending", None, IMAGE);
+            fake.fail(Op::ListTasks, vec![fault; 100_000]);
+        });
+        cloud.fake.wait_for(Op::ListTasks, 12);
+        assert_eq!(cloud.log().matches(said).count(), 1, "{}", cloud.log());
+        assert_eq!(cloud.fake.count(Op::GetTask), 0);
+    }
+}
+
+#[test]
+fn an_answer_of_any_emptiness_is_a_task_without_or_a_named_refusal() {
+    for (body, said) in [
+        ("{}", "FirmwareUpdateImage is missing"),
+        ("{\"FirmwareUpdateImage\": null}", "FirmwareUpdateImage is missing"),
+        ("{\"FirmwareUpdateImage\": {}}", "FirmwareUpdateImage is an object"),
+        ("{\"RedundancyPercent\": 5000000000}", "cannot be read|RedundancyPercent|FirmwareUpdateImage"),
+        (
+            "{\"FirmwareUpdateImage\": \"s3://b/k\", \"RedundancyPercent\": \"50\"}",
+            "RedundancyPercent is \"50\"",
+        ),
+        ("{\"FirmwareUpdateImage\": \"s3://b/k\", \"FragmentSizeBytes\": 0}", "FragmentSizeBytes is 0"),
+        ("{\"Id\": \"another\"}", "it is about another task"),
+        ("{\"Status\": \"Pending\", \"Status\": \"FuotaDone\"}", "Status stands here twice"),
+        ("[]", "cannot be read"),
+        ("null", "cannot be read"),
+        ("", "cannot be read"),
+    ] {
+        let mut cloud = Cloud::start("empty", |fake, _| {
+            fake.put_task(TASK, "Pending", None, IMAGE);
+            fake.fail(Op::GetTask, vec![Fault::Body(body); 100_000]);
+        });
+        cloud.fake.wait_for(Op::GetTask, 3);
+        cloud.assert_no_fact();
+        assert!(said.split('|').any(|said| cloud.log().contains(said)), "{body}:\n{}", cloud.log());
+    }
+}
+
+#[test]
+fn members_and_values_that_aws_invents_are_kept_with_the_task() {
+    let mut cloud = Cloud::start("invented", |fake, _| {
+        fake.put_task(TASK, "Paused", None, IMAGE);
+        let mut world = fake.world();
+        let task = world.tasks.get_mut(TASK).unwrap();
+        task["Future"] = json!({"deep": 1});
+        task["CreatedAt"] = json!("2024-11-22T00:00:00.123Z");
+    });
+    let task = cloud.task();
+    assert_eq!(task.status, TaskStatus::Unknown("Paused".to_owned()));
+    assert!(task.warnings.iter().any(|warning| warning.contains("Future")), "{:?}", task.warnings);
+}
+
+#[test]
+fn who_waits_for_the_cloud_is_awake_when_the_network_returns() {
+    // Which way out there is follows from a file, as a function of the settings cannot hold anything.
+    const WAY: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/way-out");
+    let _ = std::fs::remove_file(WAY);
+    let mut cloud = Cloud::start("network", |fake, settings| {
+        fake.put_task(TASK, "Pending", None, IMAGE);
+        fake.fail(Op::GetTask, vec![Fault::Error(503, ""); 3]);
+        settings.patience.poll_first = Duration::from_secs(3600);
+        settings.patience.longest = Duration::from_secs(3600);
+        settings.patience.network = Duration::from_millis(5);
+        settings.routes = || {
+            std::path::Path::new(WAY)
+                .exists()
+                .then_some(std::net::Ipv4Addr::LOCALHOST.into())
+                .into_iter()
+                .collect()
+        };
+    });
+    cloud.fake.wait_for(Op::GetTask, 3);
+    while cloud.log().is_empty() {
+        std::thread::yield_now();
+    }
+    cloud.assert_no_fact();
+    std::fs::write(WAY, "").unwrap();
     cloud.task();
-    assert!(cloud.log().contains("its pages do not end"), "{}", cloud.log());
+    assert!(cloud.log().contains("there is another way out"), "{}", cloud.log());
+    let _ = std::fs::remove_file(WAY);
 }
 
 #[test]

@@ -803,6 +803,33 @@ fn plan_and_a_lossless_simulation_agree_to_the_second() {
     }
 }
 
+/// What `aws iot get-ota-update` prints is a task document, too; every member of it, known or not, is shown again.
+#[test]
+fn plan_shows_every_field_of_an_ota_update_as_it_was_answered() {
+    let scratch = Scratch::new();
+    let digest: String = Sha256::digest(lcg(7, 5000)).iter().map(|byte| format!("{byte:02x}")).collect();
+    let document = serde_json::json!({
+        "otaUpdateInfo": {
+            "otaUpdateId": "gw-ota-7", "creationDate": "2026-11-22T02:00:00.123000+00:00", "protocols": ["MQTT"],
+            "awsJobExecutionsRolloutConfig": {"maximumPerMinute": 0, "exponentialRate": {"incrementFactor": 1.5}},
+            "awsJobPresignedUrlConfig": {"expiresInSec": 1800}, "targetSelection": "SNAPSHOT", "future": [1, {"x": 2}],
+            "otaUpdateStatus": "CREATE_COMPLETE", "otaUpdateFiles": [{"fileName": "app.bin", "fileType": 1,
+                "fileLocation": {"s3Location": {"bucket": "b", "key": "k", "version": "v"}},
+                "codeSigning": {"customCodeSigning": {}}, "attributes": {"fragSize": "48", "mcGroup": "meters"}}]},
+        "Fuotad": {"Sha256": digest, "Start": "2026-11-22T08:30:00Z"}});
+    scratch.write("ota.json", document.to_string());
+    let plan = scratch.json("plan ota.json -c meters.toml --image image.bin --json");
+    assert_eq!(plan["task"], document);
+    assert_eq!((&plan["group"], &plan["frag_size"]), (&"meters".into(), &48.into()));
+    let text = plan["warnings"].to_string();
+    assert!(text.contains("otaUpdateInfo.future is unknown and ignored"), "{text}");
+    scratch.refuses("plan ota.json -c meters.toml", 64, &["s3://b/k (version v)", "--image"]);
+    let two = document.to_string().replace(&digest, &"00".repeat(32));
+    scratch.plan_refuses(&two, "image.bin", &[&digest]);
+    let bad = document.to_string().replace("\"fileType\":1", "\"fileType\":\"1\"");
+    scratch.plan_refuses(&bad, "image.bin", &["otaUpdateInfo.otaUpdateFiles[0].fileType: invalid type"]);
+}
+
 #[test]
 fn a_new_group_is_accepted_by_check_and_its_key_is_nobody_elses() {
     use std::os::unix::fs::PermissionsExt;

@@ -14,6 +14,7 @@ use fake_aws::Op;
 use fuotad::daemon::Snapshot;
 use fuotad::daemon::read_status;
 use fuotad::image::Digest;
+use serde_json::Value;
 use serde_json::json;
 use site::Site;
 use std::path::Path;
@@ -56,7 +57,7 @@ impl Cloud {
         };
         let aws = format!(
             "\n[aws]\nregion = \"eu-west-1\"\nfuota-tasks = [\"{TASK}\"]\n{where_to}\n\
-             [[aws.task]]\nid = \"{TASK}\"\nsha256 = \"{digest}\"\n"
+             [[aws.task]]\nid = \"{TASK}\"\nsha256 = \"{digest}\"\nmulticast-groups = [\"lamps\"]\n"
         );
         let mut environment = vec![
             ("AWS_ACCESS_KEY_ID", "AKIDCANARYEXAMPLE"),
@@ -76,6 +77,29 @@ impl Cloud {
         let cloud = Cloud { fake, site };
         cloud.put(status);
         cloud
+    }
+
+    /// The same gateway, ordered by an OTA update whose only file is `file`.
+    fn of_update(name: &str, nb_frag: usize, file: &Value, more: &str) -> Cloud {
+        let fake = FakeAws::start();
+        let mut site = Site::new(&format!("cloud-ota-{name}"), nb_frag);
+        let (url, digest) = (fake.url(), Digest::of(site.image()));
+        let aws = format!(
+            "\n[aws]\nregion = \"eu-west-1\"\nota-updates = [\"{TASK}\"]\nendpoint-url = \"{url}\"\npoll-s = 1\n\
+             [ota.\"{TASK}\"]\nsha256 = \"{digest}\"\nfragment-size-bytes = 232\n{more}\n"
+        );
+        let nothing = site.path("nothing").display().to_string();
+        let environment = [
+            ("AWS_ACCESS_KEY_ID", "AKIDCANARYEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", SECRET),
+            ("AWS_CONFIG_FILE", nothing.as_str()),
+            ("AWS_SHARED_CREDENTIALS_FILE", nothing.as_str()),
+            ("NO_PROXY", "127.0.0.1"),
+        ];
+        site.extend(&aws, &environment);
+        fake.put_object(OBJECT, site.image(), true);
+        fake.put_update(TASK, "CREATE_COMPLETE", json!([file]));
+        Cloud { fake, site }
     }
 
     /// The task as AWS would answer with it.
@@ -166,6 +190,97 @@ fn a_task_from_the_cloud_goes_through_its_statuses_to_the_devices() {
     let told = ["Pending", "FuotaSession_Waiting", "In_FuotaSession"]
         .map(|status| log.find(&format!("FUOTA task {TASK}: {status}")));
     assert!(told.iter().all(Option::is_some) && told.is_sorted(), "{told:?}: {log}");
+    cloud.end();
+}
+
+/// The image as the file of an OTA update in S3.
+fn in_s3() -> Value {
+    let (bucket, key) = OBJECT.split_once('/').unwrap();
+    json!({"fileName": "app.bin", "fileType": 1, "fileLocation": {"s3Location": {"bucket": bucket, "key": key}},
+        "codeSigning": {"customCodeSigning": {}}, "attributes": {"redundancy": "30"}})
+}
+
+#[test]
+fn an_ota_update_with_its_image_in_s3_reaches_the_devices() {
+    let mut cloud = Cloud::of_update("s3", 24, &in_s3(), "");
+    let version = cloud.fake.world().objects[OBJECT].version.clone().unwrap();
+    let mut file = in_s3();
+    file["fileLocation"]["s3Location"]["version"] = json!(version);
+    cloud.fake.put_update(TASK, "CREATE_COMPLETE", json!([file]));
+    cloud.site.start();
+    cloud.assert_complete(32);
+    let fetched = cloud.fake.requests(Op::Get);
+    assert!(
+        !fetched.is_empty() && fetched.iter().all(|get| get.target.contains(&version)),
+        "the version ordered"
+    );
+    assert!(
+        cloud.site.log().contains(&format!("OTA update {TASK}: CREATE_COMPLETE")),
+        "{}",
+        cloud.site.log()
+    );
+    cloud.end();
+}
+
+#[test]
+fn an_ota_update_through_a_stream_reaches_the_devices() {
+    let file = json!({"fileName": "app.bin", "attributes": {"redundancy": "30"},
+        "fileLocation": {"stream": {"streamId": "s-1", "fileId": 2}}});
+    let mut cloud = Cloud::of_update("stream", 24, &file, "");
+    let (bucket, key) = OBJECT.split_once('/').unwrap();
+    cloud.fake.put_stream("s-1", 2, bucket, key);
+    cloud.site.start();
+    cloud.assert_complete(32);
+    cloud.end();
+}
+
+#[test]
+fn an_ota_update_that_is_deleted_on_the_air_goes_on() {
+    let mut cloud = Cloud::of_update("deleted", 74, &in_s3(), "");
+    cloud.site.start();
+    cloud.site.wait_for_frames(5);
+    cloud.fake.put_update(TASK, "DELETE_IN_PROGRESS", json!([]));
+    cloud.fake.wait(Op::GetOta, 2);
+    cloud.fake.world().updates.clear();
+    cloud.assert_complete(97);
+    assert!(cloud.site.log().contains("DELETE_IN_PROGRESS: it does not begin any more"));
+    cloud.end();
+}
+
+#[test]
+fn an_ota_update_that_is_to_stop_when_deleted_gets_no_further_fragment() {
+    let mut cloud = Cloud::of_update("stopped", 74, &in_s3(), "on-delete = \"stop\"");
+    cloud.site.start();
+    cloud.site.wait_for_frames(5);
+    cloud.fake.put_update(TASK, "DELETE_IN_PROGRESS", json!([]));
+    cloud.assert_cancelled(97);
+    cloud.end();
+}
+
+#[test]
+fn an_ota_update_that_is_deleted_before_its_start_is_cancelled() {
+    let mut cloud = Cloud::of_update("early", 24, &in_s3(), "start = \"2099-01-01T00:00:00Z\"");
+    cloud.site.start();
+    cloud.wait_for_phase("waiting");
+    cloud.fake.put_update(TASK, "DELETE_IN_PROGRESS", json!([]));
+    let outcome = cloud.outcome();
+    assert!(outcome.starts_with("cancelled"), "{outcome}");
+    assert_eq!(cloud.site.frames(), 0);
+    cloud.end();
+}
+
+#[test]
+fn a_session_of_aws_that_is_not_ours_is_found_before_the_first_frame() {
+    let mut cloud = Cloud::new("session", 24, "In_FuotaSession", &Endpoint::Configured, None);
+    cloud.fake.put_group("g-1", 0);
+    cloud.fake.put_session("g-1", json!({"DlDr": 8, "DlFreq": 923_900_000, "SessionTimeout": 4096}));
+    cloud.fake.world().task_groups.insert(TASK.to_owned(), vec!["g-1".to_owned()]);
+    cloud.site.start();
+    let status = cloud.site.wait("it is refused", 20, |status| !status.refused.is_empty());
+    let reason = &status.refused[0].1;
+    assert!(reason.contains("DlFreq is 923900000, ours 923300000; DlDr is 8, ours 13"), "{reason}");
+    assert_eq!(cloud.site.frames(), 0);
+    assert!(status.tasks.is_empty(), "{:?}", status.tasks);
     cloud.end();
 }
 

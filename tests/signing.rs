@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use fuotad::broadcast::Group;
 use fuotad::broadcast::SignatureWish;
 use fuotad::broadcast::TaskSource;
+use fuotad::broadcast::Turns;
 use fuotad::engine::Engine;
 use fuotad::engine::Input;
 use fuotad::engine::Output;
@@ -18,6 +19,7 @@ use fuotad::engine::Settings;
 use fuotad::forwarder;
 use fuotad::region::RfRegion;
 use fuotad::region::parameters;
+use fuotad::relay::RelaySettings;
 use fuotad::report::Event;
 use fuotad::signing::Algorithm;
 use fuotad::signing::Evidence;
@@ -442,9 +444,9 @@ impl Gateway {
                 .map(|trust| (TASK.to_owned(), trust))
                 .into_iter()
                 .collect::<BTreeMap<_, _>>(),
-            turns: Default::default(),
+            turns: Turns::default(),
             forwarder: forwarder::Settings::default(),
-            relay: Default::default(),
+            relay: RelaySettings::default(),
             server_reserve_ppm: 0,
         };
         let now = Now { mono: Instant::from_us(0), gps };

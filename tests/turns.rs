@@ -43,6 +43,7 @@ use fuotad::sim::TaskScript;
 use fuotad::task::TaskId;
 use fuotad::time::Instant;
 use fuotad::time::Now;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Group number `n` with keys, an address and a first counter of its own: counters tell whose a frame is.
@@ -259,7 +260,7 @@ fn plan_and_simulation_agree_on_every_frame() {
         let settings = Settings {
             region: script.region,
             groups: script.groups.clone(),
-            trust_by_task: Default::default(),
+            trust_by_task: BTreeMap::new(),
             turns: script.turns,
             forwarder: script.link.clone(),
             relay: script.relay.clone(),
@@ -294,7 +295,7 @@ fn counted_after_a_restart(is_precharged: bool) -> u64 {
     let now = Now { mono: Instant::ZERO, gps: Some(common::START) };
     let restored = Restored { ledger, ..Restored::default() };
     let broadcaster =
-        Broadcaster::new(region, vec![group()], Turns::InOrder, Default::default(), 0, restored, now);
+        Broadcaster::new(region, vec![group()], Turns::InOrder, BTreeMap::new(), 0, restored, now);
     broadcaster.bands(Instant::from_us(2_400_000_000)).iter().map(|band| band.total_us).sum()
 }
 

@@ -48,7 +48,9 @@ pub fn vouch(
 ) -> Result<(Digest, Option<Signed>), Doubt> {
     let refuse = |reason: String| Err(Doubt::Refused(reason));
     let found = Digest::of(bytes);
-    let mut expected = order.task.sha256;
+    let task = &order.task;
+    // A hint vouches for nothing, and yet an image that differs is not the one that was meant.
+    let mut expected = task.sha256.or(task.hinted_sha256);
     let (mut evidence, mut at) = (delivered.cloned(), gps);
     if let Some(record) = &order.resumed {
         match record.digest.parse() {
@@ -57,6 +59,12 @@ pub fn vouch(
         }
         evidence = record.evidence.clone();
         at = record.checked_unix_us.and_then(GpsTime::from_unix_us).or(gps);
+    } else if let Some((digest, hinted)) = task.sha256.zip(task.hinted_sha256)
+        && digest != hinted
+    {
+        return refuse(format!(
+            "the attribute sha256 of the update is {hinted}, and the configuration expects {digest}: correct one"
+        ));
     }
     if let Some(digest) = expected.filter(|digest| *digest != found) {
         // Whoever asks for the image itself says so with both digests.

@@ -12,6 +12,7 @@ use super::RecordState;
 use super::SignatureWish;
 use super::TaskSource;
 use super::Want;
+use super::agreement;
 use super::arming::Doubt;
 use super::arming::begin_of;
 use super::arming::first_free;
@@ -79,7 +80,10 @@ impl Broadcaster {
             Some(order) if order.task.same_order(&task) => {
                 order.task = task;
                 let id = order.task.id.clone();
-                self.settle_begin(now, &id);
+                match order.disagreement() {
+                    Some(reason) => self.refuse(now, &id, reason),
+                    None => self.settle_begin(now, &id),
+                }
             }
             Some(order) if order.has_begun() => {
                 let reason =
@@ -111,6 +115,16 @@ impl Broadcaster {
         };
         let sent = order.progress().map_or(0, |progress| progress.sent);
         self.finish(now, &id.clone(), Outcome::Cancelled { sent });
+    }
+
+    /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
+    /// restart and is not armed again may be either, and is left until it is.
+    pub fn withdraw(&mut self, now: Now, id: &TaskId) {
+        let may_have_begun =
+            |order: &Order| order.has_begun() || (order.resumed.is_some() && order.campaign().is_none());
+        if !self.orders.get(id).is_some_and(may_have_begun) {
+            self.cancel(now, id);
+        }
     }
 
     /// The bytes that [`Want::Fetch`] asked for, and what vouches for them.
@@ -213,6 +227,7 @@ impl Broadcaster {
             return Ok(());
         };
         let group = group_of(&order.task, order.resumed.as_ref(), &self.groups)?.clone();
+        agreement::check(&order.task, &group)?;
         let trust = self.trust(id, &group);
         let (expected, signed) = match vouch(order, &group, trust, &bytes, evidence.as_ref(), now.gps) {
             Ok(vouched) => vouched,
@@ -295,6 +310,7 @@ impl Broadcaster {
         let decoded = order.proof.map(|proof| proof.decoded).unwrap_or_default();
         let mut planned = plan.planned(begin.sessions(), decoded);
         planned.warnings.extend(session_warnings(&group, &begin, now.gps));
+        planned.warnings.extend(agreement::warnings(&order.task, &group));
         order.stage = Stage::Recording { save, plan, group, image, is_reserved };
         self.wants
             .push_back(Want::Save(save, Keep::Record { record: id.record_id(), bytes: record.to_bytes() }));

@@ -11,6 +11,7 @@
 //! This room knows no datagrams, sockets or files.
 
 mod admission;
+mod agreement;
 mod air;
 mod arming;
 mod broadcaster;

@@ -4,6 +4,7 @@ use super::Group;
 use super::Plan;
 use super::Record;
 use super::TaskSource;
+use super::agreement;
 use super::campaign::Campaign;
 use super::record::Proof;
 use super::step::Progress;
@@ -167,6 +168,12 @@ impl Order {
     /// Whether its signature waits for the clock.
     pub fn is_unclocked(&self) -> bool {
         matches!(self.stage, Stage::Unclocked { .. })
+    }
+
+    /// Why it must not begin, as AWS's word on its group is now; what has begun goes on.
+    pub fn disagreement(&self) -> Option<String> {
+        let campaign = self.campaign().filter(|campaign| !campaign.has_begun())?;
+        agreement::check(&self.task, campaign.group()).err()
     }
 
     /// Whether it waits for this save.

@@ -1,6 +1,7 @@
 //! The words that the command line understands.
 
 use crate::lorawan::McAddr;
+use clap::ArgGroup;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
@@ -27,6 +28,7 @@ pub enum Command {
     /// Show how the running service is doing
     Status(StatusArgs),
     /// Validate a configuration
+    #[command(group(ArgGroup::new("asked").args(["forwarder", "online"])))]
     Check {
         /// The configuration file
         #[arg(default_value = DEFAULT_CONFIG)]
@@ -38,8 +40,11 @@ pub enum Command {
         /// file wins (local_conf.json)
         #[arg(long, value_name = "FILE")]
         forwarder: Vec<PathBuf>,
-        /// Machine-readable, with --forwarder
-        #[arg(long, requires = "forwarder")]
+        /// Ask AWS, too: credentials, clock, tasks, their images and what vouches for them
+        #[arg(long, conflicts_with = "print")]
+        online: bool,
+        /// Machine-readable, with --forwarder or --online
+        #[arg(long, requires = "asked")]
         json: bool,
     },
     /// Say beforehand what a task will do: fragments, timetable, sessions, airtime, warnings

@@ -57,7 +57,7 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
     };
     config.trust(&mut settings.engine, &mut read_certificates).map_err(|error| wrong(&error))?;
     if let Some(aws) = &config.aws {
-        aws.check(&config.group).map_err(|error| wrong(&error))?;
+        aws.check(&config.group, &config.ota).map_err(|error| wrong(&error))?;
         if cfg!(not(feature = "aws")) {
             warnings.push("[aws]: this fuotad was built without the cloud: `run` will refuse it".to_owned());
         }

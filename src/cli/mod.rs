@@ -7,6 +7,7 @@ mod exit;
 mod files;
 mod group;
 mod inspect;
+mod online;
 mod plan;
 mod run;
 mod service;

@@ -8,6 +8,7 @@ use super::check;
 use super::check_forwarder;
 use super::group;
 use super::inspect;
+use super::online;
 use super::plan;
 use super::service;
 use super::simulate;
@@ -58,7 +59,8 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
         Command::Run { config } => service::run(&config)?,
         Command::Status(args) => status::run(&args, out)?,
-        Command::Check { config, print, forwarder, json: _ } if forwarder.is_empty() => {
+        Command::Check { config, online: true, json, .. } => return online::run(&config, json, out),
+        Command::Check { config, print, forwarder, .. } if forwarder.is_empty() => {
             check::run(&config, print, out)?;
         }
         Command::Check { config, forwarder, json, .. } => {

@@ -26,9 +26,9 @@ pub fn run(path: &Path) -> Result<(), Failure> {
 #[cfg(feature = "aws")]
 fn cloud(config: &Config) -> Result<Option<Cloud>, crate::config::ConfigError> {
     let Some(aws) = &config.aws else { return Ok(None) };
-    aws.check(&config.group)?;
     let images_dir = Some(config.state.dir.join(IMAGES));
-    let settings = daemon::aws::Settings { images_dir, ..aws.settings(&config.group)? };
+    let settings = aws.settings(&config.group, &config.ota, config.gateway.id.as_deref())?;
+    let settings = daemon::aws::Settings { images_dir, ..settings };
     Ok(Some(Box::new(|wires| {
         // It lives as long as the daemon's runtime.
         Box::pin(daemon::aws::run(settings, wires.facts, wires.fetches, std::future::pending()))

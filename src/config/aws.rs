@@ -2,7 +2,10 @@
 
 use super::ConfigError;
 use super::GroupConfig;
+use super::IotCredentialsConfig;
+use super::OtaConfig;
 use super::SigningConfig;
+use super::credentials::check_roles;
 use crate::task::FuotaTaskJson;
 use crate::task::FuotadJson;
 use crate::task::Task;
@@ -21,6 +24,8 @@ const POLL_MIN_LOOPBACK_S: u64 = 1;
 const POLL_MAX_S: u64 = 86_400;
 /// Tasks that one gateway looks at.
 const TASKS_MAX: usize = 64;
+/// The longest id of an OTA update (GetOTAUpdate, `otaUpdateId`).
+const OTA_ID_MAX_CHARS: usize = 128;
 /// Below this nothing is an image; above it, no device takes it.
 const IMAGE_BYTES: std::ops::RangeInclusive<usize> = 1..=crate::image::MAX_IMAGE_BYTES;
 
@@ -33,6 +38,12 @@ pub struct AwsConfig {
     /// The ids of FUOTA tasks.
     #[serde(default)]
     pub fuota_tasks: Vec<String>,
+    /// All FUOTA tasks of the account that have a multicast group of ours.
+    #[serde(default)]
+    pub all: bool,
+    /// The ids of OTA updates of AWS IoT.
+    #[serde(default)]
+    pub ota_updates: Vec<String>,
     /// Seconds between two looks at a task.
     #[serde(default = "one_minute_s")]
     pub poll_s: u64,
@@ -42,6 +53,15 @@ pub struct AwsConfig {
     /// A file in the form of `~/.aws/credentials`, instead of the environment and the usual files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_file: Option<PathBuf>,
+    /// The credential provider of AWS IoT, instead of all other sources.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iot_credentials: Option<IotCredentialsConfig>,
+    /// Roles that may be assumed where a task names one of them as its FirmwareUpdateRole.
+    #[serde(default)]
+    pub assume_roles: Vec<String>,
+    /// This gateway's id in AWS IoT Wireless; default: asked for by `gateway.id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wireless_gateway: Option<String>,
     /// Instead of AWS's endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
@@ -84,7 +104,11 @@ impl AwsConfig {
     ///
     /// # Errors
     /// The first that cannot.
-    pub fn check(&self, groups: &[GroupConfig]) -> Result<(), ConfigError> {
+    pub fn check(
+        &self,
+        groups: &[GroupConfig],
+        ota: &BTreeMap<String, OtaConfig>,
+    ) -> Result<(), ConfigError> {
         let is_region_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.region.is_empty() || self.region.len() > 32 || !self.region.chars().all(is_region_char) {
             let message = format!("{:?} is no AWS region like eu-west-1", self.region);
@@ -108,7 +132,13 @@ impl AwsConfig {
             return Err(ConfigError::value("aws.endpoint-url", message));
         }
         self.check_ids()?;
-        self.task.iter().try_for_each(|task| task.check(&self.fuota_tasks, groups))?;
+        check_roles(&self.assume_roles)?;
+        if let Some(iot) = &self.iot_credentials {
+            iot.check(self.profile.is_some() || self.credentials_file.is_some())?;
+        }
+        let ids = (!self.all).then_some(self.fuota_tasks.as_slice());
+        self.task.iter().try_for_each(|task| task.check(ids, groups))?;
+        ota.iter().try_for_each(|(id, update)| update.check(id, &self.ota_updates, groups))?;
         by_their_id(groups).map(|_| ())
     }
 
@@ -117,16 +147,28 @@ impl AwsConfig {
     /// # Errors
     /// A value that cannot be used.
     #[cfg(feature = "aws")]
-    pub fn settings(&self, groups: &[GroupConfig]) -> Result<crate::daemon::aws::Settings, ConfigError> {
-        self.check(groups)?;
+    pub fn settings(
+        &self,
+        groups: &[GroupConfig],
+        ota: &BTreeMap<String, OtaConfig>,
+        gateway_eui: Option<&str>,
+    ) -> Result<crate::daemon::aws::Settings, ConfigError> {
+        self.check(groups, ota)?;
         let poll = std::time::Duration::from_secs(self.poll_s);
         let mut patience = crate::daemon::aws::Patience::default();
         // Only with a stand-in on this machine is a poll shorter than the first back-off.
         patience.poll_first = patience.poll_first.min(poll);
+        let with_settings = |(id, update): (&String, &OtaConfig)| (id.clone(), update.settings());
         Ok(crate::daemon::aws::Settings {
-            region: self.region.clone(),
             fuota_tasks: self.fuota_tasks.clone(),
+            all: self.all,
+            ota_updates: self.ota_updates.clone(),
+            ota: ota.iter().map(with_settings).collect(),
             poll,
+            iot_credentials: self.iot_credentials.as_ref().map(IotCredentialsConfig::settings),
+            assume_roles: self.assume_roles.clone(),
+            gateway_eui: gateway_eui.map(str::to_owned),
+            wireless_gateway: self.wireless_gateway.clone(),
             profile: self.profile.clone(),
             credentials_file: self.credentials_file.clone(),
             endpoint_url: self.endpoint_url.clone(),
@@ -135,19 +177,34 @@ impl AwsConfig {
             max_image_bytes: self.max_image_bytes,
             images_dir: None,
             patience,
+            ..crate::daemon::aws::Settings::new(&self.region, &[])
         })
     }
 
     fn check_ids(&self) -> Result<(), ConfigError> {
-        if self.fuota_tasks.len() > TASKS_MAX {
-            let message = format!("{} are too many: at most {TASKS_MAX}", self.fuota_tasks.len());
+        let count = self.fuota_tasks.len() + self.ota_updates.len();
+        if count > TASKS_MAX {
+            let message = format!("{count} with aws.ota-updates are too many: at most {TASKS_MAX}");
             return Err(ConfigError::value("aws.fuota-tasks", message));
         }
         let mut seen = BTreeSet::new();
-        for (index, id) in self.fuota_tasks.iter().enumerate() {
-            let key = format!("aws.fuota-tasks[{index}]");
-            TaskId::new(id).map_err(|error| ConfigError::value(&key, error))?;
-            if !seen.insert(id) {
+        let keyed = |name: &'static str, ids: &[String]| {
+            let keyed = |(index, id): (usize, &String)| (format!("aws.{name}[{index}]"), id.clone());
+            ids.iter().enumerate().map(keyed).collect::<Vec<_>>()
+        };
+        let updates = keyed("ota-updates", &self.ota_updates);
+        for (key, id) in &updates {
+            // GetOTAUpdate's own pattern.
+            let is_id_char = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if id.len() > OTA_ID_MAX_CHARS || !id.chars().all(is_id_char) {
+                let message =
+                    format!("{id:?} is no OTA update's id: 1 to {OTA_ID_MAX_CHARS} letters, digits, - and _");
+                return Err(ConfigError::value(key, message));
+            }
+        }
+        for (key, id) in keyed("fuota-tasks", &self.fuota_tasks).into_iter().chain(updates) {
+            TaskId::new(&id).map_err(|error| ConfigError::value(&key, error))?;
+            if !seen.insert(id.clone()) {
                 return Err(ConfigError::value(key, format!("{id:?} stands there twice")));
             }
         }
@@ -156,9 +213,10 @@ impl AwsConfig {
 }
 
 impl AwsTaskConfig {
-    fn check(&self, ids: &[String], groups: &[GroupConfig]) -> Result<(), ConfigError> {
+    /// `ids` are the tasks that are looked at; `None`: all of the account.
+    fn check(&self, ids: Option<&[String]>, groups: &[GroupConfig]) -> Result<(), ConfigError> {
         let wrong = |message: String| ConfigError::value(format!("aws.task {}", self.id), message);
-        if !ids.contains(&self.id) {
+        if ids.is_some_and(|ids| !ids.contains(&self.id)) {
             return Err(wrong("it is not in aws.fuota-tasks: nobody looks at it".to_owned()));
         }
         let names = self.multicast_groups.iter().flatten();
@@ -182,6 +240,7 @@ impl AwsTaskConfig {
             interval: self.interval.clone(),
             sha256: self.sha256.clone(),
             session_timeout_exponent: self.session_timeout_exponent.map(i64::from),
+            ..FuotadJson::default()
         }
     }
 }
@@ -238,7 +297,7 @@ mod tests {
         let text = format!("[gateway]\nregion = \"EU868\"\n{GROUP}[aws]\nregion = \"eu-west-1\"\n{aws}");
         let config = Config::from_text(&text, &BTreeMap::new()).map_err(|error| error.to_string())?;
         let aws = config.aws.unwrap();
-        aws.check(&config.group).map(|()| aws).map_err(|error| error.to_string())
+        aws.check(&config.group, &config.ota).map(|()| aws).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -263,8 +322,19 @@ mod tests {
     }
 
     #[test]
-    fn updates_of_the_service_iot_are_not_taken_yet() {
-        assert!(checked("ota-updates = [\"gw\"]").unwrap_err().contains("unknown field `ota-updates`"));
+    fn an_order_is_named_once_and_an_update_by_an_id_that_aws_could_give_it() {
+        assert!(checked("ota-updates = [\"gw-ota_7\"]").is_ok());
+        let error = checked("ota-updates = [\"gw ota\"]").unwrap_err();
+        assert!(error.contains("aws.ota-updates[0]: \"gw ota\" is no OTA update's id"), "{error}");
+        let error = checked("fuota-tasks = [\"t\"]\nota-updates = [\"u\", \"t\"]").unwrap_err();
+        assert!(error.contains("aws.ota-updates[1]: \"t\" stands there twice"), "{error}");
+    }
+
+    #[test]
+    fn with_all_tasks_of_the_account_any_of_them_may_have_an_overlay() {
+        let over = "[[aws.task]]\nid = \"t\"\ninterval = \"exact\"";
+        assert!(checked(&format!("all = true\n{over}")).is_ok());
+        assert!(checked(over).is_err());
     }
 
     #[test]
@@ -321,7 +391,7 @@ mod tests {
              fuota-tasks = [\"t\"]\n[[aws.task]]\nid = \"t\"\ninterval = \"exact\"\n"
         );
         let config = Config::from_text(&text, &BTreeMap::new()).unwrap();
-        let settings = config.aws.unwrap().settings(&config.group).unwrap();
+        let settings = config.aws.unwrap().settings(&config.group, &config.ota, None).unwrap();
         assert_eq!(settings.groups["g-1"], "meters");
         assert_eq!(settings.overlays["t"].interval.as_deref(), Some("exact"));
     }

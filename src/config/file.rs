@@ -4,6 +4,7 @@ use super::AwsConfig;
 use super::ConfigError;
 use super::GroupConfig;
 use super::NetworkServer;
+use super::OtaConfig;
 use super::read::read;
 use super::server;
 use super::signing::ReadCertificates;
@@ -62,6 +63,9 @@ pub struct Config {
     /// Tasks from the cloud; absent: no cloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aws: Option<AwsConfig>,
+    /// What AWS cannot say of an OTA update, by its id.
+    #[serde(default)]
+    pub ota: BTreeMap<String, OtaConfig>,
     /// Live progress.
     #[serde(default)]
     pub status: Status,

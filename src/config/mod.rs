@@ -7,12 +7,14 @@
 //! Nothing here opens a file: texts come in, and key files are read by the caller.
 
 mod aws;
+mod credentials;
 mod devices;
 mod error;
 mod file;
 mod forwarder_check;
 mod forwarder_file;
 mod group;
+mod ota;
 mod read;
 mod scenario;
 mod server;
@@ -20,6 +22,7 @@ mod signing;
 
 pub use aws::AwsConfig;
 pub use aws::AwsTaskConfig;
+pub use credentials::IotCredentialsConfig;
 pub use devices::DeviceConfig;
 pub use devices::Devices;
 pub use error::ConfigError;
@@ -43,6 +46,7 @@ pub use group::GroupConfig;
 pub use group::SessionKind;
 pub use group::Unsigned;
 pub use group::WrittenKey;
+pub use ota::OtaConfig;
 pub use scenario::Expect;
 pub use scenario::Scenario;
 pub use server::NetworkServer;

@@ -246,6 +246,7 @@ impl Scenario {
             state: super::State::default(),
             tasks: super::Tasks::default(),
             aws: None,
+            ota: BTreeMap::new(),
             status: super::Status::default(),
             clock: super::Clock::default(),
             gps: None,

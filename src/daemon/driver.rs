@@ -240,6 +240,7 @@ impl Driver {
                 self.tell(now, Input::Task { document: &document, stem: &stem, source });
             }
             Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
+            Fact::Withdrawn(task) => self.tell(now, Input::Withdraw(task)),
             Fact::Image(task, bytes, evidence) => {
                 self.memory.missing_images.remove(&task);
                 self.tell(now, Input::Image(task, bytes, evidence));

@@ -21,6 +21,8 @@ pub enum Fact {
     },
     /// The task is not there any more: it is cancelled.
     Gone(TaskId),
+    /// The order is being deleted: it is cancelled unless its first frame was sent.
+    Withdrawn(TaskId),
     /// The image that a [`FetchOrder`] asked for, and the signature that came with it.
     Image(TaskId, Vec<u8>, Option<Evidence>),
     /// It cannot be had yet, and is tried again: one line why.

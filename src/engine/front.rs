@@ -92,6 +92,7 @@ impl Engine {
         match input {
             Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
+            Input::Withdraw(task) => self.broadcaster.withdraw(now, &task),
             Input::Image(task, bytes, evidence) => self.broadcaster.image(now, &task, bytes, evidence),
             Input::ImageFailed(task, reason) => self.broadcaster.image_failed(now, &task, &reason),
             Input::Datagram { from, bytes } => {

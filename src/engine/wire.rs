@@ -31,6 +31,8 @@ pub enum Input<'a> {
     },
     /// The task was withdrawn, or is not found any more.
     Cancel(TaskId),
+    /// The task is being deleted: it is cancelled unless its first frame was sent.
+    Withdraw(TaskId),
     /// The bytes that [`Output::Fetch`] asked for, and the signature that came with them.
     Image(TaskId, Vec<u8>, Option<Evidence>),
     /// They cannot be had: one line why.

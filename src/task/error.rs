@@ -45,6 +45,14 @@ pub enum TaskError {
         /// What may stand there.
         allowed: String,
     },
+    /// A member of an answer of AWS that has another shape.
+    #[error("{path}: {reason}")]
+    Shape {
+        /// The member's path.
+        path: String,
+        /// What stands there and what was expected.
+        reason: String,
+    },
     /// A member of `Fuotad` that does not exist.
     #[error("{path} is unknown{hint}; known are {known}")]
     UnknownMember {

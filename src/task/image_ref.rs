@@ -24,6 +24,10 @@ pub enum ImageRef {
         bucket: String,
         /// The key, not empty, to the letter: nothing in it is an escape, a query or a fragment.
         key: String,
+        /// The VersionId, where one is ordered (an OTA update's `s3Location.version`).
+        version: Option<String>,
+        /// The role that the task names for reading it (`FirmwareUpdateRole`).
+        role: Option<String>,
     },
     /// `file:///path`: the absolute path, to the letter. Only a task from a file may say so.
     File(String),
@@ -59,10 +63,47 @@ impl ImageRef {
     }
 }
 
+impl ImageRef {
+    /// The object `key` in `bucket`, and which version of it; an empty version is none.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Value`]: bucket or key cannot be.
+    pub fn s3(bucket: &str, key: &str, version: Option<&str>) -> Result<ImageRef, TaskError> {
+        let place =
+            s3(&format!("{bucket}/{key}")).ok().filter(|_| key.chars().count() <= MAX_IMAGE_REF_CHARS);
+        match place {
+            Some(ImageRef::S3 { bucket: taken, key, .. }) if taken == bucket => {
+                let version = version.filter(|version| !version.is_empty()).map(str::to_owned);
+                Ok(ImageRef::S3 { bucket: taken, key, version, role: None })
+            }
+            _ => Err(TaskError::Value {
+                path: "s3Location".to_owned(),
+                value: shown_text(&format!("{bucket}/{key}")),
+                allowed: "a bucket (letters, digits, dots and hyphens) and a key".to_owned(),
+            }),
+        }
+    }
+
+    /// Whether `other` is the same object: who may read it is another matter.
+    pub fn is_same_place(&self, other: &ImageRef) -> bool {
+        match (self, other) {
+            (
+                ImageRef::S3 { bucket, key, version, .. },
+                ImageRef::S3 { bucket: bucket2, key: key2, version: version2, .. },
+            ) => (bucket, key, version) == (bucket2, key2, version2),
+            _ => self == other,
+        }
+    }
+}
+
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ImageRef::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),
+            ImageRef::S3 { bucket, key, version: None, .. } => write!(f, "s3://{bucket}/{key}"),
+            ImageRef::S3 { bucket, key, version: Some(version), .. } => {
+                write!(f, "s3://{bucket}/{key} (version {version})")
+            }
             ImageRef::File(path) => write!(f, "file://{path}"),
             ImageRef::Https(address) => f.write_str(without_query(address)),
         }
@@ -97,7 +138,10 @@ fn s3(rest: &str) -> Result<ImageRef, &'static str> {
         Some((bucket, _)) if !bucket.chars().all(is_bucket_char) => {
             Err("s3://bucket/key (a bucket is letters, digits, dots and hyphens)")
         }
-        Some((bucket, key)) => Ok(ImageRef::S3 { bucket: bucket.to_owned(), key: key.to_owned() }),
+        Some((bucket, key)) => {
+            let (bucket, key) = (bucket.to_owned(), key.to_owned());
+            Ok(ImageRef::S3 { bucket, key, version: None, role: None })
+        }
     }
 }
 
@@ -142,7 +186,8 @@ mod tests {
             ("s3://b/dir a/%41?x=1#é&=+.bin", "b", "dir a/%41?x=1#é&=+.bin"),
             ("s3://my.bucket_1/s3://x/y", "my.bucket_1", "s3://x/y"),
         ] {
-            let expected = ImageRef::S3 { bucket: bucket.to_owned(), key: key.to_owned() };
+            let (bucket, key) = (bucket.to_owned(), key.to_owned());
+            let expected = ImageRef::S3 { bucket, key, version: None, role: None };
             assert_eq!(ImageRef::parse(text), Ok(expected), "{text}");
         }
     }

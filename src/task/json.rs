@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::cloud::CLOUD;
 use super::error::TaskError;
 use super::image_ref;
 use super::members::Limit;
 use super::members::Members;
+use super::ota::OTA_UPDATE;
+use super::ota::OtaFileChoice;
 use super::timestamp;
 use crate::time::GpsTime;
 
-/// The largest task document that is read, in bytes.
-pub const MAX_TASK_BYTES: usize = 64 * 1024;
+/// The largest task document that is read, in bytes: an OTA update with its job document and certificates.
+pub const MAX_TASK_BYTES: usize = 256 * 1024;
 
 pub(super) const REDUNDANCY_PERCENT: Limit = Limit { path: "RedundancyPercent", min: 0, max: 100 };
 /// TS004-1.0.0 3.2: FragSize is one byte.
@@ -38,8 +41,19 @@ pub(super) const SHA256_ALLOWED: &str = "64 hexadecimal digits, as sha256sum pri
 pub(super) const DESCRIPTOR: &str = "Descriptor";
 pub(super) const DESCRIPTOR_ALLOWED: &str = "base64 of at most 249 bytes";
 
+/// What comes before the task's own number, in a file or from the configuration.
+pub(super) const OUR_REDUNDANCY_PERCENT: Limit =
+    Limit { path: "Fuotad.RedundancyPercent", ..REDUNDANCY_PERCENT };
+/// The same.
+pub(super) const OUR_FRAGMENT_SIZE_BYTES: Limit =
+    Limit { path: "Fuotad.FragmentSizeBytes", ..FRAGMENT_SIZE_BYTES };
+/// The same.
+pub(super) const OUR_FRAGMENT_INTERVAL_MS: Limit =
+    Limit { path: "Fuotad.FragmentIntervalMS", ..FRAGMENT_INTERVAL_MS };
+const FILE: &str = "Fuotad.File";
+
 /// Every member that a task document may have.
-pub(super) const PATHS: [&str; 21] = [
+pub(super) const PATHS: [&str; 28] = [
     "Arn",
     "Id",
     "Status",
@@ -61,6 +75,13 @@ pub(super) const PATHS: [&str; 21] = [
     INTERVAL,
     SHA256,
     SESSION_TIMEOUT_EXPONENT.path,
+    OUR_REDUNDANCY_PERCENT.path,
+    OUR_FRAGMENT_SIZE_BYTES.path,
+    OUR_FRAGMENT_INTERVAL_MS.path,
+    "Fuotad.Descriptor",
+    FILE,
+    CLOUD,
+    OTA_UPDATE,
 ];
 
 /// A FUOTA task as its JSON says it. Every member may be absent, as in the service's own model. Serialised it
@@ -110,6 +131,13 @@ pub struct FuotaTaskJson {
     /// What AWS cannot say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fuotad: Option<FuotadJson>,
+    /// What AWS says around it, as it was answered; see [`CloudFacts`](super::CloudFacts).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<Value>,
+    /// GetOTAUpdate's answer, as it was: then the document is an OTA update and has no other member but `Fuotad`
+    /// and `Cloud`.
+    #[serde(rename = "otaUpdateInfo", skip_serializing_if = "Option::is_none")]
+    pub ota_update: Option<Value>,
     /// Members that this program does not know.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, Value>,
@@ -149,6 +177,21 @@ pub struct FuotadJson {
     /// n of a session of 2^n seconds (TS005-1.0.0 3.5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_timeout_exponent: Option<i64>,
+    /// Instead of the task's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redundancy_percent: Option<i64>,
+    /// Instead of the task's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fragment_size_bytes: Option<i64>,
+    /// Instead of the task's own.
+    #[serde(rename = "FragmentIntervalMS", skip_serializing_if = "Option::is_none")]
+    pub fragment_interval_ms: Option<i64>,
+    /// Instead of the task's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub descriptor: Option<String>,
+    /// Which file of an OTA update.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<OtaFileChoice>,
 }
 
 impl FuotaTaskJson {
@@ -181,6 +224,8 @@ impl FuotaTaskJson {
             fragment_interval_ms: of.whole(&FRAGMENT_INTERVAL_MS)?,
             descriptor: of.text(DESCRIPTOR, DESCRIPTOR_ALLOWED)?,
             fuotad: of.object("Fuotad")?.map(FuotadJson::from_members).transpose()?,
+            cloud: of.tree(CLOUD),
+            ota_update: of.tree(OTA_UPDATE),
             unknown: of.rest(),
         })
     }
@@ -204,6 +249,11 @@ impl FuotadJson {
             interval: of.text(INTERVAL, INTERVAL_ALLOWED)?,
             sha256: of.text(SHA256, SHA256_ALLOWED)?,
             session_timeout_exponent: of.whole(&SESSION_TIMEOUT_EXPONENT)?,
+            redundancy_percent: of.whole(&OUR_REDUNDANCY_PERCENT)?,
+            fragment_size_bytes: of.whole(&OUR_FRAGMENT_SIZE_BYTES)?,
+            fragment_interval_ms: of.whole(&OUR_FRAGMENT_INTERVAL_MS)?,
+            descriptor: of.text("Fuotad.Descriptor", DESCRIPTOR_ALLOWED)?,
+            file: of.object(FILE)?.map(OtaFileChoice::from_members).transpose()?,
         };
         of.nothing_else("Fuotad.", &PATHS)?;
         Ok(fuotad)

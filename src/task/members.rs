@@ -12,6 +12,7 @@ use serde_json::Number;
 use serde_json::Value;
 
 use super::error::TaskError;
+use super::json::MAX_TASK_BYTES;
 use super::timestamp;
 use crate::time::GpsTime;
 
@@ -34,10 +35,24 @@ impl Limit {
         kept.map(Some).ok_or_else(|| self.refuse(value.to_string()))
     }
 
-    fn refuse(&self, value: String) -> TaskError {
+    /// The refusal of `value`.
+    pub(super) fn refuse(&self, value: String) -> TaskError {
         let allowed = format!("a whole number from {} to {}", self.min, self.max);
         TaskError::Value { path: self.path.to_owned(), value, allowed }
     }
+}
+
+/// The one JSON object in `bytes`, at most [`MAX_TASK_BYTES`] long, with no name twice in any object.
+///
+/// # Errors
+///
+/// [`TaskError::TooLarge`], [`TaskError::Syntax`], and [`TaskError::Value`] when it is no object.
+pub fn json_tree(bytes: &[u8]) -> Result<Value, TaskError> {
+    if bytes.len() > MAX_TASK_BYTES {
+        return Err(TaskError::TooLarge { bytes: bytes.len() });
+    }
+    let members = Members::from_slice(bytes)?;
+    Ok(Value::Object(members.0.into_iter().collect()))
 }
 
 /// The members of an object that nobody has taken yet. `null` is absent.
@@ -71,6 +86,11 @@ impl Members {
             Some(Value::Object(members)) => Ok(Some(Members::of(members))),
             Some(other) => Err(refuse(path, &other, "an object")),
         }
+    }
+
+    /// The tree at `path`, whatever it is.
+    pub(super) fn tree(&mut self, path: &'static str) -> Option<Value> {
+        self.take(path)
     }
 
     /// The text at `path`; `allowed` is what an error says it may be.

@@ -1,12 +1,11 @@
 //! The task itself: every member within its range, every default decided.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::Value;
 
+use super::cloud::CloudFacts;
 use super::error::TaskError;
 use super::id::TaskId;
 use super::image_ref;
@@ -14,11 +13,16 @@ use super::image_ref::ImageRef;
 use super::json;
 use super::json::FuotaTaskJson;
 use super::json::FuotadJson;
-use super::members::nearest;
+use super::members::Limit;
 use super::members::shown_name;
 use super::members::shown_text;
+use super::ota;
+use super::ota::SignatureMaterial;
 use super::pace::Interval;
 use super::pace::Start;
+use super::said::Said;
+use super::said::warn_of_unknown;
+use super::said::with_role;
 use super::status::TaskStatus;
 use super::timestamp::gps_from_rfc3339;
 use crate::image::Digest;
@@ -35,6 +39,8 @@ pub const MAX_WARNINGS: usize = 16;
 
 /// The longest `Descriptor` in bytes: 332 characters of base64 (GetFuotaTask).
 const MAX_DESCRIPTOR_BYTES: usize = 249;
+
+const OUR_DESCRIPTOR: &str = "Fuotad.Descriptor";
 
 /// An order that can be looked at: whether group, region and air allow it is asked later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +79,13 @@ pub struct Task {
     pub role: Option<String>,
     /// When it was created.
     pub created_at: Option<GpsTime>,
+    /// What AWS says around it.
+    pub cloud: CloudFacts,
+    /// What is said to sign the image; not checked.
+    pub signature: SignatureMaterial,
+    /// A digest from a source that vouches for nothing: an image that differs is refused, one that fits is not
+    /// accepted for it.
+    pub hinted_sha256: Option<Digest>,
     /// What an operator should know about the document, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -108,41 +121,62 @@ impl Task {
     }
 
     fn accept(json: FuotaTaskJson, file_stem: Option<&str>) -> Result<Task, TaskError> {
-        let lorawan = json.lorawan.unwrap_or_default();
-        let fuotad = json.fuotad.unwrap_or_default();
-        let id = json.id.as_deref().or(file_stem).ok_or_else(|| missing("Id", "the name of the task"))?;
-        let image = json.firmware_update_image.as_deref();
-        let image = image.ok_or_else(|| missing(image_ref::PATH, image_ref::ALLOWED))?;
-        let status = json.status.as_deref().map(TaskStatus::from_aws).unwrap_or_default();
-        let descriptor = json.descriptor.as_deref().map(descriptor).transpose()?;
-        let start = fuotad.start.as_deref().map(start).transpose()?;
-        let mut warnings = Vec::new();
-        warnings.extend(unknown_status(&status));
+        let fuotad = json.fuotad.clone().unwrap_or_default();
+        let mut unknown = Vec::new();
+        let cloud = json.cloud.as_ref().map(|cloud| CloudFacts::read(cloud, &mut unknown));
+        let cloud = cloud.transpose()?.unwrap_or_default();
+        let said = match &json.ota_update {
+            Some(info) => {
+                let choice = fuotad.file.clone().unwrap_or_default();
+                let mut said = ota::accept(info, &choice, &cloud, &mut unknown)?;
+                warn_of_unknown(&mut said.warnings, "", &json.unknown);
+                said
+            }
+            None => Said::of_fuota(json)?,
+        };
+        let id = said.id.as_deref().or(file_stem).ok_or_else(|| missing("Id", "the name of the task"))?;
+        let descriptor = match (&fuotad.descriptor, &said.descriptor) {
+            (Some(ours), _) => Some(descriptor(OUR_DESCRIPTOR, ours)?),
+            (None, theirs) => theirs.as_deref().map(|text| descriptor(json::DESCRIPTOR, text)).transpose()?,
+        };
+        let mut warnings = said.warnings;
+        warnings.extend(unknown_status(&said.status));
         warnings.extend(descriptor.as_deref().and_then(long_descriptor));
-        warn_of_unknown(&mut warnings, "", &json.unknown);
-        warn_of_unknown(&mut warnings, "LoRaWAN.", &lorawan.unknown);
+        warnings.extend(unknown.iter().map(|path| format!("{} is unknown and ignored", shown_name_at(path))));
         shorten(&mut warnings);
         Ok(Task {
             id: TaskId::new(id)?,
-            name: json.name,
-            description: json.description,
-            arn: json.arn,
-            status,
-            rf_region: lorawan.rf_region,
-            start: start.or(lorawan.start_time.map(Start::At)),
-            image: ImageRef::parse(image)?,
-            redundancy_percent: json::REDUNDANCY_PERCENT
-                .check(json.redundancy_percent)?
-                .unwrap_or(DEFAULT_REDUNDANCY_PERCENT),
-            fragment_size_bytes: json::FRAGMENT_SIZE_BYTES.check(json.fragment_size_bytes)?,
-            fragment_interval: interval(json.fragment_interval_ms, &fuotad)?,
-            sha256: fuotad.sha256.as_deref().map(sha256).transpose()?,
+            name: said.name,
+            description: said.description,
+            status: said.status,
+            rf_region: said.rf_region,
+            start: fuotad.start.as_deref().map(start).transpose()?.or(said.start),
+            image: with_role(said.image, said.role.as_deref(), said.arn.as_deref()),
+            redundancy_percent: or(
+                (json::OUR_REDUNDANCY_PERCENT, fuotad.redundancy_percent),
+                (json::REDUNDANCY_PERCENT, said.redundancy_percent),
+            )?
+            .unwrap_or(DEFAULT_REDUNDANCY_PERCENT),
+            fragment_size_bytes: or(
+                (json::OUR_FRAGMENT_SIZE_BYTES, fuotad.fragment_size_bytes),
+                (json::FRAGMENT_SIZE_BYTES, said.fragment_size_bytes),
+            )?,
+            fragment_interval: interval(said.fragment_interval_ms, &fuotad)?,
+            sha256: fuotad.sha256.as_deref().map(|text| sha256(json::SHA256, text)).transpose()?,
+            hinted_sha256: said
+                .hinted_sha256
+                .as_deref()
+                .map(|text| sha256("attributes.sha256", text))
+                .transpose()?,
             session_timeout_exponent: json::SESSION_TIMEOUT_EXPONENT
                 .check(fuotad.session_timeout_exponent)?,
-            groups: groups(fuotad.multicast_groups.unwrap_or_default())?,
+            groups: groups(fuotad.multicast_groups.unwrap_or_else(|| said.group.into_iter().collect()))?,
             descriptor,
-            role: json.firmware_update_role,
-            created_at: json.created_at,
+            role: said.role,
+            arn: said.arn,
+            created_at: said.created_at,
+            cloud,
+            signature: said.signature,
             warnings,
         })
     }
@@ -153,7 +187,7 @@ impl Task {
     pub fn same_order(&self, other: &Task) -> bool {
         let sorted = |task: &Task| task.groups.iter().cloned().collect::<BTreeSet<_>>();
         let is_other_digest = self.sha256.is_some() && other.sha256.is_some() && self.sha256 != other.sha256;
-        self.image == other.image
+        self.image.is_same_place(&other.image)
             && !is_other_digest
             && self.fragment_size_bytes == other.fragment_size_bytes
             && self.redundancy_percent == other.redundancy_percent
@@ -177,7 +211,17 @@ impl Task {
     }
 }
 
-fn missing(path: &'static str, allowed: &str) -> TaskError {
+/// Ours, or else the task's.
+fn or<T: TryFrom<i64>>(
+    ours: (Limit, Option<i64>),
+    theirs: (Limit, Option<i64>),
+) -> Result<Option<T>, TaskError> {
+    let (limit, value) = if ours.1.is_some() { ours } else { theirs };
+    limit.check(value)
+}
+
+/// The error that `path` is missing.
+pub(super) fn missing(path: &'static str, allowed: &str) -> TaskError {
     TaskError::Missing { path, allowed: allowed.to_owned() }
 }
 
@@ -193,7 +237,10 @@ fn start(text: &str) -> Result<Start, TaskError> {
 }
 
 fn interval(interval_ms: Option<i64>, fuotad: &FuotadJson) -> Result<Option<Interval>, TaskError> {
-    let requested_ms = json::FRAGMENT_INTERVAL_MS.check(interval_ms)?;
+    let requested_ms = or(
+        (json::OUR_FRAGMENT_INTERVAL_MS, fuotad.fragment_interval_ms),
+        (json::FRAGMENT_INTERVAL_MS, interval_ms),
+    )?;
     match fuotad.interval.as_deref() {
         None => Ok(requested_ms.map(Interval::rounded)),
         Some("exact") => Ok(requested_ms.map(Interval::exact)),
@@ -201,13 +248,13 @@ fn interval(interval_ms: Option<i64>, fuotad: &FuotadJson) -> Result<Option<Inte
     }
 }
 
-fn sha256(text: &str) -> Result<Digest, TaskError> {
-    text.parse().map_err(|_| refuse(json::SHA256, text, json::SHA256_ALLOWED))
+fn sha256(path: &str, text: &str) -> Result<Digest, TaskError> {
+    text.parse().map_err(|_| refuse(path, text, json::SHA256_ALLOWED))
 }
 
-fn descriptor(text: &str) -> Result<Vec<u8>, TaskError> {
+fn descriptor(path: &str, text: &str) -> Result<Vec<u8>, TaskError> {
     let bytes = BASE64_STANDARD.decode(text).ok().filter(|bytes| bytes.len() <= MAX_DESCRIPTOR_BYTES);
-    bytes.ok_or_else(|| refuse(json::DESCRIPTOR, text, json::DESCRIPTOR_ALLOWED))
+    bytes.ok_or_else(|| refuse(path, text, json::DESCRIPTOR_ALLOWED))
 }
 
 fn groups(names: Vec<String>) -> Result<Vec<String>, TaskError> {
@@ -245,11 +292,12 @@ fn long_descriptor(descriptor: &[u8]) -> Option<String> {
     })
 }
 
-fn warn_of_unknown(warnings: &mut Vec<String>, object: &str, unknown: &BTreeMap<String, Value>) {
-    warnings.extend(unknown.keys().map(|name| {
-        let hint = nearest(name, &json::PATHS).map(|near| format!("; did you mean {near}?"));
-        format!("{object}{} is unknown and ignored{}", shown_name(name), hint.unwrap_or_default())
-    }));
+/// A path whose last part came from outside.
+fn shown_name_at(path: &str) -> String {
+    match path.rsplit_once('.') {
+        Some((object, name)) => format!("{object}.{}", shown_name(name)),
+        None => shown_name(path),
+    }
 }
 
 fn shorten(warnings: &mut Vec<String>) {

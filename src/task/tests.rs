@@ -60,7 +60,12 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
         status: TaskStatus::FuotaSessionWaiting,
         rf_region: Some("EU868".to_owned()),
         start: Some(Start::At(gps(NIGHT))),
-        image: ImageRef::parse("s3://fw-bucket/meters/app-1.4.2.bin").unwrap(),
+        image: ImageRef::S3 {
+            bucket: "fw-bucket".to_owned(),
+            key: "meters/app-1.4.2.bin".to_owned(),
+            version: None,
+            role: Some("arn:aws:iam::123456789012:role/fuota-read".to_owned()),
+        },
         redundancy_percent: 50,
         fragment_size_bytes: Some(10),
         fragment_interval: Some(Interval { requested_ms: 1500, spacing_us: 2_000_000 }),
@@ -71,6 +76,9 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
         role: Some("arn:aws:iam::123456789012:role/fuota-read".to_owned()),
         created_at: GpsTime::from_unix_us(1_732_233_600_123_000),
         warnings: vec![],
+        cloud: CloudFacts::default(),
+        signature: SignatureMaterial::default(),
+        hinted_sha256: None,
     };
     assert_eq!(task, expected);
     assert_eq!(task.frag_descriptor(), Some([1, 4, 2, 0]));
@@ -290,10 +298,11 @@ fn a_misspelt_member_of_fuotad_is_an_error_that_names_the_right_one() {
     assert_eq!(
         error,
         "Fuotad.\"Sha-256\" is unknown, did you mean Fuotad.Sha256?; known are MulticastGroups, Start, \
-         Interval, Sha256, SessionTimeoutExponent"
+         Interval, Sha256, SessionTimeoutExponent, RedundancyPercent, FragmentSizeBytes, FragmentIntervalMS, \
+         Descriptor, File"
     );
-    let in_the_wrong_place = refused(&with("Fuotad.FragmentIntervalMS", json!(1)));
-    assert!(in_the_wrong_place.contains("did you mean FragmentIntervalMS?"), "{in_the_wrong_place}");
+    let in_the_wrong_place = refused(&with("Fuotad.StartTime", json!(1)));
+    assert!(in_the_wrong_place.contains("did you mean LoRaWAN.StartTime?"), "{in_the_wrong_place}");
     let beyond_guessing = refused(&with("Fuotad.Colour", Value::Null));
     assert!(beyond_guessing.starts_with("Fuotad.Colour is unknown; known are"), "{beyond_guessing}");
 }
@@ -407,12 +416,12 @@ fn a_byte_order_mark_is_skipped_and_utf_16_is_called_by_its_name() {
 }
 
 #[test]
-fn a_document_may_have_64_kib_and_no_byte_more() {
+fn a_document_may_have_256_kib_and_no_byte_more() {
     let mut text = least().to_string();
     text.push_str(&" ".repeat(MAX_TASK_BYTES - text.len()));
     assert!(Task::from_json(text.as_bytes(), "stem").is_ok());
     text.push(' ');
-    assert_eq!(Task::from_json(text.as_bytes(), "stem"), Err(TaskError::TooLarge { bytes: 65_537 }));
+    assert_eq!(Task::from_json(text.as_bytes(), "stem"), Err(TaskError::TooLarge { bytes: 262_145 }));
 }
 
 #[test]
@@ -432,6 +441,23 @@ fn a_cloud_task_has_an_id_and_no_file() {
     assert!(matches!(cloud("s3://b/k", None), Err(TaskError::Missing { path: "Id", .. })));
     let message = cloud("file:///etc/fuotad/meters.mckey", Some("6d2f")).unwrap_err().to_string();
     assert!(message.contains("in a task from the cloud"), "{message}");
+}
+
+#[test]
+fn only_a_role_of_the_tasks_own_account_may_be_assumed_and_who_reads_changes_no_order() {
+    let mut document: Value = serde_json::from_str(FROM_AWS).unwrap();
+    let role = |document: &Value| match task(document).image {
+        ImageRef::S3 { role, .. } => role,
+        other => panic!("{other}"),
+    };
+    assert_eq!(role(&document).as_deref(), Some("arn:aws:iam::123456789012:role/fuota-read"));
+    let before = task(&document);
+    document["FirmwareUpdateRole"] = json!("arn:aws:iam::999999999999:role/fuota-read");
+    assert_eq!(role(&document), None, "another account's");
+    assert_eq!(task(&document).role.as_deref(), Some("arn:aws:iam::999999999999:role/fuota-read"), "kept");
+    assert!(task(&document).same_order(&before));
+    document["FirmwareUpdateRole"] = json!("nonsense");
+    assert_eq!(role(&document), None);
 }
 
 #[test]
@@ -500,7 +526,7 @@ proptest! {
 
     #[test]
     fn a_member_with_any_value_is_refused_by_name_or_within_its_range(
-        index in 0_usize..21,
+        index in 0_usize..super::json::PATHS.len(),
         text in ".{0,20}",
         number in any::<f64>(),
         whole in any::<i64>(),

@@ -1,4 +1,5 @@
-//! A stand-in for AWS IoT Wireless and S3 on loopback: the calls that the daemon makes, with scripted faults.
+//! A stand-in for AWS IoT Wireless, IoT, Signer, STS and S3 on loopback: the calls that the daemon makes, with
+//! scripted faults.
 //!
 //! HTTP/1.1 on std threads, one per connection. `tests/oracles/run.sh` lets boto3 and botocore judge it; it does
 //! not compute signatures itself, only looks whether each request carries a well-formed one.
@@ -40,6 +41,12 @@ pub enum Op {
     ListGroups,
     GetGroup,
     GetSession,
+    GetGateway,
+    GetOta,
+    GetStream,
+    GetJobDocument,
+    GetSigningJob,
+    Sts,
     Head,
     Get,
     Unknown,
@@ -84,6 +91,12 @@ pub enum Fault {
     Redirect(String),
     /// A page whose next page is itself.
     EndlessPages,
+    /// A page with a new token, whatever was asked.
+    ManyPages,
+    /// This instead of the answer's body, with 200.
+    Body(&'static str),
+    /// The service's clock is so many seconds ahead of the caller's: 403, and its `Date` says so.
+    Skewed(i64),
 }
 
 /// A request as it arrived.
@@ -94,6 +107,7 @@ pub struct Request {
     pub target: String,
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
+    pub body: String,
 }
 
 /// What the double holds.
@@ -105,6 +119,24 @@ pub struct World {
     pub task_groups: BTreeMap<String, Vec<String>>,
     /// GetMulticastGroup's answers by id.
     pub groups: BTreeMap<String, Value>,
+    /// GetMulticastGroupSession's answers by the group's id; none: no session.
+    pub sessions: BTreeMap<String, Value>,
+    /// GetWirelessGateway's answers by EUI.
+    pub gateways: BTreeMap<String, Value>,
+    /// `otaUpdateInfo` of GetOTAUpdate's answers by id.
+    pub updates: BTreeMap<String, Value>,
+    /// `streamInfo` of DescribeStream's answers by id.
+    pub streams: BTreeMap<String, Value>,
+    /// The texts that GetJobDocument answers with, by the job's id.
+    pub job_documents: BTreeMap<String, String>,
+    /// DescribeSigningJob's answers by id.
+    pub signing_jobs: BTreeMap<String, Value>,
+    /// Roles that STS gives credentials for.
+    pub roles: Vec<String>,
+    /// Bodies that came with POST.
+    pub forms: Vec<String>,
+    /// The access key that S3 wants for objects under these paths.
+    pub keys_for: BTreeMap<String, String>,
     /// Objects by `bucket/key`.
     pub objects: BTreeMap<String, Object>,
     /// Everything that came.
@@ -184,6 +216,46 @@ impl FakeAws {
             },
         });
         self.world().groups.insert(id.to_owned(), group);
+    }
+
+    /// The session of a multicast group.
+    pub fn put_session(&self, group: &str, lorawan: Value) {
+        self.world().sessions.insert(group.to_owned(), json!({ "LoRaWAN": lorawan }));
+    }
+
+    /// A gateway as AWS knows it.
+    pub fn put_gateway(&self, eui: &str, id: &str) {
+        let gateway = json!({
+            "Arn": format!("arn:aws:iotwireless:eu-west-1:123456789012:WirelessGateway/{id}"), "Id": id,
+            "Name": "roof", "Description": "", "LoRaWAN": {"GatewayEui": eui, "RfRegion": "EU868"},
+        });
+        self.world().gateways.insert(eui.to_owned(), gateway);
+    }
+
+    /// An OTA update as AWS would answer with it, with empty objects for what is not used.
+    pub fn put_update(&self, id: &str, status: &str, files: Value) {
+        let info = json!({
+            "otaUpdateId": id, "otaUpdateArn": format!("arn:aws:iot:eu-west-1:123456789012:otaupdate/{id}"),
+            "creationDate": 1_732_233_600.123, "lastModifiedDate": 1_732_233_605.5, "description": "meters",
+            "targets": ["arn:aws:iot:eu-west-1:123456789012:thing/gw1"], "protocols": ["HTTP"],
+            "awsJobExecutionsRolloutConfig": {"maximumPerMinute": 10},
+            "awsJobPresignedUrlConfig": {"expiresInSec": 1800}, "targetSelection": "SNAPSHOT",
+            "otaUpdateFiles": files, "otaUpdateStatus": status, "awsIotJobId": format!("AFR_OTA-{id}"),
+            "awsIotJobArn": format!("arn:aws:iot:eu-west-1:123456789012:job/AFR_OTA-{id}"),
+            "additionalParameters": {"operator": "roof"},
+        });
+        self.world().updates.insert(id.to_owned(), info);
+    }
+
+    /// A stream with one file in S3.
+    pub fn put_stream(&self, id: &str, file_id: i64, bucket: &str, key: &str) {
+        let info = json!({
+            "streamId": id, "streamArn": format!("arn:aws:iot:eu-west-1:123456789012:stream/{id}"),
+            "streamVersion": 1, "description": "", "createdAt": 1_732_233_600.5, "lastUpdatedAt": 1_732_233_600.5,
+            "files": [{"fileId": file_id, "s3Location": {"bucket": bucket, "key": key}}],
+            "roleArn": "arn:aws:iam::123456789012:role/stream-read",
+        });
+        self.world().streams.insert(id.to_owned(), info);
     }
 
     /// An object; its ETag and version follow from its bytes.
@@ -269,7 +341,20 @@ impl Answer {
             let headers = vec![("content-type".to_owned(), "application/xml".to_owned())];
             return Answer { status, headers, body: body.into_bytes() };
         }
-        let mut answer = Answer::json(status, &json!({"Message": message}));
+        if op == Op::Sts {
+            let body = format!(
+                "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
+                 <Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+            );
+            return Answer {
+                status,
+                headers: vec![("content-type".to_owned(), "text/xml".to_owned())],
+                body: body.into_bytes(),
+            };
+        }
+        // The member is capital in IoT Wireless only.
+        let member = if service(op) == "iotwireless" { "Message" } else { "message" };
+        let mut answer = Answer::json(status, &json!({ member: message }));
         // With the suffix that the real service is known to add.
         answer
             .headers
@@ -318,8 +403,9 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Req
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
-    Ok(Some(Request { op: op(&method, &target), method, target, headers }))
+    let mut body = String::new();
+    reader.take(length).read_to_string(&mut body)?;
+    Ok(Some(Request { op: op(&method, &target), method, target, headers, body }))
 }
 
 fn op(method: &str, target: &str) -> Op {
@@ -331,9 +417,26 @@ fn op(method: &str, target: &str) -> Op {
         ("GET", ["fuota-tasks", _, "multicast-groups"]) => Op::ListGroups,
         ("GET", ["multicast-groups", _]) => Op::GetGroup,
         ("GET", ["multicast-groups", _, "session"]) => Op::GetSession,
+        ("GET", ["wireless-gateways", _]) => Op::GetGateway,
+        ("GET", ["otaUpdates", _]) => Op::GetOta,
+        ("GET", ["streams", _]) => Op::GetStream,
+        ("GET", ["jobs", _, "job-document"]) => Op::GetJobDocument,
+        ("GET", ["signing-jobs", _]) => Op::GetSigningJob,
+        ("POST", [""]) => Op::Sts,
         ("HEAD", [_, _, ..]) => Op::Head,
         ("GET", [_, _, ..]) => Op::Get,
         _ => Op::Unknown,
+    }
+}
+
+/// The service's name in a signature.
+fn service(op: Op) -> &'static str {
+    match op {
+        Op::Head | Op::Get => "s3",
+        Op::GetOta | Op::GetStream | Op::GetJobDocument => "iot",
+        Op::GetSigningJob => "signer",
+        Op::Sts => "sts",
+        _ => "iotwireless",
     }
 }
 
@@ -344,7 +447,7 @@ fn complaint(request: &Request) -> Option<String> {
         return None;
     }
     let wrong = |what: &str| Some(format!("{} {}: {what}", request.method, request.target));
-    let service = if matches!(request.op, Op::Head | Op::Get) { "s3" } else { "iotwireless" };
+    let service = service(request.op);
     let header = |name: &str| request.headers.get(name).map(String::as_str);
     let Some(date) = header("x-amz-date") else { return wrong("no x-amz-date") };
     let Some(authorization) = header("authorization") else { return wrong("not signed") };
@@ -393,6 +496,21 @@ fn answer(world: &mut World, request: &Request, fault: Option<&Fault>) -> Answer
             let headers = vec![("location".to_owned(), address.clone())];
             return Answer { status: 307, headers, body: Vec::new() };
         }
+        Some(Fault::Body(body)) => {
+            let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+            return Answer { status: 200, headers, body: body.as_bytes().to_vec() };
+        }
+        Some(Fault::Skewed(seconds)) => {
+            let code = if matches!(request.op, Op::Head | Op::Get) {
+                "RequestTimeTooSkewed"
+            } else {
+                "InvalidSignatureException"
+            };
+            let mut answer =
+                Answer::error(request.op, 403, code, "Signature expired: it is now earlier than the window");
+            answer.headers.push(("date".to_owned(), http_date(*seconds)));
+            return answer;
+        }
         Some(Fault::Empty(status)) => {
             return Answer { status: *status, headers: Vec::new(), body: Vec::new() };
         }
@@ -406,39 +524,110 @@ fn answer(world: &mut World, request: &Request, fault: Option<&Fault>) -> Answer
         .map(|(name, value)| (decoded(name), decoded(value)))
         .collect();
     let missing = || Answer::error(request.op, 404, "ResourceNotFoundException", "No such resource.");
+    // An id of the form `error-429-ThrottlingException` names what it leads to.
+    let scripted = parts.get(1).and_then(|id| id.strip_prefix("error-")).and_then(|id| id.split_once('-'));
+    if let Some((status, code)) = scripted.and_then(|(status, code)| Some((status.parse().ok()?, code))) {
+        return Answer::error(request.op, status, code, "As the id says.");
+    }
     match request.op {
         Op::GetTask => world.tasks.get(&parts[1]).map_or_else(missing, |task| Answer::json(200, task)),
         Op::ListTasks => {
             let entry = |task: &Value| json!({"Id": task["Id"], "Arn": task["Arn"], "Name": task["Name"]});
             let list: Vec<Value> = world.tasks.values().map(entry).collect();
-            Answer::json(200, &json!({"FuotaTaskList": list}))
+            page(world.page, "FuotaTaskList", &list, &query, fault)
         }
-        Op::ListGroups if world.tasks.contains_key(&parts[1]) => groups_page(world, &parts[1], &query, fault),
+        Op::ListGroups if world.tasks.contains_key(&parts[1]) => {
+            let all = world.task_groups.get(&parts[1]).map(Vec::as_slice).unwrap_or_default();
+            let list: Vec<Value> = all.iter().map(|id| json!({ "Id": id })).collect();
+            page(world.page, "MulticastGroupList", &list, &query, fault)
+        }
         Op::GetGroup => world.groups.get(&parts[1]).map_or_else(missing, |group| Answer::json(200, group)),
-        Op::GetSession if world.groups.contains_key(&parts[1]) => Answer::json(
-            200,
-            &json!({"LoRaWAN": {"DlDr": 3, "DlFreq": 869_525_000, "SessionStartTime": "2026-11-22T02:00:00Z",
-                    "SessionTimeout": 4096}}),
-        ),
+        Op::GetSession => world.sessions.get(&parts[1]).map_or_else(missing, |it| Answer::json(200, it)),
+        Op::GetGateway => world.gateways.get(&parts[1]).map_or_else(missing, |it| Answer::json(200, it)),
+        Op::GetOta => {
+            let update = world.updates.get(&parts[1]);
+            update.map_or_else(missing, |info| Answer::json(200, &json!({ "otaUpdateInfo": info })))
+        }
+        Op::GetStream => {
+            let stream = world.streams.get(&parts[1]);
+            stream.map_or_else(missing, |info| Answer::json(200, &json!({ "streamInfo": info })))
+        }
+        Op::GetJobDocument => {
+            let document = world.job_documents.get(&parts[1]);
+            document.map_or_else(missing, |text| Answer::json(200, &json!({ "document": text })))
+        }
+        Op::GetSigningJob => {
+            world.signing_jobs.get(&parts[1]).map_or_else(missing, |it| Answer::json(200, it))
+        }
+        Op::Sts => sts(world, request),
         Op::Head | Op::Get => s3(world, request, &parts, &query, fault),
         _ => missing(),
     }
 }
 
-fn groups_page(world: &World, task: &str, query: &BTreeMap<String, String>, fault: Option<&Fault>) -> Answer {
-    let all = world.task_groups.get(task).map(Vec::as_slice).unwrap_or_default();
+/// A page of `all`, so many entries long.
+fn page(
+    entries: usize,
+    name: &str,
+    all: &[Value],
+    query: &BTreeMap<String, String>,
+    fault: Option<&Fault>,
+) -> Answer {
     // A token with characters that must be escaped.
     let from = query.get("nextToken").and_then(|token| token.strip_prefix("n+/="));
-    let from = from.and_then(|from| from.parse().ok()).unwrap_or(0).min(all.len());
-    let page: Vec<Value> = all[from..].iter().take(world.page).map(|id| json!({"Id": id})).collect();
+    let from: usize = from.and_then(|from| from.parse().ok()).unwrap_or(0);
+    let page: Vec<Value> = all.iter().skip(from).take(entries).cloned().collect();
     let next = from + page.len();
-    let mut body = json!({"MulticastGroupList": page});
-    if matches!(fault, Some(Fault::EndlessPages)) {
-        body["NextToken"] = json!("n+/=0");
-    } else if next < all.len() {
-        body["NextToken"] = json!(format!("n+/={next}"));
+    let mut body = json!({ name: page });
+    match fault {
+        Some(Fault::EndlessPages) => body["NextToken"] = json!("n+/=0"),
+        Some(Fault::ManyPages) => body["NextToken"] = json!(format!("n+/={}", from + 1_000_000)),
+        _ if next < all.len() => body["NextToken"] = json!(format!("n+/={next}")),
+        _ => {}
     }
     Answer::json(200, &body)
+}
+
+/// AssumeRole and GetCallerIdentity.
+fn sts(world: &mut World, request: &Request) -> Answer {
+    world.forms.push(request.body.clone());
+    let form: BTreeMap<String, String> = request
+        .body
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (decoded(name), decoded(&value.replace('+', " "))))
+        .collect();
+    let said = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+    let body = match said("Action") {
+        "GetCallerIdentity" => {
+            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+             <GetCallerIdentityResult><Arn>arn:aws:sts::123456789012:assumed-role/gateway/gw1</Arn>\
+             <UserId>AROA:gw1</UserId><Account>123456789012</Account></GetCallerIdentityResult>\
+             </GetCallerIdentityResponse>"
+                .to_owned()
+        }
+        "AssumeRole" if world.roles.iter().any(|role| role == said("RoleArn")) => format!(
+            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+             <AccessKeyId>AKIDASSUMED</AccessKeyId><SecretAccessKey>SECRET/CANARY+role</SecretAccessKey>\
+             <SessionToken>TOKEN/CANARY+role==</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
+             </Credentials><AssumedRoleUser><Arn>{}</Arn><AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser>\
+             </AssumeRoleResult></AssumeRoleResponse>",
+            said("RoleArn")
+        ),
+        _ => return Answer::error(Op::Sts, 403, "AccessDenied", "Not authorized to perform sts:AssumeRole"),
+    };
+    Answer {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "text/xml".to_owned())],
+        body: body.into_bytes(),
+    }
+}
+
+/// Now and so many seconds more, as HTTP writes it.
+fn http_date(seconds: i64) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    let then = jiff::Timestamp::from_second(now + seconds).unwrap();
+    then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// Writes the answer as far as the fault lets it; whether the connection may be used again.
@@ -458,6 +647,9 @@ fn write(
     }
     let announced = body.len() - usize::from(matches!(fault, Some(Fault::Overrun)) && !body.is_empty());
     let mut head = format!("HTTP/1.1 {} Scripted\r\ncontent-length: {announced}\r\n", answer.status);
+    if !answer.headers.iter().any(|(name, _)| *name == "date") {
+        head += &format!("date: {}\r\n", http_date(0));
+    }
     for (name, value) in &answer.headers {
         head += &format!("{name}: {value}\r\n");
     }

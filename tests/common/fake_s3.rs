@@ -46,6 +46,9 @@ pub(super) fn s3(
     }
     let Some(object) = world.objects.get(&path) else { return error(404, "NoSuchKey") };
     let scope = request.headers.get("authorization").map(String::as_str).unwrap_or_default();
+    if world.keys_for.get(&path).is_some_and(|key| !scope.contains(&format!("Credential={key}/"))) {
+        return error(403, "AccessDenied");
+    }
     if let Some(region) = object.region.filter(|region| !scope.contains(&format!("/{region}/s3/"))) {
         let mut answer = error(301, "PermanentRedirect");
         answer.headers.push(("x-amz-bucket-region".to_owned(), region.to_owned()));

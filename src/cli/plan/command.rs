@@ -16,6 +16,7 @@ use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
 use crate::plan::counters_from;
+use crate::task::FuotaTaskJson;
 use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
 use crate::task::Task;
@@ -32,6 +33,8 @@ const STATE_FILES_MAX: usize = 1024;
 /// Everything that is printed.
 pub struct Answer<'a> {
     pub name: &'a str,
+    /// The order as it was read: every member that a service answered, known or not.
+    pub said: &'a FuotaTaskJson,
     pub timetable: &'a Timetable,
     pub chances: &'a [Chance],
     pub choices: &'a [Choice],
@@ -61,6 +64,7 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let document = files::bytes(&args.task, MAX_TASK_BYTES)?;
     let stem = args.task.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
     let task = Task::from_json(&document, &stem).map_err(|error| wrong(&error))?;
+    let said = FuotaTaskJson::from_slice(&document).map_err(|error| wrong(&error))?;
     let document = String::from_utf8(document).map_err(|error| wrong(&error))?;
     let path = match (&args.image, &task.image) {
         (Some(path), _) => path.clone(),
@@ -99,6 +103,7 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
         let answer = Answer {
             name: task.id.as_str(),
+            said: &said,
             timetable: &timetable,
             chances: &chances(&timetable.planned, group),
             choices: &choices(&settings, &task, group, &image),

@@ -71,6 +71,7 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
             "duration_us": choice.duration_us,
         })).collect::<Vec<_>>(),
         "warnings": answer.warnings,
+        "task": answer.said,
     })
 }
 

@@ -55,9 +55,9 @@ pub(super) async fn fetch(
 ) -> Result<(Vec<u8>, Option<Evidence>), String> {
     let settings = &*tools.settings;
     let (place, source) = match &order.image {
-        ImageRef::S3 { bucket, key } => {
-            let client = &tools.s3;
-            (order.image.to_string(), Source::S3(Object { client, settings, bucket, key }))
+        ImageRef::S3 { bucket, key, version, .. } => {
+            let (client, version) = (&tools.s3, version.as_deref());
+            (order.image.to_string(), Source::S3(Object { client, settings, bucket, key, version }))
         }
         // The name on the shelf is a hash of it.
         ImageRef::Https(address) => {
@@ -232,7 +232,7 @@ impl Download<'_> {
 
     fn hint(&self, trouble: &Trouble) -> String {
         match (trouble, &self.order.image) {
-            (Trouble::Denied { .. }, ImageRef::S3 { bucket, key }) => format!(
+            (Trouble::Denied { .. }, ImageRef::S3 { bucket, key, .. }) => format!(
                 " on arn:aws:s3:::{bucket}/{key} (S3 says so of a missing object, too, unless s3:ListBucket is allowed)"
             ),
             (Trouble::Denied { .. }, _) => "; a signed address ends with its time: order anew".to_owned(),

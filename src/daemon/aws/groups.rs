@@ -1,23 +1,33 @@
-//! Which of our groups a cloud task is for.
+//! Which of our groups a cloud task is for, and what AWS says of them.
 
 use std::collections::BTreeSet;
 
 use aws_sdk_iotwireless::Client;
+use aws_sdk_iotwireless::types::WirelessGatewayIdType;
+use serde_json::Value;
+use serde_json::json;
 
 use super::Settings;
+use super::pages::groups_of;
+use super::raw::Body;
 use super::trouble::Trouble;
+use crate::task::MulticastGroup;
+use crate::task::MulticastSession;
+use crate::task::TaskError;
+use crate::task::WirelessGateway;
 
-/// A task has few groups; an endless list is a fault of the other side.
-const MAX_PAGES: usize = 16;
-
-const LIST: &str = "iotwireless:ListMulticastGroupsByFuotaTask";
-const GET: &str = "iotwireless:GetMulticastGroup";
+/// The action that reads a group.
+pub(super) const GET_GROUP: &str = "iotwireless:GetMulticastGroup";
+/// The action that reads its session.
+pub(super) const GET_SESSION: &str = "iotwireless:GetMulticastGroupSession";
+/// The action that reads this gateway's own entry.
+pub(super) const GET_GATEWAY: &str = "iotwireless:GetWirelessGateway";
 
 /// What AWS's groups of a task mean here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
-    /// These groups of ours.
-    Ours(Vec<String>),
+    /// These groups of ours, and the member `Cloud` of the document.
+    Ours(Vec<String>, Value),
     /// AWS names none: the configuration decides.
     Unnamed,
     /// It is not for this gateway, or not for it alone: the reason, with the way out.
@@ -28,10 +38,11 @@ pub(super) enum Audience {
 /// that take part are looked at, and a policy that does not allow the look is respected.
 pub(super) async fn audience(client: &Client, settings: &Settings, id: &str) -> Result<Audience, Trouble> {
     let overlay = settings.overlays.get(id).and_then(|overlay| overlay.multicast_groups.clone());
-    match (from_aws(client, settings, id, overlay.is_some()).await, overlay) {
-        (Err(Trouble::Denied { .. }), Some(groups)) => Ok(Audience::Ours(groups)),
+    match (from_aws(client, settings, id, overlay.as_deref()).await, overlay) {
+        (Err(Trouble::Denied { .. }), Some(groups)) => Ok(Audience::Ours(groups, Value::Null)),
         (Ok(Audience::Refused(reason)), _) => Ok(Audience::Refused(reason)),
-        (Ok(_), Some(groups)) => Ok(Audience::Ours(groups)),
+        (Ok(Audience::Ours(_, cloud)), Some(groups)) => Ok(Audience::Ours(groups, cloud)),
+        (Ok(Audience::Unnamed), Some(groups)) => Ok(Audience::Ours(groups, Value::Null)),
         (audience, _) => audience,
     }
 }
@@ -40,66 +51,159 @@ async fn from_aws(
     client: &Client,
     settings: &Settings,
     id: &str,
-    is_named_here: bool,
+    named_here: Option<&[String]>,
 ) -> Result<Audience, Trouble> {
-    let theirs = list(client, id).await?;
+    let theirs = groups_of(client, id).await?;
     let mut ours = BTreeSet::new();
+    let mut cloud = json!({"MulticastGroups": []});
     for theirs in &theirs {
-        let name = settings.groups.get(theirs);
-        if name.is_none() && !is_named_here {
+        // The only group that the configuration names is what AWS's group is here, whatever its id.
+        let only = named_here.and_then(|names| if names.len() == 1 { names.first() } else { None });
+        let name = settings.groups.get(theirs).or(only);
+        if name.is_none() && named_here.is_none() {
             continue;
         }
-        let gateways = participating(client, theirs).await?;
-        if gateways > 1 {
-            return Ok(Audience::Refused(format!(
-                "multicast group {theirs} has {gateways} participating gateways: each would send the same \
-                 frames over the other's; leave one in ParticipatingGateways"
-            )));
+        let (mut answer, group) = match group(client, theirs).await? {
+            Ok(read) => read,
+            Err(error) => return Ok(Audience::Refused(format!("multicast group {theirs}: {error}"))),
+        };
+        match place(client, settings, theirs, &group).await? {
+            Place::Alone(entry) => {
+                if let Some(entry) = entry {
+                    cloud["Gateway"] = entry;
+                }
+            }
+            Place::Refused(reason) => return Ok(Audience::Refused(reason)),
         }
-        ours.extend(name.cloned());
+        let Some(name) = name else { continue };
+        match session(client, theirs).await? {
+            Ok(session) => {
+                answer["Group"] = json!(name);
+                answer["Session"] = session;
+            }
+            Err(error) => return Ok(Audience::Refused(format!("multicast group {theirs}: {error}"))),
+        }
+        if let Some(list) = cloud["MulticastGroups"].as_array_mut() {
+            list.push(answer);
+        }
+        ours.insert(name.clone());
     }
     if theirs.is_empty() {
         return Ok(Audience::Unnamed);
     }
-    if ours.is_empty() && !is_named_here {
+    if ours.is_empty() && named_here.is_none() {
         return Ok(Audience::Refused(format!(
             "none of its multicast groups is one of ours: set aws-multicast-group of a [[group]] to {}, or \
              multicast-groups of its [[aws.task]]",
             theirs.into_iter().collect::<Vec<_>>().join(" or ")
         )));
     }
-    Ok(Audience::Ours(ours.into_iter().collect()))
+    Ok(Audience::Ours(ours.into_iter().collect(), cloud))
 }
 
-async fn list(client: &Client, id: &str) -> Result<BTreeSet<String>, Trouble> {
-    let mut ids = BTreeSet::new();
-    let mut token: Option<String> = None;
-    for _ in 0..MAX_PAGES {
-        let call = client.list_multicast_groups_by_fuota_task().id(id).set_next_token(token.clone());
-        let page = call.send().await.map_err(|error| not_about_the_task(Trouble::of(LIST, &error)))?;
-        ids.extend(page.multicast_group_list().iter().filter_map(|group| group.id().map(str::to_owned)));
-        match page.next_token().filter(|next| !next.is_empty()) {
-            None => return Ok(ids),
-            Some(next) if token.as_deref() == Some(next) => break,
-            Some(next) => token = Some(next.to_owned()),
+/// AWS's group `id`: as answered and as read.
+async fn group(client: &Client, id: &str) -> Result<Result<(Value, MulticastGroup), TaskError>, Trouble> {
+    let body = Body::default();
+    let sent = client.get_multicast_group().id(id).customize().interceptor(body.clone()).send().await;
+    let answer = body.answer(GET_GROUP, sent).map_err(Trouble::not_the_task)?;
+    Ok(MulticastGroup::read(&answer).map(|group| (answer, group)))
+}
+
+/// The session of AWS's group `id`; null without one, or where the policy does not allow the look.
+async fn session(client: &Client, id: &str) -> Result<Result<Value, TaskError>, Trouble> {
+    let body = Body::default();
+    let sent = client.get_multicast_group_session().id(id).customize().interceptor(body.clone()).send().await;
+    match body.answer(GET_SESSION, sent) {
+        Ok(answer) => Ok(MulticastSession::read(&answer).map(|_| answer)),
+        Err(Trouble::NotFound { .. }) => Ok(Ok(Value::Null)),
+        Err(trouble @ Trouble::Denied { .. }) => {
+            tracing::debug!("{trouble}; the session of multicast group {id} is not compared with ours");
+            Ok(Ok(Value::Null))
         }
+        Err(trouble) => Err(trouble),
     }
-    Err(Trouble::Unreadable { action: LIST, why: "its pages do not end" })
 }
 
-async fn participating(client: &Client, group: &str) -> Result<usize, Trouble> {
-    let call = client.get_multicast_group().id(group);
-    let group = call.send().await.map_err(|error| not_about_the_task(Trouble::of(GET, &error)))?;
-    let gateways = group.lo_ra_wan().and_then(|lorawan| lorawan.participating_gateways());
-    Ok(gateways.map_or(0, |gateways| gateways.gateway_list().len()))
+/// Whether this gateway sends for a group, and nobody else.
+enum Place {
+    /// It does; its own entry, if it was asked for.
+    Alone(Option<Value>),
+    Refused(String),
 }
 
-/// A missing list or group is no missing task.
-fn not_about_the_task(trouble: Trouble) -> Trouble {
-    match trouble {
-        Trouble::NotFound { action } => {
-            Trouble::Refused { action, status: 404, code: "not found".to_owned() }
+async fn place(
+    client: &Client,
+    settings: &Settings,
+    id: &str,
+    group: &MulticastGroup,
+) -> Result<Place, Trouble> {
+    let gateways = group.gateways();
+    if gateways.is_empty() {
+        // AWS would choose by recent uplinks; nobody is named beside us.
+        return Ok(Place::Alone(None));
+    }
+    let (me, entry) = match me(client, settings).await? {
+        Ok(me) => me,
+        Err(reason) => {
+            return Ok(Place::Refused(format!(
+                "multicast group {id} names its participating gateways ({}), and whether this one is among them \
+                 is not known: {reason}",
+                shown(gateways)
+            )));
         }
-        other => other,
+    };
+    let Some(at) = gateways.iter().position(|gateway| *gateway == me) else {
+        return Ok(Place::Refused(format!(
+            "multicast group {id} names its participating gateways ({}), and this one, {me}, is not among \
+             them: put it into ParticipatingGateways alone, or leave the list empty",
+            shown(gateways)
+        )));
+    };
+    if gateways.len() > 1 {
+        let (number, count) = (at + 1, gateways.len());
+        return Ok(Place::Refused(format!(
+            "multicast group {id} has {count} participating gateways, this one is number {number}: each would \
+             send the same frames over the other's; leave one in ParticipatingGateways"
+        )));
     }
+    Ok(Place::Alone(entry))
+}
+
+/// The id of this gateway in AWS, with its entry if AWS was asked; else why it is not known.
+async fn me(
+    client: &Client,
+    settings: &Settings,
+) -> Result<Result<(String, Option<Value>), String>, Trouble> {
+    if let Some(id) = &settings.wireless_gateway {
+        return Ok(Ok((id.clone(), None)));
+    }
+    let Some(eui) = &settings.gateway_eui else {
+        return Ok(Err("set gateway.id to its EUI, or aws.wireless-gateway to its id in AWS".to_owned()));
+    };
+    let body = Body::default();
+    let call = client.get_wireless_gateway().identifier(eui);
+    let call = call.identifier_type(WirelessGatewayIdType::GatewayEui).customize();
+    match body.answer(GET_GATEWAY, call.interceptor(body.clone()).send().await) {
+        Ok(answer) => Ok(match WirelessGateway::read(&answer) {
+            Ok(WirelessGateway { id: Some(id), .. }) => Ok((id, Some(answer))),
+            Ok(_) => Err(format!("{GET_GATEWAY} answers without an Id; set aws.wireless-gateway")),
+            Err(error) => Err(error.to_string()),
+        }),
+        Err(Trouble::NotFound { .. }) => {
+            Ok(Err(format!("AWS knows no gateway with the EUI {eui}; correct gateway.id, or empty the list")))
+        }
+        Err(trouble @ Trouble::Denied { .. }) => Ok(Err(format!("{trouble}, or set aws.wireless-gateway"))),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+fn shown(gateways: &[String]) -> String {
+    const MAX_SHOWN: usize = 4;
+    let named: Vec<String> = gateways
+        .iter()
+        .take(MAX_SHOWN)
+        .map(|id| id.chars().filter(|c| !c.is_control()).take(64).collect())
+        .collect();
+    let more = if gateways.len() > MAX_SHOWN { ", …" } else { "" };
+    format!("{}{more}", named.join(", "))
 }

@@ -1,5 +1,7 @@
-//! Tasks and images from AWS, read only: `GetFuotaTask`, `ListMulticastGroupsByFuotaTask`,
-//! `GetMulticastGroup` (API version 2020-11-22) and S3 `HeadObject` / `GetObject`; images at `https://` addresses, too.
+//! Tasks and images from AWS, read only: `GetFuotaTask`, `ListFuotaTasks`, `ListMulticastGroupsByFuotaTask`,
+//! `GetMulticastGroup`, `GetMulticastGroupSession`, `GetWirelessGateway` (IoT Wireless, API version 2020-11-22);
+//! `GetOTAUpdate`, `DescribeStream`, `GetJobDocument` (IoT, 2015-05-28); `DescribeSigningJob` (Signer, 2017-08-25);
+//! S3 `HeadObject` / `GetObject`; images at `https://` addresses, too.
 //!
 //! Signing, credentials and the first retries of a call are the SDK's; patience over hours, the resumable
 //! download and the judgement of what an error means are ours. Nothing here ever stops a campaign except a
@@ -12,11 +14,19 @@
 
 mod checksum;
 mod client;
-mod document;
+mod credentials;
 mod fetch;
+mod fuota;
 mod groups;
+mod iot_credentials;
+mod network;
+mod news;
+mod ota;
+mod pages;
 mod patience;
 mod poll;
+mod probe;
+mod raw;
 mod run;
 mod settings;
 mod shelf;
@@ -24,6 +34,12 @@ mod source;
 mod trouble;
 mod web;
 
+pub use network::Routes;
 pub use patience::Patience;
+pub use probe::Finding;
+pub use probe::Verdict;
+pub use probe::probe;
 pub use run::run;
+pub use settings::IotCredentialSettings;
+pub use settings::OtaSettings;
 pub use settings::Settings;

@@ -16,6 +16,8 @@ pub struct Patience {
     pub answer: Duration,
     /// The slowest backhaul that is worth waiting for, bytes per second, not 0.
     pub floor_bps: u64,
+    /// Between two looks for a way out while the cloud cannot be reached.
+    pub network: Duration,
 }
 
 impl Default for Patience {
@@ -26,6 +28,7 @@ impl Default for Patience {
             longest: Duration::from_secs(15 * 60),
             answer: Duration::from_secs(30),
             floor_bps: 500,
+            network: Duration::from_secs(2),
         }
     }
 }

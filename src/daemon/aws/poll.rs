@@ -1,165 +1,200 @@
-//! Looks at each FUOTA task again and again and tells what changed.
+//! Looks at each order again and again and tells what changed.
 
-use aws_sdk_iotwireless::Client;
 use tokio::sync::mpsc;
 
 use super::Settings;
-use super::document::document;
-use super::groups::Audience;
-use super::groups::audience;
+use super::client::Clients;
+use super::fuota::Fuota;
+use super::network::returned;
+use super::news::News;
+use super::ota::Ota;
+use super::pages::fuota_tasks;
 use super::patience::Backoff;
 use super::patience::jittered;
 use super::patience::random;
 use super::trouble::Trouble;
 use crate::broadcast::TaskSource;
 use crate::daemon::Fact;
-use crate::task::FuotadJson;
-use crate::task::Task;
 use crate::task::TaskId;
-use crate::task::TaskStatus;
-
-const GET: &str = "iotwireless:GetFuotaTask";
 
 /// A task that this process never saw may be known from before a restart. A second look makes sure.
 const LOOKS_BEFORE_GONE: u32 = 2;
+/// Orders that are looked at: each costs calls that a whole account shares.
+const MAX_WATCHED: usize = 64;
 
 /// The receiver of facts is gone: the daemon stops.
 #[derive(Debug)]
 pub(super) struct Closed;
 
-/// Where a task stands, for the log: a line is written when this changes.
+/// Where an order stands, for the log: a line is written when this changes.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    Told(TaskStatus),
+    Told(String),
+    Waiting(String),
     Refused(String),
+    Withdrawn(String),
     Gone,
     Unsure(Trouble),
 }
 
-/// One task and what was told of it.
+/// Whose order it is.
+#[derive(Debug)]
+enum Kind {
+    Fuota(Fuota),
+    Ota(Ota),
+}
+
+/// One order and what was told of it.
 struct Watched {
     id: TaskId,
+    kind: Kind,
     told: Option<Vec<u8>>,
     missing: u32,
-    audience: Option<(TaskStatus, Audience)>,
     state: Option<State>,
+}
+
+/// All orders.
+struct Watch<'a> {
+    clients: &'a Clients,
+    settings: &'a Settings,
+    watched: Vec<Watched>,
+    /// The last trouble with the account's list.
+    listing: Option<Trouble>,
+    is_full: bool,
 }
 
 /// Polls until the receiver of facts is gone. `over` is told of tasks whose download is pointless.
 pub(super) async fn poll(
-    client: &Client,
+    clients: &Clients,
     settings: &Settings,
     facts: &mpsc::Sender<Fact>,
     over: &mpsc::Sender<TaskId>,
 ) -> Result<(), Closed> {
-    let mut watched: Vec<Watched> = settings.fuota_tasks.iter().filter_map(|id| Watched::new(id)).collect();
+    let mut watch = Watch::new(clients, settings);
     let mut backoff = Backoff::new(settings.patience.poll_first, settings.patience.longest);
     loop {
-        let mut wait = jittered(settings.poll, random());
-        let mut is_well = true;
-        for task in &mut watched {
-            match task.look(client, settings).await {
+        let wait = jittered(settings.poll, random());
+        if watch.round(facts, over).await? {
+            backoff.reset();
+            tokio::time::sleep(wait).await;
+            continue;
+        }
+        // Never more often than when all is well, except when the way out has just come back.
+        let wait = wait.max(backoff.next(random()));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = returned(settings.routes, settings.patience.network) => {
+                tracing::info!("there is another way out: the cloud is asked again");
+                backoff.reset();
+            }
+        }
+    }
+}
+
+impl Watch<'_> {
+    fn new<'a>(clients: &'a Clients, settings: &'a Settings) -> Watch<'a> {
+        let fuota =
+            settings.fuota_tasks.iter().filter_map(|id| Watched::new(id, Kind::Fuota(Fuota::default())));
+        let ota = settings.ota_updates.iter().filter_map(|id| Watched::new(id, Kind::Ota(Ota::default())));
+        let watched = fuota.chain(ota).collect();
+        Watch { clients, settings, watched, listing: None, is_full: false }
+    }
+
+    /// One look at everything; whether all went well, or at least as well as trouble with one order allows.
+    async fn round(
+        &mut self,
+        facts: &mpsc::Sender<Fact>,
+        over: &mpsc::Sender<TaskId>,
+    ) -> Result<bool, Closed> {
+        if self.settings.all && !self.discover().await {
+            return Ok(false);
+        }
+        for order in &mut self.watched {
+            match order.look(self.clients, self.settings).await {
                 Ok(news) => {
-                    if let Some(fact) = task.tell(news) {
-                        if matches!(fact, Fact::Gone(_)) || task.is_being_deleted() {
-                            over.send(task.id.clone()).await.map_err(|_| Closed)?;
+                    let is_over = matches!(news, News::Document { is_over: true, .. });
+                    if let Some(fact) = order.tell(news, self.settings) {
+                        if is_over || matches!(fact, Fact::Gone(_)) {
+                            over.send(order.id.clone()).await.map_err(|_| Closed)?;
                         }
                         facts.send(fact).await.map_err(|_| Closed)?;
                     }
                 }
                 Err(trouble) => {
-                    is_well &= !trouble.is_general();
-                    task.enter(State::Unsure(trouble));
-                    if !is_well {
-                        break;
+                    let is_general = trouble.is_general();
+                    if trouble.is_about_credentials() {
+                        self.clients.credentials.forget().await;
+                    }
+                    order.enter(State::Unsure(trouble));
+                    if is_general {
+                        return Ok(false);
                     }
                 }
             }
         }
-        if is_well {
-            backoff.reset();
-        } else {
-            // Never more often than when all is well.
-            wait = wait.max(backoff.next(random()));
+        self.watched.retain(|order| !order.is_forgotten());
+        Ok(true)
+    }
+
+    /// Adds the tasks of the account that are new. Without the right to list them the named ones are looked at.
+    async fn discover(&mut self) -> bool {
+        let ids = match fuota_tasks(&self.clients.wireless).await {
+            Ok(ids) => ids,
+            Err(trouble) => {
+                let is_general = trouble.is_general();
+                if !self.listing.as_ref().is_some_and(|before| before.is_like(&trouble)) {
+                    tracing::warn!("the account's FUOTA tasks: {trouble}");
+                }
+                self.listing = Some(trouble);
+                return !is_general;
+            }
+        };
+        self.listing = None;
+        for id in ids {
+            if self.watched.iter().any(|order| order.id.as_str() == id) {
+                continue;
+            }
+            if self.watched.len() >= MAX_WATCHED {
+                if !self.is_full {
+                    tracing::warn!(
+                        "more than {MAX_WATCHED} tasks: {id} and those after it are not looked at"
+                    );
+                }
+                self.is_full = true;
+                break;
+            }
+            self.watched.extend(Watched::new(&id, Kind::Fuota(Fuota::discovered())));
         }
-        tokio::time::sleep(wait).await;
+        true
     }
 }
 
-/// What a look at a task showed.
-enum News {
-    Document { bytes: Vec<u8>, status: TaskStatus },
-    Refused { reason: String, is_over: bool },
-    NotFound,
-}
-
 impl Watched {
-    fn new(id: &str) -> Option<Watched> {
+    fn new(id: &str, kind: Kind) -> Option<Watched> {
         match TaskId::new(id) {
-            Ok(id) => Some(Watched { id, told: None, missing: 0, audience: None, state: None }),
+            Ok(id) => Some(Watched { id, kind, told: None, missing: 0, state: None }),
             Err(error) => {
-                tracing::warn!("aws.fuota-tasks: {error}");
+                tracing::warn!("a task of AWS: {error}");
                 None
             }
         }
     }
 
-    async fn look(&mut self, client: &Client, settings: &Settings) -> Result<News, Trouble> {
-        let id = self.id.clone();
-        let id = id.as_str();
-        let answer = match client.get_fuota_task().id(id).send().await.map_err(|e| Trouble::of(GET, &e)) {
-            Ok(answer) => answer,
-            Err(Trouble::NotFound { .. }) => return Ok(News::NotFound),
-            Err(trouble) => return Err(trouble),
-        };
-        if answer.id().is_some_and(|theirs| theirs != id) {
-            return Err(Trouble::Unreadable { action: GET, why: "it is about another task" });
+    async fn look(&mut self, clients: &Clients, settings: &Settings) -> Result<News, Trouble> {
+        let id = self.id.as_str();
+        match &mut self.kind {
+            Kind::Fuota(fuota) => fuota.look(&clients.wireless, settings, id).await,
+            Kind::Ota(ota) => ota.look(clients, settings, id).await,
         }
-        let status = TaskStatus::from_aws(answer.status().map_or("Pending", |status| status.as_str()));
-        let is_over = status == TaskStatus::DeleteWaiting;
-        let mut fuotad = settings.overlays.get(id).cloned().unwrap_or_default();
-        if !is_over {
-            match self.audience(client, settings, &status).await? {
-                Audience::Ours(groups) => fuotad.multicast_groups = Some(groups),
-                Audience::Unnamed => {}
-                Audience::Refused(reason) => return Ok(News::Refused { reason, is_over }),
-            }
-        }
-        let fuotad = (fuotad != FuotadJson::default()).then_some(fuotad);
-        let json = document(id, &answer, fuotad);
-        let bytes = serde_json::to_vec(&json)
-            .map_err(|_| Trouble::Unreadable { action: GET, why: "it does not go into a document" })?;
-        // Asked here because only here it is certain that no file of this gateway may be named.
-        Ok(match Task::from_cloud(json) {
-            Ok(_) => News::Document { bytes, status },
-            Err(error) => News::Refused { reason: error.to_string(), is_over },
-        })
-    }
-
-    /// The groups can change while a task is `Pending` only.
-    async fn audience(
-        &mut self,
-        client: &Client,
-        settings: &Settings,
-        status: &TaskStatus,
-    ) -> Result<Audience, Trouble> {
-        if let Some((asked_at, audience)) = &self.audience
-            && asked_at == status
-            && *status != TaskStatus::Pending
-            && !matches!(audience, Audience::Refused(_))
-        {
-            return Ok(audience.clone());
-        }
-        let audience = audience(client, settings, self.id.as_str()).await?;
-        self.audience = Some((status.clone(), audience.clone()));
-        Ok(audience)
     }
 
     /// The fact in `news`, if it is one.
-    fn tell(&mut self, news: News) -> Option<Fact> {
+    fn tell(&mut self, news: News, settings: &Settings) -> Option<Fact> {
+        if !matches!(news, News::NotFound) {
+            self.missing = 0;
+        }
         match news {
-            News::Document { bytes, status } => {
-                self.missing = 0;
+            News::Document { bytes, status, .. } => {
                 self.enter(State::Told(status));
                 if self.told.as_ref() == Some(&bytes) {
                     return None;
@@ -168,26 +203,47 @@ impl Watched {
                 let stem = self.id.as_str().to_owned();
                 Some(Fact::Task { document: bytes, stem, source: TaskSource::Cloud })
             }
+            News::Waiting(what) => {
+                self.enter(State::Waiting(what));
+                None
+            }
             News::Refused { reason, is_over } => {
-                self.missing = 0;
                 self.enter(State::Refused(reason));
                 (is_over && self.told.take().is_some()).then(|| Fact::Gone(self.id.clone()))
+            }
+            News::Withdrawn(status) => {
+                self.enter(State::Withdrawn(status));
+                self.told = None;
+                Some(self.withdrawn(settings))
             }
             News::NotFound => {
                 let was_told = self.told.take().is_some();
                 // Once told that it is gone, the count is past the mark.
                 self.missing = if was_told { LOOKS_BEFORE_GONE } else { self.missing.saturating_add(1) };
                 self.enter(State::Gone);
-                (self.missing == LOOKS_BEFORE_GONE).then(|| Fact::Gone(self.id.clone()))
+                match self.kind {
+                    Kind::Fuota(_) => {
+                        (self.missing == LOOKS_BEFORE_GONE).then(|| Fact::Gone(self.id.clone()))
+                    }
+                    Kind::Ota(_) => (self.missing >= LOOKS_BEFORE_GONE).then(|| self.withdrawn(settings)),
+                }
             }
         }
     }
 
-    fn is_being_deleted(&self) -> bool {
-        self.state == Some(State::Told(TaskStatus::DeleteWaiting))
+    /// An OTA update that is deleted does not begin any more; what is on the air goes on, unless the operator
+    /// wants it to stop. Told at each look: whether it has begun may not be known yet after a restart.
+    fn withdrawn(&self, settings: &Settings) -> Fact {
+        let stops = settings.ota.get(self.id.as_str()).is_some_and(|ota| ota.stops_when_deleted);
+        if stops { Fact::Gone(self.id.clone()) } else { Fact::Withdrawn(self.id.clone()) }
     }
 
-    /// Notes where the task stands, with a line in the log if that is new.
+    /// Whether a task that nobody named is gone, so that its place is free.
+    fn is_forgotten(&self) -> bool {
+        matches!(&self.kind, Kind::Fuota(fuota) if fuota.is_discovered) && self.missing >= LOOKS_BEFORE_GONE
+    }
+
+    /// Notes where the order stands, with a line in the log if that is new.
     fn enter(&mut self, state: State) {
         let is_same = match (&self.state, &state) {
             (Some(State::Unsure(before)), State::Unsure(now)) => before.is_like(now),
@@ -197,12 +253,19 @@ impl Watched {
             return;
         }
         let id = &self.id;
+        let (what, is_discovered) = match &self.kind {
+            Kind::Fuota(fuota) => ("FUOTA task", fuota.is_discovered),
+            Kind::Ota(_) => ("OTA update", false),
+        };
         match &state {
-            State::Told(status) => tracing::info!("FUOTA task {id}: {status}"),
-            State::Refused(reason) => tracing::warn!("FUOTA task {id}: not taken: {reason}"),
-            State::Gone => tracing::warn!("FUOTA task {id}: not found in this region and account"),
+            State::Told(status) | State::Waiting(status) => tracing::info!("{what} {id}: {status}"),
+            State::Withdrawn(status) => tracing::warn!("{what} {id}: {status}: it does not begin any more"),
+            // An account may have many tasks that are for others.
+            State::Refused(reason) if is_discovered => tracing::info!("{what} {id}: not taken: {reason}"),
+            State::Refused(reason) => tracing::warn!("{what} {id}: not taken: {reason}"),
+            State::Gone => tracing::warn!("{what} {id}: not found in this region and account"),
             State::Unsure(trouble) => {
-                tracing::warn!("FUOTA task {id}: {trouble}; what runs here goes on")
+                tracing::warn!("{what} {id}: {trouble}; what runs here goes on")
             }
         }
         self.state = Some(state);

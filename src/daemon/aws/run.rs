@@ -34,8 +34,8 @@ pub async fn run(
         let clients = Clients::new(&settings).await;
         let (over, gone) = mpsc::channel(MAX_DOWNLOADS);
         tokio::select! {
-            _ = poll(&clients.iot, &settings, &facts, &over) => {}
-            () = download(tools(&clients, &settings), &facts, fetches, gone) => {}
+            _ = poll(&clients, &settings, &facts, &over) => {}
+            () = download(&clients, tools(&clients, &settings), &facts, fetches, gone) => {}
         }
     };
     tokio::select! {
@@ -57,6 +57,7 @@ fn tools(clients: &Clients, settings: &Settings) -> Tools {
 
 /// Runs downloads for ever. Dropping it aborts them.
 async fn download(
+    clients: &Clients,
     tools: Tools,
     facts: &mpsc::Sender<Fact>,
     mut fetches: mpsc::Receiver<FetchOrder>,
@@ -68,7 +69,8 @@ async fn download(
         handles.retain(|_, handle| !handle.is_finished());
         tokio::select! {
             Some(order) = fetches.recv(), if running.len() < MAX_DOWNLOADS => {
-                let (tools, facts) = (tools.clone(), facts.clone());
+                let s3 = clients.s3_for(&tools.settings, &order.image).await;
+                let (tools, facts) = (Tools { s3, ..tools.clone() }, facts.clone());
                 let (id, task) = (order.task.clone(), order.task.clone());
                 let handle = running.spawn(async move {
                     let fact = match fetch(&tools, &order, &facts).await {

@@ -100,6 +100,8 @@ pub(super) struct Object<'a> {
     pub settings: &'a Settings,
     pub bucket: &'a str,
     pub key: &'a str,
+    /// The version that was ordered, if one was.
+    pub version: Option<&'a str>,
 }
 
 impl Object<'_> {
@@ -121,6 +123,7 @@ impl Object<'_> {
     async fn head(&self, region: Option<&str>) -> Result<Pin, Head> {
         let call = self.client.head_object().bucket(self.bucket).key(self.key);
         // Ranges carry no checksum of the whole.
+        let call = call.set_version_id(self.version.map(str::to_owned));
         let call = call.checksum_mode(ChecksumMode::Enabled).customize();
         let head =
             call.config_override(in_region(region)).send().await.map_err(|error| {
@@ -138,7 +141,7 @@ impl Object<'_> {
         Ok(Pin {
             size,
             etag: Some(etag.to_owned()),
-            version: head.version_id().map(str::to_owned),
+            version: self.version.or(head.version_id()).map(str::to_owned),
             region: region.map(str::to_owned),
             checksums: checksums(&head),
             evidence: self.metadata(&head),

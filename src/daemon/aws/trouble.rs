@@ -8,7 +8,12 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::error::SdkError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use thiserror::Error;
+
+use super::iot_credentials::IotRefused;
+
+type AssumeRoleFault = SdkError<AssumeRoleError, HttpResponse>;
 
 /// The longest code or cause that is shown, characters.
 const MAX_SHOWN_CHARS: usize = 120;
@@ -42,12 +47,18 @@ pub(super) enum Trouble {
         "{action}: redirected ({status}) to {host}, which is not followed; name that address in FirmwareUpdateImage"
     )]
     Redirected { action: &'static str, status: u16, host: String },
+    /// The request is not what the service takes (400).
+    #[error("{action}: refused as invalid ({code}); check the id and the region")]
+    Invalid { action: &'static str, code: String },
     /// Another status.
     #[error("{action}: refused with {status} ({code})")]
     Refused { action: &'static str, status: u16, code: String },
     /// An answer that is none.
     #[error("{action}: the answer cannot be read: {why}; tried again later")]
     Unreadable { action: &'static str, why: &'static str },
+    /// An answer that is no JSON, or has a member of the wrong type.
+    #[error("{action}: the answer cannot be read: {why}; tried again later")]
+    Malformed { action: &'static str, why: String },
 }
 
 impl Trouble {
@@ -57,7 +68,7 @@ impl Trouble {
         E: ProvideErrorMetadata + Error + 'static,
     {
         if let Some(why) = credentials_fault(error) {
-            return Trouble::Credentials { action, why: why.to_owned() };
+            return Trouble::Credentials { action, why };
         }
         let Some(raw) = error.raw_response() else {
             let cause = match error {
@@ -101,7 +112,29 @@ impl Trouble {
     /// Whether the next call would fare no better: it is about the service, the link or the credentials, not
     /// about one task.
     pub(super) fn is_general(&self) -> bool {
-        !matches!(self, Trouble::NotFound { .. } | Trouble::Denied { .. } | Trouble::Refused { .. })
+        !matches!(
+            self,
+            Trouble::NotFound { .. }
+                | Trouble::Denied { .. }
+                | Trouble::Invalid { .. }
+                | Trouble::Refused { .. }
+                | Trouble::Malformed { .. }
+        )
+    }
+
+    /// Whether other credentials may help.
+    pub(super) fn is_about_credentials(&self) -> bool {
+        matches!(self, Trouble::Credentials { .. })
+    }
+
+    /// A missing list, group or session is no missing task.
+    pub(super) fn not_the_task(self) -> Trouble {
+        match self {
+            Trouble::NotFound { action } => {
+                Trouble::Refused { action, status: 404, code: "not found".to_owned() }
+            }
+            other => other,
+        }
     }
 
     /// Whether it is the same as `other` to an operator: a connection that fails in two ways in turn is one
@@ -156,15 +189,25 @@ fn classify(action: &'static str, status: u16, code: &str, message: &str) -> Tro
         401 | 403 => Trouble::Denied { action, code: shown_code() },
         429 => Trouble::Throttled { action, code: shown_code() },
         500.. => Trouble::Server { action, status },
+        400 if matches!(code, "ValidationException" | "InvalidRequestException") => {
+            Trouble::Invalid { action, code: shown_code() }
+        }
         200..300 => Trouble::Unreadable { action, why: "it is not what the service's model says" },
         _ => Trouble::Refused { action, status, code: shown_code() },
     }
 }
 
 /// What is wrong with the credentials, if they are what failed. The provider's own words may quote its file.
-fn credentials_fault(error: &(dyn Error + 'static)) -> Option<&'static str> {
+fn credentials_fault(error: &(dyn Error + 'static)) -> Option<String> {
     let fault = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
-    Some(match fault {
+    // The texts of our own provider are ours; of AssumeRole only what its code means.
+    if let Some(ours) = chain(fault).find_map(|cause| cause.downcast_ref::<IotRefused>()) {
+        return Some(ours.to_string());
+    }
+    if let Some(assume) = chain(fault).find_map(|cause| cause.downcast_ref::<AssumeRoleFault>()) {
+        return Some(Trouble::of("sts:AssumeRole of FirmwareUpdateRole", assume).to_string());
+    }
+    let why = match fault {
         CredentialsError::CredentialsNotLoaded(_) => {
             "none found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or aws.credentials-file"
         }
@@ -173,19 +216,21 @@ fn credentials_fault(error: &(dyn Error + 'static)) -> Option<&'static str> {
             "the profile cannot be used; check its name and its file"
         }
         _ => "their provider failed; try `aws sts get-caller-identity` with the same profile",
-    })
+    };
+    Some(why.to_owned())
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-fn innermost(error: &(dyn Error + 'static)) -> String {
+/// The deepest cause of `error`.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// One short line of printable characters.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect()
 }
 
@@ -202,6 +247,8 @@ mod tests {
             Trouble::Throttled { .. } => "throttled",
             Trouble::Server { .. } => "server",
             Trouble::Network { .. } => "network",
+            Trouble::Invalid { .. } => "invalid",
+            Trouble::Malformed { .. } => "malformed",
             Trouble::Refused { .. } => "refused",
             Trouble::Unreadable { .. } => "unreadable",
             Trouble::Redirected { .. } => "redirected",
@@ -227,7 +274,11 @@ mod tests {
             (403, "ExpiredTokenException", "credentials"),
             (403, "UnrecognizedClientException", "credentials"),
             (403, "SignatureDoesNotMatch", "credentials"),
-            (400, "ValidationException", "refused"),
+            (400, "ValidationException", "invalid"),
+            (400, "InvalidRequestException", "invalid"),
+            (500, "InternalFailureException", "server"),
+            (503, "ServiceUnavailableException", "server"),
+            (429, "TooManyRequestsException", "throttled"),
             (412, "PreconditionFailed", "refused"),
             (200, "", "unreadable"),
         ] {

@@ -1,0 +1,150 @@
+//! `[ota."ID"]`: what AWS IoT cannot say of an OTA update.
+
+use super::ConfigError;
+use super::GroupConfig;
+use crate::task::FuotaTaskJson;
+use crate::task::FuotadJson;
+use crate::task::OtaFileChoice;
+use crate::task::Task;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// `[ota."ID"]`. All of it is optional: an update with one file, for the only group, begins at once.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct OtaConfig {
+    /// The file with this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// The file of this type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_type: Option<u8>,
+    /// The file at this place, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_index: Option<u8>,
+    /// The name of the group that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multicast_groups: Option<Vec<String>>,
+    /// "at-once", or RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// Coded fragments in percent of the uncoded ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redundancy_percent: Option<u8>,
+    /// The size of a fragment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fragment_size_bytes: Option<u8>,
+    /// The least distance between fragments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fragment_interval_ms: Option<u32>,
+    /// "exact": fragment-interval-ms is not rounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// Metadata of the image, base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub descriptor: Option<String>,
+    /// What the image must hash to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Each session lasts 2^n seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_timeout_exponent: Option<u8>,
+    /// "finish" what is on the air, or "stop" it, when the update is deleted in AWS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_delete: Option<String>,
+}
+
+impl OtaConfig {
+    pub(super) fn check(&self, id: &str, ids: &[String], groups: &[GroupConfig]) -> Result<(), ConfigError> {
+        let wrong = |message: String| ConfigError::value(format!("ota.{id:?}"), message);
+        if !ids.iter().any(|known| known == id) {
+            return Err(wrong("it is not in aws.ota-updates: nobody looks at it".to_owned()));
+        }
+        let names = self.multicast_groups.iter().flatten();
+        if let Some(name) = names.into_iter().find(|name| !groups.iter().any(|group| group.name == **name)) {
+            return Err(wrong(format!("multicast-groups: {name:?} is no [[group]]")));
+        }
+        if let Some(other) = self.on_delete.as_deref().filter(|word| !matches!(*word, "finish" | "stop")) {
+            return Err(wrong(format!("on-delete: {other:?} is neither \"finish\" nor \"stop\"")));
+        }
+        // The members mean what they mean in a task file, so the same reader judges them.
+        let probe = FuotaTaskJson {
+            id: Some(id.to_owned()),
+            firmware_update_image: Some("s3://bucket/key".to_owned()),
+            fuotad: Some(self.members()),
+            ..FuotaTaskJson::default()
+        };
+        Task::from_cloud(probe).map(|_| ()).map_err(|error| wrong(error.to_string()))
+    }
+
+    fn members(&self) -> FuotadJson {
+        let file = OtaFileChoice {
+            name: self.file_name.clone(),
+            file_type: self.file_type.map(i64::from),
+            index: self.file_index.map(i64::from),
+        };
+        FuotadJson {
+            multicast_groups: self.multicast_groups.clone(),
+            start: self.start.clone(),
+            interval: self.interval.clone(),
+            sha256: self.sha256.clone(),
+            session_timeout_exponent: self.session_timeout_exponent.map(i64::from),
+            redundancy_percent: self.redundancy_percent.map(i64::from),
+            fragment_size_bytes: self.fragment_size_bytes.map(i64::from),
+            fragment_interval_ms: self.fragment_interval_ms.map(i64::from),
+            descriptor: self.descriptor.clone(),
+            file: (file != OtaFileChoice::default()).then_some(file),
+        }
+    }
+
+    #[cfg(feature = "aws")]
+    pub(super) fn settings(&self) -> crate::daemon::aws::OtaSettings {
+        let stops_when_deleted = self.on_delete.as_deref() == Some("stop");
+        crate::daemon::aws::OtaSettings { members: self.members(), stops_when_deleted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use std::collections::BTreeMap;
+
+    fn checked(ota: &str) -> Result<(), String> {
+        let text = format!(
+            "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nmc-key-file = \
+             \"k\"\n[aws]\nregion = \"eu-west-1\"\nota-updates = [\"gw-ota-7\"]\n{ota}"
+        );
+        let config = Config::from_text(&text, &BTreeMap::new()).map_err(|error| error.to_string())?;
+        let aws = config.aws.unwrap();
+        aws.check(&config.group, &config.ota).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_said_of_an_update_is_judged_like_a_task_file() {
+        let with = |line: &str| checked(&format!("[ota.gw-ota-7]\n{line}\n"));
+        let all = "file-name = \"app.bin\"\nfile-type = 1\nfile-index = 0\nmulticast-groups = [\"meters\"]\nstart = \
+                   \"at-once\"\nredundancy-percent = 50\nfragment-size-bytes = 48\nfragment-interval-ms = \
+                   1500\ninterval = \"exact\"\ndescriptor = \"AQQCAA==\"\non-delete = \"stop\"";
+        assert_eq!(with(all), Ok(()));
+        for (line, said) in [
+            ("redundancy-percent = 101", "Fuotad.RedundancyPercent is 101"),
+            ("fragment-size-bytes = 0", "Fuotad.FragmentSizeBytes is 0"),
+            ("fragment-size-bytes = 256", "integer `256`, expected u8"),
+            ("descriptor = \"%\"", "Fuotad.Descriptor"),
+            ("start = \"soon\"", "Fuotad.Start"),
+            ("sha256 = \"beef\"", "Fuotad.Sha256"),
+            ("multicast-groups = [\"taps\"]", "\"taps\" is no [[group]]"),
+            ("on-delete = \"maybe\"", "neither \"finish\" nor \"stop\""),
+            ("file = \"x\"", "unknown field"),
+        ] {
+            let error = with(line).unwrap_err();
+            assert!(error.contains(said), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_update_that_nobody_looks_at_is_a_mistake() {
+        let error = checked("[ota.\"other\"]\nfile-type = 1\n").unwrap_err();
+        assert!(error.contains("ota.\"other\"") && error.contains("not in aws.ota-updates"), "{error}");
+    }
+}

@@ -1,0 +1,179 @@
+//! The credential provider of AWS IoT: over TLS with the device's certificate, a role alias gives temporary
+//! credentials. The SDK has no provider for it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future;
+use http::Request;
+use http_body_util::BodyExt as _;
+use http_body_util::Empty;
+use http_body_util::Limited;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem;
+use rustls::pki_types::pem::PemObject as _;
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::IotCredentialSettings;
+use super::trouble::innermost;
+use super::trouble::shown;
+use crate::task::Moment;
+
+/// An answer is a kilobyte or two.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Why there are no credentials for the device's certificate. No text of the server is in it.
+#[derive(Debug, Error)]
+pub(super) enum IotRefused {
+    #[error("{path}: {why}; see aws.iot-credentials")]
+    File { path: String, why: String },
+    #[error("the credential provider {endpoint}: no answer: {cause}")]
+    Network { endpoint: String, cause: String },
+    #[error(
+        "the credential provider refused the certificate, the role alias {alias:?} or the thing (403): allow \
+         iot:AssumeRoleWithCertificate in the certificate's policy, and check thing-name"
+    )]
+    Denied { alias: String },
+    #[error("the credential provider knows no role alias {alias:?} (404); check role-alias and endpoint")]
+    NoAlias { alias: String },
+    #[error("the credential provider answered {status}")]
+    Status { status: u16 },
+    #[error("the credential provider's answer is not its documented JSON")]
+    Unreadable,
+}
+
+/// Asks for credentials, each time with the files as they are then: a certificate may be replaced while the
+/// service runs.
+pub(super) struct IotCredentials {
+    pub(super) settings: IotCredentialSettings,
+    pub(super) patience: Duration,
+}
+
+impl fmt::Debug for IotCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IotCredentials")
+    }
+}
+
+impl ProvideCredentials for IotCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async { self.ask().await.map_err(CredentialsError::provider_error) })
+    }
+}
+
+/// `{"credentials": {…}}`.
+#[derive(Deserialize)]
+struct Answer {
+    credentials: Given,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Given {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: String,
+    expiration: Moment,
+}
+
+impl IotCredentials {
+    async fn ask(&self) -> Result<Credentials, IotRefused> {
+        let IotCredentialSettings { endpoint, role_alias, thing_name, .. } = &self.settings;
+        let network = |cause: String| IotRefused::Network { endpoint: endpoint.clone(), cause };
+        let tls = tls(&self.settings)?;
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
+        let client: Client<_, Empty<&'static [u8]>> = Client::builder(TokioExecutor::new()).build(connector);
+        let mut request = Request::get(format!("https://{endpoint}/role-aliases/{role_alias}/credentials"));
+        if let Some(thing) = thing_name {
+            request = request.header("x-amzn-iot-thingname", thing);
+        }
+        let request = request.body(Empty::new()).map_err(|error| network(error.to_string()))?;
+        let exchange = async {
+            let response =
+                client.request(request).await.map_err(|error| network(shown(&innermost(&error))))?;
+            let status = response.status().as_u16();
+            let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+            Ok((status, body.map_err(|error| network(shown(&error.to_string())))?.to_bytes()))
+        };
+        let exchange = tokio::time::timeout(self.patience, exchange).await;
+        let (status, body) = exchange.map_err(|_| network("timed out".to_owned()))??;
+        match status {
+            200 => {}
+            403 => return Err(IotRefused::Denied { alias: role_alias.clone() }),
+            404 => return Err(IotRefused::NoAlias { alias: role_alias.clone() }),
+            status => return Err(IotRefused::Status { status }),
+        }
+        let Answer { credentials } = serde_json::from_slice(&body).map_err(|_| IotRefused::Unreadable)?;
+        Ok(Credentials::new(
+            credentials.access_key_id,
+            credentials.secret_access_key,
+            Some(credentials.session_token),
+            Some(end_of(credentials.expiration)),
+            "iot",
+        ))
+    }
+}
+
+fn end_of(Moment(gps): Moment) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(gps.to_unix_us()).unwrap_or_default())
+}
+
+fn tls(settings: &IotCredentialSettings) -> Result<ClientConfig, IotRefused> {
+    let mut roots = RootCertStore::empty();
+    match &settings.ca_file {
+        Some(path) => {
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(|error| wrong(path, &error))?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    let path = &settings.key_file;
+    let key = PrivateKeyDer::from_pem_file(path).map_err(|error| wrong(path, &pem_fault(&error)))?;
+    let path = &settings.certificate_file;
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(path, &error))?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(certificates(path)?, key)
+        .map_err(|error| wrong(path, &error))
+}
+
+/// At least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IotRefused> {
+    let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let all: Vec<_> = all.map_err(|error| wrong(path, &pem_fault(&error)))?;
+    if all.is_empty() { Err(wrong(path, &"no certificate in PEM")) } else { Ok(all) }
+}
+
+/// What is wrong with a PEM file; never its content.
+fn pem_fault(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => "nothing in PEM that belongs there".to_owned(),
+        _ => "not readable as PEM".to_owned(),
+    }
+}
+
+fn wrong(path: &Path, why: &dyn fmt::Display) -> IotRefused {
+    IotRefused::File { path: path.display().to_string(), why: why.to_string() }
+}

@@ -1,0 +1,40 @@
+//! What a look at an order showed.
+
+use crate::task::FuotaTaskJson;
+use crate::task::Task;
+
+/// What a look showed.
+#[derive(Clone, Debug)]
+pub(super) enum News {
+    /// An order: its document, and AWS's word for where it stands.
+    Document {
+        bytes: Vec<u8>,
+        status: String,
+        /// It is being deleted: its download is pointless.
+        is_over: bool,
+    },
+    /// Nothing to do yet, or any more: AWS's word for it, with what it means.
+    Waiting(String),
+    /// Not for this gateway, or not readable: one line with the way out.
+    Refused { reason: String, is_over: bool },
+    /// Being deleted: not begun any more.
+    Withdrawn(String),
+    /// There is no such order.
+    NotFound,
+}
+
+impl News {
+    /// The document `json`, judged as the engine will judge it. Asked here because only here it is certain that
+    /// no file of this gateway may be named.
+    pub(super) fn of(json: FuotaTaskJson, status: String, is_over: bool) -> News {
+        let bytes = match serde_json::to_vec(&json) {
+            Ok(bytes) => bytes,
+            Err(error) => return News::Refused { reason: error.to_string(), is_over },
+        };
+        // Read again, so that what is told is what the engine reads, its size included.
+        match FuotaTaskJson::from_slice(&bytes).and_then(Task::from_cloud) {
+            Ok(_) => News::Document { bytes, status, is_over },
+            Err(error) => News::Refused { reason: error.to_string(), is_over },
+        }
+    }
+}

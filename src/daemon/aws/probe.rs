@@ -1,0 +1,230 @@
+//! `fuotad check --online`: one look at everything that the service would ask for, without a radio or a task begun.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+
+use super::Settings;
+use super::client::Clients;
+use super::fuota::Fuota;
+use super::news::News;
+use super::ota::Ota;
+use super::pages::fuota_tasks;
+use super::raw::Body;
+use super::trouble::Trouble;
+use super::trouble::shown;
+use crate::task::FuotaTaskJson;
+use crate::task::ImageRef;
+use crate::task::Task;
+
+/// STS believes a signature for 5 minutes; a clock that is nearly so wrong will be soon.
+const CLOCK_OFF_MAX_S: u64 = 240;
+/// So many tasks of an account are looked at.
+const MAX_TASKS: usize = 64;
+
+const IDENTITY: &str = "sts:GetCallerIdentity";
+const HEAD: &str = "s3:GetObject (HEAD)";
+
+/// How a look ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It will do.
+    Good,
+    /// It may do: what it depends on is said.
+    Unsure,
+    /// It will not: what failed, and what to do.
+    Bad,
+}
+
+/// One look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// At what: `credentials`, `clock`, `tasks`, or what belongs to an order, as `task 6d2f…`.
+    pub what: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// One line.
+    pub text: String,
+}
+
+/// Looks at credentials, clock, and each order with its image and what vouches for that. `accepting` are the groups
+/// that take images which nothing vouches for.
+pub async fn probe(settings: &Settings, accepting: &BTreeSet<String>) -> Vec<Finding> {
+    let clients = Clients::new(settings).await;
+    let mut probe = Probe { clients, settings, accepting, findings: Vec::new() };
+    if probe.identity().await {
+        probe.orders().await;
+    }
+    probe.findings
+}
+
+struct Probe<'a> {
+    clients: Clients,
+    settings: &'a Settings,
+    accepting: &'a BTreeSet<String>,
+    findings: Vec<Finding>,
+}
+
+impl Probe<'_> {
+    fn find(&mut self, what: impl Into<String>, verdict: Verdict, text: impl Into<String>) {
+        self.findings.push(Finding { what: what.into(), verdict, text: text.into() });
+    }
+
+    /// Whether it makes sense to go on. The call needs no right, so what it fails for is the credentials, the clock
+    /// or the way.
+    async fn identity(&mut self) -> bool {
+        let body = Body::default();
+        let sts = aws_sdk_sts::Client::new(&self.clients.shared);
+        let sent = sts.get_caller_identity().customize().interceptor(body.clone()).send().await;
+        let sent = sent.map_err(|error| Trouble::of(IDENTITY, &error));
+        let (verdict, text, goes_on) = match &sent {
+            Ok(identity) => {
+                let arn = shown(identity.arn().unwrap_or("without a name"));
+                (Verdict::Good, format!("AWS knows them as {arn}"), true)
+            }
+            Err(trouble @ Trouble::Clock { .. }) => (Verdict::Unsure, trouble.to_string(), true),
+            Err(trouble @ Trouble::Credentials { .. }) => (Verdict::Bad, trouble.to_string(), false),
+            Err(trouble) => (Verdict::Unsure, format!("not checked: {trouble}"), true),
+        };
+        self.find("credentials", verdict, text);
+        match body.ahead_s() {
+            Some(ahead_s) if ahead_s.unsigned_abs() > CLOCK_OFF_MAX_S => {
+                let (how, off_s) = (if ahead_s > 0 { "behind" } else { "ahead of" }, ahead_s.unsigned_abs());
+                let text = format!("{off_s} s {how} AWS: set it (NTP or GPS), signatures are not believed");
+                self.find("clock", Verdict::Bad, text);
+            }
+            Some(ahead_s) => {
+                self.find("clock", Verdict::Good, format!("{} s from AWS's", ahead_s.unsigned_abs()));
+            }
+            None => self.find("clock", Verdict::Unsure, "no answer of AWS to compare it with"),
+        }
+        goes_on
+    }
+
+    async fn orders(&mut self) {
+        let mut fuota: Vec<(String, bool)> =
+            self.settings.fuota_tasks.iter().map(|id| (id.clone(), false)).collect();
+        if self.settings.all {
+            match fuota_tasks(&self.clients.wireless).await {
+                Ok(ids) => {
+                    let text = format!("{} FUOTA tasks in this account and region", ids.len());
+                    self.find("tasks", Verdict::Good, text);
+                    let is_new = |id: &String| !self.settings.fuota_tasks.contains(id);
+                    fuota.extend(ids.into_iter().filter(is_new).take(MAX_TASKS).map(|id| (id, true)));
+                }
+                Err(trouble) => self.find("tasks", Verdict::Bad, trouble.to_string()),
+            }
+        }
+        for (id, is_discovered) in fuota {
+            let mut look = if is_discovered { Fuota::discovered() } else { Fuota::default() };
+            let news = look.look(&self.clients.wireless, self.settings, &id).await;
+            // A task of the account that is for others is no fault of this configuration.
+            let refused = if is_discovered { Verdict::Unsure } else { Verdict::Bad };
+            self.order(&format!("task {}", shown(&id)), news, refused).await;
+        }
+        for id in &self.settings.ota_updates {
+            let news = Ota::default().look(&self.clients, self.settings, id).await;
+            self.order(&format!("update {}", shown(id)), news, Verdict::Bad).await;
+        }
+    }
+
+    async fn order(&mut self, what: &str, news: Result<News, Trouble>, refused: Verdict) {
+        match news {
+            Ok(News::Document { bytes, status, .. }) => {
+                self.find(what, Verdict::Good, status);
+                if let Ok(task) = FuotaTaskJson::from_slice(&bytes).and_then(Task::from_cloud) {
+                    self.object(what, &task.image).await;
+                    self.anchor(what, &task);
+                }
+            }
+            Ok(News::Waiting(status)) => self.find(what, Verdict::Unsure, status),
+            Ok(News::Withdrawn(status)) => {
+                self.find(what, Verdict::Bad, format!("{status}: it does not begin"))
+            }
+            Ok(News::Refused { reason, .. }) => self.find(what, refused, reason),
+            Ok(News::NotFound) => {
+                self.find(what, Verdict::Bad, "not found: check the id, the region and the account");
+            }
+            Err(trouble) => self.find(what, Verdict::Bad, trouble.to_string()),
+        }
+    }
+
+    async fn object(&mut self, what: &str, image: &ImageRef) {
+        let what = format!("{what}: object");
+        let ImageRef::S3 { bucket, key, version, .. } = image else {
+            return self.find(what, Verdict::Unsure, format!("{image}: fetched when it is needed"));
+        };
+        let s3 = self.clients.s3_for(self.settings, image).await;
+        let head = s3.head_object().bucket(bucket).key(key).set_version_id(version.clone()).send().await;
+        let (verdict, text) = match head {
+            Ok(head) => {
+                let bytes = head.content_length().unwrap_or_default();
+                let max = self.settings.max_image_bytes;
+                let fits = usize::try_from(bytes).is_ok_and(|bytes| (1..=max).contains(&bytes));
+                let verdict = if fits { Verdict::Good } else { Verdict::Bad };
+                let hint = if fits {
+                    String::new()
+                } else {
+                    format!(", which is not 1 to {max}; see aws.max-image-bytes")
+                };
+                (verdict, format!("{image}: {bytes} bytes{hint}"))
+            }
+            Err(error) => match region_of(&error) {
+                Some(region) => {
+                    (Verdict::Unsure, format!("{image}: its bucket is in {region}; it is fetched from there"))
+                }
+                None => {
+                    let hint = "S3 says so of a missing object, too, unless s3:ListBucket is allowed";
+                    let trouble = Trouble::of(HEAD, &error);
+                    let is_denied = matches!(trouble, Trouble::Denied { .. });
+                    let hint = if is_denied { format!(" ({hint})") } else { String::new() };
+                    (Verdict::Bad, format!("{image}: {trouble}{hint}"))
+                }
+            },
+        };
+        self.find(what, verdict, text);
+    }
+
+    /// What vouches for the image.
+    fn anchor(&mut self, what: &str, task: &Task) {
+        let what = format!("{what}: anchor");
+        let accepts = |name: &String| self.accepting.contains(name);
+        // A task without a group is for the only one.
+        let is_accepted =
+            if task.groups.is_empty() { self.accepting.len() == 1 } else { task.groups.iter().all(accepts) };
+        match (&task.sha256, is_accepted, task.signature.is_present()) {
+            (Some(digest), _, _) => self.find(what, Verdict::Good, format!("SHA-256 {digest}")),
+            (None, true, _) => self.find(what, Verdict::Unsure, "nothing: its group has unsigned = \"accept\""),
+            (None, false, true) => self.find(
+                what,
+                Verdict::Bad,
+                "it is signed, and this version cannot verify that: give its sha256 in [[aws.task]] or [ota.\"ID\"]",
+            ),
+            (None, false, false) => self.find(
+                what,
+                Verdict::Bad,
+                "nothing vouches for the image: give its sha256 in [[aws.task]] or [ota.\"ID\"], or set unsigned = \
+                 \"accept\" on its group",
+            ),
+        }
+    }
+}
+
+/// The region that S3 sends us to.
+fn region_of(error: &SdkError<HeadObjectError, HttpResponse>) -> Option<String> {
+    let raw = error.raw_response().filter(|raw| matches!(raw.status().as_u16(), 301 | 307 | 400))?;
+    raw.headers().get("x-amz-bucket-region").map(shown)
+}
+
+impl Body {
+    /// How far the last answer's clock is ahead of ours, seconds.
+    fn ahead_s(&self) -> Option<i64> {
+        let date = self.date()?;
+        let theirs = jiff::fmt::rfc2822::parse(&date).ok()?.timestamp().as_second();
+        let ours = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+        Some(theirs - i64::try_from(ours).ok()?)
+    }
+}

@@ -1,0 +1,311 @@
+//! What AWS says around an order: its multicast groups and their sessions, this gateway's own entry, a stream,
+//! a job document, a signing job. Kept with the task as it was answered (member `Cloud` of its document); the
+//! types here are for reading it. No member is required, as in the services' models, and no range is enforced:
+//! the service is known to answer outside its own ranges.
+
+#![expect(missing_docs, reason = "the names are the service's own; docs/aws-fields.md says what each does")]
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::error::TaskError;
+use super::shape::Moment;
+use super::shape::shaped;
+
+/// The member's path in a document.
+pub(super) const CLOUD: &str = "Cloud";
+
+/// The member `Cloud`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CloudFacts {
+    /// The multicast groups of a FUOTA task that are ours.
+    pub multicast_groups: Option<Vec<MulticastGroup>>,
+    /// This gateway as AWS knows it.
+    pub gateway: Option<WirelessGateway>,
+    /// What DescribeStream answered.
+    pub stream: Option<Stream>,
+    /// What GetJobDocument answered: JSON in a text.
+    pub job_document: Option<String>,
+    /// What DescribeSigningJob answered.
+    pub signing_job: Option<SigningJob>,
+}
+
+/// GetMulticastGroup, with its session, and the name of the group of ours that it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct MulticastGroup {
+    /// Ours: the name of the `[[group]]`.
+    pub group: Option<String>,
+    /// Ours: what GetMulticastGroupSession answered; absent without a session.
+    pub session: Option<MulticastSession>,
+    pub arn: Option<String>,
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub status: Option<String>,
+    pub created_at: Option<Moment>,
+    #[serde(rename = "LoRaWAN")]
+    pub lorawan: Option<MulticastLoRaWan>,
+}
+
+/// `LoRaWAN` of GetMulticastGroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct MulticastLoRaWan {
+    pub rf_region: Option<String>,
+    pub dl_class: Option<String>,
+    pub number_of_devices_requested: Option<i64>,
+    pub number_of_devices_in_group: Option<i64>,
+    pub participating_gateways: Option<ParticipatingGateways>,
+    pub default_session_parameters: Option<SessionParameters>,
+}
+
+/// `ParticipatingGateways` of GetMulticastGroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ParticipatingGateways {
+    pub gateway_list: Option<Vec<String>>,
+    /// Milliseconds from gateway to gateway.
+    pub transmission_interval: Option<i64>,
+}
+
+/// `DefaultSessionParameters` of GetMulticastGroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SessionParameters {
+    pub dl_dr: Option<i64>,
+    /// Hz.
+    pub dl_freq: Option<i64>,
+}
+
+/// GetMulticastGroupSession.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct MulticastSession {
+    /// Its parameters.
+    #[serde(rename = "LoRaWAN")]
+    pub lorawan: Option<SessionLoRaWan>,
+}
+
+/// `LoRaWAN` of GetMulticastGroupSession.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SessionLoRaWan {
+    pub dl_dr: Option<i64>,
+    /// Hz.
+    pub dl_freq: Option<i64>,
+    pub session_start_time: Option<Moment>,
+    /// Seconds; a length that is no power of two stands for the next one.
+    pub session_timeout: Option<i64>,
+    /// Class B only.
+    pub ping_slot_period: Option<i64>,
+}
+
+/// GetWirelessGateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct WirelessGateway {
+    pub arn: Option<String>,
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub thing_name: Option<String>,
+    pub thing_arn: Option<String>,
+    #[serde(rename = "LoRaWAN")]
+    pub lorawan: Option<Value>,
+}
+
+/// `streamInfo` of DescribeStream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Stream {
+    pub stream_id: Option<String>,
+    pub stream_arn: Option<String>,
+    pub stream_version: Option<i64>,
+    pub description: Option<String>,
+    pub files: Option<Vec<StreamFile>>,
+    pub created_at: Option<Moment>,
+    pub last_updated_at: Option<Moment>,
+    pub role_arn: Option<String>,
+}
+
+/// One of the `files` of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StreamFile {
+    pub file_id: Option<i64>,
+    pub s3_location: Option<S3Location>,
+}
+
+/// `s3Location` of an OTA update's file and of a stream's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct S3Location {
+    pub bucket: Option<String>,
+    pub key: Option<String>,
+    /// The object's VersionId.
+    pub version: Option<String>,
+}
+
+/// DescribeSigningJob, as far as it decides anything; the rest stays in the document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SigningJob {
+    pub job_id: Option<String>,
+    pub source: Option<Value>,
+    pub signing_material: Option<Value>,
+    pub platform_id: Option<String>,
+    pub platform_display_name: Option<String>,
+    pub profile_name: Option<String>,
+    pub profile_version: Option<String>,
+    pub overrides: Option<Value>,
+    pub signing_parameters: Option<Value>,
+    pub created_at: Option<Moment>,
+    pub completed_at: Option<Moment>,
+    pub signature_expires_at: Option<Moment>,
+    pub requested_by: Option<String>,
+    /// `InProgress`, `Failed` or `Succeeded`.
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub revocation_record: Option<Value>,
+    pub signed_object: Option<SignedObject>,
+    pub job_owner: Option<String>,
+    pub job_invoker: Option<String>,
+}
+
+/// `signedObject` of a signing job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SignedObject {
+    pub s3: Option<SignedS3>,
+}
+
+/// Where the signed object lies: without a version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SignedS3 {
+    pub bucket_name: Option<String>,
+    pub key: Option<String>,
+}
+
+impl CloudFacts {
+    /// The facts in the member `Cloud` of a document; the paths of unknown members are added to `unknown`.
+    pub(super) fn read(value: &Value, unknown: &mut Vec<String>) -> Result<CloudFacts, TaskError> {
+        shaped(value, CLOUD, unknown)
+    }
+}
+
+impl MulticastGroup {
+    /// GetMulticastGroup's answer.
+    ///
+    /// # Errors
+    /// [`TaskError::Shape`] with the member of the wrong type.
+    pub fn read(value: &Value) -> Result<MulticastGroup, TaskError> {
+        shaped(value, "GetMulticastGroup", &mut Vec::new())
+    }
+
+    /// The ids of the gateways that take part, in order; none: AWS chooses.
+    pub fn gateways(&self) -> &[String] {
+        let participating = self.lorawan.as_ref().and_then(|lorawan| lorawan.participating_gateways.as_ref());
+        participating.and_then(|gateways| gateways.gateway_list.as_deref()).unwrap_or_default()
+    }
+}
+
+impl MulticastSession {
+    /// GetMulticastGroupSession's answer.
+    ///
+    /// # Errors
+    /// [`TaskError::Shape`] with the member of the wrong type.
+    pub fn read(value: &Value) -> Result<MulticastSession, TaskError> {
+        shaped(value, "GetMulticastGroupSession", &mut Vec::new())
+    }
+}
+
+impl SessionLoRaWan {
+    /// n of the session's 2^n seconds (TS005-1.0.0 3.5): a length between two powers is the longer one.
+    pub fn timeout_exponent(&self) -> Option<u32> {
+        let seconds = u64::try_from(self.session_timeout?).ok().filter(|seconds| *seconds > 0)?;
+        Some(seconds.checked_next_power_of_two()?.ilog2())
+    }
+}
+
+impl WirelessGateway {
+    /// GetWirelessGateway's answer.
+    ///
+    /// # Errors
+    /// [`TaskError::Shape`] with the member of the wrong type.
+    pub fn read(value: &Value) -> Result<WirelessGateway, TaskError> {
+        shaped(value, "GetWirelessGateway", &mut Vec::new())
+    }
+}
+
+impl Stream {
+    /// DescribeStream's `streamInfo`.
+    ///
+    /// # Errors
+    /// [`TaskError::Shape`] with the member of the wrong type.
+    pub fn read(value: &Value) -> Result<Stream, TaskError> {
+        shaped(value, "streamInfo", &mut Vec::new())
+    }
+
+    /// Where its file `id` lies.
+    pub fn location(&self, id: i64) -> Option<&S3Location> {
+        let file = self.files.iter().flatten().find(|file| file.file_id == Some(id))?;
+        file.s3_location.as_ref()
+    }
+}
+
+impl SigningJob {
+    /// DescribeSigningJob's answer.
+    ///
+    /// # Errors
+    /// [`TaskError::Shape`] with the member of the wrong type.
+    pub fn read(value: &Value) -> Result<SigningJob, TaskError> {
+        shaped(value, "DescribeSigningJob", &mut Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_session_length_between_two_powers_is_the_longer_one() {
+        for (seconds, exponent) in
+            [(Some(60), Some(6)), (Some(4096), Some(12)), (Some(4097), Some(13)), (Some(172_800), Some(18))]
+        {
+            let session = SessionLoRaWan { session_timeout: seconds, ..SessionLoRaWan::default() };
+            assert_eq!(session.timeout_exponent(), exponent, "{seconds:?}");
+        }
+        for odd in [None, Some(0), Some(-1), Some(i64::MIN)] {
+            let session = SessionLoRaWan { session_timeout: odd, ..SessionLoRaWan::default() };
+            assert_eq!(session.timeout_exponent(), None, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_of_any_kind_of_emptiness_names_no_gateway() {
+        for group in [
+            json!({}),
+            json!({"LoRaWAN": null}),
+            json!({"LoRaWAN": {}}),
+            json!({"LoRaWAN": {"ParticipatingGateways": {}}}),
+            json!({"LoRaWAN": {"ParticipatingGateways": {"GatewayList": null}}}),
+            json!({"LoRaWAN": {"ParticipatingGateways": {"GatewayList": []}}}),
+        ] {
+            assert_eq!(MulticastGroup::read(&group).unwrap().gateways(), [""; 0], "{group}");
+        }
+    }
+
+    #[test]
+    fn a_member_of_the_wrong_type_is_named() {
+        let group = json!({"LoRaWAN": {"ParticipatingGateways": {"GatewayList": "gw"}}});
+        let message = MulticastGroup::read(&group).unwrap_err().to_string();
+        assert!(message.starts_with("GetMulticastGroup.LoRaWAN.ParticipatingGateways.GatewayList: "));
+        let session = json!({"LoRaWAN": {"DlFreq": "869.525"}});
+        let message = MulticastSession::read(&session).unwrap_err().to_string();
+        assert!(message.starts_with("GetMulticastGroupSession.LoRaWAN.DlFreq: "), "{message}");
+    }
+}

@@ -1,0 +1,84 @@
+//! Where AWS says an OTA update stands (GetOTAUpdate, `otaUpdateStatus`).
+
+use core::fmt;
+
+/// `otaUpdateStatus`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OtaStatus {
+    /// `CREATE_PENDING`: signer job, stream and IoT job may not exist yet.
+    CreatePending,
+    /// `CREATE_IN_PROGRESS`: the same.
+    CreateInProgress,
+    /// `CREATE_COMPLETE`: the order stands. It says nothing of any device.
+    CreateComplete,
+    /// `CREATE_FAILED`: it never will; `errorInfo` says why.
+    CreateFailed,
+    /// `DELETE_IN_PROGRESS`: not begun any more.
+    DeleteInProgress,
+    /// `DELETE_FAILED`: not begun any more.
+    DeleteFailed,
+    /// No status: not eligible.
+    Missing,
+    /// A value this program does not know: not eligible.
+    Unknown(String),
+}
+
+impl OtaStatus {
+    /// The status that AWS calls `text`; never fails.
+    pub fn from_aws(text: Option<&str>) -> OtaStatus {
+        match text {
+            Some("CREATE_PENDING") => OtaStatus::CreatePending,
+            Some("CREATE_IN_PROGRESS") => OtaStatus::CreateInProgress,
+            Some("CREATE_COMPLETE") => OtaStatus::CreateComplete,
+            Some("CREATE_FAILED") => OtaStatus::CreateFailed,
+            Some("DELETE_IN_PROGRESS") => OtaStatus::DeleteInProgress,
+            Some("DELETE_FAILED") => OtaStatus::DeleteFailed,
+            Some(other) => OtaStatus::Unknown(other.to_owned()),
+            None => OtaStatus::Missing,
+        }
+    }
+}
+
+impl fmt::Display for OtaStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OtaStatus::CreatePending => f.write_str("CREATE_PENDING"),
+            OtaStatus::CreateInProgress => f.write_str("CREATE_IN_PROGRESS"),
+            OtaStatus::CreateComplete => f.write_str("CREATE_COMPLETE"),
+            OtaStatus::CreateFailed => f.write_str("CREATE_FAILED"),
+            OtaStatus::DeleteInProgress => f.write_str("DELETE_IN_PROGRESS"),
+            OtaStatus::DeleteFailed => f.write_str("DELETE_FAILED"),
+            OtaStatus::Missing => f.write_str("no otaUpdateStatus"),
+            OtaStatus::Unknown(text) => f.write_str(&crate::task::members::shown_text(text)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_of_the_api_is_known_by_its_own_name() {
+        for name in [
+            "CREATE_PENDING",
+            "CREATE_IN_PROGRESS",
+            "CREATE_COMPLETE",
+            "CREATE_FAILED",
+            "DELETE_IN_PROGRESS",
+            "DELETE_FAILED",
+        ] {
+            let status = OtaStatus::from_aws(Some(name));
+            assert_eq!(status.to_string(), name);
+            assert!(!matches!(status, OtaStatus::Unknown(_) | OtaStatus::Missing));
+        }
+    }
+
+    #[test]
+    fn a_status_that_aws_invents_one_day_is_kept_and_printed_safely() {
+        assert_eq!(OtaStatus::from_aws(Some("PAUSED")), OtaStatus::Unknown("PAUSED".to_owned()));
+        assert_eq!(OtaStatus::from_aws(Some("create_complete")).to_string(), "\"create_complete\"");
+        assert!(!OtaStatus::from_aws(Some("a\n\u{1b}[2J")).to_string().contains(['\n', '\u{1b}']));
+        assert_eq!(OtaStatus::from_aws(None), OtaStatus::Missing);
+    }
+}

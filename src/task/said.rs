@@ -1,0 +1,114 @@
+//! What a document orders, whichever service it is of.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::error::TaskError;
+use super::image_ref;
+use super::image_ref::ImageRef;
+use super::json;
+use super::json::FuotaTaskJson;
+use super::members::nearest;
+use super::members::shown_name;
+use super::order::missing;
+use super::ota::SignatureMaterial;
+use super::pace::Start;
+use super::status::TaskStatus;
+use crate::time::GpsTime;
+
+/// An order before ranges and defaults.
+pub(super) struct Said {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) arn: Option<String>,
+    pub(super) status: TaskStatus,
+    pub(super) rf_region: Option<String>,
+    pub(super) start: Option<Start>,
+    pub(super) image: ImageRef,
+    pub(super) redundancy_percent: Option<i64>,
+    pub(super) fragment_size_bytes: Option<i64>,
+    pub(super) fragment_interval_ms: Option<i64>,
+    pub(super) descriptor: Option<String>,
+    pub(super) group: Option<String>,
+    pub(super) role: Option<String>,
+    pub(super) created_at: Option<GpsTime>,
+    pub(super) signature: SignatureMaterial,
+    pub(super) hinted_sha256: Option<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Said {
+    /// Where the image lies, and nothing else.
+    pub(super) fn of(image: ImageRef) -> Said {
+        Said {
+            id: None,
+            name: None,
+            description: None,
+            arn: None,
+            status: TaskStatus::default(),
+            rf_region: None,
+            start: None,
+            image,
+            redundancy_percent: None,
+            fragment_size_bytes: None,
+            fragment_interval_ms: None,
+            descriptor: None,
+            group: None,
+            role: None,
+            created_at: None,
+            signature: SignatureMaterial::default(),
+            hinted_sha256: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What GetFuotaTask's answer orders.
+    pub(super) fn of_fuota(json: FuotaTaskJson) -> Result<Said, TaskError> {
+        let lorawan = json.lorawan.unwrap_or_default();
+        let image = json.firmware_update_image.as_deref();
+        let image = image.ok_or_else(|| missing(image_ref::PATH, image_ref::ALLOWED))?;
+        let mut warnings = Vec::new();
+        warn_of_unknown(&mut warnings, "", &json.unknown);
+        warn_of_unknown(&mut warnings, "LoRaWAN.", &lorawan.unknown);
+        Ok(Said {
+            id: json.id,
+            name: json.name,
+            description: json.description,
+            arn: json.arn,
+            status: json.status.as_deref().map(TaskStatus::from_aws).unwrap_or_default(),
+            rf_region: lorawan.rf_region,
+            start: lorawan.start_time.map(Start::At),
+            redundancy_percent: json.redundancy_percent,
+            fragment_size_bytes: json.fragment_size_bytes,
+            fragment_interval_ms: json.fragment_interval_ms,
+            descriptor: json.descriptor,
+            role: json.firmware_update_role,
+            created_at: json.created_at,
+            warnings,
+            ..Said::of(ImageRef::parse(image)?)
+        })
+    }
+}
+
+/// The image with the role that may read it, where the role is of the task's own account: what a service answers
+/// must not send the gateway into somebody else's.
+pub(super) fn with_role(image: ImageRef, role: Option<&str>, arn: Option<&str>) -> ImageRef {
+    let account = |arn: &str| arn.split(':').nth(4).map(str::to_owned);
+    match image {
+        ImageRef::S3 { bucket, key, version, .. } => {
+            let role = role.filter(|role| arn.is_none_or(|arn| account(arn) == account(role)));
+            ImageRef::S3 { bucket, key, version, role: role.map(str::to_owned) }
+        }
+        other => other,
+    }
+}
+
+/// A warning for each of the members in `unknown`.
+pub(super) fn warn_of_unknown(warnings: &mut Vec<String>, object: &str, unknown: &BTreeMap<String, Value>) {
+    warnings.extend(unknown.keys().map(|name| {
+        let hint = nearest(name, &json::PATHS).map(|near| format!("; did you mean {near}?"));
+        format!("{object}{} is unknown and ignored{}", shown_name(name), hint.unwrap_or_default())
+    }));
+}
