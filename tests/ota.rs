@@ -157,7 +157,7 @@ fn everything_about_a_signature_is_kept_for_whoever_verifies_it() {
     assert_eq!(signature.certificate_chain.as_deref(), Some("LS0t"));
     assert_eq!(signature.hash_algorithm.as_deref(), Some("SHA256"));
     assert_eq!(signature.signer_job_id.as_deref(), Some("job-1"));
-    assert_eq!(signature.job_signatures, [("sig-sha256-ecdsa".to_owned(), "TUVZ".to_owned())]);
+    assert_eq!(signature.job_entry.unwrap().path.as_deref(), Some("app.bin"));
     let job = signature.signing_job.unwrap();
     assert!(job.status.as_deref() == Some("Succeeded") && job.signature_expires_at.is_some());
 }

@@ -11,6 +11,8 @@ mod fake_aws;
 mod openssl;
 mod site;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use fake_aws::FakeAws;
 use fake_aws::Fault;
 use fake_aws::Op;
@@ -22,6 +24,7 @@ use site::Site;
 use std::time::Duration;
 
 const TASK: &str = "6d2f0c1e-0000-4000-8000-000000000001";
+const UPDATE: &str = "gw-ota-7";
 const IMAGE: &str = "s3://fw-bucket/lamps/app.bin";
 const OBJECT: &str = "fw-bucket/lamps/app.bin";
 const SIGNATURE: &str = "fw-bucket/lamps/app.bin.sig";
@@ -70,6 +73,31 @@ impl Signed {
         Signed { fake, site, pki }
     }
 
+    /// The same gateway, ordered by an OTA update that brings `signature` and the signer's certificate.
+    fn of_update(name: &str, signature: impl FnOnce(&Signed) -> Vec<u8>) -> Signed {
+        let mut signed = Signed::new(&format!("ota-{name}"), 24, "other");
+        let anchor = signed.pki.dir().join("ca.pem");
+        let ota = format!(
+            "[ota.\"{UPDATE}\"]\nfragment-size-bytes = 232\nredundancy-percent = 30\n\
+             [ota.\"{UPDATE}\".signing]\nanchors = [\"{}\"]\nvalidity = \"creation\"\n",
+            anchor.display()
+        );
+        let (task, update) =
+            (format!("fuota-tasks = [\"{TASK}\"]\n"), format!("ota-updates = [\"{UPDATE}\"]\n"));
+        signed.site.replace(&task, &update);
+        signed.site.replace("poll-s = 1\n", &format!("poll-s = 1\n{ota}"));
+        signed.fake.put_object(OBJECT, signed.site.image(), true);
+        let signature = BASE64_STANDARD.encode(signature(&signed));
+        let (bucket, key) = OBJECT.split_once('/').unwrap();
+        let custom = json!({"signature": {"inlineDocument": signature}, "hashAlgorithm": "SHA256",
+            "certificateChain": {"inlineDocument": signed.pki.text("signer.pem")}, "signatureAlgorithm": "ECDSA"});
+        let file = json!({"fileName": "app.bin", "codeSigning": {"customCodeSigning": custom},
+            "fileLocation": {"s3Location": {"bucket": bucket, "key": key}}});
+        signed.fake.put_update(UPDATE, "CREATE_COMPLETE", json!([file]));
+        signed.fake.world().updates.get_mut(UPDATE).unwrap()["creationDate"] = json!(now_unix_s() + 60);
+        signed
+    }
+
     /// Puts an image and a signature into the bucket.
     fn put(&self, image: &[u8], signature: &[u8]) {
         self.fake.put_object(OBJECT, image, true);
@@ -97,7 +125,7 @@ impl Signed {
         let status = self.site.wait("it is refused", 20, |status| !status.refused.is_empty());
         let (task, reason) = &status.refused[0];
         println!("{reason}");
-        assert_eq!(task, TASK);
+        assert!([TASK, UPDATE].contains(&task.as_str()), "{task}");
         assert!(reason.contains(said), "{said:?}: {reason}");
         // Long enough for several frames, had there been any.
         self.site.wait_for(Duration::from_secs(1));
@@ -123,6 +151,23 @@ fn an_image_with_a_good_signature_beside_it_is_broadcast_from_a_signer_that_is_t
     signed.site.start();
     signed.assert_complete(32);
     assert!(signed.fake.world().complaints.is_empty());
+}
+
+#[test]
+fn an_ota_update_with_an_inline_signature_is_broadcast_from_a_signer_of_its_own() {
+    let mut signed = Signed::of_update("good", Signed::signature);
+    signed.site.start();
+    signed.assert_complete(32);
+    let asked = signed.fake.requests(Op::Get);
+    assert!(asked.iter().all(|get| !get.target.contains(".sig")), "the order brings its signature");
+    assert!(signed.fake.world().complaints.is_empty());
+}
+
+#[test]
+fn an_ota_update_whose_inline_signature_has_one_wrong_byte_stays_off_the_air() {
+    let mut signed = Signed::of_update("wrong", |signed| one_wrong(&signed.signature()));
+    signed.site.start();
+    signed.assert_refused("the signature (customCodeSigning)");
 }
 
 #[test]

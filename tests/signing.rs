@@ -437,6 +437,15 @@ const TASK: &str = "6d2f0c1e-0000-4000-8000-000000000001";
 impl Gateway {
     /// A gateway whose only group trusts `trust`; `gps` is its clock.
     fn new(trust: Trust, of_task: Option<Trust>, gps: Option<GpsTime>, fuotad: &str) -> Gateway {
+        let document = format!(
+            r#"{{"Id":"{TASK}","Status":"In_FuotaSession","FirmwareUpdateImage":"s3://b/k","FragmentSizeBytes":48,
+                "LoRaWAN":{{"RfRegion":"EU868"}}{fuotad}}}"#
+        );
+        Gateway::with(trust, of_task, gps, &document)
+    }
+
+    /// The same with any order.
+    fn with(trust: Trust, of_task: Option<Trust>, gps: Option<GpsTime>, document: &str) -> Gateway {
         let settings = Settings {
             region: parameters(RfRegion::Eu868).unwrap(),
             groups: vec![Group { trust, ..common::group() }],
@@ -453,10 +462,6 @@ impl Gateway {
         let engine = Engine::new(settings, Recovered::default(), 7, now);
         let mut gateway =
             Gateway { engine, at: 0, wish: None, saves: 0, datagrams: 0, planned: false, told: Vec::new() };
-        let document = format!(
-            r#"{{"Id":"{TASK}","Status":"In_FuotaSession","FirmwareUpdateImage":"s3://b/k","FragmentSizeBytes":48,
-                "LoRaWAN":{{"RfRegion":"EU868"}}{fuotad}}}"#
-        );
         let (document, source) = (document.as_bytes(), TaskSource::Cloud);
         gateway.tell(gps, Input::Task { document, stem: TASK, source });
         gateway
@@ -549,6 +554,65 @@ fn a_campaign_is_armed_by_a_good_signature_however_it_comes_and_refused_with_one
         certificate.deliver(now, &signed.image, Some(wrong_pem(&evidence(&der))));
         certificate.assert_refused("the signature");
     }
+}
+
+/// An OTA update as the cloud side gives it to the engine, with its signature in one of the places.
+fn update(place: &str, signature: &[u8], chain: &str) -> String {
+    let mut file = json!({"fileName": "app", "fileLocation": {"s3Location": {"bucket": "b", "key": "k"}}});
+    let mut cloud = json!({});
+    let base64 = BASE64_STANDARD.encode(signature);
+    let mut custom = json!({"certificateChain": {"inlineDocument": chain}, "hashAlgorithm": "SHA256",
+        "signatureAlgorithm": "ECDSA"});
+    match place {
+        "job document" => {
+            let entry = json!({"filepath": "app", "fileid": 0, "filesize": 2000, "sig-sha256-ecdsa": base64});
+            cloud["JobDocument"] = json!(json!({"afr_ota": {"files": [entry]}}).to_string());
+        }
+        _ => custom["signature"] = json!({ "inlineDocument": base64 }),
+    }
+    if place == "stream" {
+        file["fileLocation"] = json!({"stream": {"streamId": "s", "fileId": 0}});
+        let files = json!([{"fileId": 0, "s3Location": {"bucket": "b", "key": "k"}}]);
+        cloud["Stream"] = json!({"streamId": "s", "files": files});
+    }
+    file["codeSigning"] = json!({ "customCodeSigning": custom });
+    let info = json!({"otaUpdateId": TASK, "otaUpdateStatus": "CREATE_COMPLETE", "otaUpdateFiles": [file]});
+    json!({"otaUpdateInfo": info, "Cloud": cloud, "Fuotad": {"FragmentSizeBytes": 48}}).to_string()
+}
+
+#[test]
+fn an_ota_update_that_brings_its_signature_is_armed_by_it_and_refused_with_one_wrong_byte_anywhere() {
+    let signed = Signed::new("update", "P-256", 2000);
+    let (now, pem, der) =
+        (Some(signed.now), signed.pki.text("signer.pem"), signed.evidence.signature.clone());
+    signed.pki.openssl("x509 -in signer.pem -outform DER -out signer.der");
+    let wrong_pem = BASE64_STANDARD.encode(one_wrong(&signed.pki.read("signer.der")));
+    for place in ["inline", "stream", "job document"] {
+        let delivered = |signature: &[u8], chain: &str, image: &[u8]| {
+            let order = update(place, signature, chain);
+            let mut gateway = Gateway::with(signed.trust.clone(), None, now, &order);
+            assert_eq!(gateway.wish, Some(SignatureWish::No), "{place}: the order brings it");
+            gateway.deliver(now, image, None);
+            gateway
+        };
+        let good = delivered(&der, &pem, &signed.image);
+        assert!(good.planned && good.saves > 0, "{place}: {:?}", good.told);
+        // The tools of AWS encode what the service encodes again.
+        let twice = delivered(BASE64_STANDARD.encode(&der).as_bytes(), &pem, &signed.image);
+        assert!(twice.planned, "{place}: {:?}", twice.told);
+        delivered(&der, &pem, &one_wrong(&signed.image))
+            .assert_refused("the signature does not fit the image");
+        delivered(&one_wrong(&der), &pem, &signed.image).assert_refused("the signature");
+        delivered(&der, &wrong_pem, &signed.image).assert_refused("the signature");
+    }
+    // One that nobody trusts vouches for nothing; the update's own signers count instead of its group's.
+    let order = update("inline", &der, &pem);
+    let mut nobody = Gateway::with(Trust::default(), None, now, &order);
+    nobody.deliver(now, &signed.image, None);
+    nobody.assert_refused("nothing vouches for an image from a cloud");
+    let mut own = Gateway::with(Trust::default(), Some(signed.trust.clone()), now, &order);
+    own.deliver(now, &signed.image, None);
+    assert!(own.planned, "{:?}", own.told);
 }
 
 #[test]

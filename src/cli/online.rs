@@ -9,8 +9,10 @@ use std::process::ExitCode;
 /// Asks AWS and prints what came of it. Fails when something will not do.
 #[cfg(feature = "aws")]
 pub fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    use crate::config::GroupConfig;
     use crate::config::Unsigned;
     use crate::daemon::aws;
+    use crate::daemon::aws::Anchors;
     use crate::daemon::aws::Verdict;
     use serde_json::json;
 
@@ -25,11 +27,19 @@ pub fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<ExitCode, Fai
     let settings = cloud
         .settings(&config.group, &config.ota, config.gateway.id.as_deref())
         .map_err(|error| wrong(&error))?;
-    let accepting = config.group.iter().filter(|group| group.unsigned == Some(Unsigned::Accept));
-    let accepting = accepting.map(|group| group.name.clone()).collect();
+    let named = |is_meant: fn(&GroupConfig) -> bool| {
+        config.group.iter().filter(|group| is_meant(group)).map(|group| group.name.clone()).collect()
+    };
+    let tasks = cloud.task.iter().filter(|task| task.signing.is_some()).map(|task| task.id.clone());
+    let updates = config.ota.iter().filter(|(_, update)| update.signing.is_some()).map(|(id, _)| id.clone());
+    let anchors = Anchors {
+        accepting: named(|group| group.unsigned == Some(Unsigned::Accept)),
+        trusting: named(|group| group.signing.is_some()),
+        trusting_orders: tasks.chain(updates).collect(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io(format!("no runtime: {error}")))?;
-    let findings = runtime.block_on(aws::probe(&settings, &accepting));
+    let findings = runtime.block_on(aws::probe(&settings, &anchors));
     let word = |verdict| match verdict {
         Verdict::Good => "good",
         Verdict::Unsure => "unsure",

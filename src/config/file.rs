@@ -411,6 +411,12 @@ impl Config {
                 settings.trust_by_task.insert(task.id.clone(), trust);
             }
         }
+        for (id, update) in &self.ota {
+            if let Some(signing) = &update.signing {
+                let trust = signing.trust(&format!("ota.{id:?}.signing"), read)?;
+                settings.trust_by_task.insert(id.clone(), trust);
+            }
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::GroupConfig;
+use super::SigningConfig;
 use crate::task::FuotaTaskJson;
 use crate::task::FuotadJson;
 use crate::task::OtaFileChoice;
@@ -46,6 +47,9 @@ pub struct OtaConfig {
     /// What the image must hash to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Whose signatures count for its image, instead of the group's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing: Option<SigningConfig>,
     /// Each session lasts 2^n seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_timeout_exponent: Option<u8>,

@@ -61,6 +61,7 @@ pub use order::Task;
 pub use ota::CodeSigning;
 pub use ota::ErrorInfo;
 pub use ota::FileLocation;
+pub use ota::JobEntry;
 pub use ota::OtaFile;
 pub use ota::OtaFileChoice;
 pub use ota::OtaStatus;

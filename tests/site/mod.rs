@@ -237,6 +237,13 @@ impl Site {
         self.environment.extend(owned);
     }
 
+    /// Puts other text into the configuration's file; it must be there.
+    pub fn replace(&mut self, old: &str, new: &str) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        assert!(text.contains(old), "{old} is not in {text}");
+        std::fs::write(self.config(), text.replacen(old, new, 1)).unwrap();
+    }
+
     /// The image that the devices are to have.
     pub fn image(&self) -> &[u8] {
         &self.image

@@ -30,6 +30,7 @@ use serde_json::json;
 use super::Settings;
 use super::credentials::Renewing;
 use super::iot_credentials::IotCredentials;
+use super::source::SIGNATURE_ENDING;
 use crate::task::ImageRef;
 
 /// A first retry within one call comes after less than this.
@@ -101,16 +102,17 @@ impl Clients {
     }
 
     /// The client that reads `image`: with the role that its task names where the configuration allows that role,
-    /// and then with no more rights than this one object needs; else with the gateway's own credentials.
+    /// and then with no more rights than this one object and its signature need; else with the gateway's own credentials.
     pub(super) async fn s3_for(&self, settings: &Settings, image: &ImageRef) -> aws_sdk_s3::Client {
         let ImageRef::S3 { bucket, key, role: Some(role), .. } = image else { return self.s3.clone() };
         if !settings.assume_roles.contains(role) {
             return self.s3.clone();
         }
         let partition = role.split(':').nth(1).unwrap_or("aws");
+        let object = format!("arn:{partition}:s3:::{bucket}/{key}");
         let policy = json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Action": ["s3:GetObject", "s3:GetObjectVersion"],
-            "Resource": format!("arn:{partition}:s3:::{bucket}/{key}"),
+            "Resource": [object, format!("{object}{SIGNATURE_ENDING}")],
         }]});
         let assumed = AssumeRoleProvider::builder(role)
             .session_name(settings.gateway_eui.as_deref().unwrap_or("fuotad"))

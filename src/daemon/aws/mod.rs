@@ -36,6 +36,7 @@ mod web;
 
 pub use network::Routes;
 pub use patience::Patience;
+pub use probe::Anchors;
 pub use probe::Finding;
 pub use probe::Verdict;
 pub use probe::probe;

@@ -14,8 +14,11 @@ use super::news::News;
 use super::ota::Ota;
 use super::pages::fuota_tasks;
 use super::raw::Body;
+use super::source::HEAD;
+use super::source::SIGNATURE_ENDING;
 use super::trouble::Trouble;
 use super::trouble::shown;
+use crate::signing::Evidence;
 use crate::task::FuotaTaskJson;
 use crate::task::ImageRef;
 use crate::task::Task;
@@ -26,7 +29,11 @@ const CLOCK_OFF_MAX_S: u64 = 240;
 const MAX_TASKS: usize = 64;
 
 const IDENTITY: &str = "sts:GetCallerIdentity";
-const HEAD: &str = "s3:GetObject (HEAD)";
+const NO_SIGNATURE: &str = "no signature beside the object (KEY.sig), in its metadata or in the order";
+const NO_SIGNER: &str = "it is signed, and nobody is trusted to sign: name the signer's certificate in [group.signing], \
+                         [aws.task.signing] or [ota.\"ID\".signing], or give its sha256";
+const NOTHING_VOUCHES: &str = "nothing vouches for the image: give its sha256 in [[aws.task]] or [ota.\"ID\"], or sign it \
+                               and name the signer's certificate in [group.signing], or set unsigned = \"accept\" on its group";
 
 /// How a look ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +57,21 @@ pub struct Finding {
     pub text: String,
 }
 
-/// Looks at credentials, clock, and each order with its image and what vouches for that. `accepting` are the groups
-/// that take images which nothing vouches for.
-pub async fn probe(settings: &Settings, accepting: &BTreeSet<String>) -> Vec<Finding> {
+/// What the configuration says about who vouches for images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Anchors {
+    /// The names of groups that take images which nothing vouches for.
+    pub accepting: BTreeSet<String>,
+    /// The names of groups with signers that are trusted.
+    pub trusting: BTreeSet<String>,
+    /// The ids of tasks and updates with signers of their own.
+    pub trusting_orders: BTreeSet<String>,
+}
+
+/// Looks at credentials, clock, and each order with its image and what vouches for that.
+pub async fn probe(settings: &Settings, anchors: &Anchors) -> Vec<Finding> {
     let clients = Clients::new(settings).await;
-    let mut probe = Probe { clients, settings, accepting, findings: Vec::new() };
+    let mut probe = Probe { clients, settings, anchors, findings: Vec::new() };
     if probe.identity().await {
         probe.orders().await;
     }
@@ -64,7 +81,7 @@ pub async fn probe(settings: &Settings, accepting: &BTreeSet<String>) -> Vec<Fin
 struct Probe<'a> {
     clients: Clients,
     settings: &'a Settings,
-    accepting: &'a BTreeSet<String>,
+    anchors: &'a Anchors,
     findings: Vec<Finding>,
 }
 
@@ -136,8 +153,8 @@ impl Probe<'_> {
             Ok(News::Document { bytes, status, .. }) => {
                 self.find(what, Verdict::Good, status);
                 if let Ok(task) = FuotaTaskJson::from_slice(&bytes).and_then(Task::from_cloud) {
-                    self.object(what, &task.image).await;
-                    self.anchor(what, &task);
+                    let in_metadata = self.object(what, &task.image).await;
+                    self.anchor(what, &task, in_metadata).await;
                 }
             }
             Ok(News::Waiting(status)) => self.find(what, Verdict::Unsure, status),
@@ -152,15 +169,21 @@ impl Probe<'_> {
         }
     }
 
-    async fn object(&mut self, what: &str, image: &ImageRef) {
+    /// Whether the image is there, and the signature in its metadata.
+    async fn object(&mut self, what: &str, image: &ImageRef) -> Option<Evidence> {
         let what = format!("{what}: object");
         let ImageRef::S3 { bucket, key, version, .. } = image else {
-            return self.find(what, Verdict::Unsure, format!("{image}: fetched when it is needed"));
+            self.find(what, Verdict::Unsure, format!("{image}: fetched when it is needed"));
+            return None;
         };
+        let mut in_metadata = None;
         let s3 = self.clients.s3_for(self.settings, image).await;
         let head = s3.head_object().bucket(bucket).key(key).set_version_id(version.clone()).send().await;
         let (verdict, text) = match head {
             Ok(head) => {
+                let members = head.metadata().into_iter().flatten();
+                let members = members.map(|(name, value)| (name.as_str(), value.as_str()));
+                in_metadata = Evidence::of_members("the object's metadata", members);
                 let bytes = head.content_length().unwrap_or_default();
                 let max = self.settings.max_image_bytes;
                 let fits = usize::try_from(bytes).is_ok_and(|bytes| (1..=max).contains(&bytes));
@@ -186,30 +209,66 @@ impl Probe<'_> {
             },
         };
         self.find(what, verdict, text);
+        in_metadata
     }
 
-    /// What vouches for the image.
-    fn anchor(&mut self, what: &str, task: &Task) {
+    /// What vouches for the image. Signatures are not judged here: that needs the image, and is done before a
+    /// campaign is armed.
+    async fn anchor(&mut self, what: &str, task: &Task, in_metadata: Option<Evidence>) {
         let what = format!("{what}: anchor");
-        let accepts = |name: &String| self.accepting.contains(name);
-        // A task without a group is for the only one.
-        let is_accepted =
-            if task.groups.is_empty() { self.accepting.len() == 1 } else { task.groups.iter().all(accepts) };
-        match (&task.sha256, is_accepted, task.signature.is_present()) {
-            (Some(digest), _, _) => self.find(what, Verdict::Good, format!("SHA-256 {digest}")),
-            (None, true, _) => self.find(what, Verdict::Unsure, "nothing: its group has unsigned = \"accept\""),
-            (None, false, true) => self.find(
-                what,
-                Verdict::Bad,
-                "it is signed, and this version cannot verify that: give its sha256 in [[aws.task]] or [ota.\"ID\"]",
-            ),
-            (None, false, false) => self.find(
-                what,
-                Verdict::Bad,
-                "nothing vouches for the image: give its sha256 in [[aws.task]] or [ota.\"ID\"], or set unsigned = \
-                 \"accept\" on its group",
-            ),
+        let is_trusting =
+            self.anchors.trusting_orders.contains(task.id.as_str()) || is_for(&self.anchors.trusting, task);
+        let is_accepted = is_for(&self.anchors.accepting, task);
+        let digest = task.sha256.map(|digest| format!("SHA-256 {digest}"));
+        let signed = if is_trusting { self.signed(task, in_metadata).await } else { None };
+        let (verdict, text) = match (signed, digest) {
+            (Some(signed), digest) => {
+                let and = digest.map(|digest| format!(", and {digest}")).unwrap_or_default();
+                (Verdict::Good, format!("{signed}, which must be good{and}"))
+            }
+            (None, Some(digest)) => (Verdict::Good, digest),
+            (None, None) if is_accepted => {
+                (Verdict::Unsure, "nothing: its group has unsigned = \"accept\"".to_owned())
+            }
+            (None, None) if is_trusting => (Verdict::Unsure, format!("{NO_SIGNATURE}: it is waited for")),
+            (None, None) if task.signature.is_present() => (Verdict::Bad, NO_SIGNER.to_owned()),
+            (None, None) => (Verdict::Bad, NOTHING_VOUCHES.to_owned()),
+        };
+        self.find(what, verdict, text);
+    }
+
+    /// Which signature would be judged: that of the order, of the object's metadata, or beside the object.
+    async fn signed(&self, task: &Task, in_metadata: Option<Evidence>) -> Option<String> {
+        let material = &task.signature;
+        let of_order = |name: &str| Some(format!("the signature in {name} of the update"));
+        if material.signer_job_id.is_none() || in_metadata.is_none() {
+            if material.inline_document.is_some() {
+                return of_order("customCodeSigning");
+            }
+            if material.job_entry.is_some() {
+                return of_order("the job document");
+            }
         }
+        if let Some(evidence) = in_metadata {
+            return Some(format!("the signature in {}", evidence.origin));
+        }
+        if material.signer_job_id.is_some() {
+            return Some("what the update's signing job made".to_owned());
+        }
+        let ImageRef::S3 { bucket, key, .. } = &task.image else { return None };
+        let key = format!("{key}{SIGNATURE_ENDING}");
+        let s3 = self.clients.s3_for(self.settings, &task.image).await;
+        s3.head_object().bucket(bucket).key(&key).send().await.ok()?;
+        Some(format!("the signature s3://{bucket}/{key}"))
+    }
+}
+
+/// Whether all groups of a task are among `names`; a task without a group is for the only one.
+fn is_for(names: &BTreeSet<String>, task: &Task) -> bool {
+    if task.groups.is_empty() {
+        names.len() == 1
+    } else {
+        task.groups.iter().all(|name| names.contains(name))
     }
 }
 

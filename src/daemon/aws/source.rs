@@ -17,7 +17,7 @@ use crate::signing::MAX_EVIDENCE_BYTES;
 pub(super) const HEAD: &str = "s3:GetObject (HEAD)";
 pub(super) const GET: &str = "s3:GetObject";
 /// The signature lies beside its object, under this ending.
-const SIGNATURE_ENDING: &str = ".sig";
+pub(super) const SIGNATURE_ENDING: &str = ".sig";
 
 /// Exactly one content of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,24 +4,29 @@ use serde_json::Value;
 
 use super::answer::OtaFile;
 
-/// The most `sig-…` members of one file that are kept.
-const MAX_SIGNATURES: usize = 8;
+/// A signed file of a job document, as that document names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobEntry {
+    /// Its `fileid`.
+    pub id: Option<u64>,
+    /// Its `filepath`.
+    pub path: Option<String>,
+}
 
-/// The `sig-…` members of file number `index` in `document`. A document of another form has none: it is not ours.
-pub(super) fn signatures(document: &str, index: usize, file: &OtaFile) -> Vec<(String, String)> {
-    let Ok(document) = serde_json::from_str::<Value>(document) else { return Vec::new() };
-    let files = document.pointer("/afr_ota/files").and_then(Value::as_array);
-    let files = files.map(Vec::as_slice).unwrap_or_default();
-    let entry = match files {
-        [only] => Some(only),
-        _ => files.iter().find(|entry| is_entry_of(entry, index, file)),
+/// What `document` calls file number `index`, if it has a `sig-…` member for it. A document of another form has
+/// none: it is not ours.
+pub(super) fn signed_entry(document: &str, index: usize, file: &OtaFile) -> Option<JobEntry> {
+    let document = serde_json::from_str::<Value>(document).ok()?;
+    let files = document.pointer("/afr_ota/files").and_then(Value::as_array)?;
+    let entry = match files.as_slice() {
+        [only] => only,
+        files => files.iter().find(|entry| is_entry_of(entry, index, file))?,
     };
-    let members = entry.and_then(Value::as_object).into_iter().flatten();
-    members
-        .filter(|(name, _)| name.starts_with("sig-"))
-        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-        .take(MAX_SIGNATURES)
-        .collect()
+    let is_signed =
+        entry.as_object()?.iter().any(|(name, value)| name.starts_with("sig-") && value.is_string());
+    let (id, path) =
+        (entry.get("fileid").and_then(Value::as_u64), entry.get("filepath").and_then(Value::as_str));
+    is_signed.then(|| JobEntry { id, path: path.map(str::to_owned) })
 }
 
 /// By id where it has one, else by the path on the device, which is the file's name.

@@ -15,6 +15,7 @@ pub use answer::FileLocation;
 pub use answer::OtaFile;
 pub use answer::OtaUpdate;
 pub use choice::OtaFileChoice;
+pub use job::JobEntry;
 pub use signature::SignatureMaterial;
 pub use status::OtaStatus;
 

@@ -1,7 +1,8 @@
 //! What is said to sign an image, as it was received: nothing here is checked yet.
 
 use super::answer::OtaFile;
-use super::job::signatures;
+use super::job::JobEntry;
+use super::job::signed_entry;
 use crate::task::cloud::CloudFacts;
 use crate::task::cloud::SigningJob;
 
@@ -23,8 +24,8 @@ pub struct SignatureMaterial {
     pub signer_job_id: Option<String>,
     /// What DescribeSigningJob says of it.
     pub signing_job: Option<SigningJob>,
-    /// `sig-…` members of the file in the job document: name and base64.
-    pub job_signatures: Vec<(String, String)>,
+    /// The file in the job document (`Cloud.JobDocument`), where that has a `sig-…` member for it.
+    pub job_entry: Option<JobEntry>,
 }
 
 impl SignatureMaterial {
@@ -41,16 +42,17 @@ impl SignatureMaterial {
             signature_algorithm: text(&custom.signature_algorithm),
             signer_job_id: file.signer_job().map(str::to_owned),
             signing_job: cloud.signing_job.clone(),
-            job_signatures: cloud
-                .job_document
-                .as_deref()
-                .map(|document| signatures(document, index, file))
-                .unwrap_or_default(),
+            job_entry: cloud.job_document.as_deref().and_then(|document| signed_entry(document, index, file)),
         }
+    }
+
+    /// Whether the order itself brings a signature.
+    pub fn is_enclosed(&self) -> bool {
+        self.inline_document.is_some() || self.job_entry.is_some()
     }
 
     /// Whether there is a signature, or a job that made one.
     pub fn is_present(&self) -> bool {
-        self.inline_document.is_some() || self.signer_job_id.is_some() || !self.job_signatures.is_empty()
+        self.is_enclosed() || self.signer_job_id.is_some()
     }
 }

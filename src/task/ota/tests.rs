@@ -7,6 +7,7 @@ use crate::image::Digest;
 use crate::task::FuotaTaskJson;
 use crate::task::ImageRef;
 use crate::task::Interval;
+use crate::task::JobEntry;
 use crate::task::Task;
 use crate::task::TaskStatus;
 
@@ -200,16 +201,16 @@ fn the_job_document_brings_the_signature_of_the_file_that_was_chosen() {
         {"filepath": "b.bin", "fileid": 1, "sig-sha1-rsa": "BBBB", "sig-odd": 7}]}});
     let mut document = least();
     document["Cloud"] = json!({"JobDocument": job.to_string()});
-    let signatures = read(&document).unwrap().signature.job_signatures;
-    assert_eq!(signatures, [("sig-sha256-ecdsa".to_owned(), "AAAA".to_owned())]);
+    let entry = |id, path: &str| Some(JobEntry { id: Some(id), path: Some(path.to_owned()) });
+    assert_eq!(read(&document).unwrap().signature.job_entry, entry(0, "a.bin"));
     let b = json!({"fileName": "b.bin", "fileLocation": {"s3Location": {"bucket": "b", "key": "b"}}});
     document["otaUpdateInfo"]["otaUpdateFiles"].as_array_mut().unwrap().push(b);
     document["Fuotad"] = json!({"File": {"Index": 1}});
-    let signatures = read(&document).unwrap().signature.job_signatures;
-    assert_eq!(signatures, [("sig-sha1-rsa".to_owned(), "BBBB".to_owned())]);
-    for odd in ["", "no json", "[]", "{\"afr_ota\": 1}", "{\"afr_ota\": {\"files\": [1, {}]}}"] {
+    assert_eq!(read(&document).unwrap().signature.job_entry, entry(1, "b.bin"));
+    let unsigned = r#"{"afr_ota": {"files": [{"filepath": "b.bin", "fileid": 1, "sig-odd": 7}]}}"#;
+    for odd in [unsigned, "", "no json", "[]", "{\"afr_ota\": 1}", "{\"afr_ota\": {\"files\": [1, {}]}}"] {
         document["Cloud"] = json!({ "JobDocument": odd });
-        assert!(read(&document).unwrap().signature.job_signatures.is_empty(), "{odd}");
+        assert!(read(&document).unwrap().signature.job_entry.is_none(), "{odd}");
     }
 }
 
