@@ -6,6 +6,7 @@
 mod site;
 
 use site::Site;
+use std::net::ToSocketAddrs;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
@@ -200,4 +201,42 @@ fn a_gateway_whose_state_folder_is_broken_stays_on_its_network_and_sends_nothing
     let (server, _) = site.network_counts();
     assert!(server.answers.accepted > 0, "{server:?}");
     assert_eq!(site.frames(), server.answers.accepted, "nothing but the server's downlinks was on the air");
+}
+
+#[test]
+fn a_network_server_that_is_gone_and_found_by_name_gets_its_gateway_back() {
+    let mut site = Site::new("gone", 4);
+    // Whatever family the name leads to first.
+    let address = ("localhost", 0).to_socket_addrs().unwrap().next().unwrap();
+    let port = UdpSocket::bind(address).unwrap().local_addr().unwrap().port();
+    site.extend(&format!("[[network-server]]\naddress = \"localhost:{port}\"\n"), &[]);
+    site.start();
+    // Nobody is there: each datagram comes back as "connection refused", and the forwarder notices nothing.
+    site.wait("uplinks are relayed to nobody", 10, |status| {
+        status.servers.iter().any(|server| server.pushed > 3 && server.push_acked == 0)
+            && status.forwarder.counter_error_us.is_some()
+    });
+    let server = UdpSocket::bind((address.ip(), port)).unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    let mut buffer = [0; 2048];
+    let (mut uplinks, mut keepalives) = (0, 0);
+    while uplinks == 0 || keepalives == 0 {
+        let (length, from) = server.recv_from(&mut buffer).unwrap();
+        match buffer[3] {
+            0 => uplinks += 1,
+            2 => keepalives += 1,
+            other => panic!("kind {other} in {length} bytes"),
+        }
+        let ack = [buffer[0], buffer[1], buffer[2], if buffer[3] == 0 { 1 } else { 4 }];
+        server.send_to(&ack, from).unwrap();
+    }
+    site.wait("it is online", 10, |status| status.servers.iter().any(|server| server.is_online));
+    // An answer from anywhere else is not read.
+    let thief = UdpSocket::bind((address.ip(), 0)).unwrap();
+    let (_, gateway) = server.recv_from(&mut buffer).unwrap();
+    thief.send_to(b"\x02\x01\x02\x03{\"txpk\":{}}", gateway).unwrap();
+    site.wait("the thief is counted", 10, |status| {
+        status.servers.iter().any(|server| server.foreign == 1 && server.asked == 0)
+    });
+    assert_eq!(site.terminate().0, Some(0));
 }
