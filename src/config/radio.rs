@@ -1,0 +1,134 @@
+//! `[radio]`: what groups share, and the figures that groups have, too.
+
+use super::ConfigError;
+use crate::broadcast::Turns;
+use crate::radio::Dbm;
+use crate::schedule::Pattern;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// No antenna of a gateway gains more, and no cable of one loses more, dB either way.
+const ANTENNA_GAIN_MAX: Dbm = Dbm::from_whole(40);
+
+/// `[radio]`: defaults for groups.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Radio {
+    /// Downlink frequency, Hz; default: the region's RX2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_hz: Option<u32>,
+    /// Downlink data rate; default: the region's RX2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_rate: Option<u8>,
+    /// The sub-band to send in, by its label: some are used only by name, because they need a country, an
+    /// exemption or equipment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_band: Option<String>,
+    /// Power that leaves the antenna, dBm EIRP; default: the sub-band's usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eirp_dbm: Option<f64>,
+    /// A limit below the law's, dBm EIRP, for every group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_eirp_dbm: Option<f64>,
+    /// The forwarder listens before it talks, with the sub-band's threshold and time (an SX1302 needs an
+    /// SX1261 for it).
+    pub listen_before_talk: bool,
+    /// Gain of the real antenna less cable, dBi.
+    pub antenna_gain_dbi: f64,
+    /// The antenna gain in the packet forwarder's own configuration, dBi.
+    pub forwarder_antenna_gain_dbi: f64,
+    /// The concentrator's transmitting chain.
+    pub rf_chain: u8,
+    /// Campaigns' part of each sub-band's legal budget, 0..=1.
+    pub duty_share: f64,
+    /// The part of each sub-band's legal budget that campaigns leave to network servers, 0..1; without a
+    /// `[[network-server]]` that may send there is none.
+    pub server_reserve: f64,
+    /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
+    pub max_deaf: f64,
+    /// "even" or "burst".
+    pub spacing: String,
+    /// Who has the air when several campaigns want it: "in-order" or "fairly".
+    pub turns: String,
+}
+
+impl Default for Radio {
+    fn default() -> Self {
+        Radio {
+            frequency_hz: None,
+            data_rate: None,
+            sub_band: None,
+            eirp_dbm: None,
+            max_eirp_dbm: None,
+            listen_before_talk: false,
+            antenna_gain_dbi: 0.0,
+            forwarder_antenna_gain_dbi: 0.0,
+            rf_chain: 0,
+            duty_share: 0.4,
+            server_reserve: 0.1,
+            max_deaf: 0.2,
+            spacing: "even".to_owned(),
+            turns: "in-order".to_owned(),
+        }
+    }
+}
+
+impl Radio {
+    /// What is wrong whether a group uses it or not.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        fraction_ppm("radio.duty-share", self.duty_share)?;
+        fraction_ppm("radio.max-deaf", self.max_deaf)?;
+        self.server_reserve_ppm()?;
+        pattern("radio.spacing", &self.spacing)?;
+        self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose()?;
+        Ok(())
+    }
+
+    /// The reserve in parts per million.
+    pub(super) fn server_reserve_ppm(&self) -> Result<u32, ConfigError> {
+        if (0.0..1.0).contains(&self.server_reserve) {
+            Ok((self.server_reserve * 1_000_000.0).round() as u32)
+        } else {
+            let message = format!("{} is not at least 0 and below 1", self.server_reserve);
+            Err(ConfigError::value("radio.server-reserve", message))
+        }
+    }
+}
+
+/// The gain of an antenna less its cable.
+pub fn antenna_gain(key: &str, value: f64) -> Result<Dbm, ConfigError> {
+    let gain = decibels(key, value)?;
+    if gain > ANTENNA_GAIN_MAX || gain < Dbm::default() - ANTENNA_GAIN_MAX {
+        let message = format!("{gain} dBi is no antenna: use -{ANTENNA_GAIN_MAX} to {ANTENNA_GAIN_MAX}");
+        return Err(ConfigError::value(key, message));
+    }
+    Ok(gain)
+}
+
+/// A decibel figure.
+pub fn decibels(key: &str, value: f64) -> Result<Dbm, ConfigError> {
+    Dbm::from_f64(value).ok_or_else(|| ConfigError::value(key, format!("{value} is no decibel figure")))
+}
+
+/// A fraction in parts per million; 0 is refused because nothing could ever be sent.
+pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
+    if value > 0.0 && value <= 1.0 {
+        Ok((value * 1_000_000.0).round() as u32)
+    } else {
+        Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1")))
+    }
+}
+
+/// "in-order" or "fairly".
+pub fn turns(key: &str, name: &str) -> Result<Turns, ConfigError> {
+    name.parse().map_err(|message: String| ConfigError::value(key, message))
+}
+
+/// "even" or "burst".
+pub fn pattern(key: &str, name: &str) -> Result<Pattern, ConfigError> {
+    match name {
+        "even" => Ok(Pattern::Even),
+        "burst" => Ok(Pattern::Burst),
+        other => Err(ConfigError::value(key, format!("{other:?} is neither \"even\" nor \"burst\""))),
+    }
+}
