@@ -434,6 +434,9 @@ struct Gateway {
 
 const TASK: &str = "6d2f0c1e-0000-4000-8000-000000000001";
 
+/// Steps at one instant, more than any plan here takes.
+const STEPS_MAX: u32 = 1000;
+
 impl Gateway {
     /// A gateway whose only group trusts `trust`; `gps` is its clock.
     fn new(trust: Trust, of_task: Option<Trust>, gps: Option<GpsTime>, fuotad: &str) -> Gateway {
@@ -471,9 +474,14 @@ impl Gateway {
         self.at += 1_000_000;
         let now = Now { mono: Instant::from_us(self.at), gps };
         self.engine.handle(now, input);
-        let mut saved = Vec::new();
+        let (mut saved, mut steps) = (Vec::new(), 0);
         loop {
             match self.engine.poll() {
+                // Before a plan is written down its frames are decoded, some at a time.
+                Output::WakeAt(Some(at)) if at <= now.mono && steps < STEPS_MAX => {
+                    steps += 1;
+                    self.engine.handle(now, Input::Time);
+                }
                 Output::WakeAt(_) => break,
                 Output::Fetch(fetch) => self.wish = Some(fetch.signature),
                 Output::Save(save, _) => saved.push(save),
