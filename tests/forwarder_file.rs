@@ -115,7 +115,7 @@ fn the_server_must_be_where_fuotad_listens() {
     must_change("server_address", "server-address", key, ["absent", "127.0.0.1"]);
     assert!(findings(CONFIG, &[&SX1302.replace(address, "\"localhost\"")]).is_empty());
     // Listening for a forwarder elsewhere: a name may lead here, another address does not.
-    let lan = format!("{CONFIG}\n[forwarder]\nlisten = \"192.168.7.9:1700\"\n");
+    let lan = format!("{CONFIG}\n[forwarder]\nlisten = \"192.168.7.9:1700\"\nallow = [\"192.168.7.9\"]\n");
     assert!(findings(&lan, &[&SX1302.replace(address, "\"192.168.7.9\"")]).is_empty());
     assert_eq!(only(&lan, address, "\"gateway.lan\"")[0], "note");
     assert_eq!(only(&lan, address, "\"127.0.0.1\"")[0], "must-change");

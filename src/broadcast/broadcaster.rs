@@ -258,12 +258,15 @@ impl Broadcaster {
     }
 
     fn phase(&self, id: &TaskId, order: &Order) -> Phase {
+        if self.halted.is_some() {
+            return Phase::Blocked;
+        }
         match &order.stage {
             Stage::Fetching => Phase::Fetching,
             Stage::Decoding { .. } => Phase::Decoding,
             Stage::Unclocked { .. } => Phase::Blocked,
             Stage::Recording { .. } | Stage::Reserving { .. } => Phase::Saving,
-            Stage::Running(_) if self.halted.is_some() || order.waiting.is_some() => Phase::Blocked,
+            Stage::Running(_) if order.waiting.is_some() => Phase::Blocked,
             Stage::Running(_) if self.air.holders.contains(id) => Phase::Sending,
             Stage::Running(_) => Phase::Armed,
         }
