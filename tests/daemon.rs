@@ -191,16 +191,16 @@ fn a_gateway_whose_state_folder_is_broken_stays_on_its_network_and_sends_nothing
     std::fs::write(site.path("state"), "a file").unwrap();
     site.order("lamps-1", "");
     site.start();
-    let status = site.wait("it relays", 20, |status| {
+    let status = site.wait("it relays", 30, |status| {
         status.servers.iter().any(|server| server.pushed > 3 && server.push_acked > 3)
-            && status.relay.passed > 0
+            && status.relay.passed > 2
     });
     assert!(!status.is_ready && status.not_ready[0].contains("the state folder"), "{:?}", status.not_ready);
     assert!(status.tasks.iter().all(|task| task.phase == "waiting"), "{:?}", status.tasks);
     assert_eq!(site.terminate().0, Some(0));
     let (server, _) = site.network_counts();
     assert!(server.answers.accepted > 0, "{server:?}");
-    assert_eq!(site.frames(), server.answers.accepted, "nothing but the server's downlinks was on the air");
+    assert!(site.frames() <= server.answers.sent, "nothing but the server's downlinks was on the air");
 }
 
 #[test]
