@@ -38,6 +38,17 @@ struct Signed {
     pki: Pki,
 }
 
+/// Where an OTA update has its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In `codeSigning`, the image in S3.
+    Inline,
+    /// The same, the image through a stream.
+    Stream,
+    /// In the job document.
+    JobDocument,
+}
+
 impl Signed {
     /// Nothing is in the bucket yet. `anchor` is the certificate that the configuration names.
     fn new(name: &str, nb_frag: usize, anchor: &str) -> Signed {
@@ -73,9 +84,9 @@ impl Signed {
         Signed { fake, site, pki }
     }
 
-    /// The same gateway, ordered by an OTA update that brings `signature` and the signer's certificate.
-    fn of_update(name: &str, signature: impl FnOnce(&Signed) -> Vec<u8>) -> Signed {
-        let mut signed = Signed::new(&format!("ota-{name}"), 24, "other");
+    /// The same gateway, ordered by an OTA update that brings the signer's certificate, and `signature` in this place.
+    fn of_update(name: &str, place: Place, signature: impl FnOnce(&Signed) -> Vec<u8>) -> Signed {
+        let mut signed = Signed::new(&format!("ota-{name}-{place:?}"), 24, "other");
         let anchor = signed.pki.dir().join("ca.pem");
         let ota = format!(
             "[ota.\"{UPDATE}\"]\nfragment-size-bytes = 232\nredundancy-percent = 30\n\
@@ -89,10 +100,23 @@ impl Signed {
         signed.fake.put_object(OBJECT, signed.site.image(), true);
         let signature = BASE64_STANDARD.encode(signature(&signed));
         let (bucket, key) = OBJECT.split_once('/').unwrap();
-        let custom = json!({"signature": {"inlineDocument": signature}, "hashAlgorithm": "SHA256",
-            "certificateChain": {"inlineDocument": signed.pki.text("signer.pem")}, "signatureAlgorithm": "ECDSA"});
+        let mut custom = json!({"hashAlgorithm": "SHA256", "signatureAlgorithm": "ECDSA",
+            "certificateChain": {"inlineDocument": signed.pki.text("signer.pem")}});
+        if place == Place::JobDocument {
+            let entry = json!({"filepath": "app.bin", "fileid": 0, "sig-sha256-ecdsa": signature});
+            let document = json!({"afr_ota": {"files": [entry]}}).to_string();
+            signed.fake.world().job_documents.insert(format!("AFR_OTA-{UPDATE}"), document);
+        } else {
+            custom["signature"] = json!({ "inlineDocument": signature });
+        }
+        let location = if place == Place::Stream {
+            signed.fake.put_stream("s-1", 2, bucket, key);
+            json!({"stream": {"streamId": "s-1", "fileId": 2}})
+        } else {
+            json!({"s3Location": {"bucket": bucket, "key": key}})
+        };
         let file = json!({"fileName": "app.bin", "codeSigning": {"customCodeSigning": custom},
-            "fileLocation": {"s3Location": {"bucket": bucket, "key": key}}});
+            "fileLocation": location});
         signed.fake.put_update(UPDATE, "CREATE_COMPLETE", json!([file]));
         signed.fake.world().updates.get_mut(UPDATE).unwrap()["creationDate"] = json!(now_unix_s() + 60);
         signed
@@ -154,20 +178,28 @@ fn an_image_with_a_good_signature_beside_it_is_broadcast_from_a_signer_that_is_t
 }
 
 #[test]
-fn an_ota_update_with_an_inline_signature_is_broadcast_from_a_signer_of_its_own() {
-    let mut signed = Signed::of_update("good", Signed::signature);
-    signed.site.start();
-    signed.assert_complete(32);
-    let asked = signed.fake.requests(Op::Get);
-    assert!(asked.iter().all(|get| !get.target.contains(".sig")), "the order brings its signature");
-    assert!(signed.fake.world().complaints.is_empty());
+fn an_ota_update_that_brings_its_signature_is_broadcast_from_a_signer_of_its_own() {
+    for place in [Place::Inline, Place::Stream, Place::JobDocument] {
+        let mut signed = Signed::of_update("good", place, Signed::signature);
+        signed.site.start();
+        signed.assert_complete(32);
+        let asked = signed.fake.requests(Op::Get);
+        assert!(asked.iter().all(|get| !get.target.contains(".sig")), "the order brings its signature");
+        assert!(signed.fake.world().complaints.is_empty(), "{place:?}");
+    }
 }
 
 #[test]
-fn an_ota_update_whose_inline_signature_has_one_wrong_byte_stays_off_the_air() {
-    let mut signed = Signed::of_update("wrong", |signed| one_wrong(&signed.signature()));
-    signed.site.start();
-    signed.assert_refused("the signature (customCodeSigning)");
+fn an_ota_update_whose_signature_or_image_has_one_wrong_byte_stays_off_the_air() {
+    for place in [Place::Inline, Place::Stream, Place::JobDocument] {
+        let mut signed = Signed::of_update("wrong", place, |signed| one_wrong(&signed.signature()));
+        signed.site.start();
+        signed.assert_refused("the signature (");
+        let mut image = Signed::of_update("image", place, Signed::signature);
+        image.fake.put_object(OBJECT, &one_wrong(image.site.image()), true);
+        image.site.start();
+        image.assert_refused("the signature does not fit the image");
+    }
 }
 
 #[test]
