@@ -328,7 +328,11 @@ impl Link {
     }
 
     fn pull_data(&mut self, now: Instant, from: SocketAddr, header: Header) {
-        if !self.is_ours(header.gateway) {
+        // Whoever was adopted first and is silent may have been a mistake; a configured gateway never is.
+        let is_free = self.settings.gateway.is_none() && self.down.is_none_or(|down| !down.is_online);
+        if is_free {
+            self.gateway = Some(header.gateway);
+        } else if !self.is_ours(header.gateway) {
             self.counts.foreign += 1;
             return;
         }

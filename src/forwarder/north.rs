@@ -108,7 +108,7 @@ impl North {
 
     /// Which gateway we are, once the forwarder has said it, and in which version of the protocol.
     pub fn adopt(&mut self, gateway: GatewayId, version: u8) {
-        self.gateway.get_or_insert(gateway);
+        self.gateway = Some(gateway);
         self.version = version;
     }
 

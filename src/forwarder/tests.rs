@@ -206,6 +206,20 @@ fn another_gateway_is_acked_and_counted_but_never_sent_anything() {
 }
 
 #[test]
+fn a_first_keepalive_of_nobody_keeps_the_real_forwarder_out_only_until_it_is_silent() {
+    let mut desk = Desk::silent();
+    desk.hear(0, host(9), &header(2, 5, 2, [9; 8]));
+    for second in (0..=120).step_by(10) {
+        desk.pull(second * S, 2);
+        assert_eq!(desk.link.state(at(second * S)).online, Some(host(9)), "{second} s");
+    }
+    desk.link.time(at(123 * S));
+    desk.pull(130 * S, 2);
+    let state = desk.link.state(at(130 * S));
+    assert_eq!((state.online, state.gateway), (Some(host(2)), Some(GatewayId(GATEWAY))));
+}
+
+#[test]
 fn a_configured_gateway_is_the_only_one_listened_to() {
     let settings = Settings { gateway: Some(GatewayId([9; 8])), ..Settings::default() };
     let mut desk = Desk { link: Link::new(settings, 7), outputs: Vec::new() };
