@@ -62,6 +62,7 @@ fn plan_of_a_megabyte() {
         forwarder: script.link,
         relay: script.relay,
         server_reserve_ppm: 0,
+        crash_rest_us: 0,
     };
     let document =
         common::document(30, "").replace(r#""FragmentSizeBytes":48"#, r#""FragmentSizeBytes":232"#);

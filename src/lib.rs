@@ -8,10 +8,10 @@
 //!  8  config    plan
 //!  7  daemon/ (the real world)     sim/ (the simulated world)      the two never meet
 //!  6  engine                       the front door of everything pure
-//!  5  broadcast/   store/   relay/ campaigns; what must survive a power cut; network servers
+//!  5  broadcast/   relay/          campaigns; network servers
 //!  4  schedule/    report          when a frame may go out; what happened
-//!  3  region/  task  forwarder/  signing/   the law; the order; PROTOCOL.TXT; signatures
-//!  2  radio/   odds/               modulation, time on air, emissions; who completes
+//!  3  region/  forwarder/  store/  the law; PROTOCOL.TXT; what must survive a power cut
+//!  2  radio/   odds/   task  signing/   modulation and airtime; who completes; the order; signatures
 //!  1  time  image  fragment/  lorawan/
 //! ```
 //!

@@ -2,7 +2,6 @@
 //! simulation counts them, tests assert them.
 
 use crate::task::TaskId;
-use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use core::fmt;
@@ -41,15 +40,21 @@ pub enum Event {
         /// What it waits for.
         reason: String,
     },
-    /// What is left does not fit the sessions that are left, because one was missed: the devices must be told one
-    /// more, of 2^exponent seconds.
-    SessionAdded {
+    /// The sessions that devices were told are over, and frames are left: they wait for one that devices are told.
+    SessionsMissed {
         /// The group's name.
         group: String,
-        /// Its start.
-        start: GpsTime,
-        /// Its length.
-        exponent: u8,
+        /// Frames that are left.
+        left: u32,
+        /// Frames planned.
+        planned: u32,
+    },
+    /// The task has another start than before: these are the sessions that devices must be told instead.
+    SessionsMoved {
+        /// The group's name.
+        group: String,
+        /// Start and time-out exponent of each.
+        sessions: Vec<(GpsTime, u8)>,
     },
     /// The first frame was handed to the forwarder.
     Began,
@@ -81,6 +86,11 @@ pub enum Event {
     },
     /// The campaign is over.
     Over(Outcome),
+    /// The task is ordered and was over before: it never runs again.
+    AlreadyOver {
+        /// How it ended.
+        outcome: String,
+    },
     /// The forwarder answers again.
     ForwarderOnline,
     /// The forwarder fell silent.
@@ -138,6 +148,8 @@ pub enum Event {
 pub struct Planned {
     /// The group's name.
     pub group: String,
+    /// The fingerprint of its key, 32 hex digits.
+    pub key: String,
     /// Uncoded fragments (TS004 NbFrag).
     pub nb_frag: u16,
     /// Bytes per fragment (TS004 FragSize).
@@ -241,10 +253,14 @@ impl fmt::Display for Event {
                 plan.limited_by,
             ),
             Event::Waiting { reason } => write!(f, "waiting: {reason}"),
-            Event::SessionAdded { group, start, exponent } => write!(
+            Event::SessionsMissed { group, left, planned } => write!(
                 f,
-                "a session was missed: tell the devices of group {group} one more, at {} for 2^{exponent} s",
-                rfc3339_from_gps(*start)
+                "the sessions that the devices of group {group} were told are over with {left} of {planned} frames left: give the task a later StartTime and tell the devices (`fuotad plan --setup`)"
+            ),
+            Event::SessionsMoved { group, sessions } => write!(
+                f,
+                "the start moved: the devices of group {group} must be told {} sessions (`fuotad plan --setup`)",
+                sessions.len()
             ),
             Event::Began => f.write_str("the first frame is on its way"),
             Event::Resumed { k } => write!(f, "resumed at frame {k}"),
@@ -252,6 +268,10 @@ impl fmt::Display for Event {
             Event::Unconfirmed { k } => write!(f, "no answer for frame {k}: counted as sent, made up for"),
             Event::Refusal { k, error } => write!(f, "the forwarder refused frame {k}: {error}"),
             Event::Over(outcome) => outcome.fmt(f),
+            Event::AlreadyOver { outcome } => write!(
+                f,
+                "over already ({outcome}): a finished task never runs again; give it another Id or file name to order it anew"
+            ),
             Event::ForwarderOnline => f.write_str("the packet forwarder answers"),
             Event::ForwarderOffline => f.write_str("the packet forwarder is silent"),
             Event::CounterKnown { error_us } => {

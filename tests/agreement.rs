@@ -24,6 +24,7 @@ fn planned(theirs: &Value, session: SessionRule) -> Result<Vec<String>, String> 
         forwarder: script.link,
         relay: script.relay,
         server_reserve_ppm: 0,
+        crash_rest_us: 0,
     };
     let mut theirs = theirs.clone();
     theirs["Group"] = json!("meters");

@@ -114,22 +114,65 @@ fn a_long_campaign_goes_over_several_sessions_and_devices_follow() {
     assert!(summary.planned.unwrap().sessions.len() > 1);
 }
 
-#[test]
-fn a_missed_session_moves_the_rest_into_later_ones() {
-    // The power goes in the first session, and the gateway is away for the whole of the second and third.
-    let planned = run(sessions_of_1024_s()).planned.unwrap().sessions.len();
+/// The power goes in the first session, and the gateway is away until all of them are over.
+fn away_for_all_sessions() -> Script {
     let mut script = sessions_of_1024_s();
     script.accidents = vec![fuotad::sim::Accident::AfterSend(30)];
-    script.boot_us = 2_500_000_000;
-    let summary = run(script);
-    assert_content(&summary, "two sessions missed");
+    script.boot_us = 12_000_000_000;
+    script
+}
+
+#[test]
+fn what_missed_sessions_leave_waits_and_says_so() {
+    let summary = run(Script { limit_us: 40_000_000_000, ..away_for_all_sessions() });
+    assert_content(&summary, "all sessions missed");
+    let missed = |report: &&fuotad::report::Report| matches!(report.event, Event::SessionsMissed { .. });
+    assert_eq!(summary.reports.iter().filter(missed).count(), 1, "{:#?}", summary.reports);
+    let waits = summary.reports.iter().find_map(|report| match &report.event {
+        Event::Waiting { reason } if reason.contains("frames are left") => Some(reason.clone()),
+        _ => None,
+    });
+    let waits = waits.unwrap();
+    assert!(waits.contains("give the task a later StartTime and tell the devices"), "{waits}");
+    assert_eq!(outcome(&summary), None, "it is not over");
+    assert_eq!(summary.complete(), 0);
+    let frames = run(sessions_of_1024_s()).frames.len();
+    assert!(summary.frames.len() < frames, "{} of {frames}", summary.frames.len());
+}
+
+#[test]
+fn what_missed_sessions_leave_goes_out_in_one_that_devices_are_told() {
+    let planned = run(sessions_of_1024_s()).planned.unwrap().sessions;
+    let summary = run(Script { is_retold: true, ..away_for_all_sessions() });
+    assert_content(&summary, "told again");
     assert_eq!(summary.complete(), 3, "{:#?}", summary.devices);
-    let added = summary.reports.iter().filter(|report| matches!(report.event, Event::SessionAdded { .. }));
-    assert!(added.count() >= 1, "{:#?}", summary.reports);
+    let moved = |report: &&fuotad::report::Report| matches!(report.event, Event::SessionsMoved { .. });
+    assert_eq!(summary.reports.iter().filter(moved).count(), 1, "{:#?}", summary.reports);
     let sessions = summary.planned.clone().unwrap().sessions;
-    assert!(sessions.len() > planned, "{} sessions, {planned} planned", sessions.len());
-    assert!(sessions.windows(2).all(|pair| pair[1].0 > pair[0].0.plus_us(1_000_000 << pair[0].1)));
+    assert!(sessions.len() > planned.len(), "{} sessions, {} planned", sessions.len(), planned.len());
     assert!(matches!(outcome(&summary), Some(Outcome::Complete { .. })));
+}
+
+#[test]
+fn what_missed_its_sessions_gives_way_to_the_next_task_of_its_group() {
+    let mut script = away_for_all_sessions();
+    let next = document(100, "").replace("08:00:30", "16:00:00");
+    script.tasks.push(task(1_000_000_000, "task-2", next, 1000));
+    script.limit_us = 60_000_000_000;
+    let summary = run(script);
+    assert_content(&summary, "the next one");
+    let over: Vec<(String, String)> = summary
+        .reports
+        .iter()
+        .filter_map(|report| match (&report.task, &report.event) {
+            (Some(task), Event::Over(outcome)) => Some((task.to_string(), outcome.to_string())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(over.len(), 2, "{:#?}", summary.reports);
+    assert_eq!(over[0].0, "task-1");
+    assert!(over[0].1.starts_with("the sessions ended after "), "{over:?}");
+    assert!(over[1].0 == "task-2" && over[1].1.starts_with("complete: "), "{over:?}");
 }
 
 #[test]
@@ -145,12 +188,15 @@ fn a_task_that_comes_inside_its_session_uses_what_is_left_of_it() {
 }
 
 #[test]
-fn a_task_that_comes_after_all_its_sessions_never_begins() {
+fn a_task_that_comes_after_all_its_sessions_waits_for_one_that_devices_are_told() {
     let mut script = sessions_of_1024_s();
     script.tasks[0].at_us = 30 * 3_600_000_000;
-    let summary = run(script);
-    assert_eq!(summary.verdict.frames, 0);
-    assert!(matches!(outcome(&summary), Some(Outcome::OutOfSession { sent: 0, .. })));
+    script.limit_us = 40 * 3_600_000_000;
+    let summary = run(script.clone());
+    assert_eq!((summary.verdict.frames, outcome(&summary)), (0, None), "{:#?}", summary.reports);
+    let summary = run(Script { is_retold: true, ..script });
+    assert_content(&summary, "told");
+    assert_eq!(summary.complete(), 3, "{:#?}", summary.devices);
 }
 
 #[test]
@@ -207,11 +253,11 @@ fn a_finished_task_never_runs_again() {
 }
 
 #[test]
-fn a_key_that_no_journal_knows_needs_the_operators_first_counter() {
+fn a_key_that_nobody_enrolled_sends_nothing() {
     let mut script = script();
     script.groups[0].first_fcnt = None;
     let summary = run(script);
-    assert!(refusal(&summary).contains("first-fcnt"), "{}", refusal(&summary));
+    assert!(refusal(&summary).contains("`fuotad group enrol meters`"), "{}", refusal(&summary));
     assert_eq!(summary.verdict.frames, 0);
 }
 

@@ -12,9 +12,12 @@ use fuotad::lorawan::ts004;
 use fuotad::lorawan::ts005;
 use fuotad::sim::disk::Disk;
 use fuotad::store::Change;
+use fuotad::store::Enrolment;
 use fuotad::store::Files;
+use fuotad::store::RecordId;
 use fuotad::store::Reservation;
 use fuotad::store::Store;
+use fuotad::store::enrol;
 use fuotad::task::gps_from_rfc3339;
 use serde_json::Value;
 use sha2::Digest;
@@ -638,15 +641,18 @@ fn the_plan_begins_at_the_counter_that_the_journal_has_left_and_touches_nothing(
 
     let keys = McSessionKeys::derive(&Secret::from_hex(MC_KEY).unwrap(), "01c0ffee".parse().unwrap());
     let disk = Rc::new(RefCell::new(Disk::new()));
+    let key = keys.fingerprint();
+    enrol(&mut Rc::clone(&disk), key, &Enrolment::new("meters", None, 2, false), [0; 16]).unwrap();
     let (mut store, _) = Store::open(Rc::clone(&disk), [0; 16]).unwrap();
-    let reservation = Reservation {
-        key: keys.fingerprint(),
+    let wanted = Reservation {
+        key,
         mc_addr: 0x01c0_ffee,
         base: 2,
         next_free: 700,
         plan_hash: [1; 32],
+        task: RecordId([0; 16]),
     };
-    store.apply(&Change::Reserve(reservation)).unwrap();
+    store.apply(&Change::Reserve { wanted, over: Vec::new() }).unwrap();
     std::fs::create_dir(scratch.0.join("state")).unwrap();
     let names = disk.borrow_mut().list().unwrap();
     let files: Vec<(String, Vec<u8>)> = names

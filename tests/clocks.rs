@@ -32,6 +32,7 @@ impl Bench {
             forwarder: script.link,
             relay: fuotad::relay::RelaySettings::default(),
             server_reserve_ppm: 0,
+            crash_rest_us: 0,
             turns: Turns::default(),
         };
         let engine = Engine::new(settings, Default::default(), 1, now(0));

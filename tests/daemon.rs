@@ -91,6 +91,126 @@ fn a_daemon_that_is_killed_again_and_again_never_reuses_a_counter() {
     println!("{} frames, {} repeated, {kills} kills", verdict.frames, verdict.repeated_frames);
 }
 
+/// A campaign from its first frame to its end.
+fn whole_campaign(name: &str) -> Site {
+    let mut site = Site::new(name, 4);
+    site.order("lamps-1", "");
+    site.start();
+    site.wait("it is over", 30, |status| !status.finished.is_empty());
+    site.terminate();
+    site
+}
+
+fn remove(site: &Site, is_meant: impl Fn(&str) -> bool) {
+    for entry in std::fs::read_dir(site.path("state")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() && is_meant(path.file_name().unwrap().to_str().unwrap()) {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+fn is_journal(name: &str) -> bool {
+    name.ends_with(".a") || name.ends_with(".b")
+}
+
+#[test]
+fn a_key_that_nobody_enrolled_sends_nothing_and_says_how_to_enrol_it() {
+    let mut site = Site::new("unenrolled", 4);
+    std::fs::create_dir(site.path("state")).unwrap();
+    site.order("lamps-1", "");
+    site.start();
+    let status = site.wait("it is refused", 10, |status| !status.refused.is_empty());
+    assert!(status.refused[0].1.contains("say `fuotad group enrol lamps` once"), "{:?}", status.refused);
+    site.terminate();
+    assert_eq!(site.frames(), 0);
+    // The number in the configuration is what the command proposes.
+    let said = site.cli(&["group", "enrol", "lamps", "-c", &site.config()]);
+    assert!(said.contains("the first FCnt is 2"), "{said}");
+    site.start();
+    site.wait("it is over", 30, |status| !status.finished.is_empty());
+}
+
+#[test]
+fn enrolling_twice_changes_nothing_and_says_the_next_free_counter() {
+    let site = whole_campaign("enrol-twice");
+    let enrol = ["group", "enrol", "lamps", "-c", &site.config()];
+    let (code, text) = site.refuses(&enrol);
+    assert_eq!(code, Some(65), "{text}");
+    assert!(text.contains("is enrolled already for group lamps, its first free FCnt is "), "{text}");
+    let (_, text) = site.refuses(&[enrol.as_slice(), &["--after-loss", "--first-fcnt", "3"]].concat());
+    assert!(text.contains("FCnt 3 is spent, ") && text.contains(" is the first free one"), "{text}");
+    site.cli(&[enrol.as_slice(), &["--after-loss", "--first-fcnt", "5000", "--json"]].concat());
+}
+
+#[test]
+fn a_journal_that_is_gone_is_a_loss_and_not_a_new_key() {
+    let mut site = whole_campaign("journal-gone");
+    remove(&site, is_journal);
+    site.order("lamps-2", "");
+    site.start();
+    let status = site.wait("it is refused", 10, |status| !status.refused.is_empty());
+    assert!(status.refused[0].1.contains("its journal is gone"), "{:?}", status.refused);
+    site.terminate();
+    let frames = site.frames();
+    // Whatever else is removed, as long as a record or a report is left.
+    remove(&site, |name| is_journal(name) || name.starts_with("key-"));
+    std::fs::remove_file(site.path("key.enrolled")).unwrap();
+    let enrol = ["group", "enrol", "lamps", "-c", &site.config()];
+    let (code, text) = site.refuses(&enrol);
+    assert_eq!(code, Some(65), "{text}");
+    assert!(text.contains("was used here (report-lamps-1") && text.contains("counters are spent"), "{text}");
+    let (_, text) = site.refuses(&[enrol.as_slice(), &["--after-loss", "--first-fcnt", "3"]].concat());
+    assert!(text.contains("--first-fcnt 3 is used: report-lamps-1"), "{text}");
+    site.cli(&[enrol.as_slice(), &["--after-loss", "--first-fcnt", "9000"]].concat());
+    // Nobody knows what was on the air in the last hour; in US915 no law limits it.
+    site.start();
+    site.wait("it is over", 30, |status| !status.finished.is_empty());
+    site.terminate();
+    site.wait_for_the_air();
+    assert!(site.frames() > frames);
+    let verdict = site.verdict();
+    assert!(verdict.is_content(), "{:?}", verdict.breaches);
+}
+
+#[test]
+fn a_wiped_state_folder_is_noticed_by_the_file_beside_the_key() {
+    let site = whole_campaign("wiped");
+    std::fs::remove_dir_all(site.path("state")).unwrap();
+    let enrol = ["group", "enrol", "lamps", "-c", &site.config()];
+    let (code, text) = site.refuses(&enrol);
+    assert_eq!(code, Some(65), "{text}");
+    assert!(text.contains("key.enrolled says that this key was enrolled before"), "{text}");
+    assert!(!site.path("state").exists() || std::fs::read_dir(site.path("state")).unwrap().count() == 0);
+    site.cli(&[enrol.as_slice(), &["--after-loss", "--first-fcnt", "9000"]].concat());
+}
+
+#[test]
+fn a_key_of_another_group_a_folder_of_another_gateway_and_a_running_service_are_refused() {
+    let mut site = Site::new("enrol-wrong", 4);
+    site.start();
+    site.wait("it runs", 10, |_| true);
+    let enrol = ["group", "enrol", "lamps", "-c", &site.config()];
+    let (_, text) = site.refuses(&[enrol.as_slice(), &["--after-loss", "--first-fcnt", "9000"]].concat());
+    assert!(text.contains("the service runs in ") && text.contains("systemctl stop"), "{text}");
+    site.terminate();
+    site.replace("name = \"lamps\"", "name = \"lights\"");
+    let (_, text) = site.refuses(&["group", "enrol", "lights", "-c", &site.config()]);
+    assert!(text.contains("this key is the one of group lamps"), "{text}");
+    site.replace("name = \"lights\"", "name = \"lamps\"");
+    // The folder comes from another gateway.
+    let journals = site.path("state");
+    std::fs::remove_dir_all(&journals).unwrap();
+    std::fs::remove_file(site.path("key.enrolled")).unwrap();
+    site.replace("[gateway]", "[gateway]\n            id = \"0016c001f1500812\"");
+    site.cli(&enrol);
+    site.replace("0016c001f1500812", "0016c001f1500813");
+    let (_, text) = site.refuses(&enrol);
+    assert!(text.contains("belongs to gateway 0016c001f1500812, and this one is 0016c001f1500813"), "{text}");
+    let (_, text) = site.refuses(&["group", "enrol", "nobody", "-c", &site.config()]);
+    assert!(text.contains("there is no group \"nobody\": the configuration has lamps"), "{text}");
+}
+
 #[test]
 fn a_second_instance_is_refused_before_it_reads_a_counter() {
     let mut site = Site::new("second", 4);

@@ -44,6 +44,10 @@ first-fcnt = 2
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(folder / "notify"))
         notify.settimeout(10)
+        subprocess.run(
+            [program, "group", "enrol", "meters", "--config", str(folder / "fuotad.toml")],
+            check=True, stdout=subprocess.DEVNULL,
+        )
         begin = time.monotonic()
         process = subprocess.Popen(
             [program, "run", "--config", str(folder / "fuotad.toml")],

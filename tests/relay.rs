@@ -61,6 +61,7 @@ impl Desk {
             turns: fuotad::broadcast::Turns::InOrder,
             relay: RelaySettings { servers, ..RelaySettings::default() },
             server_reserve_ppm: 100_000,
+            crash_rest_us: 0,
         };
         let engine = Engine::new(settings, Default::default(), 1, at(0));
         Desk {

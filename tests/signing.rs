@@ -460,6 +460,7 @@ impl Gateway {
             forwarder: forwarder::Settings::default(),
             relay: RelaySettings::default(),
             server_reserve_ppm: 0,
+            crash_rest_us: 0,
         };
         let now = Now { mono: Instant::from_us(0), gps };
         let engine = Engine::new(settings, Recovered::default(), 7, now);

@@ -1,7 +1,7 @@
 //! The real store on the simulated disk: the power is cut at every operation, again during the recovery, and
 //! pages rot in between. One judge watches all incarnations.
 //!
-//! Three deliberately wrong stores (the right one behind a disk that spoils one of its rules) show that the
+//! Five deliberately wrong stores (the right one behind a disk that spoils one of its rules) show that the
 //! judge would notice.
 
 use std::cell::Cell;
@@ -13,9 +13,12 @@ use fuotad::sim::disk::Disk;
 use fuotad::sim::disk::PageFate;
 use fuotad::store::CampaignMark;
 use fuotad::store::Change;
+use fuotad::store::EndedTask;
+use fuotad::store::Enrolment;
 use fuotad::store::Files;
 use fuotad::store::FilesError;
 use fuotad::store::FilesErrorKind;
+use fuotad::store::KeyCounters;
 use fuotad::store::Mark;
 use fuotad::store::RangeState;
 use fuotad::store::RecordId;
@@ -26,6 +29,7 @@ use fuotad::store::SLOTS;
 use fuotad::store::Store;
 use fuotad::store::StoreError;
 use fuotad::store::TaskRecord;
+use fuotad::store::enrol;
 use proptest::prelude::*;
 
 const BOOT: [u8; 16] = [0xb0; 16];
@@ -35,8 +39,13 @@ const TASK: RecordId = RecordId([0x7a; 16]);
 /// reservation with another plan: the worst case).
 #[derive(Clone, Copy, Debug)]
 enum Action {
+    /// One more plan of a key; those before it are not over.
     NewPlan(u8),
+    /// The oldest plan of a key is over: the next one takes its place in the journal.
+    Over(u8),
     Extend(u8),
+    Ended,
+    Lived,
     Mark,
     Task,
     Forget,
@@ -50,17 +59,23 @@ const SCRIPT: &[Action] = &[
     Action::Task,
     Action::NewPlan(2),
     Action::Extend(1),
+    Action::NewPlan(1),
     Action::Restart,
     Action::NewPlan(1),
     Action::Mark,
     Action::Task,
+    Action::Over(1),
     Action::NewPlan(2),
+    Action::Ended,
     Action::Report,
     Action::Forget,
     Action::Restart,
+    Action::Lived,
     Action::Extend(2),
     Action::NewPlan(1),
     Action::Mark,
+    Action::Over(2),
+    Action::Ended,
     Action::NewPlan(1),
     Action::Restart,
 ];
@@ -75,6 +90,10 @@ enum Rules {
     FirstReadableFile,
     /// Slots that are unreadable look as if nothing had ever stood there.
     NoEvidence,
+    /// The journal holds the newest reservation only, as it did before version 2.
+    NewestOnly,
+    /// What goes into the list of ends never arrives.
+    NoEnds,
 }
 
 struct SpoiledDisk<'a> {
@@ -85,11 +104,15 @@ struct SpoiledDisk<'a> {
 
 impl SpoiledDisk<'_> {
     fn swallows(&self, name: &str) -> bool {
-        self.rules == Rules::NoLevel && self.is_opening.get() && is_journal(name)
+        match self.rules {
+            Rules::NoLevel => self.is_opening.get() && is_journal(name),
+            Rules::NoEnds => name == "ended",
+            _ => false,
+        }
     }
 
     fn spoil(&mut self, name: &str, file: Vec<u8>) -> Vec<u8> {
-        if !is_journal(name) || matches!(self.rules, Rules::Right | Rules::NoLevel) {
+        if !is_journal(name) || matches!(self.rules, Rules::Right | Rules::NoLevel | Rules::NoEnds) {
             return file;
         }
         let mut pages: Vec<Vec<u8>> = file.chunks(SLOT_BYTES).map(<[u8]>::to_vec).collect();
@@ -109,9 +132,23 @@ impl SpoiledDisk<'_> {
                 let mut empty = template;
                 empty[8..16].fill(0);
                 empty[32..76].fill(0);
+                empty[40] = 2;
+                empty[92..94].fill(0);
+                empty[128..4092].fill(0);
                 for (slot, page) in pages.iter_mut().enumerate() {
                     if !is_whole(page) {
                         *page = relabelled(&empty, u8::from(name.ends_with(".b")), slot);
+                    }
+                }
+            }
+            Rules::NewestOnly => {
+                for (slot, page) in pages.iter_mut().enumerate() {
+                    let count = usize::from(page[92]);
+                    if is_whole(page) && count > 1 {
+                        page.copy_within(128 + (count - 1) * 60..128 + count * 60, 128);
+                        page[128 + 60..4092].fill(0);
+                        page[92] = 1;
+                        *page = relabelled(page, page[6], slot);
                     }
                 }
             }
@@ -154,7 +191,8 @@ fn is_journal(name: &str) -> bool {
 }
 
 fn is_whole(page: &[u8]) -> bool {
-    crc32c::crc32c(&page[..124]).to_le_bytes() == page[124..128]
+    let is_right = |at: usize| crc32c::crc32c(&page[..at]).to_le_bytes() == page[at..at + 4];
+    page.len() == SLOT_BYTES && is_right(124) && is_right(4092)
 }
 
 fn seq(page: &[u8]) -> u64 {
@@ -166,6 +204,8 @@ fn relabelled(page: &[u8], side: u8, slot: usize) -> Vec<u8> {
     (page[6], page[7]) = (side, slot as u8);
     let crc = crc32c::crc32c(&page[..124]).to_le_bytes();
     page[124..128].copy_from_slice(&crc);
+    let crc = crc32c::crc32c(&page[..4092]).to_le_bytes();
+    page[4092..].copy_from_slice(&crc);
     page
 }
 
@@ -177,10 +217,14 @@ fn key(number: u8) -> KeyFingerprint {
 #[derive(Clone, Default)]
 struct Judge {
     handed: BTreeMap<KeyFingerprint, Vec<Reservation>>,
-    promised: BTreeMap<KeyFingerprint, Reservation>,
+    /// The plans of each key that are not over, as promised.
+    promised: BTreeMap<KeyFingerprint, Vec<Reservation>>,
+    over: Vec<[u8; 32]>,
     plans: u32,
     marks_written: u32,
     mark_promised: u32,
+    ends_promised: u64,
+    ends_written: u64,
     task_promised: Option<Vec<u8>>,
     task_in_flight: bool,
     has_rotten: bool,
@@ -203,17 +247,16 @@ impl Judge {
     }
 
     fn recovered(&mut self, found: &Recovered) -> Result<(), String> {
-        for state in found.ranges.values() {
-            match state {
-                RangeState::Intact(newest) => {
-                    let spent = self.handed.get(&newest.key).into_iter().flatten().map(|r| r.next_free).max();
-                    if spent.is_some_and(|spent| newest.next_free < spent) {
-                        return Err(format!("intact at {newest:?}, spent up to {spent:?}"));
-                    }
-                    self.hand_out(*newest)?;
+        for (key, state) in &found.ranges {
+            let Some(counters) = state.counters() else { continue };
+            if matches!(state, RangeState::Intact(_)) {
+                let spent = self.handed.get(key).into_iter().flatten().map(|r| r.next_free).max();
+                if spent.is_some_and(|spent| counters.next_free < spent) {
+                    return Err(format!("intact at {counters:?}, spent up to {spent:?}"));
                 }
-                RangeState::Damaged { newest, .. } => self.hand_out(*newest)?,
-                RangeState::Lost(_) => {}
+            }
+            for held in &counters.reservations {
+                self.hand_out(*held)?;
             }
         }
         let mark = found.mark.as_ref().map_or(0, |mark| mark.campaigns[0].next_k);
@@ -222,6 +265,12 @@ impl Judge {
         }
         // What was found is durable, or a newer mark was lost and the next ones follow on this.
         self.mark_promised = mark;
+        let ends = found.ended.len() as u64;
+        if ends > self.ends_written || (ends < self.ends_promised && !self.has_rotten) {
+            return Err(format!("{ends} tasks are over, promised {}", self.ends_promised));
+        }
+        self.ends_promised = ends;
+        self.ends_written = ends.max(self.ends_written);
         if !self.has_rotten {
             self.nothing_is_missing(found)?;
         }
@@ -230,14 +279,18 @@ impl Judge {
 
     /// After plain power cuts everything that was promised is there.
     fn nothing_is_missing(&self, found: &Recovered) -> Result<(), String> {
-        for (key, promised) in &self.promised {
-            match found.ranges.get(key) {
-                Some(RangeState::Intact(newest)) if newest.next_free >= promised.next_free => {}
-                other => return Err(format!("promised {promised:?}, found {other:?}")),
-            }
-        }
         if found.ranges.values().any(|state| !matches!(state, RangeState::Intact(_))) {
             return Err(format!("a plain cut did damage: {:?}", found.ranges));
+        }
+        for (key, promised) in &self.promised {
+            let held = found.ranges.get(key).and_then(RangeState::counters);
+            for promised in promised.iter().filter(|promised| !self.over.contains(&promised.plan_hash)) {
+                let is_there =
+                    |held: &Reservation| held.is_same_plan(promised) && held.next_free >= promised.next_free;
+                if !held.is_some_and(|counters| counters.reservations.iter().any(is_there)) {
+                    return Err(format!("a plan is lost: promised {promised:?}, found {held:?}"));
+                }
+            }
         }
         let task = found.tasks.first().map(|task| task.bytes.clone());
         if task != self.task_promised && !self.task_in_flight {
@@ -245,6 +298,16 @@ impl Judge {
         }
         let complaint = found.warnings.iter().find(|warning| warning.contains("task"));
         complaint.map_or(Ok(()), |complaint| Err(complaint.clone()))
+    }
+
+    /// What is known to be held is what was found.
+    fn goes_on_from(&mut self, found: &Recovered) {
+        for (key, state) in &found.ranges {
+            let held = state.counters().map_or(Vec::new(), |counters| counters.reservations.clone());
+            self.promised.insert(*key, held);
+        }
+        self.task_promised = found.tasks.first().map(|task| task.bytes.clone());
+        self.task_in_flight = false;
     }
 }
 
@@ -264,7 +327,11 @@ enum End {
 }
 
 impl World {
-    fn new(disk: Disk) -> World {
+    /// A gateway on which two keys are enrolled.
+    fn new(mut disk: Disk) -> World {
+        for number in [1, 2] {
+            enrol(&mut disk, key(number), &Enrolment::new("g", None, 2, false), BOOT).expect("an empty disk");
+        }
         World { disk, judge: Judge::default(), step: 0, script: SCRIPT }
     }
 
@@ -280,16 +347,16 @@ impl World {
             };
             is_opening.set(false);
             self.judge.recovered(&recovered)?;
-            self.judge.task_promised = recovered.tasks.first().map(|task| task.bytes.clone());
-            self.judge.task_in_flight = false;
-            let mut last = BTreeMap::new();
+            self.judge.goes_on_from(&recovered);
+            let mut last: BTreeMap<KeyFingerprint, KeyCounters> = BTreeMap::new();
             for (key, state) in &recovered.ranges {
-                if let RangeState::Intact(newest) | RangeState::Damaged { newest, .. } = state {
-                    // The plan that was interrupted goes on.
-                    store.apply(&Change::Reserve(*newest)).map_err(|error| format!("resume: {error}"))?;
-                    self.judge.promised.insert(*key, *newest);
-                    last.insert(*key, *newest);
+                let Some(counters) = state.counters() else { continue };
+                for held in &counters.reservations {
+                    // Each plan that was interrupted goes on.
+                    let again = Change::Reserve { wanted: *held, over: Vec::new() };
+                    store.apply(&again).map_err(|error| format!("resume: {error}"))?;
                 }
+                last.insert(*key, counters.clone());
             }
             loop {
                 let Some(action) = self.script.get(self.step) else { return Ok(End::Done) };
@@ -311,30 +378,46 @@ fn act<F: Files>(
     action: Action,
     store: &mut Store<F>,
     judge: &mut Judge,
-    last: &mut BTreeMap<KeyFingerprint, Reservation>,
+    last: &mut BTreeMap<KeyFingerprint, KeyCounters>,
 ) -> Result<bool, String> {
     judge.plans += 1;
     let mut plan_hash = [0; 32];
     plan_hash[..4].copy_from_slice(&judge.plans.to_le_bytes());
-    let reserve = |key_number, base, plan_hash| {
-        let key = key(key_number);
-        Reservation { key, mc_addr: 0x01c0_ffee, base, next_free: base + 10, plan_hash }
-    };
-    let change = match action {
-        Action::NewPlan(number) => {
-            let base = last.get(&key(number)).map_or(2, |newest| newest.next_free);
-            Change::Reserve(reserve(number, base, plan_hash))
+    let counters = |number| last.get(&key(number)).cloned().unwrap_or_default();
+    let plan = |number| {
+        let base = counters(number).next_free.max(2);
+        Reservation {
+            key: key(number),
+            mc_addr: 0x01c0_ffee,
+            base,
+            next_free: base + 10,
+            plan_hash,
+            task: TASK,
         }
-        Action::Extend(number) => match last.get(&key(number)) {
-            Some(newest) => Change::Reserve(Reservation { next_free: newest.next_free + 10, ..*newest }),
-            None => Change::Reserve(reserve(number, 2, plan_hash)),
+    };
+    let reserve = |wanted| Change::Reserve { wanted, over: judge.over.clone() };
+    let change = match action {
+        Action::NewPlan(number) => reserve(plan(number)),
+        Action::Extend(number) => match counters(number).reservations.last() {
+            Some(newest) => reserve(Reservation { next_free: newest.next_free + 10, ..*newest }),
+            None => reserve(plan(number)),
         },
+        Action::Over(number) => {
+            judge.over.extend(counters(number).reservations.first().map(|oldest| oldest.plan_hash));
+            return Ok(true);
+        }
         Action::Mark => {
             judge.marks_written += 1;
             Change::Mark(mark(judge.marks_written))
         }
         Action::Task => Change::Task(TaskRecord { id: TASK, bytes: plan_hash.to_vec() }),
         Action::Forget => Change::ForgetTask(TASK),
+        Action::Ended => {
+            judge.ends_written = judge.ends_promised + 1;
+            let ended = |n: u64| EndedTask { task: RecordId([n as u8; 16]), order: n };
+            Change::Ended((0..judge.ends_written).map(ended).collect())
+        }
+        Action::Lived => Change::Lived,
         Action::Report => Change::Report { name: "r".to_owned(), bytes: vec![1; 100] },
         Action::Restart => return Err("a restart is not a change".to_owned()),
     };
@@ -343,15 +426,19 @@ fn act<F: Files>(
         Ok(()) => {
             judge.task_in_flight = false;
             match change {
-                Change::Reserve(range) => {
-                    judge.hand_out(range)?;
-                    judge.promised.insert(range.key, range);
-                    last.insert(range.key, range);
+                Change::Reserve { wanted, over } => {
+                    judge.hand_out(wanted)?;
+                    let promised = judge.promised.entry(wanted.key).or_default();
+                    promised.retain(|held| !held.is_same_plan(&wanted) && !over.contains(&held.plan_hash));
+                    promised.push(wanted);
+                    let reservations = promised.clone();
+                    last.insert(wanted.key, KeyCounters { next_free: wanted.next_free, reservations });
                 }
                 Change::Mark(_) => judge.mark_promised = judge.marks_written,
                 Change::Task(task) => judge.task_promised = Some(task.bytes),
                 Change::ForgetTask(_) => judge.task_promised = None,
-                Change::Report { .. } => {}
+                Change::Ended(ended) => judge.ends_promised = ended.len() as u64,
+                Change::Lived | Change::Report { .. } => {}
             }
             Ok(true)
         }
@@ -371,7 +458,7 @@ fn act<F: Files>(
 }
 
 fn mark(next_k: u32) -> Mark {
-    let campaign = CampaignMark { task: TASK, next_k, lost: 0 };
+    let campaign = CampaignMark { task: TASK, next_k, made_up: 0 };
     Mark { campaigns: vec![campaign], ..Mark::default() }
 }
 
@@ -482,9 +569,11 @@ impl Explorer {
         world.judge.has_rotten = true;
         for _ in 0..=self.dice.roll(self.rotten_max) {
             let key = key(1 + self.dice.roll(2) as u8);
-            let name = match self.dice.roll(7) {
+            let name = match self.dice.roll(9) {
                 0..=2 => format!("{key}.a"),
                 3..=5 => format!("{key}.b"),
+                6 => "ended".to_owned(),
+                7 => format!("key-{key}"),
                 _ => "marks".to_owned(),
             };
             let page = if self.dice.roll(4) == 0 { self.dice.roll(SLOTS) } else { self.dice.roll(6) };
@@ -537,6 +626,20 @@ fn the_judge_catches_a_store_that_believes_the_first_readable_file() {
 #[test]
 fn the_judge_catches_a_store_that_ignores_lost_slots() {
     assert_caught(Rules::NoEvidence);
+}
+
+#[test]
+fn the_judge_catches_a_journal_that_holds_the_newest_reservation_only() {
+    let mut explorer = Explorer::new(Rules::NewestOnly, &[], 0, 1);
+    let breach = explorer.explore(&World::new(Disk::new()), 0).expect_err("not caught");
+    assert!(breach.contains("a plan is lost"), "{breach}");
+}
+
+#[test]
+fn the_judge_catches_a_list_of_ends_that_is_not_written() {
+    let mut explorer = Explorer::new(Rules::NoEnds, &[], 0, 1);
+    let breach = explorer.explore(&World::new(Disk::new()), 0).expect_err("not caught");
+    assert!(breach.contains("tasks are over, promised"), "{breach}");
 }
 
 fn assert_caught(rules: Rules) {
@@ -619,15 +722,18 @@ fn a_slot_lost_in_both_files_refuses_new_plans_for_good_and_lets_the_last_go_on(
     disk.rot(&format!("{}.b", key(1)), 3, 2);
     for _ in 0..3 {
         let (mut store, recovered) = Store::open(&mut disk, BOOT).unwrap();
-        let RangeState::Damaged { newest, unreadable: 1 } = recovered.ranges[&key(1)] else {
+        let RangeState::Damaged { newest, unreadable: 1 } = recovered.ranges[&key(1)].clone() else {
             unreachable!("{recovered:?}")
         };
-        assert_eq!((newest.base, newest.next_free), (12, 22));
-        store.apply(&Change::Reserve(newest)).unwrap();
+        assert_eq!((newest.reservations.len(), newest.next_free), (2, 22));
+        for held in &newest.reservations {
+            store.apply(&Change::Reserve { wanted: *held, over: Vec::new() }).unwrap();
+        }
+        let newest = newest.reservations[1];
         let longer = Reservation { next_free: 40, ..newest };
         let other = Reservation { base: 100, next_free: 110, plan_hash: [9; 32], ..newest };
         for wanted in [longer, other] {
-            let refused = store.apply(&Change::Reserve(wanted)).unwrap_err();
+            let refused = store.apply(&Change::Reserve { wanted, over: Vec::new() }).unwrap_err();
             assert_eq!(refused, StoreError::CounterDamaged { key: key(1), unreadable: 1 });
         }
     }
@@ -640,6 +746,7 @@ fn a_journal_of_another_key_or_without_any_record_is_lost() {
     let page = foreign.read(&names[0]).unwrap().unwrap()[..SLOT_BYTES].to_vec();
     let mut other = page;
     other[16] ^= 1;
+    other[20] ^= 1;
     foreign.set_page(&names[0], 5, &relabelled(&other, 0, 5));
     let mut unreadable = three_plans(false).disk;
     for (name, page) in names.iter().flat_map(|name| (0..SLOTS).map(move |page| (name, page))) {
@@ -649,9 +756,9 @@ fn a_journal_of_another_key_or_without_any_record_is_lost() {
         let before = disk.read(&names[0]);
         let (mut store, recovered) = Store::open(&mut disk, BOOT).unwrap();
         assert!(matches!(recovered.ranges[&key(1)], RangeState::Lost(_)), "{recovered:?}");
-        let range =
-            Reservation { key: key(1), mc_addr: 1, base: 60_000, next_free: 60_001, plan_hash: [1; 32] };
-        let refused = store.apply(&Change::Reserve(range)).unwrap_err();
+        let (base, next_free) = (60_000, 60_001);
+        let wanted = Reservation { key: key(1), mc_addr: 1, base, next_free, plan_hash: [1; 32], task: TASK };
+        let refused = store.apply(&Change::Reserve { wanted, over: Vec::new() }).unwrap_err();
         assert!(matches!(refused, StoreError::CounterLost { .. }), "{refused}");
         drop(store);
         assert_eq!(disk.read(&names[0]), before, "the evidence stays");
@@ -676,8 +783,8 @@ fn a_journal_that_lost_one_whole_file_or_got_an_old_copy_of_it_goes_on() {
             world.step = 0;
             assert_eq!(world.run(Rules::Right), Ok(End::Done));
             let (_, recovered) = Store::open(&mut world.disk, BOOT).unwrap();
-            let RangeState::Intact(newest) = recovered.ranges[&key(1)] else { unreachable!("{recovered:?}") };
-            assert_eq!(newest.next_free, 62, "six plans of ten");
+            let counters = recovered.ranges[&key(1)].counters().unwrap();
+            assert_eq!(counters.next_free, 62, "six plans of ten");
             assert_eq!(recovered.warnings, [""; 0]);
         }
     }
@@ -687,17 +794,19 @@ fn a_journal_that_lost_one_whole_file_or_got_an_old_copy_of_it_goes_on() {
 fn a_plan_that_overlaps_is_refused_with_the_first_free_counter() {
     let mut disk = three_plans(false).disk;
     let (mut store, recovered) = Store::open(&mut disk, BOOT).unwrap();
-    let RangeState::Intact(newest) = recovered.ranges[&key(1)] else { unreachable!("{recovered:?}") };
+    let newest = *recovered.ranges[&key(1)].counters().unwrap().reservations.last().unwrap();
+    let apply =
+        |store: &mut Store<&mut Disk>, wanted| store.apply(&Change::Reserve { wanted, over: Vec::new() });
     let overlapping = Reservation { base: 31, next_free: 40, plan_hash: [9; 32], ..newest };
-    let refused = store.apply(&Change::Reserve(overlapping)).unwrap_err();
+    let refused = apply(&mut store, overlapping).unwrap_err();
     assert_eq!(refused, StoreError::CounterUsed { base: 31, next_free: 32 });
     for (base, next_free) in [(0, 40), (1, 40), (40, 40), (41, 40), (40, 65_536)] {
         let illegal = Reservation { base, next_free, plan_hash: [9; 32], ..newest };
-        let refused = store.apply(&Change::Reserve(illegal)).unwrap_err();
+        let refused = apply(&mut store, illegal).unwrap_err();
         assert_eq!(refused, StoreError::IllegalRange { base, next_free });
     }
     let following = Reservation { base: 32, next_free: 65_535, plan_hash: [9; 32], ..newest };
-    store.apply(&Change::Reserve(following)).unwrap();
+    apply(&mut store, following).unwrap();
 }
 
 #[test]
@@ -709,9 +818,10 @@ fn a_mark_costs_4096_bytes_and_a_reservation_8192() {
         store.apply(&Change::Mark(mark(number))).unwrap();
         assert_eq!(store.files().written_bytes() - before, 4096);
     }
-    let RangeState::Intact(newest) = recovered.ranges[&key(1)] else { unreachable!("{recovered:?}") };
+    let newest = *recovered.ranges[&key(1)].counters().unwrap().reservations.last().unwrap();
     let before = store.files().written_bytes();
-    store.apply(&Change::Reserve(Reservation { next_free: newest.next_free + 1, ..newest })).unwrap();
+    let wanted = Reservation { next_free: newest.next_free + 1, ..newest };
+    store.apply(&Change::Reserve { wanted, over: Vec::new() }).unwrap();
     assert_eq!(store.files().written_bytes() - before, 8192);
     drop(store);
     let (_, recovered) = Store::open(&mut disk, BOOT).unwrap();
@@ -723,12 +833,12 @@ fn a_newer_format_is_refused_before_anything_is_written() {
     let mut disk = three_plans(false).disk;
     let name = format!("{}.a", key(1));
     let mut page = disk.read(&name).unwrap().unwrap()[..SLOT_BYTES].to_vec();
-    page[4] = 2;
+    page[4] = 3;
     disk.set_page(&name, 0, &relabelled(&page, 0, 0));
     disk.create("task-half.new", b"x").unwrap();
     let before = disk.operations();
     let refused = Store::open(&mut disk, BOOT).unwrap_err();
-    assert_eq!(refused, StoreError::NewerFormat { name, found: 2 });
+    assert_eq!(refused, StoreError::NewerFormat { name, found: 3 });
     assert_eq!(disk.operations(), before);
 }
 
@@ -807,8 +917,7 @@ proptest! {
         for (key, next_free) in highest {
             let key: KeyFingerprint = key.parse().unwrap();
             let found = match recovered.ranges.get(&key) {
-                Some(RangeState::Intact(newest) | RangeState::Damaged { newest, .. }) => newest.next_free,
-                Some(RangeState::Lost(_)) => u32::MAX,
+                Some(state) => state.counters().map_or(u32::MAX, |counters| counters.next_free),
                 None => 0,
             };
             prop_assert!(found >= next_free, "{key}: {found} < {next_free}");

@@ -13,12 +13,8 @@ use common::run;
 use common::script;
 use fuotad::broadcast::Broadcaster;
 use fuotad::broadcast::Group;
-use fuotad::broadcast::Keep;
-use fuotad::broadcast::KeyRange;
 use fuotad::broadcast::Proof;
 use fuotad::broadcast::Record;
-use fuotad::broadcast::Restored;
-use fuotad::broadcast::RestoredLedger;
 use fuotad::broadcast::SessionRule;
 use fuotad::broadcast::TaskSource;
 use fuotad::broadcast::Turns;
@@ -29,17 +25,25 @@ use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;
 use fuotad::lorawan::Secret;
 use fuotad::plan::Timetable;
+use fuotad::radio::MinuteLoad;
 use fuotad::region::RfRegion;
 use fuotad::region::parameters;
 use fuotad::report::Event;
 use fuotad::report::Planned;
 use fuotad::schedule::Manners;
-use fuotad::schedule::MinuteLoad;
 use fuotad::schedule::Pattern;
 use fuotad::sim::Script;
 use fuotad::sim::SentFrame;
 use fuotad::sim::Summary;
 use fuotad::sim::TaskScript;
+use fuotad::store::Change;
+use fuotad::store::KeyCounters;
+use fuotad::store::Mark;
+use fuotad::store::RangeState;
+use fuotad::store::RecordId;
+use fuotad::store::Recovered;
+use fuotad::store::Reservation;
+use fuotad::store::TaskRecord;
 use fuotad::task::TaskId;
 use fuotad::time::Instant;
 use fuotad::time::Now;
@@ -265,6 +269,7 @@ fn plan_and_simulation_agree_on_every_frame() {
             forwarder: script.link.clone(),
             relay: script.relay.clone(),
             server_reserve_ppm: 0,
+            crash_rest_us: 0,
         };
         let task = script.tasks[0].clone();
         let plan = Timetable::new(&settings, &task.document, &task.stem, task.image).unwrap();
@@ -291,9 +296,10 @@ fn counted_after_a_restart(is_precharged: bool) -> u64 {
     let channel = region.check(869_525_000, 5, group().eirp).unwrap();
     let minutes =
         vec![MinuteLoad { sub_band: channel.sub_band.0, age_min: 0, ours_us: 0, total_us: 100_000_000 }];
-    let ledger = Some(RestoredLedger { elapsed_us: 1_800_000_000, is_precharged, minutes });
+    let gps_us = Some(common::START.as_us() - 1_800_000_000);
+    let mark = Some(Mark { clean: !is_precharged, gps_us, ledger: minutes, ..Mark::default() });
     let now = Now { mono: Instant::ZERO, gps: Some(common::START) };
-    let restored = Restored { ledger, ..Restored::default() };
+    let restored = Recovered { mark, ..Recovered::default() };
     let broadcaster =
         Broadcaster::new(region, vec![group()], Turns::InOrder, BTreeMap::new(), 0, restored, now);
     broadcaster.bands(Instant::from_us(2_400_000_000)).iter().map(|band| band.total_us).sum()
@@ -316,7 +322,7 @@ mod twin {
     }
 
     impl Bench {
-        fn new(restored: Restored) -> Bench {
+        fn new(recovered: Recovered) -> Bench {
             let region = parameters(RfRegion::Eu868).unwrap();
             Bench {
                 broadcaster: Broadcaster::new(
@@ -325,20 +331,25 @@ mod twin {
                     Turns::InOrder,
                     Default::default(),
                     0,
-                    restored,
+                    recovered,
                     NOW,
                 ),
             }
         }
 
         fn order(len: usize) -> Bench {
-            let mut bench = Bench::new(Restored::default());
+            let counters = KeyCounters { next_free: 2, ..KeyCounters::default() };
+            let mut bench = Bench::new(Recovered {
+                ranges: [(group().keys.fingerprint(), RangeState::Intact(counters))].into(),
+                ..Recovered::default()
+            });
             bench.broadcaster.task(NOW, document(50, "").as_bytes(), "task-1", TaskSource::File);
             bench.image(len);
             bench
         }
 
         fn image(&mut self, len: usize) {
+            self.broadcaster.advance(NOW, None);
             self.broadcaster.image(NOW, &TaskId::new("task-1").unwrap(), image(len), None);
         }
 
@@ -348,7 +359,7 @@ mod twin {
             for step in 0..=steps {
                 while let Some(want) = self.broadcaster.poll() {
                     match want {
-                        Want::Save(_, Keep::Record { bytes, .. }) => record = Record::from_bytes(&bytes).ok(),
+                        Want::Save(_, Change::Task(task)) => record = Record::from_bytes(&task.bytes).ok(),
                         Want::Report(report) => match report.event {
                             Event::Planned(plan) => planned = Some(plan),
                             Event::Waiting { .. } => {}
@@ -396,13 +407,16 @@ mod twin {
         let restart = |change: fn(&mut Record)| {
             let mut record = record.clone();
             change(&mut record);
-            let range =
-                KeyRange::Known { base: record.base, next_free: planned.end_fcnt, plan_hash, damaged: false };
-            let id = TaskId::new("task-1").unwrap();
-            let mut bench = Bench::new(Restored {
-                records: vec![(id.record_id(), record.to_bytes())],
-                ranges: [(group().keys.fingerprint(), range)].into(),
-                ..Restored::default()
+            let id = RecordId(TaskId::new("task-1").unwrap().record_id());
+            let key = group().keys.fingerprint();
+            let (base, next_free) = (record.base, planned.end_fcnt);
+            let mc_addr = group().mc_addr.as_u32();
+            let held = Reservation { key, mc_addr, base, next_free, plan_hash, task: id };
+            let counters = KeyCounters { next_free, reservations: vec![held] };
+            let mut bench = Bench::new(Recovered {
+                tasks: vec![TaskRecord { id, bytes: record.to_bytes() }],
+                ranges: [(key, RangeState::Intact(counters))].into(),
+                ..Recovered::default()
             });
             bench.image(4800);
             bench

@@ -45,7 +45,12 @@ impl Broadcaster {
         let with = foresee(self.turns, &claims);
         let my_span = with[at];
         for other in of_group {
-            let span = claims.iter().position(|claim| claim.task == *other).map(|at| with[at]);
+            let its = claims.iter().position(|claim| claim.task == *other);
+            // What missed its sessions gives way.
+            if its.is_some_and(|at| claims[at].open.is_empty()) {
+                continue;
+            }
+            let span = its.map(|at| with[at]);
             if span.is_none_or(|span| overlap(span, my_span)) {
                 return Err(self.busy(plan, other, span.and_then(|span| self.utc(now, span.until_us?))));
             }

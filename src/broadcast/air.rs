@@ -2,8 +2,6 @@
 
 use super::Broadcaster;
 use super::Handover;
-use super::Keep;
-use super::MarkedCampaign;
 use super::Turns;
 use super::Want;
 use super::broadcaster::Stopping;
@@ -16,11 +14,16 @@ use super::step::Progress;
 use super::step::Step;
 use super::step::Turn;
 use crate::lorawan::KeyFingerprint;
+use crate::radio::MinuteLoad;
 use crate::region::SubBandIndex;
 use crate::report::Event;
-use crate::report::Report;
-use crate::schedule::MinuteLoad;
+use crate::report::Outcome;
+use crate::store::CAMPAIGNS_MAX;
+use crate::store::CampaignMark;
+use crate::store::Change;
+use crate::store::Mark;
 use crate::task::TaskId;
+use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
@@ -79,7 +82,10 @@ impl Broadcaster {
         if self.orders.values().any(is_awaiting) {
             return;
         }
-        let begun = self.orders.iter().filter(|(_, order)| order.has_begun());
+        // What missed its sessions waits for one that its devices are told, and not in anybody's way.
+        let is_missed =
+            |order: &Order| order.campaign().is_some_and(|campaign| campaign.calendar().is_missed(now));
+        let begun = self.orders.iter().filter(|(_, order)| order.has_begun() && !is_missed(order));
         let mut owners: BTreeMap<KeyFingerprint, TaskId> =
             begun.filter_map(|(id, order)| Some((order.plan()?.key, id.clone()))).collect();
         let mut sub_bands_taken = BTreeSet::new();
@@ -89,7 +95,11 @@ impl Broadcaster {
             let Some(campaign) = order.campaign() else { continue };
             let (key, sub_band) = (campaign.plan().key, campaign.plan().channel.sub_band);
             // A key's counters only rise: one campaign after the other.
-            let owner = owners.entry(key).or_insert_with(|| id.clone()).clone();
+            let owner = match owners.get(&key) {
+                Some(owner) => owner.clone(),
+                None if is_missed(order) => id.clone(),
+                None => owners.entry(key).or_insert_with(|| id.clone()).clone(),
+            };
             let rival = match self.turns {
                 _ if owner != id => Some(owner),
                 Turns::InOrder => ahead.clone(),
@@ -99,9 +109,11 @@ impl Broadcaster {
                 if campaign.calendar().is_open(now) {
                     self.waiting(now, &id, format!("its turn: task {rival} has the air"));
                 }
+                self.rest(&id);
                 continue;
             }
             if sub_bands_taken.contains(&sub_band) || !self.has_room(order) {
+                self.rest(&id);
                 continue;
             }
             match self.turn_of(now, &id, handover) {
@@ -115,6 +127,29 @@ impl Broadcaster {
                 }
                 Leaves::Everything => {}
             }
+        }
+    }
+
+    /// The campaign of `id` begins. Another one of its group that had begun and missed its sessions is over: a key's
+    /// counters only rise.
+    fn end_missed(&mut self, now: Now, id: &TaskId) {
+        let Some(key) = self.orders.get(id).and_then(Order::plan).map(|plan| plan.key) else { return };
+        let is_missed = |order: &Order| {
+            let campaign =
+                order.campaign().filter(|campaign| campaign.has_begun() && campaign.plan().key == key);
+            campaign.is_some_and(|campaign| campaign.calendar().is_missed(now))
+        };
+        let missed = self.orders.iter().filter(|(_, order)| is_missed(order));
+        let over: Vec<(TaskId, Outcome)> =
+            missed.filter_map(|(id, order)| Some((id.clone(), order.campaign()?.out_of_session()))).collect();
+        for (id, outcome) in over {
+            self.finish(now, &id, outcome);
+        }
+    }
+
+    fn rest(&mut self, id: &TaskId) {
+        if let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) {
+            campaign.rest();
         }
     }
 
@@ -160,15 +195,8 @@ impl Broadcaster {
             id: self.air.next_emission,
             not_before: self.air.free_at.get(&campaign.plan().channel.sub_band).copied(),
         };
-        let mut step = campaign.step(now, &mut self.scheduler, turn);
-        while let Step::OneMoreSession(session) = step {
-            campaign.calendar_mut().add_session(session);
-            let group = campaign.plan().group.clone();
-            let event = Event::SessionAdded { group, start: session.start, exponent: session.exponent };
-            self.wants.push_back(Want::Report(Report { at: now.mono, task: Some(id.clone()), event }));
-            step = campaign.step(now, &mut self.scheduler, turn);
-        }
-        if !matches!(step, Step::Blocked(_))
+        let step = campaign.step(now, &mut self.scheduler, turn);
+        if !matches!(step, Step::Blocked(_) | Step::Missed(_) | Step::NeedImage)
             && let Some(order) = self.orders.get_mut(id)
         {
             order.waiting = None;
@@ -183,6 +211,7 @@ impl Broadcaster {
                 self.wants.push_back(Want::Transmit(transmit));
                 if !had_begun {
                     self.report(now, Some(id.clone()), Event::Began);
+                    self.end_missed(now, id);
                 }
                 Leaves::Nothing
             }
@@ -213,8 +242,31 @@ impl Broadcaster {
                 self.finish(now, id, outcome);
                 Leaves::Everything
             }
-            Step::OneMoreSession(_) => Leaves::Everything,
+            Step::Missed(ended) => {
+                self.missed(now, id, ended);
+                Leaves::Everything
+            }
+            Step::NeedImage => {
+                self.ask_again(now, id);
+                Leaves::Everything
+            }
         }
+    }
+
+    /// Frames are left and no session is: the operator is told, once.
+    fn missed(&mut self, now: Now, id: &TaskId, ended: Option<GpsTime>) {
+        let Some(campaign) = self.orders.get(id).and_then(Order::campaign) else { return };
+        let (left, planned) = campaign.left();
+        let group = campaign.plan().group.clone();
+        let ended =
+            ended.map_or(String::new(), |ended| format!(" (the last ended {})", rfc3339_from_gps(ended)));
+        let reason = format!(
+            "a session that its devices were told{ended}: {left} of {planned} frames are left; give the task a later StartTime and tell the devices (`fuotad plan --setup`)"
+        );
+        if self.orders.get(id).is_some_and(|order| order.waiting.as_ref() != Some(&reason)) {
+            self.report(now, Some(id.clone()), Event::SessionsMissed { group, left, planned });
+        }
+        self.waiting(now, id, reason);
     }
 
     pub(super) fn renew_old_mark(&mut self, now: Now) {
@@ -255,12 +307,17 @@ impl Broadcaster {
             });
             covers.insert(id, next_k.saturating_add(frames));
         }
-        let marked = |(id, order): (&TaskId, &Order)| {
+        let marked = |order: &Order| {
             let Progress { next_k, made_up, .. } = order.progress().filter(|_| order.has_begun())?;
-            Some(MarkedCampaign { record: id.record_id(), next_k, made_up })
+            Some(CampaignMark { task: order.record_id(), next_k, made_up })
         };
-        let campaigns = self.orders.iter().filter_map(marked).collect();
-        let save = self.save(Keep::Mark { clean: covers.is_empty(), campaigns, minutes });
+        // What is not armed again yet is still where the last mark left it.
+        let waiting = self.resumable.values().copied();
+        let campaigns = self.orders.values().filter_map(marked).chain(waiting).take(CAMPAIGNS_MAX).collect();
+        let gps_us = now.gps.map(GpsTime::as_us);
+        let mono_us = Some(now.mono.as_us());
+        let mark = Mark { clean: covers.is_empty(), gps_us, mono_us, campaigns, ledger: minutes };
+        let save = self.save(Change::Mark(mark));
         self.marks.begin(save, now.mono, self.next_numbers(), covers);
         save
     }

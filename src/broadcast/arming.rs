@@ -2,7 +2,6 @@
 //! Every "no" is one line with the way out.
 
 use super::Group;
-use super::KeyRange;
 use super::Plan;
 use super::Record;
 use super::SessionRule;
@@ -17,6 +16,7 @@ use crate::signing::JobFile;
 use crate::signing::SigningError;
 use crate::signing::Trust;
 use crate::signing::verify;
+use crate::store::RangeState;
 use crate::task::ImageRef;
 use crate::task::Start;
 use crate::task::Task;
@@ -157,34 +157,22 @@ pub fn group_of<'a>(task: &Task, resumed: Option<&Record>, groups: &'a [Group]) 
 }
 
 /// The first counter that a new campaign of the group may use.
-pub fn first_free(range: Option<&KeyRange>, group: &Group) -> Result<u32, String> {
+pub fn first_free(range: Option<&RangeState>, group: &Group) -> Result<u32, String> {
     let name = &group.name;
+    let way_out = format!(
+        "give the group a new key (`fuotad group new`), or say `fuotad group enrol {name} --after-loss --first-fcnt N` with an N beyond every counter the key ever used"
+    );
     match range {
-        Some(KeyRange::Known { next_free, damaged: false, .. }) => Ok(*next_free),
-        Some(KeyRange::Known { .. }) => Err(format!(
-            "the counter journal of group {name} is damaged and may hide a used range: give the group a new key (`fuotad group new`)"
+        Some(RangeState::Intact(counters)) => Ok(counters.next_free),
+        Some(RangeState::Damaged { unreadable, .. }) => Err(format!(
+            "the counter journal of group {name} is damaged ({unreadable} slots) and may hide a used range: {way_out}"
         )),
-        Some(KeyRange::Lost(why)) => Err(format!(
-            "the counter journal of group {name} is lost ({why}): give the group a new key (`fuotad group new`)"
-        )),
-        None => group.first_fcnt.ok_or_else(|| {
-            format!("no journal knows the key of group {name}: set its `first-fcnt` (2 for a key that was never used)")
-        }),
-    }
-}
-
-/// Whether the journal holds the plan's range already.
-pub fn is_reserved(range: Option<&KeyRange>, plan: &Plan) -> Result<bool, String> {
-    match range {
-        Some(KeyRange::Known { plan_hash, next_free, .. }) if *plan_hash == plan.hash => {
-            Ok(*next_free >= plan.end)
+        Some(RangeState::Lost(why)) => {
+            Err(format!("the counters of group {name} are lost ({why}): {way_out}"))
         }
-        Some(KeyRange::Known { next_free, .. }) if plan.base < *next_free => Err(format!(
-            "the plan wants frame counters from {} on, but the journal has given away all below {next_free} to another plan: order the task under a new id",
-            plan.base
+        None => Err(format!(
+            "the key of group {name} is not enrolled on this gateway: say `fuotad group enrol {name}` once, as root, and restart the service (`--first-fcnt N` for a key that was used elsewhere before)"
         )),
-        Some(KeyRange::Lost(why)) => Err(format!("the counter journal is lost ({why})")),
-        _ => Ok(false),
     }
 }
 

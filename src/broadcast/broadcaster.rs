@@ -2,17 +2,15 @@
 
 use super::Group;
 use super::Handover;
-use super::Keep;
-use super::KeyRange;
-use super::MarkedCampaign;
 use super::NotSaved;
 use super::Phase;
-use super::Restored;
+use super::Session;
 use super::TaskState;
 use super::Turns;
 use super::Verdict;
 use super::Want;
 use super::air::Air;
+use super::breaker::Breaker;
 use super::campaign::Campaign;
 use super::history::History;
 use super::marks::Marks;
@@ -20,15 +18,23 @@ use super::order::Order;
 use super::order::Stage;
 use super::step::Progress;
 use crate::lorawan::KeyFingerprint;
+use crate::radio::MinuteLoad;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Outcome;
 use crate::report::Report;
 use crate::schedule::BandUse;
-use crate::schedule::MinuteLoad;
 use crate::schedule::Scheduler;
 use crate::signing::Trust;
+use crate::store::CampaignMark;
+use crate::store::Change;
+use crate::store::Mark;
+use crate::store::RangeState;
+use crate::store::RecordId;
+use crate::store::Recovered;
+use crate::store::TaskRecord;
 use crate::task::TaskId;
+use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
@@ -36,6 +42,7 @@ use std::collections::VecDeque;
 
 /// A group pauses for this long after somebody else sent to it, microseconds.
 const PAUSE_US: u64 = 3_600_000_000;
+
 /// All campaigns of one radio.
 pub struct Broadcaster {
     pub(super) region: &'static Parameters,
@@ -43,13 +50,15 @@ pub struct Broadcaster {
     /// Whose signatures count for single tasks, by their ids, instead of the group's trust.
     pub(super) trust_by_task: BTreeMap<String, Trust>,
     pub(super) scheduler: Scheduler,
-    pub(super) ranges: BTreeMap<KeyFingerprint, KeyRange>,
+    pub(super) ranges: BTreeMap<KeyFingerprint, RangeState>,
     pub(super) orders: BTreeMap<TaskId, Order>,
     pub(super) history: History,
-    pub(super) resumable: BTreeMap<[u8; 16], MarkedCampaign>,
+    pub(super) resumable: BTreeMap<RecordId, CampaignMark>,
     pub(super) turns: Turns,
     pub(super) air: Air,
     pub(super) marks: Marks,
+    breaker: Breaker,
+    short_lives: u32,
     next_save: u64,
     halted: Option<String>,
     pub(super) stopping: Stopping,
@@ -75,32 +84,31 @@ impl Broadcaster {
         turns: Turns,
         trust_by_task: BTreeMap<String, Trust>,
         reserve_ppm: u32,
-        restored: Restored,
+        recovered: Recovered,
         now: Now,
     ) -> Self {
         let mut scheduler = Scheduler::new(region.sub_bands, reserve_ppm);
-        if let Some(ledger) = &restored.ledger {
-            // What a mark covered went out at any time between it and the end of that run, so as late as now.
-            let is_open = |minute: &MinuteLoad| ledger.is_precharged && minute.age_min == 0;
-            let (open, past): (Vec<_>, Vec<_>) = ledger.minutes.iter().copied().partition(is_open);
-            scheduler.restore(now.mono, ledger.elapsed_us, &past);
-            scheduler.restore(now.mono, 0, &open);
+        if let Some(mark) = &recovered.mark {
+            restore_ledger(&mut scheduler, mark, recovered.is_same_boot, now);
         }
-        if restored.ledger_lost {
+        if recovered.ledger_lost {
             scheduler.assume_spent(now.mono);
         }
+        let campaigns = recovered.mark.into_iter().flat_map(|mark| mark.campaigns);
         let mut broadcaster = Broadcaster {
             region,
             groups,
             trust_by_task,
             scheduler,
-            ranges: restored.ranges,
+            ranges: recovered.ranges,
             orders: BTreeMap::new(),
             history: History::default(),
-            resumable: restored.campaigns.into_iter().map(|marked| (marked.record, marked)).collect(),
+            resumable: campaigns.map(|marked| (marked.task, marked)).collect(),
             turns,
             air: Air::default(),
             marks: Marks::default(),
+            breaker: Breaker::new(recovered.short_lives, 0, now.mono),
+            short_lives: recovered.short_lives,
             next_save: 1,
             halted: None,
             stopping: Stopping::No,
@@ -108,16 +116,32 @@ impl Broadcaster {
             wake_at: None,
             wants: VecDeque::new(),
         };
-        for (record, bytes) in restored.records {
-            broadcaster.restore_record(now, record, &bytes);
+        for ended in &recovered.ended {
+            broadcaster.history.restore(ended.task, ended.order);
+        }
+        for record in recovered.tasks {
+            broadcaster.restore_record(now, record.id, &record.bytes);
+        }
+        // What one of the two places has lost it gets back from the other.
+        if broadcaster.history.list() != recovered.ended {
+            broadcaster.save(Change::Ended(broadcaster.history.list()));
         }
         broadcaster
+    }
+
+    /// A process that keeps dying rests for `rest_us` before it broadcasts again.
+    pub fn rest_after_crashes(&mut self, now: Now, rest_us: u64) {
+        self.breaker = Breaker::new(self.short_lives, rest_us, now.mono);
+        if let Some(text) = self.breaker.story() {
+            self.report(now, None, Event::Warning { text });
+        }
     }
 
     /// The answer to [`Want::Save`].
     pub fn saved(&mut self, now: Now, save: u64, result: Result<(), NotSaved>) {
         match result {
             Ok(()) => {}
+            Err(NotSaved::NoRoom(reason)) => return self.put_off(now, save, reason),
             Err(NotSaved::Refused(reason)) => return self.not_kept(now, save, reason),
             Err(NotSaved::Broken(reason)) => return self.halt(now, reason),
         }
@@ -152,6 +176,13 @@ impl Broadcaster {
             Verdict::Refused(refusal) => Event::Refusal { k, error: format!("{refusal:?}") },
         };
         self.report(now, Some(id.clone()), event);
+        // The next life goes on behind this frame, however short this one is.
+        if matches!(verdict, Verdict::Queued { .. })
+            && self.stopping == Stopping::No
+            && self.marks.wants_first()
+        {
+            self.mark(now);
+        }
         if let Some(outcome) = end {
             self.finish(now, &id, outcome);
         }
@@ -170,9 +201,19 @@ impl Broadcaster {
         if self.halted.is_some() || self.stopping != Stopping::No {
             return self.wind_down(now);
         }
-        self.check_unclocked(now);
+        if self.breaker.has_lived(now.mono) {
+            self.save(Change::Lived);
+        }
+        self.wake_by(self.breaker.wake_at(now.mono));
+        if let Some(reason) = self.breaker.reason(now.mono) {
+            let ids: Vec<TaskId> = self.orders.keys().cloned().collect();
+            return ids.iter().for_each(|id| self.waiting(now, id, reason.clone()));
+        }
+        self.plan_passed_anew(now);
+        self.ask_for_images(now);
         self.prove(now);
         let Some(handover) = handover else {
+            self.orders.values_mut().filter_map(Order::campaign_mut).for_each(Campaign::rest);
             // What waits for the clock says so.
             let clocked = self.orders.iter().filter(|(_, order)| !order.is_unclocked());
             let ids: Vec<TaskId> = clocked.map(|(id, _)| id.clone()).collect();
@@ -262,10 +303,11 @@ impl Broadcaster {
             return Phase::Blocked;
         }
         match &order.stage {
-            Stage::Fetching => Phase::Fetching,
-            Stage::Decoding { .. } => Phase::Decoding,
-            Stage::Unclocked { .. } => Phase::Blocked,
-            Stage::Recording { .. } | Stage::Reserving { .. } => Phase::Saving,
+            Stage::Parked if order.waiting.is_some() => Phase::Blocked,
+            Stage::Parked | Stage::Fetching => Phase::Fetching,
+            Stage::Checking(..) => Phase::Decoding,
+            Stage::AwaitingClock => Phase::Blocked,
+            Stage::Recording(..) | Stage::Reserving(..) => Phase::Saving,
             Stage::Running(_) if order.waiting.is_some() => Phase::Blocked,
             Stage::Running(_) if self.air.holders.contains(id) => Phase::Sending,
             Stage::Running(_) => Phase::Armed,
@@ -290,17 +332,25 @@ impl Broadcaster {
             self.stopping = Stopping::Done;
             self.wants.push_back(Want::Stopped);
         } else {
+            // Whoever stops in order did not live too short.
+            self.save(Change::Lived);
             self.stopping = Stopping::Saving(self.mark(now));
         }
     }
 
     pub(super) fn finish(&mut self, now: Now, id: &TaskId, outcome: Outcome) {
         let Some(order) = self.orders.remove(id) else { return };
+        self.resumable.remove(&order.record_id());
         if let Some(record) = order.record(&outcome, self.history.next()) {
-            self.save(Keep::Record { record: id.record_id(), bytes: record.to_bytes() });
-            self.history.add(id.record_id());
-            while let Some(record) = self.history.forget() {
-                self.save(Keep::Forget { record });
+            let id = order.record_id();
+            self.history.add(id);
+            self.history.set_outcome(id, outcome.to_string());
+            let forgotten: Vec<RecordId> = std::iter::from_fn(|| self.history.forget()).collect();
+            // The list first: it needs no room on a full disk.
+            self.save(Change::Ended(self.history.list()));
+            self.save(Change::Task(TaskRecord { id, bytes: record.to_bytes() }));
+            for record in forgotten {
+                self.save(Change::ForgetTask(record));
             }
         }
         if self.air.holders.remove(id) && self.stopping == Stopping::No {
@@ -323,10 +373,27 @@ impl Broadcaster {
         self.next_save - 1
     }
 
-    pub(super) fn save(&mut self, keep: Keep) -> u64 {
+    pub(super) fn save(&mut self, change: Change) -> u64 {
         let save = self.next_save();
-        self.wants.push_back(Want::Save(save, keep));
+        self.save_as(save, change);
         save
+    }
+
+    pub(super) fn save_as(&mut self, save: u64, change: Change) {
+        self.wants.push_back(Want::Save(save, change));
+    }
+
+    /// Whether nothing is planned or sent for now, because the process kept dying.
+    pub(super) fn is_resting(&self, now: Now) -> bool {
+        self.breaker.reason(now.mono).is_some()
+    }
+
+    /// Whether now is inside a session that the devices of an armed campaign were told.
+    pub fn is_in_session(&self, now: Now) -> bool {
+        let Some(gps) = now.gps else { return false };
+        let is_inside = |session: &Session| (session.start..session.end()).contains(&gps);
+        let campaigns = self.orders.values().filter_map(Order::campaign);
+        campaigns.flat_map(|campaign| campaign.calendar().begin().sessions()).any(is_inside)
     }
 
     pub(super) fn report(&mut self, now: Now, task: Option<TaskId>, event: Event) {
@@ -339,4 +406,19 @@ impl Broadcaster {
             (one, other) => one.or(other),
         };
     }
+}
+
+/// Puts back what a mark says was on the air.
+fn restore_ledger(scheduler: &mut Scheduler, mark: &Mark, is_same_boot: bool, now: Now) {
+    // Nobody moves the monotonic clock of one boot. Across boots time counts only when both ends have a trusted clock.
+    let ends = now.gps.zip(mark.gps_us.map(GpsTime::from_us));
+    let elapsed_us = match mark.mono_us {
+        Some(mono_us) if is_same_boot => now.mono.us_since(Instant::from_us(mono_us)),
+        _ => ends.map_or(0, |(now, then)| now.us_since(then)),
+    };
+    // What a mark covered went out at any time between it and the end of that run, so as late as now.
+    let is_open = |minute: &MinuteLoad| !mark.clean && minute.age_min == 0;
+    let (open, past): (Vec<_>, Vec<_>) = mark.ledger.iter().copied().partition(is_open);
+    scheduler.restore(now.mono, elapsed_us, &past);
+    scheduler.restore(now.mono, 0, &open);
 }

@@ -2,11 +2,9 @@
 
 use super::Session;
 use super::step::Begin;
+use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
-
-/// Sessions that are added to those planned, at most, when some were missed.
-const SESSIONS_ADDED_MAX: usize = 64;
 
 /// The sessions of a campaign, or whatever else says when it may begin.
 #[derive(Clone, Debug)]
@@ -15,8 +13,6 @@ pub struct Calendar {
     guard_us: u64,
     /// The session that runs or comes next.
     session: usize,
-    /// Sessions beyond the planned ones.
-    added: usize,
 }
 
 /// Why nothing can be sent whatever the time is.
@@ -24,16 +20,14 @@ pub struct Calendar {
 pub enum Closed {
     /// Something is missing.
     Blocked(&'static str),
-    /// What is left does not fit the sessions that are left.
-    OneMoreSession(Session),
-    /// All sessions are over.
-    Over,
+    /// The sessions that devices were told are over; the last one ended then. `None`: there was none.
+    Missed(Option<GpsTime>),
 }
 
 impl Calendar {
     /// Nobody knows yet; frames keep `guard_us` away from both edges of a session.
     pub fn new(guard_us: u64) -> Self {
-        Calendar { begin: Begin::Unknown, guard_us, session: 0, added: 0 }
+        Calendar { begin: Begin::Unknown, guard_us, session: 0 }
     }
 
     /// When the campaign may begin.
@@ -43,17 +37,16 @@ impl Calendar {
 
     /// Now that it is known or has changed.
     pub fn set_begin(&mut self, begin: Begin) {
-        if !self.begins_as(&begin) {
+        if self.begin != begin {
             *self = Calendar { begin, ..Calendar::new(self.guard_us) };
         }
     }
 
-    /// Whether this is how the campaign begins, sessions that were added later aside.
-    pub fn begins_as(&self, begin: &Begin) -> bool {
-        match (&self.begin, begin) {
-            (Begin::Sessions(mine), Begin::Sessions(theirs)) => mine[..mine.len() - self.added] == theirs[..],
-            (mine, theirs) => mine == theirs,
-        }
+    /// Whether all sessions that devices were told are over.
+    pub fn is_missed(&self, now: Now) -> bool {
+        let sessions = self.begin.sessions();
+        let is_over = |session: &Session| now.gps.is_some_and(|gps| session.usable(self.guard_us).1 <= gps);
+        !sessions.is_empty() && (self.session >= sessions.len() || sessions.iter().all(is_over))
     }
 
     /// Whether the devices listen now, as far as anybody knows.
@@ -77,14 +70,6 @@ impl Calendar {
     /// No frame fits this session any more.
     pub fn next_session(&mut self) {
         self.session += 1;
-    }
-
-    /// One more session behind the others.
-    pub fn add_session(&mut self, session: Session) {
-        if let Begin::Sessions(sessions) = &mut self.begin {
-            sessions.push(session);
-            self.added += 1;
-        }
     }
 
     /// Microseconds until `sending_us` of sending are over, waits for the start and between sessions included;
@@ -111,17 +96,11 @@ impl Calendar {
         }
     }
 
-    /// From when to when the devices listen, as far as that is bounded. What is left needs `at_least_us`; a
-    /// campaign that `has_begun` may have one more session for it.
+    /// From when to when the devices listen, as far as that is bounded.
     ///
     /// # Errors
     /// Why there is no such time.
-    pub fn window(
-        &mut self,
-        now: Now,
-        at_least_us: u64,
-        has_begun: bool,
-    ) -> Result<(Option<Instant>, Option<Instant>), Closed> {
+    pub fn window(&mut self, now: Now) -> Result<(Option<Instant>, Option<Instant>), Closed> {
         const NO_CLOCK: Closed = Closed::Blocked("a trusted clock: the start is an absolute time");
         let sessions = match &self.begin {
             Begin::Unknown => {
@@ -136,21 +115,8 @@ impl Calendar {
         while sessions.get(self.session).is_some_and(is_over) {
             self.session += 1;
         }
-        if let Some(session) = self.one_more(now, at_least_us, has_begun) {
-            return Err(Closed::OneMoreSession(session));
-        }
-        let (opens, closes) = self.session().ok_or(Closed::Over)?.usable(self.guard_us);
+        let missed = Closed::Missed(sessions.last().map(|session| session.end()));
+        let (opens, closes) = self.session().ok_or(missed)?.usable(self.guard_us);
         Ok((now.instant_of(opens), now.instant_of(closes)))
-    }
-
-    /// A session behind the last, when what is left does not fit those that are left: one was missed or ended
-    /// early. Not for a campaign that came after all of its sessions.
-    fn one_more(&self, now: Now, at_least_us: u64, has_begun: bool) -> Option<Session> {
-        let sessions = self.begin.sessions();
-        let is_late = !has_begun && self.session >= sessions.len();
-        if is_late || self.added >= SESSIONS_ADDED_MAX || self.left_us(now, at_least_us).is_some() {
-            return None;
-        }
-        sessions.last().map(|last| last.following())
     }
 }

@@ -9,12 +9,14 @@ use super::calendar::Closed;
 use super::frames::Frames;
 use super::gate::Gate;
 use super::group::REPEAT_DISTANCE_US;
+use super::held_image::HeldImage;
 use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
 use super::step::Transmit;
 use super::step::Turn;
 use super::step::Verdict;
+use crate::image::Digest;
 use crate::image::Image;
 use crate::radio::Emission;
 use crate::report::Outcome;
@@ -31,6 +33,9 @@ const PATIENCE: u32 = 20;
 /// How long a campaign rests when the forwarder does not cooperate, microseconds.
 const REST_US: u64 = 60_000_000;
 
+/// The image is brought into memory so long before the devices listen, microseconds.
+const IMAGE_AHEAD_US: u64 = 60_000_000;
+
 /// A former run handed its last frame over at most this long before its start, microseconds.
 const HELD_US: u64 = 400_000;
 
@@ -46,7 +51,7 @@ struct Awaiting {
 pub struct Campaign {
     plan: Plan,
     group: Group,
-    image: Image,
+    image: HeldImage,
     frames: Frames,
     gate: Gate,
     calendar: Calendar,
@@ -60,7 +65,7 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// A campaign that starts at its first frame, or goes on at `progress` after a restart at `now`.
+    /// A campaign that starts at its first frame, or goes on at its progress after a restart at that instant.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
         let resumed = resumed.map(|(progress, now)| {
             let before = (0..progress.next_k).filter(|k| is_sent(&plan, *k)).count();
@@ -75,7 +80,7 @@ impl Campaign {
             plan,
             calendar: Calendar::new(group.guard_us),
             group,
-            image,
+            image: HeldImage::new(image),
             gate: Gate::default(),
             progress: resumed.map_or(Progress::default(), |(progress, _)| progress),
             awaiting: None,
@@ -96,9 +101,34 @@ impl Campaign {
         &self.group
     }
 
-    /// The verified image.
-    pub fn image(&self) -> &Image {
-        &self.image
+    /// The digest of its image.
+    pub fn digest(&self) -> Digest {
+        self.image.digest()
+    }
+
+    /// Its image came.
+    pub fn hold_image(&mut self, image: Image) {
+        self.image.hold(image);
+    }
+
+    /// Its image came and is another one: it may be asked for again later.
+    pub fn refuse_image(&mut self, now: Instant) {
+        self.image.refuse(now);
+    }
+
+    /// Notes that its image is being asked for.
+    ///
+    /// # Errors
+    /// It is on its way, or may be asked for again at this instant.
+    pub fn ask_for_image(&mut self, now: Instant) -> Result<(), Option<Instant>> {
+        self.image.ask(now)
+    }
+
+    /// Somebody else has the air for now: an image that is not being sent need not be in memory.
+    pub fn rest(&mut self) {
+        if !self.has_begun() {
+            self.image.let_go();
+        }
     }
 
     /// How far it is.
@@ -192,6 +222,14 @@ impl Campaign {
             };
             let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.late_in_a_row / 3).min(3));
             let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
+            let ahead_us = opens.map_or(0, |opens| opens.us_since(now.mono));
+            if ahead_us > IMAGE_AHEAD_US {
+                self.image.let_go();
+                return Step::Shut(now.mono.plus_us(ahead_us - IMAGE_AHEAD_US));
+            }
+            if !self.image.is_here() {
+                return Step::NeedImage;
+            }
             if let Some(wake) = opens.as_ref().and_then(wakes) {
                 return Step::Shut(wake);
             }
@@ -326,18 +364,24 @@ impl Campaign {
 
     /// From when to when the devices listen; or why there is nothing to do.
     fn window(&mut self, now: Now) -> Result<(Option<Instant>, Option<Instant>), Step> {
-        // The frames left take this long at the least.
-        let spacing_us = self.plan.pace_uncoded.spacing_us.min(self.plan.pace_coded.spacing_us);
-        let at_least_us = self.sending_us().saturating_sub(spacing_us) + self.plan.airtime_us;
-        let has_begun = self.has_begun();
-        self.calendar.window(now, at_least_us, has_begun).map_err(|closed| match closed {
-            Closed::Blocked(reason) => Step::Blocked(reason),
-            Closed::OneMoreSession(session) => Step::OneMoreSession(session),
-            Closed::Over => {
-                let (sent, planned) = (self.progress.sent, self.plan.frames());
-                Step::Over(Outcome::OutOfSession { sent, planned })
+        self.calendar.window(now).map_err(|closed| {
+            self.image.let_go();
+            match closed {
+                Closed::Blocked(reason) => Step::Blocked(reason),
+                Closed::Missed(ended) => Step::Missed(ended),
             }
         })
+    }
+
+    /// Frames that are left, of those planned.
+    pub fn left(&self) -> (u32, u32) {
+        let (uncoded, coded) = self.frames_left();
+        (uncoded + coded, self.plan.frames() + self.progress.made_up)
+    }
+
+    /// How it ends when its sessions are over for good.
+    pub fn out_of_session(&self) -> Outcome {
+        Outcome::OutOfSession { sent: self.progress.sent, planned: self.plan.frames() }
     }
 
     fn hand_over(
@@ -368,7 +412,9 @@ impl Campaign {
 
     /// The bytes of frame `k`, after a last look at what its counter carried before.
     fn frame(&mut self, k: u32, position: Position) -> Result<Vec<u8>, String> {
-        let frame = self.frames.frame(&self.plan, &self.group, self.image.bytes(), k, position)?;
+        let image =
+            self.image.bytes().ok_or("its image is not in memory: this must not happen, please report it")?;
+        let frame = self.frames.frame(&self.plan, &self.group, image, k, position)?;
         let fcnt = self.plan.base + k;
         if self.gate.admits(fcnt, &frame) {
             Ok(frame)

@@ -1,30 +1,44 @@
 //! Tasks that are over: none of them runs again as long as it is still there.
 
+use crate::store::EndedTask;
+use crate::store::RecordId;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-/// Records of finished tasks that are kept at most; the store holds a few more files than that.
+/// Finished tasks that are kept at most; the store holds a few more than that.
 const KEPT: usize = 200;
 
 /// Finished tasks in the order in which they ended.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    over: BTreeMap<[u8; 16], u64>,
+    over: BTreeMap<RecordId, u64>,
+    /// How they ended, where that is known.
+    outcomes: BTreeMap<RecordId, String>,
     /// Those that somebody still orders: forgetting one of them would run it again.
-    present: BTreeSet<[u8; 16]>,
+    present: BTreeSet<RecordId>,
     next: u64,
 }
 
 impl History {
     /// Whether the task is over.
-    pub fn holds(&self, record: &[u8; 16]) -> bool {
+    pub fn holds(&self, record: &RecordId) -> bool {
         self.over.contains_key(record)
     }
 
     /// A former run finished the task as its `order`-th.
-    pub fn restore(&mut self, record: [u8; 16], order: u64) {
-        self.over.insert(record, order);
+    pub fn restore(&mut self, record: RecordId, order: u64) {
+        self.over.entry(record).or_insert(order);
         self.next = self.next.max(order + 1);
+    }
+
+    /// How it ended, for people.
+    pub fn set_outcome(&mut self, record: RecordId, outcome: String) {
+        self.outcomes.insert(record, outcome);
+    }
+
+    /// How a finished task ended.
+    pub fn outcome(&self, record: &RecordId) -> Option<&str> {
+        self.outcomes.get(record).map(String::as_str)
     }
 
     /// The number of the next task to end.
@@ -33,29 +47,30 @@ impl History {
     }
 
     /// The task has ended now; its source still has it.
-    pub fn add(&mut self, record: [u8; 16]) {
+    pub fn add(&mut self, record: RecordId) {
         self.restore(record, self.next);
         self.present.insert(record);
     }
 
-    /// The finished task was seen at its source.
-    pub fn seen(&mut self, record: [u8; 16]) {
-        self.present.insert(record);
+    /// The finished task was seen at its source; whether that is news in this life.
+    pub fn seen(&mut self, record: RecordId) -> bool {
+        self.present.insert(record)
     }
 
     /// The finished task is not at its source any more.
-    pub fn gone(&mut self, record: &[u8; 16]) {
+    pub fn gone(&mut self, record: &RecordId) {
         self.present.remove(record);
     }
 
     /// Takes out the oldest task that nobody orders any more, when there are too many.
-    pub fn forget(&mut self) -> Option<[u8; 16]> {
+    pub fn forget(&mut self) -> Option<RecordId> {
         if self.over.len() <= KEPT {
             return None;
         }
         let candidates = self.over.iter().filter(|(record, _)| !self.present.contains(*record));
         let record = candidates.min_by_key(|(_, order)| **order).map(|(record, _)| *record)?;
         self.over.remove(&record);
+        self.outcomes.remove(&record);
         Some(record)
     }
 
@@ -63,14 +78,19 @@ impl History {
     pub fn has_room(&self) -> bool {
         self.over.len() <= KEPT
     }
+
+    /// All of them, for the store.
+    pub fn list(&self) -> Vec<EndedTask> {
+        self.over.iter().map(|(task, order)| EndedTask { task: *task, order: *order }).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(n: usize) -> [u8; 16] {
-        (n as u128).to_be_bytes()
+    fn record(n: usize) -> RecordId {
+        RecordId((n as u128).to_be_bytes())
     }
 
     #[test]
@@ -92,5 +112,11 @@ mod tests {
         let mut history = History::default();
         history.restore(record(5), 41);
         assert_eq!(history.next(), 42);
+    }
+
+    #[test]
+    fn as_many_as_may_end_fit_the_list_on_disk() {
+        let open_tasks = 64;
+        assert!(KEPT + 1 + open_tasks <= crate::store::ENDED_MAX);
     }
 }

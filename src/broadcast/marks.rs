@@ -13,17 +13,6 @@ const CLOSEST_US: u64 = 10_000_000;
 /// With frames sent since, a mark is never older than this, microseconds.
 const OLDEST_US: u64 = 300_000_000;
 
-/// Where a campaign stood when a mark was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MarkedCampaign {
-    /// The campaign's record.
-    pub record: [u8; 16],
-    /// The next frame number.
-    pub next_k: u32,
-    /// Coded fragments added to make up for lost frames.
-    pub made_up: u32,
-}
-
 /// The coverage of the campaigns on the air.
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
@@ -31,6 +20,9 @@ pub struct Marks {
     made_at: Option<Instant>,
     /// The sum of the next frame numbers when the last mark was made.
     marked: u64,
+    /// A frame was accepted since the start, and a mark was begun after it: however short this life is, the next one
+    /// does not send the same frames again and again.
+    has_progress: bool,
     pending: Option<(u64, Coverage)>,
 }
 
@@ -58,6 +50,11 @@ impl Marks {
     pub fn due_at(&self, next: u64) -> Option<Instant> {
         let made_at = self.made_at.filter(|_| self.pending.is_none() && next > self.marked)?;
         Some(made_at.plus_us(OLDEST_US))
+    }
+
+    /// Whether the first frame that was accepted since the start still wants a mark of its own.
+    pub fn wants_first(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_progress, true)
     }
 
     /// A mark is on its way to the disk; once there it covers these frames.

@@ -12,7 +12,9 @@ use super::twin::Twin;
 use crate::image::Image;
 use crate::report::Outcome;
 use crate::signing::Evidence;
+use crate::store::RecordId;
 use crate::task::Task;
+use crate::time::Instant;
 
 /// A task that is not over.
 pub struct Order {
@@ -26,8 +28,16 @@ pub struct Order {
     pub source: TaskSource,
     /// What a former run left.
     pub resumed: Option<Record>,
+    /// The signature that came with its image.
+    pub delivered: Option<Evidence>,
     /// The signature that vouches for its image, once it was checked.
     pub signed: Option<Signed>,
+    /// Its image was brought once: it lies on the disk, and is asked for again when it is needed.
+    pub is_fetched: bool,
+    /// Its image is not asked for before this: something must change first.
+    pub not_before: Option<Instant>,
+    /// It was found to fit in beside those planned before it.
+    pub is_admitted: bool,
     /// How far it is.
     pub stage: Stage,
     /// Which of all orders it is: the order of arrival.
@@ -49,54 +59,34 @@ pub struct Signed {
     pub checked_unix_us: Option<i64>,
 }
 
+/// A campaign that is planned and not armed yet.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// Its group.
+    pub group: Group,
+    /// Its image.
+    pub image: Image,
+    /// Whether the journal holds its counters already: a former run reserved them.
+    pub is_reserved: bool,
+}
+
 /// How far an order is.
+#[derive(Default)]
 pub enum Stage {
+    /// Its image is not asked for yet.
+    #[default]
+    Parked,
     /// The image is being fetched.
     Fetching,
+    /// The image is there; whether its signer's certificate is valid is known when the clock is.
+    AwaitingClock,
     /// The frames are being decoded.
-    Decoding {
-        /// How far that is.
-        twin: Box<Twin>,
-        /// The plan.
-        plan: Plan,
-        /// Its group.
-        group: Group,
-        /// Its image.
-        image: Image,
-        /// Whether the journal holds its counters already.
-        is_reserved: bool,
-    },
-    /// The image is here; whether its signer's certificate is valid is known when the clock is.
-    Unclocked {
-        /// The image's bytes.
-        bytes: Vec<u8>,
-        /// What came with them.
-        evidence: Option<Evidence>,
-    },
-    /// The record is on its way to the disk.
-    Recording {
-        /// Which save.
-        save: u64,
-        /// The plan.
-        plan: Plan,
-        /// Its group.
-        group: Group,
-        /// Its image.
-        image: Image,
-        /// Whether the journal holds its counters already.
-        is_reserved: bool,
-    },
-    /// The counters are on their way to the disk.
-    Reserving {
-        /// Which save.
-        save: u64,
-        /// The plan.
-        plan: Plan,
-        /// Its group.
-        group: Group,
-        /// Its image.
-        image: Image,
-    },
+    Checking(Box<Twin>, Box<Prepared>),
+    /// The record is on its way to the disk, as this save.
+    Recording(u64, Box<Prepared>),
+    /// The counters are on their way to the disk, as this save.
+    Reserving(u64, Box<Prepared>),
     /// Armed or on the air.
     Running(Box<Campaign>),
 }
@@ -114,13 +104,17 @@ impl Order {
         let number = resumed.as_ref().map_or(number, |record| record.number);
         let proof = resumed.as_ref().and_then(|record| record.proof);
         Order {
+            is_admitted: resumed.is_some(),
             task,
             document,
             stem,
             source,
             resumed,
+            delivered: None,
             signed: None,
-            stage: Stage::Fetching,
+            is_fetched: false,
+            not_before: None,
+            stage: Stage::Parked,
             proof,
             number,
             served: 0,
@@ -147,12 +141,17 @@ impl Order {
     /// Its plan, once there is one.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.stage {
-            Stage::Fetching | Stage::Unclocked { .. } => None,
-            Stage::Decoding { plan, .. } | Stage::Recording { plan, .. } | Stage::Reserving { plan, .. } => {
-                Some(plan)
+            Stage::Parked | Stage::Fetching | Stage::AwaitingClock => None,
+            Stage::Checking(_, prepared) | Stage::Recording(_, prepared) | Stage::Reserving(_, prepared) => {
+                Some(&prepared.plan)
             }
             Stage::Running(campaign) => Some(campaign.plan()),
         }
+    }
+
+    /// Whether its frames are being decoded.
+    pub fn is_checking(&self) -> bool {
+        matches!(self.stage, Stage::Checking(..))
     }
 
     /// How far its campaign is.
@@ -167,7 +166,7 @@ impl Order {
 
     /// Whether its signature waits for the clock.
     pub fn is_unclocked(&self) -> bool {
-        matches!(self.stage, Stage::Unclocked { .. })
+        matches!(self.stage, Stage::AwaitingClock)
     }
 
     /// Why it must not begin, as AWS's word on its group is now; what has begun goes on.
@@ -178,18 +177,25 @@ impl Order {
 
     /// Whether it waits for this save.
     pub fn awaits_save(&self, id: u64) -> bool {
-        matches!(&self.stage, Stage::Recording { save, .. } | Stage::Reserving { save, .. } if *save == id)
+        matches!(&self.stage, Stage::Recording(save, _) | Stage::Reserving(save, _) if *save == id)
     }
 
     /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded.
     pub fn record(&self, outcome: &Outcome, number: u64) -> Option<Record> {
-        let (plan, image) = match &self.stage {
-            Stage::Fetching | Stage::Decoding { .. } | Stage::Unclocked { .. } => {
+        let (plan, digest) = match &self.stage {
+            Stage::Parked | Stage::Fetching | Stage::AwaitingClock | Stage::Checking(..) => {
                 return self.resumed.clone().map(|record| record.over(outcome, number));
             }
-            Stage::Recording { plan, image, .. } | Stage::Reserving { plan, image, .. } => (plan, image),
-            Stage::Running(campaign) => (campaign.plan(), campaign.image()),
+            Stage::Recording(_, prepared) | Stage::Reserving(_, prepared) => {
+                (&prepared.plan, prepared.image.digest())
+            }
+            Stage::Running(campaign) => (campaign.plan(), campaign.digest()),
         };
-        Some(Record::armed(self, plan.group.clone(), image.digest(), plan.base).over(outcome, number))
+        Some(Record::armed(self, plan, digest).over(outcome, number))
+    }
+
+    /// The store's name for it.
+    pub fn record_id(&self) -> RecordId {
+        RecordId(self.task.id.record_id())
     }
 }

@@ -230,6 +230,7 @@ impl Plan {
     pub fn planned(&self, sessions: &[Session], decoded: Decoded) -> Planned {
         Planned {
             group: self.group.clone(),
+            key: self.key.to_string(),
             nb_frag: self.layout.nb_frag(),
             frag_size: u8::try_from(self.layout.frag_size()).unwrap_or(u8::MAX),
             padding: self.layout.padding(),

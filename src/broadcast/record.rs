@@ -1,5 +1,6 @@
 //! What must be known of a campaign after a restart: the task as received, the counters, how it stands.
 
+use super::Plan;
 use super::TaskSource;
 use super::order::Order;
 use crate::image::Digest;
@@ -34,6 +35,9 @@ pub struct Record {
     pub checked_unix_us: Option<i64>,
     /// FCnt of frame 0.
     pub base: u32,
+    /// Whose counters it uses: a journal that is gone is missed. Empty in records of earlier releases.
+    #[serde(default)]
+    pub key: String,
     /// Which of all orders it is.
     #[serde(default)]
     pub number: u64,
@@ -69,18 +73,19 @@ pub enum RecordState {
 
 impl Record {
     /// A record of a campaign that is about to be armed.
-    pub fn armed(order: &Order, group: String, digest: Digest, base: u32) -> Self {
+    pub fn armed(order: &Order, plan: &Plan, digest: Digest) -> Self {
         let signed = order.signed.clone();
         Record {
             version: VERSION,
             document: order.document.clone(),
             stem: order.stem.clone(),
             source: order.source,
-            group,
+            group: plan.group.clone(),
             digest: digest.to_string(),
             checked_unix_us: signed.as_ref().and_then(|signed| signed.checked_unix_us),
             evidence: signed.map(|signed| signed.evidence),
-            base,
+            base: plan.base,
+            key: plan.key.to_string(),
             number: order.number,
             proof: order.proof,
             state: RecordState::Armed,

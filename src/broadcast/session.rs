@@ -34,8 +34,8 @@ impl Session {
         (self.start.plus_us(guard_us), self.start.plus_us(self.length_us().saturating_sub(guard_us)))
     }
 
-    /// The next session of a campaign whose sessions, all as long as this one, did not suffice.
-    pub fn following(self) -> Session {
+    /// The next session of a campaign that needs more than this one.
+    fn following(self) -> Session {
         Session { start: self.end().plus_us(BETWEEN_US), ..self }
     }
 

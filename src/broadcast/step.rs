@@ -78,10 +78,13 @@ pub enum Step {
     WaitForAir(Instant),
     /// Its devices do not listen before this instant: the air is somebody else's until then.
     Shut(Instant),
-    /// What is left does not fit its sessions: one more, which the devices must be told.
-    OneMoreSession(Session),
+    /// The sessions that its devices were told are over, the last one at this time, and frames are left: it goes on
+    /// in one that they are told.
+    Missed(Option<GpsTime>),
     /// It cannot begin or go on yet.
     Blocked(&'static str),
+    /// Its image is needed and not in memory.
+    NeedImage,
     /// The next frame is not covered by a durable mark.
     NeedMark,
     /// It is over.

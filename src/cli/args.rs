@@ -168,7 +168,7 @@ pub struct SimulateArgs {
 /// `group`.
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {
-    /// Make an address and a key, write the key file, print the [[group]] text
+    /// Make an address and a key, write the key file, print the [[group]] text; on the gateway, enrol the key
     New {
         /// The group's name
         name: String,
@@ -178,7 +178,34 @@ pub enum GroupCommand {
         /// The address, when the network server has assigned one
         #[arg(long)]
         mc_addr: Option<McAddr>,
+        /// The configuration file; where there is one the key is enrolled in its state folder
+        #[arg(long, short, default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
     },
+    /// Say once from where on the counters of a group's key are free; without it nothing is sent under the key
+    Enrol(EnrolArgs),
+}
+
+/// `group enrol`.
+#[derive(Debug, Args)]
+pub struct EnrolArgs {
+    /// The group's name in the configuration
+    pub name: String,
+    /// The first FCnt that may be used, 2 to 65534; default: the group's first-fcnt
+    #[arg(long)]
+    pub first_fcnt: Option<u32>,
+    /// The counters are lost or not to be relied on: begin anew at --first-fcnt, beyond every FCnt the key ever used
+    #[arg(long, requires = "first_fcnt")]
+    pub after_loss: bool,
+    /// The McKey, where the configuration names a credential of the service manager
+    #[arg(long)]
+    pub key_file: Option<PathBuf>,
+    /// The configuration file
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Machine-readable
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `inspect`.

@@ -3,10 +3,13 @@
 use super::Failure;
 use super::files;
 use super::warn;
+use crate::broadcast::Group;
 use crate::config::Config;
 use crate::config::KeySource;
 use crate::daemon;
+use crate::daemon::StateFolder;
 use crate::lorawan::Secret;
+use crate::store::RangeState;
 use std::io::Write;
 use std::path::Path;
 
@@ -71,14 +74,30 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
     if settings.engine.groups.is_empty() {
         warnings.push("no [[group]]: nothing can be broadcast; `fuotad group new` makes one".to_owned());
     }
-    for group in &settings.engine.groups {
-        if group.first_fcnt.is_none() {
-            warnings.push(format!(
-                "group {}: no first-fcnt; needed once, for a key that the journal does not know",
-                group.name
-            ));
-        }
-    }
+    warnings.extend(unenrolled(&config, &settings.engine.groups));
     warnings.iter().for_each(warn);
     Ok((config, settings))
+}
+
+/// What is to be said of the counters of each group's key.
+fn unenrolled(config: &Config, groups: &[Group]) -> Vec<String> {
+    let dir = config.state.dir.display();
+    let recovered = match StateFolder::read(&config.state.dir) {
+        Ok(folder) => folder.map(|folder| folder.recovered).unwrap_or_default(),
+        // Whoever may not look into the folder cannot be told more.
+        Err(error) => return vec![format!("whether keys are enrolled is not known: {error}")],
+    };
+    let said = groups.iter().filter_map(|group| match recovered.ranges.get(&group.keys.fingerprint()) {
+        Some(RangeState::Intact(_)) => None,
+        Some(RangeState::Damaged { .. }) => Some(format!(
+            "group {}: its counter journal in {dir} is damaged: only what is armed goes on",
+            group.name
+        )),
+        Some(RangeState::Lost(why)) => Some(format!("group {}: its counters in {dir} are lost: {why}", group.name)),
+        None => Some(format!(
+            "group {0}: its key is not enrolled in {dir}, so nothing is sent to it: `fuotad group enrol {0}`, once, on the gateway",
+            group.name
+        )),
+    });
+    said.collect()
 }

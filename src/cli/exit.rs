@@ -49,6 +49,11 @@ impl Failure {
         Failure { code: 78, message: message.to_string() }
     }
 
+    /// The same with the way out.
+    pub fn with_hint(self, hint: &str) -> Self {
+        Failure { message: format!("{}; {hint}", self.message), ..self }
+    }
+
     /// Says it in one line on stderr, and gives the exit code. A reader that went away is told nothing.
     pub fn tell(&self) -> ExitCode {
         if !self.message.is_empty() {

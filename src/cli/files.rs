@@ -6,7 +6,6 @@ use crate::config::Config;
 use crate::config::KeySource;
 use crate::lorawan::Secret;
 use crate::signing::MAX_EVIDENCE_BYTES;
-use crate::store::FILE_BYTES_MAX;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -55,30 +54,6 @@ pub fn config(path: &Path) -> Result<Config, Failure> {
     }
     Config::from_text(&text, &environment)
         .map_err(|error| Failure::config(format!("{}: {error}", path.display())))
-}
-
-/// Name and bytes of a file.
-pub type NamedBytes = (String, Vec<u8>);
-
-/// Every file in a folder, at most so many; `None` when there is no such folder.
-pub fn folder(dir: &Path, limit: usize) -> Result<Option<Vec<NamedBytes>>, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::no_input(format!("{}: {error}", dir.display()));
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(wrong(&error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries.take(limit) {
-        let entry = entry.map_err(|error| wrong(&error))?;
-        // Images lie there, too; what is longer is none of the store's.
-        let is_file =
-            entry.metadata().is_ok_and(|file| file.is_file() && file.len() <= FILE_BYTES_MAX as u64);
-        if let (true, Ok(name)) = (is_file, entry.file_name().into_string()) {
-            files.push((name, bytes(&entry.path(), FILE_BYTES_MAX)?));
-        }
-    }
-    Ok(Some(files))
 }
 
 /// A key from where the configuration says it lies.

@@ -1,12 +1,19 @@
 //! `fuotad group new`: an address, a key, and the text that belongs into the configuration.
 
 use super::Failure;
+use super::enrol::NewKey;
+use super::enrol::enrol;
+use super::files;
 use super::inspect::hex;
 use super::warn;
 use crate::lorawan::McAddr;
+use crate::lorawan::McSessionKeys;
+use crate::lorawan::Secret;
+use crate::store::FCNT_FIRST;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::io::Write;
+use std::path::Path;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
@@ -15,6 +22,7 @@ pub fn new(
     name: &str,
     key_file: Option<PathBuf>,
     mc_addr: Option<McAddr>,
+    config: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -58,7 +66,28 @@ pub fn new(
     writeln!(out, "name = \"{name}\"")?;
     writeln!(out, "mc-addr = \"{mc_addr}\"")?;
     writeln!(out, "mc-key-file = {key_path}")?;
-    writeln!(out, "first-fcnt = 2                     # a new key: no counter was ever used")?;
+    let keys = Secret::from_hex(text.trim()).map(|key| McSessionKeys::derive(&key, mc_addr));
+    let keys = keys.map_err(|error| Failure::io(format!("the key that was made: {error}")))?;
+    if config.exists() {
+        let new = NewKey {
+            group: name,
+            key: keys.fingerprint(),
+            key_path: Some(key_file),
+            first_fcnt: FCNT_FIRST,
+            after_loss: false,
+        };
+        enrol(&files::config(config)?, &new)?;
+        warn(format!(
+            "the key is enrolled: put the lines into {}, then systemctl restart fuotad",
+            config.display()
+        ));
+    } else {
+        writeln!(out, "first-fcnt = {FCNT_FIRST}                     # a new key: no counter was ever used")?;
+        warn(format!(
+            "{} is not here, so this is not the gateway: put the lines and the key there, then `fuotad group enrol {name}`, once",
+            config.display()
+        ));
+    }
     if is_made_up {
         warn(
             "the address is made up, in the block of experimental networks: where your network has a DevAddr block, take one of it with --mc-addr",

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod check_forwarder;
+mod enrol;
 mod exit;
 mod files;
 mod group;

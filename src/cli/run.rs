@@ -6,6 +6,7 @@ use super::args::Command;
 use super::args::GroupCommand;
 use super::check;
 use super::check_forwarder;
+use super::enrol;
 use super::group;
 use super::inspect;
 use super::online;
@@ -69,9 +70,10 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Plan(args) => return plan::run(&args, out),
         Command::Verify(args) => return verify::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
-        Command::Group { command: GroupCommand::New { name, key_file, mc_addr } } => {
-            group::new(&name, key_file, mc_addr, out)?;
+        Command::Group { command: GroupCommand::New { name, key_file, mc_addr, config } } => {
+            group::new(&name, key_file, mc_addr, &config, out)?;
         }
+        Command::Group { command: GroupCommand::Enrol(args) } => enrol::run(&args, out)?,
         Command::Inspect { command } => inspect::run(command, out)?,
     }
     Ok(ExitCode::SUCCESS)

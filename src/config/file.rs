@@ -11,6 +11,7 @@ use super::radio::turns;
 use super::read::read;
 use super::server;
 use super::signing::ReadCertificates;
+use crate::broadcast::CRASH_REST_US;
 use crate::daemon;
 use crate::daemon::ClockSettings;
 use crate::daemon::GpsSettings;
@@ -18,6 +19,7 @@ use crate::daemon::Trust;
 use crate::engine;
 use crate::forwarder;
 use crate::forwarder::GatewayId;
+use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
 use crate::region::Note;
 use crate::region::Parameters;
@@ -117,11 +119,13 @@ impl Default for Forwarder {
 pub struct State {
     /// The folder of counters, marks and records.
     pub dir: PathBuf,
+    /// After five short lives in a row the service relays only for so long; 0: it never rests.
+    pub crash_rest_s: u64,
 }
 
 impl Default for State {
     fn default() -> Self {
-        State { dir: PathBuf::from("/var/lib/fuotad") }
+        State { dir: PathBuf::from("/var/lib/fuotad"), crash_rest_s: CRASH_REST_US / 1_000_000 }
     }
 }
 
@@ -288,6 +292,23 @@ impl Config {
         Ok((parameters, note))
     }
 
+    /// The keys of one group, and the first counter that it proposes for them.
+    ///
+    /// # Errors
+    /// There is no such group, or its key cannot be had.
+    pub fn group_keys(
+        &self,
+        name: &str,
+        read_key: ReadKey<'_>,
+    ) -> Result<(McSessionKeys, Option<u32>), ConfigError> {
+        let group = self.group.iter().find(|group| group.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.group.iter().map(|group| group.name.as_str()).collect();
+            let message = format!("there is no group {name:?}: the configuration has {}", known.join(", "));
+            ConfigError::value("group", message)
+        })?;
+        Ok((group.own_keys(read_key)?, group.first_fcnt))
+    }
+
     /// The settings of the engine. Keys are read through `read_key`.
     ///
     /// # Errors
@@ -322,6 +343,7 @@ impl Config {
             forwarder: self.link()?,
             relay,
             server_reserve_ppm,
+            crash_rest_us: self.state.crash_rest_s.saturating_mul(1_000_000),
         })
     }
 

@@ -336,6 +336,13 @@ impl GroupConfig {
         format!("group {}.{key}", self.name)
     }
 
+    /// Its keys, for whoever asks about them alone.
+    pub(super) fn own_keys(&self, read_key: ReadKey<'_>) -> Result<McSessionKeys, ConfigError> {
+        let wrong = |error| ConfigError::value(self.key("mc-addr"), format!("{error}"));
+        let mc_addr: McAddr = self.mc_addr.parse().map_err(wrong)?;
+        Ok(self.keys(mc_addr, read_key)?.1)
+    }
+
     fn keys(
         &self,
         mc_addr: McAddr,

@@ -232,6 +232,9 @@ impl Scenario {
             chaos: ChaosSettings::default(),
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),
+            is_retold: true,
+            is_forgetful: false,
+            meddling: Vec::new(),
             page_luck: PageLuck::default(),
             boot_us: self.world.boot_s.saturating_mul(1_000_000),
         })

@@ -413,6 +413,7 @@ fn ending(task: &TaskId, outcome: &str, planned: Option<&Planned>, utc: Option<S
     let planned = planned.map(|planned| {
         serde_json::json!({
             "group": planned.group,
+            "key": planned.key,
             "fragments": planned.nb_frag,
             "fragment-size": planned.frag_size,
             "coded": planned.coded,

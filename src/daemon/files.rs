@@ -7,8 +7,10 @@ use crate::store::FilesErrorKind;
 use rustix::fs::AtFlags;
 use rustix::fs::Dir;
 use rustix::fs::FileType;
+use rustix::fs::Gid;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
+use rustix::fs::Uid;
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -60,6 +62,16 @@ impl FolderFiles {
         }
     }
 
+    /// What root makes here belongs to whom the folder belongs: the service runs as that user.
+    fn give(&self, file: &File) -> Result<(), io::Error> {
+        let (folder, own) = (rustix::fs::fstat(&self.dir)?, rustix::fs::fstat(file)?);
+        if own.st_uid == 0 && folder.st_uid != 0 {
+            let owner = (Uid::from_raw(folder.st_uid), Gid::from_raw(folder.st_gid));
+            rustix::fs::fchown(file, Some(owner.0), Some(owner.1))?;
+        }
+        Ok(())
+    }
+
     fn let_go(&mut self, name: &str) {
         self.written.take_if(|(written, _)| written == name);
     }
@@ -94,6 +106,7 @@ impl Files for FolderFiles {
                 Err(error) => return Err(error.into()),
             }
             let mut file = files.open_file(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
+            files.give(&file)?;
             file.write_all(bytes)?;
             Ok(file)
         };
@@ -192,6 +205,19 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         files.remove("b").unwrap();
         assert_eq!(files.remove("b").unwrap_err().kind, FilesErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_root_writes_into_the_services_folder_belongs_to_the_service() {
+        use std::os::unix::fs::MetadataExt;
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = TempDir::new("owner");
+        std::os::unix::fs::chown(dir.path(), Some(12_345), Some(54_321)).unwrap();
+        FolderFiles::open(dir.path()).unwrap().create("a", b"x").unwrap();
+        let made = std::fs::metadata(dir.path().join("a")).unwrap();
+        assert_eq!((made.uid(), made.gid()), (12_345, 54_321));
     }
 
     #[test]

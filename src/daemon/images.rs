@@ -11,14 +11,16 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 /// How long until a missing image is looked for again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Answers that may wait for the driver: images are large.
-const ANSWERS_MAX: usize = 2;
+/// Answers that may wait for the driver, and images that are read at a time: they are large.
+const ANSWERS_MAX: usize = 1;
 
 /// What became of a fetch.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub enum Fetched {
 pub struct Images {
     next: u64,
     running: BTreeMap<TaskId, (u64, AbortHandle)>,
+    /// Whoever reads an image holds it until the driver has taken it.
+    reading: Arc<Semaphore>,
     tell: mpsc::Sender<(u64, Fetched)>,
     answers: mpsc::Receiver<(u64, Fetched)>,
 }
@@ -44,7 +48,13 @@ impl Images {
     /// No fetches yet.
     pub fn new() -> Self {
         let (tell, answers) = mpsc::channel(ANSWERS_MAX);
-        Images { next: 0, running: BTreeMap::new(), tell, answers }
+        Images {
+            next: 0,
+            running: BTreeMap::new(),
+            reading: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            tell,
+            answers,
+        }
     }
 
     /// Begins to fetch the file at `path` for `task`, instead of whatever was fetched for it before.
@@ -52,10 +62,12 @@ impl Images {
         self.forget(&task);
         self.next += 1;
         let (number, tell, id) = (self.next, self.tell.clone(), task.clone());
+        let reading = Arc::clone(&self.reading);
         let fetch = tokio::spawn(async move {
             let mut told = None;
             loop {
                 let file = path.clone();
+                let Ok(permit) = reading.acquire().await else { return };
                 let read = tokio::task::spawn_blocking(move || read(&file)).await;
                 let trouble = match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
                     Ok(bytes) => {
@@ -68,6 +80,7 @@ impl Images {
                     }
                     Err(error) => format!("the image {path}: {error}"),
                 };
+                drop(permit);
                 if told.as_ref() != Some(&trouble) {
                     told = Some(trouble.clone());
                     let _ = tell.send((number, Fetched::Missing(id.clone(), trouble))).await;

@@ -4,7 +4,6 @@
 use super::StartError;
 use super::files::FolderFiles;
 use crate::broadcast::NotSaved;
-use crate::engine::not_saved;
 use crate::store::Change;
 use crate::store::Store;
 use std::thread;
@@ -77,7 +76,7 @@ fn keep(
         match (save, result) {
             (Some(save), result) => {
                 let answer = match result {
-                    Some(result) => result.map_err(|error| not_saved(&error)),
+                    Some(result) => result.map_err(|error| NotSaved::from(&error)),
                     None => Err(NotSaved::Broken("the state folder cannot be used".to_owned())),
                 };
                 if tell.blocking_send((save, answer)).is_err() {

@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 /// Readers of the status that may wait.
 const ASKS_MAX: usize = 4;
 /// Images that a cloud's side may have in its queue.
-const FETCHES_MAX: usize = 8;
+const FETCHES_MAX: usize = 64;
 /// What may still run on blocking threads when we end gets this long.
 const BLOCKED: Duration = Duration::from_millis(50);
 
@@ -195,7 +195,7 @@ fn seed() -> Result<u64, StartError> {
 }
 
 /// The kernel's number of this boot; a random one where /proc is hidden.
-fn boot_id() -> Result<[u8; 16], StartError> {
+pub(super) fn boot_id() -> Result<[u8; 16], StartError> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     match u128::from_str_radix(&digits, 16) {

@@ -1,7 +1,6 @@
 //! The engine itself.
 
-use super::keep::change;
-use super::keep::restored;
+use super::session_clock::SessionClock;
 use super::verdict::translate;
 use super::verdict::worth_reporting;
 use super::wire::Input;
@@ -17,6 +16,7 @@ use crate::broadcast::Verdict;
 use crate::broadcast::Want;
 use crate::forwarder;
 use crate::forwarder::EmissionId;
+use crate::forwarder::GatewayId;
 use crate::forwarder::Link;
 use crate::forwarder::LinkState;
 use crate::forwarder::ServerCounts;
@@ -27,6 +27,7 @@ use crate::relay::ServerSettings;
 use crate::report::Event;
 use crate::report::Report;
 use crate::schedule::BandUse;
+use crate::store::RangeState;
 use crate::store::Recovered;
 use crate::task::TaskId;
 use crate::time::GpsTime;
@@ -48,6 +49,7 @@ pub struct Engine {
     now: Now,
     /// Our own clock as it was told, disputed or not.
     own_gps: Option<GpsTime>,
+    session_clock: SessionClock,
     /// How far the forwarder's GPS is from it, while that is too far, microseconds.
     dispute_us: Option<u64>,
 }
@@ -64,15 +66,16 @@ impl Engine {
         let addresses = groups.iter().map(|group| group.mc_addr.as_u32()).collect();
         let gateway = settings.forwarder.gateway;
         let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
-        let broadcaster = Broadcaster::new(
+        let mut broadcaster = Broadcaster::new(
             region,
             groups,
             settings.turns,
             trust,
             settings.server_reserve_ppm,
-            restored(recovered, now),
+            of_this_gateway(recovered, gateway),
             now,
         );
+        broadcaster.rest_after_crashes(now, settings.crash_rest_us);
         Engine {
             link: Link::new(settings.forwarder, seed),
             broadcaster,
@@ -80,15 +83,16 @@ impl Engine {
             outputs,
             now,
             own_gps: now.gps,
+            session_clock: SessionClock::default(),
             dispute_us: None,
         }
     }
 
     /// Takes in one fact.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        // Of two clocks that disagree one is wrong, and nobody knows which.
-        self.now = Now { gps: now.gps.filter(|_| self.dispute_us.is_none()), ..now };
         self.own_gps = now.gps;
+        self.now = self.believed(now);
+        let now = self.now;
         match input {
             Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
@@ -106,6 +110,13 @@ impl Engine {
             Input::Time => self.link.time(now.mono),
         }
         self.settle();
+    }
+
+    /// The one time that everybody here is told. Of two clocks that disagree one is wrong, and nobody knows which; and
+    /// inside a session no clock moves.
+    fn believed(&mut self, now: Now) -> Now {
+        let undisputed = Now { gps: now.gps.filter(|_| self.dispute_us.is_none()), ..now };
+        self.session_clock.filter(undisputed, |now| self.broadcaster.is_in_session(now))
     }
 
     /// The next wish; [`Output::WakeAt`] is the last one.
@@ -271,7 +282,7 @@ impl Engine {
             self.outputs.push_back(Output::Report(report));
         }
         self.dispute_us = dispute_us;
-        self.now.gps = self.own_gps.filter(|_| dispute_us.is_none());
+        self.now = self.believed(Now { gps: self.own_gps, ..self.now });
     }
 
     /// Carries out what the broadcaster wants; whether a frame was handed over.
@@ -284,10 +295,7 @@ impl Engine {
                     self.transmit(&transmit);
                 }
                 Want::Fetch(fetch) => self.outputs.push_back(Output::Fetch(fetch)),
-                Want::Save(save, keep) => {
-                    let change = change(keep, self.now.gps);
-                    self.outputs.push_back(Output::Save(save, change));
-                }
+                Want::Save(save, change) => self.outputs.push_back(Output::Save(save, change)),
                 Want::Report(mut report) => {
                     if let Event::Planned(planned) = &mut report.event {
                         planned.warnings.extend(self.relay.warning(planned.airtime_us));
@@ -307,4 +315,17 @@ impl Engine {
             self.broadcaster.verdict(self.now, transmit.id, &verdict);
         }
     }
+}
+
+/// A state folder that came with its disk from another gateway: the keys that were enrolled there may still be sent
+/// with there, and two senders of one key are one too many.
+fn of_this_gateway(mut recovered: Recovered, gateway: Option<GatewayId>) -> Recovered {
+    let Some(here) = gateway.map(|id| id.to_string()) else { return recovered };
+    for (key, enrolment) in &recovered.enrolments {
+        if let Some(there) = enrolment.gateway.as_ref().filter(|there| **there != here) {
+            let reason = format!("the key was enrolled on gateway {there}, and this one is {here}");
+            recovered.ranges.insert(*key, RangeState::Lost(reason));
+        }
+    }
+    recovered
 }

@@ -6,12 +6,11 @@
 //! campaign.
 
 mod front;
-mod keep;
+mod session_clock;
 mod verdict;
 mod wire;
 
 pub use front::Engine;
-pub use keep::not_saved;
 pub use wire::Input;
 pub use wire::Output;
 pub use wire::Settings;

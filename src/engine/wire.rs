@@ -104,4 +104,6 @@ pub struct Settings {
     pub relay: RelaySettings,
     /// The part of every duty budget that is kept for the network server, parts per million.
     pub server_reserve_ppm: u32,
+    /// After five short lives in a row nothing is broadcast for so long, microseconds; 0: the process never rests.
+    pub crash_rest_us: u64,
 }

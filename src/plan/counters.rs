@@ -3,54 +3,54 @@
 use crate::broadcast::Record;
 use crate::broadcast::RecordState;
 use crate::engine::Settings;
-use crate::sim::disk::Disk;
-use crate::store::Files;
+use crate::store::FCNT_FIRST;
 use crate::store::RangeState;
 use crate::store::Recovered;
-use crate::store::Store;
 use crate::task::Task;
 
-/// Reads the service's files (name and bytes of each) and lets every group begin where its counters are: at the
-/// first free one, or for a task that is armed already at its own. The files are read in memory, so the folder
-/// stays as it is. The answer is what the store had to say about them.
+/// Lets every group begin where its counters are: at the first free one, or for a task that is armed already at its
+/// own. `recovered` is what the service would find; `None` without a state folder. The answer is what is to be said
+/// about it, a line each.
 ///
 /// # Errors
-/// One line: the files cannot be used, or the counters of the task's group are lost.
+/// One line: the counters of the task's group are lost.
 pub fn counters_from(
     settings: &mut Settings,
     task: &Task,
-    files: Vec<(String, Vec<u8>)>,
+    recovered: Option<&Recovered>,
 ) -> Result<Vec<String>, String> {
-    let mut disk = Disk::new();
-    for (name, bytes) in files {
-        disk.create(&name, &bytes).map_err(|error| error.to_string())?;
-    }
-    disk.sync_dir().map_err(|error| error.to_string())?;
-    let (_, recovered) = Store::open(disk, [0; 16]).map_err(|error| error.to_string())?;
-    let own = own_record(&recovered, task);
+    let own = recovered.and_then(|recovered| own_record(recovered, task));
+    let mut said = recovered.map_or(Vec::new(), |recovered| recovered.warnings.clone());
     for group in &mut settings.groups {
-        let newest = match recovered.ranges.get(&group.keys.fingerprint()) {
-            None => continue,
-            Some(RangeState::Intact(newest)) => newest,
-            Some(state) => {
-                let is_ours = task.groups.is_empty() || task.groups.contains(&group.name);
-                if is_ours && own.is_none() {
-                    let why = match state {
-                        RangeState::Lost(why) => why.clone(),
-                        _ => "some of its records are damaged".to_owned(),
-                    };
-                    return Err(format!(
-                        "the counters of group {} are lost ({why}): give it a new key (`fuotad group new`)",
+        let is_ours = task.groups.is_empty() || task.groups.contains(&group.name);
+        let state = recovered.and_then(|recovered| recovered.ranges.get(&group.keys.fingerprint()));
+        let armed = own.as_ref().filter(|own| own.group == group.name).map(|own| own.base);
+        let next_free = match state {
+            None => {
+                if is_ours && recovered.is_some() {
+                    said.push(format!(
+                        "the key of group {0} is not enrolled: nothing is sent before `fuotad group enrol {0}`",
                         group.name
                     ));
                 }
-                continue;
+                group.first_fcnt.unwrap_or(FCNT_FIRST)
+            }
+            Some(RangeState::Intact(counters)) => counters.next_free,
+            Some(_) if !is_ours || armed.is_some() => group.first_fcnt.unwrap_or(FCNT_FIRST),
+            Some(state) => {
+                let why = match state {
+                    RangeState::Lost(why) => why.clone(),
+                    _ => "some of its records are damaged".to_owned(),
+                };
+                return Err(format!(
+                    "the counters of group {0} are lost ({why}): give it a new key (`fuotad group new`), or say `fuotad group enrol {0} --after-loss --first-fcnt N`",
+                    group.name
+                ));
             }
         };
-        let armed = own.as_ref().filter(|own| own.group == group.name);
-        group.first_fcnt = Some(armed.map_or(newest.next_free, |own| own.base));
+        group.first_fcnt = Some(armed.unwrap_or(next_free));
     }
-    Ok(recovered.warnings)
+    Ok(said)
 }
 
 /// The record of this very task, when it is armed.

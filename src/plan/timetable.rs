@@ -200,6 +200,9 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
         chaos: ChaosSettings::default(),
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
+        is_retold: false,
+        is_forgetful: false,
+        meddling: Vec::new(),
         page_luck: PageLuck::default(),
         boot_us: 0,
     }

@@ -6,6 +6,7 @@
 
 mod airtime;
 mod emission;
+mod minute_load;
 mod modulation;
 mod power;
 
@@ -18,6 +19,7 @@ pub use airtime::forwarder_airtime_us;
 pub use airtime::gfsk_airtime_us;
 pub use airtime::lora_airtime_us;
 pub use emission::Emission;
+pub use minute_load::MinuteLoad;
 pub use modulation::Modulation;
 pub use modulation::UnknownDatr;
 pub use power::Dbm;

@@ -3,6 +3,7 @@
 use super::Load;
 use super::Loads;
 use super::Whose;
+use crate::radio::MinuteLoad;
 use crate::region::SubBand;
 use crate::time::Instant;
 
@@ -17,19 +18,6 @@ pub struct BandUse {
     pub total_us: u64,
     /// What the law allows in a window, microseconds; `None` without a limit.
     pub budget_us: Option<u64>,
-}
-
-/// Airtime that began in one minute, the shape in which a ledger survives a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MinuteLoad {
-    /// Position of the sub-band in its region's table.
-    pub sub_band: u8,
-    /// Whole minutes before the ledger was written; 0 is the minute that ended then.
-    pub age_min: u8,
-    /// Airtime of campaigns, microseconds.
-    pub ours_us: u32,
-    /// Airtime of everything, microseconds.
-    pub total_us: u32,
 }
 
 const MINUTE_US: u64 = 60_000_000;

@@ -17,7 +17,6 @@ mod spacing;
 
 pub use ledger::BandUse;
 pub use ledger::Ledger;
-pub use ledger::MinuteLoad;
 pub use loads::Load;
 pub use loads::Loads;
 pub use loads::Whose;

@@ -62,6 +62,7 @@ pub struct Disk {
     operations: u64,
     crash_at: Option<u64>,
     fail_at: Option<(u64, FilesErrorKind)>,
+    full_from: Option<u64>,
     written_bytes: u64,
 }
 
@@ -85,6 +86,7 @@ impl Disk {
             operations: 0,
             crash_at: None,
             fail_at: None,
+            full_from: None,
             written_bytes: 0,
         }
     }
@@ -105,6 +107,25 @@ impl Disk {
     /// then on, as real ones do: the pages count as clean, can be read, and are lost at the next power cut.
     pub fn fail_at(&mut self, operation: u64, kind: FilesErrorKind) {
         self.fail_at = Some((operation, kind));
+    }
+
+    /// From the changing operation number `operation` on, new files find no room; what is there can be overwritten.
+    /// `None`: there is room.
+    pub fn fill_from(&mut self, operation: Option<u64>) {
+        self.full_from = operation;
+    }
+
+    /// Turns one bit of a file over, wherever it is: in the cache and on the medium.
+    pub fn flip_bit(&mut self, name: &str, bit: usize) {
+        let Some(content) = self.cached_names.get(name).and_then(|file| self.contents.get_mut(file)) else {
+            return;
+        };
+        let (page, within) = (bit / 8 / PAGE_BYTES, bit / 8 % PAGE_BYTES);
+        for pages in [&mut content.cached, &mut content.durable] {
+            if let Some(page) = pages.get_mut(page) {
+                Arc::make_mut(page)[within] ^= 1 << (bit % 8);
+            }
+        }
     }
 
     /// How many things [`Disk::power_cut`] will ask for: tear units not synced, then changes of names.
@@ -221,6 +242,9 @@ impl Files for Disk {
 
     fn create(&mut self, name: &str, bytes: &[u8]) -> Result<(), FilesError> {
         let is_last = self.begin("create", name)?;
+        if self.full_from.is_some_and(|from| self.operations >= from) {
+            return Err(error("create", name, FilesErrorKind::NoSpace, "no room"));
+        }
         let mut content = Content::default();
         content.write(0, bytes, self.tear_bytes);
         let file = self.next_file;

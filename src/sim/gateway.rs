@@ -1,18 +1,24 @@
 //! The gateway's lives: the engine and its disk, told facts, killed and started again.
 
 use super::concentrator::Socket;
+use super::disk::Disk;
+use super::disk::PAGE_BYTES;
 use super::disk::PageFate;
+use super::random::Random;
 use super::script::Accident;
+use super::script::Meddling;
 use super::script::PageLuck;
 use super::world::Event;
 use super::world::World;
+use crate::broadcast::CRASH_REST_US;
+use crate::broadcast::NotSaved;
 use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
 use crate::engine::Settings;
-use crate::engine::not_saved;
 use crate::report::Event as Happened;
 use crate::report::Report;
+use crate::store::Files;
 use crate::store::FilesErrorKind;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -25,6 +31,8 @@ use std::rc::Rc;
 const DISK_US: u64 = 4_000;
 /// An image from the local disk needs this, microseconds.
 const FETCH_US: u64 = 20_000;
+/// A disk that is full has room again after this, microseconds.
+const FULL_US: u64 = 60_000_000;
 /// The service manager starts a process that died after this, microseconds.
 const RESTART_US: u64 = 2_000_000;
 
@@ -34,6 +42,10 @@ impl World {
         let now = self.clock();
         let Some(engine) = &mut self.engine else { return };
         engine.handle(now, input);
+        self.facts += 1;
+        if self.accident == Some(Accident::KillAtFact(self.facts)) {
+            return self.kill();
+        }
         while let Some(engine) = &mut self.engine {
             match engine.poll() {
                 Output::WakeAt(at) => {
@@ -47,7 +59,7 @@ impl World {
                     let Some(store) = &mut self.store else { return };
                     match store.apply(&change) {
                         Ok(()) => self.after(DISK_US, Event::Saved(save)),
-                        Err(error) if is_power_cut(&error) => self.power_cut(),
+                        Err(error) if is_power_cut(&error) => self.strike(),
                         Err(error) => self.not_saved(save, &error),
                     }
                 }
@@ -60,7 +72,7 @@ impl World {
     fn not_saved(&mut self, save: u64, error: &StoreError) {
         let now = self.clock();
         if let Some(engine) = &mut self.engine {
-            engine.handle(now, Input::Saved(save, Err(not_saved(error))));
+            engine.handle(now, Input::Saved(save, Err(NotSaved::from(error))));
         }
     }
 
@@ -84,6 +96,14 @@ impl World {
         }
     }
 
+    /// The accident at a disk operation.
+    fn strike(&mut self) {
+        match self.accident {
+            Some(Accident::KillAtDiskOperation(_)) => self.kill(),
+            _ => self.power_cut(),
+        }
+    }
+
     /// Everything stops; each page that was not synced is new, old or torn, as luck has it.
     pub(super) fn power_cut(&mut self) {
         let mut luck = self.luck.split(3);
@@ -92,7 +112,7 @@ impl World {
         self.concentrator.restart(self.now);
         self.drain_concentrator();
         let page_luck = self.script.page_luck;
-        self.disk.borrow_mut().power_cut(&mut |_| match (page_luck, luck.below(3)) {
+        self.files.disk.borrow_mut().power_cut(&mut |_| match (page_luck, luck.below(3)) {
             (PageLuck::New, _) | (PageLuck::Mixed, 0) => PageFate::New,
             (PageLuck::Old, _) | (PageLuck::Mixed, 1) => PageFate::Old,
             _ => PageFate::Torn(luck.next_u64()),
@@ -101,9 +121,10 @@ impl World {
     }
 
     /// The process is gone until the service manager starts it again; the forwarder noticed nothing.
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.die();
-        self.disk.borrow_mut().process_died();
+        self.files.disk.borrow_mut().fill_from(None);
+        self.files.disk.borrow_mut().process_died();
         self.after(RESTART_US, Event::Boot { after_power_cut: false });
     }
 
@@ -114,18 +135,79 @@ impl World {
         self.store = None;
         self.accident = None;
         self.handed_over = 0;
+        self.facts = 0;
+    }
+
+    /// What happens to the state folder while the gateway is down.
+    pub(super) fn meddle(&mut self) {
+        let meddling = (self.life as usize).checked_sub(1).and_then(|life| self.script.meddling.get(life));
+        if meddling == Some(&Meddling::EnrolAnew) {
+            return self.enrol_anew();
+        }
+        let mut disk = self.files.disk.borrow_mut();
+        let mut names = disk.list().unwrap_or_default();
+        names.sort();
+        let length =
+            |disk: &mut Disk, name: &str| disk.read(name).ok().flatten().map_or(0, |bytes| bytes.len());
+        match meddling {
+            None | Some(Meddling::Nothing | Meddling::EnrolAnew) => {}
+            Some(Meddling::Remove(bits)) => {
+                for name in
+                    names.iter().enumerate().filter(|(n, _)| bits >> (n % 64) & 1 == 1).map(|(_, name)| name)
+                {
+                    // It is on the list.
+                    let _ = disk.remove(name);
+                }
+                let _ = disk.sync_dir();
+            }
+            Some(Meddling::FlipBit(seed)) => {
+                let mut luck = Random::new(*seed);
+                let name = &names[luck.below(names.len() as u64) as usize];
+                let bits = length(&mut disk, name) as u64 * 8;
+                disk.flip_bit(name, luck.below(bits) as usize);
+            }
+            Some(Meddling::FlipNewestMark) => {
+                let marks = disk.read("marks").ok().flatten().unwrap_or_default();
+                let seq = |page: &[u8]| {
+                    page.get(8..16).map_or(0, |seq| seq.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)))
+                };
+                let newest = marks.chunks(PAGE_BYTES).enumerate().max_by_key(|(_, page)| seq(page));
+                if let Some((page, _)) = newest {
+                    disk.flip_bit("marks", page * PAGE_BYTES * 8 + 1000);
+                }
+            }
+        }
+    }
+
+    /// Somebody removes what is known of the keys and enrols them as if they had never been used.
+    fn enrol_anew(&mut self) {
+        let mut disk = Rc::clone(&self.files.disk);
+        for name in disk.list().unwrap_or_default() {
+            if name.ends_with(".a") || name.ends_with(".b") || name.starts_with("key-") {
+                // It is on the list.
+                let _ = disk.remove(&name);
+            }
+        }
+        self.enrol();
     }
 
     pub(super) fn boot(&mut self) {
         self.accident = self.script.accidents.get(self.life as usize).copied();
-        if let Some(Accident::AtDiskOperation(n)) = self.accident {
-            let mut disk = self.disk.borrow_mut();
-            let before = disk.operations();
-            disk.crash_after(before + n);
+        let before = self.files.disk.borrow().operations();
+        match self.accident {
+            Some(Accident::AtDiskOperation(n) | Accident::KillAtDiskOperation(n)) => {
+                self.files.disk.borrow_mut().crash_after(before + n);
+            }
+            Some(Accident::DiskFull(n)) => {
+                self.files.disk.borrow_mut().fill_from(Some(before + n));
+                self.after(FULL_US, Event::Killed);
+            }
+            Some(Accident::KillAfter(us)) => self.after(us, Event::Killed),
+            _ => {}
         }
         let mut boot_id = [0; 16];
-        boot_id[..4].copy_from_slice(&self.life.to_be_bytes());
-        match Store::open(Rc::clone(&self.disk), boot_id) {
+        boot_id[..4].copy_from_slice(&self.boots.to_be_bytes());
+        match Store::open(self.files.clone(), boot_id) {
             Ok((store, recovered)) => {
                 self.store = Some(store);
                 let settings = Settings {
@@ -136,12 +218,13 @@ impl World {
                     forwarder: self.script.link.clone(),
                     relay: self.script.relay.clone(),
                     server_reserve_ppm: self.script.server_reserve_ppm,
+                    crash_rest_us: CRASH_REST_US,
                 };
                 let seed = self.script.seed ^ u64::from(self.life);
                 self.engine = Some(Engine::new(settings, recovered, seed, self.clock()));
                 self.tell(Input::Time);
             }
-            Err(error) if is_power_cut(&error) => self.power_cut(),
+            Err(error) if is_power_cut(&error) => self.strike(),
             Err(error) => {
                 let event = Happened::Halted { reason: error.to_string() };
                 self.reports.push(Report { at: self.now, task: None, event });

@@ -54,6 +54,12 @@ pub struct Script {
     pub limit_us: u64,
     /// Power cuts and kills: one in each life of the gateway, in this order.
     pub accidents: Vec<Accident>,
+    /// The operator moves a task whose sessions were missed to a later start, and has its devices told.
+    pub is_retold: bool,
+    /// The operator who moves a task forgets to tell anybody: a world in which something must be caught.
+    pub is_forgetful: bool,
+    /// What happens to the state folder between two lives: the n-th before the (n + 1)-th boot.
+    pub meddling: Vec<Meddling>,
     /// What a power cut leaves of pages that were not synced.
     pub page_luck: PageLuck,
     /// How long the gateway needs to boot after a power cut, microseconds.
@@ -118,4 +124,28 @@ pub enum Accident {
     AfterSend(u64),
     /// The process is killed at the n-th frame; the forwarder and the disk's cache live on.
     Kill(u64),
+    /// The process is killed in the n-th changing operation on the disk (1-based), which still takes place.
+    KillAtDiskOperation(u64),
+    /// The process is killed when it was told its n-th fact (1-based), before anything that it wishes for is done.
+    KillAtFact(u64),
+    /// The process is killed so long after its start, microseconds.
+    KillAfter(u64),
+    /// From the n-th changing operation on the disk on (1-based) no new file finds room; a minute later there is room
+    /// again, and the service is restarted.
+    DiskFull(u64),
+}
+
+/// What somebody or something does to the files of a state folder while the gateway is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meddling {
+    /// Nothing.
+    Nothing,
+    /// The files whose numbers (in the order of their names) are the bits of this are removed.
+    Remove(u64),
+    /// One bit of one file turns over, by luck with this seed.
+    FlipBit(u64),
+    /// One bit of the newest mark turns over.
+    FlipNewestMark,
+    /// Journals and enrolments are removed, and somebody enrols the keys anew without looking at anything else.
+    EnrolAnew,
 }

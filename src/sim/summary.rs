@@ -41,6 +41,8 @@ pub struct Summary {
     pub relay: RelayCounts,
     /// Frames that the forwarder accepted and never sent.
     pub swallowed: u64,
+    /// Images that devices completed and that were those of the task they were set up for.
+    pub completions: u64,
     /// Tasks that were refused or are over.
     pub over: u64,
     /// Lives of the gateway beyond the first.
@@ -105,7 +107,7 @@ impl World {
     /// The result, when the world is over.
     pub fn summary(&self) -> Summary {
         let devices = self.devices.iter().zip(&self.script.devices).map(|(listener, script)| {
-            let status = listener.device.status(self.clock());
+            let status = listener.device.status(self.true_clock());
             DeviceResult {
                 name: script.settings.name.clone(),
                 state: status.state,
@@ -114,10 +116,10 @@ impl World {
                 lost_uncoded: status.lost_uncoded,
                 coded_used: status.coded_used,
                 missed_deaf: status.missed_deaf,
-                listening_us: listener.device.listening_us(self.clock()),
+                listening_us: listener.device.listening_us(self.true_clock()),
             }
         });
-        let image = self.script.tasks.first().map_or(&[][..], |task| &task.image);
+        let images: Vec<&[u8]> = self.script.tasks.iter().map(|task| &task.image[..]).collect();
         let counts = self.concentrator.counts();
         Summary {
             zero: self.script.start,
@@ -127,14 +129,15 @@ impl World {
             reports: self.reports.clone(),
             frames: self.frames.clone(),
             devices: devices.collect(),
-            verdict: self.referee.verdict(image),
+            verdict: self.referee.verdict_of(&images),
             uplinks: (counts.rxnb + counts.deaf, counts.deaf),
             network: self.network.as_ref().map(Network::counts),
             relay: self.engine.as_ref().map(Engine::relayed).unwrap_or_default(),
             swallowed: counts.swallowed,
+            completions: self.completions,
             over: self.over,
             restarts: self.life,
-            disk_bytes: self.disk.borrow().written_bytes(),
+            disk_bytes: self.files.disk.borrow().written_bytes(),
         }
     }
 }

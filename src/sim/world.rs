@@ -8,12 +8,14 @@ use super::concentrator::Reception;
 use super::concentrator::Socket;
 use super::concentrator::Transmission;
 use super::device::Device;
-use super::disk::Disk;
 use super::network::Network;
+use super::operator::Operator;
 use super::random::Random;
 use super::referee::Referee;
 use super::script::Accident;
 use super::script::Script;
+use super::spoiled::GatewayDisk;
+use super::spoiled::Spoil;
 use super::summary::SentFrame;
 use crate::broadcast::SessionRule;
 use crate::broadcast::TaskSource;
@@ -40,6 +42,10 @@ use std::rc::Rc;
 const LOOPBACK_US: u64 = 50;
 /// The world goes on for this long after the last campaign, microseconds.
 const EPILOGUE_US: u64 = 5_000_000;
+/// The operator needs this to find another start for a task, microseconds.
+const RETELL_US: u64 = 60_000_000;
+/// The command that begins another image.
+const FRAG_SETUP: &str = "FragSessionSetupReq";
 /// Reports that are kept.
 const REPORTS_MAX: usize = 10_000;
 /// Frames that are kept: as many as one key has counters.
@@ -70,10 +76,14 @@ pub(super) enum Event {
     Gone(TaskId),
     /// An image was read.
     Image(TaskId),
+    /// The operator moves a task to a later start.
+    Retell(TaskId),
     /// A device gets a unicast command.
     Setup(usize, SetupCommand),
     /// The forwarder's process restarts.
     ForwarderRestarts,
+    /// The process is killed.
+    Killed,
     /// The gateway has booted, and the forwarder with it after a power cut.
     Boot { after_power_cut: bool },
 }
@@ -87,10 +97,10 @@ pub(super) struct Listener {
     channel: Channel,
     pub(super) lost: u64,
     pub(super) is_complete: bool,
+    /// The task it was set up for last, and the one it is being set up for.
+    pub(super) task: Option<usize>,
+    pub(super) next_task: Option<usize>,
 }
-
-/// The disk outlives every store that is opened on it.
-pub(super) type SharedDisk = Rc<RefCell<Disk>>;
 
 /// The world.
 pub struct World {
@@ -102,8 +112,12 @@ pub struct World {
     pub(super) life: u32,
     pub(super) engine: Option<Engine>,
     pub(super) engine_wake: Option<Instant>,
-    pub(super) store: Option<Store<SharedDisk>>,
-    pub(super) disk: SharedDisk,
+    pub(super) store: Option<Store<GatewayDisk>>,
+    pub(super) files: GatewayDisk,
+    /// Counts the boots: a killed process comes back in the same one.
+    pub(super) boots: u32,
+    /// Facts that this life was told.
+    pub(super) facts: u64,
     pub(super) concentrator: Concentrator,
     /// From everybody to us.
     wire: Chaos,
@@ -115,9 +129,10 @@ pub struct World {
     pub(super) frames: Vec<SentFrame>,
     /// Tasks that were refused or are over.
     pub(super) over: u64,
+    /// Images that a device completed and that were those of the task it was set up for.
+    pub(super) completions: u64,
     open: BTreeSet<String>,
-    /// Tasks whose devices were told.
-    pub(super) told: BTreeSet<String>,
+    pub(super) operator: Operator,
     pub(super) luck: Random,
     tamper: Option<Tamper>,
     pub(super) accident: Option<Accident>,
@@ -142,7 +157,7 @@ impl World {
         let devices = script.devices.iter().zip(100..).map(|(device, label)| {
             let channel = Channel::new(device.loss, luck.split(label));
             let device = Device::new(device.settings.clone(), luck.split(1_000_000 + label));
-            Listener { device, channel, lost: 0, is_complete: false }
+            Listener { device, channel, lost: 0, is_complete: false, task: None, next_task: None }
         });
         let devices = devices.collect();
         if script.network.is_some() {
@@ -158,7 +173,9 @@ impl World {
             engine: None,
             engine_wake: None,
             store: None,
-            disk: SharedDisk::default(),
+            files: GatewayDisk::default(),
+            boots: 0,
+            facts: 0,
             concentrator,
             wire: Chaos::new(script.chaos, luck.split(6)),
             network,
@@ -169,7 +186,8 @@ impl World {
             frames: Vec::new(),
             open: script.tasks.iter().map(|task| task.stem.clone()).collect(),
             over: 0,
-            told: BTreeSet::new(),
+            completions: 0,
+            operator: Operator::default(),
             luck: luck.split(2),
             tamper: None,
             accident: None,
@@ -177,6 +195,7 @@ impl World {
             ends_at: Instant::ZERO.plus_us(script.limit_us),
             script,
         };
+        world.enrol();
         world.boot();
         for (index, at_us) in world.script.tasks.iter().map(|task| task.at_us).enumerate().collect::<Vec<_>>()
         {
@@ -192,6 +211,11 @@ impl World {
     /// Lets `tamper` change every transmission before anybody hears it.
     pub fn tamper(&mut self, tamper: Tamper) {
         self.tamper = Some(tamper);
+    }
+
+    /// From its next life on the gateway is wrong in this way.
+    pub fn spoil(&mut self, spoil: Rc<RefCell<dyn Spoil>>) {
+        self.files.spoil = Some(spoil);
     }
 
     /// From now on the first task's URI leads to another image.
@@ -278,7 +302,8 @@ impl World {
                 self.drain_concentrator();
                 self.schedule_uplink();
             }
-            Event::Saved(_) | Event::Image(_) if is_void => {}
+            Event::Saved(_) | Event::Image(_) | Event::Killed if is_void => {}
+            Event::Killed => self.kill(),
             Event::Saved(save) => self.tell(Input::Saved(save, Ok(()))),
             Event::Image(task) => {
                 let script = self.script.tasks.iter().find(|script| script.stem == task.as_str());
@@ -293,8 +318,13 @@ impl World {
                 self.tell(Input::Task { document, stem, source: TaskSource::File });
             }
             Event::Gone(task) => self.tell(Input::Cancel(task)),
+            Event::Retell(task) => self.retell(&task),
             Event::Setup(index, command) => {
-                let now = self.clock();
+                let now = self.true_clock();
+                if command.name == FRAG_SETUP {
+                    self.devices[index].is_complete = false;
+                    self.devices[index].task = self.devices[index].next_task;
+                }
                 self.devices[index].device.unicast(now, command.fport, &command.payload);
             }
             Event::ForwarderRestarts => {
@@ -306,7 +336,9 @@ impl World {
                     self.concentrator.restart(self.now);
                     self.drain_concentrator();
                 }
+                self.boots += u32::from(after_power_cut);
                 self.referee.power_cycle();
+                self.meddle();
                 self.boot();
                 self.scan_folder();
             }
@@ -340,7 +372,7 @@ impl World {
     }
 
     fn heard(&mut self, transmission: &Transmission) {
-        let now = self.clock();
+        let now = self.true_clock();
         for (listener, script) in self.devices.iter_mut().zip(&self.script.devices) {
             // The air is asked for every frame, so that completing early changes nobody's luck.
             let arrives = listener.channel.hears();
@@ -354,6 +386,8 @@ impl World {
             listener.device.hear(now, transmission);
             if let Some(image) = listener.device.image() {
                 listener.is_complete = true;
+                let task = listener.task.and_then(|task| self.script.tasks.get(task));
+                self.completions += u64::from(task.is_some_and(|task| task.image == image));
                 self.referee.device_complete(&script.settings.name, self.now, image);
             }
         }
@@ -368,31 +402,45 @@ impl World {
                 return;
             }
             Happened::Planned(planned) => {
-                // After a restart the plan is the same one: nobody is told twice.
                 let task = report.task.as_ref().map(|task| task.as_str().to_owned()).unwrap_or_default();
-                if self.told.insert(task) {
-                    self.set_up(planned.clone());
+                self.read_plan(task, planned.clone());
+            }
+            Happened::SessionsMoved { group, sessions } => self.announce(group, &sessions.clone()),
+            Happened::SessionsMissed { .. } if self.script.is_retold => {
+                if let Some(task) = &report.task {
+                    self.after(RETELL_US, Event::Retell(task.clone()));
                 }
             }
-            Happened::SessionAdded { group, start, exponent } => self.announce(group, *start, *exponent),
+            Happened::AlreadyOver { .. } => {
+                if let Some(task) = &report.task {
+                    self.open.remove(task.as_str());
+                    self.over(task.as_str());
+                }
+                self.end_when_all_are_over();
+            }
             Happened::Over(_) | Happened::Refused { .. } => {
                 self.over += 1;
                 if let Some(task) = &report.task {
                     self.open.remove(task.as_str());
+                    self.over(task.as_str());
                     if self.script.is_folder_tidied {
                         self.after(EPILOGUE_US, Event::Gone(task.clone()));
                     }
                 } else {
                     self.open.clear();
                 }
-                if self.open.is_empty() {
-                    self.ends_at = self.ends_at.min(self.now.plus_us(EPILOGUE_US));
-                }
+                self.end_when_all_are_over();
             }
             _ => {}
         }
         if self.reports.len() < REPORTS_MAX {
             self.reports.push(report);
+        }
+    }
+
+    fn end_when_all_are_over(&mut self) {
+        if self.open.is_empty() {
+            self.ends_at = self.ends_at.min(self.now.plus_us(EPILOGUE_US));
         }
     }
 
@@ -418,7 +466,13 @@ impl World {
         }
     }
 
+    /// What the gateway's clock shows.
     pub(super) fn clock(&self) -> Now {
+        self.true_clock()
+    }
+
+    /// The time as it is.
+    pub(super) fn true_clock(&self) -> Now {
         Now { mono: self.now, gps: Some(self.gps()) }
     }
 

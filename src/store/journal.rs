@@ -1,10 +1,10 @@
 //! The range journal of one key on its two files: level, reserve, repair.
 
 use crate::lorawan::KeyFingerprint;
+use crate::store::error::StoreError;
 use crate::store::files::Files;
-use crate::store::opened::StoreError;
-use crate::store::opened::adopt_new;
-use crate::store::opened::write_new;
+use crate::store::new_file::adopt_new;
+use crate::store::new_file::write_new;
 use crate::store::range::FCNT_FIRST;
 use crate::store::range::NEXT_FREE_MAX;
 use crate::store::range::RangeState;
@@ -31,12 +31,12 @@ impl Journal {
     /// What the two files say; `Err` holds the reason why the counter is lost.
     pub(super) fn recover(reading: &Reading, is_missing: [bool; 2]) -> Result<Journal, String> {
         if reading.is_foreign {
-            return Err("it holds a record of another key; take a new key".to_owned());
+            return Err("it holds a record of another key".to_owned());
         }
-        let newest = reading.newest.ok_or("no record can be read; take a new key")?;
-        let seq_next = reading.seq_max.checked_add(1).ok_or("its numbers are exhausted; take a new key")?;
-        if newest.reservation.next_free == 0 && reading.unreadable_in_both() > 0 {
-            return Err("its first reservation may be lost; take a new key".to_owned());
+        let newest = reading.newest.clone().ok_or("no record can be read")?;
+        let seq_next = reading.seq_max.checked_add(1).ok_or("its numbers are exhausted")?;
+        if newest.seq == 0 && reading.unreadable_in_both() > 0 {
+            return Err("its first reservation may be lost".to_owned());
         }
         Ok(Journal {
             newest,
@@ -48,14 +48,15 @@ impl Journal {
         })
     }
 
-    /// Makes both files of a key that has none, filled with the empty record. They get their names only when
-    /// both are whole: a cut leaves no journal, or one that has handed out nothing.
+    /// Makes both files of a key that is being enrolled, with nothing given away from `first_fcnt` on. They get their
+    /// names only when both are whole: a cut leaves no journal, or one that has handed out nothing.
     pub(super) fn create<F: Files>(
         files: &mut F,
         key: KeyFingerprint,
+        first_fcnt: u32,
         boot_id: &[u8; 16],
-    ) -> Result<Journal, StoreError> {
-        let newest = Record::initial(key);
+    ) -> Result<(), StoreError> {
+        let newest = Record::initial(key, first_fcnt);
         for side in Side::BOTH {
             let pages: Vec<Vec<u8>> = (0..SLOTS).map(|slot| newest.page(side, slot, boot_id)).collect();
             write_new(files, &side.file_name(key), &pages.concat())?;
@@ -63,26 +64,34 @@ impl Journal {
         for side in Side::BOTH {
             adopt_new(files, &side.file_name(key))?;
         }
-        files.sync_dir()?;
-        let (both, neither) = ([true; 2], [false; 2]);
-        Ok(Journal {
-            newest,
-            seq_next: 1,
-            holes: [0; 2],
-            holds_newest: both,
-            is_missing: neither,
-            unreadable: 0,
-        })
+        Ok(files.sync_dir()?)
     }
 
-    /// `None` while no counter of the key was ever reserved and nothing can be lost.
+    /// What it says; `None` for the empty journal of an earlier release, which made it before the first reservation:
+    /// nothing was given away, and nobody said from where on.
     pub(super) fn state(&self) -> Option<RangeState> {
-        let newest = self.newest.reservation;
+        let newest = self.newest.counters.clone();
         match self.unreadable {
             0 if newest.next_free == 0 => None,
             0 => Some(RangeState::Intact(newest)),
             unreadable => Some(RangeState::Damaged { newest, unreadable }),
         }
+    }
+
+    /// Whether a counter was ever given away.
+    pub(super) fn is_used(&self) -> bool {
+        self.newest.seq > 0
+    }
+
+    /// The first counter that nobody has reserved.
+    pub(super) fn next_free(&self) -> u32 {
+        self.newest.counters.next_free
+    }
+
+    /// The key was enrolled again from here on: nothing below is given away any more.
+    pub(super) fn raise(&mut self, first_fcnt: u32) {
+        let next_free = &mut self.newest.counters.next_free;
+        *next_free = first_fcnt.max(*next_free);
     }
 
     /// How many slots of one file are damaged, for the operator.
@@ -97,7 +106,7 @@ impl Journal {
     pub(super) fn level<F: Files>(&mut self, files: &mut F, boot_id: &[u8; 16]) -> Result<(), StoreError> {
         let mut sides = Side::BOTH;
         for side in sides.iter().filter(|side| !self.is_missing[side.index()]) {
-            files.sync(&side.file_name(self.newest.reservation.key))?;
+            files.sync(&side.file_name(self.newest.key))?;
         }
         sides.sort_by_key(|side| self.holds_newest[side.index()]);
         for side in sides {
@@ -105,7 +114,7 @@ impl Journal {
                 self.recreate(files, side, boot_id)?;
             } else {
                 self.write(files, side, self.newest.slot(), boot_id)?;
-                files.sync(&side.file_name(self.newest.reservation.key))?;
+                files.sync(&side.file_name(self.newest.key))?;
             }
             self.holds_newest[side.index()] = true;
         }
@@ -125,7 +134,7 @@ impl Journal {
             0 => self.newest.page(side, slot, boot_id),
             _ => vec![0; SLOT_BYTES],
         };
-        let name = side.file_name(self.newest.reservation.key);
+        let name = side.file_name(self.newest.key);
         write_new(files, &name, &(0..SLOTS).map(page).collect::<Vec<_>>().concat())?;
         adopt_new(files, &name)?;
         files.sync_dir()?;
@@ -135,30 +144,24 @@ impl Journal {
     }
 
     /// Makes `wanted` durable in A, then in B; afterwards its range may be used. What already is reserved for
-    /// the same plan costs nothing.
+    /// the same plan costs nothing. The plans in `over` are let go with it.
     pub(super) fn reserve<F: Files>(
         &mut self,
         files: &mut F,
         wanted: &Reservation,
+        over: &[[u8; 32]],
         boot_id: &[u8; 16],
     ) -> Result<(), StoreError> {
-        let newest = &self.newest.reservation;
-        let Reservation { base, next_free, .. } = *wanted;
-        let is_same_plan = wanted.is_same_plan(newest);
-        if is_same_plan && next_free <= newest.next_free {
-            return Ok(());
-        }
-        if self.unreadable > 0 {
+        let is_held = |held: &Reservation| held.is_same_plan(wanted) && wanted.next_free <= held.next_free;
+        if self.unreadable > 0 && !self.newest.counters.reservations.iter().any(is_held) {
             return Err(StoreError::CounterDamaged { key: wanted.key, unreadable: self.unreadable });
         }
-        if !is_same_plan && base < newest.next_free {
-            return Err(StoreError::CounterUsed { base, next_free: newest.next_free });
-        }
+        let Some(counters) = self.newest.counters.with(wanted, over)? else { return Ok(()) };
         let Some(seq_after) = self.seq_next.checked_add(1) else {
-            let reason = "its numbers are exhausted; take a new key".to_owned();
+            let reason = "its numbers are exhausted".to_owned();
             return Err(StoreError::CounterLost { key: wanted.key, reason });
         };
-        self.newest = Record { seq: self.seq_next, reservation: *wanted };
+        self.newest = Record { seq: self.seq_next, counters, key: wanted.key };
         self.seq_next = seq_after;
         for side in Side::BOTH {
             self.write(files, side, self.newest.slot(), boot_id)?;
@@ -180,7 +183,7 @@ impl Journal {
                     self.write(files, side, slot, boot_id)?;
                 }
             }
-            files.sync(&side.file_name(self.newest.reservation.key))?;
+            files.sync(&side.file_name(self.newest.key))?;
         }
         Ok(())
     }
@@ -192,7 +195,7 @@ impl Journal {
         slot: usize,
         boot_id: &[u8; 16],
     ) -> Result<(), StoreError> {
-        let name = side.file_name(self.newest.reservation.key);
+        let name = side.file_name(self.newest.key);
         let page = self.newest.page(side, slot, boot_id);
         files.write_at(&name, (slot * SLOT_BYTES) as u64, &page)?;
         self.holes[side.index()] &= !(1 << slot);

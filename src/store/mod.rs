@@ -6,8 +6,11 @@
 //!
 //! | file | holds | written |
 //! |---|---|---|
-//! | `<fingerprint>.a`, `<fingerprint>.b` | the range journal of one key, 16 slots of 4 KiB each | A, sync, B, sync, once a campaign |
+//! | `<fingerprint>.a`, `<fingerprint>.b` | the range journal of one key, 16 slots of 4 KiB | A, sync, B, sync, once a campaign |
+//! | `key-<fingerprint>` | the key's enrolment | once, by command |
 //! | `marks` | progress and the pre-charged ledger, 16 slots of 4 KiB | in place, one sync |
+//! | `ended` | the tasks that are over, 8 slots of 8 KiB | in place, once a campaign |
+//! | `lives` | short lives in a row, 2 slots of 4 KiB | in place, twice a life |
 //! | `task-<id>`, `report-<name>` | one record and a trailer | temporary file, sync, rename, directory sync |
 //! | `*.new` | a file on its way | removed at the next start |
 //!
@@ -17,43 +20,58 @@
 //!
 //! # Why no counter is handed out twice
 //!
-//! 1. *Reserve*: the record n + 1 is durable in file A, then in file B, and only then may its range be used.
+//! 0. *Enrol*: a key begins by command, with a journal and a record beside it. A key without both sends nothing; one
+//!    whose journal is gone is lost, not new.
+//! 1. *Reserve*: the record n + 1 is durable in file A, then in file B, and only then may its range be used. A record
+//!    holds every range whose plan is not over: a restart finds all of them again, not the newest only.
 //! 2. *Recover*: the maximum of all readable records of both files counts, never the first readable file.
 //! 3. *Level*: before anything else that maximum is written to its slot in both files. Otherwise one file lags
 //!    behind through several cuts, and one lost page uncovers an old number. It also makes durable what
 //!    recovery read from a cache. The file that lacks the record goes first: no write ever endangers the last
 //!    copy.
-//! 4. *Damage*: a slot number that is unreadable in both files may have held a newer record. Only the plan of
-//!    the newest readable record may go on then (its range is its own whatever was lost), no new plan and no
+//! 4. *Damage*: a slot number that is unreadable in both files may have held a newer record. Only the plans of
+//!    the newest readable record may go on then (their ranges are their own whatever was lost), no new plan and no
 //!    extension.
 //! 5. *Repair last*: damaged slots are rewritten only after a new reservation is durable, and slots that are
 //!    unreadable in both files never, because they are the evidence that step 4 counts.
-//! 6. No readable record, or one of a foreign key: the counter is lost, and the key with it.
+//! 6. No readable record, or one of a foreign key: the counter is lost, until the key is enrolled again beyond
+//!    every counter it ever used.
+//!
+//! # What is over stays over
+//!
+//! Its record says so and the list `ended` does: one of the two can be lost, and the list needs no room on a full
+//! disk.
 
+mod ended;
+mod enrolment;
+mod error;
 mod files;
 mod journal;
+mod lives;
 mod mark;
-mod opened;
+mod new_file;
 mod range;
 mod record;
+mod recovery;
+mod ring;
+mod state_store;
 
+pub use ended::ENDED_MAX;
+pub use ended::EndedTask;
+pub use enrolment::Enrolment;
+pub use enrolment::enrol;
+pub use error::StoreError;
 pub use files::FILE_BYTES_MAX;
 pub use files::Files;
 pub use files::FilesError;
 pub use files::FilesErrorKind;
 pub use mark::CAMPAIGNS_MAX;
 pub use mark::CampaignMark;
-pub use mark::LedgerLoad;
 pub use mark::Mark;
-pub use opened::Change;
-pub use opened::KEYS_MAX;
-pub use opened::REPORTS_MAX;
-pub use opened::Recovered;
-pub use opened::Store;
-pub use opened::StoreError;
-pub use opened::TASKS_MAX;
 pub use range::FCNT_FIRST;
+pub use range::KeyCounters;
 pub use range::NEXT_FREE_MAX;
+pub use range::RESERVATIONS_MAX;
 pub use range::RangeState;
 pub use range::Reservation;
 pub use range::SLOT_BYTES;
@@ -62,3 +80,11 @@ pub use record::REPORT_BYTES_MAX;
 pub use record::RecordId;
 pub use record::TASK_BYTES_MAX;
 pub use record::TaskRecord;
+pub use recovery::KEYS_MAX;
+pub use recovery::Recovered;
+pub use recovery::read;
+pub use recovery::read_reports;
+pub use state_store::Change;
+pub use state_store::REPORTS_MAX;
+pub use state_store::Store;
+pub use state_store::TASKS_MAX;

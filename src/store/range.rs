@@ -1,6 +1,8 @@
 //! The records of a range journal and what can be read out of its two files. Pure: bytes in, facts out.
 
 use crate::lorawan::KeyFingerprint;
+use crate::store::error::StoreError;
+use crate::store::record::RecordId;
 
 /// Slots in each ring file.
 pub const SLOTS: usize = 16;
@@ -16,10 +18,18 @@ pub const FCNT_FIRST: u32 = 2;
 /// end that the devices are told as maximum.
 pub const NEXT_FREE_MAX: u32 = 65_535;
 
-const RECORD_BYTES: usize = 128;
-const CRC_AT: usize = RECORD_BYTES - 4;
+/// The most reservations of one key that are held at a time, as many as there may be open tasks.
+pub const RESERVATIONS_MAX: usize = 64;
+
+const HEAD_BYTES: usize = 128;
+const HEAD_CRC_AT: usize = HEAD_BYTES - 4;
+const ENTRY_BYTES: usize = 60;
+const PAGE_CRC_AT: usize = SLOT_BYTES - 4;
 const MAGIC: [u8; 4] = *b"FTRJ";
-const VERSION: u16 = 1;
+/// The first version held the newest reservation only.
+const VERSION_OF_ONE: u16 = 1;
+const VERSION: u16 = 2;
+const _: () = assert!(HEAD_BYTES + RESERVATIONS_MAX * ENTRY_BYTES <= PAGE_CRC_AT);
 
 /// Counters `base..next_free` of one key belong to one plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +44,8 @@ pub struct Reservation {
     pub next_free: u32,
     /// The digest of everything the frames' bytes depend on.
     pub plan_hash: [u8; 32],
+    /// The task they are for; zeros where an earlier release did not write it down.
+    pub task: RecordId,
 }
 
 impl Reservation {
@@ -44,21 +56,76 @@ impl Reservation {
     }
 }
 
-/// What is known about the counters of a key after a start.
+/// What is given away of one key's counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyCounters {
+    /// The first FCnt that nobody has reserved.
+    pub next_free: u32,
+    /// The reservations that are not known to be over, oldest first; at most [`RESERVATIONS_MAX`].
+    pub reservations: Vec<Reservation>,
+}
+
+impl KeyCounters {
+    /// The reservation of this very plan.
+    pub fn of_plan(&self, plan_hash: &[u8; 32]) -> Option<&Reservation> {
+        self.reservations.iter().find(|reservation| reservation.plan_hash == *plan_hash)
+    }
+
+    /// The same with `wanted` given away and the plans in `over` let go; `None` when `wanted` is there already.
+    ///
+    /// # Errors
+    /// [`StoreError::CounterUsed`], [`StoreError::TooMany`].
+    pub fn with(&self, wanted: &Reservation, over: &[[u8; 32]]) -> Result<Option<KeyCounters>, StoreError> {
+        let used = Err(StoreError::CounterUsed { base: wanted.base, next_free: self.next_free });
+        let mut reservations = self.reservations.clone();
+        match reservations.iter().position(|known| known.is_same_plan(wanted)) {
+            Some(at) if wanted.next_free <= reservations[at].next_free => return Ok(None),
+            // Behind an earlier one stands another plan.
+            Some(at) if reservations[at].next_free != self.next_free => return used,
+            Some(at) => reservations[at] = *wanted,
+            None if wanted.base < self.next_free => return used,
+            None => {
+                reservations.retain(|known| !over.contains(&known.plan_hash));
+                if reservations.len() == RESERVATIONS_MAX {
+                    let count = RESERVATIONS_MAX + 1;
+                    return Err(StoreError::TooMany {
+                        what: "plans that hold counters of one key",
+                        count,
+                        limit: RESERVATIONS_MAX,
+                    });
+                }
+                reservations.push(*wanted);
+            }
+        }
+        Ok(Some(KeyCounters { next_free: wanted.next_free, reservations }))
+    }
+}
+
+/// What is known about the counters of an enrolled key after a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RangeState {
-    /// The last reservation. Its plan may go on or be extended, another may follow from its `next_free`.
-    Intact(Reservation),
-    /// A newer reservation than this may be lost: this plan may go on within its range; nothing else may begin
-    /// under this key.
+    /// All that was given away: these plans may go on, another may follow from `next_free`.
+    Intact(KeyCounters),
+    /// A newer reservation than these may be lost: these plans may go on within their ranges; nothing else may
+    /// begin under this key.
     Damaged {
-        /// The newest reservation that can be read.
-        newest: Reservation,
+        /// The newest record that can be read.
+        newest: KeyCounters,
         /// How many slot numbers are unreadable in both files.
         unreadable: u32,
     },
-    /// Nothing can be said: no counter of this key may be used. The cure is a new key. Holds the reason.
+    /// Nothing can be said: no counter of this key may be used. Holds the reason.
     Lost(String),
+}
+
+impl RangeState {
+    /// The plans that may go on.
+    pub fn counters(&self) -> Option<&KeyCounters> {
+        match self {
+            RangeState::Intact(counters) | RangeState::Damaged { newest: counters, .. } => Some(counters),
+            RangeState::Lost(_) => None,
+        }
+    }
 }
 
 /// Which of the two files.
@@ -86,18 +153,18 @@ impl Side {
     }
 }
 
-/// One entry of the journal; the `seq`-th reservation of its key. Number 0 is the empty one that the files are
-/// filled with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One entry of the journal: all that is given away after the `seq`-th reservation of its key. Number 0 is the one
+/// that the files are filled with: it holds the first counter that the key was enrolled with.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
+    pub(super) key: KeyFingerprint,
     pub(super) seq: u64,
-    pub(super) reservation: Reservation,
+    pub(super) counters: KeyCounters,
 }
 
 impl Record {
-    pub(super) fn initial(key: KeyFingerprint) -> Record {
-        let reservation = Reservation { key, mc_addr: 0, base: 0, next_free: 0, plan_hash: [0; 32] };
-        Record { seq: 0, reservation }
+    pub(super) fn initial(key: KeyFingerprint, first_fcnt: u32) -> Record {
+        Record { key, seq: 0, counters: KeyCounters { next_free: first_fcnt, reservations: Vec::new() } }
     }
 
     /// The slot in which this record is written first (copies may stand elsewhere).
@@ -105,24 +172,34 @@ impl Record {
         (self.seq % SLOTS as u64) as usize
     }
 
-    /// A whole page, so that a write refreshes every byte of its slot.
+    /// A whole page, so that a write refreshes every byte of its slot. Its head is that of the first version with
+    /// the newest reservation in it, so that an earlier release knows it for a newer format.
     pub(super) fn page(&self, side: Side, slot: usize, boot_id: &[u8; 16]) -> Vec<u8> {
-        let r = &self.reservation;
+        let newest = self.counters.reservations.last();
         let mut page = Vec::with_capacity(SLOT_BYTES);
         page.extend(MAGIC);
         page.extend(VERSION.to_le_bytes());
         page.push(side.index() as u8);
         page.push(slot as u8);
         page.extend(self.seq.to_le_bytes());
-        page.extend(r.key.as_bytes());
-        page.extend(r.mc_addr.to_le_bytes());
-        page.extend(r.base.to_le_bytes());
-        page.extend(r.next_free.to_le_bytes());
-        page.extend(r.plan_hash);
+        page.extend(self.key.as_bytes());
+        page.extend(newest.map_or(0, |newest| newest.mc_addr).to_le_bytes());
+        page.extend(newest.map_or(0, |newest| newest.base).to_le_bytes());
+        page.extend(self.counters.next_free.to_le_bytes());
+        page.extend(newest.map_or([0; 32], |newest| newest.plan_hash));
         page.extend(boot_id);
-        page.resize(CRC_AT, 0);
+        page.extend((self.counters.reservations.len() as u16).to_le_bytes());
+        page.resize(HEAD_CRC_AT, 0);
         page.extend(crc32c::crc32c(&page).to_le_bytes());
-        page.resize(SLOT_BYTES, 0);
+        for held in &self.counters.reservations {
+            page.extend(held.mc_addr.to_le_bytes());
+            page.extend(held.base.to_le_bytes());
+            page.extend(held.next_free.to_le_bytes());
+            page.extend(held.plan_hash);
+            page.extend(held.task.0);
+        }
+        page.resize(PAGE_CRC_AT, 0);
+        page.extend(crc32c::crc32c(&page).to_le_bytes());
         page
     }
 }
@@ -159,7 +236,7 @@ impl Reading {
                 reading.take(key, side, slot, decode(page));
             }
         }
-        if let Some(newest) = reading.newest {
+        if let Some(newest) = reading.newest.clone() {
             for side in Side::BOTH {
                 let page = files[side.index()].chunks(SLOT_BYTES).nth(newest.slot());
                 let found = page.map(decode);
@@ -174,15 +251,15 @@ impl Reading {
         match decoded {
             Decoded::Unreadable => {}
             Decoded::Newer(version) => self.newer_version = Some(version),
-            Decoded::Whole { record, .. } if record.reservation.key != key => self.is_foreign = true,
+            Decoded::Whole { record, .. } if record.key != key => self.is_foreign = true,
             Decoded::Whole { record, side_written, slot_written } => {
                 // A record in a wrong place (a misdirected write, a file copied over the other) still proves
                 // that its counters are spent; its slot is damaged all the same.
-                let rank = |r: &Record| (r.reservation.next_free, r.seq);
-                if self.newest.is_none_or(|newest| rank(&record) > rank(&newest)) {
+                let rank = |r: &Record| (r.counters.next_free, r.seq);
+                self.seq_max = self.seq_max.max(record.seq);
+                if self.newest.as_ref().is_none_or(|newest| rank(&record) > rank(newest)) {
                     self.newest = Some(record);
                 }
-                self.seq_max = self.seq_max.max(record.seq);
                 if usize::from(side_written) == side.index() && usize::from(slot_written) == slot {
                     self.holes[side.index()] &= !(1 << slot);
                 }
@@ -193,7 +270,7 @@ impl Reading {
     /// Slot numbers that are unreadable in both files and may have held something newer. The newest record's
     /// own slot is none of them: levelling fills it, and what it held is known from a copy.
     pub(super) fn unreadable_in_both(&self) -> u32 {
-        let own = self.newest.map_or(0, |newest| 1 << newest.slot());
+        let own = self.newest.as_ref().map_or(0, |newest| 1 << newest.slot());
         (self.holes[0] & self.holes[1] & !own).count_ones()
     }
 }
@@ -205,24 +282,52 @@ enum Decoded {
 }
 
 fn decode(page: &[u8]) -> Decoded {
-    let Some(bytes) = page.get(..RECORD_BYTES) else { return Decoded::Unreadable };
-    let (body, crc) = bytes.split_at(CRC_AT);
-    if !body.starts_with(&MAGIC) || crc32c::crc32c(body).to_le_bytes() != crc {
+    let Some(head) = page.get(..HEAD_BYTES) else { return Decoded::Unreadable };
+    let (head, crc) = head.split_at(HEAD_CRC_AT);
+    if !head.starts_with(&MAGIC) || crc32c::crc32c(head).to_le_bytes() != crc {
         return Decoded::Unreadable;
     }
-    let version = u16::from_le_bytes(array(body, 4));
-    if version > VERSION {
-        return Decoded::Newer(version);
-    }
-    let reservation = Reservation {
-        key: KeyFingerprint::from_bytes(array(body, 16)),
-        mc_addr: u32::from_le_bytes(array(body, 32)),
-        base: u32::from_le_bytes(array(body, 36)),
-        next_free: u32::from_le_bytes(array(body, 40)),
-        plan_hash: array(body, 44),
+    let version = u16::from_le_bytes(array(head, 4));
+    let key = KeyFingerprint::from_bytes(array(head, 16));
+    let next_free = u32::from_le_bytes(array(head, 40));
+    let reservations = match version {
+        VERSION_OF_ONE => the_only_one(key, head),
+        VERSION => held(key, page, usize::from(u16::from_le_bytes(array(head, 92)))),
+        _ => return Decoded::Newer(version),
     };
-    let record = Record { seq: u64::from_le_bytes(array(body, 8)), reservation };
-    Decoded::Whole { record, side_written: body[6], slot_written: body[7] }
+    let Some(reservations) = reservations else { return Decoded::Unreadable };
+    let counters = KeyCounters { next_free, reservations };
+    let record = Record { key, seq: u64::from_le_bytes(array(head, 8)), counters };
+    Decoded::Whole { record, side_written: head[6], slot_written: head[7] }
+}
+
+/// What the first version wrote: one reservation, or none while `next_free` is 0.
+fn the_only_one(key: KeyFingerprint, head: &[u8]) -> Option<Vec<Reservation>> {
+    let newest = Reservation {
+        key,
+        mc_addr: u32::from_le_bytes(array(head, 32)),
+        base: u32::from_le_bytes(array(head, 36)),
+        next_free: u32::from_le_bytes(array(head, 40)),
+        plan_hash: array(head, 44),
+        task: RecordId([0; 16]),
+    };
+    Some(Vec::from_iter((newest.next_free > 0).then_some(newest)))
+}
+
+fn held(key: KeyFingerprint, page: &[u8], count: usize) -> Option<Vec<Reservation>> {
+    let (body, crc) = page.get(..SLOT_BYTES)?.split_at(PAGE_CRC_AT);
+    if count > RESERVATIONS_MAX || crc32c::crc32c(body).to_le_bytes() != crc {
+        return None;
+    }
+    let held = |bytes: &[u8]| Reservation {
+        key,
+        mc_addr: u32::from_le_bytes(array(bytes, 0)),
+        base: u32::from_le_bytes(array(bytes, 4)),
+        next_free: u32::from_le_bytes(array(bytes, 8)),
+        plan_hash: array(bytes, 12),
+        task: RecordId(array(bytes, 44)),
+    };
+    Some(body[HEAD_BYTES..][..count * ENTRY_BYTES].chunks(ENTRY_BYTES).map(held).collect())
 }
 
 /// `N` bytes from `at`; zeros where there are none.
@@ -241,14 +346,19 @@ mod tests {
 
     const KEY: [u8; 16] = [0x5a; 16];
 
-    fn record(seq: u64, next_free: u32) -> Record {
+    fn reservation(base: u32, next_free: u32) -> Reservation {
         let key = KeyFingerprint::from_bytes(KEY);
-        let reservation = Reservation { key, mc_addr: 7, base: 2, next_free, plan_hash: [3; 32] };
-        Record { seq, reservation }
+        let plan_hash = [base as u8; 32];
+        Reservation { key, mc_addr: 7, base, next_free, plan_hash, task: RecordId([4; 16]) }
+    }
+
+    fn record(seq: u64, next_free: u32) -> Record {
+        let counters = KeyCounters { next_free, reservations: vec![reservation(2, next_free)] };
+        Record { key: KeyFingerprint::from_bytes(KEY), seq, counters }
     }
 
     fn file(side: Side, records: &[Record]) -> Vec<u8> {
-        let initial = Record::initial(KeyFingerprint::from_bytes(KEY));
+        let initial = Record::initial(KeyFingerprint::from_bytes(KEY), 2);
         let at = |slot| records.iter().rev().find(|r| r.slot() == slot).unwrap_or(&initial);
         (0..SLOTS).flat_map(|slot| at(slot).page(side, slot, &[1; 16])).collect()
     }
@@ -260,8 +370,8 @@ mod tests {
     #[test]
     fn the_maximum_of_both_files_counts_whichever_holds_it() {
         let (old, new) = (record(1, 50), record(2, 90));
-        let lagging = file(Side::A, &[old]);
-        let reading = read(&lagging, &file(Side::B, &[old, new]));
+        let lagging = file(Side::A, std::slice::from_ref(&old));
+        let reading = read(&lagging, &file(Side::B, &[old, new.clone()]));
         assert_eq!(reading.newest, Some(new));
         assert_eq!((reading.holes, reading.holds_newest), ([0, 0], [false, true]));
     }
@@ -278,19 +388,66 @@ mod tests {
     #[test]
     fn a_record_of_another_key_is_noticed() {
         let mut a = file(Side::A, &[]);
-        let foreign = Record::initial(KeyFingerprint::from_bytes([9; 16])).page(Side::A, 4, &[1; 16]);
+        let foreign = Record::initial(KeyFingerprint::from_bytes([9; 16]), 2).page(Side::A, 4, &[1; 16]);
         a[4 * SLOT_BYTES..5 * SLOT_BYTES].copy_from_slice(&foreign);
         assert!(read(&a, &file(Side::B, &[])).is_foreign);
     }
 
     #[test]
-    fn every_flipped_bit_of_a_record_is_seen() {
+    fn every_flipped_bit_of_a_page_is_seen() {
         let whole = record(3, 60).page(Side::A, 3, &[1; 16]);
-        for bit in 0..RECORD_BYTES * 8 {
+        for bit in 0..SLOT_BYTES * 8 {
             let mut page = whole.clone();
             page[bit / 8] ^= 1 << (bit % 8);
             assert!(matches!(decode(&page), Decoded::Unreadable), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn as_many_reservations_as_may_be_held_fit_a_page_and_come_back() {
+        let mut counters = KeyCounters { next_free: 2, reservations: Vec::new() };
+        for n in 0..RESERVATIONS_MAX as u32 {
+            counters = counters.with(&reservation(2 + n * 10, 12 + n * 10), &[]).unwrap().unwrap();
+        }
+        let record = Record { key: KeyFingerprint::from_bytes(KEY), seq: 64, counters: counters.clone() };
+        let page = record.page(Side::B, 0, &[1; 16]);
+        assert_eq!(page.len(), SLOT_BYTES);
+        assert!(matches!(decode(&page), Decoded::Whole { record: read, .. } if read == record));
+        let one_more = reservation(counters.next_free, counters.next_free + 10);
+        assert!(matches!(counters.with(&one_more, &[]), Err(StoreError::TooMany { limit: 64, .. })));
+        // One that is over makes room.
+        let over = [counters.reservations[5].plan_hash];
+        let next = counters.with(&one_more, &over).unwrap().unwrap();
+        assert_eq!(next.reservations.len(), RESERVATIONS_MAX);
+        assert!(next.of_plan(&over[0]).is_none() && next.of_plan(&one_more.plan_hash).is_some());
+    }
+
+    #[test]
+    fn the_last_reservation_may_grow_and_one_before_it_may_not() {
+        let first = KeyCounters { next_free: 2, ..KeyCounters::default() };
+        let one = first.with(&reservation(2, 12), &[]).unwrap().unwrap();
+        let longer = Reservation { next_free: 20, ..reservation(2, 12) };
+        assert_eq!(one.with(&longer, &[]).unwrap().unwrap().next_free, 20);
+        let two = one.with(&reservation(12, 22), &[]).unwrap().unwrap();
+        assert_eq!(two.with(&longer, &[]), Err(StoreError::CounterUsed { base: 2, next_free: 22 }));
+        assert_eq!(two.with(&reservation(2, 12), &[]), Ok(None), "it is there");
+    }
+
+    #[test]
+    fn a_journal_of_the_first_version_holds_its_one_reservation() {
+        let held = reservation(2, 50);
+        let mut page = Vec::new();
+        page.extend(*b"FTRJ\x01\x00\x00\x01");
+        page.extend(1_u64.to_le_bytes());
+        page.extend(KEY);
+        page.extend([7_u32, 2, 50].map(u32::to_le_bytes).concat());
+        page.extend([held.plan_hash, [1; 32]].concat());
+        page.resize(HEAD_CRC_AT, 0);
+        page.extend(crc32c::crc32c(&page).to_le_bytes());
+        page.resize(SLOT_BYTES, 0);
+        let Decoded::Whole { record, .. } = decode(&page) else { panic!("not read") };
+        let unnamed = Reservation { task: RecordId([0; 16]), ..held };
+        assert_eq!(record.counters, KeyCounters { next_free: 50, reservations: vec![unnamed] });
     }
 
     proptest! {
@@ -315,8 +472,8 @@ mod tests {
             let reading = read(&files[0], &files[1]);
             for page in files.iter().flat_map(|file| file.chunks(SLOT_BYTES)) {
                 if let Decoded::Whole { record, .. } = decode(page) {
-                    let newest = reading.newest.expect("a whole record was there");
-                    prop_assert!(newest.reservation.next_free >= record.reservation.next_free);
+                    let newest = reading.newest.clone().expect("a whole record was there");
+                    prop_assert!(newest.counters.next_free >= record.counters.next_free);
                     prop_assert!(reading.seq_max >= record.seq);
                 }
             }

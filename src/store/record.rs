@@ -38,6 +38,7 @@ pub struct TaskRecord {
 pub(super) enum Kind {
     Task,
     Report,
+    Key,
 }
 
 impl Kind {
@@ -45,13 +46,14 @@ impl Kind {
         match self {
             Kind::Task => *b"FTTK",
             Kind::Report => *b"FTRP",
+            Kind::Key => *b"FTKY",
         }
     }
 }
 
 /// A record as it was read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Closed {
+pub(super) enum Sealed {
     Whole { id: RecordId, seq: u64, bytes: Vec<u8> },
     Damaged,
     Newer(u16),
@@ -72,24 +74,24 @@ pub(super) fn close(kind: Kind, id: RecordId, seq: u64, bytes: &[u8]) -> Vec<u8>
 }
 
 /// Takes the trailer off again.
-pub(super) fn open(kind: Kind, mut file: Vec<u8>) -> Closed {
-    let Some(length) = file.len().checked_sub(TRAILER_BYTES) else { return Closed::Damaged };
+pub(super) fn open(kind: Kind, mut file: Vec<u8>) -> Sealed {
+    let Some(length) = file.len().checked_sub(TRAILER_BYTES) else { return Sealed::Damaged };
     let (body, crc) = file.split_at(file.len() - 4);
     let trailer = &body[length..];
     let is_whole = crc32c::crc32c(body).to_le_bytes() == crc && array(trailer, 28) == kind.magic();
     if !is_whole {
-        return Closed::Damaged;
+        return Sealed::Damaged;
     }
     let version = u16::from_le_bytes(array(trailer, 32));
     if version > VERSION {
-        return Closed::Newer(version);
+        return Sealed::Newer(version);
     }
     if u32::from_le_bytes(array(trailer, 24)) as usize != length {
-        return Closed::Damaged;
+        return Sealed::Damaged;
     }
     let (id, seq) = (RecordId(array(trailer, 0)), u64::from_le_bytes(array(trailer, 16)));
     file.truncate(length);
-    Closed::Whole { id, seq, bytes: file }
+    Sealed::Whole { id, seq, bytes: file }
 }
 
 #[cfg(test)]
@@ -100,14 +102,14 @@ mod tests {
     #[test]
     fn a_record_cut_short_or_flipped_anywhere_is_damaged() {
         let whole = close(Kind::Task, RecordId([1; 16]), 5, b"a task");
-        let expected = Closed::Whole { id: RecordId([1; 16]), seq: 5, bytes: b"a task".to_vec() };
+        let expected = Sealed::Whole { id: RecordId([1; 16]), seq: 5, bytes: b"a task".to_vec() };
         assert_eq!(open(Kind::Task, whole.clone()), expected);
-        assert_eq!(open(Kind::Report, whole.clone()), Closed::Damaged);
+        assert_eq!(open(Kind::Report, whole.clone()), Sealed::Damaged);
         for bit in 0..whole.len() * 8 {
             let mut file = whole.clone();
             file[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(open(Kind::Task, file), Closed::Damaged, "bit {bit}");
-            assert_eq!(open(Kind::Task, whole[..bit / 8].to_vec()), Closed::Damaged);
+            assert_eq!(open(Kind::Task, file), Sealed::Damaged, "bit {bit}");
+            assert_eq!(open(Kind::Task, whole[..bit / 8].to_vec()), Sealed::Damaged);
         }
     }
 

@@ -117,6 +117,9 @@ pub fn script() -> Script {
         chaos: ChaosSettings::default(),
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
+        is_retold: false,
+        is_forgetful: false,
+        meddling: Vec::new(),
         page_luck: PageLuck::Mixed,
         boot_us: 20_000_000,
     }

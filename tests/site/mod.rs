@@ -104,6 +104,7 @@ impl Site {
             listen = "{listen}"
             [state]
             dir = "{dir}/state"
+            crash-rest-s = 0
             [tasks]
             folder = "{dir}/tasks"
             scan-s = 1
@@ -261,6 +262,9 @@ impl Site {
             std::thread::sleep(Duration::from_millis(20));
             radio.process_starts();
         }
+        if !self.path("state").exists() {
+            self.cli(&["group", "enrol", "lamps", "--config", &self.config()]);
+        }
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_fuotad"))
             .args(["run", "--config", &self.config()])
@@ -345,6 +349,13 @@ impl Site {
         let names = std::fs::read_dir(self.path("state")).unwrap();
         let prefix = format!("report-{task}");
         names.map(|entry| entry.unwrap().file_name()).any(|name| name.to_str().unwrap().starts_with(&prefix))
+    }
+
+    /// What a command of the program says when it refuses: one line, and its exit code.
+    pub fn refuses(&self, words: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_fuotad")).args(words).output().unwrap();
+        assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     }
 
     /// What a command of the program prints.

@@ -8,6 +8,7 @@ use crate::cli::files;
 use crate::cli::inspect::hex;
 use crate::cli::warn;
 use crate::config::Devices;
+use crate::daemon::StateFolder;
 use crate::engine::Settings;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::plan::Chance;
@@ -26,9 +27,6 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Files of the service's folder that are looked at, at most: its own bounds add up to fewer.
-const STATE_FILES_MAX: usize = 1024;
 
 /// Everything that is printed.
 pub struct Answer<'a> {
@@ -77,20 +75,19 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     };
     let image = files::bytes(&path, MAX_IMAGE_BYTES)?;
     let mut warnings = task.warnings.clone();
-    let files = match files::folder(&config.state.dir, STATE_FILES_MAX) {
-        Ok(files) => files,
-        Err(failure) => {
-            warnings.push(format!("counters as for keys that were never used: {failure}"));
+    let dir = config.state.dir.display();
+    let folder = match StateFolder::read(&config.state.dir) {
+        Ok(folder) => folder,
+        Err(error) => {
+            warnings.push(format!("counters as for keys that were never used: {error}"));
             None
         }
     };
-    let knows_journal = files.is_some();
-    if let Some(files) = files {
-        let dir = config.state.dir.display();
-        let said = counters_from(&mut settings, &task, files)
-            .map_err(|error| Failure::data(format!("{dir}: {error}")))?;
-        warnings.extend(said.into_iter().map(|text| format!("{dir}: {text}")));
-    }
+    let knows_journal = folder.is_some();
+    let recovered = folder.map(|folder| folder.recovered);
+    let said_of_keys = counters_from(&mut settings, &task, recovered.as_ref());
+    let said_of_keys = said_of_keys.map_err(|error| Failure::data(format!("{dir}: {error}")))?;
+    warnings.extend(said_of_keys.into_iter().map(|text| format!("{dir}: {text}")));
     let timetable =
         Timetable::new(&settings, &document, &stem, image.clone()).map_err(|error| wrong(&error))?;
     warnings.extend(timetable.planned.warnings.iter().cloned());

@@ -20,6 +20,9 @@ use crate::sim::referee::group::Group;
 use crate::sim::referee::group::Header;
 use crate::time::Instant;
 
+/// Different images of one device that are looked at.
+const IMAGES_MAX: usize = 8;
+
 /// MHDR and MIC, which M of RP002 does not count.
 const AROUND_MAC_PAYLOAD: usize = 5;
 
@@ -177,25 +180,30 @@ impl Referee {
     pub fn device_complete(&mut self, device: &str, at: Instant, image: &[u8]) {
         let digest = Sha256::digest(image).into();
         let images = self.completions.entry(device.to_owned()).or_default();
-        // Two different images: one is wrong, whatever the right one is. A third would say nothing new.
-        if images.len() < 2 && images.iter().all(|known| known.digest != digest) {
+        // As many images as a world has tasks, and some that are wrong: more would say nothing new.
+        if images.len() < IMAGES_MAX && images.iter().all(|known| known.digest != digest) {
             images.push(Completion { at, image_bytes: image.len(), digest });
         }
     }
 
     /// What is to be said so far, when this is the image that every complete device must hold bit for bit.
     pub fn verdict(&self, expected_image: &[u8]) -> Verdict {
-        let expected: [u8; 32] = Sha256::digest(expected_image).into();
+        self.verdict_of(&[expected_image])
+    }
+
+    /// The same when each complete device must hold one of these, and nothing else, bit for bit.
+    pub fn verdict_of(&self, expected: &[&[u8]]) -> Verdict {
+        let digests: Vec<[u8; 32]> = expected.iter().map(|image| Sha256::digest(image).into()).collect();
         let mut breaches = self.breaches.clone();
         let mut devices_complete = 0;
         for (device, images) in &self.completions {
-            devices_complete += usize::from(images.iter().all(|image| image.digest == expected));
-            for wrong in images.iter().filter(|image| image.digest != expected) {
+            devices_complete += usize::from(images.iter().all(|image| digests.contains(&image.digest)));
+            for wrong in images.iter().filter(|image| !digests.contains(&image.digest)) {
                 breaches.add(Breach::WrongImage {
                     at: wrong.at,
                     device: device.clone(),
                     image_bytes: wrong.image_bytes,
-                    expected_bytes: expected_image.len(),
+                    expected_bytes: expected.first().map_or(0, |image| image.len()),
                 });
             }
         }

@@ -2,12 +2,11 @@
 //! every outcome for pages that were not synced. It comes back, finishes, and no frame counter of a key
 //! ever carried two payloads.
 
-mod common;
-
-use common::assert_content;
-use common::outcome;
-use common::run;
-use common::script;
+use crate::common;
+use crate::common::assert_content;
+use crate::common::outcome;
+use crate::common::run;
+use crate::common::script;
 use fuotad::report::Outcome;
 use fuotad::schedule::Pattern;
 use fuotad::sim::Accident;
