@@ -116,16 +116,18 @@ impl Broadcaster {
 
     /// The answer to [`Want::Save`].
     pub fn saved(&mut self, now: Now, save: u64, result: Result<(), NotSaved>) {
+        let is_kept = result.is_ok();
         match result {
             Ok(()) => {}
-            Err(NotSaved::Refused(reason)) => return self.not_kept(now, save, reason),
-            Err(NotSaved::Broken(reason)) => return self.halt(now, reason),
+            Err(NotSaved::Refused(reason)) => self.not_kept(now, save, reason),
+            Err(NotSaved::Broken(reason)) => self.halt(now, reason),
         }
         if self.stopping == Stopping::Saving(save) {
+            // Kept or not: nothing is stored after it.
             self.stopping = Stopping::Done;
             self.wants.push_back(Want::Stopped);
         }
-        if self.marks.saved(save) {
+        if !is_kept || self.marks.saved(save) {
             return;
         }
         let settling = self.orders.iter().find(|(_, order)| order.awaits_save(save));
@@ -338,5 +340,37 @@ impl Broadcaster {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::RfRegion;
+    use crate::region::parameters;
+
+    /// What is wished when the mark of an orderly stop was answered so.
+    fn stopped_with(answer: Result<(), NotSaved>) -> Vec<Want> {
+        let region = parameters(RfRegion::Eu868).unwrap();
+        let now = Now { mono: Instant::ZERO, gps: None };
+        let (turns, trust) = (Turns::default(), BTreeMap::new());
+        let mut broadcaster = Broadcaster::new(region, Vec::new(), turns, trust, 0, Restored::default(), now);
+        broadcaster.stop();
+        broadcaster.advance(now, None);
+        let Some(Want::Save(save, Keep::Mark { clean: true, .. })) = broadcaster.poll() else {
+            panic!("an orderly stop makes a mark")
+        };
+        broadcaster.saved(now, save, answer);
+        broadcaster.advance(now, None);
+        std::iter::from_fn(|| broadcaster.poll()).collect()
+    }
+
+    #[test]
+    fn a_stop_ends_with_the_answer_to_its_mark_whatever_that_is() {
+        let (full, failed) = ("the disk is full".to_owned(), "the disk failed".to_owned());
+        for answer in [Ok(()), Err(NotSaved::Refused(full)), Err(NotSaved::Broken(failed))] {
+            let wants = stopped_with(answer.clone());
+            assert!(matches!(wants.last(), Some(Want::Stopped)), "{answer:?}: {wants:?}");
+        }
     }
 }
