@@ -94,7 +94,7 @@ pub enum StoreError {
     #[error("storing has ended after: {0}; check the disk and restart")]
     Halted(FilesError),
     /// A file was written by a later release.
-    #[error("{name} has format {found}, this release knows 1: use the release that wrote it")]
+    #[error("{} has format {found}, this release knows 1: use the release that wrote it", .name.escape_debug())]
     NewerFormat {
         /// The file.
         name: String,
@@ -303,9 +303,9 @@ impl<F: Files> Store<F> {
                 }
                 (Kind::Report, _) => {
                     self.reports.insert(name.clone(), 0);
-                    recovered.warnings.push(format!("{name}: damaged, not read"));
+                    recovered.warnings.push(damaged(name));
                 }
-                (Kind::Task, _) => recovered.warnings.push(format!("{name}: damaged, not read")),
+                (Kind::Task, _) => recovered.warnings.push(damaged(name)),
             }
         }
         Ok(())
@@ -431,6 +431,11 @@ fn task_name(id: RecordId) -> String {
     format!("{TASK}{id}")
 }
 
+/// Names are whatever somebody left in the folder: shown, not obeyed.
+fn damaged(name: &str) -> String {
+    format!("{}: damaged, not read", name.escape_debug())
+}
+
 /// Whether the store makes files of this name; it leaves all others in the directory alone.
 fn is_ours(name: &str) -> bool {
     name == MARKS || name.starts_with(TASK) || name.starts_with(REPORT) || journal_key(name).is_some()
@@ -445,4 +450,20 @@ fn journal_key(name: &str) -> Option<KeyFingerprint> {
 
 fn within(what: &'static str, count: usize, limit: usize) -> Result<(), StoreError> {
     if count <= limit { Ok(()) } else { Err(StoreError::TooMany { what, count, limit }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_file_that_somebody_left_is_shown_and_not_obeyed() {
+        let name = "report-\u{1b}[2J".to_owned();
+        let newer = StoreError::NewerFormat { name: name.clone(), found: 2 };
+        let kind = FilesErrorKind::Io;
+        let failed = FilesError { operation: "read", name: name.clone(), kind, detail: "why".to_owned() };
+        for line in [damaged(&name), newer.to_string(), failed.to_string()] {
+            assert!(line.contains("report-\\u{1b}[2J") && !line.contains('\u{1b}'), "{line:?}");
+        }
+    }
 }
