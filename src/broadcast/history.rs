@@ -24,7 +24,7 @@ impl History {
     /// A former run finished the task as its `order`-th.
     pub fn restore(&mut self, record: [u8; 16], order: u64) {
         self.over.insert(record, order);
-        self.next = self.next.max(order + 1);
+        self.next = self.next.max(order.saturating_add(1));
     }
 
     /// The number of the next task to end.
@@ -92,5 +92,14 @@ mod tests {
         let mut history = History::default();
         history.restore(record(5), 41);
         assert_eq!(history.next(), 42);
+    }
+
+    #[test]
+    fn the_last_number_there_is_stays_the_last() {
+        let mut history = History::default();
+        history.restore([1; 16], u64::MAX);
+        assert_eq!(history.next(), u64::MAX);
+        history.add([2; 16]);
+        assert!(history.holds(&[1; 16]) && history.holds(&[2; 16]));
     }
 }
