@@ -37,7 +37,7 @@ drive() {
   mkdir -p "$artifacts" "$found"
   if ! "$PROGRAMS/$target" "-max_total_time=$TIME" "-rss_limit_mb=$RSS" "-timeout=$TIMEOUT" \
     "-artifact_prefix=$artifacts/" -print_final_stats=1 "$found" "fuzz/corpus/$target" >"$log" 2>&1; then
-    grep -m 1 -A 2 'panicked at' "$log" || tail -n 20 "$log"
+    grep -m 1 -A 1 'panicked at' "$log" || tail -n 20 "$log"
     echo "$target: FAILED on $(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)"
     return 1
   fi
