@@ -139,17 +139,19 @@ impl Broadcaster {
 
     /// The answer to [`Want::Save`].
     pub fn saved(&mut self, now: Now, save: u64, result: Result<(), NotSaved>) {
+        let is_kept = result.is_ok();
         match result {
             Ok(()) => {}
-            Err(NotSaved::NoRoom(reason)) => return self.put_off(now, save, reason),
-            Err(NotSaved::Refused(reason)) => return self.not_kept(now, save, reason),
-            Err(NotSaved::Broken(reason)) => return self.halt(now, reason),
+            Err(NotSaved::NoRoom(reason)) => self.put_off(now, save, reason),
+            Err(NotSaved::Refused(reason)) => self.not_kept(now, save, reason),
+            Err(NotSaved::Broken(reason)) => self.halt(now, reason),
         }
         if self.stopping == Stopping::Saving(save) {
+            // Kept or not: nothing is stored after it.
             self.stopping = Stopping::Done;
             self.wants.push_back(Want::Stopped);
         }
-        if self.marks.saved(save) {
+        if self.marks.answered(save, is_kept) || !is_kept {
             return;
         }
         let settling = self.orders.iter().find(|(_, order)| order.awaits_save(save));
@@ -421,4 +423,39 @@ fn restore_ledger(scheduler: &mut Scheduler, mark: &Mark, is_same_boot: bool, no
     let (open, past): (Vec<_>, Vec<_>) = mark.ledger.iter().copied().partition(is_open);
     scheduler.restore(now.mono, elapsed_us, &past);
     scheduler.restore(now.mono, 0, &open);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::RfRegion;
+    use crate::region::parameters;
+
+    /// What is wished when the mark of an orderly stop was answered so.
+    fn stopped_with(answer: Result<(), NotSaved>) -> Vec<Want> {
+        let region = parameters(RfRegion::Eu868).unwrap();
+        let now = Now { mono: Instant::ZERO, gps: None };
+        let (turns, trust) = (Turns::default(), BTreeMap::new());
+        let mut broadcaster =
+            Broadcaster::new(region, Vec::new(), turns, trust, 0, Recovered::default(), now);
+        broadcaster.stop();
+        broadcaster.advance(now, None);
+        let is_mark = |want: &Want| matches!(want, Want::Save(_, Change::Mark(Mark { clean: true, .. })));
+        let Some(Want::Save(save, _)) = std::iter::from_fn(|| broadcaster.poll()).find(is_mark) else {
+            panic!("an orderly stop makes a mark")
+        };
+        broadcaster.saved(now, save, answer);
+        broadcaster.advance(now, None);
+        std::iter::from_fn(|| broadcaster.poll()).collect()
+    }
+
+    #[test]
+    fn a_stop_ends_with_the_answer_to_its_mark_whatever_that_is() {
+        let why = || "the disk said so".to_owned();
+        let answers = [NotSaved::NoRoom(why()), NotSaved::Refused(why()), NotSaved::Broken(why())];
+        for answer in answers.map(Err).into_iter().chain([Ok(())]) {
+            let wants = stopped_with(answer.clone());
+            assert!(matches!(wants.last(), Some(Want::Stopped)), "{answer:?}: {wants:?}");
+        }
+    }
 }

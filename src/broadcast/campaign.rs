@@ -68,6 +68,10 @@ impl Campaign {
     /// A campaign that starts at its first frame, or goes on at its progress after a restart at that instant.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
         let resumed = resumed.map(|(progress, now)| {
+            // A mark is only bytes from a disk: it leads no further than the plan.
+            let next_k = progress.next_k.min(plan.end - plan.base);
+            let made_up = progress.made_up.min(u32::from(plan.top_up));
+            let progress = Progress { next_k, made_up, ..progress };
             let before = (0..progress.next_k).filter(|k| is_sent(&plan, *k)).count();
             (Progress { sent: u32::try_from(before).unwrap_or(u32::MAX), ..progress }, now)
         });
@@ -432,5 +436,64 @@ fn is_sent(plan: &Plan, k: u32) -> bool {
         Position::Repeat(repeat) => repeat <= plan.repeats,
         Position::Control => false,
         Position::Uncoded(_) | Position::Coded(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broadcast::DeviceProfile;
+    use crate::broadcast::SessionRule;
+    use crate::fragment::Ts004Version;
+    use crate::image::Digest;
+    use crate::lorawan::McAddr;
+    use crate::lorawan::McSessionKeys;
+    use crate::lorawan::Secret;
+    use crate::radio::Dbm;
+    use crate::region::RfRegion;
+    use crate::region::Terms;
+    use crate::region::parameters;
+    use crate::schedule::Manners;
+    use crate::signing::Trust;
+    use crate::task::Task;
+
+    fn group() -> Group {
+        let mc_addr = McAddr::new(0x01c0_ffee);
+        Group {
+            name: "meters".to_owned(),
+            mc_addr,
+            keys: McSessionKeys::derive(&Secret::from_bytes([7; 16]), mc_addr),
+            mc_key: None,
+            first_fcnt: Some(2),
+            ts004_version: Ts004Version::V1,
+            fport: 201,
+            session: SessionRule::Always,
+            profile: DeviceProfile::default(),
+            frequency_hz: 869_525_000,
+            data_rate: 5,
+            eirp: Dbm::from_whole(27),
+            terms: Terms::default(),
+            manners: Manners::default(),
+            accepts_unsigned: false,
+            trust: Trust::default(),
+            guard_us: 10_000_000,
+        }
+    }
+
+    #[test]
+    fn a_mark_leads_no_further_than_the_plan() {
+        let bytes = vec![7; 200];
+        let image = Image::verify(bytes.clone(), Digest::of(&bytes)).unwrap();
+        let task = br#"{"FirmwareUpdateImage":"file:///i","RedundancyPercent":30,"FragmentSizeBytes":48}"#;
+        let task = Task::from_json(task, "task").unwrap();
+        let region = parameters(RfRegion::Eu868).unwrap();
+        let scheduler = Scheduler::new(region.sub_bands, 0);
+        let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();
+        let (counters, top_up) = (plan.end - plan.base, u32::from(plan.top_up));
+        let beyond = Progress { next_k: u32::MAX, made_up: u32::MAX, ..Progress::default() };
+        let campaign = Campaign::new(plan, group(), image, Some((beyond, Instant::ZERO)));
+        let progress = campaign.progress();
+        assert_eq!((progress.next_k, progress.made_up), (counters, top_up));
+        assert_eq!(campaign.frames_left(), (0, 0));
     }
 }

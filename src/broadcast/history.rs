@@ -28,7 +28,7 @@ impl History {
     /// A former run finished the task as its `order`-th.
     pub fn restore(&mut self, record: RecordId, order: u64) {
         self.over.entry(record).or_insert(order);
-        self.next = self.next.max(order + 1);
+        self.next = self.next.max(order.saturating_add(1));
     }
 
     /// How it ended, for people.
@@ -118,5 +118,14 @@ mod tests {
     fn as_many_as_may_end_fit_the_list_on_disk() {
         let open_tasks = 64;
         assert!(KEPT + 1 + open_tasks <= crate::store::ENDED_MAX);
+    }
+
+    #[test]
+    fn the_last_number_there_is_stays_the_last() {
+        let mut history = History::default();
+        history.restore(record(1), u64::MAX);
+        assert_eq!(history.next(), u64::MAX);
+        history.add(record(2));
+        assert!(history.holds(&record(1)) && history.holds(&record(2)));
     }
 }

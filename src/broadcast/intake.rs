@@ -172,7 +172,7 @@ impl Broadcaster {
     ) {
         let document = String::from_utf8_lossy(document).into_owned();
         // Behind all that are open; a resumed one keeps its own number.
-        let number = self.orders.values().map(|order| order.number + 1).max().unwrap_or(0);
+        let number = self.orders.values().map(|order| order.number.saturating_add(1)).max().unwrap_or(0);
         let order = Order::new(task, document, stem.to_owned(), source, resumed, number);
         self.orders.insert(order.task.id.clone(), order);
     }

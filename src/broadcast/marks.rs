@@ -66,11 +66,14 @@ impl Marks {
         self.marked = next;
     }
 
-    /// A save is durable; whether it was the mark.
-    pub fn saved(&mut self, save: u64) -> bool {
+    /// The answer to a save; whether it was the mark. One that was not kept covers nothing: the next frame that needs
+    /// it asks for another.
+    pub fn answered(&mut self, save: u64, is_kept: bool) -> bool {
         match self.pending.take_if(|(pending, _)| *pending == save) {
             Some((_, covers)) => {
-                self.covered = covers;
+                if is_kept {
+                    self.covered = covers;
+                }
                 true
             }
             None => false,
@@ -97,8 +100,8 @@ mod tests {
         let mut marks = Marks::default();
         marks.begin(7, Instant::ZERO, 0, Coverage::from([(id("a"), 32), (id("b"), 40)]));
         assert_eq!(marks.covered(&id("a")), 0);
-        assert!(!marks.saved(6));
-        assert!(marks.saved(7));
+        assert!(!marks.answered(6, true));
+        assert!(marks.answered(7, true));
         assert_eq!([marks.covered(&id("a")), marks.covered(&id("b"))], [32, 40]);
     }
 
@@ -106,17 +109,25 @@ mod tests {
     fn a_mark_that_leaves_a_campaign_out_covers_none_of_its_frames_from_then_on() {
         let mut marks = Marks::default();
         marks.begin(1, Instant::ZERO, 0, Coverage::from([(id("a"), 32)]));
-        marks.saved(1);
+        marks.answered(1, true);
         marks.begin(2, Instant::ZERO, 0, Coverage::from([(id("b"), 32)]));
         assert_eq!(marks.covered(&id("a")), 0);
         assert!(marks.is_pending_for(&id("b")) && !marks.is_pending_for(&id("a")));
     }
 
     #[test]
+    fn a_mark_that_was_not_kept_covers_nothing_and_is_in_nobodys_way() {
+        let mut marks = Marks::default();
+        marks.begin(1, Instant::ZERO, 0, Coverage::from([(id("a"), 32)]));
+        assert!(marks.answered(1, false));
+        assert!(marks.covered(&id("a")) == 0 && !marks.is_pending_for(&id("a")));
+    }
+
+    #[test]
     fn a_mark_grows_old_only_when_something_was_sent_since() {
         let mut marks = Marks::default();
         marks.begin(1, Instant::ZERO, 5, Coverage::from([(id("a"), 37)]));
-        marks.saved(1);
+        marks.answered(1, true);
         assert_eq!(marks.due_at(5), None);
         assert_eq!(marks.due_at(6), Some(Instant::from_us(300_000_000)));
     }

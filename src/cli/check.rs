@@ -36,6 +36,7 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
     let (_, note) = config.region().map_err(|error| wrong(&error))?;
     warnings.extend(note.map(|note| format!("gateway.region: {note}")));
+    let mut is_key_missing = false;
     let mut read_key = |source: KeySource<'_>| {
         let shown = match source {
             KeySource::File(path) if path.exists() => return files::key(path),
@@ -46,6 +47,7 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
             },
         };
         warnings.push(format!("{shown} is not here: `fuotad run` will refuse to start without it"));
+        is_key_missing = true;
         // Stands in for the missing key so that the rest can be checked; nothing is made with it.
         Ok(Secret::from_bytes([0; 16]))
     };
@@ -74,7 +76,10 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
     if settings.engine.groups.is_empty() {
         warnings.push("no [[group]]: nothing can be broadcast; `fuotad group new` makes one".to_owned());
     }
-    warnings.extend(unenrolled(&config, &settings.engine.groups));
+    // Where a key is missing this is not the gateway, and whether it is enrolled is a question for there.
+    if !is_key_missing {
+        warnings.extend(unenrolled(&config, &settings.engine.groups));
+    }
     warnings.iter().for_each(warn);
     Ok((config, settings))
 }

@@ -18,6 +18,12 @@ pub enum ConfigError {
 impl ConfigError {
     /// A wrong value of one key.
     pub fn value(key: impl Into<String>, message: impl ToString) -> Self {
-        ConfigError::Value { key: key.into(), message: message.to_string() }
+        ConfigError::Value { key: printable(&key.into()), message: printable(&message.to_string()) }
     }
+}
+
+/// `text` on one line and without anything that a terminal obeys: names of keys and values come from the file.
+pub(super) fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }

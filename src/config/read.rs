@@ -1,6 +1,7 @@
 //! From text to values: the file, then `FUOTAD__SECTION__KEY` over it.
 
 use super::ConfigError;
+use super::error::printable;
 use crate::task::nearest;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -54,7 +55,7 @@ fn in_text(text: &str, error: &toml::de::Error) -> ConfigError {
 }
 
 fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+    printable(&message.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// The expected name nearest to the unknown one, from "unknown field `x`, expected one of `a`, `b`".
@@ -99,5 +100,16 @@ mod tests {
         let variable = ("FUOTAD__RADIO__DUTY".to_owned(), "0.2".to_owned());
         let error = read::<Config>(text, &BTreeMap::from([variable])).unwrap_err().to_string();
         assert!(error.starts_with("environment: ") && error.contains("duty"), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_shows_what_a_terminal_would_obey() {
+        let text = "[gateway]\nregion = \"EU868\"\n\"\\u001b[2J\" = 1\n";
+        let error = read::<Config>(text, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(error.starts_with("line 3: unknown field `\\u{1b}[2J`"), "{error:?}");
+        let variable = ("FUOTAD__GATEWAY__\u{7}".to_owned(), "1".to_owned());
+        let error =
+            read::<Config>("[gateway]\nregion = \"EU868\"\n", &BTreeMap::from([variable])).unwrap_err();
+        assert!(!error.to_string().contains(|c: char| c.is_control()), "{error:?}");
     }
 }

@@ -18,7 +18,7 @@ pub enum StoreError {
     #[error("storing has ended after: {0}; check the disk and restart")]
     Halted(FilesError),
     /// A file was written by a later release.
-    #[error("{name} has format {found}, newer than what this release knows: use the release that wrote it")]
+    #[error("{} has format {found}, newer than what this release knows: use the release that wrote it", .name.escape_debug())]
     NewerFormat {
         /// The file.
         name: String,
@@ -97,4 +97,26 @@ pub enum StoreError {
 /// Refuses more than `limit` of something.
 pub(super) fn within(what: &'static str, count: usize, limit: usize) -> Result<(), StoreError> {
     if count <= limit { Ok(()) } else { Err(StoreError::TooMany { what, count, limit }) }
+}
+
+/// Names are whatever somebody left in the folder: shown, not obeyed.
+pub(super) fn damaged(name: &str) -> String {
+    format!("{}: damaged, not read", name.escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::files::FilesErrorKind;
+
+    #[test]
+    fn the_name_of_a_file_that_somebody_left_is_shown_and_not_obeyed() {
+        let name = "report-\u{1b}[2J".to_owned();
+        let newer = StoreError::NewerFormat { name: name.clone(), found: 2 };
+        let kind = FilesErrorKind::Io;
+        let failed = FilesError { operation: "read", name: name.clone(), kind, detail: "why".to_owned() };
+        for line in [damaged(&name), newer.to_string(), failed.to_string()] {
+            assert!(line.contains("report-\\u{1b}[2J") && !line.contains('\u{1b}'), "{line:?}");
+        }
+    }
 }

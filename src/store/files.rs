@@ -64,7 +64,7 @@ impl<F: Files + ?Sized> Files for &mut F {
 
 /// An operation on a file that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{operation} {name}: {detail}")]
+#[error("{operation} {}: {detail}", .name.escape_debug())]
 pub struct FilesError {
     /// What was tried, as a verb: `sync`, `write`, ...
     pub operation: &'static str,

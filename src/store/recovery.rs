@@ -6,6 +6,7 @@ use crate::store::ended::ENDED;
 use crate::store::ended::EndedTask;
 use crate::store::enrolment::Enrolment;
 use crate::store::error::StoreError;
+use crate::store::error::damaged;
 use crate::store::files::Files;
 use crate::store::files::FilesErrorKind;
 use crate::store::journal::Journal;
@@ -191,7 +192,7 @@ impl Found {
                     self.reports.insert(name, seq);
                 }
                 (kind, _) => {
-                    self.warn(format!("{name}: damaged, not read"));
+                    self.warn(damaged(&name));
                     if kind == Kind::Report {
                         self.reports.insert(name, 0);
                     }
@@ -210,7 +211,7 @@ impl Found {
             _ => None,
         };
         if enrolment.is_none() {
-            self.warn(format!("{name}: damaged, not read"));
+            self.warn(damaged(name));
         }
         self.recovered.enrolments.insert(key, enrolment.unwrap_or(Enrolment::of_journal(FCNT_FIRST)));
     }
