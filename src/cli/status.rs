@@ -84,7 +84,8 @@ fn for_people(status: &Snapshot) -> String {
     let _ = writeln!(text, "\n{}", forwarder(status));
     servers(&mut text, status);
     let clock = match (&status.clock.utc, &status.clock.reason) {
-        (Some(utc), _) => format!("trusted, {utc}"),
+        (Some(utc), None) => format!("trusted, {utc}"),
+        (Some(utc), Some(reason)) => format!("{utc}, not the wall clock's: {reason}"),
         (None, reason) => format!("not trusted: {}", reason.as_deref().unwrap_or("unknown")),
     };
     let _ = writeln!(text, "clock      {clock}");

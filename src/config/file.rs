@@ -15,7 +15,6 @@ use crate::broadcast::CRASH_REST_US;
 use crate::daemon;
 use crate::daemon::ClockSettings;
 use crate::daemon::GpsSettings;
-use crate::daemon::Trust;
 use crate::engine;
 use crate::forwarder;
 use crate::forwarder::GatewayId;
@@ -26,6 +25,7 @@ use crate::region::Parameters;
 use crate::region::RfRegion;
 use crate::region::parameters;
 use crate::region::parameters_even_withdrawn;
+use crate::time;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -165,7 +165,8 @@ impl Default for Status {
 pub struct Clock {
     /// "auto", "always" or "never".
     pub trust: ClockTrust,
-    /// With "auto": the wall clock is believed while one of these files exists.
+    /// With "auto": the wall clock is believed while one of these files exists. A step is believed when one is touched
+    /// or made anew.
     pub evidence: Vec<PathBuf>,
 }
 
@@ -404,9 +405,9 @@ impl Config {
             return Err(ConfigError::value("tasks.scan-s", message));
         }
         let trust = match self.clock.trust {
-            ClockTrust::Auto => Trust::Auto,
-            ClockTrust::Always => Trust::Always,
-            ClockTrust::Never => Trust::Never,
+            ClockTrust::Auto => time::ClockTrust::Auto,
+            ClockTrust::Always => time::ClockTrust::Always,
+            ClockTrust::Never => time::ClockTrust::Never,
         };
         Ok(daemon::Settings {
             engine: self.engine(read_key)?,

@@ -30,6 +30,7 @@ use crate::report::Report;
 use crate::store::Change;
 use crate::task::ImageRef;
 use crate::task::TaskId;
+use crate::time::Distrust;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
@@ -73,7 +74,8 @@ pub struct Memory {
     fed_at: Option<Instant>,
     stop_by: Option<Instant>,
     is_stopped: bool,
-    is_distrusted: Option<&'static str>,
+    /// The kind of distrust that was told last.
+    distrust: Option<&'static str>,
     reporter: Reporter,
     planned: BTreeMap<TaskId, Planned>,
     missing_images: BTreeMap<TaskId, String>,
@@ -186,7 +188,7 @@ impl Driver {
         self.downlinks();
         let now = self.clock.now();
         self.tell(now, Input::Time);
-        self.tell_of_the_clock();
+        self.tell_of_the_clock(now.mono);
         let headline = view::headline(&self.snapshot(now));
         self.systemd.status(&headline);
         let every_us = self.systemd.feed_every().map(|every| every.as_micros() as u64);
@@ -198,19 +200,34 @@ impl Driver {
         }
     }
 
-    fn tell_of_the_clock(&mut self) {
-        if let Some(jump_s) = self.clock.take_jump() {
-            tracing::warn!(jump_s, "the wall clock jumped; it is believed again when it stands still");
+    /// A line for every step and for every change. The minutes that are left are no change, and a wall clock that
+    /// steps to and fro is one line in a while.
+    fn tell_of_the_clock(&mut self, at: Instant) {
+        let reporter = &mut self.memory.reporter;
+        if let Some(step_s) = self.clock.take_step()
+            && let Some(left_out) = reporter.admit(at, "the wall clock stepped")
+        {
+            tracing::warn!(step_s, left_out, "the wall clock stepped by {step_s:+} s");
         }
         let distrust = self.clock.distrust();
-        if distrust != self.memory.is_distrusted {
-            match distrust {
-                Some(reason) => {
-                    tracing::warn!("the wall clock is not trusted: {reason}; tasks with a start time wait")
-                }
-                None => tracing::info!("the wall clock is trusted"),
+        let kind = distrust.map(Distrust::kind);
+        if kind == self.memory.distrust {
+            return;
+        }
+        let key = format!("the wall clock: {}", kind.unwrap_or("trusted"));
+        // What is left out now is told later, if it is still so.
+        if reporter.admit(at, &key).is_none() {
+            return;
+        }
+        self.memory.distrust = kind;
+        match distrust {
+            Some(reason) if reason.is_time_kept() => {
+                tracing::warn!("the wall clock is not followed: {reason}");
             }
-            self.memory.is_distrusted = distrust;
+            Some(reason) => {
+                tracing::warn!("the wall clock is not trusted: {reason}; tasks with a start time wait");
+            }
+            None => tracing::info!("the wall clock is trusted"),
         }
     }
 

@@ -110,7 +110,7 @@ impl Reporter {
     }
 
     /// How many lines like this were left out since the last one; `None`: leave this one out, too.
-    fn admit(&mut self, now: Instant, key: &str) -> Option<u64> {
+    pub fn admit(&mut self, now: Instant, key: &str) -> Option<u64> {
         if self.told.len() >= MESSAGES_MAX {
             self.told.retain(|_, told| now.us_since(told.at) < QUIET_US);
         }

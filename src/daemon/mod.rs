@@ -38,7 +38,6 @@ mod status;
 mod systemd;
 mod view;
 
-pub use clock::Trust;
 pub use clock::wall_clock;
 pub use error::StartError;
 pub use fact::FACTS_MAX;

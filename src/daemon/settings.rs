@@ -1,7 +1,7 @@
 //! What the daemon is told at its start.
 
-use super::Trust;
 use crate::engine;
+use crate::time::ClockTrust;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -31,8 +31,9 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockSettings {
     /// The rule.
-    pub trust: Trust,
-    /// Files whose existence says that the wall clock is synchronised; one is enough.
+    pub trust: ClockTrust,
+    /// Files whose existence says that the wall clock is synchronised; one is enough. One that is made anew or touched
+    /// says that it was synchronised again.
     pub evidence: Vec<PathBuf>,
 }
 

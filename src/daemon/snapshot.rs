@@ -39,11 +39,12 @@ pub struct Snapshot {
 /// The wall clock.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClockSnapshot {
-    /// Whether it is believed.
+    /// Whether GPS time is known: the wall clock is believed, a receiver speaks in its place, or the monotonic clock
+    /// carries on the time before a step.
     pub is_trusted: bool,
-    /// Why not.
+    /// Why the wall clock is not believed. With `is_trusted`, the monotonic clock or the receiver gives the time.
     pub reason: Option<String>,
-    /// UTC, RFC 3339, when it is.
+    /// UTC, RFC 3339, when it is known.
     pub utc: Option<String>,
     /// How it stands with a GPS receiver of our own.
     #[serde(default)]

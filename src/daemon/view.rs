@@ -16,6 +16,7 @@ use crate::broadcast::TaskState;
 use crate::engine::Engine;
 use crate::region::Parameters;
 use crate::task::rfc3339_from_gps;
+use crate::time::Distrust;
 use crate::time::Instant;
 use crate::time::Now;
 
@@ -30,8 +31,8 @@ pub struct Surroundings<'a> {
     pub socket: SocketCounts,
     /// What happened on the sockets towards the network servers.
     pub norths: &'a [NorthState],
-    /// Why the wall clock is not believed.
-    pub distrust: Option<&'static str>,
+    /// Why the wall clock is not followed.
+    pub distrust: Option<Distrust>,
     /// How it stands with a GPS receiver of our own.
     pub gps: Option<&'a str>,
     /// Why a task's image is not there.
@@ -51,7 +52,7 @@ pub fn snapshot(engine: &Engine, now: Now, around: Surroundings<'_>) -> Snapshot
         not_ready,
         clock: ClockSnapshot {
             is_trusted: now.gps.is_some(),
-            reason: around.distrust.map(str::to_owned),
+            reason: around.distrust.map(|distrust| distrust.to_string()),
             utc: now.gps.map(rfc3339_from_gps),
             gps: around.gps.map(str::to_owned),
         },

@@ -7,6 +7,11 @@ use nmea::sentences::rmc::RmcStatusOfFix;
 
 /// NMEA 0183 allows 82 characters; receivers are wordier. What is longer is no sentence.
 const LINE_MAX: usize = 128;
+/// A year of two digits from 80 on, the first of GPS, is one of the last century; the parser says so from 83 on only.
+/// 2080-01-01 00:00:00 UTC, Unix microseconds.
+const YEAR_2080_UNIX_US: i64 = 3_471_292_800_000_000;
+/// From a day of 19yy to the same day of 20yy, 80 <= yy: 36 525 days, microseconds.
+const CENTURY_US: i64 = 36_525 * 86_400_000_000;
 
 /// What an RMC sentence says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +69,11 @@ fn read(rmc: &RmcData) -> Sentence {
         return Sentence::NoFix;
     }
     match rmc.fix_date.zip(rmc.fix_time) {
-        Some((date, time)) => Sentence::Utc(date.and_time(time).and_utc().timestamp_micros()),
+        Some((date, time)) => {
+            let unix_us = date.and_time(time).and_utc().timestamp_micros();
+            let is_of_the_last_century = unix_us >= YEAR_2080_UNIX_US;
+            Sentence::Utc(if is_of_the_last_century { unix_us - CENTURY_US } else { unix_us })
+        }
         None => Sentence::NoFix,
     }
 }
@@ -94,6 +103,23 @@ mod tests {
         for talker in ["GP", "GN", "GL", "GA"] {
             assert_eq!(told(line(&FIX.replacen("GN", talker, 1)).as_bytes()), [AT], "{talker}");
         }
+    }
+
+    #[test]
+    fn a_year_from_80_on_is_one_of_the_last_century() {
+        for (year, unix_s) in [
+            ("79", 3_439_756_800),
+            ("80", 315_532_800),
+            ("81", 347_155_200),
+            ("82", 378_691_200),
+            ("83", 410_227_200),
+            ("99", 915_148_800),
+        ] {
+            let told = told(line(&format!("GPRMC,000000.00,A,,,,,,,0101{year},,,A")).as_bytes());
+            assert_eq!(told, [Sentence::Utc(unix_s * 1_000_000)], "{year}");
+        }
+        let leap_day = told(line("GPRMC,000000.00,A,,,,,,,290280,,,A").as_bytes());
+        assert_eq!(leap_day, [Sentence::Utc((315_532_800 + 59 * 86_400) * 1_000_000)]);
     }
 
     #[test]
