@@ -385,6 +385,13 @@ impl Broadcaster {
         self.wants.push_back(Want::Save(save, change));
     }
 
+    /// The time is another one than it was believed to be: the next mark says so, now.
+    pub fn mark_time(&mut self, now: Now) {
+        if self.halted.is_none() && self.stopping == Stopping::No {
+            self.mark(now);
+        }
+    }
+
     /// Whether nothing is planned or sent for now, because the process kept dying.
     pub(super) fn is_resting(&self, now: Now) -> bool {
         self.breaker.reason(now.mono).is_some()

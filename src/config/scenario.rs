@@ -233,6 +233,8 @@ impl Scenario {
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),
             is_retold: true,
+            clock_steps: Vec::new(),
+            is_credulous: false,
             is_forgetful: false,
             meddling: Vec::new(),
             page_luck: PageLuck::default(),

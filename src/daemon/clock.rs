@@ -56,24 +56,23 @@ pub enum GpsWord {
     State(String),
 }
 
-/// The monotonic clock alone, for whoever must note a moment.
+/// The monotonic clock alone, for whoever must note a moment. Its zero is the boot: what a process notes the next one
+/// of the same boot can compare.
 #[derive(Clone, Copy, Debug)]
-pub struct Stopwatch {
-    zero_us: i64,
-}
+pub struct Stopwatch;
 
 impl Stopwatch {
     /// Now.
     pub fn now(self) -> Instant {
-        Instant::from_us(boot_us().saturating_sub(self.zero_us))
+        Instant::from_us(boot_us())
     }
 }
 
 impl Clock {
-    /// Clocks whose zero is now.
+    /// Clocks that were not read yet.
     pub fn new(settings: ClockSettings) -> Self {
         let wall_clock = WallClock::new(settings.trust);
-        let stopwatch = Stopwatch { zero_us: boot_us() };
+        let stopwatch = Stopwatch;
         Clock {
             stopwatch,
             settings,
@@ -84,6 +83,12 @@ impl Clock {
             words: None,
             gps_state: None,
         }
+    }
+
+    /// A former process of this boot believed that it was `gps` at `mono`.
+    pub fn resume(&mut self, mono: Instant, gps: GpsTime) {
+        self.seen = look(&self.settings.evidence);
+        self.wall_clock.resume(mono, gps, &self.seen);
     }
 
     /// The monotonic clock alone.

@@ -113,6 +113,9 @@ async fn serve(
     let socket = Socket::new(udp).map_err(|error| StartError::System { what: "the socket", error })?;
     let listen = socket.local_address().map_or(settings.listen, |address| address).to_string();
     let mut clock = Clock::new(settings.clock);
+    if let Some((mono, gps)) = recovered.believed() {
+        clock.resume(mono, gps);
+    }
     #[cfg(feature = "gps")]
     if let Some(gps) = settings.gps {
         clock.hear(super::gps::start(gps, clock.stopwatch()));

@@ -116,7 +116,13 @@ impl Engine {
     /// inside a session no clock moves.
     fn believed(&mut self, now: Now) -> Now {
         let undisputed = Now { gps: now.gps.filter(|_| self.dispute_us.is_none()), ..now };
-        self.session_clock.filter(undisputed, |now| self.broadcaster.is_in_session(now))
+        let (now, has_moved) =
+            self.session_clock.filter(undisputed, |now| self.broadcaster.is_in_session(now));
+        if has_moved {
+            // The next life must not take the line of the last mark for the one that was believed.
+            self.broadcaster.mark_time(now);
+        }
+        now
     }
 
     /// The next wish; [`Output::WakeAt`] is the last one.

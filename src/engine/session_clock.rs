@@ -15,18 +15,21 @@ pub(super) struct SessionClock {
 }
 
 impl SessionClock {
-    /// What counts as the time now. `is_in_session` says whether devices listen at a time.
-    pub(super) fn filter(&mut self, now: Now, is_in_session: impl Fn(Now) -> bool) -> Now {
+    /// What counts as the time now, and whether the time line is another one than before. `is_in_session` says whether
+    /// devices listen at a time.
+    pub(super) fn filter(&mut self, now: Now, is_in_session: impl Fn(Now) -> bool) -> (Now, bool) {
+        let mut has_moved = false;
         if let Some((mono, gps)) = self.held {
             let expected = gps.plus_us(now.mono.us_since(mono));
             let is_step = now.gps.is_none_or(|gps| gps.as_us().abs_diff(expected.as_us()) > STEP_US);
             let held = Now { gps: Some(expected), ..now };
             if is_step && is_in_session(held) {
-                return held;
+                return (held, false);
             }
+            has_moved = is_step && now.gps.is_some();
         }
         self.held = now.gps.map(|gps| (now.mono, gps));
-        now
+        (now, has_moved)
     }
 }
 
@@ -51,27 +54,27 @@ mod tests {
     fn inside_a_session_a_step_or_a_lost_clock_changes_nothing() {
         for step in [Some(-3_600_000_000), Some(3_600_000_000), Some(1_000_001), None] {
             let mut clock = SessionClock::default();
-            assert_eq!(clock.filter(at(99, 0), listens), at(99, 0));
-            assert_eq!(clock.filter(at(101, 0), listens), at(101, 0));
+            assert_eq!(clock.filter(at(99, 0), listens).0, at(99, 0));
+            assert_eq!(clock.filter(at(101, 0), listens).0, at(101, 0));
             for second in 102..200 {
                 let wall = step.map_or(Now { gps: None, ..at(second, 0) }, |step| at(second, step));
-                assert_eq!(clock.filter(wall, listens), at(second, 0), "{step:?}, {second}");
+                assert_eq!(clock.filter(wall, listens).0, at(second, 0), "{step:?}, {second}");
             }
             let after = step.map_or(Now { gps: None, ..at(200, 0) }, |step| at(200, step));
-            assert_eq!(clock.filter(after, listens), after, "{step:?}: it is over");
+            assert_eq!(clock.filter(after, listens).0, after, "{step:?}: it is over");
         }
     }
 
     #[test]
     fn outside_of_sessions_the_clock_is_what_it_is_and_inside_it_may_be_slewed() {
         let mut clock = SessionClock::default();
-        assert_eq!(clock.filter(at(1, 0), listens), at(1, 0));
-        assert_eq!(clock.filter(at(2, -7_000_000_000), listens), at(2, -7_000_000_000));
+        assert_eq!(clock.filter(at(1, 0), listens), (at(1, 0), false));
+        assert_eq!(clock.filter(at(2, -7_000_000_000), listens), (at(2, -7_000_000_000), true));
         let mut slewed = SessionClock::default();
         for second in 90..200 {
             // 500 ppm, the most that a kernel slews.
             let wall = at(second, second * 500);
-            assert_eq!(slewed.filter(wall, listens), wall);
+            assert_eq!(slewed.filter(wall, listens), (wall, false));
         }
     }
 }

@@ -221,7 +221,9 @@ impl World {
                     crash_rest_us: CRASH_REST_US,
                 };
                 let seed = self.script.seed ^ u64::from(self.life);
-                self.engine = Some(Engine::new(settings, recovered, seed, self.clock()));
+                self.wall.start(self.now, recovered.believed());
+                let now = self.clock();
+                self.engine = Some(Engine::new(settings, recovered, seed, now));
                 self.tell(Input::Time);
             }
             Err(error) if is_power_cut(&error) => self.strike(),

@@ -18,6 +18,7 @@ mod script;
 pub mod server;
 mod spoiled;
 mod summary;
+mod wall;
 mod world;
 
 pub use air::Loss;

@@ -56,6 +56,11 @@ pub struct Script {
     pub accidents: Vec<Accident>,
     /// The operator moves a task whose sessions were missed to a later start, and has its devices told.
     pub is_retold: bool,
+    /// Steps of the gateway's wall clock: when, microseconds after the world's zero, and by how many microseconds. Nobody
+    /// vouches for them. A boot puts the clock right half a minute later.
+    pub clock_steps: Vec<(u64, i64)>,
+    /// The gateway believes every step: a world in which something must be caught.
+    pub is_credulous: bool,
     /// The operator who moves a task forgets to tell anybody: a world in which something must be caught.
     pub is_forgetful: bool,
     /// What happens to the state folder between two lives: the n-th before the (n + 1)-th boot.

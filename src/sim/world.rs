@@ -17,6 +17,7 @@ use super::script::Script;
 use super::spoiled::GatewayDisk;
 use super::spoiled::Spoil;
 use super::summary::SentFrame;
+use super::wall::Wall;
 use crate::broadcast::SessionRule;
 use crate::broadcast::TaskSource;
 use crate::broadcast::setup::SetupCommand;
@@ -133,6 +134,7 @@ pub struct World {
     pub(super) completions: u64,
     open: BTreeSet<String>,
     pub(super) operator: Operator,
+    pub(super) wall: Wall,
     pub(super) luck: Random,
     tamper: Option<Tamper>,
     pub(super) accident: Option<Accident>,
@@ -188,6 +190,7 @@ impl World {
             over: 0,
             completions: 0,
             operator: Operator::default(),
+            wall: Wall::new(&script),
             luck: luck.split(2),
             tamper: None,
             accident: None,
@@ -337,6 +340,9 @@ impl World {
                     self.drain_concentrator();
                 }
                 self.boots += u32::from(after_power_cut);
+                if after_power_cut {
+                    self.wall.boot(self.now);
+                }
                 self.referee.power_cycle();
                 self.meddle();
                 self.boot();
@@ -466,9 +472,13 @@ impl World {
         }
     }
 
-    /// What the gateway's clock shows.
-    pub(super) fn clock(&self) -> Now {
-        self.true_clock()
+    /// What the gateway takes for the time.
+    pub(super) fn clock(&mut self) -> Now {
+        if self.script.clock_steps.is_empty() {
+            return self.true_clock();
+        }
+        let gps = self.gps();
+        self.wall.read(self.now, gps)
     }
 
     /// The time as it is.

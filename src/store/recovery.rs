@@ -26,6 +26,8 @@ use crate::store::record::RecordId;
 use crate::store::record::Sealed;
 use crate::store::record::TaskRecord;
 use crate::store::ring::Form;
+use crate::time::GpsTime;
+use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -61,6 +63,14 @@ pub struct Recovered {
     pub short_lives: u32,
     /// What the operator should know, a line each.
     pub warnings: Vec<String>,
+}
+
+impl Recovered {
+    /// The time that the last life of this boot believed, and the monotonic clock at it.
+    pub fn believed(&self) -> Option<(Instant, GpsTime)> {
+        let mark = self.mark.as_ref().filter(|_| self.is_same_boot)?;
+        Some((Instant::from_us(mark.mono_us?), GpsTime::from_us(mark.gps_us?)))
+    }
 }
 
 /// What was read, and what the store goes on with.

@@ -522,3 +522,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_step_between_two_processes_of_one_boot_is_a_step() {
+    let evidence = Evidence::new([Stamp { mtime_s: 1, mtime_ns: 0, inode: 7 }]);
+    let unix_us = FLOOR_UNIX_US + 30_000_000_000_000;
+    let gps = GpsTime::from_unix_us(unix_us).unwrap();
+    let second = |s: i64| Instant::from_us(s * 1_000_000);
+    for (step_us, believed) in [(0, true), (900_000, true), (3_600_000_000, false), (-5_000_000, false)] {
+        let mut clock = WallClock::new(ClockTrust::Auto);
+        clock.resume(second(100), gps, &evidence);
+        let wall_us = unix_us + 20_000_000 + step_us;
+        let expected = if believed { wall_us } else { unix_us + 20_000_000 };
+        let read = clock.read(second(120), wall_us, &evidence);
+        assert_eq!(read, GpsTime::from_unix_us(expected), "{step_us}");
+        assert_eq!(clock.distrust().is_none(), believed, "{step_us}");
+        // Whoever synchronises it now speaks for it.
+        let touched = Evidence::new([Stamp { mtime_s: 2, mtime_ns: 0, inode: 7 }]);
+        let read = clock.read(second(121), wall_us + 1_000_000, &touched);
+        assert_eq!(read, GpsTime::from_unix_us(wall_us + 1_000_000), "{step_us}");
+    }
+}

@@ -93,6 +93,16 @@ impl WallClock {
         }
     }
 
+    /// A former process of this very boot believed that it was `gps` at `mono`. A wall clock that stands elsewhere now
+    /// has stepped since; `evidence` is what there is of it already.
+    pub fn resume(&mut self, mono: Instant, gps: GpsTime, evidence: &Evidence) {
+        let offset_us = gps.to_unix_us().saturating_sub(mono.as_us());
+        self.line = Some(Line { offset_us, trusted_at: Some(mono) });
+        let before = evidence.clone();
+        self.standing = Some(Standing { offset_us, since: mono, is_stepped: false, before });
+        self.evidence = evidence.clone();
+    }
+
     /// A GPS receiver of our own named `unix_us` (Unix microseconds) at `at`.
     pub fn hear(&mut self, at: Instant, unix_us: i64) {
         self.receiver.hear(at, unix_us);

@@ -118,6 +118,8 @@ pub fn script() -> Script {
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
         is_retold: false,
+        clock_steps: Vec::new(),
+        is_credulous: false,
         is_forgetful: false,
         meddling: Vec::new(),
         page_luck: PageLuck::Mixed,

@@ -2,6 +2,7 @@
 //! groups. It comes back; no frame counter of a key ever carries two payloads, no campaign is lost through a restart,
 //! and the law holds.
 
+mod clocks;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;

@@ -1,0 +1,72 @@
+//! The gateway's wall clock: right until somebody moves it, and judged by the very code that judges a real one.
+
+use super::script::Script;
+use crate::time::ClockTrust;
+use crate::time::Evidence;
+use crate::time::GpsTime;
+use crate::time::Instant;
+use crate::time::Now;
+use crate::time::Stamp;
+use crate::time::WallClock;
+
+/// After a boot the network puts the clock right in this time, microseconds.
+const SYNC_US: u64 = 30_000_000;
+
+/// A wall clock and its judge.
+#[derive(Debug)]
+pub(super) struct Wall {
+    judge: WallClock,
+    steps: Vec<(Instant, i64)>,
+    is_credulous: bool,
+    booted_at: Instant,
+    /// How many boots there were; each is synchronised once, and the file of evidence says so.
+    boots: u32,
+}
+
+impl Wall {
+    /// The clock of a script, in its first boot; synchronised before the world began.
+    pub(super) fn new(script: &Script) -> Wall {
+        let step = |(at_us, by_us): &(u64, i64)| (Instant::ZERO.plus_us(*at_us), *by_us);
+        Wall {
+            judge: WallClock::new(ClockTrust::Auto),
+            steps: script.clock_steps.iter().map(step).collect(),
+            is_credulous: script.is_credulous,
+            booted_at: Instant::ZERO.minus_us(SYNC_US),
+            boots: 0,
+        }
+    }
+
+    /// Another boot.
+    pub(super) fn boot(&mut self, now: Instant) {
+        self.booted_at = now;
+        self.boots += 1;
+    }
+
+    /// Another process, and what one before it in this boot believed.
+    pub(super) fn start(&mut self, now: Instant, believed: Option<(Instant, GpsTime)>) {
+        self.judge = WallClock::new(ClockTrust::Auto);
+        if let Some((mono, gps)) = believed {
+            let evidence = self.evidence(now);
+            self.judge.resume(mono, gps, &evidence);
+        }
+    }
+
+    /// What the gateway takes for the time when it is `gps`.
+    pub(super) fn read(&mut self, now: Instant, gps: GpsTime) -> Now {
+        // The last synchronisation undid what was moved before it.
+        let synced_at = self.booted_at.plus_us(SYNC_US);
+        let counts = |at: Instant| at <= now && (now < synced_at || at > synced_at);
+        let off_us: i64 = self.steps.iter().filter(|(at, _)| counts(*at)).map(|(_, by_us)| by_us).sum();
+        let wall_us = gps.to_unix_us().saturating_add(off_us);
+        if self.is_credulous {
+            return Now { mono: now, gps: GpsTime::from_unix_us(wall_us) };
+        }
+        let evidence = self.evidence(now);
+        Now { mono: now, gps: self.judge.read(now, wall_us, &evidence) }
+    }
+
+    fn evidence(&self, now: Instant) -> Evidence {
+        let stamp = Stamp { mtime_s: 0, mtime_ns: 0, inode: u64::from(self.boots) };
+        if now < self.booted_at.plus_us(SYNC_US) { Evidence::NONE } else { Evidence::new([stamp]) }
+    }
+}

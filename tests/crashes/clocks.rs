@@ -1,0 +1,64 @@
+//! A wall clock that somebody moves, also between two lives.
+
+use crate::many::COMPLETIONS;
+use crate::many::four_tasks;
+use crate::many::judged;
+use fuotad::sim::Accident;
+use fuotad::sim::Script;
+
+const SECOND_US: u64 = 1_000_000;
+
+/// Steps from a second to a day, each way.
+const STEPS_S: [i64; 12] = [1, 2, 20, 600, 3_600, 86_400, -1, -2, -20, -600, -3_600, -86_400];
+
+/// Moments of a step, seconds: nothing is armed; before, inside and after the first session; long after.
+const MOMENTS_S: [u64; 6] = [2, 60, 125, 131, 200, 5_900];
+
+/// A world with a step, and a death 20 s later of one kind.
+pub fn stepped(step_s: i64, moment_s: u64, death: Option<fn(u64) -> Accident>) -> Script {
+    // With a death the clock is moved just before it, so that the next life begins with it.
+    let accidents = death.map(|death| death((moment_s + 20) * SECOND_US)).into_iter().collect();
+    let clock_steps = vec![(moment_s * SECOND_US, step_s * 1_000_000)];
+    Script { accidents, clock_steps, limit_us: 12 * 3_600 * SECOND_US, ..four_tasks() }
+}
+
+#[test]
+fn a_clock_that_steps_moves_no_session_and_the_law_holds() {
+    let mut tried = 0;
+    for step_s in STEPS_S {
+        for moment_s in MOMENTS_S {
+            for death in [None, Some(Accident::KillAfter as fn(u64) -> Accident)] {
+                let story = format!("{step_s} s at {moment_s} s, {death:?}");
+                let (summary, verdict) = judged(stepped(step_s, moment_s, death));
+                assert_eq!(verdict, Ok(()), "{story}");
+                assert_eq!(summary.completions, COMPLETIONS, "{story}: {:#?}", summary.reports);
+                tried += 1;
+            }
+        }
+    }
+    println!("{tried} steps of the clock, with and without a kill: 0 frames outside a session, 0 breaches");
+}
+
+#[test]
+fn many_steps_kills_and_cuts_together_break_no_law() {
+    for seed in 0..40_u64 {
+        let mut n = seed;
+        let mut next = |below: u64| {
+            n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (n >> 33) % below
+        };
+        let mut clock_steps: Vec<(u64, i64)> = (0..4)
+            .map(|_| (next(1_300) * SECOND_US, next(7_200) as i64 * 1_000_000 - 3_600_000_000))
+            .collect();
+        clock_steps.sort();
+        let accidents = vec![
+            Accident::KillAfter((20 + next(200)) * SECOND_US),
+            Accident::AfterSend(1 + next(30)),
+            Accident::KillAfter((31 + next(600)) * SECOND_US),
+        ];
+        let story = format!("seed {seed}: {clock_steps:?}, {accidents:?}");
+        let limit_us = 24 * 3_600 * SECOND_US;
+        let (_, verdict) = judged(Script { accidents, clock_steps, seed, limit_us, ..four_tasks() });
+        assert_eq!(verdict, Ok(()), "{story}");
+    }
+}
