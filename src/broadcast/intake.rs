@@ -13,6 +13,7 @@ use super::SignatureWish;
 use super::TaskSource;
 use super::Want;
 use super::agreement;
+use super::air::HELD;
 use super::arming::Doubt;
 use super::arming::begin_of;
 use super::arming::first_free;
@@ -75,6 +76,10 @@ impl Broadcaster {
                 _ => {}
             }
         }
+        if let Some(order) = self.orders.get_mut(&task.id) {
+            order.is_held = false;
+            order.waiting.take_if(|reason| reason == HELD);
+        }
         let is_full = self.orders.len() >= MAX_ORDERS;
         match self.orders.get_mut(&task.id) {
             Some(order) if order.task.same_order(&task) => {
@@ -106,6 +111,13 @@ impl Broadcaster {
                 self.begin_order(task, document, stem, source, None);
             }
         }
+    }
+
+    /// The task's file is not there for the moment: no frame of it until [`Broadcaster::task`] sees its document again.
+    pub fn hold(&mut self, now: Now, id: &TaskId) {
+        let Some(order) = self.orders.get_mut(id) else { return };
+        order.is_held = true;
+        self.waiting(now, id, HELD.to_owned());
     }
 
     /// The task is withdrawn: not one more frame of it.

@@ -239,6 +239,7 @@ impl Driver {
             Fact::Task { document, stem, source } => {
                 self.tell(now, Input::Task { document: &document, stem: &stem, source });
             }
+            Fact::Missing(task) => self.tell(now, Input::Hold(task)),
             Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
             Fact::Withdrawn(task) => self.tell(now, Input::Withdraw(task)),
             Fact::Image(task, bytes, evidence) => {

@@ -19,6 +19,8 @@ pub enum Fact {
         /// Where it came from.
         source: TaskSource,
     },
+    /// Its file is gone for the moment: no frame of it until its document is told again, or it is [`Fact::Gone`].
+    Missing(TaskId),
     /// The task is not there any more: it is cancelled.
     Gone(TaskId),
     /// The order is being deleted: it is cancelled unless its first frame was sent.
