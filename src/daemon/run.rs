@@ -1,13 +1,14 @@
 //! The wiring, on one page: settings in, one runtime with one thread, drain on SIGTERM.
 
 use super::Fact;
-use super::FetchOrder;
+use super::ImageWish;
 use super::Settings;
 use super::StartError;
 use super::clock::Clock;
 use super::driver::Driver;
 use super::driver::Memory;
 use super::fact::FACTS_MAX;
+use super::fact::WISHES_MAX;
 use super::files::FolderFiles;
 use super::folder::TaskFolder;
 use super::folder::watch;
@@ -36,8 +37,6 @@ use tokio::sync::mpsc;
 
 /// Readers of the status that may wait.
 const ASKS_MAX: usize = 4;
-/// Images that a cloud's side may have in its queue.
-const FETCHES_MAX: usize = 8;
 /// What may still run on blocking threads when we end gets this long.
 const BLOCKED: Duration = Duration::from_millis(50);
 
@@ -46,8 +45,8 @@ const BLOCKED: Duration = Duration::from_millis(50);
 pub struct Wires {
     /// Facts go in here.
     pub facts: mpsc::Sender<Fact>,
-    /// Images that are wanted come out here.
-    pub fetches: mpsc::Receiver<FetchOrder>,
+    /// Images that are wanted, and tasks whose image is not needed any more, come out here.
+    pub wishes: mpsc::Receiver<ImageWish>,
 }
 
 /// Starts a source of tasks on the daemon's runtime; it lives until the daemon ends.
@@ -137,8 +136,8 @@ async fn serve(
     tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
     let asks = status(&settings.status_socket);
     let fetcher = cloud.map(|cloud| {
-        let (fetcher, fetches) = mpsc::channel(FETCHES_MAX);
-        tokio::task::spawn_local(cloud(Wires { facts: tell.clone(), fetches }));
+        let (fetcher, wishes) = mpsc::channel(WISHES_MAX);
+        tokio::task::spawn_local(cloud(Wires { facts: tell.clone(), wishes }));
         fetcher
     });
     let systemd = Systemd::new();
