@@ -222,7 +222,8 @@ fn a_half_written_task_is_told_only_when_it_stays_so() {
 
 #[test]
 fn a_task_whose_file_became_odd_goes_on_and_is_gone_when_the_file_is_removed() {
-    let odd: [(&str, fn(&Bench)); 4] = [
+    type MakeOdd = fn(&Bench);
+    let odd: [(&str, MakeOdd); 4] = [
         ("malformed", |bench| bench.put("a.json", "{ no task")),
         ("long", |bench| bench.put("a.json", vec![b' '; MAX_TASK_BYTES + 1])),
         ("link", |bench| {
