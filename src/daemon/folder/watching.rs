@@ -232,6 +232,8 @@ mod tests {
         std::fs::write(&file, TASK).unwrap();
         bench(dir.path(), NEVER_US, async |facts| {
             assert_eq!(next(facts).await, "a");
+            // Until nothing is looked for any more but what is noticed.
+            assert!(tokio::time::timeout(3 * SOON, facts.recv()).await.is_err(), "nothing happens");
             // Nobody reads meanwhile: this thread is the only one.
             for number in 0..FLOOD {
                 let other = dir.file(&number.to_string());
