@@ -168,8 +168,8 @@ fn read(queue: &OwnedFd, news: &mut Option<News>) -> Result<bool, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::TempDir;
     use super::*;
+    use crate::daemon::folder::tests::TempDir;
     use std::time::Duration;
 
     /// Longer than anything takes.

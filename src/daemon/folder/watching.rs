@@ -146,11 +146,11 @@ fn is_outdated(fact: &Fact, vanished: &[String]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::TASK;
-    use super::super::tests::TempDir;
-    use super::super::tests::named;
-    use super::super::tests::short;
     use super::*;
+    use crate::daemon::folder::tests::TASK;
+    use crate::daemon::folder::tests::TempDir;
+    use crate::daemon::folder::tests::named;
+    use crate::daemon::folder::tests::short;
     use std::path::Path;
 
     /// Longer than anything takes.
@@ -191,7 +191,7 @@ mod tests {
                 let moved = Instant::now();
                 assert_eq!(next(facts).await, format!("?{id}"));
                 assert_eq!(next(facts).await, format!("-{id}"));
-                assert!(moved.elapsed() >= super::super::STILL, "an editor needs a moment");
+                assert!(moved.elapsed() >= crate::daemon::folder::STILL, "an editor needs a moment");
             }
         })
         .await;
