@@ -11,6 +11,7 @@ use std::time::Duration;
 use fuotad::broadcast::SignatureWish;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
+use fuotad::daemon::ImageWish;
 use fuotad::daemon::aws;
 use fuotad::image::Digest;
 use fuotad::task::Task;
@@ -34,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (to_us, mut facts) = mpsc::channel(4);
-        let (fetches, to_them) = mpsc::channel(4);
+        let (wishes, to_them) = mpsc::channel(4);
         let talk = async {
             while let Some(fact) = facts.recv().await {
                 match fact {
@@ -46,7 +47,7 @@ fn main() -> anyhow::Result<()> {
                         );
                         let signature = SignatureWish::IfThere;
                         let order = FetchOrder { task: task.id, image: task.image, digest: None, signature };
-                        fetches.send(order).await?;
+                        wishes.send(ImageWish::Fetch(order)).await?;
                     }
                     Fact::Image(_, bytes, evidence) => {
                         let signature = evidence.map_or("none".to_owned(), |evidence| evidence.origin);

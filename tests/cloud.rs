@@ -353,6 +353,22 @@ fn a_task_outlives_throttling_while_it_waits() {
 }
 
 #[test]
+fn the_image_of_a_task_is_needed_until_the_task_is_over() {
+    let mut cloud = Cloud::new("needed", 74, "In_FuotaSession", &Endpoint::Configured, None);
+    cloud.site.replace("[tasks]", "[log]\nfilter = \"info,fuotad=debug\"\n[tasks]");
+    let unneeded = format!("image of task {TASK}: not needed any more");
+    cloud.site.start();
+    cloud.site.wait_for_frames(5);
+    // A change that comes too late is refused, and the task goes on.
+    cloud.fake.world().tasks.get_mut(TASK).unwrap()["RedundancyPercent"] = json!(40);
+    cloud.site.wait("the change is refused", 20, |status| !status.refused.is_empty());
+    assert!(!cloud.site.log().contains(&unneeded), "{}", cloud.site.log());
+    cloud.assert_complete(97);
+    assert!(cloud.site.log().contains(&unneeded), "{}", cloud.site.log());
+    cloud.end();
+}
+
+#[test]
 fn an_image_with_another_digest_is_never_sent() {
     let other = Digest::of(b"another image");
     let mut cloud = Cloud::new("digest", 24, "In_FuotaSession", &Endpoint::Environment, Some(other));

@@ -279,6 +279,47 @@ fn a_malformed_task_beside_a_good_one_disturbs_nobody() {
     assert_eq!(log.lines().filter(|line| line.contains("task broken")).count(), 1, "{log}");
 }
 
+/// Frames that the daemon may have handed to the forwarder before they are due.
+const HANDED_OVER_MAX: u64 = 3;
+
+#[test]
+fn removing_a_file_stops_its_campaign_before_the_next_frame() {
+    let mut site = Site::new("removed", 74);
+    // Nothing is found by looking again and again.
+    site.replace("scan-s = 1", "scan-s = 3600");
+    site.start();
+    site.wait("the forwarder is heard", 10, |status| status.forwarder.online.is_some());
+    site.order("lamps-1", "");
+    site.wait_for_frames(5);
+    std::fs::remove_file(site.path("tasks").join("lamps-1.json")).unwrap();
+    let by_then = site.frames();
+    let status = site.wait("it is cancelled", 10, |status| !status.finished.is_empty());
+    assert!(status.finished[0].1.starts_with("cancelled after"), "{:?}", status.finished);
+    site.wait_for_the_air();
+    let verdict = site.verdict();
+    assert!(verdict.is_content(), "{:?}", verdict.breaches);
+    assert!((5..=by_then + HANDED_OVER_MAX).contains(&verdict.frames), "{} after {by_then}", verdict.frames);
+}
+
+#[test]
+fn a_file_that_is_replaced_in_two_steps_while_it_is_sent_goes_on() {
+    let mut site = Site::new("two-steps", 24);
+    site.replace("scan-s = 1", "scan-s = 3600");
+    site.order("lamps-1", "");
+    site.start();
+    site.wait_for_frames(5);
+    std::fs::remove_file(site.path("tasks").join("lamps-1.json")).unwrap();
+    site.order("lamps-1", "");
+    let status = site.wait("it is over", 30, |status| !status.finished.is_empty());
+    assert!(status.finished[0].1.starts_with("complete: 32 frames sent"), "{:?}", status.finished);
+    let log = site.log();
+    assert!(log.contains("waiting: its file in the task folder: it is gone and cancels the task"), "{log}");
+    site.wait_for_the_air();
+    let verdict = site.verdict();
+    assert!(verdict.is_content(), "{:?}", verdict.breaches);
+    assert_eq!((verdict.devices_complete, verdict.frames, verdict.repeated_frames), (site.devices(), 32, 0));
+}
+
 #[test]
 fn without_a_forwarder_or_a_clock_it_stays_up_and_says_what_it_waits_for() {
     let mut site = Site::new("waiting", 4);

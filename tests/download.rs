@@ -20,6 +20,7 @@ use fake_aws::Op;
 use fuotad::broadcast::SignatureWish;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
+use fuotad::daemon::ImageWish;
 use fuotad::daemon::aws;
 use fuotad::daemon::aws::Settings;
 use fuotad::image::Digest;
@@ -66,7 +67,7 @@ impl Drop for Disk {
 /// The cloud side of one process.
 struct Process {
     facts: mpsc::Receiver<Fact>,
-    fetches: mpsc::Sender<FetchOrder>,
+    wishes: mpsc::Sender<ImageWish>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     runtime: tokio::runtime::Runtime,
@@ -79,7 +80,21 @@ impl Process {
         Process::start_with(fake, disk, |_| {})
     }
 
+    /// These were wished before it could look at any of them.
+    fn start_asked(fake: &FakeAws, disk: &Disk, orders: Vec<FetchOrder>) -> Process {
+        Process::begin(fake, disk, |_| {}, orders)
+    }
+
     fn start_with(fake: &FakeAws, disk: &Disk, prepare: impl FnOnce(&mut Settings)) -> Process {
+        Process::begin(fake, disk, prepare, Vec::new())
+    }
+
+    fn begin(
+        fake: &FakeAws,
+        disk: &Disk,
+        prepare: impl FnOnce(&mut Settings),
+        asked: Vec<FetchOrder>,
+    ) -> Process {
         let credentials = disk.0.with_extension("credentials");
         let text = "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = SECRET/CANARY+key\n";
         std::fs::write(&credentials, text).unwrap();
@@ -92,7 +107,10 @@ impl Process {
         settings.patience.answer = Duration::from_secs(2);
         prepare(&mut settings);
         let (to_us, facts) = mpsc::channel(16);
-        let (fetches, to_them) = mpsc::channel(16);
+        let (wishes, to_them) = mpsc::channel(64);
+        for order in asked {
+            wishes.try_send(ImageWish::Fetch(order)).unwrap();
+        }
         let (stop, stopped) = oneshot::channel();
         let log = Arc::new(Mutex::new(Vec::new()));
         let subscriber = Log(Arc::clone(&log));
@@ -105,7 +123,7 @@ impl Process {
             });
         });
         let (stop, thread, runtime) = (Some(stop), Some(thread), runtime());
-        Process { facts, fetches, stop, thread, runtime, log, credentials }
+        Process { facts, wishes, stop, thread, runtime, log, credentials }
     }
 
     fn order(&self, image: &str, digest: Option<Digest>, signature: SignatureWish) {
@@ -114,7 +132,11 @@ impl Process {
             Some(_) => ImageRef::Https(image.to_owned()),
             None => ImageRef::parse(image).unwrap(),
         };
-        self.fetches.blocking_send(FetchOrder { task: task_id(), image, digest, signature }).unwrap();
+        self.wish(ImageWish::Fetch(FetchOrder { task: task_id(), image, digest, signature }));
+    }
+
+    fn wish(&self, wish: ImageWish) {
+        self.wishes.blocking_send(wish).unwrap();
     }
 
     fn fetch(&self) {
@@ -290,25 +312,111 @@ fn an_object_that_was_replaced_while_the_process_was_away_is_fetched_anew_and_ne
 }
 
 #[test]
-fn an_image_whose_digest_is_known_is_taken_from_the_disk_and_three_are_kept() {
+fn an_image_whose_digest_is_known_is_taken_from_the_disk_and_three_are_kept_beside_it() {
     let (fake, disk) = started("shelf", b"");
-    let images: Vec<Vec<u8>> = (0..4).map(|number| firmware(1000 + number)).collect();
+    let images: Vec<Vec<u8>> = (0..5).map(|number| firmware(1000 + number)).collect();
     let mut process = Process::start(&fake, &disk);
     for (number, image) in images.iter().enumerate() {
         fake.put_object(&format!("b/{number}"), image, true);
         process.order(&format!("s3://b/{number}"), None, SignatureWish::No);
         assert!(process.image() == *image);
     }
-    assert_eq!(disk.files(".img").len(), 3);
+    // The last one is what the task needs now.
+    assert_eq!(disk.files(".img").len(), 1 + 3);
     drop(process);
     let requests = fake.world().requests.len();
     let mut process = Process::start(&fake, &disk);
-    process.order("s3://b/3", Some(Digest::of(&images[3])), SignatureWish::No);
-    assert!(process.image() == images[3]);
+    process.order("s3://b/4", Some(Digest::of(&images[4])), SignatureWish::No);
+    assert!(process.image() == images[4]);
     assert_eq!(fake.world().requests.len(), requests, "nobody was asked");
     // One that is not kept any more is fetched.
     process.order("s3://b/0", Some(Digest::of(&images[0])), SignatureWish::No);
     assert!(process.image() == images[0]);
+}
+
+/// What `task` asks for: the object `b/task`.
+fn asked(task: &str, digest: Option<Digest>) -> FetchOrder {
+    let image = ImageRef::parse(&format!("s3://b/{task}")).unwrap();
+    FetchOrder { task: TaskId::new(task).unwrap(), image, digest, signature: SignatureWish::No }
+}
+
+#[test]
+fn the_image_of_a_task_that_is_not_over_stays_whatever_comes_after_it() {
+    let (fake, disk) = started("needed", b"");
+    let image = |number: usize| firmware(1000 + number);
+    let mut process = Process::start(&fake, &disk);
+    // The first two are not over: one whose digest is known, and one whose digest was learned.
+    for number in 0..8 {
+        let digest = (number == 0).then(|| Digest::of(&image(number)));
+        let order = asked(&format!("t{number}"), digest);
+        fake.put_object(&format!("b/t{number}"), &image(number), true);
+        let task = order.task.clone();
+        process.wish(ImageWish::Fetch(order));
+        assert!(process.image() == image(number));
+        if number > 1 {
+            process.wish(ImageWish::Over(task));
+        }
+    }
+    // What the last one needed was not too much yet when it was kept.
+    assert_eq!(disk.files(".img").len(), 2 + 1 + 3);
+    // Asked again later, and after a restart, without a network.
+    let requests = fake.world().requests.len();
+    for _ in 0..2 {
+        for number in 0..2 {
+            process.wish(ImageWish::Fetch(asked(&format!("t{number}"), Some(Digest::of(&image(number))))));
+            assert!(process.image() == image(number));
+        }
+        drop(process);
+        process = Process::start(&fake, &disk);
+    }
+    assert_eq!(fake.world().requests.len(), requests, "nobody was asked");
+}
+
+#[test]
+fn after_a_restart_no_new_image_pushes_out_one_that_is_asked_for_behind_it() {
+    let (fake, disk) = started("behind", b"");
+    let image = |number: usize| firmware(1000 + number);
+    let old: Vec<FetchOrder> =
+        (0..6).map(|number| asked(&format!("old{number}"), Some(Digest::of(&image(number))))).collect();
+    let mut process = Process::start(&fake, &disk);
+    for (number, order) in old.iter().enumerate() {
+        fake.put_object(&format!("b/old{number}"), &image(number), true);
+        process.wish(ImageWish::Fetch(order.clone()));
+        assert!(process.image() == image(number));
+    }
+    drop(process);
+    assert_eq!(disk.files(".img").len(), 6);
+    // Nobody could bring the old ones again, and more new ones than are fetched at once are in front of them.
+    fake.world().objects.clear();
+    let new: Vec<FetchOrder> = (0..12).map(|number| asked(&format!("new{number}"), None)).collect();
+    for number in 0..12 {
+        fake.put_object(&format!("b/new{number}"), &image(100 + number), true);
+    }
+    let mut process = Process::start_asked(&fake, &disk, [new, old].concat());
+    let mut brought: Vec<String> = (0..18)
+        .map(|_| match process.fact() {
+            Fact::Image(task, ..) => task.to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    brought.sort();
+    assert_eq!(brought.iter().filter(|task| task.starts_with("old")).count(), 6, "{brought:?}");
+}
+
+#[test]
+fn a_task_that_is_over_leaves_its_place_to_the_next_download() {
+    let bytes = firmware(1000);
+    let (fake, disk) = started("place", b"");
+    let mut process = Process::start(&fake, &disk);
+    // As many as are fetched at once, and none of them is there.
+    for number in 0..8 {
+        process.wish(ImageWish::Fetch(asked(&format!("t{number}"), None)));
+        assert!(matches!(process.fact(), Fact::ImageMissing(..)));
+    }
+    fake.put_object("b/good", &bytes, true);
+    process.wish(ImageWish::Fetch(asked("good", None)));
+    process.wish(ImageWish::Over(TaskId::new("t3").unwrap()));
+    assert!(process.image() == bytes);
 }
 
 #[test]

@@ -34,6 +34,10 @@ use std::collections::BTreeSet;
 const SECOND_SENDER: &str =
     "the end of somebody else's downlinks to this group: a network server sent to it in the last hour";
 
+/// What a task waits for whose file was taken away a moment ago.
+pub(super) const HELD: &str =
+    "its file in the task folder: it is gone and cancels the task unless it comes back";
+
 /// Campaigns that have begun and are not over, at most: a mark has room for so many.
 const BEGUN_MAX: usize = 16;
 
@@ -94,6 +98,10 @@ impl Broadcaster {
             let Some(order) = self.orders.get(&id) else { continue };
             let Some(campaign) = order.campaign() else { continue };
             let (key, sub_band) = (campaign.plan().key, campaign.plan().channel.sub_band);
+            if order.is_held {
+                self.waiting(now, &id, HELD.to_owned());
+                continue;
+            }
             // A key's counters only rise: one campaign after the other.
             let owner = match owners.get(&key) {
                 Some(owner) => owner.clone(),

@@ -4,6 +4,7 @@ use super::Broadcaster;
 use super::Record;
 use super::RecordState;
 use super::TaskSource;
+use super::air::HELD;
 use super::order::Order;
 use super::order::Stage;
 use crate::report::Event;
@@ -59,6 +60,10 @@ impl Broadcaster {
                 _ => {}
             }
         }
+        if let Some(order) = self.orders.get_mut(&task.id) {
+            order.is_held = false;
+            order.waiting.take_if(|reason| reason == HELD);
+        }
         let is_full = self.orders.len() >= MAX_ORDERS;
         match self.orders.get_mut(&task.id) {
             Some(order) if order.task.same_order(&task) => {
@@ -90,6 +95,13 @@ impl Broadcaster {
                 self.begin_order(task, document, stem, source, None);
             }
         }
+    }
+
+    /// The task's file is not there for the moment: no frame of it until [`Broadcaster::task`] sees its document again.
+    pub fn hold(&mut self, now: Now, id: &TaskId) {
+        let Some(order) = self.orders.get_mut(id) else { return };
+        order.is_held = true;
+        self.waiting(now, id, HELD.to_owned());
     }
 
     /// The task is withdrawn: not one more frame of it.

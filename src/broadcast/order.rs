@@ -48,6 +48,8 @@ pub struct Order {
     pub proof: Option<Proof>,
     /// What was last reported to be waited for.
     pub waiting: Option<String>,
+    /// Its file is not there for the moment: no frame of it until its document is seen again.
+    pub is_held: bool,
 }
 
 /// A signature that was good.
@@ -119,6 +121,7 @@ impl Order {
             number,
             served: 0,
             waiting: None,
+            is_held: false,
         }
     }
 

@@ -31,7 +31,7 @@ fn cloud(config: &Config) -> Result<Option<Cloud>, crate::config::ConfigError> {
     let settings = daemon::aws::Settings { images_dir, ..settings };
     Ok(Some(Box::new(|wires| {
         // It lives as long as the daemon's runtime.
-        Box::pin(daemon::aws::run(settings, wires.facts, wires.fetches, std::future::pending()))
+        Box::pin(daemon::aws::run(settings, wires.facts, wires.wishes, std::future::pending()))
     })))
 }
 

@@ -2,8 +2,10 @@
 
 use super::Fact;
 use super::FetchOrder;
+use super::ImageWish;
 use super::StartError;
 use super::clock::Clock;
+use super::fact::TASKS_MAX;
 use super::images::Fetched;
 use super::images::Images;
 use super::keeper::Keeper;
@@ -34,6 +36,7 @@ use crate::time::Distrust;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -60,7 +63,7 @@ pub struct Driver {
     pub(super) signals: Signals,
     pub(super) images: Images,
     pub(super) facts: mpsc::Receiver<Fact>,
-    pub(super) fetcher: Option<mpsc::Sender<FetchOrder>>,
+    pub(super) fetcher: Option<mpsc::Sender<ImageWish>>,
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) systemd: Systemd,
     pub(super) memory: Memory,
@@ -81,6 +84,8 @@ pub struct Memory {
     missing_images: BTreeMap<TaskId, String>,
     refused: VecDeque<(String, String)>,
     finished: VecDeque<(String, String)>,
+    /// Tasks whose image is not needed any more, while the cloud's side is not told yet.
+    unneeded: BTreeSet<TaskId>,
     /// Facts that arose while the engine's wishes were carried out.
     next: VecDeque<Next>,
 }
@@ -188,6 +193,7 @@ impl Driver {
         self.downlinks();
         let now = self.clock.now();
         self.tell(now, Input::Time);
+        self.tell_unneeded();
         self.tell_of_the_clock(now.mono);
         let headline = view::headline(&self.snapshot(now));
         self.systemd.status(&headline);
@@ -256,6 +262,7 @@ impl Driver {
             Fact::Task { document, stem, source } => {
                 self.tell(now, Input::Task { document: &document, stem: &stem, source });
             }
+            Fact::Missing(task) => self.tell(now, Input::Hold(task)),
             Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
             Fact::Withdrawn(task) => self.tell(now, Input::Withdraw(task)),
             Fact::Image(task, bytes, evidence) => {
@@ -339,8 +346,11 @@ impl Driver {
                 "{} is not on this disk and no cloud is configured: download it and name it as file:///path",
                 order.image
             ),
-            Some(fetcher) => match fetcher.try_send(order) {
-                Ok(()) => return,
+            Some(fetcher) => match fetcher.try_send(ImageWish::Fetch(order)) {
+                Ok(()) => {
+                    self.memory.unneeded.remove(&task);
+                    return;
+                }
                 Err(error) => format!("too many images are being fetched already: {error}"),
             },
         };
@@ -353,6 +363,8 @@ impl Driver {
                 Event::Planned(planned) => {
                     self.memory.planned.insert(task.clone(), planned.clone());
                 }
+                // What was refused may be a change of a task that goes on.
+                Event::Refused { .. } if self.engine.progress().any(|(open, _)| open == task) => {}
                 Event::Refused { .. } | Event::Over(_) => self.ended(report, task),
                 Event::Sent { .. } | Event::Resumed { .. } if self.memory.reporter.wants_place(task) => {
                     self.learn_place(task);
@@ -378,12 +390,33 @@ impl Driver {
     /// A task is over: what it leaves is a report on disk and a line on the status page.
     fn ended(&mut self, report: &Report, task: &TaskId) {
         self.images.forget(task);
+        self.memory.unneeded.insert(task.clone());
+        self.tell_unneeded();
         self.memory.missing_images.remove(task);
         let planned = self.memory.planned.remove(task);
         if let Event::Over(outcome) = &report.event {
             remember(&mut self.memory.finished, (task.to_string(), outcome.to_string()));
             let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
             self.keeper.note(ending(task, &outcome.to_string(), planned.as_ref(), utc));
+        }
+    }
+
+    /// Tells the cloud's side whose images are not needed any more; what does not fit now is told later.
+    fn tell_unneeded(&mut self) {
+        let unneeded = &mut self.memory.unneeded;
+        match &self.fetcher {
+            None => unneeded.clear(),
+            Some(fetcher) => {
+                while let Some(task) = unneeded.pop_first() {
+                    if fetcher.try_send(ImageWish::Over(task.clone())).is_err() {
+                        // Who is not told keeps some images too long.
+                        if unneeded.len() < TASKS_MAX {
+                            unneeded.insert(task);
+                        }
+                        return;
+                    }
+                }
+            }
         }
     }
 

@@ -7,6 +7,12 @@ use crate::task::TaskId;
 /// Facts that may wait for the driver; whoever has more waits.
 pub const FACTS_MAX: usize = 64;
 
+/// Wishes that may wait for the cloud's side: after a restart each open task's image is asked for at once.
+pub const WISHES_MAX: usize = 2 * TASKS_MAX;
+
+/// Tasks that can be open at the same time.
+pub const TASKS_MAX: usize = 64;
+
 /// Something a source of tasks knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
@@ -19,6 +25,8 @@ pub enum Fact {
         /// Where it came from.
         source: TaskSource,
     },
+    /// Its file is gone for the moment: no frame of it until its document is told again, or it is [`Fact::Gone`].
+    Missing(TaskId),
     /// The task is not there any more: it is cancelled.
     Gone(TaskId),
     /// The order is being deleted: it is cancelled unless its first frame was sent.
@@ -29,6 +37,15 @@ pub enum Fact {
     ImageMissing(TaskId, String),
     /// It cannot be had: one line why.
     ImageFailed(TaskId, String),
+}
+
+/// What the driver asks of the cloud's side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageWish {
+    /// Bring this image, instead of whatever was to be brought for the task before.
+    Fetch(FetchOrder),
+    /// The task is over, refused or cancelled: its image is not needed any more.
+    Over(TaskId),
 }
 
 /// An image that the driver cannot bring by itself (`s3://`, `https://`): the answer is [`Fact::Image`] or

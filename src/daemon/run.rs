@@ -1,15 +1,17 @@
 //! The wiring, on one page: settings in, one runtime with one thread, drain on SIGTERM.
 
 use super::Fact;
-use super::FetchOrder;
+use super::ImageWish;
 use super::Settings;
 use super::StartError;
 use super::clock::Clock;
 use super::driver::Driver;
 use super::driver::Memory;
 use super::fact::FACTS_MAX;
+use super::fact::WISHES_MAX;
 use super::files::FolderFiles;
 use super::folder::TaskFolder;
+use super::folder::watch;
 use super::images::Images;
 use super::keeper::Keeper;
 use super::lock::Lock;
@@ -20,11 +22,13 @@ use super::socket;
 use super::socket::Socket;
 use super::status::StatusSocket;
 use super::systemd::Systemd;
+use crate::broadcast::Record;
 use crate::broadcast::TaskSource;
 use crate::engine::Engine;
 use crate::store::Recovered;
 use crate::store::Store;
 use crate::store::StoreError;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -33,8 +37,6 @@ use tokio::sync::mpsc;
 
 /// Readers of the status that may wait.
 const ASKS_MAX: usize = 4;
-/// Images that a cloud's side may have in its queue.
-const FETCHES_MAX: usize = 64;
 /// What may still run on blocking threads when we end gets this long.
 const BLOCKED: Duration = Duration::from_millis(50);
 
@@ -43,8 +45,8 @@ const BLOCKED: Duration = Duration::from_millis(50);
 pub struct Wires {
     /// Facts go in here.
     pub facts: mpsc::Sender<Fact>,
-    /// Images that are wanted come out here.
-    pub fetches: mpsc::Receiver<FetchOrder>,
+    /// Images that are wanted, and tasks whose image is not needed any more, come out here.
+    pub wishes: mpsc::Receiver<ImageWish>,
 }
 
 /// Starts a source of tasks on the daemon's runtime; it lives until the daemon ends.
@@ -123,18 +125,22 @@ async fn serve(
     let region = settings.engine.region;
     let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
     let (norths, found) = Norths::new(names);
+    let stems = stems(&recovered);
     let mut engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
     if let Some(reason) = broken {
         engine.halt(clock.now(), reason);
     }
     let (tell, facts) = mpsc::channel(FACTS_MAX);
-    let known = engine.tasks().filter(|state| state.source == TaskSource::File).map(|state| state.task);
+    let known = engine.tasks().filter(|state| state.source == TaskSource::File).map(|state| {
+        let stem = stems.get(&state.task.record_id()).cloned();
+        (state.task, stem.unwrap_or_default())
+    });
     let folder = TaskFolder::new(settings.tasks_folder, known);
     tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
     let asks = status(&settings.status_socket);
     let fetcher = cloud.map(|cloud| {
-        let (fetcher, fetches) = mpsc::channel(FETCHES_MAX);
-        tokio::task::spawn_local(cloud(Wires { facts: tell.clone(), fetches }));
+        let (fetcher, wishes) = mpsc::channel(WISHES_MAX);
+        tokio::task::spawn_local(cloud(Wires { facts: tell.clone(), wishes }));
         fetcher
     });
     let systemd = Systemd::new();
@@ -159,22 +165,10 @@ async fn serve(
     driver.run().await
 }
 
-/// Looks into the task folder for ever.
-async fn watch(mut folder: TaskFolder, scan_us: u64, tell: mpsc::Sender<Fact>) {
-    loop {
-        let look = move || (folder.scan(), folder);
-        let Ok((scan, looked)) = tokio::task::spawn_blocking(look).await else { return };
-        folder = looked;
-        for complaint in scan.complaints {
-            tracing::warn!("{complaint}");
-        }
-        for fact in scan.facts {
-            if tell.send(fact).await.is_err() {
-                return;
-            }
-        }
-        tokio::time::sleep(Duration::from_micros(scan_us)).await;
-    }
+/// The names that tasks of a former run had in their source, by their records.
+fn stems(recovered: &Recovered) -> BTreeMap<[u8; 16], String> {
+    let records = recovered.tasks.iter();
+    records.filter_map(|task| Some((task.id.0, Record::from_bytes(&task.bytes).ok()?.stem))).collect()
 }
 
 /// Serves the status; without its socket the daemon goes on.

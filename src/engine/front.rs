@@ -95,6 +95,7 @@ impl Engine {
         let now = self.now;
         match input {
             Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
+            Input::Hold(task) => self.broadcaster.hold(now, &task),
             Input::Cancel(task) => self.broadcaster.cancel(now, &task),
             Input::Withdraw(task) => self.broadcaster.withdraw(now, &task),
             Input::Image(task, bytes, evidence) => self.broadcaster.image(now, &task, bytes, evidence),

@@ -29,6 +29,8 @@ pub enum Input<'a> {
         /// Where it came from: what its Status means depends on it.
         source: TaskSource,
     },
+    /// The task's file is not there for the moment: no frame of it until its document is seen again.
+    Hold(TaskId),
     /// The task was withdrawn, or is not found any more.
     Cancel(TaskId),
     /// The task is being deleted: it is cancelled unless its first frame was sent.

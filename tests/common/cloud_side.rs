@@ -14,6 +14,7 @@ use fuotad::broadcast::SignatureWish;
 use fuotad::broadcast::TaskSource;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
+use fuotad::daemon::ImageWish;
 use fuotad::daemon::aws;
 use fuotad::daemon::aws::Settings;
 use fuotad::task::FuotaTaskJson;
@@ -35,7 +36,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub struct Cloud {
     pub fake: FakeAws,
     pub facts: mpsc::Receiver<Fact>,
-    pub fetches: mpsc::Sender<FetchOrder>,
+    pub fetches: mpsc::Sender<ImageWish>,
     pub stop: Option<oneshot::Sender<()>>,
     pub thread: Option<JoinHandle<()>>,
     pub log: Arc<Mutex<Vec<String>>>,
@@ -102,7 +103,7 @@ impl Cloud {
 
     pub fn fetch_ref(&self, image: ImageRef) {
         let order = FetchOrder { task: task_id(), image, digest: None, signature: SignatureWish::No };
-        self.fetches.blocking_send(order).unwrap();
+        self.fetches.blocking_send(ImageWish::Fetch(order)).unwrap();
     }
 
     /// The next fact says why the image is not there yet.

@@ -12,14 +12,23 @@ const SECOND_US: u64 = 1_000_000;
 const STEPS_S: [i64; 12] = [1, 2, 20, 600, 3_600, 86_400, -1, -2, -20, -600, -3_600, -86_400];
 
 /// Moments of a step, seconds: nothing is armed; before, inside and after the first session; long after.
-const MOMENTS_S: [u64; 6] = [2, 60, 125, 131, 200, 5_900];
+const MOMENTS_S: [u64; 6] = [2, 60, 125, 131, 200, 2_650];
 
 /// A world with a step, and a death 20 s later of one kind.
 pub fn stepped(step_s: i64, moment_s: u64, death: Option<fn(u64) -> Accident>) -> Script {
     // With a death the clock is moved just before it, so that the next life begins with it.
     let accidents = death.map(|death| death((moment_s + 20) * SECOND_US)).into_iter().collect();
     let clock_steps = vec![(moment_s * SECOND_US, step_s * 1_000_000)];
-    Script { accidents, clock_steps, limit_us: 12 * 3_600 * SECOND_US, ..four_tasks() }
+    Script { accidents, clock_steps, limit_us: 12 * 3_600 * SECOND_US, ..within_the_hour() }
+}
+
+/// The four tasks, all of them over before a step that nobody vouches for is believed.
+fn within_the_hour() -> Script {
+    let mut script = four_tasks();
+    let last = &mut script.tasks[3].document;
+    assert!(last.contains("09:40:00Z"), "{last}");
+    *last = last.replace("09:40:00Z", "08:45:00Z");
+    script
 }
 
 #[test]
@@ -58,7 +67,7 @@ fn many_steps_kills_and_cuts_together_break_no_law() {
         ];
         let story = format!("seed {seed}: {clock_steps:?}, {accidents:?}");
         let limit_us = 24 * 3_600 * SECOND_US;
-        let (_, verdict) = judged(Script { accidents, clock_steps, seed, limit_us, ..four_tasks() });
+        let (_, verdict) = judged(Script { accidents, clock_steps, seed, limit_us, ..within_the_hour() });
         assert_eq!(verdict, Ok(()), "{story}");
     }
 }

@@ -309,6 +309,9 @@ impl Download<'_> {
 
     async fn keep(&self, pin: &Pin, bytes: &[u8]) {
         let (begun, digest, bytes) = (self.name(pin), Digest::of(bytes), bytes.to_vec());
+        if let Some(shelf) = &self.tools.shelf {
+            shelf.needed().need(self.task(), Some(digest));
+        }
         self.done(self.shelf(move |shelf| shelf.keep(&begun, digest, &bytes)).await);
     }
 

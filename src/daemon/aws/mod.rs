@@ -19,6 +19,7 @@ mod fetch;
 mod fuota;
 mod groups;
 mod iot_credentials;
+mod needed;
 mod network;
 mod news;
 mod ota;

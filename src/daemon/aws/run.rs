@@ -1,6 +1,7 @@
 //! Polling and downloads, side by side.
 
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -15,19 +16,21 @@ use super::poll::poll;
 use super::shelf::Shelf;
 use crate::daemon::Fact;
 use crate::daemon::FetchOrder;
+use crate::daemon::ImageWish;
+use crate::daemon::fact::WISHES_MAX;
 use crate::task::TaskId;
 
 /// Downloads at once; further ones wait. Each holds at most one image.
 const MAX_DOWNLOADS: usize = 8;
 
 /// The cloud side of the daemon: tells `facts` what becomes of the tasks in `settings`, and brings the images
-/// that `fetches` asks for. A second request for a task replaces the first; a task that is gone stops its
-/// download. Ends when `stop` does, or when nobody receives the facts any more. Nothing that AWS does or fails to
+/// that `wishes` asks for. A second request for a task replaces the first; a task that is gone or over stops its
+/// download. The image of a task that is not over stays on this gateway's disk. Ends when `stop` does, or when nobody receives the facts any more. Nothing that AWS does or fails to
 /// do ends it.
 pub async fn run(
     settings: Settings,
     facts: mpsc::Sender<Fact>,
-    fetches: mpsc::Receiver<FetchOrder>,
+    wishes: mpsc::Receiver<ImageWish>,
     stop: impl Future<Output = ()>,
 ) {
     let work = async {
@@ -35,7 +38,7 @@ pub async fn run(
         let (over, gone) = mpsc::channel(MAX_DOWNLOADS);
         tokio::select! {
             _ = poll(&clients, &settings, &facts, &over) => {}
-            () = download(&clients, tools(&clients, &settings), &facts, fetches, gone) => {}
+            () = download(&clients, tools(&clients, &settings), &facts, wishes, gone) => {}
         }
     };
     tokio::select! {
@@ -55,42 +58,94 @@ fn tools(clients: &Clients, settings: &Settings) -> Tools {
     Tools { s3: clients.s3.clone(), web: clients.web.clone(), settings, shelf }
 }
 
+/// Downloads that run, and those that wait for their turn.
+#[derive(Default)]
+struct Downloads {
+    running: JoinSet<()>,
+    handles: BTreeMap<TaskId, AbortHandle>,
+    /// One for each task, at most.
+    waiting: VecDeque<FetchOrder>,
+}
+
 /// Runs downloads for ever. Dropping it aborts them.
 async fn download(
     clients: &Clients,
     tools: Tools,
     facts: &mpsc::Sender<Fact>,
-    mut fetches: mpsc::Receiver<FetchOrder>,
+    mut wishes: mpsc::Receiver<ImageWish>,
     mut gone: mpsc::Receiver<TaskId>,
 ) {
-    let mut running = JoinSet::new();
-    let mut handles: BTreeMap<TaskId, AbortHandle> = BTreeMap::new();
+    let mut downloads = Downloads::default();
     loop {
-        handles.retain(|_, handle| !handle.is_finished());
+        // What is wished is known as a whole before any of it begins: after a restart a new image must not push an old
+        // one off the shelf that is asked for behind it.
+        while downloads.has_room()
+            && let Ok(wish) = wishes.try_recv()
+        {
+            downloads.take(wish, &tools);
+        }
+        downloads.start(clients, &tools, facts).await;
+        let Downloads { running, waiting, .. } = &mut downloads;
         tokio::select! {
-            Some(order) = fetches.recv(), if running.len() < MAX_DOWNLOADS => {
-                let s3 = clients.s3_for(&tools.settings, &order.image).await;
-                let (tools, facts) = (Tools { s3, ..tools.clone() }, facts.clone());
-                let (id, task) = (order.task.clone(), order.task.clone());
-                let handle = running.spawn(async move {
-                    let fact = match fetch(&tools, &order, &facts).await {
-                        Ok((bytes, evidence)) => Fact::Image(task, bytes, evidence),
-                        Err(reason) => Fact::ImageFailed(task, reason),
-                    };
-                    // Nobody there: the daemon stops.
-                    let _ = facts.send(fact).await;
-                });
-                if let Some(older) = handles.insert(id, handle) {
-                    older.abort();
-                }
-            }
-            Some(id) = gone.recv() => {
-                if let Some(handle) = handles.remove(&id) {
-                    handle.abort();
-                }
-            }
+            Some(wish) = wishes.recv(), if waiting.len() < WISHES_MAX => downloads.take(wish, &tools),
+            Some(id) = gone.recv() => downloads.stop(&id),
             Some(_) = running.join_next() => {}
             else => std::future::pending().await,
+        }
+    }
+}
+
+impl Downloads {
+    fn has_room(&self) -> bool {
+        self.waiting.len() < WISHES_MAX
+    }
+
+    fn take(&mut self, wish: ImageWish, tools: &Tools) {
+        let needed = tools.shelf.as_ref().map(Shelf::needed);
+        match wish {
+            ImageWish::Fetch(order) => {
+                self.stop(&order.task);
+                if let Some(needed) = needed {
+                    needed.need(&order.task, order.digest);
+                }
+                self.waiting.push_back(order);
+            }
+            ImageWish::Over(task) => {
+                self.stop(&task);
+                if let Some(needed) = needed {
+                    needed.over(&task);
+                }
+                tracing::debug!("image of task {task}: not needed any more");
+            }
+        }
+    }
+
+    /// Begins as many as may run at once.
+    async fn start(&mut self, clients: &Clients, tools: &Tools, facts: &mpsc::Sender<Fact>) {
+        self.handles.retain(|_, handle| !handle.is_finished());
+        while self.running.len() < MAX_DOWNLOADS
+            && let Some(order) = self.waiting.pop_front()
+        {
+            let s3 = clients.s3_for(&tools.settings, &order.image).await;
+            let (tools, facts) = (Tools { s3, ..tools.clone() }, facts.clone());
+            let (id, task) = (order.task.clone(), order.task.clone());
+            let handle = self.running.spawn(async move {
+                let fact = match fetch(&tools, &order, &facts).await {
+                    Ok((bytes, evidence)) => Fact::Image(task, bytes, evidence),
+                    Err(reason) => Fact::ImageFailed(task, reason),
+                };
+                // Nobody there: the daemon stops.
+                let _ = facts.send(fact).await;
+            });
+            self.handles.insert(id, handle);
+        }
+    }
+
+    /// Nothing more is fetched for the task.
+    fn stop(&mut self, task: &TaskId) {
+        self.waiting.retain(|order| order.task != *task);
+        if let Some(handle) = self.handles.remove(task) {
+            handle.abort();
         }
     }
 }

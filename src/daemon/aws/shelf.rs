@@ -1,10 +1,11 @@
-//! The shelf: images on this gateway's disk, so that a backhaul is used once. Whole ones by their digest, the three
-//! used last; begun ones by what they are of, so that a restart of the process goes on where it was.
+//! The shelf: images on this gateway's disk, so that a backhaul is used once. Whole ones by their digest: all that tasks
+//! need, and of the others the three used last; begun ones by what they are of, so that a restart of the process goes on where it was.
 //!
 //! Nothing from here is believed: whoever takes an image hashes it. A part of an image counts up to the offset that
 //! was written down after it was synced; what a power cut left behind it is cut off. When the disk fails, downloads
 //! go on without it.
 
+use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::fs::File;
 use std::fs::OpenOptions;
@@ -19,12 +20,13 @@ use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
+use super::needed::Needed;
 use super::source::Pin;
 use crate::daemon::folder::read_regular;
 use crate::image::Digest;
 use crate::image::MAX_IMAGE_BYTES;
 
-/// Whole images that are kept.
+/// Whole images that are kept beside those that tasks need.
 const IMAGES_MAX: usize = 3;
 /// Begun ones.
 const PARTS_MAX: usize = 3;
@@ -38,6 +40,7 @@ const DIGITS_MAX: usize = 20;
 #[derive(Clone, Debug)]
 pub(super) struct Shelf {
     dir: PathBuf,
+    needed: Needed,
 }
 
 /// The name of a begun image: where it lies, and which content of it.
@@ -58,7 +61,12 @@ impl Shelf {
     /// The system's.
     pub(super) fn open(dir: &Path) -> io::Result<Shelf> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        Ok(Shelf { dir: dir.to_owned() })
+        Ok(Shelf { dir: dir.to_owned(), needed: Needed::default() })
+    }
+
+    /// Which images are not thrown away.
+    pub(super) fn needed(&self) -> &Needed {
+        &self.needed
     }
 
     /// The image with this digest. One that is not what it was is thrown away.
@@ -137,15 +145,18 @@ impl Shelf {
         File::open(&self.dir)?.sync_all()
     }
 
-    /// Removes what was used longest ago.
+    /// Removes what was used longest ago and is not needed.
     fn prune(&self, ending: &str, keep: usize) {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
+        let needed =
+            self.needed.digests().iter().map(|digest| self.path(&digest.to_string(), IMAGE)).collect();
+        let needed: BTreeSet<PathBuf> = needed;
         let mut aged: Vec<(SystemTime, PathBuf)> = entries
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let is_meant = path.extension().is_some_and(|extension| extension == ending);
                 let used = path.metadata().and_then(|metadata| metadata.modified()).ok()?;
-                is_meant.then_some((used, path))
+                (is_meant && !needed.contains(&path)).then_some((used, path))
             })
             .collect();
         aged.sort();
@@ -171,6 +182,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 mod tests {
     use super::*;
     use crate::daemon::folder::tests::TempDir;
+    use crate::task::TaskId;
 
     fn pin(etag: &str) -> Pin {
         Pin { size: 1000, etag: Some(etag.to_owned()), ..Pin::default() }
@@ -202,6 +214,35 @@ mod tests {
         let there: Vec<bool> = digests.iter().map(|digest| shelf.image(*digest).is_some()).collect();
         assert_eq!(there.iter().filter(|there| **there).count(), 3);
         assert!(there[0] && there[3], "{there:?}");
+    }
+
+    #[test]
+    fn an_image_that_a_task_needs_stays_until_the_task_is_over() {
+        let dir = TempDir::new("shelf-needed");
+        let shelf = Shelf::open(dir.path()).unwrap();
+        let begun = Begun::new("s3://b/k", &pin("\"1\""));
+        let task = |number: u8| TaskId::new(&number.to_string()).unwrap();
+        let keep = |number: u8| {
+            shelf.keep(&begun, Digest::of(&[number]), &[number]).unwrap();
+            let path = shelf.path(&Digest::of(&[number]).to_string(), IMAGE);
+            let old = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number.into());
+            File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+        };
+        let there = || -> Vec<u8> {
+            (0..20).filter(|number| shelf.path(&Digest::of(&[*number]).to_string(), IMAGE).exists()).collect()
+        };
+        for number in 0..5 {
+            shelf.needed().need(&task(number), Some(Digest::of(&[number])));
+            keep(number);
+        }
+        for number in 5..10 {
+            keep(number);
+        }
+        assert_eq!(there(), [0, 1, 2, 3, 4, 7, 8, 9], "all that are needed, and three");
+        shelf.needed().over(&task(0));
+        shelf.needed().over(&task(3));
+        keep(10);
+        assert_eq!(there(), [1, 2, 4, 8, 9, 10]);
     }
 
     #[test]
