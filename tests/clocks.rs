@@ -35,7 +35,7 @@ impl Bench {
             crash_rest_us: 0,
             turns: Turns::default(),
         };
-        let engine = Engine::new(settings, Default::default(), 1, now(0));
+        let engine = Engine::new(settings, common::enrolled(), 1, now(0));
         let mut bench = Bench { engine, reports: Vec::new() };
         bench.datagram(0, 2, "");
         bench

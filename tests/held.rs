@@ -16,9 +16,6 @@ use fuotad::broadcast::Want;
 use fuotad::region::RfRegion;
 use fuotad::region::parameters;
 use fuotad::report::Event;
-use fuotad::store::KeyCounters;
-use fuotad::store::RangeState;
-use fuotad::store::Recovered;
 use fuotad::task::TaskId;
 use fuotad::time::Instant;
 use fuotad::time::Now;
@@ -38,9 +35,7 @@ impl Bench {
         let region = parameters(RfRegion::Eu868).unwrap();
         let now = Now { mono: Instant::ZERO, gps: Some(common::START.plus_us(60_000_000)) };
         let turns = Turns::InOrder;
-        let counters = KeyCounters { next_free: 2, ..KeyCounters::default() };
-        let ranges = [(group().keys.fingerprint(), RangeState::Intact(counters))].into();
-        let recovered = Recovered { ranges, ..Recovered::default() };
+        let recovered = common::enrolled();
         let broadcaster =
             Broadcaster::new(region, vec![group()], turns, Default::default(), 0, recovered, now);
         let mut bench = Bench { broadcaster, now, ends: Vec::new() };

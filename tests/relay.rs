@@ -63,7 +63,7 @@ impl Desk {
             server_reserve_ppm: 100_000,
             crash_rest_us: 0,
         };
-        let engine = Engine::new(settings, Default::default(), 1, at(0));
+        let engine = Engine::new(settings, common::enrolled(), 1, at(0));
         Desk {
             engine,
             south: Vec::new(),

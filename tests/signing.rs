@@ -30,7 +30,7 @@ use fuotad::signing::Trust;
 use fuotad::signing::Validity;
 use fuotad::signing::open_signed_object;
 use fuotad::signing::verify;
-use fuotad::store::Recovered;
+use fuotad::store::Change;
 use fuotad::task::TaskId;
 use fuotad::task::gps_from_rfc3339;
 use fuotad::time::GpsTime;
@@ -463,7 +463,7 @@ impl Gateway {
             crash_rest_us: 0,
         };
         let now = Now { mono: Instant::from_us(0), gps };
-        let engine = Engine::new(settings, Recovered::default(), 7, now);
+        let engine = Engine::new(settings, common::enrolled(), 7, now);
         let mut gateway =
             Gateway { engine, at: 0, wish: None, saves: 0, datagrams: 0, planned: false, told: Vec::new() };
         let (document, source) = (document.as_bytes(), TaskSource::Cloud);
@@ -475,7 +475,7 @@ impl Gateway {
         self.at += 1_000_000;
         let now = Now { mono: Instant::from_us(self.at), gps };
         self.engine.handle(now, input);
-        let (mut saved, mut steps) = (Vec::new(), 0);
+        let (mut saved, mut marks, mut steps) = (Vec::new(), Vec::new(), 0);
         loop {
             match self.engine.poll() {
                 // Before a plan is written down its frames are decoded, some at a time.
@@ -485,6 +485,7 @@ impl Gateway {
                 }
                 Output::WakeAt(_) => break,
                 Output::Fetch(fetch) => self.wish = Some(fetch.signature),
+                Output::Save(save, Change::Mark(_)) => marks.push(save),
                 Output::Save(save, _) => saved.push(save),
                 Output::Datagram { .. } | Output::North { .. } => self.datagrams += 1,
                 Output::Report(report) => match report.event {
@@ -496,7 +497,7 @@ impl Gateway {
             }
         }
         self.saves += saved.len();
-        for save in saved {
+        for save in saved.into_iter().chain(marks) {
             self.tell(gps, Input::Saved(save, Ok(())));
         }
     }
@@ -633,11 +634,16 @@ fn a_signature_waits_for_the_clock_and_the_campaign_begins_when_it_is_trusted() 
     assert_eq!(gateway.engine.tasks().next().unwrap().phase.as_str(), "waiting");
     gateway.tell(None, Input::Time);
     assert!(!gateway.planned);
+    // The image waits on the disk; the signature that came with it is not asked for again.
     gateway.tell(Some(signed.now), Input::Time);
+    assert_eq!(gateway.wish, Some(SignatureWish::No));
+    gateway.deliver(Some(signed.now), &signed.image, None);
     assert!(gateway.planned, "{:?}", gateway.told);
     let mut late = Gateway::new(signed.trust.clone(), None, None, "");
     late.deliver(None, &signed.image, Some(signed.evidence.clone()));
-    late.tell(Some(signed.now.plus_us(60 * DAY_US)), Input::Time);
+    let later = Some(signed.now.plus_us(60 * DAY_US));
+    late.tell(later, Input::Time);
+    late.deliver(later, &signed.image, None);
     late.assert_refused("expired at");
 }
 

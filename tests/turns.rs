@@ -338,11 +338,7 @@ mod twin {
         }
 
         fn order(len: usize) -> Bench {
-            let counters = KeyCounters { next_free: 2, ..KeyCounters::default() };
-            let mut bench = Bench::new(Recovered {
-                ranges: [(group().keys.fingerprint(), RangeState::Intact(counters))].into(),
-                ..Recovered::default()
-            });
+            let mut bench = Bench::new(common::enrolled());
             bench.broadcaster.task(NOW, document(50, "").as_bytes(), "task-1", TaskSource::File);
             bench.image(len);
             bench

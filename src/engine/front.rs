@@ -66,6 +66,7 @@ impl Engine {
         let addresses = groups.iter().map(|group| group.mc_addr.as_u32()).collect();
         let gateway = settings.forwarder.gateway;
         let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
+        let session_clock = SessionClock::new(recovered.believed());
         let mut broadcaster = Broadcaster::new(
             region,
             groups,
@@ -83,7 +84,7 @@ impl Engine {
             outputs,
             now,
             own_gps: now.gps,
-            session_clock: SessionClock::default(),
+            session_clock,
             dispute_us: None,
         }
     }
@@ -120,7 +121,7 @@ impl Engine {
         let (now, has_moved) =
             self.session_clock.filter(undisputed, |now| self.broadcaster.is_in_session(now));
         if has_moved {
-            // The next life must not take the line of the last mark for the one that was believed.
+            // The next life must know the line that was believed in this one.
             self.broadcaster.mark_time(now);
         }
         now

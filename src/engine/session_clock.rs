@@ -9,16 +9,21 @@ use crate::time::Now;
 const STEP_US: u64 = 1_000_000;
 
 /// The last time that was believed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SessionClock {
     held: Option<(Instant, GpsTime)>,
 }
 
 impl SessionClock {
-    /// What counts as the time now, and whether the time line is another one than before. `is_in_session` says whether
+    /// Goes on from what a former process of this boot believed.
+    pub(super) fn new(held: Option<(Instant, GpsTime)>) -> SessionClock {
+        SessionClock { held }
+    }
+
+    /// What counts as the time now, and whether the time line is a new one. `is_in_session` says whether
     /// devices listen at a time.
     pub(super) fn filter(&mut self, now: Now, is_in_session: impl Fn(Now) -> bool) -> (Now, bool) {
-        let mut has_moved = false;
+        let mut has_moved = self.held.is_none() && now.gps.is_some();
         if let Some((mono, gps)) = self.held {
             let expected = gps.plus_us(now.mono.us_since(mono));
             let is_step = now.gps.is_none_or(|gps| gps.as_us().abs_diff(expected.as_us()) > STEP_US);
@@ -53,7 +58,7 @@ mod tests {
     #[test]
     fn inside_a_session_a_step_or_a_lost_clock_changes_nothing() {
         for step in [Some(-3_600_000_000), Some(3_600_000_000), Some(1_000_001), None] {
-            let mut clock = SessionClock::default();
+            let mut clock = SessionClock::new(None);
             assert_eq!(clock.filter(at(99, 0), listens).0, at(99, 0));
             assert_eq!(clock.filter(at(101, 0), listens).0, at(101, 0));
             for second in 102..200 {
@@ -67,14 +72,14 @@ mod tests {
 
     #[test]
     fn outside_of_sessions_the_clock_is_what_it_is_and_inside_it_may_be_slewed() {
-        let mut clock = SessionClock::default();
-        assert_eq!(clock.filter(at(1, 0), listens), (at(1, 0), false));
+        let mut clock = SessionClock::new(None);
+        assert_eq!(clock.filter(at(1, 0), listens), (at(1, 0), true));
         assert_eq!(clock.filter(at(2, -7_000_000_000), listens), (at(2, -7_000_000_000), true));
-        let mut slewed = SessionClock::default();
+        let mut slewed = SessionClock::new(None);
         for second in 90..200 {
             // 500 ppm, the most that a kernel slews.
             let wall = at(second, second * 500);
-            assert_eq!(slewed.filter(wall, listens), (wall, false));
+            assert_eq!(slewed.filter(wall, listens), (wall, second == 90));
         }
     }
 }

@@ -31,6 +31,9 @@ use fuotad::sim::World;
 use fuotad::sim::chaos::ChaosSettings;
 use fuotad::sim::concentrator;
 use fuotad::sim::device;
+use fuotad::store::KeyCounters;
+use fuotad::store::RangeState;
+use fuotad::store::Recovered;
 use fuotad::time::GpsTime;
 
 /// 2026-11-22 08:00:00 UTC.
@@ -65,6 +68,13 @@ pub fn group() -> Group {
         accepts_unsigned: false,
         guard_us: 10_000_000,
     }
+}
+
+/// A state folder in which the group's key is enrolled.
+pub fn enrolled() -> Recovered {
+    let counters = KeyCounters { next_free: 2, ..KeyCounters::default() };
+    let ranges = [(group().keys.fingerprint(), RangeState::Intact(counters))].into();
+    Recovered { ranges, ..Recovered::default() }
 }
 
 /// Bytes from the generator that the scenarios name.

@@ -197,7 +197,7 @@ fn a_session_that_nobody_was_told_is_caught_by_devices_that_know_only_theirs() {
 
 #[test]
 fn a_gateway_that_believes_every_step_is_caught_by_moved_clocks() {
-    let steps = [(-90_i64, 250_u64), (3_600, 60), (-60, 200)];
+    let steps = [(20_i64, 60_u64), (-120, 60)];
     let wrong = steps.iter().find_map(|(step_s, moment_s)| {
         let script = crate::clocks::stepped(*step_s, *moment_s, None);
         crate::many::judged(Script { is_credulous: true, ..script }).1.err()
