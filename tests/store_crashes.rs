@@ -598,6 +598,9 @@ fn no_plain_power_cut_loses_or_reuses_anything() {
     }
 }
 
+/// How many images of a disk are tried with rot; more by this variable.
+const IMAGES: &str = "FUOTAD_TEST_CRASH_IMAGES";
+
 const ROTTEN: &[Level] = &[
     Level { cuts: usize::MAX, exhaustive: 2, samples: 4, rots: 2 },
     Level { cuts: 3, exhaustive: 0, samples: 1, rots: 1 },
@@ -607,10 +610,17 @@ const ROTTEN: &[Level] = &[
 
 #[test]
 fn no_counter_gets_two_plans_whatever_is_cut_and_rots() {
-    let mut explorer = Explorer::new(Rules::Right, ROTTEN, 2, 3);
-    explorer.explore(&World::new(Disk::new()), 0).unwrap();
-    println!("cuts and rot: {} images", explorer.images);
-    assert!(explorer.images > 20_000);
+    let wanted = std::env::var(IMAGES).ok().and_then(|images| images.parse().ok()).unwrap_or(200_000);
+    let mut images = 0;
+    for seed in 3.. {
+        let mut explorer = Explorer::new(Rules::Right, ROTTEN, 2, seed);
+        explorer.explore(&World::new(Disk::new()), 0).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
+        images += explorer.images;
+        if images >= wanted {
+            break;
+        }
+    }
+    println!("cuts and rot: {images} images, reuse 0");
 }
 
 #[test]
