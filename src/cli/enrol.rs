@@ -97,8 +97,11 @@ pub fn enrol(config: &Config, new: &NewKey<'_>) -> Result<(), Failure> {
             of_gateways.zip(gateway.iter().cycle()).find(|(there, here)| there != here)
             && !after_loss
         {
+            let known = recovered.ranges.get(&key).and_then(RangeState::counters);
+            let known =
+                known.map_or(String::new(), |counters| format!(" (here {} or more)", counters.next_free));
             return Err(Failure::data(format!(
-                "{}: this state folder belongs to gateway {there}, and this one is {here}: two gateways must not send under one key; use an empty folder and new keys, or --after-loss --first-fcnt N where the other gateway is gone",
+                "{}: this state folder belongs to gateway {there}, and this one is {here}: two gateways must not send under one key; use an empty folder and new keys, or --after-loss --first-fcnt N{known} where the other gateway is gone",
                 dir.display()
             )));
         }

@@ -3,8 +3,8 @@
 
 use super::StartError;
 use crate::report::Event;
-use crate::report::Outcome;
 use crate::report::Report;
+use crate::report::Severity;
 use crate::task::TaskId;
 use crate::time::Instant;
 use std::collections::BTreeMap;
@@ -90,19 +90,10 @@ impl Reporter {
             _ => (None, None),
         };
         let event = &report.event;
-        match event {
-            Event::Refused { .. } | Event::Halted { .. } | Event::Over(Outcome::Aborted { .. }) => {
-                tracing::error!(task, group, k, fcnt, sub_band, left_out, "{event}");
-            }
-            Event::Warning { .. }
-            | Event::Waiting { .. }
-            | Event::Unconfirmed { .. }
-            | Event::Refusal { .. }
-            | Event::ForwarderOffline
-            | Event::CounterLost { .. } => {
-                tracing::warn!(task, group, k, fcnt, sub_band, left_out, "{event}");
-            }
-            _ => tracing::info!(task, group, k, fcnt, sub_band, left_out, "{event}"),
+        match event.severity() {
+            Severity::Error => tracing::error!(task, group, k, fcnt, sub_band, left_out, "{event}"),
+            Severity::Warning => tracing::warn!(task, group, k, fcnt, sub_band, left_out, "{event}"),
+            Severity::Info => tracing::info!(task, group, k, fcnt, sub_band, left_out, "{event}"),
         }
         if let (Event::Over(_), Some(task)) = (&report.event, &report.task) {
             self.places.remove(task);

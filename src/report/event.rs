@@ -1,12 +1,10 @@
-//! What happened, for whoever ordered it. A report comes before a log line: the daemon prints reports, the
-//! simulation counts them, tests assert them.
+//! The vocabulary of reports, and each event in one line.
 
+use super::planned::Planned;
 use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use core::fmt;
-use serde::Deserialize;
-use serde::Serialize;
 
 /// Something an operator would want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,68 +141,6 @@ pub enum Event {
     },
 }
 
-/// A campaign's plan as far as the outside needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
-    /// The group's name.
-    pub group: String,
-    /// The fingerprint of its key, 32 hex digits.
-    pub key: String,
-    /// Uncoded fragments (TS004 NbFrag).
-    pub nb_frag: u16,
-    /// Bytes per fragment (TS004 FragSize).
-    pub frag_size: u8,
-    /// Filler bytes in the last fragment (TS004 Padding).
-    pub padding: u8,
-    /// Four bytes for the devices (TS004 Descriptor).
-    pub descriptor: [u8; 4],
-    /// Coded fragments that the task asks for.
-    pub coded: u16,
-    /// The first frame counter.
-    pub first_fcnt: u32,
-    /// One past the last reserved frame counter.
-    pub end_fcnt: u32,
-    /// Exact airtime of one frame, microseconds.
-    pub airtime_us: u64,
-    /// Start-to-start distance of uncoded frames, microseconds.
-    pub spacing_us: u64,
-    /// What decided the spacing.
-    pub limited_by: String,
-    /// The sessions that devices must be told: start and time-out exponent. Empty: devices always listen.
-    pub sessions: Vec<(GpsTime, u8)>,
-    /// What came of decoding the frames beforehand.
-    pub decoded: Decoded,
-    /// Legal but unwise things.
-    pub warnings: Vec<String>,
-}
-
-/// A campaign's own frames, decoded before the first of them is sent; what came out equals the image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decoded {
-    /// Frames that were made and opened.
-    pub frames: u32,
-    /// Uncoded fragments that were lost on purpose.
-    pub lost: u32,
-    /// Coded fragments that it took to mend them.
-    pub coded_heard: u32,
-    /// Whether the image came out; if not, all coded fragments were too few for these losses.
-    pub is_complete: bool,
-    /// Only so many bytes of each fragment's so many were decoded, because the image is large.
-    pub sampled: Option<(usize, usize)>,
-}
-
-impl fmt::Display for Decoded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Decoded { frames, lost, coded_heard, is_complete, sampled } = self;
-        let outcome = if *is_complete { "the image came out" } else { "too few to decode" };
-        write!(f, "{frames} frames opened, {lost} lost, {coded_heard} coded heard: {outcome}")?;
-        match sampled {
-            Some((width, of)) => write!(f, " ({width} of each fragment's {of} bytes looked at)"),
-            None => Ok(()),
-        }
-    }
-}
-
 /// How a campaign ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -232,6 +168,50 @@ pub enum Outcome {
         /// One line.
         reason: String,
     },
+}
+
+/// How much an operator should care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Things go as they should.
+    Info,
+    /// Something is missing, lost or refused for now, or the operator has something to do.
+    Warning,
+    /// Something that was ordered will not be done.
+    Error,
+}
+
+impl Event {
+    /// How much an operator should care. Every event is named here, so a new one is a decision.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Event::Planned(_)
+            | Event::Began
+            | Event::Resumed { .. }
+            | Event::Sent { .. }
+            | Event::Over(Outcome::Complete { .. } | Outcome::Cancelled { .. })
+            | Event::ForwarderOnline
+            | Event::CounterKnown { .. }
+            | Event::ServerAnswers { .. } => Severity::Info,
+            Event::Warning { .. }
+            | Event::Waiting { .. }
+            | Event::SessionsMissed { .. }
+            | Event::SessionsMoved { .. }
+            | Event::Unconfirmed { .. }
+            | Event::Refusal { .. }
+            | Event::Over(Outcome::OutOfSession { .. })
+            | Event::AlreadyOver { .. }
+            | Event::ForwarderOffline
+            | Event::CounterLost { .. }
+            | Event::SecondSender { .. }
+            | Event::ServerBreach { .. }
+            | Event::ServerSilent { .. }
+            | Event::Swallowed { .. } => Severity::Warning,
+            Event::Refused { .. } | Event::Halted { .. } | Event::Over(Outcome::Aborted { .. }) => {
+                Severity::Error
+            }
+        }
+    }
 }
 
 impl fmt::Display for Event {
@@ -312,5 +292,29 @@ impl fmt::Display for Outcome {
             Outcome::Cancelled { sent } => write!(f, "cancelled after {sent} frames"),
             Outcome::Aborted { reason } => write!(f, "aborted: {reason}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_must_look_at_is_no_information() {
+        let server = || "lns.example.org:1700".to_owned();
+        let warnings = [
+            Event::SecondSender { mc_addr: 1, fcnt: 2 },
+            Event::ServerBreach { server: server(), sub_band: "P" },
+            Event::ServerSilent { server: server() },
+            Event::Swallowed { frames: 3, made_up: 3 },
+            Event::SessionsMissed { group: "meters".to_owned(), left: 2, planned: 9 },
+        ];
+        for event in warnings {
+            assert_eq!(event.severity(), Severity::Warning, "{event}");
+        }
+        let aborted = Event::Over(Outcome::Aborted { reason: "why".to_owned() });
+        assert_eq!(aborted.severity(), Severity::Error);
+        let complete = Event::Over(Outcome::Complete { sent: 1, unconfirmed: 0 });
+        assert_eq!(complete.severity(), Severity::Info);
     }
 }

@@ -1,0 +1,68 @@
+//! A campaign's plan, as reports tell it.
+
+use crate::time::GpsTime;
+use core::fmt;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// A campaign's plan as far as the outside needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The group's name.
+    pub group: String,
+    /// The fingerprint of its key, 32 hex digits.
+    pub key: String,
+    /// Uncoded fragments (TS004 NbFrag).
+    pub nb_frag: u16,
+    /// Bytes per fragment (TS004 FragSize).
+    pub frag_size: u8,
+    /// Filler bytes in the last fragment (TS004 Padding).
+    pub padding: u8,
+    /// Four bytes for the devices (TS004 Descriptor).
+    pub descriptor: [u8; 4],
+    /// Coded fragments that the task asks for.
+    pub coded: u16,
+    /// The first frame counter.
+    pub first_fcnt: u32,
+    /// One past the last reserved frame counter.
+    pub end_fcnt: u32,
+    /// Exact airtime of one frame, microseconds.
+    pub airtime_us: u64,
+    /// Start-to-start distance of uncoded frames, microseconds.
+    pub spacing_us: u64,
+    /// What decided the spacing.
+    pub limited_by: String,
+    /// The sessions that devices must be told: start and time-out exponent. Empty: devices always listen.
+    pub sessions: Vec<(GpsTime, u8)>,
+    /// What came of decoding the frames beforehand.
+    pub decoded: Decoded,
+    /// Legal but unwise things.
+    pub warnings: Vec<String>,
+}
+
+/// A campaign's own frames, decoded before the first of them is sent; what came out equals the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decoded {
+    /// Frames that were made and opened.
+    pub frames: u32,
+    /// Uncoded fragments that were lost on purpose.
+    pub lost: u32,
+    /// Coded fragments that it took to mend them.
+    pub coded_heard: u32,
+    /// Whether the image came out; if not, all coded fragments were too few for these losses.
+    pub is_complete: bool,
+    /// Only so many bytes of each fragment's so many were decoded, because the image is large.
+    pub sampled: Option<(usize, usize)>,
+}
+
+impl fmt::Display for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Decoded { frames, lost, coded_heard, is_complete, sampled } = self;
+        let outcome = if *is_complete { "the image came out" } else { "too few to decode" };
+        write!(f, "{frames} frames opened, {lost} lost, {coded_heard} coded heard: {outcome}")?;
+        match sampled {
+            Some((width, of)) => write!(f, " ({width} of each fragment's {of} bytes looked at)"),
+            None => Ok(()),
+        }
+    }
+}
