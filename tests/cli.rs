@@ -860,6 +860,50 @@ fn a_new_group_is_accepted_by_check_and_its_key_is_nobody_elses() {
 }
 
 #[test]
+fn on_the_gateway_a_new_groups_key_is_enrolled_and_the_services_group_may_read_it() {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    scratch.write("fuotad.toml", format!("{CONFIG}\n[state]\ndir = \"state\"\n"));
+    std::fs::create_dir(scratch.0.join("state")).unwrap();
+    let is_root = scratch.0.metadata().unwrap().uid() == 0;
+    if is_root {
+        std::os::unix::fs::chown(scratch.0.join("state"), Some(12_345), Some(54_321)).unwrap();
+    }
+    let group = scratch.prints("group new lamps --mc-addr 01020304 --config fuotad.toml");
+    assert!(!group.contains("first-fcnt"), "{group}");
+    scratch.write("fuotad.toml", format!("{CONFIG}\n[state]\ndir = \"state\"\n{group}"));
+    scratch.refuses(
+        "group enrol lamps --config fuotad.toml",
+        65,
+        &["is enrolled already for group lamps", "FCnt is 2"],
+    );
+    assert!(scratch.0.join("lamps.mckey.enrolled").exists());
+    let key = scratch.0.join("lamps.mckey").metadata().unwrap();
+    if is_root {
+        assert_eq!((key.permissions().mode() & 0o777, key.gid()), (0o640, 54_321));
+        let states = std::fs::read_dir(scratch.0.join("state")).unwrap();
+        assert!(states.map(|entry| entry.unwrap().metadata().unwrap()).all(|file| file.uid() == 12_345));
+    } else {
+        assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_state_folder_of_a_newer_release_enrols_nothing() {
+    let scratch = Scratch::new();
+    scratch.write("fuotad.toml", format!("{CONFIG}\n[state]\ndir = \"state\"\n"));
+    std::fs::create_dir(scratch.0.join("state")).unwrap();
+    // A record whose sum is right and whose format is not known.
+    let mut record = [vec![b'x'; 28], b"FTTK".to_vec(), vec![9, 0, 0, 0]].concat();
+    record.extend(crc32c::crc32c(&record).to_le_bytes());
+    scratch.write("state/task-00000000000000000000000000000000", &record);
+    let newer = ["has format 9", "use the release that wrote it"];
+    scratch.refuses("group enrol meters --config fuotad.toml", 65, &newer);
+    assert_eq!(std::fs::read_dir(scratch.0.join("state")).unwrap().count(), 1, "nothing was written");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     let scratch = Scratch::new();
     scratch.write("s.toml", with(NO_REDUNDANCY, "Percent = 0", "Percent = 50"));

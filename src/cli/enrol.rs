@@ -13,6 +13,7 @@ use crate::daemon::enrol_in;
 use crate::forwarder::GatewayId;
 use crate::lorawan::KeyFingerprint;
 use crate::store::Enrolment;
+use crate::store::FCNT_FIRST;
 use crate::store::RangeState;
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -40,19 +41,17 @@ pub fn run(args: &EnrolArgs, out: &mut dyn Write) -> Result<(), Failure> {
     }
     };
     let (keys, proposed) = config.group_keys(&args.name, &mut read_key).map_err(|error| wrong(&error))?;
-    let first_fcnt = args.first_fcnt.or(proposed).ok_or_else(|| {
+    let key = keys.fingerprint();
+    let folder = StateFolder::read(&config.state.dir).map_err(unreadable)?;
+    // A key that is enrolled needs no number: enrolling it is refused, with the one that counts.
+    let is_known = folder.is_some_and(|folder| folder.recovered.ranges.contains_key(&key));
+    let first_fcnt = args.first_fcnt.or(proposed).or(is_known.then_some(FCNT_FIRST)).ok_or_else(|| {
         Failure::usage(format!(
             "from where on are the counters of group {} free? say --first-fcnt 2 for a key that was never used",
             args.name
         ))
     })?;
-    let new = NewKey {
-        group: &args.name,
-        key: keys.fingerprint(),
-        key_path,
-        first_fcnt,
-        after_loss: args.after_loss,
-    };
+    let new = NewKey { group: &args.name, key, key_path, first_fcnt, after_loss: args.after_loss };
     enrol(&config, &new)?;
     if args.json {
         let answer = json!({
@@ -89,7 +88,7 @@ pub fn enrol(config: &Config, new: &NewKey<'_>) -> Result<(), Failure> {
     let dir = &config.state.dir;
     let gateway =
         config.gateway.id.as_ref().and_then(|id| id.parse::<GatewayId>().ok()).map(|id| id.to_string());
-    let folder = StateFolder::read(dir).map_err(|error| Failure::from(error).with_hint(AS_ROOT))?;
+    let folder = StateFolder::read(dir).map_err(unreadable)?;
     if let Some(folder) = &folder {
         let recovered = &folder.recovered;
         let of_gateways = recovered.enrolments.values().filter_map(|enrolment| enrolment.gateway.as_ref());
@@ -148,14 +147,21 @@ pub fn enrol(config: &Config, new: &NewKey<'_>) -> Result<(), Failure> {
             "the service runs in {}, and holds the counters that would begin anew: systemctl stop fuotad.socket fuotad.service, enrol, and start both again",
             dir.display()
         )),
-        StartError::Store { error, .. } => Failure::data(format!("{}: {error}", dir.display())),
-        error => Failure::from(error).with_hint(AS_ROOT),
+        error => unreadable(error),
     })?;
     leave_witness(new);
     Ok(())
 }
 
 const AS_ROOT: &str = "run this command as root or as the service's user";
+
+/// Whoever may not look into the folder is another user than the service's.
+fn unreadable(error: StartError) -> Failure {
+    match error {
+        StartError::Store { dir, error } => Failure::data(format!("{}: {error}", dir.display())),
+        error => Failure::from(error).with_hint(AS_ROOT),
+    }
+}
 
 /// The file beside a key that says that it was enrolled: it stays when the state folder is lost.
 fn witness(key_path: Option<&Path>) -> Option<PathBuf> {

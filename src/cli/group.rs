@@ -10,6 +10,7 @@ use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
 use crate::store::FCNT_FIRST;
+use std::fs::File;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::io::Write;
@@ -76,7 +77,14 @@ pub fn new(
             first_fcnt: FCNT_FIRST,
             after_loss: false,
         };
-        enrol(&files::config(config)?, &new)?;
+        let config_file = files::config(config)?;
+        enrol(&config_file, &new)?;
+        // The key is for the service to read, which runs as the state folder's user.
+        if let Err(error) = give_to_the_service(&file, &config_file.state.dir) {
+            warn(format!(
+                "the service may not be able to read the key: {error}; give it to its group, mode 0640"
+            ));
+        }
         warn(format!(
             "the key is enrolled: put the lines into {}, then systemctl restart fuotad",
             config.display()
@@ -93,6 +101,24 @@ pub fn new(
             "the address is made up, in the block of experimental networks: where your network has a DevAddr block, take one of it with --mc-addr",
         );
     }
+    Ok(())
+}
+
+/// What root makes the group of the state folder may read.
+#[cfg(unix)]
+fn give_to_the_service(key_file: &File, state_dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::PermissionsExt;
+    let (service, own) = (std::fs::metadata(state_dir)?.gid(), key_file.metadata()?);
+    if own.uid() == 0 && service != 0 {
+        std::os::unix::fs::fchown(key_file, None, Some(service))?;
+        key_file.set_permissions(std::fs::Permissions::from_mode(0o640))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn give_to_the_service(_: &File, _: &Path) -> std::io::Result<()> {
     Ok(())
 }
 

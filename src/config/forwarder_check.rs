@@ -1,5 +1,6 @@
 //! The packet forwarder's configuration against fuotad's own: what must change, and what is worth knowing.
 
+use super::error::printable;
 use super::forwarder_file::Form;
 use super::forwarder_file::ForwarderFile;
 use super::forwarder_file::GatewayPart;
@@ -82,6 +83,10 @@ impl ForwarderFile {
             )),
         }
         findings.sort_by_key(|finding| finding.severity);
+        for finding in &mut findings {
+            // What stands in the file is shown, not obeyed.
+            finding.found = printable(&finding.found);
+        }
         findings
     }
 
