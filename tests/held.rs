@@ -27,6 +27,7 @@ struct Bench {
     broadcaster: Broadcaster,
     now: Now,
     ends: Vec<String>,
+    fetches: usize,
 }
 
 impl Bench {
@@ -38,7 +39,7 @@ impl Bench {
         let recovered = common::enrolled();
         let broadcaster =
             Broadcaster::new(region, vec![group()], turns, Default::default(), 0, recovered, now);
-        let mut bench = Bench { broadcaster, now, ends: Vec::new() };
+        let mut bench = Bench { broadcaster, now, ends: Vec::new(), fetches: 0 };
         bench.see(&document(50, ""));
         bench
     }
@@ -68,6 +69,7 @@ impl Bench {
                         }
                     }
                     Want::Fetch(fetch) => {
+                        self.fetches += 1;
                         self.broadcaster.image(self.now, &fetch.task, image(4800), None);
                     }
                     Want::Stopped => {}
@@ -120,4 +122,25 @@ fn a_task_that_is_held_before_it_is_planned_begins_when_it_is_seen_again() {
     assert_eq!((0..10).map(|_| bench.frames()).sum::<usize>(), 0);
     bench.see(&document(50, ""));
     bench.begin();
+}
+
+/// Its image lies on the disk until then, and is asked for again: many armed tasks need no memory.
+#[test]
+fn an_armed_task_holds_no_image_until_a_minute_before_its_start() {
+    let mut bench = Bench::new();
+    bench.see(&document(50, "").replace("08:00:30Z", "09:00:00Z"));
+    assert_eq!((0..30).map(|_| bench.frames()).sum::<usize>(), 0);
+    assert_eq!(bench.fetches, 1, "it was planned with it");
+    // The test's clock began at 08:01.
+    let until = |bench: &mut Bench, s: u64| {
+        let gps = common::START.plus_us(s * 1_000_000);
+        let ahead_us = gps.us_since(bench.now.gps.unwrap());
+        bench.now = Now { mono: bench.now.mono.plus_us(ahead_us), gps: Some(gps) };
+        bench.frames()
+    };
+    assert_eq!((until(&mut bench, 3_530), bench.fetches), (0, 1));
+    assert_eq!((until(&mut bench, 3_541), bench.fetches), (0, 2), "a minute before");
+    until(&mut bench, 3_599);
+    bench.begin();
+    assert_eq!(bench.fetches, 2, "it is held while it is sent");
 }

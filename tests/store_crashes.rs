@@ -885,6 +885,23 @@ fn records_come_back_and_reports_are_bounded() {
     assert!(names.contains(&"somebody-elses.new".to_owned()));
 }
 
+#[test]
+fn an_old_report_that_somebody_removed_halts_nothing() {
+    let disk = Rc::new(std::cell::RefCell::new(Disk::new()));
+    let (mut store, _) = Store::open(Rc::clone(&disk), BOOT).unwrap();
+    let report = |n: usize| Change::Report { name: format!("n{n}"), bytes: vec![1] };
+    for number in 0..64 {
+        store.apply(&report(number)).unwrap();
+    }
+    for oldest in ["report-n0", "report-n1"] {
+        disk.borrow_mut().remove(oldest).unwrap();
+    }
+    for number in 64..70 {
+        store.apply(&report(number)).unwrap();
+    }
+    store.apply(&Change::Mark(mark(1))).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
