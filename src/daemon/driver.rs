@@ -5,6 +5,7 @@ use super::FetchOrder;
 use super::ImageWish;
 use super::StartError;
 use super::clock::Clock;
+use super::end_report::end_report;
 use super::fact::TASKS_MAX;
 use super::images::Fetched;
 use super::images::Images;
@@ -29,7 +30,6 @@ use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Planned;
 use crate::report::Report;
-use crate::store::Change;
 use crate::task::ImageRef;
 use crate::task::TaskId;
 use crate::time::Distrust;
@@ -397,7 +397,7 @@ impl Driver {
         if let Event::Over(outcome) = &report.event {
             remember(&mut self.memory.finished, (task.to_string(), outcome.to_string()));
             let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
-            self.keeper.note(ending(task, &outcome.to_string(), planned.as_ref(), utc));
+            self.keeper.note(end_report(task, &outcome.to_string(), planned.as_ref(), utc));
         }
     }
 
@@ -453,28 +453,4 @@ fn remember(list: &mut VecDeque<(String, String)>, entry: (String, String)) {
         list.pop_front();
     }
     list.push_back(entry);
-}
-
-/// The report that stays: `report-<task>` in the state folder.
-fn ending(task: &TaskId, outcome: &str, planned: Option<&Planned>, utc: Option<String>) -> Change {
-    let letters = task.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
-    let digest: String = task.record_id()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("{}-{digest}", letters.take(48).collect::<String>());
-    let planned = planned.map(|planned| {
-        serde_json::json!({
-            "group": planned.group,
-            "key": planned.key,
-            "fragments": planned.nb_frag,
-            "fragment-size": planned.frag_size,
-            "coded": planned.coded,
-            "first-fcnt": planned.first_fcnt,
-            "end-fcnt": planned.end_fcnt,
-            "airtime-us": planned.airtime_us,
-        })
-    });
-    let report =
-        serde_json::json!({ "task": task.as_str(), "outcome": outcome, "utc": utc, "planned": planned });
-    let mut bytes = serde_json::to_vec(&report).expect("strings and numbers always serialise");
-    bytes.push(b'\n');
-    Change::Report { name, bytes }
 }

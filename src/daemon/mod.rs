@@ -17,6 +17,7 @@
 pub mod aws;
 mod clock;
 mod driver;
+mod end_report;
 mod error;
 mod fact;
 mod files;

@@ -9,6 +9,7 @@ pub mod chaos;
 pub mod concentrator;
 pub mod device;
 pub mod disk;
+mod event;
 mod gateway;
 mod network;
 mod operator;

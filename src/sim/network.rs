@@ -2,6 +2,7 @@
 
 use super::chaos::Chaos;
 use super::chaos::ChaosSettings;
+use super::event::Event;
 use super::random::Random;
 use super::server::Server;
 use super::server::ServerCounts;
@@ -9,7 +10,6 @@ use super::server::ServerSettings;
 use super::server::Traffic;
 use super::server::TrafficCounts;
 use super::server::TrafficSettings;
-use super::world::Event;
 use super::world::World;
 use crate::engine::Input;
 use crate::time::Instant;

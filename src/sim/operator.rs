@@ -1,7 +1,7 @@
 //! The operator: enrols the keys, reads each plan, has the network server tell the devices, and finds another start
 //! for what missed its sessions.
 
-use super::world::Event;
+use super::event::Event;
 use super::world::World;
 use crate::broadcast::Session;
 use crate::broadcast::setup;

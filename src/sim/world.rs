@@ -8,6 +8,7 @@ use super::concentrator::Reception;
 use super::concentrator::Socket;
 use super::concentrator::Transmission;
 use super::device::Device;
+use super::event::Event;
 use super::network::Network;
 use super::operator::Operator;
 use super::random::Random;
@@ -20,7 +21,6 @@ use super::summary::SentFrame;
 use super::wall::Wall;
 use crate::broadcast::SessionRule;
 use crate::broadcast::TaskSource;
-use crate::broadcast::setup::SetupCommand;
 use crate::engine::Engine;
 use crate::engine::Input;
 use crate::radio::Dbm;
@@ -29,7 +29,6 @@ use crate::report::Event as Happened;
 use crate::report::Planned;
 use crate::report::Report;
 use crate::store::Store;
-use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
@@ -54,40 +53,6 @@ const FRAMES_MAX: usize = 65_536;
 /// Airtime and form of the uplinks of other devices.
 const UPLINK_US: u64 = 61_696;
 const UPLINK_PHY: [u8; 23] = [0x40; 23];
-
-/// Something that will happen.
-pub(super) enum Event {
-    /// A datagram reaches our socket.
-    ToUs(Socket, u32, Vec<u8>),
-    /// A datagram reaches the forwarder.
-    ToForwarder(Socket, Vec<u8>),
-    /// A datagram reaches the network server.
-    ToServer(Vec<u8>),
-    /// A datagram of the network server reaches us.
-    FromServer(Vec<u8>),
-    /// A transmission ends.
-    FrameEnds(Transmission),
-    /// Somebody else's uplink ends.
-    Uplink,
-    /// A save is durable.
-    Saved(u64),
-    /// A task appears in the folder.
-    Task(usize),
-    /// A task's file is removed.
-    Gone(TaskId),
-    /// An image was read.
-    Image(TaskId),
-    /// The operator moves a task to a later start.
-    Retell(TaskId),
-    /// A device gets a unicast command.
-    Setup(usize, SetupCommand),
-    /// The forwarder's process restarts.
-    ForwarderRestarts,
-    /// The process is killed.
-    Killed,
-    /// The gateway has booted, and the forwarder with it after a power cut.
-    Boot { after_power_cut: bool },
-}
 
 /// Changes what goes on the air, unknown to everybody: for worlds in which something must be caught.
 pub type Tamper = Box<dyn FnMut(&mut Transmission)>;
