@@ -205,3 +205,46 @@ fn it_may_die_again_and_again() {
         survive(Script { accidents, seed, ..four_tasks() }, &story);
     }
 }
+
+/// The counters of each plan of a task: the first, and the first beyond.
+fn ranges(summary: &Summary, name: &str) -> Vec<(u32, u32)> {
+    let is_its =
+        |report: &&fuotad::report::Report| report.task.as_ref().is_some_and(|task| task.as_str() == name);
+    let planned = |report: &fuotad::report::Report| match &report.event {
+        Event::Planned(planned) => Some((planned.first_fcnt, planned.end_fcnt)),
+        _ => None,
+    };
+    summary.reports.iter().filter(is_its).filter_map(planned).collect()
+}
+
+#[test]
+fn a_small_task_that_comes_later_takes_no_counters_of_a_large_one() {
+    let script = Script {
+        tasks: vec![task("z-large", "meters", 1, 300, 40_000), task("a-small", "meters", 1, 4_800, 500)],
+        groups: vec![group()],
+        devices: vec![device("m1", "meters")],
+        ..script()
+    };
+    let (summary, verdict) = judged(script);
+    assert_eq!(verdict, Ok(()));
+    assert_eq!((summary.refusal(), summary.completions), (None, 2), "{}", told(&summary));
+    let (large, small) = (ranges(&summary, "z-large"), ranges(&summary, "a-small"));
+    assert_eq!((large.len(), small.len(), large[0].0), (1, 1, 2), "each is planned once");
+    assert_eq!(small[0].0, large[0].1, "in the order of planning, without a gap");
+}
+
+#[test]
+fn a_task_that_begins_before_an_older_one_of_its_group_has_the_older_one_planned_anew() {
+    let script = Script {
+        tasks: vec![task("older", "meters", 1, 4_000, 700), task("sooner", "meters", 2, 100, 700)],
+        groups: vec![group()],
+        devices: Vec::new(),
+        ..script()
+    };
+    let (summary, verdict) = judged(script);
+    assert_eq!(verdict, Ok(()), "counters only rise: {}", told(&summary));
+    assert_eq!((summary.refusal(), summary.over), (None, 2), "{}", told(&summary));
+    let planned = |name: &str| ranges(&summary, name);
+    assert_eq!(planned("older").len(), 2, "{}", told(&summary));
+    assert!(planned("older")[1].0 >= planned("sooner")[0].1, "{}", told(&summary));
+}
