@@ -11,6 +11,7 @@ use crate::support::credential_provider::tls_file;
 use crate::support::fake_aws::FakeAws;
 use crate::support::fake_aws::Fault;
 use crate::support::fake_aws::Op;
+use crate::support::scratch::Scratch;
 use fuotad::daemon::aws::IotCredentialSettings;
 use fuotad::daemon::aws::Settings;
 use fuotad::task::ImageRef;
@@ -138,7 +139,8 @@ fn credentials_that_a_service_does_not_accept_are_fetched_anew() {
 
 #[test]
 fn a_profile_may_say_which_program_has_the_credentials() {
-    let script = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("credential-process.sh");
+    let scratch = Scratch::new("credential-process");
+    let script = scratch.path("credential-process.sh");
     let answer = json!({"Version": 1, "AccessKeyId": "AKIDPROCESS", "SecretAccessKey": "SECRET/CANARY+process",
         "SessionToken": "TOKEN/CANARY+process", "Expiration": "2099-01-01T00:00:00Z"});
     std::fs::write(&script, format!("echo '{answer}'\n")).unwrap();
@@ -204,7 +206,8 @@ fn a_role_that_cannot_be_assumed_is_named() {
 
 /// Runs `fuotad check --online --json` with this [aws] and what follows: exit code and findings by what.
 fn check(name: &str, fake: &FakeAws, aws: &str) -> (i32, Vec<(String, String, String)>) {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("online-{name}.toml"));
+    let scratch = Scratch::new(name);
+    let path = scratch.path("online.toml");
     let key = path.with_extension("key");
     std::fs::write(&key, "00112233445566778899aabbccddeeff").unwrap();
     let text = format!(

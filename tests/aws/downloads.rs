@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::support::fake_aws::FakeAws;
 use crate::support::fake_aws::Fault;
 use crate::support::fake_aws::Op;
+use crate::support::scratch::Scratch;
 use crate::support::small_world;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -34,28 +35,25 @@ const LIMIT: Duration = Duration::from_secs(30);
 const RANGE: usize = 128 * 1024;
 
 /// A gateway's images, which outlive its process; gone when the test is over.
-struct Disk(PathBuf);
+struct Disk(Scratch);
 
 impl Disk {
     fn new(name: &str) -> Disk {
-        let dir = std::env::temp_dir().join(format!("fuotad-images-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        Disk(dir)
+        Disk(Scratch::new(name))
+    }
+
+    /// Where the images are, once there are any.
+    fn images(&self) -> PathBuf {
+        self.0.path("images")
     }
 
     /// The names and lengths of the files with this ending.
     fn files(&self, ending: &str) -> Vec<(String, u64)> {
-        let Ok(entries) = std::fs::read_dir(&self.0) else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(self.images()) else { return Vec::new() };
         let entries = entries.map(|entry| entry.unwrap());
         let named =
             entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().len()));
         named.filter(|(name, _)| name.ends_with(ending)).collect()
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -90,13 +88,13 @@ impl Process {
         prepare: impl FnOnce(&mut Settings),
         asked: Vec<FetchOrder>,
     ) -> Process {
-        let credentials = disk.0.with_extension("credentials");
+        let credentials = disk.0.path("credentials");
         let text = "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = SECRET/CANARY+key\n";
         std::fs::write(&credentials, text).unwrap();
         let mut settings = Settings::new("eu-west-1", &[]);
         settings.endpoint_url = Some(fake.url());
         settings.credentials_file = Some(credentials.clone());
-        settings.images_dir = Some(disk.0.clone());
+        settings.images_dir = Some(disk.images());
         settings.patience.fetch_first = Duration::from_millis(2);
         settings.patience.longest = Duration::from_millis(10);
         settings.patience.answer = Duration::from_secs(2);
@@ -417,13 +415,13 @@ fn a_task_that_is_over_leaves_its_place_to_the_next_download() {
 fn a_disk_that_cannot_be_written_does_not_keep_an_image_away() {
     let bytes = firmware(1000);
     let (fake, disk) = started("full", &bytes);
-    std::fs::write(&disk.0, b"a file where the folder should be").unwrap();
+    std::fs::write(disk.images(), b"a file where the folder should be").unwrap();
     let mut process = Process::start(&fake, &disk);
     process.fetch();
     assert!(process.image() == bytes);
     assert!(process.log().contains("no image is kept"), "{}", process.log());
     drop(process);
-    std::fs::remove_file(&disk.0).unwrap();
+    std::fs::remove_file(disk.images()).unwrap();
 }
 
 #[test]

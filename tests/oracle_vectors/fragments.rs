@@ -88,8 +88,8 @@ fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The generator of the file's data and losses.
-fn lcg(seed: u64) -> impl Iterator<Item = u32> {
+/// The generator of the file's data and losses; written out here, so that it is nobody else's.
+pub fn lcg(seed: u64) -> impl Iterator<Item = u32> {
     let mut x = seed as u32;
     std::iter::repeat_with(move || {
         x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -1,6 +1,7 @@
 //! The room `lorawan` against bytes made by other implementations: `vectors/frame_vectors.json`. Each vector
 //! is either used or named here with the reason why not.
 
+use super::fragments::lcg;
 use std::collections::BTreeMap;
 
 use fuotad::lorawan::FrameError;
@@ -419,7 +420,8 @@ fn the_mic_of_a_data_block_is_the_one_a_device_accepted() {
         let session_cnt = u16::try_from(number(vector, "session_cnt")).unwrap();
         let frag_index = u8::try_from(number(vector, "frag_index")).unwrap();
         let descriptor: [u8; 4] = bytes(vector, "descriptor").try_into().unwrap();
-        let image = lcg(number(&vector["data"], "seed"), number(&vector["data"], "length"));
+        let (seed, length) = (number(&vector["data"], "seed"), number(&vector["data"], "length"));
+        let image: Vec<u8> = lcg(seed).take(length as usize).map(|x| (x >> 24) as u8).collect();
         let mic: [u8; 4] = bytes(vector, "mic").try_into().unwrap();
         // The same for both kinds of root key.
         for root in [RootKey::GenAppKey, RootKey::AppKey] {
@@ -441,16 +443,6 @@ fn the_mic_of_a_data_block_is_the_one_a_device_accepted() {
         }
     }
     assert_eq!(blocks.len(), 3);
-}
-
-/// The generator described in `vectors/fec_vectors.json`.
-fn lcg(seed: u64, length: u64) -> Vec<u8> {
-    let mut x = seed as u32;
-    let mut next = || {
-        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (x >> 24) as u8
-    };
-    (0..length).map(|_| next()).collect()
 }
 
 #[test]

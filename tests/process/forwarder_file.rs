@@ -1,18 +1,16 @@
 //! `fuotad check --forwarder`: what a packet forwarder's own configuration must say before it can serve.
 
+use crate::support::scratch::Scratch;
 use serde_json::Value;
-use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering;
 
 const CONFIG: &str = include_str!("../configs/meters.toml");
 const SX1302: &str = include_str!("../configs/forwarder-sx1302.json");
 const SX1301: &str = include_str!("../configs/forwarder-sx1301.json");
 const LOCAL: &str = include_str!("../configs/forwarder-local.json");
 
-/// A folder of its own for a test, gone when the test is over.
-struct Scratch(PathBuf);
+/// The folder with the files that are checked.
+struct Desk(Scratch);
 
 struct Done {
     code: i32,
@@ -20,22 +18,18 @@ struct Done {
     err: String,
 }
 
-impl Scratch {
-    fn new() -> Scratch {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("fuotad-forwarder-{}-{count}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        Scratch(dir)
+impl Desk {
+    fn new() -> Desk {
+        Desk(Scratch::new("forwarder"))
     }
 
     fn run(&self, config: &str, forwarders: &[&str], more: &[&str]) -> Done {
-        std::fs::write(self.0.join("fuotad.toml"), config).unwrap();
+        self.0.write("fuotad.toml", config);
         let mut command = Command::new(env!("CARGO_BIN_EXE_fuotad"));
-        command.current_dir(&self.0).args(["check", "fuotad.toml"]).args(more);
+        command.current_dir(self.0.dir()).args(["check", "fuotad.toml"]).args(more);
         for (n, text) in forwarders.iter().enumerate() {
             let name = format!("conf-{n}.json");
-            std::fs::write(self.0.join(&name), text).unwrap();
+            self.0.write(&name, text);
             command.args(["--forwarder", &name]);
         }
         let output = command.output().unwrap();
@@ -47,15 +41,9 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// (severity, key, found, wanted) of every finding.
 fn findings(config: &str, forwarders: &[&str]) -> Vec<[String; 4]> {
-    let done = Scratch::new().run(config, forwarders, &["--json"]);
+    let done = Desk::new().run(config, forwarders, &["--json"]);
     let json: Value = serde_json::from_str(&done.out).unwrap_or_else(|_| panic!("{}", done.err));
     let must_change = json["must-change"].as_u64().unwrap();
     assert_eq!(done.code, if must_change > 0 { 65 } else { 0 }, "{}", done.err);
@@ -94,7 +82,7 @@ fn configured(from: &str, to: &str) -> String {
 
 #[test]
 fn a_forwarder_that_fits_is_good_and_nothing_more_is_said() {
-    let done = Scratch::new().run(CONFIG, &[SX1302], &[]);
+    let done = Desk::new().run(CONFIG, &[SX1302], &[]);
     assert_eq!(
         (done.code, done.out.as_str()),
         (0, "conf-0.json: good: this forwarder serves fuotad as it is\n")
@@ -167,7 +155,7 @@ fn a_group_outside_the_transmit_range_would_be_refused() {
 #[test]
 fn a_power_below_the_lowest_entry_is_sent_with_more() {
     // 12 dBm are the least: 11 dBm EIRP with 2 dBi of antenna are 9 dBm.
-    let done = Scratch::new().run(&configured("eirp-dbm = 27", "eirp-dbm = 11"), &[SX1302], &[]);
+    let done = Desk::new().run(&configured("eirp-dbm = 27", "eirp-dbm = 11"), &[SX1302], &[]);
     assert_eq!(done.code, 65);
     for needle in ["tx_gain_lut", "must change", "lowest 12 dBm", "an entry for 9 dBm"] {
         assert!(done.out.contains(needle), "{needle}: {}", done.out);
@@ -192,12 +180,12 @@ fn a_power_that_is_not_reached_or_has_no_entry_is_said() {
 #[test]
 fn two_words_about_the_antenna_gain_are_one_too_many() {
     let config = configured("forwarder-antenna-gain-dbi = 2", "forwarder-antenna-gain-dbi = 5");
-    let done = Scratch::new().run(&config, &[SX1302], &[]);
+    let done = Desk::new().run(&config, &[SX1302], &[]);
     assert_eq!(done.code, 65);
     assert!(done.out.contains("SX130x_conf.antenna_gain"), "{}", done.out);
     assert!(done.out.contains("every frame would leave the antenna 3 dB too strong"), "{}", done.out);
     let config = configured("forwarder-antenna-gain-dbi = 2", "forwarder-antenna-gain-dbi = 0");
-    let done = Scratch::new().run(&config, &[SX1302], &[]);
+    let done = Desk::new().run(&config, &[SX1302], &[]);
     assert!(done.out.contains("2 dB too weak"), "{}", done.out);
     must_change("\"antenna_gain\": 2", "\"gain\": 2", "SX130x_conf.antenna_gain", ["absent: 0", "2"]);
 }
@@ -259,14 +247,14 @@ fn an_sx1301_forwarder_refuses_what_its_table_has_not_and_a_local_file_wins() {
 
 #[test]
 fn what_cannot_be_read_is_refused_in_one_line() {
-    let done = Scratch::new().run(CONFIG, &["{\n\"SX130x_conf\": \n}"], &[]);
+    let done = Desk::new().run(CONFIG, &["{\n\"SX130x_conf\": \n}"], &[]);
     assert_eq!((done.code, done.out.as_str()), (65, ""));
     assert_eq!(done.err.lines().last(), Some("fuotad: conf-0.json: line 3: no JSON: expected value"));
-    let scratch = Scratch::new();
-    std::fs::write(scratch.0.join("fuotad.toml"), CONFIG).unwrap();
-    let done = scratch.run(CONFIG, &[], &["--forwarder", "nowhere.json"]);
+    let desk = Desk::new();
+    desk.0.write("fuotad.toml", CONFIG);
+    let done = desk.run(CONFIG, &[], &["--forwarder", "nowhere.json"]);
     assert_eq!((done.code, done.out.as_str()), (66, ""));
-    let done = scratch.run(CONFIG, &[], &["--json"]);
+    let done = desk.run(CONFIG, &[], &["--json"]);
     assert_eq!(done.code, 64, "{}", done.err);
 }
 
