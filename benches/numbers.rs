@@ -2,7 +2,8 @@
 //! time. Not a test: a slow machine prints slow numbers.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock and the process' own figures")]
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/support/small_world.rs"]
+#[allow(dead_code, reason = "the numbers need a part of it")]
 mod common;
 
 use fuotad::engine::Settings;

@@ -2,7 +2,9 @@
 //!
 //! Prints its address, serves until its input ends, then prints every request as a line of JSON.
 
-#[path = "../tests/common/fake_aws.rs"]
+#[path = "../tests/support/fake_aws.rs"]
+#[allow(dead_code, reason = "the tests take the rest")]
+#[expect(clippy::unwrap_used, reason = "a double that is used wrongly should fail loudly")]
 mod fake_aws;
 
 use fake_aws::FakeAws;

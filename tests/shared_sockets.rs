@@ -1,12 +1,12 @@
 //! The real process between a forwarder and a network server, on real sockets and in real time. Alone in its program:
 //! nothing else may take its milliseconds.
-#![cfg(feature = "daemon")]
 #![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 #![expect(clippy::disallowed_methods, reason = "a test of the real world touches it")]
 
-mod site;
+#[path = "support/mod.rs"]
+mod support;
 
-use site::Site;
+use crate::support::site::Site;
 
 /// So many seconds of sending; a campaign of ten minutes by this variable.
 const SECONDS: &str = "FUOTAD_TEST_SHARED_S";

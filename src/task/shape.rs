@@ -79,7 +79,8 @@ mod tests {
         assert!(message.starts_with("root.list[1].n: ") && message.contains("expected i64"), "{message}");
         let (outer, _) = read(&json!({"list": [{"at": "soon"}]}));
         assert!(outer.unwrap_err().contains("root.list[0].at: \"soon\" is no time"));
-        assert!(read(&json!([])).0.is_err() || read(&json!([])).0.is_ok_and(|outer| outer.list.is_none()));
+        // An empty list is an object without members: nothing in it has the wrong type.
+        assert!(read(&json!([])).0.unwrap().list.is_none());
         assert!(read(&json!("x")).0.unwrap_err().starts_with("root: "));
     }
 

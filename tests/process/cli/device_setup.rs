@@ -1,0 +1,114 @@
+//! `setup`: the commands that make devices of a group.
+
+use super::CONFIG;
+use super::Desk;
+use super::GEN_APP_KEY;
+use super::TASK;
+use super::data;
+use super::number;
+use super::text;
+use super::unhex;
+use super::vectors;
+use super::with;
+use fuotad::lorawan::McAddr;
+use fuotad::lorawan::PackageVersion;
+use fuotad::lorawan::ts004;
+use fuotad::lorawan::ts005;
+use fuotad::task::gps_from_rfc3339;
+use serde_json::Value;
+
+#[test]
+fn the_setup_commands_say_what_the_plan_says() {
+    let desk = Desk::new();
+    let plan = "plan meters-1.4.2.json -c meters.toml --image image.bin";
+    let vectors = vectors("frame_vectors.json");
+    for row in vectors["mc_key_vectors"].as_array().unwrap() {
+        desk.secret("meters.mckey", text(row, "mc_key"));
+        let config = with(CONFIG, "01c0ffee", text(row, "mc_addr"));
+        desk.write("meters.toml", format!("{config}session-timeout-exponent = 9\n"));
+        let kind = if text(row, "root_key_kind").starts_with("Gen") { "gen-app-key" } else { "app-key" };
+        desk.write("d.toml", format!("[[device]]\nname = \"d1\"\n{kind} = \"{}\"\n", text(row, "root_key")));
+        let json = desk.json(&format!("{plan} --json"));
+        let out = desk.prints(&format!("{plan} --setup --devices d.toml"));
+        let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(!out.contains(text(row, "mc_key")) && !out.contains(text(row, "root_key")));
+        let sessions = json["sessions"].as_array().unwrap();
+        assert!(sessions.len() > 1);
+        assert_eq!(lines.len(), 2 + sessions.len());
+        assert!(lines.iter().all(|line| text(line, "device") == "d1"));
+        let request = |line: &Value| {
+            let (mut requests, tail) = ts005::Request::parse(&unhex(text(line, "hex")), PackageVersion::V1);
+            assert_eq!((requests.len(), tail, number(line, "fport")), (1, None, 200));
+            requests.remove(0)
+        };
+
+        let ts005::Request::McGroupSetup(group) = request(&lines[0]) else { panic!("{}", lines[0]) };
+        assert_eq!(text(&lines[0], "command"), "McGroupSetupReq");
+        assert_eq!(group.mc_addr, text(row, "mc_addr").parse::<McAddr>().unwrap());
+        assert_eq!(group.mc_key_encrypted.to_vec(), unhex(text(row, "mc_key_encrypted")));
+        assert_eq!(u64::from(group.min_mc_fcount), number(&json, "first_fcnt") - 1);
+        assert!(u64::from(group.max_mc_fcount) >= number(&json, "end_fcnt"));
+
+        assert_eq!((text(&lines[1], "command"), number(&lines[1], "fport")), ("FragSessionSetupReq", 201));
+        let bytes = unhex(text(&lines[1], "hex"));
+        let (requests, tail) = ts004::Request::parse(&bytes, PackageVersion::V1);
+        let [ts004::Request::FragSessionSetup(frag)] = requests.as_slice() else { panic!("{requests:?}") };
+        assert_eq!((tail, frag.frag_index, frag.frag_algo, frag.v2), (None, 0, 0, None));
+        assert_eq!(frag.mc_group_bit_mask, 1 << group.mc_group_id);
+        assert_eq!(u64::from(frag.nb_frag), number(&json, "nb_frag"));
+        assert_eq!(u64::from(frag.frag_size), number(&json, "frag_size"));
+        assert_eq!(u64::from(frag.padding), number(&json, "padding"));
+
+        for (index, (line, session)) in lines[2..].iter().zip(sessions).enumerate() {
+            assert_eq!(
+                (text(line, "command"), number(line, "session")),
+                ("McClassCSessionReq", index as u64 + 1)
+            );
+            let ts005::Request::McClassCSession(told) = request(line) else { panic!("{line}") };
+            let start = gps_from_rfc3339(text(session, "start")).unwrap();
+            assert_eq!(u64::from(told.session_time), start.as_us() / 1_000_000 % (1 << 32));
+            assert_eq!(u64::from(told.time_out), number(session, "timeout_exponent"));
+            assert_eq!((told.dl_frequency_hz, told.dr), (869_525_000, 5));
+            assert_eq!(told.mc_group_id, group.mc_group_id);
+        }
+    }
+}
+
+#[test]
+fn the_setup_of_a_version_2_device_carries_the_mic_that_another_implementation_computes() {
+    let desk = Desk::new();
+    let vectors = vectors("frame_vectors.json");
+    let vector = &vectors["ts004_v2_data_block_mic"][0];
+    desk.write("image.bin", data(&vector["data"]));
+    desk.write("meters.toml", format!("{CONFIG}ts004-version = 2\n"));
+    let size = format!(": {}", number(vector, "frag_size"));
+    desk.write("meters-1.4.2.json", with(TASK, ": 48", &size));
+    assert_eq!(text(vector, "root_key"), GEN_APP_KEY);
+    let out =
+        desk.prints("plan meters-1.4.2.json -c meters.toml --image image.bin --setup --devices devices.toml");
+    let line: Value = serde_json::from_str(out.lines().nth(1).unwrap()).unwrap();
+    let (requests, _) = ts004::Request::parse(&unhex(text(&line, "hex")), PackageVersion::V2);
+    let [ts004::Request::FragSessionSetup(frag)] = requests.as_slice() else { panic!("{requests:?}") };
+    assert_eq!(frag.v2.unwrap().mic.to_vec(), unhex(text(vector, "mic")));
+}
+
+#[test]
+fn a_devices_file_with_a_mistake_gets_no_command_for_any_device() {
+    let desk = Desk::new();
+    let good = format!("[[device]]\nname = \"d1\"\ngen-app-key = \"{GEN_APP_KEY}\"\n");
+    let setup = "plan meters-1.4.2.json -c meters.toml --image image.bin --setup --devices d.toml";
+    let refuses = |text: &str, needles: &[&str]| {
+        desk.write("d.toml", text);
+        desk.refuses(setup, 65, needles);
+    };
+    let second = |key: &str| format!("{good}[[device]]\nname = \"d2\"\n{key}\n");
+    refuses(&second(""), &["device d2", "gen-app-key"]);
+    refuses(&second("app-key = \"00\""), &["line 6", "32 hex digits"]);
+    refuses(&second(&format!("gen-ap-key = \"{GEN_APP_KEY}\"")), &["line 6", "did you mean `gen-app-key`"]);
+    refuses(&second(&format!("session-cnt = \"{GEN_APP_KEY}\"")), &["line 6", "u16"]);
+    refuses(&second("app-key = 0x00112233445566778899aabbccddeeff"), &["line 6"]);
+    refuses(&second(&format!("{GEN_APP_KEY} = 1")), &["line 6", "unknown field"]);
+    refuses(&format!("{good}{good}"), &["device d1", "twice"]);
+    refuses("", &["device"]);
+    desk.refuses(&setup.replace("d.toml", "none.toml"), 66, &["none.toml"]);
+}

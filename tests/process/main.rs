@@ -1,0 +1,12 @@
+//! The real process: its command line, its life as a service, and what it reads of a packet forwarder and a receiver.
+#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
+#![expect(clippy::disallowed_methods, reason = "a test of the real world touches it")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cli;
+mod daemon;
+mod forwarder_file;
+#[cfg(feature = "gps")]
+mod gps;

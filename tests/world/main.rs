@@ -1,0 +1,22 @@
+//! The simulated world and the door of the engine: campaigns, crashes, the law, the relay, signatures. No socket.
+#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
+#![expect(clippy::disallowed_methods, reason = "a test reads scenarios and keeps keys in scratch folders")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod campaigns;
+mod cloud_sessions;
+mod crashes;
+mod law_search;
+mod missing_files;
+mod odds;
+mod region_refusals;
+mod region_tables;
+mod relay;
+mod shared_radio;
+#[cfg(feature = "daemon")]
+mod signatures;
+mod store_crashes;
+mod turns;
+mod two_clocks;
