@@ -2,7 +2,7 @@
 
 mod common;
 
-use fuotad::broadcast::SessionRule;
+use fuotad::campaign::SessionRule;
 use fuotad::engine::Settings;
 use fuotad::plan::Timetable;
 use fuotad::task::gps_from_rfc3339;
@@ -15,7 +15,7 @@ const NIGHT: &str = "2026-11-22T08:01:00Z";
 /// The plan of a task for the group of the tests, of which AWS says `theirs`; the group listens as `session` says.
 fn planned(theirs: &Value, session: SessionRule) -> Result<Vec<String>, String> {
     let script = common::script();
-    let group = fuotad::broadcast::Group { session, ..common::group() };
+    let group = fuotad::campaign::Group { session, ..common::group() };
     let settings = Settings {
         region: script.region,
         groups: vec![group],

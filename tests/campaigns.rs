@@ -13,7 +13,7 @@ use common::outcome;
 use common::run;
 use common::script;
 use common::script_of;
-use fuotad::broadcast::SessionRule;
+use fuotad::campaign::SessionRule;
 use fuotad::lorawan::McSessionKeys;
 use fuotad::lorawan::Secret;
 use fuotad::radio::Dbm;

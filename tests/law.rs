@@ -7,9 +7,9 @@
 mod common;
 
 use common::script;
-use fuotad::broadcast::Group;
-use fuotad::broadcast::SessionRule;
 use fuotad::broadcast::Turns;
+use fuotad::campaign::Group;
+use fuotad::campaign::SessionRule;
 use fuotad::fragment::Ts004Version;
 use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;

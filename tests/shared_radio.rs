@@ -10,7 +10,7 @@ use common::group;
 use common::outcome;
 use common::run;
 use common::script_of;
-use fuotad::broadcast::Group;
+use fuotad::campaign::Group;
 use fuotad::radio::Modulation;
 use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings as RelayedServer;

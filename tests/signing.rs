@@ -8,10 +8,10 @@ mod openssl;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fuotad::broadcast::Group;
 use fuotad::broadcast::SignatureWish;
 use fuotad::broadcast::TaskSource;
 use fuotad::broadcast::Turns;
+use fuotad::campaign::Group;
 use fuotad::engine::Engine;
 use fuotad::engine::Input;
 use fuotad::engine::Output;

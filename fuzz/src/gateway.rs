@@ -1,9 +1,9 @@
 //! One gateway for the targets that need one: the only place that knows how an engine's settings are made.
 
-use fuotad::broadcast::DeviceProfile;
-use fuotad::broadcast::Group;
-use fuotad::broadcast::SessionRule;
 use fuotad::broadcast::Turns;
+use fuotad::campaign::DeviceProfile;
+use fuotad::campaign::Group;
+use fuotad::campaign::SessionRule;
 use fuotad::engine::Settings;
 use fuotad::forwarder;
 use fuotad::fragment::Ts004Version;

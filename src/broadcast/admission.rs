@@ -1,14 +1,14 @@
 //! Whether a planned campaign can be fitted in beside those that were planned before it: said before anybody's
 //! devices are told, not when their session is over.
 
-use super::Broadcaster;
-use super::Plan;
 use super::arming::begin_of;
+use super::broadcaster::Broadcaster;
 use super::order::Order;
-use super::step::Begin;
 use super::turns::Claim;
 use super::turns::Span;
 use super::turns::foresee;
+use crate::campaign::Begin;
+use crate::campaign::Plan;
 use crate::report::Event;
 use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;

@@ -1,18 +1,18 @@
 //! Turns on the air: which campaign may send next, and the marks that cover what it sends.
 
-use super::Broadcaster;
-use super::Handover;
-use super::Turns;
-use super::Want;
+use super::broadcaster::Broadcaster;
 use super::broadcaster::Stopping;
-use super::campaign::Campaign;
+use super::io::Want;
 use super::marks::Coverage;
 use super::marks::Marks;
 use super::order::Order;
-use super::step::Begin;
-use super::step::Progress;
-use super::step::Step;
-use super::step::Turn;
+use super::turns::Turns;
+use crate::campaign::Begin;
+use crate::campaign::Campaign;
+use crate::campaign::Handover;
+use crate::campaign::Progress;
+use crate::campaign::Step;
+use crate::campaign::Turn;
 use crate::lorawan::KeyFingerprint;
 use crate::radio::MinuteLoad;
 use crate::region::SubBandIndex;

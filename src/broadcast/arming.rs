@@ -1,15 +1,15 @@
 //! The questions between a task and its campaign: which image, which group, which counters, which start.
 //! Every "no" is one line with the way out.
 
-use super::Group;
-use super::Plan;
-use super::Record;
-use super::SessionRule;
-use super::SignatureWish;
-use super::TaskSource;
+use super::io::SignatureWish;
+use super::io::TaskSource;
 use super::order::Order;
 use super::order::Signed;
-use super::step::Begin;
+use super::record::Record;
+use crate::campaign::Begin;
+use crate::campaign::Group;
+use crate::campaign::Plan;
+use crate::campaign::SessionRule;
 use crate::image::Digest;
 use crate::signing::Evidence;
 use crate::signing::JobFile;

@@ -1,22 +1,22 @@
 //! All campaigns that share one radio, from the task's arrival to its end.
 
-use super::Group;
-use super::Handover;
-use super::NotSaved;
-use super::Phase;
-use super::Session;
-use super::TaskState;
-use super::Turns;
-use super::Verdict;
-use super::Want;
 use super::air::Air;
 use super::breaker::Breaker;
-use super::campaign::Campaign;
 use super::history::History;
+use super::io::NotSaved;
+use super::io::Want;
 use super::marks::Marks;
 use super::order::Order;
 use super::order::Stage;
-use super::step::Progress;
+use super::state::Phase;
+use super::state::TaskState;
+use super::turns::Turns;
+use crate::campaign::Campaign;
+use crate::campaign::Group;
+use crate::campaign::Handover;
+use crate::campaign::Progress;
+use crate::campaign::Session;
+use crate::campaign::Verdict;
 use crate::lorawan::KeyFingerprint;
 use crate::radio::MinuteLoad;
 use crate::region::Parameters;

@@ -1,11 +1,11 @@
 //! Images: asked for when they are needed, held no longer. A hundred armed tasks keep theirs on the disk.
 
-use super::Broadcaster;
-use super::Fetch;
-use super::SignatureWish;
-use super::Want;
 use super::arming::group_of;
 use super::arming::signature_wish;
+use super::broadcaster::Broadcaster;
+use super::io::Fetch;
+use super::io::SignatureWish;
+use super::io::Want;
 use super::order::Order;
 use super::order::Stage;
 use crate::image::Image;

@@ -1,14 +1,14 @@
 //! One task on its way from a document to a running campaign.
 
-use super::Group;
-use super::Plan;
-use super::Record;
-use super::TaskSource;
-use super::agreement;
-use super::campaign::Campaign;
+use super::io::TaskSource;
 use super::record::Proof;
-use super::step::Progress;
-use super::twin::Twin;
+use super::record::Record;
+use crate::campaign::Campaign;
+use crate::campaign::Group;
+use crate::campaign::Plan;
+use crate::campaign::Progress;
+use crate::campaign::Twin;
+use crate::campaign::agreement;
 use crate::image::Image;
 use crate::report::Outcome;
 use crate::signing::Evidence;

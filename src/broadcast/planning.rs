@@ -2,25 +2,25 @@
 //! mark, then the air. One task at a time is planned and checked, so counters are given away in the order of
 //! planning.
 
-use super::Broadcaster;
-use super::Plan;
-use super::Record;
-use super::agreement;
 use super::arming::Doubt;
 use super::arming::begin_of;
 use super::arming::first_free;
 use super::arming::group_of;
 use super::arming::session_warnings;
 use super::arming::vouch;
-use super::campaign::Campaign;
-use super::group::Group;
+use super::broadcaster::Broadcaster;
 use super::order::Order;
 use super::order::Prepared;
 use super::order::Stage;
 use super::record::Proof;
-use super::step::Begin;
-use super::step::Progress;
-use super::twin::Twin;
+use super::record::Record;
+use crate::campaign::Begin;
+use crate::campaign::Campaign;
+use crate::campaign::Group;
+use crate::campaign::Plan;
+use crate::campaign::Progress;
+use crate::campaign::Twin;
+use crate::campaign::agreement;
 use crate::image::Image;
 use crate::lorawan::KeyFingerprint;
 use crate::report::Event;

@@ -1,8 +1,8 @@
 //! What must be known of a campaign after a restart: the task as received, the counters, how it stands.
 
-use super::Plan;
-use super::TaskSource;
+use super::io::TaskSource;
 use super::order::Order;
+use crate::campaign::Plan;
 use crate::image::Digest;
 use crate::report::Decoded;
 use crate::report::Outcome;

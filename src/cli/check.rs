@@ -3,7 +3,7 @@
 use super::Failure;
 use super::files;
 use super::warn;
-use crate::broadcast::Group;
+use crate::campaign::Group;
 use crate::config::Config;
 use crate::config::KeySource;
 use crate::daemon;

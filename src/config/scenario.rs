@@ -4,7 +4,7 @@ use super::Config;
 use super::ConfigError;
 use super::GroupConfig;
 use super::read::read;
-use crate::broadcast::SessionRule;
+use crate::campaign::SessionRule;
 use crate::fragment::Ts004Version;
 use crate::lorawan::RootKey;
 use crate::lorawan::Secret;

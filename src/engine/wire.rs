@@ -1,10 +1,10 @@
 //! What the engine is told and what it wishes.
 
 use crate::broadcast::Fetch;
-use crate::broadcast::Group;
 use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
 use crate::broadcast::Turns;
+use crate::campaign::Group;
 use crate::forwarder;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;

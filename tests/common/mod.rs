@@ -1,10 +1,10 @@
 //! A small world that tests bend to their sentence.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use fuotad::broadcast::DeviceProfile;
-use fuotad::broadcast::Group;
-use fuotad::broadcast::SessionRule;
 use fuotad::broadcast::Turns;
+use fuotad::campaign::DeviceProfile;
+use fuotad::campaign::Group;
+use fuotad::campaign::SessionRule;
 use fuotad::forwarder;
 use fuotad::fragment::Ts004Version;
 use fuotad::lorawan::McAddr;

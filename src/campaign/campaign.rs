@@ -1,15 +1,15 @@
 //! One task being carried out: which frame is next, when it may go, and what the forwarder's word means for it.
 
-use super::CampaignState;
-use super::Group;
-use super::Plan;
-use super::Position;
 use super::calendar::Calendar;
 use super::calendar::Closed;
 use super::frames::Frames;
 use super::gate::Gate;
+use super::group::Group;
 use super::group::REPEAT_DISTANCE_US;
 use super::held_image::HeldImage;
+use super::plan::Plan;
+use super::sequence::Position;
+use super::state::CampaignState;
 use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
@@ -442,8 +442,8 @@ fn is_sent(plan: &Plan, k: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broadcast::DeviceProfile;
-    use crate::broadcast::SessionRule;
+    use crate::campaign::group::DeviceProfile;
+    use crate::campaign::group::SessionRule;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
     use crate::lorawan::McAddr;

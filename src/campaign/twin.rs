@@ -2,10 +2,10 @@
 //! with losses by the project's own decoder; what comes out must be the image. It works a few frames at a time,
 //! because the same thread relays the gateway's traffic.
 
-use super::Group;
-use super::Plan;
-use super::Position;
 use super::frames::Frames;
+use super::group::Group;
+use super::plan::Plan;
+use super::sequence::Position;
 use crate::fragment::DataFragment;
 use crate::fragment::Decoder;
 use crate::fragment::Layout;
@@ -148,8 +148,8 @@ impl Twin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broadcast::DeviceProfile;
-    use crate::broadcast::SessionRule;
+    use crate::campaign::group::DeviceProfile;
+    use crate::campaign::group::SessionRule;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
     use crate::lorawan::McAddr;
