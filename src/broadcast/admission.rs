@@ -4,9 +4,9 @@
 use super::arming::begin_of;
 use super::broadcaster::Broadcaster;
 use super::order::Order;
-use super::turns::Claim;
-use super::turns::Span;
-use super::turns::foresee;
+use super::turn_rule::Claim;
+use super::turn_rule::Span;
+use super::turn_rule::foresee;
 use crate::campaign::Begin;
 use crate::campaign::Plan;
 use crate::report::Event;

@@ -1,6 +1,5 @@
 //! All campaigns that share one radio, from the task's arrival to its end.
 
-use super::air::Air;
 use super::breaker::Breaker;
 use super::history::History;
 use super::io::NotSaved;
@@ -10,7 +9,8 @@ use super::order::Order;
 use super::order::Stage;
 use super::state::Phase;
 use super::state::TaskState;
-use super::turns::Turns;
+use super::turn_rule::Turns;
+use super::turns::Air;
 use crate::campaign::Campaign;
 use crate::campaign::Group;
 use crate::campaign::Handover;

@@ -1,12 +1,12 @@
 //! A task's way in and out: its document, its withdrawal, and what a former run left of it.
 
-use super::air::HELD;
 use super::broadcaster::Broadcaster;
 use super::io::TaskSource;
 use super::order::Order;
 use super::order::Stage;
 use super::record::Record;
 use super::record::RecordState;
+use super::rounds::HELD;
 use crate::report::Event;
 use crate::report::Outcome;
 use crate::store::RecordId;

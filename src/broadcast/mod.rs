@@ -7,7 +7,6 @@
 //! This room knows no datagrams, sockets or files.
 
 mod admission;
-mod air;
 mod arming;
 mod breaker;
 mod broadcaster;
@@ -19,8 +18,10 @@ mod marks;
 mod order;
 mod planning;
 mod record;
+mod rounds;
 mod state;
 mod traces;
+mod turn_rule;
 mod turns;
 
 pub use breaker::CRASH_REST_US;
@@ -37,4 +38,4 @@ pub use state::Phase;
 pub use state::TaskState;
 pub use traces::Trace;
 pub use traces::trace_of_use;
-pub use turns::Turns;
+pub use turn_rule::Turns;

@@ -1,14 +1,17 @@
 //! One task on its way from a document to a running campaign.
 
 use super::io::TaskSource;
+use super::record;
 use super::record::Proof;
 use super::record::Record;
+use super::record::RecordState;
 use crate::campaign::Campaign;
 use crate::campaign::Group;
 use crate::campaign::Plan;
 use crate::campaign::Progress;
 use crate::campaign::Twin;
 use crate::campaign::agreement;
+use crate::image::Digest;
 use crate::image::Image;
 use crate::report::Outcome;
 use crate::signing::Evidence;
@@ -183,6 +186,26 @@ impl Order {
         matches!(&self.stage, Stage::Recording(save, _) | Stage::Reserving(save, _) if *save == id)
     }
 
+    /// The record of its campaign, which is about to be armed.
+    pub fn armed_record(&self, plan: &Plan, digest: Digest) -> Record {
+        let signed = self.signed.clone();
+        Record {
+            version: record::VERSION,
+            document: self.document.clone(),
+            stem: self.stem.clone(),
+            source: self.source,
+            group: plan.group.clone(),
+            digest: digest.to_string(),
+            checked_unix_us: signed.as_ref().and_then(|signed| signed.checked_unix_us),
+            evidence: signed.map(|signed| signed.evidence),
+            base: plan.base,
+            key: plan.key.to_string(),
+            number: self.number,
+            proof: self.proof,
+            state: RecordState::Armed,
+        }
+    }
+
     /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded.
     pub fn record(&self, outcome: &Outcome, number: u64) -> Option<Record> {
         let (plan, digest) = match &self.stage {
@@ -194,7 +217,7 @@ impl Order {
             }
             Stage::Running(campaign) => (campaign.plan(), campaign.digest()),
         };
-        Some(Record::armed(self, plan, digest).over(outcome, number))
+        Some(self.armed_record(plan, digest).over(outcome, number))
     }
 
     /// The store's name for it.

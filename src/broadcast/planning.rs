@@ -13,7 +13,6 @@ use super::order::Order;
 use super::order::Prepared;
 use super::order::Stage;
 use super::record::Proof;
-use super::record::Record;
 use crate::campaign::Begin;
 use crate::campaign::Campaign;
 use crate::campaign::Group;
@@ -171,7 +170,7 @@ impl Broadcaster {
         let Stage::Checking(_, prepared) = std::mem::take(&mut order.stage) else { return Ok(()) };
         let Prepared { plan, group, image, .. } = &*prepared;
         let begin = begin_of(&order.task, order.source, group, plan)?;
-        let record = Record::armed(order, plan, image.digest());
+        let record = order.armed_record(plan, image.digest());
         let decoded = order.proof.map(|proof| proof.decoded).unwrap_or_default();
         let mut planned = plan.planned(begin.sessions(), decoded);
         planned.warnings.extend(session_warnings(group, &begin, now.gps));

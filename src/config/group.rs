@@ -1,13 +1,13 @@
 //! `[[group]]`: a multicast group of this gateway.
 
-use super::ConfigError;
-use super::Radio;
-use super::SigningConfig;
-use super::file::KeySource;
-use super::file::ReadKey;
+use super::error::ConfigError;
+use super::key_source::KeySource;
+use super::key_source::ReadKey;
+use super::radio::Radio;
 use super::radio::decibels;
 use super::radio::fraction_ppm;
 use super::radio::pattern;
+use super::signing::SigningConfig;
 use crate::campaign::DeviceProfile;
 use crate::campaign::Group;
 use crate::campaign::Session;

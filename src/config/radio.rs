@@ -1,6 +1,6 @@
 //! `[radio]`: what groups share, and the figures that groups have, too.
 
-use super::ConfigError;
+use super::error::ConfigError;
 use crate::broadcast::Turns;
 use crate::radio::Dbm;
 use crate::schedule::Pattern;

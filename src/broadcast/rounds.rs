@@ -6,7 +6,7 @@ use super::io::Want;
 use super::marks::Coverage;
 use super::marks::Marks;
 use super::order::Order;
-use super::turns::Turns;
+use super::turn_rule::Turns;
 use crate::campaign::Begin;
 use crate::campaign::Campaign;
 use crate::campaign::Handover;
@@ -15,7 +15,6 @@ use crate::campaign::Step;
 use crate::campaign::Turn;
 use crate::lorawan::KeyFingerprint;
 use crate::radio::MinuteLoad;
-use crate::region::SubBandIndex;
 use crate::report::Event;
 use crate::report::Outcome;
 use crate::store::CAMPAIGNS_MAX;
@@ -25,7 +24,6 @@ use crate::store::Mark;
 use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
-use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -40,31 +38,6 @@ pub(super) const HELD: &str =
 
 /// Campaigns that have begun and are not over, at most: a mark has room for so many.
 const BEGUN_MAX: usize = 16;
-
-/// Who is on the air, and since when it belongs to nobody.
-#[derive(Debug)]
-pub(super) struct Air {
-    /// The campaigns that marks cover.
-    pub(super) holders: BTreeSet<TaskId>,
-    /// Whose frame was handed over last.
-    pub(super) last: Option<TaskId>,
-    /// The common pace: nothing of ours starts in the sub-band before this.
-    free_at: BTreeMap<SubBandIndex, Instant>,
-    next_emission: u64,
-}
-
-impl Default for Air {
-    fn default() -> Self {
-        Air { holders: BTreeSet::new(), last: None, free_at: BTreeMap::new(), next_emission: 1 }
-    }
-}
-
-impl Air {
-    /// A frame went out in the sub-band; the next one may follow at `free_at`.
-    pub(super) fn pace(&mut self, sub_band: SubBandIndex, free_at: Instant) {
-        self.free_at.insert(sub_band, free_at);
-    }
-}
 
 /// What a campaign's turn means for those behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
