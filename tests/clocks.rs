@@ -4,7 +4,7 @@
 
 mod common;
 
-use fuotad::broadcast::Turns;
+use fuotad::broadcast::TurnRule;
 use fuotad::engine::Engine;
 use fuotad::engine::Input;
 use fuotad::engine::Output;
@@ -33,7 +33,7 @@ impl Bench {
             relay: fuotad::relay::RelaySettings::default(),
             server_reserve_ppm: 0,
             crash_rest_us: 0,
-            turns: Turns::default(),
+            turns: TurnRule::default(),
         };
         let engine = Engine::new(settings, common::enrolled(), 1, now(0));
         let mut bench = Bench { engine, reports: Vec::new() };

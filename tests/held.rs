@@ -8,9 +8,9 @@ use common::document;
 use common::group;
 use common::image;
 use fuotad::broadcast::Broadcaster;
+use fuotad::broadcast::Output;
 use fuotad::broadcast::TaskSource;
-use fuotad::broadcast::Turns;
-use fuotad::broadcast::Want;
+use fuotad::broadcast::TurnRule;
 use fuotad::campaign::Handover;
 use fuotad::campaign::Verdict;
 use fuotad::region::RfRegion;
@@ -34,7 +34,7 @@ impl Bench {
     fn new() -> Bench {
         let region = parameters(RfRegion::Eu868).unwrap();
         let now = Now { mono: Instant::ZERO, gps: Some(common::START.plus_us(60_000_000)) };
-        let turns = Turns::InOrder;
+        let turns = TurnRule::InOrder;
         let recovered = common::enrolled();
         let broadcaster =
             Broadcaster::new(region, vec![group()], turns, Default::default(), 0, recovered, now);
@@ -56,21 +56,21 @@ impl Bench {
             self.broadcaster.advance(self.now, Some(HANDOVER));
             while let Some(want) = self.broadcaster.poll() {
                 match want {
-                    Want::Save(save, _) => self.broadcaster.saved(self.now, save, Ok(())),
-                    Want::Transmit(transmit) => {
+                    Output::Save(save, _) => self.broadcaster.saved(self.now, save, Ok(())),
+                    Output::Transmit(transmit) => {
                         frames += 1;
                         let verdict = Verdict::Queued { start: self.now.mono };
                         self.broadcaster.verdict(self.now, transmit.id, &verdict);
                     }
-                    Want::Report(report) => {
+                    Output::Report(report) => {
                         if let Event::Over(outcome) = report.event {
                             self.ends.push(outcome.to_string());
                         }
                     }
-                    Want::Fetch(fetch) => {
+                    Output::Fetch(fetch) => {
                         self.broadcaster.image(self.now, &fetch.task, image(4800), None);
                     }
-                    Want::Stopped => {}
+                    Output::Stopped => {}
                 }
             }
         }

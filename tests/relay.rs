@@ -58,7 +58,7 @@ impl Desk {
             groups: script.groups,
             forwarder: link,
             trust_by_task: Default::default(),
-            turns: fuotad::broadcast::Turns::InOrder,
+            turns: fuotad::broadcast::TurnRule::InOrder,
             relay: RelaySettings { servers, ..RelaySettings::default() },
             server_reserve_ppm: 100_000,
             crash_rest_us: 0,

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fuotad::broadcast::SignatureWish;
 use fuotad::broadcast::TaskSource;
-use fuotad::broadcast::Turns;
+use fuotad::broadcast::TurnRule;
 use fuotad::campaign::Group;
 use fuotad::engine::Engine;
 use fuotad::engine::Input;
@@ -456,7 +456,7 @@ impl Gateway {
                 .map(|trust| (TASK.to_owned(), trust))
                 .into_iter()
                 .collect::<BTreeMap<_, _>>(),
-            turns: Turns::default(),
+            turns: TurnRule::default(),
             forwarder: forwarder::Settings::default(),
             relay: RelaySettings::default(),
             server_reserve_ppm: 0,

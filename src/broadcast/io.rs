@@ -12,7 +12,7 @@ use serde::Serialize;
 
 /// What the broadcaster wants done.
 #[derive(Debug)]
-pub enum Want {
+pub enum Output {
     /// Hand a frame to the forwarder; its verdict comes back through [`Broadcaster::verdict`](super::broadcaster::Broadcaster::verdict).
     Transmit(Box<Transmit>),
     /// Bring the image; it comes back through [`Broadcaster::image`](super::broadcaster::Broadcaster::image).

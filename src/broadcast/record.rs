@@ -35,7 +35,7 @@ pub struct Record {
     /// Whose counters it uses: a journal that is gone is missed. Empty in records of earlier releases.
     #[serde(default)]
     pub key: String,
-    /// Which of all orders it is.
+    /// The task's place in the order of arrival.
     #[serde(default)]
     pub number: u64,
     /// What came of decoding its frames.
@@ -45,7 +45,7 @@ pub struct Record {
     pub state: RecordState,
 }
 
-/// The twin's verdict on one plan.
+/// What the preflight of one plan found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// The plan's hash: another plan has to be decoded anew.

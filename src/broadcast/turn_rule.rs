@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 /// Who has the air when several campaigns want it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Turns {
+pub enum TurnRule {
     /// The one that began, or begins, first; another only while its devices do not listen.
     #[default]
     InOrder,
@@ -13,13 +13,13 @@ pub enum Turns {
     Fairly,
 }
 
-impl FromStr for Turns {
+impl FromStr for TurnRule {
     type Err = String;
 
-    fn from_str(name: &str) -> Result<Turns, String> {
+    fn from_str(name: &str) -> Result<TurnRule, String> {
         match name {
-            "in-order" => Ok(Turns::InOrder),
-            "fairly" => Ok(Turns::Fairly),
+            "in-order" => Ok(TurnRule::InOrder),
+            "fairly" => Ok(TurnRule::Fairly),
             other => Err(format!("{other:?} is neither \"in-order\" nor \"fairly\"")),
         }
     }
@@ -45,9 +45,9 @@ pub struct Span {
     pub until_us: Option<u64>,
 }
 
-/// Lets the claims, the first in order first, use the air as `turns` says. One that is alone needs its own time,
+/// Lets the claims, the first in order first, use the air as `rule` says. One that is alone needs its own time,
 /// n that share it n times as much.
-pub fn foresee(turns: Turns, claims: &[Claim]) -> Vec<Span> {
+pub fn foresee(rule: TurnRule, claims: &[Claim]) -> Vec<Span> {
     let mut spans = vec![Span::default(); claims.len()];
     let mut left_us: Vec<u64> = claims.iter().map(|claim| claim.need_us.max(1)).collect();
     let mut now_us = 0;
@@ -57,7 +57,7 @@ pub fn foresee(turns: Turns, claims: &[Claim]) -> Vec<Span> {
         let edges = (0..claims.len()).filter(|at| wants(*at)).flat_map(|at| &claims[at].open);
         let next_edge = edges.flat_map(|(from, to)| [*from, *to]).filter(|edge| *edge > now_us).min();
         let mut running: Vec<usize> = (0..claims.len()).filter(|at| wants(*at) && is_open(*at)).collect();
-        if turns == Turns::InOrder {
+        if rule == TurnRule::InOrder {
             running.truncate(1);
         }
         let share = running.len() as u64;
@@ -91,35 +91,35 @@ mod tests {
     fn in_order_the_second_waits_for_the_first() {
         let always = [(10, u64::MAX)];
         let claims = [claim("a", &always, 100), claim("b", &always, 50)];
-        assert_eq!(foresee(Turns::InOrder, &claims), [span(10, Some(110)), span(110, Some(160))]);
+        assert_eq!(foresee(TurnRule::InOrder, &claims), [span(10, Some(110)), span(110, Some(160))]);
     }
 
     #[test]
     fn fairly_both_have_half_until_one_is_done() {
         let always = [(10, u64::MAX)];
         let claims = [claim("a", &always, 100), claim("b", &always, 50)];
-        assert_eq!(foresee(Turns::Fairly, &claims), [span(10, Some(160)), span(10, Some(110))]);
+        assert_eq!(foresee(TurnRule::Fairly, &claims), [span(10, Some(160)), span(10, Some(110))]);
     }
 
     #[test]
     fn a_window_that_closes_before_its_turn_comes_is_missed() {
         let claims = [claim("a", &[(0, u64::MAX)], 100), claim("b", &[(20, 90)], 50)];
-        let spans = foresee(Turns::InOrder, &claims);
+        let spans = foresee(TurnRule::InOrder, &claims);
         assert_eq!(spans[1], Span::default());
         // Sharing, b has 35 of its 50 when its window closes.
-        assert_eq!(foresee(Turns::Fairly, &claims)[1], span(20, None));
+        assert_eq!(foresee(TurnRule::Fairly, &claims)[1], span(20, None));
     }
 
     #[test]
     fn between_two_sessions_of_the_first_another_may_send() {
         let claims = [claim("a", &[(0, 50), (100, 150)], 80), claim("b", &[(0, u64::MAX)], 60)];
-        assert_eq!(foresee(Turns::InOrder, &claims), [span(0, Some(130)), span(50, Some(140))]);
+        assert_eq!(foresee(TurnRule::InOrder, &claims), [span(0, Some(130)), span(50, Some(140))]);
     }
 
     #[test]
     fn a_setting_is_read_by_its_name() {
-        assert_eq!("fairly".parse(), Ok(Turns::Fairly));
-        assert_eq!("in-order".parse(), Ok(Turns::InOrder));
-        assert!("first".parse::<Turns>().unwrap_err().contains("in-order"));
+        assert_eq!("fairly".parse(), Ok(TurnRule::Fairly));
+        assert_eq!("in-order".parse(), Ok(TurnRule::InOrder));
+        assert!("first".parse::<TurnRule>().unwrap_err().contains("in-order"));
     }
 }

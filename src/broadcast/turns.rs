@@ -1,4 +1,4 @@
-//! Who is on the air.
+//! The state of the turns: whose frame was last, which campaigns the marks cover, when each sub-band is free.
 
 use crate::region::SubBandIndex;
 use crate::task::TaskId;
@@ -6,9 +6,9 @@ use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-/// Who is on the air, and since when it belongs to nobody.
+/// What is known of the turns on the one radio.
 #[derive(Debug)]
-pub(super) struct Air {
+pub(super) struct Turns {
     /// The campaigns that marks cover.
     pub(super) holders: BTreeSet<TaskId>,
     /// Whose frame was handed over last.
@@ -18,13 +18,13 @@ pub(super) struct Air {
     pub(super) next_emission: u64,
 }
 
-impl Default for Air {
+impl Default for Turns {
     fn default() -> Self {
-        Air { holders: BTreeSet::new(), last: None, free_at: BTreeMap::new(), next_emission: 1 }
+        Turns { holders: BTreeSet::new(), last: None, free_at: BTreeMap::new(), next_emission: 1 }
     }
 }
 
-impl Air {
+impl Turns {
     /// A frame went out in the sub-band; the next one may follow at `free_at`.
     pub(super) fn pace(&mut self, sub_band: SubBandIndex, free_at: Instant) {
         self.free_at.insert(sub_band, free_at);

@@ -5,7 +5,7 @@
 //! * [`Plan`]: everything that is settled before the first frame; its hash is what the counters are reserved for.
 //! * [`Session`]: when the devices listen.
 //! * [`Campaign`]: the task being carried out; it only decides what happens next.
-//! * [`Twin`]: the frames decoded by a receiver of our own before the first of them is sent.
+//! * [`Preflight`]: the frames decoded by a decoder of our own before the first of them is sent.
 //! * [`agreement`]: AWS's session of the group against the configured one.
 //! * [`setup`]: the TS004/TS005 commands that prepare a device, as the operator's network server sends them.
 //!
@@ -15,17 +15,17 @@ pub mod agreement;
 mod calendar;
 #[expect(clippy::module_inception, reason = "the file holds `Campaign`")]
 mod campaign;
+mod fcnt_guard;
 mod frames;
-mod gate;
 mod group;
 mod held_image;
 mod plan;
+mod preflight;
 mod sequence;
 mod session;
 pub mod setup;
 mod state;
 mod step;
-mod twin;
 
 pub use campaign::Campaign;
 pub use group::DeviceProfile;
@@ -36,6 +36,7 @@ pub use group::SessionRule;
 pub use plan::ENCODER_VERSION;
 pub use plan::Plan;
 pub use plan::PlanError;
+pub use preflight::Preflight;
 pub use sequence::Position;
 pub use sequence::Sequence;
 pub use session::Session;
@@ -47,4 +48,3 @@ pub use step::Step;
 pub use step::Transmit;
 pub use step::Turn;
 pub use step::Verdict;
-pub use twin::Twin;

@@ -1,7 +1,7 @@
 //! A small world that tests bend to their sentence.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use fuotad::broadcast::Turns;
+use fuotad::broadcast::TurnRule;
 use fuotad::campaign::DeviceProfile;
 use fuotad::campaign::Group;
 use fuotad::campaign::SessionRule;
@@ -107,7 +107,7 @@ pub fn script() -> Script {
         start: START,
         seed: 1,
         groups: vec![group()],
-        turns: Turns::default(),
+        turns: TurnRule::default(),
         link: forwarder::Settings::default(),
         concentrator: concentrator::Settings { gps_at_zero: START, ..concentrator::Settings::default() },
         tasks: vec![TaskScript {
