@@ -52,7 +52,7 @@ pub struct Listen {
     pub bandwidth_hz: Option<u32>,
 }
 
-/// The place of a sub-band in [`Parameters::sub_bands`].
+/// The place of a sub-band in [`Parameters::sub_bands`](crate::region::Parameters::sub_bands).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubBandIndex(pub u8);
 
