@@ -88,7 +88,7 @@ fn virtual_days(days: u64) {
         group.name = format!("group-{n}");
         group.mc_addr = McAddr::new(0x01c0_0100 + n);
         group.keys = McSessionKeys::derive(&common::mc_key(), group.mc_addr);
-        group.profile = fuotad::broadcast::DeviceProfile::default();
+        group.profile = fuotad::campaign::DeviceProfile::default();
         group.manners = Manners::default();
         group
     });

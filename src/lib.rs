@@ -3,22 +3,24 @@
 //! The house has floors; a room imports rooms on lower floors only (`tests/architecture.rs` keeps it so):
 //!
 //! ```text
-//! 10  main
-//!  9  cli/                         the command line
-//!  8  config    plan
-//!  7  daemon/ (the real world)     sim/ (the simulated world)      the two never meet
-//!  6  engine                       the front door of everything pure
-//!  5  broadcast/   relay/          campaigns; network servers
-//!  4  schedule/    report          when a frame may go out; what happened
-//!  3  region/  forwarder/  store/  the law; PROTOCOL.TXT; what must survive a power cut
-//!  2  radio/   odds/   task  signing/   modulation and airtime; who completes; the order; signatures
-//!  1  time  image  fragment/  lorawan/
+//! 11  main
+//! 10  cli/                            the command line
+//!  9  config/   plan/                 the TOML file; the timetable
+//!  8  daemon/   sim/                  the real world; the simulated world: the two never meet
+//!  7  engine/                         the front door of everything pure
+//!  6  broadcast/                      all campaigns on one radio: tasks, turns, marks
+//!  5  campaign/   relay/              one task on one group; network servers on the radio
+//!  4  schedule/   report              when a frame may go out; what happened
+//!  3  region/   forwarder/   store/   the law; PROTOCOL.TXT; what must survive a power cut
+//!  2  radio/   odds/   signing/   task/   modulation and airtime; who completes; who vouches; what was ordered
+//!  1  time/   image   fragment/   lorawan/
 //! ```
 //!
 //! Nothing below `daemon/` and `cli/` knows a clock, a file, a socket, a thread or randomness: time is an
 //! argument, facts come in and wishes go out.
 
 pub mod broadcast;
+pub mod campaign;
 #[cfg(feature = "daemon")]
 pub mod cli;
 #[cfg(feature = "daemon")]

@@ -8,10 +8,10 @@ use super::gateway;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fuotad::broadcast::Fetch;
-use fuotad::broadcast::Group;
 use fuotad::broadcast::NotSaved;
 use fuotad::broadcast::TaskSource;
-use fuotad::broadcast::Turns;
+use fuotad::broadcast::TurnRule;
+use fuotad::campaign::Group;
 use fuotad::engine::Engine;
 use fuotad::engine::Input;
 use fuotad::engine::Output;
@@ -72,7 +72,7 @@ pub fn run(data: &[u8]) {
 }
 
 struct Story {
-    turns: Turns,
+    turns: TurnRule,
     servers: usize,
     groups: Vec<Group>,
     disk: Rc<RefCell<Disk>>,
@@ -112,7 +112,7 @@ struct Life {
 
 impl Story {
     fn new(feed: &mut Feed<'_>) -> Story {
-        let turns = *feed.pick(&[Turns::InOrder, Turns::Fairly]);
+        let turns = *feed.pick(&[TurnRule::InOrder, TurnRule::Fairly]);
         let servers = usize::from(feed.u8() % 3);
         let gps_off_us = Some(0).filter(|_| !feed.u8().is_multiple_of(4));
         let disk = Rc::new(RefCell::new(Disk::new()));
@@ -518,7 +518,7 @@ impl Story {
 }
 
 impl Life {
-    fn begin(disk: &Rc<RefCell<Disk>>, turns: Turns, servers: usize, seed: u64, now: Now) -> Option<Life> {
+    fn begin(disk: &Rc<RefCell<Disk>>, turns: TurnRule, servers: usize, seed: u64, now: Now) -> Option<Life> {
         let (store, recovered) = Store::open(Rc::clone(disk), [seed as u8; 16]).ok()?;
         let counters = recovered.ranges.values().filter_map(RangeState::counters);
         let reserved = counters.flat_map(|counters| counters.reservations.iter().copied());

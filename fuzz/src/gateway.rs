@@ -1,9 +1,9 @@
 //! One gateway for the targets that need one: the only place that knows how an engine's settings are made.
 
-use fuotad::broadcast::DeviceProfile;
-use fuotad::broadcast::Group;
-use fuotad::broadcast::SessionRule;
-use fuotad::broadcast::Turns;
+use fuotad::broadcast::TurnRule;
+use fuotad::campaign::DeviceProfile;
+use fuotad::campaign::Group;
+use fuotad::campaign::SessionRule;
 use fuotad::engine::Settings;
 use fuotad::forwarder;
 use fuotad::fragment::Ts004Version;
@@ -38,15 +38,15 @@ pub fn settings() -> Settings {
         session: SessionRule::Windows { exponent: Some(9), start: None },
         ..group("lamps", 0x01c0_ff00)
     };
-    settings_of(vec![group("meters", 0x01c0_ffee), lamps], Turns::InOrder, 0)
+    settings_of(vec![group("meters", 0x01c0_ffee), lamps], TurnRule::InOrder, 0)
 }
 
 /// The same with other turns and so many network servers, the second of which gets uplinks only.
-pub fn shared(turns: Turns, servers: usize) -> Settings {
+pub fn shared(turns: TurnRule, servers: usize) -> Settings {
     settings_of(settings().groups, turns, servers)
 }
 
-fn settings_of(groups: Vec<Group>, turns: Turns, servers: usize) -> Settings {
+fn settings_of(groups: Vec<Group>, turns: TurnRule, servers: usize) -> Settings {
     let server = |number: usize| ServerSettings {
         name: format!("server-{number}"),
         is_uplink_only: number == 1,

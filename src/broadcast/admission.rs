@@ -1,14 +1,14 @@
 //! Whether a planned campaign can be fitted in beside those that were planned before it: said before anybody's
 //! devices are told, not when their session is over.
 
-use super::Broadcaster;
-use super::Plan;
 use super::arming::begin_of;
-use super::order::Order;
-use super::step::Begin;
-use super::turns::Claim;
-use super::turns::Span;
-use super::turns::foresee;
+use super::broadcaster::Broadcaster;
+use super::open_task::OpenTask;
+use super::turn_rule::Claim;
+use super::turn_rule::Span;
+use super::turn_rule::foresee;
+use crate::campaign::Begin;
+use crate::campaign::Plan;
 use crate::report::Event;
 use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
@@ -22,10 +22,10 @@ impl Broadcaster {
     /// One line: its group is still busy, its devices would stop listening before its turn is over, or it would
     /// take that turn from a campaign planned before it.
     pub(super) fn admit(&mut self, now: Now, id: &TaskId, plan: &Plan, begin: &Begin) -> Result<(), String> {
-        let others = || self.orders.iter().filter(|(other, _)| *other != id);
-        let same_key = |order: &&Order| order.plan().is_some_and(|other| other.key == plan.key);
+        let others = || self.open_tasks.iter().filter(|(other, _)| *other != id);
+        let same_key = |open_task: &&OpenTask| open_task.plan().is_some_and(|other| other.key == plan.key);
         let of_group: Vec<&TaskId> =
-            others().filter(|(_, order)| same_key(order)).map(|(other, _)| other).collect();
+            others().filter(|(_, open_task)| same_key(open_task)).map(|(other, _)| other).collect();
         let Some(mine) = claim(now, id, begin, plan.duration_us(), self.guard_us(&plan.group)) else {
             return match of_group.first() {
                 None => Ok(()),
@@ -33,16 +33,20 @@ impl Broadcaster {
             };
         };
         let mut claims: Vec<Claim> =
-            others().filter_map(|(other, order)| self.claim_of(now, other, order)).collect();
+            others().filter_map(|(other, open_task)| self.claim_of(now, other, open_task)).collect();
         let rank = |claim: &Claim| {
-            let order = self.orders.get(&claim.task);
-            (!order.is_some_and(Order::has_begun), opens(claim), order.map(|order| order.number))
+            let open_task = self.open_tasks.get(&claim.task);
+            (
+                !open_task.is_some_and(OpenTask::has_begun),
+                opens(claim),
+                open_task.map(|open_task| open_task.arrival),
+            )
         };
         claims.sort_by_key(rank);
-        let without = foresee(self.turns, &claims);
+        let without = foresee(self.turn_rule, &claims);
         let at = claims.partition_point(|other| rank(other) < rank(&mine));
         claims.insert(at, mine);
-        let with = foresee(self.turns, &claims);
+        let with = foresee(self.turn_rule, &claims);
         let my_span = with[at];
         for other in of_group {
             let its = claims.iter().position(|claim| claim.task == *other);
@@ -103,14 +107,14 @@ impl Broadcaster {
         )
     }
 
-    fn claim_of(&self, now: Now, id: &TaskId, order: &Order) -> Option<Claim> {
-        let plan = order.plan()?;
+    fn claim_of(&self, now: Now, id: &TaskId, open_task: &OpenTask) -> Option<Claim> {
+        let plan = open_task.plan()?;
         let guard_us = self.guard_us(&plan.group);
-        if let Some(campaign) = order.campaign() {
+        if let Some(campaign) = open_task.campaign() {
             return claim(now, id, campaign.calendar().begin(), campaign.need_us(), guard_us);
         }
         let group = self.groups.iter().find(|group| group.name == plan.group)?;
-        let begin = begin_of(&order.task, order.source, group, plan).ok()?;
+        let begin = begin_of(&open_task.task, open_task.source, group, plan).ok()?;
         claim(now, id, &begin, plan.duration_us(), guard_us)
     }
 

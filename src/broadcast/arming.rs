@@ -1,15 +1,15 @@
 //! The questions between a task and its campaign: which image, which group, which counters, which start.
 //! Every "no" is one line with the way out.
 
-use super::Group;
-use super::Plan;
-use super::Record;
-use super::SessionRule;
-use super::SignatureWish;
-use super::TaskSource;
-use super::order::Order;
-use super::order::Signed;
-use super::step::Begin;
+use super::io::SignatureWish;
+use super::io::TaskSource;
+use super::open_task::OpenTask;
+use super::open_task::Signed;
+use super::record::Record;
+use crate::campaign::Begin;
+use crate::campaign::Group;
+use crate::campaign::Plan;
+use crate::campaign::SessionRule;
 use crate::image::Digest;
 use crate::signing::Evidence;
 use crate::signing::JobFile;
@@ -30,7 +30,7 @@ const DAY_US: u64 = 86_400_000_000;
 const START_TIMER_US: u64 = 24 * DAY_US;
 
 /// Why an image does not go on the air.
-pub enum Doubt {
+pub enum ProvenanceError {
     /// Its signer's certificate can be judged when the clock is trusted.
     NoClock(SigningError),
     /// It never does: one line.
@@ -41,21 +41,21 @@ pub enum Doubt {
 /// digest, or somebody whom `trust` names signed it, or it is a local file, or the group takes everything. A
 /// signature that is there must be good, whatever else vouches. After a restart the image must be the one of the
 /// record as well, and its signature is checked again.
-pub fn vouch(
-    order: &Order,
+pub fn check_provenance(
+    open_task: &OpenTask,
     group: &Group,
     trust: &Trust,
     bytes: &[u8],
     delivered: Option<&Evidence>,
     gps: Option<GpsTime>,
-) -> Result<(Digest, Option<Signed>), Doubt> {
-    let refuse = |reason: String| Err(Doubt::Refused(reason));
+) -> Result<(Digest, Option<Signed>), ProvenanceError> {
+    let refuse = |reason: String| Err(ProvenanceError::Refused(reason));
     let found = Digest::of(bytes);
-    let task = &order.task;
+    let task = &open_task.task;
     // A hint vouches for nothing, and yet an image that differs is not the one that was meant.
     let mut expected = task.sha256.or(task.hinted_sha256);
     let (mut evidence, mut at) = (delivered.cloned(), gps);
-    if let Some(record) = &order.resumed {
+    if let Some(record) = &open_task.resumed {
         match record.digest.parse() {
             Ok(digest) => expected = Some(digest),
             Err(error) => return refuse(format!("the task record's digest: {error}")),
@@ -68,7 +68,7 @@ pub fn vouch(
             Err(error) => return refuse(format!("the signature: {error}")),
         }
     }
-    if order.resumed.is_none()
+    if open_task.resumed.is_none()
         && let Some((digest, hinted)) = task.sha256.zip(task.hinted_sha256)
         && digest != hinted
     {
@@ -81,19 +81,19 @@ pub fn vouch(
         return Ok((digest, None));
     }
     if let Some(evidence) = evidence.filter(|_| !trust.is_empty()) {
-        let created_unix_us = order.task.created_at.map(GpsTime::to_unix_us);
+        let created_unix_us = open_task.task.created_at.map(GpsTime::to_unix_us);
         let evidence = Evidence { created_unix_us: evidence.created_unix_us.or(created_unix_us), ..evidence };
         return match verify(bytes, &evidence, trust, at) {
             Ok(_) => {
                 let checked_unix_us = at.map(GpsTime::to_unix_us);
                 Ok((found, Some(Signed { evidence, checked_unix_us })))
             }
-            Err(error @ SigningError::NoClock) => Err(Doubt::NoClock(error)),
+            Err(error @ SigningError::NoClock) => Err(ProvenanceError::NoClock(error)),
             Err(error) => refuse(format!("the signature ({}): {error}", evidence.origin)),
         };
     }
-    let is_local = matches!(order.task.image, ImageRef::File(_));
-    if order.task.sha256.is_some() || is_local || group.accepts_unsigned {
+    let is_local = matches!(open_task.task.image, ImageRef::File(_));
+    if open_task.task.sha256.is_some() || is_local || group.accepts_unsigned {
         return Ok((found, None));
     }
     refuse(format!(

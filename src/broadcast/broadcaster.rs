@@ -1,22 +1,22 @@
 //! All campaigns that share one radio, from the task's arrival to its end.
 
-use super::Group;
-use super::Handover;
-use super::NotSaved;
-use super::Phase;
-use super::Session;
-use super::TaskState;
-use super::Turns;
-use super::Verdict;
-use super::Want;
-use super::air::Air;
 use super::breaker::Breaker;
-use super::campaign::Campaign;
-use super::history::History;
+use super::finished_tasks::FinishedTasks;
+use super::io::NotSaved;
+use super::io::Output;
 use super::marks::Marks;
-use super::order::Order;
-use super::order::Stage;
-use super::step::Progress;
+use super::open_task::OpenTask;
+use super::open_task::Stage;
+use super::state::Phase;
+use super::state::TaskState;
+use super::turn_rule::TurnRule;
+use super::turns::Turns;
+use crate::campaign::Campaign;
+use crate::campaign::Group;
+use crate::campaign::Handover;
+use crate::campaign::Progress;
+use crate::campaign::Session;
+use crate::campaign::Verdict;
 use crate::lorawan::KeyFingerprint;
 use crate::radio::MinuteLoad;
 use crate::region::Parameters;
@@ -51,11 +51,11 @@ pub struct Broadcaster {
     pub(super) trust_by_task: BTreeMap<String, Trust>,
     pub(super) scheduler: Scheduler,
     pub(super) ranges: BTreeMap<KeyFingerprint, RangeState>,
-    pub(super) orders: BTreeMap<TaskId, Order>,
-    pub(super) history: History,
+    pub(super) open_tasks: BTreeMap<TaskId, OpenTask>,
+    pub(super) finished: FinishedTasks,
     pub(super) resumable: BTreeMap<RecordId, CampaignMark>,
+    pub(super) turn_rule: TurnRule,
     pub(super) turns: Turns,
-    pub(super) air: Air,
     pub(super) marks: Marks,
     breaker: Breaker,
     short_lives: u32,
@@ -65,7 +65,7 @@ pub struct Broadcaster {
     /// Groups that somebody else sends to, and until when that keeps us silent.
     pub(super) paused: BTreeMap<u32, Instant>,
     wake_at: Option<Instant>,
-    pub(super) wants: VecDeque<Want>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Broadcaster {
     pub fn new(
         region: &'static Parameters,
         groups: Vec<Group>,
-        turns: Turns,
+        turn_rule: TurnRule,
         trust_by_task: BTreeMap<String, Trust>,
         reserve_ppm: u32,
         recovered: Recovered,
@@ -101,11 +101,11 @@ impl Broadcaster {
             trust_by_task,
             scheduler,
             ranges: recovered.ranges,
-            orders: BTreeMap::new(),
-            history: History::default(),
+            open_tasks: BTreeMap::new(),
+            finished: FinishedTasks::default(),
             resumable: campaigns.map(|marked| (marked.task, marked)).collect(),
-            turns,
-            air: Air::default(),
+            turn_rule,
+            turns: Turns::default(),
             marks: Marks::default(),
             breaker: Breaker::new(recovered.short_lives, 0, now.mono),
             short_lives: recovered.short_lives,
@@ -114,17 +114,17 @@ impl Broadcaster {
             stopping: Stopping::No,
             paused: BTreeMap::new(),
             wake_at: None,
-            wants: VecDeque::new(),
+            outputs: VecDeque::new(),
         };
         for ended in &recovered.ended {
-            broadcaster.history.restore(ended.task, ended.order);
+            broadcaster.finished.restore(ended.task, ended.order);
         }
         for record in recovered.tasks {
             broadcaster.restore_record(now, record.id, &record.bytes);
         }
         // What one of the two places has lost it gets back from the other.
-        if broadcaster.history.list() != recovered.ended {
-            broadcaster.save(Change::Ended(broadcaster.history.list()));
+        if broadcaster.finished.list() != recovered.ended {
+            broadcaster.save(Change::Ended(broadcaster.finished.list()));
         }
         broadcaster
     }
@@ -137,7 +137,7 @@ impl Broadcaster {
         }
     }
 
-    /// The answer to [`Want::Save`].
+    /// The answer to [`Output::Save`].
     pub fn saved(&mut self, now: Now, save: u64, result: Result<(), NotSaved>) {
         let is_kept = result.is_ok();
         match result {
@@ -149,12 +149,12 @@ impl Broadcaster {
         if self.stopping == Stopping::Saving(save) {
             // Kept or not: nothing is stored after it.
             self.stopping = Stopping::Done;
-            self.wants.push_back(Want::Stopped);
+            self.outputs.push_back(Output::Stopped);
         }
         if self.marks.answered(save, is_kept) || !is_kept {
             return;
         }
-        let settling = self.orders.iter().find(|(_, order)| order.awaits_save(save));
+        let settling = self.open_tasks.iter().find(|(_, open_task)| open_task.awaits_save(save));
         if let Some(id) = settling.map(|(id, _)| id.clone()) {
             self.settled(now, &id);
         }
@@ -162,15 +162,15 @@ impl Broadcaster {
 
     /// The forwarder's word on a frame.
     pub fn verdict(&mut self, now: Now, emission: u64, verdict: &Verdict) {
-        let Some(id) = self.air.last.clone() else { return };
-        let Some(campaign) = self.orders.get_mut(&id).and_then(Order::campaign_mut) else { return };
+        let Some(id) = self.turns.last.clone() else { return };
+        let Some(campaign) = self.open_tasks.get_mut(&id).and_then(OpenTask::campaign_mut) else { return };
         let Some((k, end)) = campaign.verdict(now.mono, emission, verdict, &mut self.scheduler) else {
             return;
         };
         let plan = campaign.plan();
         let fcnt = plan.base + k;
         if let Verdict::Queued { start } = verdict {
-            self.air.pace(plan.channel.sub_band, start.plus_us(plan.lawful_us));
+            self.turns.pace(plan.channel.sub_band, start.plus_us(plan.lawful_us));
         }
         let event = match verdict {
             Verdict::Queued { start } => Event::Sent { k, fcnt, start: *start },
@@ -192,7 +192,7 @@ impl Broadcaster {
 
     /// The campaign on the air must not go on.
     pub fn abort(&mut self, now: Now, reason: String) {
-        if let Some(id) = self.air.last.clone() {
+        if let Some(id) = self.turns.last.clone() {
             self.finish(now, &id, Outcome::Aborted { reason });
         }
     }
@@ -208,16 +208,16 @@ impl Broadcaster {
         }
         self.wake_by(self.breaker.wake_at(now.mono));
         if let Some(reason) = self.breaker.reason(now.mono) {
-            let ids: Vec<TaskId> = self.orders.keys().cloned().collect();
+            let ids: Vec<TaskId> = self.open_tasks.keys().cloned().collect();
             return ids.iter().for_each(|id| self.waiting(now, id, reason.clone()));
         }
         self.plan_passed_anew(now);
         self.ask_for_images(now);
         self.prove(now);
         let Some(handover) = handover else {
-            self.orders.values_mut().filter_map(Order::campaign_mut).for_each(Campaign::rest);
+            self.open_tasks.values_mut().filter_map(OpenTask::campaign_mut).for_each(Campaign::rest);
             // What waits for the clock says so.
-            let clocked = self.orders.iter().filter(|(_, order)| !order.is_unclocked());
+            let clocked = self.open_tasks.iter().filter(|(_, open_task)| !open_task.is_unclocked());
             let ids: Vec<TaskId> = clocked.map(|(id, _)| id.clone()).collect();
             for id in ids {
                 self.waiting(now, &id, "the packet forwarder: it has not been heard".to_owned());
@@ -228,7 +228,7 @@ impl Broadcaster {
         self.renew_old_mark(now);
     }
 
-    /// No new frame from now on; [`Want::Stopped`] follows when the last mark is durable.
+    /// No new frame from now on; [`Output::Stopped`] follows when the last mark is durable.
     pub fn stop(&mut self) {
         if self.stopping == Stopping::No {
             self.stopping = Stopping::Asked;
@@ -241,8 +241,8 @@ impl Broadcaster {
     }
 
     /// The next thing it wants done.
-    pub fn poll(&mut self) -> Option<Want> {
-        self.wants.pop_front()
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
     }
 
     /// The arbiter of the radio, for whoever else sends through it.
@@ -255,12 +255,16 @@ impl Broadcaster {
     pub fn second_sender(&mut self, now: Now, mc_addr: u32, fcnt: u16) {
         self.report(now, None, Event::SecondSender { mc_addr, fcnt });
         self.paused.insert(mc_addr, now.mono.plus_us(PAUSE_US));
-        let has_its_counter = |order: &Order| {
-            order.campaign().map(Campaign::plan).is_some_and(|plan| {
+        let has_its_counter = |open_task: &OpenTask| {
+            open_task.campaign().map(Campaign::plan).is_some_and(|plan| {
                 plan.mc_addr.as_u32() == mc_addr && (plan.base..plan.end).contains(&u32::from(fcnt))
             })
         };
-        let id = self.orders.iter().find(|(_, order)| has_its_counter(order)).map(|(id, _)| id.clone());
+        let id = self
+            .open_tasks
+            .iter()
+            .find(|(_, open_task)| has_its_counter(open_task))
+            .map(|(id, _)| id.clone());
         if let Some(id) = id {
             let reason =
                 format!("a network server used frame counter {fcnt} of this campaign for other bytes");
@@ -270,8 +274,8 @@ impl Broadcaster {
 
     /// Frames of the campaign on the air never reached the radio: so many fresh coded fragments make up for them.
     pub fn make_up(&mut self, frames: u32) -> u32 {
-        let last = self.air.last.as_ref().and_then(|id| self.orders.get_mut(id));
-        last.and_then(Order::campaign_mut).map_or(0, |campaign| campaign.make_up(frames))
+        let last = self.turns.last.as_ref().and_then(|id| self.open_tasks.get_mut(id));
+        last.and_then(OpenTask::campaign_mut).map_or(0, |campaign| campaign.make_up(frames))
     }
 
     /// Airtime in every sub-band with a limit.
@@ -281,17 +285,17 @@ impl Broadcaster {
 
     /// How far each task that is not over is; `None` while it is not planned.
     pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
-        self.orders.iter().map(|(id, order)| (id, order.progress()))
+        self.open_tasks.iter().map(|(id, open_task)| (id, open_task.progress()))
     }
 
     /// How each task that is not over stands.
     pub fn tasks(&self, now: Now) -> impl Iterator<Item = TaskState> {
-        self.orders.iter().map(move |(id, order)| TaskState {
+        self.open_tasks.iter().map(move |(id, open_task)| TaskState {
             task: id.clone(),
-            source: order.source,
-            phase: self.phase(id, order),
-            waiting: order.waiting.clone(),
-            campaign: order.campaign().map(|campaign| campaign.state(now)),
+            source: open_task.source,
+            phase: self.phase(id, open_task),
+            waiting: open_task.waiting.clone(),
+            campaign: open_task.campaign().map(|campaign| campaign.state(now)),
         })
     }
 
@@ -300,18 +304,18 @@ impl Broadcaster {
         self.halted.as_deref()
     }
 
-    fn phase(&self, id: &TaskId, order: &Order) -> Phase {
+    fn phase(&self, id: &TaskId, open_task: &OpenTask) -> Phase {
         if self.halted.is_some() {
             return Phase::Blocked;
         }
-        match &order.stage {
-            Stage::Parked if order.waiting.is_some() => Phase::Blocked,
+        match &open_task.stage {
+            Stage::Parked if open_task.waiting.is_some() => Phase::Blocked,
             Stage::Parked | Stage::Fetching => Phase::Fetching,
             Stage::Checking(..) => Phase::Decoding,
             Stage::AwaitingClock => Phase::Blocked,
             Stage::Recording(..) | Stage::Reserving(..) => Phase::Saving,
-            Stage::Running(_) if order.waiting.is_some() => Phase::Blocked,
-            Stage::Running(_) if self.air.holders.contains(id) => Phase::Sending,
+            Stage::Running(_) if open_task.waiting.is_some() => Phase::Blocked,
+            Stage::Running(_) if self.turns.holders.contains(id) => Phase::Sending,
             Stage::Running(_) => Phase::Armed,
         }
     }
@@ -326,13 +330,13 @@ impl Broadcaster {
 
     fn wind_down(&mut self, now: Now) {
         let is_awaiting =
-            self.orders.values().any(|order| order.campaign().is_some_and(Campaign::is_awaiting));
+            self.open_tasks.values().any(|open_task| open_task.campaign().is_some_and(Campaign::is_awaiting));
         if self.stopping != Stopping::Asked || is_awaiting {
             return;
         }
         if self.halted.is_some() {
             self.stopping = Stopping::Done;
-            self.wants.push_back(Want::Stopped);
+            self.outputs.push_back(Output::Stopped);
         } else {
             // Whoever stops in order did not live too short.
             self.save(Change::Lived);
@@ -341,21 +345,21 @@ impl Broadcaster {
     }
 
     pub(super) fn finish(&mut self, now: Now, id: &TaskId, outcome: Outcome) {
-        let Some(order) = self.orders.remove(id) else { return };
-        self.resumable.remove(&order.record_id());
-        if let Some(record) = order.record(&outcome, self.history.next()) {
-            let id = order.record_id();
-            self.history.add(id);
-            self.history.set_outcome(id, outcome.to_string());
-            let forgotten: Vec<RecordId> = std::iter::from_fn(|| self.history.forget()).collect();
+        let Some(open_task) = self.open_tasks.remove(id) else { return };
+        self.resumable.remove(&open_task.record_id());
+        if let Some(record) = open_task.record(&outcome, self.finished.next()) {
+            let id = open_task.record_id();
+            self.finished.add(id);
+            self.finished.set_outcome(id, outcome.to_string());
+            let forgotten: Vec<RecordId> = std::iter::from_fn(|| self.finished.forget()).collect();
             // The list first: it needs no room on a full disk.
-            self.save(Change::Ended(self.history.list()));
+            self.save(Change::Ended(self.finished.list()));
             self.save(Change::Task(TaskRecord { id, bytes: record.to_bytes() }));
             for record in forgotten {
                 self.save(Change::ForgetTask(record));
             }
         }
-        if self.air.holders.remove(id) && self.stopping == Stopping::No {
+        if self.turns.holders.remove(id) && self.stopping == Stopping::No {
             self.mark(now);
         }
         self.report(now, Some(id.clone()), Event::Over(outcome));
@@ -363,9 +367,9 @@ impl Broadcaster {
     }
 
     pub(super) fn waiting(&mut self, now: Now, id: &TaskId, reason: String) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        if order.waiting.as_ref() != Some(&reason) {
-            order.waiting = Some(reason.clone());
+        let Some(open_task) = self.open_tasks.get_mut(id) else { return };
+        if open_task.waiting.as_ref() != Some(&reason) {
+            open_task.waiting = Some(reason.clone());
             self.report(now, Some(id.clone()), Event::Waiting { reason });
         }
     }
@@ -382,7 +386,7 @@ impl Broadcaster {
     }
 
     pub(super) fn save_as(&mut self, save: u64, change: Change) {
-        self.wants.push_back(Want::Save(save, change));
+        self.outputs.push_back(Output::Save(save, change));
     }
 
     /// The time is another one than it was believed to be: the next mark says so, now.
@@ -401,12 +405,12 @@ impl Broadcaster {
     pub fn is_in_session(&self, now: Now) -> bool {
         let Some(gps) = now.gps else { return false };
         let is_inside = |session: &Session| (session.start..session.end()).contains(&gps);
-        let campaigns = self.orders.values().filter_map(Order::campaign);
+        let campaigns = self.open_tasks.values().filter_map(OpenTask::campaign);
         campaigns.flat_map(|campaign| campaign.calendar().begin().sessions()).any(is_inside)
     }
 
     pub(super) fn report(&mut self, now: Now, task: Option<TaskId>, event: Event) {
-        self.wants.push_back(Want::Report(Report { at: now.mono, task, event }));
+        self.outputs.push_back(Output::Report(Report { at: now.mono, task, event }));
     }
 
     pub(super) fn wake_by(&mut self, at: Option<Instant>) {
@@ -439,16 +443,16 @@ mod tests {
     use crate::region::parameters;
 
     /// What is wished when the mark of an orderly stop was answered so.
-    fn stopped_with(answer: Result<(), NotSaved>) -> Vec<Want> {
+    fn stopped_with(answer: Result<(), NotSaved>) -> Vec<Output> {
         let region = parameters(RfRegion::Eu868).unwrap();
         let now = Now { mono: Instant::ZERO, gps: None };
-        let (turns, trust) = (Turns::default(), BTreeMap::new());
+        let (turn_rule, trust) = (TurnRule::default(), BTreeMap::new());
         let mut broadcaster =
-            Broadcaster::new(region, Vec::new(), turns, trust, 0, Recovered::default(), now);
+            Broadcaster::new(region, Vec::new(), turn_rule, trust, 0, Recovered::default(), now);
         broadcaster.stop();
         broadcaster.advance(now, None);
-        let is_mark = |want: &Want| matches!(want, Want::Save(_, Change::Mark(Mark { clean: true, .. })));
-        let Some(Want::Save(save, _)) = std::iter::from_fn(|| broadcaster.poll()).find(is_mark) else {
+        let is_mark = |want: &Output| matches!(want, Output::Save(_, Change::Mark(Mark { clean: true, .. })));
+        let Some(Output::Save(save, _)) = std::iter::from_fn(|| broadcaster.poll()).find(is_mark) else {
             panic!("an orderly stop makes a mark")
         };
         broadcaster.saved(now, save, answer);
@@ -462,7 +466,7 @@ mod tests {
         let answers = [NotSaved::NoRoom(why()), NotSaved::Refused(why()), NotSaved::Broken(why())];
         for answer in answers.map(Err).into_iter().chain([Ok(())]) {
             let wants = stopped_with(answer.clone());
-            assert!(matches!(wants.last(), Some(Want::Stopped)), "{answer:?}: {wants:?}");
+            assert!(matches!(wants.last(), Some(Output::Stopped)), "{answer:?}: {wants:?}");
         }
     }
 }

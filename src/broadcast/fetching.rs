@@ -1,13 +1,13 @@
 //! Images: asked for when they are needed, held no longer. A hundred armed tasks keep theirs on the disk.
 
-use super::Broadcaster;
-use super::Fetch;
-use super::SignatureWish;
-use super::Want;
 use super::arming::group_of;
 use super::arming::signature_wish;
-use super::order::Order;
-use super::order::Stage;
+use super::broadcaster::Broadcaster;
+use super::io::Fetch;
+use super::io::Output;
+use super::io::SignatureWish;
+use super::open_task::OpenTask;
+use super::open_task::Stage;
 use crate::image::Image;
 use crate::report::Outcome;
 use crate::signing::Evidence;
@@ -18,77 +18,79 @@ use crate::time::Now;
 impl Broadcaster {
     /// Asks for the images that are wanted: those never seen at once, those that lie on the disk one after the other.
     pub(super) fn ask_for_images(&mut self, now: Now) {
-        let is_busy = |order: &Order| {
-            order.is_checking() || (order.is_fetched && matches!(order.stage, Stage::Fetching))
+        let is_busy = |open_task: &OpenTask| {
+            open_task.is_checking() || (open_task.is_fetched && matches!(open_task.stage, Stage::Fetching))
         };
-        let mut is_free = !self.orders.values().any(is_busy);
+        let mut is_free = !self.open_tasks.values().any(is_busy);
         let mut waiting: Vec<(u64, TaskId)> = Vec::new();
         let mut later = None;
-        for (id, order) in &self.orders {
-            let is_due = match order.stage {
+        for (id, open_task) in &self.open_tasks {
+            let is_due = match open_task.stage {
                 Stage::Parked => true,
                 // The signature's certificate is judged as soon as the clock is trusted.
                 Stage::AwaitingClock => now.gps.is_some(),
                 _ => false,
             };
-            match order.not_before.filter(|at| is_due && *at > now.mono) {
+            match open_task.not_before.filter(|at| is_due && *at > now.mono) {
                 Some(at) => later = Some(later.map_or(at, |later: Instant| later.min(at))),
-                None if is_due => waiting.push((order.number, id.clone())),
+                None if is_due => waiting.push((open_task.arrival, id.clone())),
                 None => {}
             }
         }
         self.wake_by(later);
         waiting.sort();
         for (_, id) in waiting {
-            let Some(order) = self.orders.get_mut(&id) else { continue };
-            if order.is_fetched && !std::mem::replace(&mut is_free, false) {
+            let Some(open_task) = self.open_tasks.get_mut(&id) else { continue };
+            if open_task.is_fetched && !std::mem::replace(&mut is_free, false) {
                 continue;
             }
-            order.waiting = None;
-            order.stage = Stage::Fetching;
+            open_task.waiting = None;
+            open_task.stage = Stage::Fetching;
             self.ask(&id);
         }
     }
 
     /// Asks for the image of one task.
     fn ask(&mut self, id: &TaskId) {
-        let Some(order) = self.orders.get(id) else { return };
-        let recorded = order.resumed.as_ref().and_then(|record| record.digest.parse().ok());
-        let armed = order.campaign().map(|campaign| campaign.digest());
-        let is_new = order.resumed.is_none() && order.delivered.is_none() && armed.is_none();
-        let group = group_of(&order.task, order.resumed.as_ref(), &self.groups).ok().filter(|_| is_new);
+        let Some(open_task) = self.open_tasks.get(id) else { return };
+        let recorded = open_task.resumed.as_ref().and_then(|record| record.digest.parse().ok());
+        let armed = open_task.campaign().map(|campaign| campaign.digest());
+        let is_new = open_task.resumed.is_none() && open_task.delivered.is_none() && armed.is_none();
+        let group =
+            group_of(&open_task.task, open_task.resumed.as_ref(), &self.groups).ok().filter(|_| is_new);
         let signature = group
-            .map_or(SignatureWish::No, |group| signature_wish(&order.task, group, self.trust(id, group)));
-        self.wants.push_back(Want::Fetch(Fetch {
+            .map_or(SignatureWish::No, |group| signature_wish(&open_task.task, group, self.trust(id, group)));
+        self.outputs.push_back(Output::Fetch(Fetch {
             task: id.clone(),
-            image: order.task.image.clone(),
-            digest: armed.or(recorded).or(order.task.sha256),
+            image: open_task.task.image.clone(),
+            digest: armed.or(recorded).or(open_task.task.sha256),
             signature,
         }));
     }
 
     /// A campaign whose time comes has no image: asks for it, once.
     pub(super) fn ask_again(&mut self, now: Now, id: &TaskId) {
-        let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) else { return };
+        let Some(campaign) = self.open_tasks.get_mut(id).and_then(OpenTask::campaign_mut) else { return };
         match campaign.ask_for_image(now.mono) {
             Ok(()) => self.ask(id),
             Err(at) => self.wake_by(at),
         }
     }
 
-    /// The bytes that [`Want::Fetch`] asked for, and what vouches for them.
+    /// The bytes that [`Output::Fetch`] asked for, and what vouches for them.
     pub fn image(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>, evidence: Option<Evidence>) {
-        let is_other_checked = self.orders.iter().any(|(other, order)| other != id && order.is_checking());
+        let is_other_checked =
+            self.open_tasks.iter().any(|(other, open_task)| other != id && open_task.is_checking());
         let is_resting = self.is_resting(now);
-        let Some(order) = self.orders.get_mut(id) else { return };
+        let Some(open_task) = self.open_tasks.get_mut(id) else { return };
         if evidence.is_some() {
-            order.delivered = evidence;
+            open_task.delivered = evidence;
         }
-        match &mut order.stage {
+        match &mut open_task.stage {
             Stage::Fetching => {
-                order.is_fetched = true;
+                open_task.is_fetched = true;
                 if is_other_checked || is_resting {
-                    order.stage = Stage::Parked;
+                    open_task.stage = Stage::Parked;
                 } else if let Err(reason) = self.plan(now, id, bytes) {
                     self.refuse(now, id, reason);
                 }
@@ -111,7 +113,7 @@ impl Broadcaster {
     pub fn image_failed(&mut self, now: Now, id: &TaskId, reason: &str) {
         let reason = format!("no image: {reason}");
         // What was armed and cannot be sent any more is over, and is not planned anew by itself.
-        match self.orders.get(id).is_some_and(|order| order.campaign().is_some()) {
+        match self.open_tasks.get(id).is_some_and(|open_task| open_task.campaign().is_some()) {
             true => self.finish(now, id, Outcome::Aborted { reason }),
             false => self.refuse(now, id, reason),
         }

@@ -1,12 +1,12 @@
 //! A task's way in and out: its document, its withdrawal, and what a former run left of it.
 
-use super::Broadcaster;
-use super::Record;
-use super::RecordState;
-use super::TaskSource;
-use super::air::HELD;
-use super::order::Order;
-use super::order::Stage;
+use super::broadcaster::Broadcaster;
+use super::io::TaskSource;
+use super::open_task::OpenTask;
+use super::open_task::Stage;
+use super::record::Record;
+use super::record::RecordState;
+use super::rounds::HELD;
 use crate::report::Event;
 use crate::report::Outcome;
 use crate::store::RecordId;
@@ -36,11 +36,12 @@ impl Broadcaster {
             }
         };
         let record = RecordId(task.id.record_id());
-        if self.history.holds(&record) {
-            let is_news = self.history.seen(record);
+        if self.finished.holds(&record) {
+            let is_news = self.finished.seen(record);
             // A file is told when it is new or changed, a cloud's task whenever it is asked for.
             if is_news || source == TaskSource::File {
-                let outcome = self.history.outcome(&record).unwrap_or("how is not known any more").to_owned();
+                let outcome =
+                    self.finished.outcome(&record).unwrap_or("how is not known any more").to_owned();
                 self.report(now, Some(task.id), Event::AlreadyOver { outcome });
             }
             return;
@@ -48,7 +49,7 @@ impl Broadcaster {
         if task.status == TaskStatus::DeleteWaiting {
             return self.cancel(now, &task.id);
         }
-        if source == TaskSource::Cloud && !self.orders.contains_key(&task.id) {
+        if source == TaskSource::Cloud && !self.open_tasks.contains_key(&task.id) {
             // A control plane's word counts when nothing of the task was seen armed here.
             match &task.status {
                 TaskStatus::FuotaDone => return,
@@ -60,27 +61,27 @@ impl Broadcaster {
                 _ => {}
             }
         }
-        if let Some(order) = self.orders.get_mut(&task.id) {
-            order.is_held = false;
-            order.waiting.take_if(|reason| reason == HELD);
+        if let Some(open_task) = self.open_tasks.get_mut(&task.id) {
+            open_task.is_held = false;
+            open_task.waiting.take_if(|reason| reason == HELD);
         }
-        let is_full = self.orders.len() >= MAX_ORDERS;
-        match self.orders.get_mut(&task.id) {
-            Some(order) if order.task.same_order(&task) => {
-                order.task = task;
-                let id = order.task.id.clone();
-                match order.disagreement() {
+        let is_full = self.open_tasks.len() >= MAX_ORDERS;
+        match self.open_tasks.get_mut(&task.id) {
+            Some(open_task) if open_task.task.same_order(&task) => {
+                open_task.task = task;
+                let id = open_task.task.id.clone();
+                match open_task.disagreement() {
                     Some(reason) => self.refuse(now, &id, reason),
                     None => self.settle_begin(now, &id),
                 }
             }
-            Some(order) if order.has_begun() => {
+            Some(open_task) if open_task.has_begun() => {
                 let reason =
                     "the task changed after its first frame was sent: cancel it and order anew".to_owned();
                 let id = task.id;
                 self.report(now, Some(id), Event::Refused { reason });
             }
-            _ if !self.history.has_room() => {
+            _ if !self.finished.has_room() => {
                 let reason = "too many finished tasks are still ordered: remove some of them".to_owned();
                 self.report(now, Some(task.id), Event::Refused { reason });
             }
@@ -99,33 +100,34 @@ impl Broadcaster {
 
     /// The task's file is not there for the moment: no frame of it until [`Broadcaster::task`] sees its document again.
     pub fn hold(&mut self, now: Now, id: &TaskId) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        order.is_held = true;
+        let Some(open_task) = self.open_tasks.get_mut(id) else { return };
+        open_task.is_held = true;
         self.waiting(now, id, HELD.to_owned());
     }
 
     /// The task is withdrawn: not one more frame of it.
     pub fn cancel(&mut self, now: Now, id: &TaskId) {
-        let Some(order) = self.orders.get(id) else {
-            return self.history.gone(&RecordId(id.record_id()));
+        let Some(open_task) = self.open_tasks.get(id) else {
+            return self.finished.gone(&RecordId(id.record_id()));
         };
-        let sent = order.progress().map_or(0, |progress| progress.sent);
+        let sent = open_task.progress().map_or(0, |progress| progress.sent);
         self.finish(now, &id.clone(), Outcome::Cancelled { sent });
     }
 
     /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
     /// restart and is not armed again may be either, and is left until it is.
     pub fn withdraw(&mut self, now: Now, id: &TaskId) {
-        let may_have_begun =
-            |order: &Order| order.has_begun() || (order.resumed.is_some() && order.campaign().is_none());
-        if !self.orders.get(id).is_some_and(may_have_begun) {
+        let may_have_begun = |open_task: &OpenTask| {
+            open_task.has_begun() || (open_task.resumed.is_some() && open_task.campaign().is_none())
+        };
+        if !self.open_tasks.get(id).is_some_and(may_have_begun) {
             self.cancel(now, id);
         }
     }
 
-    /// What cannot be kept costs the order that needed it; nothing else is touched.
+    /// What cannot be kept costs the task that needed it; nothing else is touched.
     pub(super) fn not_kept(&mut self, now: Now, save: u64, reason: String) {
-        let settling = self.orders.iter().find(|(_, order)| order.awaits_save(save));
+        let settling = self.open_tasks.iter().find(|(_, open_task)| open_task.awaits_save(save));
         match settling.map(|(id, _)| id.clone()) {
             Some(id) => self.refuse(now, &id, reason),
             None => self.report(now, None, Event::Warning { text: reason }),
@@ -134,11 +136,13 @@ impl Broadcaster {
 
     /// The disk is full: a task that needs room waits for it.
     pub(super) fn put_off(&mut self, now: Now, save: u64, reason: String) {
-        let Some((id, order)) = self.orders.iter_mut().find(|(_, order)| order.awaits_save(save)) else {
+        let Some((id, open_task)) =
+            self.open_tasks.iter_mut().find(|(_, open_task)| open_task.awaits_save(save))
+        else {
             return self.report(now, None, Event::Warning { text: reason });
         };
-        order.stage = Stage::Parked;
-        order.not_before = Some(now.mono.plus_us(FULL_US));
+        open_task.stage = Stage::Parked;
+        open_task.not_before = Some(now.mono.plus_us(FULL_US));
         let id = id.clone();
         self.waiting(now, &id, format!("room on the disk: {reason}"));
         self.wake_by(Some(now.mono));
@@ -153,11 +157,11 @@ impl Broadcaster {
         };
         match saved.state {
             RecordState::Over { order, outcome } => {
-                self.history.restore(record, order);
-                self.history.set_outcome(record, outcome);
+                self.finished.restore(record, order);
+                self.finished.set_outcome(record, outcome);
             }
             // Its end found no room on the disk, or the record is an old one: the list of ends is right.
-            RecordState::Armed if self.history.holds(&record) => {}
+            RecordState::Armed if self.finished.holds(&record) => {}
             RecordState::Armed => match Task::from_json(saved.document.as_bytes(), &saved.stem) {
                 Ok(task) => {
                     let (document, stem) = (saved.document.clone(), saved.stem.clone());
@@ -184,14 +188,15 @@ impl Broadcaster {
     ) {
         let document = String::from_utf8_lossy(document).into_owned();
         // Behind all that are open; a resumed one keeps its own number.
-        let number = self.orders.values().map(|order| order.number.saturating_add(1)).max().unwrap_or(0);
-        let order = Order::new(task, document, stem.to_owned(), source, resumed, number);
-        self.orders.insert(order.task.id.clone(), order);
+        let arrival =
+            self.open_tasks.values().map(|open_task| open_task.arrival.saturating_add(1)).max().unwrap_or(0);
+        let open_task = OpenTask::new(task, document, stem.to_owned(), source, resumed, arrival);
+        self.open_tasks.insert(open_task.task.id.clone(), open_task);
     }
 
     /// The order cannot be carried out. It is forgotten, so a corrected document is taken as a new one.
     pub(super) fn refuse(&mut self, now: Now, id: &TaskId, reason: String) {
-        self.orders.remove(id);
+        self.open_tasks.remove(id);
         self.report(now, Some(id.clone()), Event::Refused { reason });
     }
 }

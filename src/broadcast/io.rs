@@ -1,6 +1,6 @@
 //! What crosses the broadcaster's threshold: its wishes, and the answers to them.
 
-use super::Transmit;
+use crate::campaign::Transmit;
 use crate::image::Digest;
 use crate::report::Report;
 use crate::store::Change;
@@ -12,16 +12,16 @@ use serde::Serialize;
 
 /// What the broadcaster wants done.
 #[derive(Debug)]
-pub enum Want {
-    /// Hand a frame to the forwarder; its verdict comes back through [`Broadcaster::verdict`](super::Broadcaster::verdict).
+pub enum Output {
+    /// Hand a frame to the forwarder; its verdict comes back through [`Broadcaster::verdict`](super::broadcaster::Broadcaster::verdict).
     Transmit(Box<Transmit>),
-    /// Bring the image; it comes back through [`Broadcaster::image`](super::Broadcaster::image).
+    /// Bring the image; it comes back through [`Broadcaster::image`](super::broadcaster::Broadcaster::image).
     Fetch(Fetch),
-    /// Make this durable, in order; the answer comes back through [`Broadcaster::saved`](super::Broadcaster::saved).
+    /// Make this durable, in order; the answer comes back through [`Broadcaster::saved`](super::broadcaster::Broadcaster::saved).
     Save(u64, Change),
     /// Tell whoever listens.
     Report(Report),
-    /// After [`Broadcaster::stop`](super::Broadcaster::stop): everything is on disk, the process may end.
+    /// After [`Broadcaster::stop`](super::broadcaster::Broadcaster::stop): everything is on disk, the process may end.
     Stopped,
 }
 

@@ -2,25 +2,24 @@
 //! mark, then the air. One task at a time is planned and checked, so counters are given away in the order of
 //! planning.
 
-use super::Broadcaster;
-use super::Plan;
-use super::Record;
-use super::agreement;
-use super::arming::Doubt;
+use super::arming::ProvenanceError;
 use super::arming::begin_of;
+use super::arming::check_provenance;
 use super::arming::first_free;
 use super::arming::group_of;
 use super::arming::session_warnings;
-use super::arming::vouch;
-use super::campaign::Campaign;
-use super::group::Group;
-use super::order::Order;
-use super::order::Prepared;
-use super::order::Stage;
+use super::broadcaster::Broadcaster;
+use super::open_task::OpenTask;
+use super::open_task::Prepared;
+use super::open_task::Stage;
 use super::record::Proof;
-use super::step::Begin;
-use super::step::Progress;
-use super::twin::Twin;
+use crate::campaign::Begin;
+use crate::campaign::Campaign;
+use crate::campaign::Group;
+use crate::campaign::Plan;
+use crate::campaign::Preflight;
+use crate::campaign::Progress;
+use crate::campaign::agreement;
 use crate::image::Image;
 use crate::lorawan::KeyFingerprint;
 use crate::report::Event;
@@ -36,56 +35,74 @@ use crate::time::Now;
 impl Broadcaster {
     /// Verifies the image, plans, and begins to decode the plan's frames, unless that was done before.
     pub(super) fn plan(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>) -> Result<(), String> {
-        let Some(order) = self.orders.get(id) else { return Ok(()) };
-        let group = group_of(&order.task, order.resumed.as_ref(), &self.groups)?.clone();
-        agreement::check(&order.task, &group)?;
-        let vouched = vouch(order, &group, self.trust(id, &group), &bytes, order.delivered.as_ref(), now.gps);
+        let Some(open_task) = self.open_tasks.get(id) else { return Ok(()) };
+        let group = group_of(&open_task.task, open_task.resumed.as_ref(), &self.groups)?.clone();
+        agreement::check(&open_task.task, &group)?;
+        let vouched = check_provenance(
+            open_task,
+            &group,
+            self.trust(id, &group),
+            &bytes,
+            open_task.delivered.as_ref(),
+            now.gps,
+        );
         let (expected, signed) = match vouched {
             Ok(vouched) => vouched,
-            Err(Doubt::Refused(reason)) => return Err(reason),
-            Err(Doubt::NoClock(error)) => {
-                if let Some(order) = self.orders.get_mut(id) {
-                    order.stage = Stage::AwaitingClock;
+            Err(ProvenanceError::Refused(reason)) => return Err(reason),
+            Err(ProvenanceError::NoClock(error)) => {
+                if let Some(open_task) = self.open_tasks.get_mut(id) {
+                    open_task.stage = Stage::AwaitingClock;
                 }
                 self.waiting(now, id, error.to_string());
                 return Ok(());
             }
         };
         let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
-        let found = self.reserved_plan(order, &group, &image)?;
+        let found = self.reserved_plan(open_task, &group, &image)?;
         let is_reserved = found.is_some();
         let plan = match found {
             Some(plan) => plan,
             // A new task, or one whose counters were never reserved: nothing of it was sent.
             None => {
                 let base = first_free(self.ranges.get(&group.keys.fingerprint()), &group)?;
-                self.plan_from(order, &group, &image, base.max(self.planned_to(&group)))?
+                self.plan_from(open_task, &group, &image, base.max(self.planned_to(&group)))?
             }
         };
-        let begin = begin_of(&order.task, order.source, &group, &plan)?;
-        if !order.is_admitted && !is_reserved {
+        let begin = begin_of(&open_task.task, open_task.source, &group, &plan)?;
+        if !open_task.is_admitted && !is_reserved {
             self.admit(now, id, &plan, &begin)?;
         }
-        let Some(order) = self.orders.get_mut(id) else { return Ok(()) };
-        order.is_admitted = true;
-        let is_proven = order.proof.is_some_and(|proof| proof.plan_hash == plan.hash);
-        order.signed = signed;
-        let twin = Box::new(Twin::new(&plan));
-        order.stage = Stage::Checking(twin, Box::new(Prepared { plan, group, image, is_reserved }));
+        let Some(open_task) = self.open_tasks.get_mut(id) else { return Ok(()) };
+        open_task.is_admitted = true;
+        let is_proven = open_task.proof.is_some_and(|proof| proof.plan_hash == plan.hash);
+        open_task.signed = signed;
+        let preflight = Box::new(Preflight::new(&plan));
+        open_task.stage = Stage::Checking(preflight, Box::new(Prepared { plan, group, image, is_reserved }));
         if is_proven { self.write_down(now, id) } else { Ok(()) }
     }
 
-    fn plan_from(&self, order: &Order, group: &Group, image: &Image, base: u32) -> Result<Plan, String> {
-        let plan = Plan::new(&order.task, group, image, self.region, &self.scheduler, base);
+    fn plan_from(
+        &self,
+        open_task: &OpenTask,
+        group: &Group,
+        image: &Image,
+        base: u32,
+    ) -> Result<Plan, String> {
+        let plan = Plan::new(&open_task.task, group, image, self.region, &self.scheduler, base);
         plan.map_err(|error| error.to_string())
     }
 
     /// The plan of this task for which the journal holds counters, if it does: it goes on, whatever else was reserved
     /// since.
-    fn reserved_plan(&self, order: &Order, group: &Group, image: &Image) -> Result<Option<Plan>, String> {
+    fn reserved_plan(
+        &self,
+        open_task: &OpenTask,
+        group: &Group,
+        image: &Image,
+    ) -> Result<Option<Plan>, String> {
         let held = self.ranges.get(&group.keys.fingerprint()).and_then(RangeState::counters);
-        let record = order.record_id();
-        let recorded = order.resumed.as_ref().map(|record| record.base);
+        let record = open_task.record_id();
+        let recorded = open_task.resumed.as_ref().map(|record| record.base);
         let may_be_ours = |held: &&Reservation| held.task == record || recorded == Some(held.base);
         let has_begun = self.resumable.get(&record).is_some_and(|marked| marked.next_k > 0);
         let all = held.iter().flat_map(|counters| &counters.reservations);
@@ -93,7 +110,7 @@ impl Broadcaster {
             if !has_begun && self.is_passed(&held.key, held.base) {
                 continue;
             }
-            let plan = self.plan_from(order, group, image, held.base);
+            let plan = self.plan_from(open_task, group, image, held.base);
             if let Ok(plan) = plan
                 && plan.hash == held.plan_hash
             {
@@ -109,47 +126,50 @@ impl Broadcaster {
         let mut above =
             held.into_iter().flat_map(|counters| &counters.reservations).filter(|held| held.base > base);
         above.any(|held| {
-            let is_begun = |order: &Order| {
-                order.has_begun() && order.plan().is_some_and(|plan| plan.hash == held.plan_hash)
+            let is_begun = |open_task: &OpenTask| {
+                open_task.has_begun() && open_task.plan().is_some_and(|plan| plan.hash == held.plan_hash)
             };
-            self.history.holds(&held.task)
+            self.finished.holds(&held.task)
                 || self.resumable.get(&held.task).is_some_and(|marked| marked.next_k > 0)
-                || self.orders.values().any(is_begun)
+                || self.open_tasks.values().any(is_begun)
         })
     }
 
     /// Armed campaigns whose counters were passed before their first frame: they are planned anew.
     pub(super) fn plan_passed_anew(&mut self, now: Now) {
-        let is_passed = |order: &Order| {
-            let campaign = order.campaign().filter(|campaign| !campaign.has_begun());
+        let is_passed = |open_task: &OpenTask| {
+            let campaign = open_task.campaign().filter(|campaign| !campaign.has_begun());
             campaign.is_some_and(|campaign| self.is_passed(&campaign.plan().key, campaign.plan().base))
         };
-        let passed = self.orders.iter().filter(|(_, order)| is_passed(order));
+        let passed = self.open_tasks.iter().filter(|(_, open_task)| is_passed(open_task));
         let ids: Vec<TaskId> = passed.map(|(id, _)| id.clone()).collect();
         for id in ids {
-            if let Some(order) = self.orders.get_mut(&id) {
-                order.stage = Stage::Parked;
+            if let Some(open_task) = self.open_tasks.get_mut(&id) {
+                open_task.stage = Stage::Parked;
                 self.wake_by(Some(now.mono));
             }
         }
     }
 
-    /// One past the last counter of the group's key that an open order is planned to use.
+    /// One past the last counter of the group's key that an open task is planned to use.
     fn planned_to(&self, group: &Group) -> u32 {
         let key = group.keys.fingerprint();
-        let plans = self.orders.values().filter_map(Order::plan).filter(|plan| plan.key == key);
+        let plans = self.open_tasks.values().filter_map(OpenTask::plan).filter(|plan| plan.key == key);
         plans.map(|plan| plan.end).max().unwrap_or(0)
     }
 
     /// Decodes some more frames of the plan that is being checked.
     pub(super) fn prove(&mut self, now: Now) {
-        let Some((id, order)) = self.orders.iter_mut().find(|(_, order)| order.is_checking()) else { return };
-        let Stage::Checking(twin, prepared) = &mut order.stage else { return };
-        let (id, step) = (id.clone(), twin.step(&prepared.plan, &prepared.group, &prepared.image));
+        let Some((id, open_task)) = self.open_tasks.iter_mut().find(|(_, open_task)| open_task.is_checking())
+        else {
+            return;
+        };
+        let Stage::Checking(preflight, prepared) = &mut open_task.stage else { return };
+        let (id, step) = (id.clone(), preflight.step(&prepared.plan, &prepared.group, &prepared.image));
         let result = match step {
             Ok(None) => Ok(()),
             Ok(Some(decoded)) => {
-                order.proof = Some(Proof { plan_hash: prepared.plan.hash, decoded });
+                open_task.proof = Some(Proof { plan_hash: prepared.plan.hash, decoded });
                 if !decoded.is_complete {
                     let text = format!("decoding the frames beforehand: {decoded}");
                     self.report(now, Some(id.clone()), Event::Warning { text });
@@ -167,17 +187,17 @@ impl Broadcaster {
     /// The plan holds what it promises: begins to make it durable.
     fn write_down(&mut self, now: Now, id: &TaskId) -> Result<(), String> {
         let save = self.next_save();
-        let Some(order) = self.orders.get_mut(id) else { return Ok(()) };
-        let Stage::Checking(_, prepared) = std::mem::take(&mut order.stage) else { return Ok(()) };
+        let Some(open_task) = self.open_tasks.get_mut(id) else { return Ok(()) };
+        let Stage::Checking(_, prepared) = std::mem::take(&mut open_task.stage) else { return Ok(()) };
         let Prepared { plan, group, image, .. } = &*prepared;
-        let begin = begin_of(&order.task, order.source, group, plan)?;
-        let record = Record::armed(order, plan, image.digest());
-        let decoded = order.proof.map(|proof| proof.decoded).unwrap_or_default();
+        let begin = begin_of(&open_task.task, open_task.source, group, plan)?;
+        let record = open_task.armed_record(plan, image.digest());
+        let decoded = open_task.proof.map(|proof| proof.decoded).unwrap_or_default();
         let mut planned = plan.planned(begin.sessions(), decoded);
         planned.warnings.extend(session_warnings(group, &begin, now.gps));
-        planned.warnings.extend(agreement::warnings(&order.task, group));
-        let change = Change::Task(TaskRecord { id: order.record_id(), bytes: record.to_bytes() });
-        order.stage = Stage::Recording(save, prepared);
+        planned.warnings.extend(agreement::warnings(&open_task.task, group));
+        let change = Change::Task(TaskRecord { id: open_task.record_id(), bytes: record.to_bytes() });
+        open_task.stage = Stage::Recording(save, prepared);
         self.save_as(save, change);
         self.report(now, Some(id.clone()), Event::Planned(planned));
         Ok(())
@@ -185,11 +205,11 @@ impl Broadcaster {
 
     /// One more step of a plan is durable.
     pub(super) fn settled(&mut self, now: Now, id: &TaskId) {
-        let Some(order) = self.orders.get_mut(id) else { return };
-        match std::mem::take(&mut order.stage) {
+        let Some(open_task) = self.open_tasks.get_mut(id) else { return };
+        match std::mem::take(&mut open_task.stage) {
             Stage::Recording(_, prepared) if !prepared.is_reserved => self.reserve(now, id, prepared),
             Stage::Recording(_, prepared) | Stage::Reserving(_, prepared) => self.arm(now, id, *prepared),
-            other => order.stage = other,
+            other => open_task.stage = other,
         }
     }
 
@@ -215,8 +235,8 @@ impl Broadcaster {
             Err(error) => return self.refuse(now, id, error.to_string()),
         }
         let save = self.save(Change::Reserve { wanted, over });
-        if let Some(order) = self.orders.get_mut(id) {
-            order.stage = Stage::Reserving(save, prepared);
+        if let Some(open_task) = self.open_tasks.get_mut(id) {
+            open_task.stage = Stage::Reserving(save, prepared);
         }
     }
 
@@ -226,13 +246,13 @@ impl Broadcaster {
         let Some(counters) = self.ranges.get(key).and_then(RangeState::counters) else { return Vec::new() };
         let is_full = counters.reservations.len() >= crate::store::RESERVATIONS_MAX;
         let is_open = |held: &Reservation| {
-            let is_its = |order: &Order| match order.plan() {
+            let is_its = |open_task: &OpenTask| match open_task.plan() {
                 Some(plan) => plan.hash == held.plan_hash,
-                None => order.record_id() == held.task,
+                None => open_task.record_id() == held.task,
             };
-            self.orders.values().any(is_its)
+            self.open_tasks.values().any(is_its)
         };
-        let is_over = |held: &&Reservation| self.history.holds(&held.task) || (is_full && !is_open(held));
+        let is_over = |held: &&Reservation| self.finished.holds(&held.task) || (is_full && !is_open(held));
         counters.reservations.iter().filter(is_over).map(|held| held.plan_hash).collect()
     }
 
@@ -246,12 +266,12 @@ impl Broadcaster {
             made_up: marked.made_up,
             ..Progress::default()
         });
-        let Some(order) = self.orders.get_mut(id) else { return };
+        let Some(open_task) = self.open_tasks.get_mut(id) else { return };
         // Without a mark the former run may still have handed frames over, just before it ended.
-        let is_resumed = is_reserved || order.resumed.is_some();
+        let is_resumed = is_reserved || open_task.resumed.is_some();
         let resumed = is_resumed.then(|| (progress.unwrap_or_default(), now.mono));
         let campaign = Campaign::new(plan, group, image, resumed);
-        order.stage = Stage::Running(Box::new(campaign));
+        open_task.stage = Stage::Running(Box::new(campaign));
         if let Some(progress) = progress {
             self.report(now, Some(id.clone()), Event::Resumed { k: progress.next_k });
         }
@@ -260,16 +280,16 @@ impl Broadcaster {
 
     /// Gives a campaign its start, now that it is known or has changed.
     pub(super) fn settle_begin(&mut self, now: Now, id: &TaskId) {
-        let Some(order) = self.orders.get(id) else { return };
-        let Some(campaign) = order.campaign() else { return };
-        let begin = match begin_of(&order.task, order.source, campaign.group(), campaign.plan()) {
+        let Some(open_task) = self.open_tasks.get(id) else { return };
+        let Some(campaign) = open_task.campaign() else { return };
+        let begin = match begin_of(&open_task.task, open_task.source, campaign.group(), campaign.plan()) {
             Ok(begin) => begin,
             Err(reason) => return self.refuse(now, id, reason),
         };
         let before = campaign.calendar().begin();
         let is_moved = *before != Begin::Unknown && *before != begin;
         let group = campaign.plan().group.clone();
-        if is_moved && !order.has_begun() {
+        if is_moved && !open_task.has_begun() {
             let plan = campaign.plan().clone();
             if let Err(reason) = self.admit(now, id, &plan, &begin) {
                 return self.refuse(now, id, reason);
@@ -279,7 +299,7 @@ impl Broadcaster {
             let sessions = begin.sessions().iter().map(|session| (session.start, session.exponent)).collect();
             self.report(now, Some(id.clone()), Event::SessionsMoved { group, sessions });
         }
-        if let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) {
+        if let Some(campaign) = self.open_tasks.get_mut(id).and_then(OpenTask::campaign_mut) {
             campaign.calendar_mut().set_begin(begin);
         }
     }

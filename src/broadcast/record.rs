@@ -1,9 +1,6 @@
 //! What must be known of a campaign after a restart: the task as received, the counters, how it stands.
 
-use super::Plan;
-use super::TaskSource;
-use super::order::Order;
-use crate::image::Digest;
+use super::io::TaskSource;
 use crate::report::Decoded;
 use crate::report::Outcome;
 use crate::signing::Evidence;
@@ -11,12 +8,12 @@ use serde::Deserialize;
 use serde::Serialize;
 
 /// The version of the record's format.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// A campaign as it is kept on disk. Plain text: an operator may read it, and it holds no key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    version: u32,
+    pub(super) version: u32,
     /// The task document as received.
     pub document: String,
     /// Name of the task's source, which is its id when the document has none.
@@ -38,7 +35,7 @@ pub struct Record {
     /// Whose counters it uses: a journal that is gone is missed. Empty in records of earlier releases.
     #[serde(default)]
     pub key: String,
-    /// Which of all orders it is.
+    /// The task's place in the order of arrival.
     #[serde(default)]
     pub number: u64,
     /// What came of decoding its frames.
@@ -48,7 +45,7 @@ pub struct Record {
     pub state: RecordState,
 }
 
-/// The twin's verdict on one plan.
+/// What the preflight of one plan found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// The plan's hash: another plan has to be decoded anew.
@@ -72,26 +69,6 @@ pub enum RecordState {
 }
 
 impl Record {
-    /// A record of a campaign that is about to be armed.
-    pub fn armed(order: &Order, plan: &Plan, digest: Digest) -> Self {
-        let signed = order.signed.clone();
-        Record {
-            version: VERSION,
-            document: order.document.clone(),
-            stem: order.stem.clone(),
-            source: order.source,
-            group: plan.group.clone(),
-            digest: digest.to_string(),
-            checked_unix_us: signed.as_ref().and_then(|signed| signed.checked_unix_us),
-            evidence: signed.map(|signed| signed.evidence),
-            base: plan.base,
-            key: plan.key.to_string(),
-            number: order.number,
-            proof: order.proof,
-            state: RecordState::Armed,
-        }
-    }
-
     /// The same campaign, over.
     pub fn over(self, outcome: &Outcome, order: u64) -> Self {
         Record { state: RecordState::Over { outcome: outcome.to_string(), order }, ..self }

@@ -1,8 +1,8 @@
 //! What a state folder remembers of a key beside its journal. A key that was used and has no journal is lost, not
 //! new, whatever its operator believes.
 
-use super::Record;
-use super::RecordState;
+use super::record::Record;
+use super::record::RecordState;
 use crate::lorawan::KeyFingerprint;
 use crate::store::Recovered;
 

@@ -1,9 +1,9 @@
 //! `fuotad check`: is this configuration usable, and what does it amount to?
 
-use super::Failure;
+use super::exit::Failure;
+use super::exit::warn;
 use super::files;
-use super::warn;
-use crate::broadcast::Group;
+use crate::campaign::Group;
 use crate::config::Config;
 use crate::config::KeySource;
 use crate::daemon;

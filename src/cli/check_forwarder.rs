@@ -1,7 +1,7 @@
 //! `fuotad check --forwarder`: what must change in the packet forwarder's configuration.
 
-use super::Failure;
 use super::check;
+use super::exit::Failure;
 use super::files;
 use super::table::table;
 use crate::config::Against;

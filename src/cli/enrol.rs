@@ -1,9 +1,9 @@
 //! `fuotad group enrol`: a key begins to send on this gateway, once, by command.
 
-use super::Failure;
 use super::args::EnrolArgs;
+use super::exit::Failure;
+use super::exit::warn;
 use super::files;
-use super::warn;
 use crate::broadcast::trace_of_use;
 use crate::config::Config;
 use crate::config::KeySource;

@@ -1,7 +1,7 @@
 //! The files that a command is given.
 #![expect(clippy::disallowed_methods, reason = "the command line reads the files it was given")]
 
-use super::Failure;
+use super::exit::Failure;
 use crate::config::Config;
 use crate::config::KeySource;
 use crate::lorawan::Secret;

@@ -1,11 +1,11 @@
 //! `fuotad group new`: an address, a key, and the text that belongs into the configuration.
 
-use super::Failure;
 use super::enrol::NewKey;
 use super::enrol::enrol;
+use super::exit::Failure;
+use super::exit::warn;
 use super::files;
 use super::inspect::hex;
-use super::warn;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;

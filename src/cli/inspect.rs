@@ -1,9 +1,9 @@
 //! `fuotad inspect`: what we make, as JSON lines, to be compared with what others make.
 
-use super::Failure;
 use super::args::AirtimeArgs;
 use super::args::FrameArgs;
 use super::args::InspectCommand;
+use super::exit::Failure;
 use super::files;
 use crate::fragment::Encoder;
 use crate::fragment::FragmentError;

@@ -1,6 +1,6 @@
 //! `fuotad check --online`: would AWS do what this configuration wants of it?
 
-use super::Failure;
+use super::exit::Failure;
 use super::files;
 use std::io::Write;
 use std::path::Path;

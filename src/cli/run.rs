@@ -1,12 +1,12 @@
 //! From words to commands to an exit code.
 
-use super::Failure;
 use super::args::Cli;
 use super::args::Command;
 use super::args::GroupCommand;
 use super::check;
 use super::check_forwarder;
 use super::enrol;
+use super::exit::Failure;
 use super::group;
 use super::inspect;
 use super::online;

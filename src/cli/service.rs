@@ -1,6 +1,6 @@
 //! `fuotad run`: the service.
 
-use super::Failure;
+use super::exit::Failure;
 use super::files;
 use crate::config::Config;
 use crate::daemon;

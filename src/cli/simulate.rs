@@ -1,7 +1,7 @@
 //! `fuotad simulate`: a whole campaign in the simulated world.
 
-use super::Failure;
 use super::args::SimulateArgs;
+use super::exit::Failure;
 use super::files;
 use super::table::duration;
 use super::table::percent;

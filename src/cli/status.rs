@@ -1,9 +1,9 @@
 //! `fuotad status`: how the running service is doing.
 #![expect(clippy::disallowed_methods, reason = "--watch waits a second between two looks")]
 
-use super::Failure;
 use super::args::DEFAULT_CONFIG;
 use super::args::StatusArgs;
+use super::exit::Failure;
 use super::files;
 use super::table::duration;
 use super::table::percent;

@@ -1,9 +1,9 @@
 //! `fuotad verify`: would this signature let this image on the air?
 
-use super::Failure;
 use super::args::VerifyArgs;
+use super::exit::Failure;
+use super::exit::warn;
 use super::files;
-use super::warn;
 use crate::daemon::wall_clock;
 use crate::image::Digest;
 use crate::image::MAX_IMAGE_BYTES;

@@ -1,11 +1,11 @@
 //! `[aws]` and `[[aws.task]]`: which tasks come from the cloud, and what the cloud cannot say of them.
 
-use super::ConfigError;
-use super::GroupConfig;
-use super::IotCredentialsConfig;
-use super::OtaConfig;
-use super::SigningConfig;
+use super::credentials::IotCredentialsConfig;
 use super::credentials::check_roles;
+use super::error::ConfigError;
+use super::group::GroupConfig;
+use super::ota::OtaConfig;
+use super::signing::SigningConfig;
 use crate::task::FuotaTaskJson;
 use crate::task::FuotadJson;
 use crate::task::Task;
@@ -289,7 +289,7 @@ fn one_mebibyte() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::file::Config;
 
     const GROUP: &str = "[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nmc-key-file = \"k\"\n";
 

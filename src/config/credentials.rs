@@ -1,6 +1,6 @@
 //! `[aws.iot-credentials]` and `aws.assume-roles`: where credentials come from, and what they may become.
 
-use super::ConfigError;
+use super::error::ConfigError;
 use serde::Deserialize;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -88,7 +88,7 @@ pub(super) fn check_roles(roles: &[String]) -> Result<(), ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::config::file::Config;
     use std::collections::BTreeMap;
 
     fn checked(aws: &str) -> Result<(), String> {

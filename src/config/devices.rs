@@ -1,7 +1,7 @@
 //! The devices that an operator prepares for a campaign (`fuotad plan --setup --devices FILE`).
 
-use super::ConfigError;
-use super::WrittenKey;
+use super::error::ConfigError;
+use super::group::WrittenKey;
 use super::read::read;
 use crate::lorawan::RootKey;
 use serde::Deserialize;

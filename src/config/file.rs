@@ -1,15 +1,16 @@
 //! The sections of the configuration file.
 
-use super::AwsConfig;
-use super::ConfigError;
-use super::GroupConfig;
-use super::NetworkServer;
-use super::OtaConfig;
-use super::Radio;
+use super::aws::AwsConfig;
+use super::error::ConfigError;
+use super::group::GroupConfig;
+use super::key_source::ReadKey;
+use super::ota::OtaConfig;
+use super::radio::Radio;
 use super::radio::antenna_gain;
 use super::radio::turns;
 use super::read::read;
 use super::server;
+use super::server::NetworkServer;
 use super::signing::ReadCertificates;
 use crate::broadcast::CRASH_REST_US;
 use crate::daemon;
@@ -19,7 +20,6 @@ use crate::engine;
 use crate::forwarder;
 use crate::forwarder::GatewayId;
 use crate::lorawan::McSessionKeys;
-use crate::lorawan::Secret;
 use crate::region::Note;
 use crate::region::Parameters;
 use crate::region::RfRegion;
@@ -32,7 +32,6 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::path::PathBuf;
 
 /// Speeds that receivers have.
@@ -239,18 +238,6 @@ impl Default for Log {
         Log { filter: "info".to_owned() }
     }
 }
-
-/// Where a key lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeySource<'a> {
-    /// In a file.
-    File(&'a Path),
-    /// In a credential of the service manager (`LoadCredential=`), by its name.
-    Credential(&'a str),
-}
-
-/// Reads a key from where the configuration says it lies: the key, or one line why not.
-pub type ReadKey<'a> = &'a mut dyn FnMut(KeySource<'_>) -> Result<Secret, String>;
 
 impl Config {
     /// Reads a configuration text with environment variables over it.

@@ -5,7 +5,7 @@ use super::forwarder_file::Form;
 use super::forwarder_file::ForwarderFile;
 use super::forwarder_file::GatewayPart;
 use super::forwarder_file::RadioPart;
-use crate::broadcast::Group;
+use crate::campaign::Group;
 use crate::forwarder;
 use crate::forwarder::GatewayId;
 use crate::radio::Dbm;

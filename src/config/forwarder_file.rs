@@ -1,7 +1,7 @@
 //! The configuration files of Semtech's packet forwarders: JSON with C comments, in the form of the SX1302's
 //! (`SX130x_conf`, before 2.0 `SX1302_conf`) or of the SX1301's (`SX1301_conf`).
 
-use super::ConfigError;
+use super::error::ConfigError;
 use serde_json::Value;
 
 /// RF chains of a concentrator, and entries of an SX1301's gain table.

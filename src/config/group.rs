@@ -1,17 +1,17 @@
 //! `[[group]]`: a multicast group of this gateway.
 
-use super::ConfigError;
-use super::Radio;
-use super::SigningConfig;
-use super::file::KeySource;
-use super::file::ReadKey;
+use super::error::ConfigError;
+use super::key_source::KeySource;
+use super::key_source::ReadKey;
+use super::radio::Radio;
 use super::radio::decibels;
 use super::radio::fraction_ppm;
 use super::radio::pattern;
-use crate::broadcast::DeviceProfile;
-use crate::broadcast::Group;
-use crate::broadcast::Session;
-use crate::broadcast::SessionRule;
+use super::signing::SigningConfig;
+use crate::campaign::DeviceProfile;
+use crate::campaign::Group;
+use crate::campaign::Session;
+use crate::campaign::SessionRule;
 use crate::fragment::Ts004Version;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;

@@ -1,8 +1,8 @@
 //! `[ota."ID"]`: what AWS IoT cannot say of an OTA update.
 
-use super::ConfigError;
-use super::GroupConfig;
-use super::SigningConfig;
+use super::error::ConfigError;
+use super::group::GroupConfig;
+use super::signing::SigningConfig;
 use crate::task::FuotaTaskJson;
 use crate::task::FuotadJson;
 use crate::task::OtaFileChoice;
@@ -110,7 +110,7 @@ impl OtaConfig {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::config::file::Config;
     use std::collections::BTreeMap;
 
     fn checked(ota: &str) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! `[radio]`: what groups share, and the figures that groups have, too.
 
-use super::ConfigError;
-use crate::broadcast::Turns;
+use super::error::ConfigError;
+use crate::broadcast::TurnRule;
 use crate::radio::Dbm;
 use crate::schedule::Pattern;
 use serde::Deserialize;
@@ -120,7 +120,7 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
 }
 
 /// "in-order" or "fairly".
-pub fn turns(key: &str, name: &str) -> Result<Turns, ConfigError> {
+pub fn turns(key: &str, name: &str) -> Result<TurnRule, ConfigError> {
     name.parse().map_err(|message: String| ConfigError::value(key, message))
 }
 

@@ -1,6 +1,6 @@
 //! From text to values: the file, then `FUOTAD__SECTION__KEY` over it.
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::error::printable;
 use crate::task::nearest;
 use serde::de::DeserializeOwned;
@@ -68,7 +68,7 @@ fn suggestion(message: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::file::Config;
 
     #[test]
     fn a_misspelt_key_is_refused_with_its_line_and_a_suggestion() {

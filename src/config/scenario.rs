@@ -1,10 +1,10 @@
 //! A scenario: a configuration with a world around it, for `fuotad simulate`.
 
-use super::Config;
-use super::ConfigError;
-use super::GroupConfig;
+use super::error::ConfigError;
+use super::file::Config;
+use super::group::GroupConfig;
 use super::read::read;
-use crate::broadcast::SessionRule;
+use crate::campaign::SessionRule;
 use crate::fragment::Ts004Version;
 use crate::lorawan::RootKey;
 use crate::lorawan::Secret;
@@ -44,10 +44,10 @@ pub struct Scenario {
     /// What is broadcast.
     pub image: ImageSection,
     /// As in a configuration.
-    pub gateway: super::Gateway,
+    pub gateway: super::file::Gateway,
     /// As in a configuration.
     #[serde(default)]
-    pub radio: super::Radio,
+    pub radio: super::radio::Radio,
     /// As in a configuration, with its `mc-key` in the text: the keys of a scenario are nobody's.
     pub group: Vec<GroupConfig>,
     /// What is ordered.
@@ -246,16 +246,16 @@ impl Scenario {
         let config = Config {
             gateway: self.gateway.clone(),
             radio: self.radio.clone(),
-            forwarder: super::Forwarder::default(),
+            forwarder: super::file::Forwarder::default(),
             network_server: Vec::new(),
-            state: super::State::default(),
-            tasks: super::Tasks::default(),
+            state: super::file::State::default(),
+            tasks: super::file::Tasks::default(),
             aws: None,
             ota: BTreeMap::new(),
-            status: super::Status::default(),
-            clock: super::Clock::default(),
+            status: super::file::Status::default(),
+            clock: super::file::Clock::default(),
             gps: None,
-            log: super::Log::default(),
+            log: super::file::Log::default(),
             group: self.group.clone(),
         };
         config.engine(&mut |_| Err("a scenario reads no key file: write its key into mc-key".to_owned()))

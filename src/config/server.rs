@@ -1,6 +1,6 @@
 //! `[[network-server]]`: whom the gateway's normal traffic is relayed to.
 
-use super::ConfigError;
+use super::error::ConfigError;
 use crate::relay::RelaySettings;
 use crate::relay::ServerSettings;
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! `[group.signing]`: whose signatures let an image on the air.
 
-use super::ConfigError;
+use super::error::ConfigError;
 use crate::signing::Trust;
 use crate::signing::Validity;
 use serde::Deserialize;
@@ -80,7 +80,7 @@ impl SigningConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::file::Config;
     use std::collections::BTreeMap;
 
     fn trust_of(signing: &str) -> Result<Trust, String> {

@@ -5,7 +5,7 @@
 //! up in 1970 or at its last shutdown, and a session opened then would be a session nobody listens to. Here the
 //! clocks are read and their witnesses asked; [`WallClock`] judges.
 
-use super::ClockSettings;
+use super::settings::ClockSettings;
 use crate::time::Distrust;
 use crate::time::Evidence;
 use crate::time::GpsTime;

@@ -1,11 +1,11 @@
 //! The loop: wait for one fact, hand it to the engine, carry out its wishes until it says when to wake.
 
-use super::Fact;
-use super::FetchOrder;
-use super::ImageWish;
-use super::StartError;
 use super::clock::Clock;
 use super::end_report::end_report;
+use super::error::StartError;
+use super::fact::Fact;
+use super::fact::FetchOrder;
+use super::fact::ImageWish;
 use super::fact::TASKS_MAX;
 use super::images::Fetched;
 use super::images::Images;

@@ -1,7 +1,7 @@
 //! The store on a thread of its own: a sync takes 5 ms on a good day and seconds on a bad card, and the radio
 //! waits for neither.
 
-use super::StartError;
+use super::error::StartError;
 use super::files::FolderFiles;
 use crate::broadcast::NotSaved;
 use crate::store::Change;

@@ -1,6 +1,6 @@
 //! One instance per state folder: whoever comes second must not even read a counter.
 
-use super::StartError;
+use super::error::StartError;
 use std::fs::DirBuilder;
 use std::fs::File;
 use std::fs::OpenOptions;

@@ -1,7 +1,7 @@
 //! Log lines. What an operator should see is a report first and becomes a line here, with fields a program can
 //! filter by; nobody can flood the log.
 
-use super::StartError;
+use super::error::StartError;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Severity;

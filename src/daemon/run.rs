@@ -1,13 +1,12 @@
 //! The wiring, on one page: settings in, one runtime with one thread, drain on SIGTERM.
 
-use super::Fact;
-use super::ImageWish;
-use super::Settings;
-use super::StartError;
 use super::clock::Clock;
 use super::driver::Driver;
 use super::driver::Memory;
+use super::error::StartError;
 use super::fact::FACTS_MAX;
+use super::fact::Fact;
+use super::fact::ImageWish;
 use super::fact::WISHES_MAX;
 use super::files::FolderFiles;
 use super::folder::TaskFolder;
@@ -17,6 +16,7 @@ use super::keeper::Keeper;
 use super::lock::Lock;
 use super::log;
 use super::north::Norths;
+use super::settings::Settings;
 use super::signals::Signals;
 use super::socket;
 use super::socket::Socket;

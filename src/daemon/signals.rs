@@ -1,6 +1,6 @@
 //! What the operator and the service manager say by signal.
 
-use super::StartError;
+use super::error::StartError;
 use tokio::signal::unix::Signal as Stream;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;

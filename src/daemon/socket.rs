@@ -1,6 +1,6 @@
 //! The one UDP socket that the packet forwarder talks to.
 
-use super::StartError;
+use super::error::StartError;
 use listenfd::ListenFd;
 use std::io;
 use std::net::SocketAddr;

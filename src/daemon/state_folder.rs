@@ -1,6 +1,6 @@
 //! The state folder as a command sees it, beside the service or before its first start.
 
-use super::StartError;
+use super::error::StartError;
 use super::files::FolderFiles;
 use super::lock::Lock;
 use super::run::boot_id;

@@ -5,12 +5,12 @@
 //! daemon drive the very same one. Each `handle` does a bounded amount of work: at most one new emission per
 //! campaign.
 
-mod front;
+mod io;
+mod machine;
 mod session_clock;
 mod verdict;
-mod wire;
 
-pub use front::Engine;
-pub use wire::Input;
-pub use wire::Output;
-pub use wire::Settings;
+pub use io::Input;
+pub use io::Output;
+pub use io::Settings;
+pub use machine::Engine;

@@ -1,7 +1,7 @@
 //! Between the forwarder's words and the broadcaster's.
 
-use crate::broadcast::Refusal;
-use crate::broadcast::Verdict;
+use crate::campaign::Refusal;
+use crate::campaign::Verdict;
 use crate::forwarder;
 use crate::report::Event;
 

@@ -28,6 +28,7 @@ mod north;
 mod outstanding;
 mod packet;
 mod relayed;
+mod relaying;
 mod rxpk;
 mod settings;
 mod tally;

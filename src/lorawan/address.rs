@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::lorawan::hex;
-use crate::lorawan::secret::KeyError;
+use crate::lorawan::key_error::KeyError;
 
 /// The address of a multicast group (TS005-1.0.0 3): a DevAddr of the network's own block that no device has.
 /// Written as eight hex digits, most significant first, as everywhere in LoRaWAN; sent least significant

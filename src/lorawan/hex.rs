@@ -1,6 +1,6 @@
 //! Hex digits to bytes, without ever repeating what was read: the text may be a key.
 
-use crate::lorawan::secret::KeyError;
+use crate::lorawan::key_error::KeyError;
 
 /// Fills `out` from exactly twice as many hex digits, first byte first.
 pub(super) fn decode(what: &'static str, text: &str, out: &mut [u8]) -> Result<(), KeyError> {

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::lorawan::address::McAddr;
 use crate::lorawan::hex;
-use crate::lorawan::secret::KeyError;
+use crate::lorawan::key_error::KeyError;
 use crate::lorawan::secret::Secret;
 
 /// The two session keys of a group, with their round keys expanded once: a simulation opens a frame some 10^7

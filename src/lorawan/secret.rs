@@ -1,9 +1,9 @@
 //! Sixteen bytes that must not be seen.
 
-use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::lorawan::hex;
+use crate::lorawan::key_error::KeyError;
 
 /// An AES-128 key. It has no `Debug`, `Display` or `Serialize`, so it cannot slip into a log or a file, and
 /// its bytes are overwritten with zeros when it is dropped. What holds one writes its `Debug` by hand.
@@ -43,35 +43,6 @@ impl Secret {
     pub fn expose(&self) -> &[u8; 16] {
         &self.0
     }
-}
-
-/// Why a text is not a key, a fingerprint or a multicast address. No variant carries any of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// Too many or too few characters.
-    #[error(
-        "{what} is {expected} hex digits, but this has {found} bytes; write it without 0x, spaces or colons"
-    )]
-    Length {
-        /// What was to be read.
-        what: &'static str,
-        /// Hex digits wanted.
-        expected: usize,
-        /// Bytes of text found.
-        found: usize,
-    },
-    /// A character outside 0-9, a-f, A-F.
-    #[error("{what} is written in hex digits only, but character {position} is none")]
-    NotHex {
-        /// What was to be read.
-        what: &'static str,
-        /// Which byte of the text, counted from 1.
-        position: usize,
-    },
-    /// The address that devices refuse.
-    #[error("McAddr 00000000 is refused by end devices; take an address of the network's own DevAddr block")]
-    ZeroMcAddr,
 }
 
 #[cfg(test)]

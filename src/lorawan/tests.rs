@@ -2,17 +2,17 @@
 
 use proptest::prelude::*;
 
-use crate::lorawan::CommandError;
-use crate::lorawan::KeyFingerprint;
-use crate::lorawan::McAddr;
-use crate::lorawan::McSessionKeys;
-use crate::lorawan::PackageVersion;
-use crate::lorawan::RootKey;
-use crate::lorawan::Secret;
-use crate::lorawan::Tail;
-use crate::lorawan::multicast_frame;
-use crate::lorawan::open_multicast;
-use crate::lorawan::parse_header;
+use crate::lorawan::address::McAddr;
+use crate::lorawan::command::CommandError;
+use crate::lorawan::command::PackageVersion;
+use crate::lorawan::command::Tail;
+use crate::lorawan::frame::multicast_frame;
+use crate::lorawan::frame::open_multicast;
+use crate::lorawan::frame::parse_header;
+use crate::lorawan::keys::KeyFingerprint;
+use crate::lorawan::keys::McSessionKeys;
+use crate::lorawan::keys::RootKey;
+use crate::lorawan::secret::Secret;
 use crate::lorawan::ts003;
 use crate::lorawan::ts004;
 use crate::lorawan::ts005;

@@ -1,6 +1,6 @@
 //! How likely a device is to complete.
 
-use crate::broadcast::Group;
+use crate::campaign::Group;
 use crate::odds::Odds;
 use crate::odds::Receiver;
 use crate::report::Planned;

@@ -1,8 +1,8 @@
 //! The same image at every data rate that is legal on the group's frequency.
 
 use super::chances::WANTED;
-use crate::broadcast::Group;
-use crate::broadcast::Plan;
+use crate::campaign::Group;
+use crate::campaign::Plan;
 use crate::engine::Settings;
 use crate::fragment::DataFragment;
 use crate::image::Digest;

@@ -1,12 +1,12 @@
 //! The timetable of a campaign, from a run of the engine.
 
-use crate::broadcast::Group;
-use crate::broadcast::Session;
-use crate::broadcast::SessionRule;
-use crate::broadcast::setup;
-use crate::broadcast::setup::DeviceKeys;
-use crate::broadcast::setup::SetupCommand;
-use crate::broadcast::setup::SetupError;
+use crate::campaign::Group;
+use crate::campaign::Session;
+use crate::campaign::SessionRule;
+use crate::campaign::setup;
+use crate::campaign::setup::DeviceKeys;
+use crate::campaign::setup::SetupCommand;
+use crate::campaign::setup::SetupError;
 use crate::engine::Settings;
 use crate::lorawan::RootKey;
 use crate::lorawan::Secret;

@@ -4,8 +4,8 @@
 //! No floats and no milliseconds: at 125, 250 and 500 kHz every LoRa airtime is a whole number of
 //! microseconds, and so is every GFSK airtime at 50 kbit/s.
 
-use crate::radio::Modulation;
 use crate::radio::modulation::LORA_BANDWIDTHS_HZ;
+use crate::radio::modulation::Modulation;
 use crate::radio::modulation::SPREADING_FACTORS;
 
 /// The longest PHYPayload a LoRa or LoRaWAN GFSK length field can say, in bytes.

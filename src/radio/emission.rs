@@ -1,8 +1,8 @@
 //! One thing on the air.
 
-use crate::radio::Dbm;
-use crate::radio::Modulation;
-use crate::radio::downlink_airtime_us;
+use crate::radio::airtime::downlink_airtime_us;
+use crate::radio::modulation::Modulation;
+use crate::radio::power::Dbm;
 use crate::time::Instant;
 
 /// A LoRaWAN downlink with its place in time and spectrum: what a scheduler places and a referee judges.

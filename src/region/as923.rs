@@ -4,12 +4,6 @@
 //! sub-band of RP002 holds, and every national rule is used only by its name.
 
 use crate::radio::Dbm;
-use crate::region::ClassB;
-use crate::region::DataRate;
-use crate::region::Parameters;
-use crate::region::RfRegion;
-use crate::region::Rx2;
-use crate::region::SubBand;
 use crate::region::data_rate::DR0;
 use crate::region::data_rate::DR1;
 use crate::region::data_rate::DR3;
@@ -19,8 +13,14 @@ use crate::region::data_rate::DR6;
 use crate::region::data_rate::DR7;
 use crate::region::data_rate::DR12;
 use crate::region::data_rate::DR13;
+use crate::region::data_rate::DataRate;
+use crate::region::parameters::ClassB;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
 use crate::region::sub_band::Listen;
 use crate::region::sub_band::NO_DUTY_LIMIT;
+use crate::region::sub_band::SubBand;
 
 /// AS923-1: Japan, Singapore, Australia and many more.
 pub(super) const AS923_1: Parameters = table(&Group {

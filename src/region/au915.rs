@@ -1,15 +1,15 @@
 //! AU915-928: RP002-1.0.5 3.8, under the Australian LIPD class licence (Brazil and others: the same channels).
 
 use crate::radio::Dbm;
-use crate::region::Parameters;
-use crate::region::RfRegion;
-use crate::region::Rx2;
-use crate::region::SubBand;
-use crate::region::UplinkOnly;
 use crate::region::data_rate::LR_FHSS;
 use crate::region::data_rate::UPLINK_125_KHZ;
 use crate::region::data_rate::US915_LIKE;
+use crate::region::data_rate::UplinkOnly;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
 use crate::region::sub_band::NO_DUTY_LIMIT;
+use crate::region::sub_band::SubBand;
 use crate::region::us915::CLASS_B;
 use crate::region::us915::downlink_raster;
 

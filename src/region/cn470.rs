@@ -4,17 +4,17 @@
 //! elsewhere in each: an operator has to ask which.
 
 use crate::radio::Dbm;
-use crate::region::ClassB;
-use crate::region::DataRate;
-use crate::region::Parameters;
-use crate::region::RfRegion;
-use crate::region::Rx2;
-use crate::region::SubBand;
-use crate::region::UplinkOnly;
 use crate::region::data_rate::DR4;
 use crate::region::data_rate::DR5;
 use crate::region::data_rate::DR7;
+use crate::region::data_rate::DataRate;
+use crate::region::data_rate::UplinkOnly;
+use crate::region::parameters::ClassB;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
 use crate::region::sub_band::NO_DUTY_LIMIT;
+use crate::region::sub_band::SubBand;
 
 /// What [`Note::Cn470HasPlans`](crate::region::Note) says (RP002-1.0.5 3.9.7; before RP002: RP V1.0.2).
 pub(super) const RX2_BY_PLAN: &str = "CN470 has several channel plans with an RX2 each: 20A 486.9 MHz (devices that joined by \

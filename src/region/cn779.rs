@@ -1,11 +1,6 @@
 //! CN779-787: RP002-1.0.3, withdrawn.
 
 use crate::radio::Dbm;
-use crate::region::ClassB;
-use crate::region::Parameters;
-use crate::region::RfRegion;
-use crate::region::Rx2;
-use crate::region::SubBand;
 use crate::region::data_rate::DR0;
 use crate::region::data_rate::DR1;
 use crate::region::data_rate::DR2;
@@ -14,6 +9,11 @@ use crate::region::data_rate::DR4;
 use crate::region::data_rate::DR5;
 use crate::region::data_rate::DR6;
 use crate::region::data_rate::DR7;
+use crate::region::parameters::ClassB;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
+use crate::region::sub_band::SubBand;
 
 /// CN779.
 pub(super) const CN779: Parameters = Parameters {

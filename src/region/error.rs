@@ -1,7 +1,7 @@
 //! What a region refuses, with the number and the way out.
 
 use crate::radio::Dbm;
-use crate::region::RfRegion;
+use crate::region::rf_region::RfRegion;
 
 /// A name, data rate, frequency or power that a region does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,8 +4,8 @@
 //! spectrum access (listen before talk); RP002 chooses the duty cycle, and so do we.
 
 use crate::radio::Dbm;
-use crate::region::SubBand;
 use crate::region::sub_band::NO_DUTY_LIMIT;
+use crate::region::sub_band::SubBand;
 
 /// 5 mW ERP.
 const ERP_7_DBM: Dbm = Dbm::from_centi(700 + 215);

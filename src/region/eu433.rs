@@ -1,11 +1,11 @@
 //! EU433: RP002-1.0.5 3.7, under EN 300 220.
 
-use crate::region::ClassB;
-use crate::region::Parameters;
-use crate::region::RfRegion;
-use crate::region::Rx2;
 use crate::region::data_rate::EU868_LIKE;
 use crate::region::etsi::EN_300_220_433;
+use crate::region::parameters::ClassB;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
 
 /// EU433.
 pub(super) const EU433: Parameters = Parameters {

@@ -1,13 +1,13 @@
 //! EU863-870: RP002-1.0.5 3.4, under EN 300 220.
 
-use crate::region::ClassB;
-use crate::region::Parameters;
-use crate::region::RfRegion;
-use crate::region::Rx2;
-use crate::region::UplinkOnly;
 use crate::region::data_rate::EU868_LIKE;
 use crate::region::data_rate::LR_FHSS;
+use crate::region::data_rate::UplinkOnly;
 use crate::region::etsi::EN_300_220_863_870;
+use crate::region::parameters::ClassB;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
 
 /// EU868.
 pub(super) const EU868: Parameters = Parameters {

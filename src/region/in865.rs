@@ -1,11 +1,6 @@
 //! IN865-867: RP002-1.0.5 3.12, under G.S.R. 168(E) of 2005.
 
 use crate::radio::Dbm;
-use crate::region::ClassB;
-use crate::region::Parameters;
-use crate::region::RfRegion;
-use crate::region::Rx2;
-use crate::region::SubBand;
 use crate::region::data_rate::DR0;
 use crate::region::data_rate::DR1;
 use crate::region::data_rate::DR2;
@@ -15,7 +10,12 @@ use crate::region::data_rate::DR5;
 use crate::region::data_rate::DR7;
 use crate::region::data_rate::DR12;
 use crate::region::data_rate::DR13;
+use crate::region::parameters::ClassB;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
 use crate::region::sub_band::NO_DUTY_LIMIT;
+use crate::region::sub_band::SubBand;
 
 /// IN865.
 pub(super) const IN865: Parameters = Parameters {

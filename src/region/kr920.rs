@@ -1,12 +1,6 @@
 //! KR920-923: RP002-1.0.5 3.11, under the Korean rule for unlicensed stations: listen before talk.
 
 use crate::radio::Dbm;
-use crate::region::ClassB;
-use crate::region::Parameters;
-use crate::region::Raster;
-use crate::region::RfRegion;
-use crate::region::Rx2;
-use crate::region::SubBand;
 use crate::region::data_rate::DR0;
 use crate::region::data_rate::DR1;
 use crate::region::data_rate::DR2;
@@ -15,8 +9,14 @@ use crate::region::data_rate::DR4;
 use crate::region::data_rate::DR5;
 use crate::region::data_rate::DR12;
 use crate::region::data_rate::DR13;
+use crate::region::parameters::ClassB;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Raster;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
 use crate::region::sub_band::Listen;
 use crate::region::sub_band::NO_DUTY_LIMIT;
+use crate::region::sub_band::SubBand;
 
 /// RP002-1.0.5 3.11: gateways send 23 dBm EIRP on all channels; devices 10 below 922 MHz, 14 above.
 const GATEWAY: Dbm = Dbm::from_whole(23);

@@ -3,16 +3,19 @@
 use crate::radio::Dbm;
 use crate::radio::Modulation;
 use crate::radio::downlink_airtime_us;
-use crate::region::DataRate;
-use crate::region::RegionError;
-use crate::region::RfRegion;
-use crate::region::SubBand;
-use crate::region::SubBandIndex;
-use crate::region::Terms;
-use crate::region::UplinkOnly;
+use crate::region::data_rate::DataRate;
 use crate::region::data_rate::FRAGMENT_OVERHEAD;
+use crate::region::data_rate::UplinkOnly;
+use crate::region::error::RegionError;
 use crate::region::error::list;
 use crate::region::error::quoted;
+use crate::region::rf_region::RfRegion;
+use crate::region::sub_band::SubBand;
+use crate::region::sub_band::SubBandIndex;
+use crate::region::sub_band::Terms;
+
+/// Steps in which LoRaWAN commands name frequencies (TS005-1.0.0 3.5, DlFrequ), in Hz.
+const FREQUENCY_STEP_HZ: u32 = 100;
 
 /// PHYPayload bytes that are not FRMPayload: MHDR, FHDR without FOpts, FPort and MIC (TS001-1.0.4 4).
 const PHY_OVERHEAD: usize = 13;
@@ -273,6 +276,22 @@ impl Parameters {
         Err(RegionError::OffRaster { region: self.region, frequency_hz, nearest_hz, clause: raster.clause })
     }
 
+    /// The centre frequency nearest to the one asked for that keeps the occupied bandwidth strictly inside
+    /// the sub-band and this region, in steps of 100 Hz; itself when it does. `None` when there is none.
+    fn nearest_centre_hz(&self, sub_band: &SubBand, frequency_hz: u32, bandwidth_hz: u32) -> Option<u32> {
+        let half_hz = bandwidth_hz.div_ceil(2);
+        let min_hz = sub_band.min_hz.max(self.freq_min_hz);
+        let max_hz = sub_band.max_hz.min(self.freq_max_hz);
+        let lowest_hz = min_hz.checked_add(half_hz)?.checked_add(1)?.max(self.centres_hz.0);
+        let highest_hz = max_hz.checked_sub(half_hz)?.checked_sub(1)?.min(self.centres_hz.1);
+        if (lowest_hz..=highest_hz).contains(&frequency_hz) {
+            return Some(frequency_hz);
+        }
+        let lowest_hz = lowest_hz.next_multiple_of(FREQUENCY_STEP_HZ);
+        let highest_hz = highest_hz / FREQUENCY_STEP_HZ * FREQUENCY_STEP_HZ;
+        (lowest_hz <= highest_hz).then(|| frequency_hz.clamp(lowest_hz, highest_hz))
+    }
+
     fn fit(
         &self,
         frequency_hz: u32,
@@ -284,7 +303,7 @@ impl Parameters {
             .zip(self.sub_bands)
             .filter(|(_, sub_band)| terms.admit(sub_band))
             .filter_map(|(index, sub_band)| {
-                let nearest_hz = sub_band.nearest_centre_hz(frequency_hz, bandwidth_hz, self)?;
+                let nearest_hz = self.nearest_centre_hz(sub_band, frequency_hz, bandwidth_hz)?;
                 Some((nearest_hz, SubBandIndex(index), sub_band))
             })
             .min_by_key(|(nearest_hz, ..)| nearest_hz.abs_diff(frequency_hz));

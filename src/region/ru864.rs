@@ -2,12 +2,12 @@
 //! Frequencies (GKRCh). Network servers spread 1 % over all of it; the decision has three sub-bands and gaps.
 
 use crate::radio::Dbm;
-use crate::region::ClassB;
-use crate::region::Parameters;
-use crate::region::RfRegion;
-use crate::region::Rx2;
-use crate::region::SubBand;
 use crate::region::data_rate::EU868_LIKE;
+use crate::region::parameters::ClassB;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
+use crate::region::sub_band::SubBand;
 
 const CLAUSE: &str = "GKRCh decision 18-46-03-1 of 2018-09-11, annex 12";
 

@@ -1,10 +1,6 @@
 //! Stretches of spectrum with limits of law, and what an operator declares about his use of them.
 
 use crate::radio::Dbm;
-use crate::region::Parameters;
-
-/// Steps in which LoRaWAN commands name frequencies (TS005-1.0.0 3.5, DlFrequ), in Hz.
-const FREQUENCY_STEP_HZ: u32 = 100;
 
 /// `duty_ppm` of a sub-band without a duty cycle limit.
 pub(super) const NO_DUTY_LIMIT: u32 = 1_000_000;
@@ -56,7 +52,7 @@ pub struct Listen {
     pub bandwidth_hz: Option<u32>,
 }
 
-/// The place of a sub-band in [`Parameters::sub_bands`].
+/// The place of a sub-band in [`Parameters::sub_bands`](crate::region::Parameters::sub_bands).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubBandIndex(pub u8);
 
@@ -115,26 +111,5 @@ impl SubBand {
     /// The silence that the law needs before a transmission, microseconds: its pause, then its listening.
     pub fn gap_us(&self) -> u64 {
         self.min_pause_us + self.listen.map_or(0, |listen| listen.sense_us)
-    }
-
-    /// The centre frequency nearest to the one asked for that keeps the occupied bandwidth strictly inside
-    /// this sub-band and its region, in steps of 100 Hz; itself when it does. `None` when there is none.
-    pub(super) fn nearest_centre_hz(
-        &self,
-        frequency_hz: u32,
-        bandwidth_hz: u32,
-        region: &Parameters,
-    ) -> Option<u32> {
-        let half_hz = bandwidth_hz.div_ceil(2);
-        let min_hz = self.min_hz.max(region.freq_min_hz);
-        let max_hz = self.max_hz.min(region.freq_max_hz);
-        let lowest_hz = min_hz.checked_add(half_hz)?.checked_add(1)?.max(region.centres_hz.0);
-        let highest_hz = max_hz.checked_sub(half_hz)?.checked_sub(1)?.min(region.centres_hz.1);
-        if (lowest_hz..=highest_hz).contains(&frequency_hz) {
-            return Some(frequency_hz);
-        }
-        let lowest_hz = lowest_hz.next_multiple_of(FREQUENCY_STEP_HZ);
-        let highest_hz = highest_hz / FREQUENCY_STEP_HZ * FREQUENCY_STEP_HZ;
-        (lowest_hz <= highest_hz).then(|| frequency_hz.clamp(lowest_hz, highest_hz))
     }
 }

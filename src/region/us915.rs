@@ -1,17 +1,17 @@
 //! US902-928: RP002-1.0.5 3.5, under FCC 47 CFR 15.247 (Canada: RSS-247).
 
 use crate::radio::Dbm;
-use crate::region::ClassB;
-use crate::region::Parameters;
-use crate::region::Raster;
-use crate::region::RfRegion;
-use crate::region::Rx2;
-use crate::region::SubBand;
-use crate::region::UplinkOnly;
 use crate::region::data_rate::LR_FHSS;
 use crate::region::data_rate::UPLINK_125_KHZ;
 use crate::region::data_rate::US915_LIKE;
+use crate::region::data_rate::UplinkOnly;
+use crate::region::parameters::ClassB;
+use crate::region::parameters::Parameters;
+use crate::region::parameters::Raster;
+use crate::region::parameters::Rx2;
+use crate::region::rf_region::RfRegion;
 use crate::region::sub_band::NO_DUTY_LIMIT;
+use crate::region::sub_band::SubBand;
 
 /// The eight downlink channels of US915 and AU915 (RP002-1.0.5 3.5 and 3.8, channel frequencies): 500 kHz
 /// wide, 600 kHz apart.

@@ -1,8 +1,8 @@
 //! The way of a server's downlink through us, and of the forwarder's answer back.
 
-use super::RelayCounts;
-use super::RelaySettings;
-use super::ServerSettings;
+use super::counts::RelayCounts;
+use super::settings::RelaySettings;
+use super::settings::ServerSettings;
 use super::windows::Windows;
 use crate::forwarder::Downlink;
 use crate::forwarder::EmissionId;

@@ -1,7 +1,7 @@
 //! In which moments a network server may yet want to answer a device.
 
-use super::DevAddrPrefix;
-use super::RelaySettings;
+use super::settings::DevAddrPrefix;
+use super::settings::RelaySettings;
 use crate::forwarder::Uplink;
 use crate::time::Instant;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! How much of each sub-band the network servers use: what they used in the last window they will want again.
 
-use super::Load;
-use super::Loads;
 use super::ledger;
+use super::loads::Load;
+use super::loads::Loads;
 use crate::region::SubBand;
 use crate::time::Instant;
 
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::region::RfRegion;
     use crate::region::parameters;
-    use crate::schedule::Whose;
+    use crate::schedule::loads::Whose;
 
     #[test]
     fn what_was_used_in_the_last_hour_is_expected_in_the_next_and_early_on_the_pace_counts() {

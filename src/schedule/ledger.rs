@@ -1,8 +1,8 @@
 //! The transmitter's duty ledger: what this gateway sent in each sub-band, ours and others' together.
 
-use super::Load;
-use super::Loads;
-use super::Whose;
+use super::loads::Load;
+use super::loads::Loads;
+use super::loads::Whose;
 use crate::radio::MinuteLoad;
 use crate::region::SubBand;
 use crate::time::Instant;

@@ -1,17 +1,17 @@
 //! The arbiter of the one radio.
 
-use super::BandUse;
-use super::Ledger;
-use super::Load;
-use super::Loads;
-use super::Manners;
-use super::Pace;
-use super::PaceLimit;
-use super::Pattern;
-use super::Whose;
 use super::appetite::Appetite;
-use super::even_spacing_us;
 use super::ledger;
+use super::ledger::BandUse;
+use super::ledger::Ledger;
+use super::loads::Load;
+use super::loads::Loads;
+use super::loads::Whose;
+use super::spacing::Manners;
+use super::spacing::Pace;
+use super::spacing::PaceLimit;
+use super::spacing::Pattern;
+use super::spacing::even_spacing_us;
 use crate::radio::MinuteLoad;
 use crate::region::Channel;
 use crate::region::SubBand;

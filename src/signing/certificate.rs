@@ -1,8 +1,8 @@
 //! One certificate (RFC 5280 4.1) as far as code signing looks at it.
 
-use super::Algorithm;
-use super::MAX_CERTIFICATES;
-use super::SigningError;
+use super::algorithm::Algorithm;
+use super::bounds::MAX_CERTIFICATES;
+use super::error::SigningError;
 use super::form::unwrapped;
 use crate::image::Digest;
 use rustls_pki_types::CertificateDer;

@@ -1,8 +1,8 @@
 //! Why an image is not vouched for.
 
-use super::Algorithm;
-use super::MAX_CERTIFICATES;
-use super::MAX_EVIDENCE_BYTES;
+use super::algorithm::Algorithm;
+use super::bounds::MAX_CERTIFICATES;
+use super::bounds::MAX_EVIDENCE_BYTES;
 use thiserror::Error;
 
 /// Why an image is not vouched for: one line with the way out.

@@ -1,8 +1,5 @@
 //! What came with an image to vouch for it, as it was received: plain data that can be kept and shown.
 
-use super::SigningError;
-use super::form::unwrapped;
-use super::signer;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -10,10 +7,6 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
 use serde::de;
-
-/// Signature or certificates are refused above this, bytes: a chain of eight RSA-4096 certificates in PEM, in
-/// base64, is half as long.
-pub const MAX_EVIDENCE_BYTES: usize = 64 * 1024;
 
 /// The evidence for one image. Nothing of it is believed before [`verify`](super::verify).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,23 +81,6 @@ impl Evidence {
         let certificates = text.map_or_else(|| BASE64_STANDARD.encode(bytes), str::to_owned);
         Evidence { certificates, ..self }
     }
-
-    /// With the document of AWS Signer taken apart, if its signature is one.
-    pub(super) fn unfolded(&self) -> Result<Evidence, SigningError> {
-        for bytes in [self.signature.len(), self.certificates.len()] {
-            if bytes > MAX_EVIDENCE_BYTES {
-                return Err(SigningError::TooLarge { bytes });
-            }
-        }
-        let inner = unwrapped(&self.signature);
-        for text in [Some(&self.signature), inner.as_ref()].into_iter().flatten() {
-            if text.first() == Some(&b'{') {
-                let document = signer::Document::from_slice(text)?;
-                return Ok(document.evidence(self.clone()));
-            }
-        }
-        Ok(self.clone())
-    }
 }
 
 fn to_base64<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
@@ -119,6 +95,8 @@ fn from_base64<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signing::bounds::MAX_EVIDENCE_BYTES;
+    use crate::signing::error::SigningError;
 
     #[test]
     fn evidence_is_the_same_after_it_was_kept() {

@@ -1,9 +1,10 @@
 //! The forms in which signatures arrive, and the names of what they are made with.
 
-use super::SigningError;
+use super::algorithm::Algorithm;
+use super::algorithm::Hash;
+use super::error::SigningError;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use core::fmt;
 
 /// Base64 is undone so often: tools encode what the service encodes again.
 const MAX_LAYERS: usize = 2;
@@ -11,24 +12,6 @@ const MAX_LAYERS: usize = 2;
 const RSA_BYTES: core::ops::RangeInclusive<usize> = 128..=1024;
 /// The names of services are longer in no case.
 const MAX_NAME_CHARS: usize = 32;
-
-/// What was hashed how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hash {
-    /// FIPS 180-4.
-    Sha256,
-    /// FIPS 180-4, broken since 2017.
-    Sha1,
-}
-
-/// What the hash was signed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    /// ECDSA, the signature in DER (RFC 3279 2.2.3).
-    Ecdsa,
-    /// RSA with PKCS#1 v1.5 padding (RFC 8017 8.2).
-    Rsa,
-}
 
 impl Hash {
     /// The hash called `name` (`SHA256`, `sha-256`, ...): services take free text.
@@ -55,24 +38,6 @@ impl Algorithm {
             "rsa" => Ok(Algorithm::Rsa),
             _ => Err(SigningError::UnknownAlgorithm { name: shown(name) }),
         }
-    }
-}
-
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Hash::Sha256 => "SHA-256",
-            Hash::Sha1 => "SHA-1",
-        })
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Algorithm::Ecdsa => "ECDSA",
-            Algorithm::Rsa => "RSA",
-        })
     }
 }
 

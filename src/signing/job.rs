@@ -1,8 +1,8 @@
 //! The document of an AWS IoT job (`afr_ota`), as GetJobDocument gives it: the simplest place of a signature for
 //! both kinds of signing.
 
-use super::Evidence;
-use super::SigningError;
+use super::error::SigningError;
+use super::evidence::Evidence;
 use serde_json::Value;
 
 /// Which of a job document's files is meant. Without either there must be one only.

@@ -14,6 +14,8 @@
 //!
 //! This room knows no clock and no file: the time is an argument, and so are all certificates.
 
+mod algorithm;
+mod bounds;
 mod certificate;
 mod error;
 mod evidence;
@@ -23,14 +25,14 @@ mod signer;
 mod trust;
 mod verify;
 
+pub use algorithm::Algorithm;
+pub use algorithm::Hash;
+pub use bounds::MAX_CERTIFICATES;
+pub use bounds::MAX_EVIDENCE_BYTES;
 pub use error::SigningError;
 pub use evidence::Evidence;
-pub use evidence::MAX_EVIDENCE_BYTES;
-pub use form::Algorithm;
-pub use form::Hash;
 pub use job::JobFile;
 pub use signer::open_signed_object;
-pub use trust::MAX_CERTIFICATES;
 pub use trust::Trust;
 pub use trust::Validity;
 pub use verify::Vouched;

@@ -1,8 +1,9 @@
 //! The JSON of AWS Signer: `{"rawPayloadSize", "signature", "signatureAlgorithm", "payload"}`, the payload
 //! inside (JSONEmbedded), or somewhere else (JSONDetached).
 
-use super::Evidence;
-use super::SigningError;
+use super::bounds::MAX_EVIDENCE_BYTES;
+use super::error::SigningError;
+use super::evidence::Evidence;
 use super::form::unwrapped;
 use serde::Deserialize;
 
@@ -42,6 +43,25 @@ impl Document {
             size: self.raw_payload_size.or(known.size),
             ..known
         }
+    }
+}
+
+impl Evidence {
+    /// With the document of AWS Signer taken apart, if its signature is one.
+    pub(super) fn unfolded(&self) -> Result<Evidence, SigningError> {
+        for bytes in [self.signature.len(), self.certificates.len()] {
+            if bytes > MAX_EVIDENCE_BYTES {
+                return Err(SigningError::TooLarge { bytes });
+            }
+        }
+        let inner = unwrapped(&self.signature);
+        for text in [Some(&self.signature), inner.as_ref()].into_iter().flatten() {
+            if text.first() == Some(&b'{') {
+                let document = Document::from_slice(text)?;
+                return Ok(document.evidence(self.clone()));
+            }
+        }
+        Ok(self.clone())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Whom the operator trusts.
 
-use super::SigningError;
 use super::certificate::Certificate;
 use super::certificate::certificates;
+use super::error::SigningError;
 use crate::image::Digest;
 use core::time::Duration;
 use rustls_pki_types::CertificateDer;
@@ -11,9 +11,6 @@ use webpki::ALL_VERIFICATION_ALGS;
 use webpki::EndEntityCert;
 use webpki::KeyUsage;
 use webpki::anchor_from_trusted_cert;
-
-/// A chain has no more certificates, and a configuration file of anchors neither.
-pub const MAX_CERTIFICATES: usize = 8;
 
 /// id-kp-codeSigning in DER (RFC 5280 4.2.1.12).
 const CODE_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03];
@@ -54,7 +51,9 @@ impl Trust {
         let read = match std::str::from_utf8(bytes) {
             Ok(text) if !text.trim().is_empty() => certificates(text)?,
             Ok(_) => return Err(SigningError::Certificate { number: 1, why: "there is none in it" }),
-            Err(_) => certificates(&super::Evidence::default().with_certificates(bytes).certificates)?,
+            Err(_) => {
+                certificates(&super::evidence::Evidence::default().with_certificates(bytes).certificates)?
+            }
         };
         self.anchors.extend(read);
         Ok(())

@@ -1,15 +1,15 @@
 //! The check itself.
 
-use super::Algorithm;
-use super::Evidence;
-use super::Hash;
-use super::SigningError;
-use super::Trust;
-use super::Validity;
+use super::algorithm::Algorithm;
+use super::algorithm::Hash;
 use super::certificate::Certificate;
 use super::certificate::Key;
 use super::certificate::certificates;
+use super::error::SigningError;
+use super::evidence::Evidence;
 use super::form::signature_bytes;
+use super::trust::Trust;
+use super::trust::Validity;
 use crate::image::Digest;
 use crate::time::GpsTime;
 use jiff::Timestamp;

@@ -2,7 +2,7 @@
 
 use super::concentrator::Socket;
 use super::concentrator::Transmission;
-use crate::broadcast::setup::SetupCommand;
+use crate::campaign::setup::SetupCommand;
 use crate::task::TaskId;
 
 /// Something that will happen.

@@ -3,9 +3,9 @@
 
 use super::event::Event;
 use super::world::World;
-use crate::broadcast::Session;
-use crate::broadcast::setup;
-use crate::broadcast::setup::DeviceKeys;
+use crate::campaign::Session;
+use crate::campaign::setup;
+use crate::campaign::setup::DeviceKeys;
 use crate::report::Planned;
 use crate::store::Enrolment;
 use crate::store::enrol;

@@ -5,8 +5,8 @@ use super::chaos::ChaosSettings;
 use super::concentrator;
 use super::device;
 use super::network::NetworkScript;
-use crate::broadcast::Group;
-use crate::broadcast::Turns;
+use crate::broadcast::TurnRule;
+use crate::campaign::Group;
 use crate::forwarder;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
@@ -24,7 +24,7 @@ pub struct Script {
     /// The gateway's groups.
     pub groups: Vec<Group>,
     /// Who has the air when several campaigns want it.
-    pub turns: Turns,
+    pub turns: TurnRule,
     /// The gateway's side of the forwarder.
     pub link: forwarder::Settings,
     /// The packet forwarder and its concentrator.

@@ -1,11 +1,11 @@
 //! What came of a world, for people and for JSON.
 
-use super::World;
 use super::device::State;
 use super::network::Network;
 use super::network::NetworkCounts;
 use super::referee::BandAir;
 use super::referee::Verdict;
+use super::world::World;
 use crate::engine::Engine;
 use crate::relay::RelayCounts;
 use crate::report::Event;

@@ -1,7 +1,7 @@
 //! Which tasks are over, once more beside their records: a record can be lost, can rot, and can find no room on a
 //! full disk, and what is over must stay over. The file has its room from the first start on.
 
-use crate::store::range::array;
+use crate::store::bytes::array;
 use crate::store::record::RecordId;
 use crate::store::ring::Form;
 

@@ -1,7 +1,7 @@
 //! How many lives of the process were short, one after the other. No clock is needed, so it holds across reboots
 //! and with a wall clock that nobody trusts.
 
-use crate::store::range::array;
+use crate::store::bytes::array;
 use crate::store::ring::Form;
 
 /// The ring of counts.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::radio::MinuteLoad;
+use crate::store::bytes::array;
 use crate::store::range::SLOT_BYTES;
 use crate::store::range::SLOTS;
-use crate::store::range::array;
 use crate::store::record::RecordId;
 use crate::store::ring::Form;
 use crate::store::ring::HEADER_BYTES as RING_HEADER_BYTES;

@@ -42,7 +42,9 @@
 //! Its record says so and the list `ended` does: one of the two can be lost, and the list needs no room on a full
 //! disk.
 
+mod bytes;
 mod ended;
+mod enrol;
 mod enrolment;
 mod error;
 mod files;
@@ -58,8 +60,8 @@ mod state_store;
 
 pub use ended::ENDED_MAX;
 pub use ended::EndedTask;
+pub use enrol::enrol;
 pub use enrolment::Enrolment;
-pub use enrolment::enrol;
 pub use error::StoreError;
 pub use files::FILE_BYTES_MAX;
 pub use files::Files;

@@ -1,6 +1,7 @@
 //! The records of a range journal and what can be read out of its two files. Pure: bytes in, facts out.
 
 use crate::lorawan::KeyFingerprint;
+use crate::store::bytes::array;
 use crate::store::error::StoreError;
 use crate::store::record::RecordId;
 
@@ -328,15 +329,6 @@ fn held(key: KeyFingerprint, page: &[u8], count: usize) -> Option<Vec<Reservatio
         task: RecordId(array(bytes, 44)),
     };
     Some(body[HEAD_BYTES..][..count * ENTRY_BYTES].chunks(ENTRY_BYTES).map(held).collect())
-}
-
-/// `N` bytes from `at`; zeros where there are none.
-pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut out = [0; N];
-    for (to, from) in out.iter_mut().zip(bytes.iter().skip(at)) {
-        *to = *from;
-    }
-    out
 }
 
 #[cfg(test)]

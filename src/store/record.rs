@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::store::range::array;
+use crate::store::bytes::array;
 
 /// The most bytes of one task record: 256 KiB.
 pub const TASK_BYTES_MAX: usize = 256 << 10;

@@ -1,11 +1,11 @@
 //! A ring of pages in one file that is made at the first start and never grows: what goes into it needs no room
 //! on the disk later. Each write goes into the slot after the last one, so a torn write costs one write.
 
+use crate::store::bytes::array;
 use crate::store::error::StoreError;
 use crate::store::files::Files;
 use crate::store::new_file::adopt_new;
 use crate::store::new_file::write_new;
-use crate::store::range::array;
 
 /// Bytes before the payload: magic 4, version 2, slot 1, flags 1, number 8.
 pub(super) const HEADER_BYTES: usize = 16;

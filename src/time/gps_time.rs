@@ -1,5 +1,8 @@
 //! GPS time and the leap seconds between it and UTC.
 
+/// Before this the wall clock was certainly never set: 2026-01-01 00:00:00 UTC, Unix microseconds.
+pub(super) const FLOOR_UNIX_US: i64 = 1_767_225_600_000_000;
+
 /// Microseconds of GPS time: since 1980-01-06 00:00:00 UTC, leap seconds counted (TS005-1.0.0 uses its seconds
 /// modulo 2^32 as `SessionTime`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

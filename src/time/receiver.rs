@@ -1,7 +1,7 @@
 //! What a GPS receiver of our own said lately.
 
-use super::Instant;
-use super::wall_clock::FLOOR_UNIX_US;
+use super::gps_time::FLOOR_UNIX_US;
+use super::instant::Instant;
 
 /// A receiver is believed when so many of its times in a row agree...
 const AGREEING: u32 = 3;

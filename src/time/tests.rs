@@ -1,17 +1,17 @@
 //! What of a wall clock is believed.
 
-use super::ClockTrust;
-use super::Distrust;
-use super::Evidence;
-use super::GpsTime;
-use super::Instant;
-use super::Stamp;
-use super::WallClock;
+use super::distrust::ClockTrust;
+use super::distrust::Distrust;
+use super::evidence::Evidence;
+use super::evidence::Stamp;
+use super::gps_time::FLOOR_UNIX_US;
+use super::gps_time::GpsTime;
+use super::instant::Instant;
 use super::wall_clock::APART_US;
-use super::wall_clock::FLOOR_UNIX_US;
 use super::wall_clock::JUMP_US;
 use super::wall_clock::KEEP_US;
 use super::wall_clock::STAND_US;
+use super::wall_clock::WallClock;
 use proptest::prelude::*;
 
 /// The true time at the zero of the monotonic clock.

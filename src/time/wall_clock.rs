@@ -6,15 +6,14 @@
 //! the time on, and the wall clock is believed again when it is back, when a witness speaks for where it stands now,
 //! or when it has stood there for an hour.
 
-use super::ClockTrust;
-use super::Distrust;
-use super::Evidence;
-use super::GpsTime;
-use super::Instant;
+use super::distrust::ClockTrust;
+use super::distrust::Distrust;
+use super::evidence::Evidence;
+use super::gps_time::FLOOR_UNIX_US;
+use super::gps_time::GpsTime;
+use super::instant::Instant;
 use super::receiver::Receiver;
 
-/// Before this the wall clock was certainly never set: 2026-01-01 00:00:00 UTC, Unix microseconds.
-pub(super) const FLOOR_UNIX_US: i64 = 1_767_225_600_000_000;
 /// The wall clock may be slewed, not moved: more than this between two readings is a step, microseconds.
 pub(super) const JUMP_US: u64 = 1_000_000;
 /// A clock that steps before it was ever believed must stand still this long, microseconds.

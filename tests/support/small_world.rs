@@ -1,9 +1,9 @@
 //! A small world that tests bend to their sentence.
 
-use fuotad::broadcast::DeviceProfile;
-use fuotad::broadcast::Group;
-use fuotad::broadcast::SessionRule;
-use fuotad::broadcast::Turns;
+use fuotad::broadcast::TurnRule;
+use fuotad::campaign::DeviceProfile;
+use fuotad::campaign::Group;
+use fuotad::campaign::SessionRule;
 use fuotad::engine;
 use fuotad::forwarder;
 use fuotad::fragment::Ts004Version;
@@ -95,7 +95,7 @@ pub fn settings() -> engine::Settings {
         region: parameters(RfRegion::Eu868).expect("EU868 is known"),
         groups: vec![group()],
         trust_by_task: BTreeMap::new(),
-        turns: Turns::default(),
+        turns: TurnRule::default(),
         forwarder: forwarder::Settings::default(),
         relay: RelaySettings::default(),
         server_reserve_ppm: 0,
@@ -127,7 +127,7 @@ pub fn script() -> Script {
         start: START,
         seed: 1,
         groups: vec![group()],
-        turns: Turns::default(),
+        turns: TurnRule::default(),
         link: forwarder::Settings::default(),
         concentrator: concentrator::Settings { gps_at_zero: START, ..concentrator::Settings::default() },
         tasks: vec![TaskScript {

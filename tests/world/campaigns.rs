@@ -11,7 +11,7 @@ use crate::support::small_world::outcome;
 use crate::support::small_world::run;
 use crate::support::small_world::script;
 use crate::support::small_world::script_of;
-use fuotad::broadcast::SessionRule;
+use fuotad::campaign::SessionRule;
 use fuotad::lorawan::McSessionKeys;
 use fuotad::lorawan::Secret;
 use fuotad::radio::Dbm;

@@ -1,7 +1,7 @@
 //! AWS's word on a group against the gateway's own: a difference is an error before flight.
 
 use crate::support::small_world;
-use fuotad::broadcast::SessionRule;
+use fuotad::campaign::SessionRule;
 use fuotad::engine::Settings;
 use fuotad::plan::Timetable;
 use fuotad::task::gps_from_rfc3339;
@@ -12,7 +12,7 @@ const NIGHT: &str = "2026-11-22T08:01:00Z";
 
 /// The plan of a task for the group of the tests, of which AWS says `theirs`; the group listens as `session` says.
 fn planned(theirs: &Value, session: SessionRule) -> Result<Vec<String>, String> {
-    let group = fuotad::broadcast::Group { session, ..small_world::group() };
+    let group = fuotad::campaign::Group { session, ..small_world::group() };
     let settings = Settings { groups: vec![group], ..small_world::settings() };
     let mut theirs = theirs.clone();
     theirs["Group"] = json!("meters");

@@ -4,9 +4,9 @@
 
 use crate::support::small_world;
 use crate::support::small_world::script;
-use fuotad::broadcast::Group;
-use fuotad::broadcast::SessionRule;
-use fuotad::broadcast::Turns;
+use fuotad::broadcast::TurnRule;
+use fuotad::campaign::Group;
+use fuotad::campaign::SessionRule;
 use fuotad::fragment::Ts004Version;
 use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;
@@ -420,7 +420,7 @@ fn random_script(seed: u64) -> Script {
         },
         groups,
         tasks,
-        turns: if luck.chance_ppm(500_000) { Turns::Fairly } else { Turns::InOrder },
+        turns: if luck.chance_ppm(500_000) { TurnRule::Fairly } else { TurnRule::InOrder },
         devices: Vec::new(),
         uplinks_per_hour: [0, 6, 600][luck.below(3) as usize],
         datagram_loss_ppm: [0, 0, 50_000][luck.below(3) as usize],

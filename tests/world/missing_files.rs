@@ -5,11 +5,11 @@ use crate::support::small_world::document;
 use crate::support::small_world::group;
 use crate::support::small_world::image;
 use fuotad::broadcast::Broadcaster;
-use fuotad::broadcast::Handover;
+use fuotad::broadcast::Output;
 use fuotad::broadcast::TaskSource;
-use fuotad::broadcast::Turns;
-use fuotad::broadcast::Verdict;
-use fuotad::broadcast::Want;
+use fuotad::broadcast::TurnRule;
+use fuotad::campaign::Handover;
+use fuotad::campaign::Verdict;
 use fuotad::region::RfRegion;
 use fuotad::region::parameters;
 use fuotad::report::Event;
@@ -32,7 +32,7 @@ impl Bench {
     fn new() -> Bench {
         let region = parameters(RfRegion::Eu868).unwrap();
         let now = Now { mono: Instant::ZERO, gps: Some(small_world::START.plus_us(60_000_000)) };
-        let turns = Turns::InOrder;
+        let turns = TurnRule::InOrder;
         let recovered = small_world::enrolled();
         let broadcaster =
             Broadcaster::new(region, vec![group()], turns, Default::default(), 0, recovered, now);
@@ -54,22 +54,22 @@ impl Bench {
             self.broadcaster.advance(self.now, Some(HANDOVER));
             while let Some(want) = self.broadcaster.poll() {
                 match want {
-                    Want::Save(save, _) => self.broadcaster.saved(self.now, save, Ok(())),
-                    Want::Transmit(transmit) => {
+                    Output::Save(save, _) => self.broadcaster.saved(self.now, save, Ok(())),
+                    Output::Transmit(transmit) => {
                         frames += 1;
                         let verdict = Verdict::Queued { start: self.now.mono };
                         self.broadcaster.verdict(self.now, transmit.id, &verdict);
                     }
-                    Want::Report(report) => {
+                    Output::Report(report) => {
                         if let Event::Over(outcome) = report.event {
                             self.ends.push(outcome.to_string());
                         }
                     }
-                    Want::Fetch(fetch) => {
+                    Output::Fetch(fetch) => {
                         self.fetches += 1;
                         self.broadcaster.image(self.now, &fetch.task, image(4800), None);
                     }
-                    Want::Stopped => {}
+                    Output::Stopped => {}
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::support::small_world::group;
 use crate::support::small_world::outcome;
 use crate::support::small_world::run;
 use crate::support::small_world::script_of;
-use fuotad::broadcast::Group;
+use fuotad::campaign::Group;
 use fuotad::radio::Modulation;
 use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings as RelayedServer;

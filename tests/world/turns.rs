@@ -9,13 +9,13 @@ use crate::support::small_world::image;
 use crate::support::small_world::run;
 use crate::support::small_world::script;
 use fuotad::broadcast::Broadcaster;
-use fuotad::broadcast::Group;
+use fuotad::broadcast::Output;
 use fuotad::broadcast::Proof;
 use fuotad::broadcast::Record;
-use fuotad::broadcast::SessionRule;
 use fuotad::broadcast::TaskSource;
-use fuotad::broadcast::Turns;
-use fuotad::broadcast::Want;
+use fuotad::broadcast::TurnRule;
+use fuotad::campaign::Group;
+use fuotad::campaign::SessionRule;
 use fuotad::config::Scenario;
 use fuotad::engine::Settings;
 use fuotad::lorawan::McAddr;
@@ -67,7 +67,7 @@ fn task_for(n: u32, start: &str, len: usize) -> TaskScript {
 }
 
 /// `count` groups with a task each, all to begin at 08:00:30, nobody listening.
-fn several(count: u32, turns: Turns) -> Script {
+fn several(count: u32, turns: TurnRule) -> Script {
     Script {
         groups: (1..=count).map(group_number).collect(),
         tasks: (1..=count).map(|n| task_for(n, "2026-11-22T08:00:30Z", 3000)).collect(),
@@ -97,7 +97,7 @@ fn over(summary: &Summary) -> usize {
 
 #[test]
 fn in_order_one_campaign_follows_the_other_and_says_what_it_waits_for() {
-    let summary = run(several(3, Turns::InOrder));
+    let summary = run(several(3, TurnRule::InOrder));
     assert_content(&summary, "in order");
     assert_eq!(over(&summary), 3);
     let owners = owners(&summary.frames);
@@ -111,7 +111,7 @@ fn in_order_one_campaign_follows_the_other_and_says_what_it_waits_for() {
 
 #[test]
 fn fairly_campaigns_alternate_until_they_are_over() {
-    let summary = run(several(3, Turns::Fairly));
+    let summary = run(several(3, TurnRule::Fairly));
     assert_content(&summary, "fairly");
     assert_eq!(over(&summary), 3);
     let owners = owners(&summary.frames);
@@ -123,7 +123,7 @@ fn fairly_campaigns_alternate_until_they_are_over() {
 #[test]
 fn one_ledger_and_one_pace_for_all() {
     // At the default share an even pace is one frame every 3.947 s / 0.4, whoever sends it.
-    let mut script = several(2, Turns::Fairly);
+    let mut script = several(2, TurnRule::Fairly);
     for group in &mut script.groups {
         group.manners = Manners::default();
     }
@@ -149,12 +149,12 @@ fn a_device_gap_of_one_campaign_is_another_ones_turn_when_the_air_is_shared_fair
         assert_content(&summary, "gaps");
         summary.verdict.last_end.unwrap().us_since(summary.verdict.first.unwrap())
     };
-    assert!(took(Turns::Fairly) * 10 < took(Turns::InOrder) * 6);
+    assert!(took(TurnRule::Fairly) * 10 < took(TurnRule::InOrder) * 6);
 }
 
 #[test]
 fn a_second_task_for_a_busy_group_is_refused_with_the_first_ones_end() {
-    let mut script = several(1, Turns::Fairly);
+    let mut script = several(1, TurnRule::Fairly);
     script.tasks.push(TaskScript { stem: "task-2".to_owned(), ..task_for(1, "2026-11-22T08:00:35Z", 3000) });
     let summary = run(script);
     assert_content(&summary, "busy group");
@@ -169,7 +169,7 @@ fn a_second_task_for_a_busy_group_is_refused_with_the_first_ones_end() {
 
 #[test]
 fn a_second_task_for_a_group_may_begin_when_the_first_is_over() {
-    let mut script = several(1, Turns::InOrder);
+    let mut script = several(1, TurnRule::InOrder);
     script.tasks.push(TaskScript { stem: "task-2".to_owned(), ..task_for(1, "2026-11-22T09:00:00Z", 3000) });
     let summary = run(script);
     assert_content(&summary, "one after the other");
@@ -178,7 +178,7 @@ fn a_second_task_for_a_group_may_begin_when_the_first_is_over() {
 }
 
 /// Group 2 listens in sessions of 2^8 s from 08:00:30 on.
-fn with_a_session(turns: Turns) -> Script {
+fn with_a_session(turns: TurnRule) -> Script {
     let mut script = several(2, turns);
     script.groups[1].session = SessionRule::Windows { exponent: Some(8), start: None };
     script
@@ -186,7 +186,7 @@ fn with_a_session(turns: Turns) -> Script {
 
 #[test]
 fn a_session_that_would_end_before_its_turn_is_refused_before_it_starts() {
-    let mut script = with_a_session(Turns::InOrder);
+    let mut script = with_a_session(TurnRule::InOrder);
     script.tasks[0] = task_for(1, "2026-11-22T08:00:20Z", 60_000);
     let summary = run(script);
     assert_content(&summary, "no turn");
@@ -197,7 +197,7 @@ fn a_session_that_would_end_before_its_turn_is_refused_before_it_starts() {
 
 #[test]
 fn who_comes_later_may_not_take_the_session_of_who_was_planned_before() {
-    let mut script = with_a_session(Turns::InOrder);
+    let mut script = with_a_session(TurnRule::InOrder);
     script.tasks[0] = TaskScript { at_us: 3_000_000, ..task_for(1, "2026-11-22T08:00:20Z", 60_000) };
     let summary = run(script);
     assert_content(&summary, "no way in");
@@ -211,7 +211,7 @@ fn who_comes_later_may_not_take_the_session_of_who_was_planned_before() {
 
 #[test]
 fn a_power_cut_among_several_campaigns_on_the_air_reuses_no_counter() {
-    for turns in [Turns::InOrder, Turns::Fairly] {
+    for turns in [TurnRule::InOrder, TurnRule::Fairly] {
         let mut script = several(3, turns);
         script.accidents = [70, 3, 40].map(fuotad::sim::Accident::AfterSend).to_vec();
         let summary = run(script);
@@ -296,7 +296,7 @@ fn counted_after_a_restart(is_precharged: bool) -> u64 {
     let now = Now { mono: Instant::ZERO, gps: Some(small_world::START) };
     let restored = Recovered { mark, ..Recovered::default() };
     let broadcaster =
-        Broadcaster::new(region, vec![group()], Turns::InOrder, BTreeMap::new(), 0, restored, now);
+        Broadcaster::new(region, vec![group()], TurnRule::InOrder, BTreeMap::new(), 0, restored, now);
     broadcaster.bands(Instant::from_us(2_400_000_000)).iter().map(|band| band.total_us).sum()
 }
 
@@ -323,7 +323,7 @@ mod twin {
                 broadcaster: Broadcaster::new(
                     region,
                     vec![group()],
-                    Turns::InOrder,
+                    TurnRule::InOrder,
                     Default::default(),
                     0,
                     recovered,
@@ -350,8 +350,8 @@ mod twin {
             for step in 0..=steps {
                 while let Some(want) = self.broadcaster.poll() {
                     match want {
-                        Want::Save(_, Change::Task(task)) => record = Record::from_bytes(&task.bytes).ok(),
-                        Want::Report(report) => match report.event {
+                        Output::Save(_, Change::Task(task)) => record = Record::from_bytes(&task.bytes).ok(),
+                        Output::Report(report) => match report.event {
                             Event::Planned(plan) => planned = Some(plan),
                             Event::Waiting { .. } => {}
                             event => panic!("{event}"),

@@ -1,18 +1,17 @@
 //! The command itself: what it is given, what it asks, what it prints.
 
+use super::answer::Answer;
 use super::json::as_json;
 use super::text::print;
-use crate::cli::Failure;
 use crate::cli::args::PlanArgs;
+use crate::cli::exit::Failure;
+use crate::cli::exit::warn;
 use crate::cli::files;
 use crate::cli::inspect::hex;
-use crate::cli::warn;
 use crate::config::Devices;
 use crate::daemon::StateFolder;
 use crate::engine::Settings;
 use crate::image::MAX_IMAGE_BYTES;
-use crate::plan::Chance;
-use crate::plan::Choice;
 use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
@@ -27,30 +26,6 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Everything that is printed.
-pub struct Answer<'a> {
-    pub name: &'a str,
-    /// The order as it was read: every member that a service answered, known or not.
-    pub said: &'a FuotaTaskJson,
-    pub timetable: &'a Timetable,
-    pub chances: &'a [Chance],
-    pub choices: &'a [Choice],
-    /// The data rate of the task's group.
-    pub data_rate: u8,
-    /// What a device draws while it listens, milliampere.
-    pub listening_ma: f64,
-    /// Whether the counters are those of the service's journal.
-    pub knows_journal: bool,
-    pub warnings: &'a [String],
-}
-
-impl Answer<'_> {
-    /// What listening costs a device, milliampere hours.
-    pub fn listening_mah(&self) -> f64 {
-        self.timetable.listening_us as f64 / 3.6e9 * self.listening_ma
-    }
-}
 
 /// Plans, prints, and fails when it cannot legally be done.
 pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {

@@ -1,6 +1,6 @@
 //! The plan for programs.
 
-use super::command::Answer;
+use super::answer::Answer;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! `fuotad plan`: what a task will do, before it does it.
 
+mod answer;
 mod command;
 mod json;
 mod text;

@@ -1,7 +1,7 @@
 //! The plan for people.
 
-use super::command::Answer;
-use crate::cli::Failure;
+use super::answer::Answer;
+use crate::cli::exit::Failure;
 use crate::cli::table::duration;
 use crate::cli::table::percent;
 use crate::cli::table::seconds;

@@ -27,9 +27,9 @@ use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 use serde_json::json;
 
-use super::Settings;
 use super::credentials::Renewing;
 use super::iot_credentials::IotCredentials;
+use super::settings::Settings;
 use super::source::SIGNATURE_ENDING;
 use crate::task::ImageRef;
 

@@ -3,11 +3,11 @@
 use aws_sdk_iotwireless::Client;
 use serde_json::Value;
 
-use super::Settings;
 use super::groups::Audience;
 use super::groups::audience;
 use super::news::News;
 use super::raw::Body;
+use super::settings::Settings;
 use super::trouble::Trouble;
 use crate::task::FuotaTaskJson;
 use crate::task::FuotadJson;

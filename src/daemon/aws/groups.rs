@@ -7,9 +7,9 @@ use aws_sdk_iotwireless::types::WirelessGatewayIdType;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Settings;
 use super::pages::groups_of;
 use super::raw::Body;
+use super::settings::Settings;
 use super::trouble::Trouble;
 use crate::task::MulticastGroup;
 use crate::task::MulticastSession;

@@ -6,10 +6,10 @@ use std::time::Instant;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Settings;
 use super::client::Clients;
 use super::news::News;
 use super::raw::Body;
+use super::settings::Settings;
 use super::trouble::Trouble;
 use super::trouble::shown;
 use crate::task::FuotaTaskJson;

@@ -2,7 +2,6 @@
 
 use tokio::sync::mpsc;
 
-use super::Settings;
 use super::client::Clients;
 use super::fuota::Fuota;
 use super::network::returned;
@@ -12,9 +11,10 @@ use super::pages::fuota_tasks;
 use super::patience::Backoff;
 use super::patience::jittered;
 use super::patience::random;
+use super::settings::Settings;
 use super::trouble::Trouble;
 use crate::broadcast::TaskSource;
-use crate::daemon::Fact;
+use crate::daemon::fact::Fact;
 use crate::task::TaskId;
 
 /// A task that this process never saw may be known from before a restart. A second look makes sure.

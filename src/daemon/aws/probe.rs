@@ -7,13 +7,13 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 
-use super::Settings;
 use super::client::Clients;
 use super::fuota::Fuota;
 use super::news::News;
 use super::ota::Ota;
 use super::pages::fuota_tasks;
 use super::raw::Body;
+use super::settings::Settings;
 use super::source::HEAD;
 use super::source::SIGNATURE_ENDING;
 use super::trouble::Trouble;

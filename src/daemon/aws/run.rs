@@ -8,15 +8,15 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::task::JoinSet;
 
-use super::Settings;
 use super::client::Clients;
 use super::fetch::Tools;
 use super::fetch::fetch;
 use super::poll::poll;
+use super::settings::Settings;
 use super::shelf::Shelf;
-use crate::daemon::Fact;
-use crate::daemon::FetchOrder;
-use crate::daemon::ImageWish;
+use crate::daemon::fact::Fact;
+use crate::daemon::fact::FetchOrder;
+use crate::daemon::fact::ImageWish;
 use crate::daemon::fact::WISHES_MAX;
 use crate::task::TaskId;
 

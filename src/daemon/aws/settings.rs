@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Patience;
 use super::network::Routes;
 use super::network::routes;
+use super::patience::Patience;
 use crate::task::FuotadJson;
 
 /// The documented limit of an image for FUOTA, bytes.

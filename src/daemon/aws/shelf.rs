@@ -21,7 +21,7 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 
 use super::needed::Needed;
-use super::source::Pin;
+use super::part::Pin;
 use crate::daemon::folder::read_regular;
 use crate::image::Digest;
 use crate::image::MAX_IMAGE_BYTES;

@@ -11,7 +11,7 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use thiserror::Error;
 
-use super::iot_credentials::IotRefused;
+use super::iot_refused::IotRefused;
 
 type AssumeRoleFault = SdkError<AssumeRoleError, HttpResponse>;
 

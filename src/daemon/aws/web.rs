@@ -8,12 +8,12 @@ use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_http_client::Connector;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 
-use super::Settings;
-use super::source::Part;
-use super::source::Pin;
-use super::source::Setback;
-use super::source::check_size;
-use super::source::part;
+use super::part::Part;
+use super::part::Pin;
+use super::part::Setback;
+use super::part::check_size;
+use super::part::part;
+use super::settings::Settings;
 use super::trouble::Trouble;
 
 const GET: &str = "GET of the image";

@@ -15,7 +15,7 @@ mod watching;
 pub(super) use listing::read_regular;
 pub use watching::watch;
 
-use super::Fact;
+use super::fact::Fact;
 use crate::broadcast::TaskSource;
 use crate::image::Digest;
 use crate::task::Task;

@@ -8,7 +8,7 @@ use super::notices::News;
 use super::notices::Notices;
 use super::notices::Watch;
 use super::stem_told;
-use crate::daemon::Fact;
+use crate::daemon::fact::Fact;
 use crate::task::TaskId;
 use std::collections::BTreeSet;
 use std::io;

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::sim::concentrator::Output;
-use crate::sim::concentrator::Settings;
+use crate::sim::concentrator::forwarder::Output;
+use crate::sim::concentrator::settings::Settings;
 use crate::sim::concentrator::tests::Bench;
 use crate::sim::concentrator::tests::MS;
 use crate::sim::concentrator::tests::S;

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::OTA_UPDATE;
 use crate::task::cloud::S3Location;
 use crate::task::error::TaskError;
 use crate::task::shape::Moment;
 use crate::task::shape::shaped;
+
+/// The member of GetOTAUpdate's answer that holds everything.
+pub(in crate::task) const OTA_UPDATE: &str = "otaUpdateInfo";
 
 /// `otaUpdateInfo`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

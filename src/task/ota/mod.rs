@@ -19,8 +19,6 @@ pub use job::JobEntry;
 pub use signature::SignatureMaterial;
 pub use status::OtaStatus;
 
-/// The member of GetOTAUpdate's answer that holds everything.
-pub(super) const OTA_UPDATE: &str = "otaUpdateInfo";
-
+pub(super) use answer::OTA_UPDATE;
 #[cfg(test)]
 mod tests;

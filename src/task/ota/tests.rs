@@ -4,12 +4,12 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::image::Digest;
-use crate::task::FuotaTaskJson;
-use crate::task::ImageRef;
-use crate::task::Interval;
-use crate::task::JobEntry;
-use crate::task::Task;
-use crate::task::TaskStatus;
+use crate::task::image_ref::ImageRef;
+use crate::task::json::FuotaTaskJson;
+use crate::task::order::Task;
+use crate::task::ota::job::JobEntry;
+use crate::task::pace::Interval;
+use crate::task::status::TaskStatus;
 
 /// An answer as AWS's guides print it: empty objects for what was not used, a number out of its own range.
 fn full() -> Value {

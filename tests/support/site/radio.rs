@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fuotad::broadcast::setup;
-use fuotad::broadcast::setup::DeviceKeys;
+use fuotad::campaign::setup;
+use fuotad::campaign::setup::DeviceKeys;
 use fuotad::engine::Settings;
 use fuotad::lorawan::RootKey;
 use fuotad::lorawan::Secret;

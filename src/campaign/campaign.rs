@@ -1,15 +1,15 @@
 //! One task being carried out: which frame is next, when it may go, and what the forwarder's word means for it.
 
-use super::CampaignState;
-use super::Group;
-use super::Plan;
-use super::Position;
 use super::calendar::Calendar;
 use super::calendar::Closed;
+use super::fcnt_guard::FcntGuard;
 use super::frames::Frames;
-use super::gate::Gate;
+use super::group::Group;
 use super::group::REPEAT_DISTANCE_US;
 use super::held_image::HeldImage;
+use super::plan::Plan;
+use super::sequence::Position;
+use super::state::CampaignState;
 use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
@@ -53,15 +53,15 @@ pub struct Campaign {
     group: Group,
     image: HeldImage,
     frames: Frames,
-    gate: Gate,
+    fcnt_guard: FcntGuard,
     calendar: Calendar,
     progress: Progress,
     awaiting: Option<Awaiting>,
     /// The next frame starts at this or later, by our own spacing.
     not_before: Option<Instant>,
     last_end: Option<Instant>,
-    in_a_row: u32,
-    late_in_a_row: u32,
+    consecutive_failures: u32,
+    consecutive_late: u32,
 }
 
 impl Campaign {
@@ -85,13 +85,13 @@ impl Campaign {
             calendar: Calendar::new(group.guard_us),
             group,
             image: HeldImage::new(image),
-            gate: Gate::default(),
+            fcnt_guard: FcntGuard::default(),
             progress: resumed.map_or(Progress::default(), |(progress, _)| progress),
             awaiting: None,
             not_before,
             last_end: None,
-            in_a_row: 0,
-            late_in_a_row: 0,
+            consecutive_failures: 0,
+            consecutive_late: 0,
         }
     }
 
@@ -224,7 +224,7 @@ impl Campaign {
                 Ok(window) => window,
                 Err(step) => return step,
             };
-            let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.late_in_a_row / 3).min(3));
+            let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.consecutive_late / 3).min(3));
             let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
             let ahead_us = opens.map_or(0, |opens| opens.us_since(now.mono));
             if ahead_us > IMAGE_AHEAD_US {
@@ -277,8 +277,8 @@ impl Campaign {
         let k = awaiting.k;
         match verdict {
             Verdict::Queued { start } => {
-                self.in_a_row = 0;
-                self.late_in_a_row = 0;
+                self.consecutive_failures = 0;
+                self.consecutive_late = 0;
                 self.progress.sent += 1;
                 self.move_past(k, *start);
             }
@@ -313,13 +313,13 @@ impl Campaign {
     fn retry_later(&mut self, now: Instant, refusal: &Refusal) {
         let again_us = match refusal {
             Refusal::TooLate => {
-                self.late_in_a_row += 1;
+                self.consecutive_late += 1;
                 200_000
             }
             Refusal::WrongCounter => 100_000,
             Refusal::Beacon => 2_200_000,
             // The first time something is in the way; after that an unknown occupant or a full queue.
-            Refusal::Collision if self.in_a_row == 0 => self.plan.hold_us + 45_000,
+            Refusal::Collision if self.consecutive_failures == 0 => self.plan.hold_us + 45_000,
             Refusal::Collision => 1_500_000,
             Refusal::Channel(_) | Refusal::NotSent(_) | Refusal::Other(_) => 500_000,
         };
@@ -328,8 +328,8 @@ impl Campaign {
     }
 
     fn be_patient(&mut self, now: Instant) {
-        self.in_a_row += 1;
-        if self.in_a_row.is_multiple_of(PATIENCE) {
+        self.consecutive_failures += 1;
+        if self.consecutive_failures.is_multiple_of(PATIENCE) {
             self.not_before = Some(now.plus_us(REST_US));
         }
     }
@@ -420,7 +420,7 @@ impl Campaign {
             self.image.bytes().ok_or("its image is not in memory: this must not happen, please report it")?;
         let frame = self.frames.frame(&self.plan, &self.group, image, k, position)?;
         let fcnt = self.plan.base + k;
-        if self.gate.admits(fcnt, &frame) {
+        if self.fcnt_guard.admits(fcnt, &frame) {
             Ok(frame)
         } else {
             Err(format!(
@@ -442,8 +442,8 @@ fn is_sent(plan: &Plan, k: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broadcast::DeviceProfile;
-    use crate::broadcast::SessionRule;
+    use crate::campaign::group::DeviceProfile;
+    use crate::campaign::group::SessionRule;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
     use crate::lorawan::McAddr;

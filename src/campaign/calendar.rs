@@ -1,6 +1,6 @@
 //! When a campaign's devices listen, and in which of its sessions it is.
 
-use super::Session;
+use super::session::Session;
 use super::step::Begin;
 use crate::time::GpsTime;
 use crate::time::Instant;

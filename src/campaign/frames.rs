@@ -1,9 +1,9 @@
 //! The bytes of a campaign's frames: a pure function of the plan, the group's keys, the image and the frame's
 //! number.
 
-use super::Group;
-use super::Plan;
-use super::Position;
+use super::group::Group;
+use super::plan::Plan;
+use super::sequence::Position;
 use crate::fragment::DataFragment;
 use crate::fragment::Encoder;
 use crate::lorawan::multicast_frame;

@@ -1,7 +1,7 @@
 //! The words between a campaign and those who drive it.
 
-use super::Handover;
-use super::Session;
+use super::group::Handover;
+use super::session::Session;
 use crate::radio::Emission;
 use crate::report::Outcome;
 use crate::time::GpsTime;

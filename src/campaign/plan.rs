@@ -1,9 +1,9 @@
 //! Everything that is settled before the first frame.
 
-use super::Group;
-use super::Sequence;
-use super::Session;
+use super::group::Group;
 use super::group::REPEAT_DISTANCE_US;
+use super::sequence::Sequence;
+use super::session::Session;
 use crate::fragment::DataFragment;
 use crate::fragment::FragmentError;
 use crate::fragment::Layout;

@@ -4,8 +4,8 @@
 //! In order: McGroupSetupReq (TS005-1.0.0 4.3), FragSessionSetupReq (TS004-1.0.0 3.2, TS004-2.0.0 3.3), then one
 //! McClassCSessionReq (TS005-1.0.0 4.5) per session; the next session's command is for after the one before.
 
-use super::Group;
-use super::Session;
+use super::group::Group;
+use super::session::Session;
 use crate::fragment::Ts004Version;
 use crate::lorawan::CommandError;
 use crate::lorawan::PackageVersion;

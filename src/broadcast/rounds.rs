@@ -1,21 +1,20 @@
 //! Turns on the air: which campaign may send next, and the marks that cover what it sends.
 
-use super::Broadcaster;
-use super::Handover;
-use super::Turns;
-use super::Want;
+use super::broadcaster::Broadcaster;
 use super::broadcaster::Stopping;
-use super::campaign::Campaign;
+use super::io::Output;
 use super::marks::Coverage;
 use super::marks::Marks;
-use super::order::Order;
-use super::step::Begin;
-use super::step::Progress;
-use super::step::Step;
-use super::step::Turn;
+use super::open_task::OpenTask;
+use super::turn_rule::TurnRule;
+use crate::campaign::Begin;
+use crate::campaign::Campaign;
+use crate::campaign::Handover;
+use crate::campaign::Progress;
+use crate::campaign::Step;
+use crate::campaign::Turn;
 use crate::lorawan::KeyFingerprint;
 use crate::radio::MinuteLoad;
-use crate::region::SubBandIndex;
 use crate::report::Event;
 use crate::report::Outcome;
 use crate::store::CAMPAIGNS_MAX;
@@ -25,7 +24,6 @@ use crate::store::Mark;
 use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
-use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -40,31 +38,6 @@ pub(super) const HELD: &str =
 
 /// Campaigns that have begun and are not over, at most: a mark has room for so many.
 const BEGUN_MAX: usize = 16;
-
-/// Who is on the air, and since when it belongs to nobody.
-#[derive(Debug)]
-pub(super) struct Air {
-    /// The campaigns that marks cover.
-    pub(super) holders: BTreeSet<TaskId>,
-    /// Whose frame was handed over last.
-    pub(super) last: Option<TaskId>,
-    /// The common pace: nothing of ours starts in the sub-band before this.
-    free_at: BTreeMap<SubBandIndex, Instant>,
-    next_emission: u64,
-}
-
-impl Default for Air {
-    fn default() -> Self {
-        Air { holders: BTreeSet::new(), last: None, free_at: BTreeMap::new(), next_emission: 1 }
-    }
-}
-
-impl Air {
-    /// A frame went out in the sub-band; the next one may follow at `free_at`.
-    pub(super) fn pace(&mut self, sub_band: SubBandIndex, free_at: Instant) {
-        self.free_at.insert(sub_band, free_at);
-    }
-}
 
 /// What a campaign's turn means for those behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,36 +55,38 @@ enum Leaves {
 impl Broadcaster {
     /// Lets each campaign have its turn, the first in order first, until one of them uses it.
     pub(super) fn take_turns(&mut self, now: Now, handover: Handover) {
-        let is_awaiting = |order: &Order| order.campaign().is_some_and(Campaign::is_awaiting);
-        if self.orders.values().any(is_awaiting) {
+        let is_awaiting = |open_task: &OpenTask| open_task.campaign().is_some_and(Campaign::is_awaiting);
+        if self.open_tasks.values().any(is_awaiting) {
             return;
         }
         // What missed its sessions waits for one that its devices are told, and not in anybody's way.
-        let is_missed =
-            |order: &Order| order.campaign().is_some_and(|campaign| campaign.calendar().is_missed(now));
-        let begun = self.orders.iter().filter(|(_, order)| order.has_begun() && !is_missed(order));
+        let is_missed = |open_task: &OpenTask| {
+            open_task.campaign().is_some_and(|campaign| campaign.calendar().is_missed(now))
+        };
+        let begun =
+            self.open_tasks.iter().filter(|(_, open_task)| open_task.has_begun() && !is_missed(open_task));
         let mut owners: BTreeMap<KeyFingerprint, TaskId> =
-            begun.filter_map(|(id, order)| Some((order.plan()?.key, id.clone()))).collect();
+            begun.filter_map(|(id, open_task)| Some((open_task.plan()?.key, id.clone()))).collect();
         let mut sub_bands_taken = BTreeSet::new();
         let mut ahead: Option<TaskId> = None;
         for id in self.in_order() {
-            let Some(order) = self.orders.get(&id) else { continue };
-            let Some(campaign) = order.campaign() else { continue };
+            let Some(open_task) = self.open_tasks.get(&id) else { continue };
+            let Some(campaign) = open_task.campaign() else { continue };
             let (key, sub_band) = (campaign.plan().key, campaign.plan().channel.sub_band);
-            if order.is_held {
+            if open_task.is_held {
                 self.waiting(now, &id, HELD.to_owned());
                 continue;
             }
             // A key's counters only rise: one campaign after the other.
             let owner = match owners.get(&key) {
                 Some(owner) => owner.clone(),
-                None if is_missed(order) => id.clone(),
+                None if is_missed(open_task) => id.clone(),
                 None => owners.entry(key).or_insert_with(|| id.clone()).clone(),
             };
-            let rival = match self.turns {
+            let rival = match self.turn_rule {
                 _ if owner != id => Some(owner),
-                Turns::InOrder => ahead.clone(),
-                Turns::Fairly => None,
+                TurnRule::InOrder => ahead.clone(),
+                TurnRule::Fairly => None,
             };
             if let Some(rival) = rival {
                 if campaign.calendar().is_open(now) {
@@ -120,7 +95,7 @@ impl Broadcaster {
                 self.rest(&id);
                 continue;
             }
-            if sub_bands_taken.contains(&sub_band) || !self.has_room(order) {
+            if sub_bands_taken.contains(&sub_band) || !self.has_room(open_task) {
                 self.rest(&id);
                 continue;
             }
@@ -141,53 +116,55 @@ impl Broadcaster {
     /// The campaign of `id` begins. Another one of its group that had begun and missed its sessions is over: a key's
     /// counters only rise.
     fn end_missed(&mut self, now: Now, id: &TaskId) {
-        let Some(key) = self.orders.get(id).and_then(Order::plan).map(|plan| plan.key) else { return };
-        let is_missed = |order: &Order| {
+        let Some(key) = self.open_tasks.get(id).and_then(OpenTask::plan).map(|plan| plan.key) else { return };
+        let is_missed = |open_task: &OpenTask| {
             let campaign =
-                order.campaign().filter(|campaign| campaign.has_begun() && campaign.plan().key == key);
+                open_task.campaign().filter(|campaign| campaign.has_begun() && campaign.plan().key == key);
             campaign.is_some_and(|campaign| campaign.calendar().is_missed(now))
         };
-        let missed = self.orders.iter().filter(|(_, order)| is_missed(order));
-        let over: Vec<(TaskId, Outcome)> =
-            missed.filter_map(|(id, order)| Some((id.clone(), order.campaign()?.out_of_session()))).collect();
+        let missed = self.open_tasks.iter().filter(|(_, open_task)| is_missed(open_task));
+        let over: Vec<(TaskId, Outcome)> = missed
+            .filter_map(|(id, open_task)| Some((id.clone(), open_task.campaign()?.out_of_session())))
+            .collect();
         for (id, outcome) in over {
             self.finish(now, &id, outcome);
         }
     }
 
     fn rest(&mut self, id: &TaskId) {
-        if let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) {
+        if let Some(campaign) = self.open_tasks.get_mut(id).and_then(OpenTask::campaign_mut) {
             campaign.rest();
         }
     }
 
     /// Campaigns in the order in which they are asked.
     fn in_order(&self) -> Vec<TaskId> {
-        let rank = |(id, order): (&TaskId, &Order)| {
-            let campaign = order.campaign()?;
+        let rank = |(id, open_task): (&TaskId, &OpenTask)| {
+            let campaign = open_task.campaign()?;
             let begins = match campaign.calendar().begin() {
                 Begin::AtOnce => None,
                 Begin::At(start) => Some(*start),
                 Begin::Sessions(sessions) => sessions.first().map(|session| session.start),
                 Begin::Unknown => Some(GpsTime::from_us(u64::MAX)),
             };
-            let served = match self.turns {
-                Turns::InOrder => u64::from(!campaign.has_begun()),
-                Turns::Fairly => order.served,
+            let served = match self.turn_rule {
+                TurnRule::InOrder => u64::from(!campaign.has_begun()),
+                TurnRule::Fairly => open_task.served,
             };
-            Some(((served, begins, order.number), id.clone()))
+            Some(((served, begins, open_task.arrival), id.clone()))
         };
-        let mut ranked: Vec<_> = self.orders.iter().filter_map(rank).collect();
+        let mut ranked: Vec<_> = self.open_tasks.iter().filter_map(rank).collect();
         ranked.sort();
         ranked.into_iter().map(|(_, id)| id).collect()
     }
 
-    fn has_room(&self, order: &Order) -> bool {
-        order.has_begun() || self.orders.values().filter(|order| order.has_begun()).count() < BEGUN_MAX
+    fn has_room(&self, open_task: &OpenTask) -> bool {
+        open_task.has_begun()
+            || self.open_tasks.values().filter(|open_task| open_task.has_begun()).count() < BEGUN_MAX
     }
 
     fn turn_of(&mut self, now: Now, id: &TaskId, handover: Handover) -> Leaves {
-        let Some(campaign) = self.orders.get_mut(id).and_then(Order::campaign_mut) else {
+        let Some(campaign) = self.open_tasks.get_mut(id).and_then(OpenTask::campaign_mut) else {
             return Leaves::Everything;
         };
         let pause = self.paused.get(&campaign.plan().mc_addr.as_u32()).filter(|until| **until > now.mono);
@@ -200,23 +177,23 @@ impl Broadcaster {
         let turn = Turn {
             handover,
             covered: self.marks.covered(id),
-            id: self.air.next_emission,
-            not_before: self.air.free_at.get(&campaign.plan().channel.sub_band).copied(),
+            id: self.turns.next_emission,
+            not_before: self.turns.free_at.get(&campaign.plan().channel.sub_band).copied(),
         };
         let step = campaign.step(now, &mut self.scheduler, turn);
         if !matches!(step, Step::Blocked(_) | Step::Missed(_) | Step::NeedImage)
-            && let Some(order) = self.orders.get_mut(id)
+            && let Some(open_task) = self.open_tasks.get_mut(id)
         {
-            order.waiting = None;
+            open_task.waiting = None;
         }
         match step {
             Step::Transmit(transmit) => {
-                if let Some(order) = self.orders.get_mut(id) {
-                    order.served = turn.id;
+                if let Some(open_task) = self.open_tasks.get_mut(id) {
+                    open_task.served = turn.id;
                 }
-                self.air.next_emission += 1;
-                self.air.last = Some(id.clone());
-                self.wants.push_back(Want::Transmit(transmit));
+                self.turns.next_emission += 1;
+                self.turns.last = Some(id.clone());
+                self.outputs.push_back(Output::Transmit(transmit));
                 if !had_begun {
                     self.report(now, Some(id.clone()), Event::Began);
                     self.end_missed(now, id);
@@ -240,7 +217,7 @@ impl Broadcaster {
                 Leaves::Everything
             }
             Step::NeedMark => {
-                self.air.holders.insert(id.clone());
+                self.turns.holders.insert(id.clone());
                 if !self.marks.is_pending_for(id) {
                     self.mark(now);
                 }
@@ -263,7 +240,7 @@ impl Broadcaster {
 
     /// Frames are left and no session is: the operator is told, once.
     fn missed(&mut self, now: Now, id: &TaskId, ended: Option<GpsTime>) {
-        let Some(campaign) = self.orders.get(id).and_then(Order::campaign) else { return };
+        let Some(campaign) = self.open_tasks.get(id).and_then(OpenTask::campaign) else { return };
         let (left, planned) = campaign.left();
         let group = campaign.plan().group.clone();
         let ended =
@@ -271,7 +248,7 @@ impl Broadcaster {
         let reason = format!(
             "a session that its devices were told{ended}: {left} of {planned} frames are left; give the task a later StartTime and tell the devices (`fuotad plan --setup`)"
         );
-        if self.orders.get(id).is_some_and(|order| order.waiting.as_ref() != Some(&reason)) {
+        if self.open_tasks.get(id).is_some_and(|open_task| open_task.waiting.as_ref() != Some(&reason)) {
             self.report(now, Some(id.clone()), Event::SessionsMissed { group, left, planned });
         }
         self.waiting(now, id, reason);
@@ -288,8 +265,8 @@ impl Broadcaster {
 
     /// The sum of the next frame numbers of all on the air.
     fn next_numbers(&self) -> u64 {
-        let next = |id: &TaskId| self.orders.get(id).and_then(Order::progress);
-        self.air.holders.iter().filter_map(next).map(|progress| u64::from(progress.next_k)).sum()
+        let next = |id: &TaskId| self.open_tasks.get(id).and_then(OpenTask::progress);
+        self.turns.holders.iter().filter_map(next).map(|progress| u64::from(progress.next_k)).sum()
     }
 
     /// Writes a mark that covers the next frames of the campaigns on the air.
@@ -297,11 +274,11 @@ impl Broadcaster {
         let mut minutes = self.scheduler.minutes(now.mono);
         let mut covers = Coverage::new();
         let holders: Vec<TaskId> = match self.stopping {
-            Stopping::No => self.air.holders.iter().cloned().collect(),
+            Stopping::No => self.turns.holders.iter().cloned().collect(),
             _ => Vec::new(),
         };
         for id in holders {
-            let Some(campaign) = self.orders.get(&id).and_then(Order::campaign) else { continue };
+            let Some(campaign) = self.open_tasks.get(&id).and_then(OpenTask::campaign) else { continue };
             let (plan, next_k) = (campaign.plan(), campaign.progress().next_k);
             let spacing_us = plan.pace_uncoded.spacing_us.min(plan.pace_coded.spacing_us);
             let frames = Marks::frames(spacing_us);
@@ -315,13 +292,14 @@ impl Broadcaster {
             });
             covers.insert(id, next_k.saturating_add(frames));
         }
-        let marked = |order: &Order| {
-            let Progress { next_k, made_up, .. } = order.progress().filter(|_| order.has_begun())?;
-            Some(CampaignMark { task: order.record_id(), next_k, made_up })
+        let marked = |open_task: &OpenTask| {
+            let Progress { next_k, made_up, .. } = open_task.progress().filter(|_| open_task.has_begun())?;
+            Some(CampaignMark { task: open_task.record_id(), next_k, made_up })
         };
         // What is not armed again yet is still where the last mark left it.
         let waiting = self.resumable.values().copied();
-        let campaigns = self.orders.values().filter_map(marked).chain(waiting).take(CAMPAIGNS_MAX).collect();
+        let campaigns =
+            self.open_tasks.values().filter_map(marked).chain(waiting).take(CAMPAIGNS_MAX).collect();
         let gps_us = now.gps.map(GpsTime::as_us);
         let mono_us = Some(now.mono.as_us());
         let mark = Mark { clean: covers.is_empty(), gps_us, mono_us, campaigns, ledger: minutes };

@@ -8,11 +8,11 @@ const REMEMBERED: usize = 64;
 
 /// The last frames that were handed over under one key.
 #[derive(Clone, Debug, Default)]
-pub struct Gate {
+pub struct FcntGuard {
     last: VecDeque<(u32, u32)>,
 }
 
-impl Gate {
+impl FcntGuard {
     /// Whether `fcnt` may carry `bytes`: it was not seen lately, or carried the same.
     pub fn admits(&mut self, fcnt: u32, bytes: &[u8]) -> bool {
         let digest = crc32c::crc32c(bytes);
@@ -33,19 +33,19 @@ mod tests {
 
     #[test]
     fn a_counter_may_repeat_its_bytes_but_never_carry_others() {
-        let mut gate = Gate::default();
-        assert!(gate.admits(7, b"one"));
-        assert!(gate.admits(7, b"one"));
-        assert!(!gate.admits(7, b"two"));
-        assert!(gate.admits(8, b"two"));
+        let mut guard = FcntGuard::default();
+        assert!(guard.admits(7, b"one"));
+        assert!(guard.admits(7, b"one"));
+        assert!(!guard.admits(7, b"two"));
+        assert!(guard.admits(8, b"two"));
     }
 
     #[test]
-    fn the_gate_remembers_a_bounded_number_of_frames() {
-        let mut gate = Gate::default();
+    fn the_guard_remembers_a_bounded_number_of_frames() {
+        let mut guard = FcntGuard::default();
         for fcnt in 0..1000 {
-            assert!(gate.admits(fcnt, b"x"));
+            assert!(guard.admits(fcnt, b"x"));
         }
-        assert_eq!(gate.last.len(), REMEMBERED);
+        assert_eq!(guard.last.len(), REMEMBERED);
     }
 }

@@ -1,8 +1,8 @@
 //! What AWS says of a group, against what the gateway was told of it. Devices that were set up with one frequency
 //! hear nothing on another: a difference is found before the first frame, not after the last.
 
-use super::Group;
-use super::SessionRule;
+use super::group::Group;
+use super::group::SessionRule;
 use crate::task::MulticastGroup;
 use crate::task::SessionLoRaWan;
 use crate::task::Start;

@@ -10,7 +10,7 @@ const KEPT: usize = 200;
 
 /// Finished tasks in the order in which they ended.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub struct FinishedTasks {
     over: BTreeMap<RecordId, u64>,
     /// How they ended, where that is known.
     outcomes: BTreeMap<RecordId, String>,
@@ -19,7 +19,7 @@ pub struct History {
     next: u64,
 }
 
-impl History {
+impl FinishedTasks {
     /// Whether the task is over.
     pub fn holds(&self, record: &RecordId) -> bool {
         self.over.contains_key(record)
@@ -95,23 +95,23 @@ mod tests {
 
     #[test]
     fn the_oldest_that_nobody_orders_any_more_is_forgotten_first() {
-        let mut history = History::default();
+        let mut finished = FinishedTasks::default();
         for n in 0..=KEPT {
-            history.add(record(n));
+            finished.add(record(n));
         }
-        assert_eq!(history.forget(), None, "all are still in the folder");
-        history.gone(&record(7));
-        history.gone(&record(3));
-        assert_eq!(history.forget(), Some(record(3)));
-        assert!(history.holds(&record(7)) && !history.holds(&record(3)));
-        assert_eq!(history.forget(), None, "few enough now");
+        assert_eq!(finished.forget(), None, "all are still in the folder");
+        finished.gone(&record(7));
+        finished.gone(&record(3));
+        assert_eq!(finished.forget(), Some(record(3)));
+        assert!(finished.holds(&record(7)) && !finished.holds(&record(3)));
+        assert_eq!(finished.forget(), None, "few enough now");
     }
 
     #[test]
     fn what_a_former_run_finished_is_older_than_what_this_one_does() {
-        let mut history = History::default();
-        history.restore(record(5), 41);
-        assert_eq!(history.next(), 42);
+        let mut finished = FinishedTasks::default();
+        finished.restore(record(5), 41);
+        assert_eq!(finished.next(), 42);
     }
 
     #[test]
@@ -122,10 +122,10 @@ mod tests {
 
     #[test]
     fn the_last_number_there_is_stays_the_last() {
-        let mut history = History::default();
-        history.restore(record(1), u64::MAX);
-        assert_eq!(history.next(), u64::MAX);
-        history.add(record(2));
-        assert!(history.holds(&record(1)) && history.holds(&record(2)));
+        let mut finished = FinishedTasks::default();
+        finished.restore(record(1), u64::MAX);
+        assert_eq!(finished.next(), u64::MAX);
+        finished.add(record(2));
+        assert!(finished.holds(&record(1)) && finished.holds(&record(2)));
     }
 }

@@ -1,19 +1,19 @@
 //! The engine itself.
 
+use super::io::Input;
+use super::io::Output;
+use super::io::Settings;
 use super::session_clock::SessionClock;
 use super::verdict::translate;
 use super::verdict::worth_reporting;
-use super::wire::Input;
-use super::wire::Output;
-use super::wire::Settings;
+use crate::broadcast;
 use crate::broadcast::Broadcaster;
-use crate::broadcast::Handover;
-use crate::broadcast::Progress;
-use crate::broadcast::Refusal;
 use crate::broadcast::TaskState;
-use crate::broadcast::Transmit;
-use crate::broadcast::Verdict;
-use crate::broadcast::Want;
+use crate::campaign::Handover;
+use crate::campaign::Progress;
+use crate::campaign::Refusal;
+use crate::campaign::Transmit;
+use crate::campaign::Verdict;
 use crate::forwarder;
 use crate::forwarder::EmissionId;
 use crate::forwarder::GatewayId;
@@ -298,19 +298,19 @@ impl Engine {
         let mut sent = false;
         while let Some(want) = self.broadcaster.poll() {
             match want {
-                Want::Transmit(transmit) => {
+                broadcast::Output::Transmit(transmit) => {
                     sent = true;
                     self.transmit(&transmit);
                 }
-                Want::Fetch(fetch) => self.outputs.push_back(Output::Fetch(fetch)),
-                Want::Save(save, change) => self.outputs.push_back(Output::Save(save, change)),
-                Want::Report(mut report) => {
+                broadcast::Output::Fetch(fetch) => self.outputs.push_back(Output::Fetch(fetch)),
+                broadcast::Output::Save(save, change) => self.outputs.push_back(Output::Save(save, change)),
+                broadcast::Output::Report(mut report) => {
                     if let Event::Planned(planned) = &mut report.event {
                         planned.warnings.extend(self.relay.warning(planned.airtime_us));
                     }
                     self.outputs.push_back(Output::Report(report));
                 }
-                Want::Stopped => self.outputs.push_back(Output::Stopped),
+                broadcast::Output::Stopped => self.outputs.push_back(Output::Stopped),
             }
         }
         sent

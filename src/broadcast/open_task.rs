@@ -1,14 +1,17 @@
 //! One task on its way from a document to a running campaign.
 
-use super::Group;
-use super::Plan;
-use super::Record;
-use super::TaskSource;
-use super::agreement;
-use super::campaign::Campaign;
+use super::io::TaskSource;
+use super::record;
 use super::record::Proof;
-use super::step::Progress;
-use super::twin::Twin;
+use super::record::Record;
+use super::record::RecordState;
+use crate::campaign::Campaign;
+use crate::campaign::Group;
+use crate::campaign::Plan;
+use crate::campaign::Preflight;
+use crate::campaign::Progress;
+use crate::campaign::agreement;
+use crate::image::Digest;
 use crate::image::Image;
 use crate::report::Outcome;
 use crate::signing::Evidence;
@@ -17,7 +20,7 @@ use crate::task::Task;
 use crate::time::Instant;
 
 /// A task that is not over.
-pub struct Order {
+pub struct OpenTask {
     /// What was ordered, as last seen.
     pub task: Task,
     /// The document as first received.
@@ -40,8 +43,8 @@ pub struct Order {
     pub is_admitted: bool,
     /// How far it is.
     pub stage: Stage,
-    /// Which of all orders it is: the order of arrival.
-    pub number: u64,
+    /// Its place in the order of arrival of all tasks; `number` in its [`Record`].
+    pub arrival: u64,
     /// The emission it sent last; 0 before.
     pub served: u64,
     /// What came of decoding its frames, and for which plan.
@@ -73,7 +76,7 @@ pub struct Prepared {
     pub is_reserved: bool,
 }
 
-/// How far an order is.
+/// How far an open task is.
 #[derive(Default)]
 pub enum Stage {
     /// Its image is not asked for yet.
@@ -84,7 +87,7 @@ pub enum Stage {
     /// The image is there; whether its signer's certificate is valid is known when the clock is.
     AwaitingClock,
     /// The frames are being decoded.
-    Checking(Box<Twin>, Box<Prepared>),
+    Checking(Box<Preflight>, Box<Prepared>),
     /// The record is on its way to the disk, as this save.
     Recording(u64, Box<Prepared>),
     /// The counters are on their way to the disk, as this save.
@@ -93,19 +96,19 @@ pub enum Stage {
     Running(Box<Campaign>),
 }
 
-impl Order {
-    /// An order whose image is being fetched.
+impl OpenTask {
+    /// A task that has just arrived; `resumed` is what a former run left of it.
     pub fn new(
         task: Task,
         document: String,
         stem: String,
         source: TaskSource,
         resumed: Option<Record>,
-        number: u64,
+        arrival: u64,
     ) -> Self {
-        let number = resumed.as_ref().map_or(number, |record| record.number);
+        let arrival = resumed.as_ref().map_or(arrival, |record| record.number);
         let proof = resumed.as_ref().and_then(|record| record.proof);
-        Order {
+        OpenTask {
             is_admitted: resumed.is_some(),
             task,
             document,
@@ -118,7 +121,7 @@ impl Order {
             not_before: None,
             stage: Stage::Parked,
             proof,
-            number,
+            arrival,
             served: 0,
             waiting: None,
             is_held: false,
@@ -183,6 +186,26 @@ impl Order {
         matches!(&self.stage, Stage::Recording(save, _) | Stage::Reserving(save, _) if *save == id)
     }
 
+    /// The record of its campaign, which is about to be armed.
+    pub fn armed_record(&self, plan: &Plan, digest: Digest) -> Record {
+        let signed = self.signed.clone();
+        Record {
+            version: record::VERSION,
+            document: self.document.clone(),
+            stem: self.stem.clone(),
+            source: self.source,
+            group: plan.group.clone(),
+            digest: digest.to_string(),
+            checked_unix_us: signed.as_ref().and_then(|signed| signed.checked_unix_us),
+            evidence: signed.map(|signed| signed.evidence),
+            base: plan.base,
+            key: plan.key.to_string(),
+            number: self.arrival,
+            proof: self.proof,
+            state: RecordState::Armed,
+        }
+    }
+
     /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded.
     pub fn record(&self, outcome: &Outcome, number: u64) -> Option<Record> {
         let (plan, digest) = match &self.stage {
@@ -194,7 +217,7 @@ impl Order {
             }
             Stage::Running(campaign) => (campaign.plan(), campaign.digest()),
         };
-        Some(Record::armed(self, plan, digest).over(outcome, number))
+        Some(self.armed_record(plan, digest).over(outcome, number))
     }
 
     /// The store's name for it.

@@ -1,10 +1,10 @@
 //! What the engine is told and what it wishes.
 
 use crate::broadcast::Fetch;
-use crate::broadcast::Group;
 use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
-use crate::broadcast::Turns;
+use crate::broadcast::TurnRule;
+use crate::campaign::Group;
 use crate::forwarder;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
@@ -99,7 +99,7 @@ pub struct Settings {
     /// Whose signatures count for single tasks, by their ids, instead of their group's trust.
     pub trust_by_task: BTreeMap<String, Trust>,
     /// Who has the air when several campaigns want it.
-    pub turns: Turns,
+    pub turns: TurnRule,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
     /// The network servers that the gateway's traffic is relayed to.

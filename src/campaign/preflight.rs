@@ -1,11 +1,11 @@
-//! The decoder twin: before a campaign is armed its frames are made, opened as a device opens them, and decoded
+//! The preflight: before a campaign is armed its frames are made, opened as a device opens them, and decoded
 //! with losses by the project's own decoder; what comes out must be the image. It works a few frames at a time,
 //! because the same thread relays the gateway's traffic.
 
-use super::Group;
-use super::Plan;
-use super::Position;
 use super::frames::Frames;
+use super::group::Group;
+use super::plan::Plan;
+use super::sequence::Position;
 use crate::fragment::DataFragment;
 use crate::fragment::Decoder;
 use crate::fragment::Layout;
@@ -14,7 +14,7 @@ use crate::image::Image;
 use crate::lorawan::open_multicast;
 use crate::report::Decoded;
 
-/// Of larger images the twin decodes only some bytes of every fragment, so many in all. The code works on each
+/// Of larger images the preflight decodes only some bytes of every fragment, so many in all. The code works on each
 /// byte position alike, so a wrong line or number shows in any of them.
 const BYTES_MAX: usize = 256 * 1024;
 /// The most fragments it loses: the decoder's memory grows with their square.
@@ -22,8 +22,8 @@ const LOST_MAX: u32 = 256;
 /// Frames made in one step: about a millisecond's work.
 const FRAMES_A_STEP: usize = 8;
 
-/// A decoding that goes on.
-pub struct Twin {
+/// The decoding of one plan, on its way.
+pub struct Preflight {
     frames: Frames,
     decoder: Decoder,
     /// The bytes of each fragment that are decoded.
@@ -36,9 +36,9 @@ pub struct Twin {
     coded_heard: u32,
 }
 
-impl Twin {
+impl Preflight {
     /// A device that hears `plan` and loses three quarters of what the coded fragments could mend.
-    pub fn new(plan: &Plan) -> Twin {
+    pub fn new(plan: &Plan) -> Preflight {
         let (nb_frag, frag_size) = (plan.layout.nb_frag(), plan.layout.frag_size());
         let width = (BYTES_MAX / usize::from(nb_frag)).clamp(1, frag_size);
         // Which bytes they are follows from the plan, so that not every campaign looks at the same ones.
@@ -46,7 +46,7 @@ impl Twin {
         let lost = (u32::from(plan.coded) * 3 / 4).min(LOST_MAX).min(u32::from(nb_frag) - 1);
         let rows = Layout::new(usize::from(nb_frag) * width, width);
         let rows = rows.expect("as many fragments as the plan's layout, none of them larger");
-        Twin {
+        Preflight {
             frames: Frames::new(plan),
             decoder: Decoder::new(rows, plan.ts004_version, nb_frag),
             from,
@@ -148,8 +148,8 @@ impl Twin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broadcast::DeviceProfile;
-    use crate::broadcast::SessionRule;
+    use crate::campaign::group::DeviceProfile;
+    use crate::campaign::group::SessionRule;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
     use crate::lorawan::McAddr;
@@ -203,10 +203,10 @@ mod tests {
     fn verdict(from: u32) -> Result<Decoded, String> {
         let (image, other) = (image(0), image(1));
         let plan = plan(&image);
-        let mut twin = Twin::new(&plan);
+        let mut preflight = Preflight::new(&plan);
         loop {
-            let now = if twin.next_k < from { &image } else { &other };
-            if let Some(decoded) = twin.step(&plan, &group(), now)? {
+            let now = if preflight.next_k < from { &image } else { &other };
+            if let Some(decoded) = preflight.step(&plan, &group(), now)? {
                 return Ok(decoded);
             }
         }
@@ -232,8 +232,8 @@ mod tests {
         let bytes = vec![5; 7];
         let image = Image::verify(bytes.clone(), Digest::of(&bytes)).unwrap();
         let plan = plan(&image);
-        let mut twin = Twin::new(&plan);
-        let decoded = (0..100).find_map(|_| twin.step(&plan, &group(), &image).unwrap()).unwrap();
+        let mut preflight = Preflight::new(&plan);
+        let decoded = (0..100).find_map(|_| preflight.step(&plan, &group(), &image).unwrap()).unwrap();
         assert_eq!((decoded.lost, decoded.is_complete), (0, true));
     }
 }

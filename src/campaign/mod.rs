@@ -1,0 +1,50 @@
+//! One task on one group: a verified image becomes multicast frames, each a pure function of (task as accepted,
+//! group, frame number).
+//!
+//! * [`Sequence`]: which fragment each frame carries. Frozen: a change here is a new encoder version.
+//! * [`Plan`]: everything that is settled before the first frame; its hash is what the counters are reserved for.
+//! * [`Session`]: when the devices listen.
+//! * [`Campaign`]: the task being carried out; it only decides what happens next.
+//! * [`Preflight`]: the frames decoded by a decoder of our own before the first of them is sent.
+//! * [`agreement`]: AWS's session of the group against the configured one.
+//! * [`setup`]: the TS004/TS005 commands that prepare a device, as the operator's network server sends them.
+//!
+//! This room knows one campaign. Who shares the radio, and what is written down, is the broadcaster's business.
+
+pub mod agreement;
+mod calendar;
+#[expect(clippy::module_inception, reason = "the file holds `Campaign`")]
+mod campaign;
+mod fcnt_guard;
+mod frames;
+mod group;
+mod held_image;
+mod plan;
+mod preflight;
+mod sequence;
+mod session;
+pub mod setup;
+mod state;
+mod step;
+
+pub use campaign::Campaign;
+pub use group::DeviceProfile;
+pub use group::Group;
+pub use group::Handover;
+pub use group::MaxLost;
+pub use group::SessionRule;
+pub use plan::ENCODER_VERSION;
+pub use plan::Plan;
+pub use plan::PlanError;
+pub use preflight::Preflight;
+pub use sequence::Position;
+pub use sequence::Sequence;
+pub use session::Session;
+pub use state::CampaignState;
+pub use step::Begin;
+pub use step::Progress;
+pub use step::Refusal;
+pub use step::Step;
+pub use step::Transmit;
+pub use step::Turn;
+pub use step::Verdict;

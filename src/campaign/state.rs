@@ -1,0 +1,28 @@
+//! The numbers of one campaign as plain data, for status pages. Nothing here is acted upon.
+
+use super::step::Progress;
+use crate::region::Channel;
+use crate::time::GpsTime;
+
+/// The numbers of a campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CampaignState {
+    /// The group's name.
+    pub group: String,
+    /// Where it is sent.
+    pub channel: Channel,
+    /// Frames the task asks for, with those that make up for lost ones.
+    pub frames: u32,
+    /// How many of them are behind us.
+    pub frames_done: u32,
+    /// What the forwarder said to them in this run.
+    pub progress: Progress,
+    /// Airtime of one frame, microseconds.
+    pub airtime_us: u64,
+    /// Start-to-start distance of uncoded frames, microseconds.
+    pub spacing_us: u64,
+    /// The session that runs or comes next: its start and end. `None` when devices always listen.
+    pub session: Option<(GpsTime, GpsTime)>,
+    /// When the last frame will be over at this pace, microseconds from now; `None` while no start is known.
+    pub left_us: Option<u64>,
+}

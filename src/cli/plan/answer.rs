@@ -1,0 +1,30 @@
+//! The answer of `fuotad plan`, before it is printed as text or as JSON.
+
+use crate::plan::Chance;
+use crate::plan::Choice;
+use crate::plan::Timetable;
+use crate::task::FuotaTaskJson;
+
+/// Everything that is printed.
+pub struct Answer<'a> {
+    pub name: &'a str,
+    /// The order as it was read: every member that a service answered, known or not.
+    pub said: &'a FuotaTaskJson,
+    pub timetable: &'a Timetable,
+    pub chances: &'a [Chance],
+    pub choices: &'a [Choice],
+    /// The data rate of the task's group.
+    pub data_rate: u8,
+    /// What a device draws while it listens, milliampere.
+    pub listening_ma: f64,
+    /// Whether the counters are those of the service's journal.
+    pub knows_journal: bool,
+    pub warnings: &'a [String],
+}
+
+impl Answer<'_> {
+    /// What listening costs a device, milliampere hours.
+    pub fn listening_mah(&self) -> f64 {
+        self.timetable.listening_us as f64 / 3.6e9 * self.listening_ma
+    }
+}
