@@ -67,6 +67,7 @@ pub struct Driver {
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) systemd: Systemd,
     pub(super) memory: Memory,
+    pub(super) started: Instant,
 }
 
 /// What the loop remembers from turn to turn.
@@ -435,6 +436,7 @@ impl Driver {
             |task: &str| missing.iter().find(|(id, _)| id.as_str() == task).map(|(_, reason)| reason.clone());
         let norths: Vec<NorthState> = self.norths.states().collect();
         let around = Surroundings {
+            started: self.started,
             region: self.region,
             listen: &self.listen,
             socket: self.socket.counts(),

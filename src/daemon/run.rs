@@ -144,7 +144,7 @@ async fn serve(
         fetcher
     });
     let systemd = Systemd::new();
-    let (images, memory) = (Images::new(), Memory::default());
+    let (images, memory, started) = (Images::new(), Memory::default(), clock.now().mono);
     let driver = Driver {
         engine,
         region,
@@ -161,6 +161,7 @@ async fn serve(
         asks,
         systemd,
         memory,
+        started,
     };
     driver.run().await
 }

@@ -23,6 +23,8 @@ use crate::time::Now;
 /// What the engine does not know.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
+    /// When the process began, by the monotonic clock, whose zero is the boot.
+    pub started: Instant,
     /// The law.
     pub region: &'static Parameters,
     /// Where the forwarder is expected.
@@ -46,7 +48,7 @@ pub fn snapshot(engine: &Engine, now: Now, around: Surroundings<'_>) -> Snapshot
     let not_ready = not_ready(engine, &forwarder, &tasks, around);
     Snapshot {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        uptime_s: now.mono.us_since(Instant::ZERO) / 1_000_000,
+        uptime_s: now.mono.us_since(around.started) / 1_000_000,
         region: around.region.region.to_string(),
         is_ready: not_ready.is_empty(),
         not_ready,

@@ -211,7 +211,8 @@ fn a_key_of_another_group_a_folder_of_another_gateway_and_a_running_service_are_
 fn a_second_instance_is_refused_before_it_reads_a_counter() {
     let mut site = Site::new("second", 4);
     site.start();
-    site.wait("the first is up", 10, |_| true);
+    let status = site.wait("the first is up", 10, |_| true);
+    assert!(status.uptime_s < 60, "since the process began, not since the boot: {} s", status.uptime_s);
     let second =
         Command::new(env!("CARGO_BIN_EXE_fuotad")).args(["run", "-c", &site.config()]).output().unwrap();
     assert_eq!(second.status.code(), Some(75));
