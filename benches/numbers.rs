@@ -12,7 +12,7 @@ use fuotad::lorawan::McSessionKeys;
 use fuotad::plan::Timetable;
 use fuotad::plan::chances;
 use fuotad::plan::choices;
-use fuotad::schedule::Manners;
+use fuotad::schedule::TxPolicy;
 use fuotad::sim::Script;
 use fuotad::sim::TaskScript;
 use fuotad::sim::World;
@@ -89,7 +89,7 @@ fn virtual_days(days: u64) {
         group.mc_addr = McAddr::new(0x01c0_0100 + n);
         group.keys = McSessionKeys::derive(&common::mc_key(), group.mc_addr);
         group.profile = fuotad::campaign::DeviceProfile::default();
-        group.manners = Manners::default();
+        group.policy = TxPolicy::default();
         group
     });
     let script = common::script();

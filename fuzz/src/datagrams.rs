@@ -1,4 +1,4 @@
-//! GWMP in both directions: what a packet forwarder sends to its [`Link`], what network servers send to [`North`],
+//! GWMP in both directions: what a packet forwarder sends to its [`Link`], what network servers send to [`ServerLink`],
 //! and the downlinks that go from the one to the other.
 
 use super::feed::Feed;
@@ -8,9 +8,9 @@ use fuotad::forwarder::EmissionId;
 use fuotad::forwarder::Event;
 use fuotad::forwarder::GatewayId;
 use fuotad::forwarder::Link;
-use fuotad::forwarder::North;
-use fuotad::forwarder::NorthOutput;
 use fuotad::forwarder::Output;
+use fuotad::forwarder::ServerLink;
+use fuotad::forwarder::ServerLinkOutput;
 use fuotad::forwarder::Settings;
 use fuotad::forwarder::Slot;
 use fuotad::forwarder::Timing;
@@ -69,8 +69,8 @@ fn downlink(json: &[u8]) -> Option<Downlink> {
     let Ok(again) = again else { panic!("a good downlink stays good at another time: {again:?}") };
     assert_eq!(again.timing, Timing::At(at), "it has the time that it was given");
     let radio = |downlink: &Downlink| {
-        let Downlink { frequency_hz, modulation, airtime_us, hold_us, header, .. } = downlink.clone();
-        (frequency_hz, modulation, airtime_us, hold_us, header)
+        let Downlink { frequency_hz, modulation, airtime_us, queue_slot_us, header, .. } = downlink.clone();
+        (frequency_hz, modulation, airtime_us, queue_slot_us, header)
     };
     assert_eq!(radio(&again), radio(&downlink), "and nothing else about it changes");
     Some(downlink)
@@ -79,7 +79,7 @@ fn downlink(json: &[u8]) -> Option<Downlink> {
 struct Talk {
     now: Instant,
     link: Link,
-    north: North,
+    north: ServerLink,
     settings: Settings,
     next_id: u64,
     /// Emissions that have no verdict yet.
@@ -106,7 +106,7 @@ impl Talk {
         Talk {
             now: Instant::ZERO,
             link: Link::new(settings.clone(), seed),
-            north: North::new(&[false, true], settings.gateway, seed, Instant::ZERO),
+            north: ServerLink::new(&[false, true], settings.gateway, seed, Instant::ZERO),
             settings,
             next_id: 1,
             awaited: BTreeSet::new(),
@@ -268,7 +268,7 @@ impl Talk {
         }
         while let Some(output) = self.north.poll() {
             wishes += 1;
-            if let NorthOutput::Downlink { json, .. } = output {
+            if let ServerLinkOutput::Downlink { json, .. } = output {
                 self.relay(&json);
             }
             while let Some(output) = self.link.poll() {

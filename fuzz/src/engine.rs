@@ -355,7 +355,7 @@ impl Story {
     fn north(&mut self, server: usize, bytes: &[u8]) {
         let json = first_json(bytes.get(4..).unwrap_or_default());
         self.foreign.extend(json["txpk"]["data"].as_str().map(str::to_owned));
-        self.tell(Input::North { server, bytes });
+        self.tell(Input::FromServer { server, bytes });
     }
 
     fn stop(&mut self) {
@@ -441,7 +441,7 @@ impl Story {
                     return;
                 }
                 Output::Datagram { to, bytes } => self.sent_south(to, &bytes),
-                Output::North { server, .. } => {
+                Output::ToServer { server, .. } => {
                     assert!(server < self.servers, "network servers are those of the settings");
                 }
                 Output::Fetch(fetch) => self.life.fetches.push_back(fetch),

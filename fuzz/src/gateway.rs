@@ -16,9 +16,9 @@ use fuotad::region::Terms;
 use fuotad::region::parameters;
 use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings;
-use fuotad::schedule::Manners;
 use fuotad::schedule::Pattern;
-use fuotad::signing::Trust;
+use fuotad::schedule::TxPolicy;
+use fuotad::signing::SigningTrust;
 use fuotad::time::GpsTime;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -82,8 +82,8 @@ fn group(name: &str, mc_addr: u32) -> Group {
         data_rate: 5,
         eirp: Dbm::from_whole(27),
         terms: Terms::default(),
-        manners: Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
-        trust: Trust::default(),
+        policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
+        trust: SigningTrust::default(),
         accepts_unsigned: false,
         guard_us: 10_000_000,
     }

@@ -7,7 +7,7 @@ use fuotad::signing::Algorithm;
 use fuotad::signing::Evidence;
 use fuotad::signing::Hash;
 use fuotad::signing::JobFile;
-use fuotad::signing::Trust;
+use fuotad::signing::SigningTrust;
 use fuotad::signing::Validity;
 use fuotad::signing::open_signed_object;
 use fuotad::signing::verify;
@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     let (certificates, anchors) = (feed.chunk(), feed.chunk());
     let (pin, hash, algorithm) = (feed.text(), feed.text(), feed.text());
     let validity = if is(0) { Validity::Creation } else { Validity::Now };
-    let mut trust = Trust::new(validity, is(1));
+    let mut trust = SigningTrust::new(validity, is(1));
     if is(2) {
         checked_short(trust.add_anchors(anchors));
     }
@@ -52,12 +52,15 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn judge(image: &[u8], evidence: &Evidence, trust: &Trust, now: Option<GpsTime>) {
+fn judge(image: &[u8], evidence: &Evidence, trust: &SigningTrust, now: Option<GpsTime>) {
     kept(evidence);
     let Some(vouched) = checked_short(verify(image, evidence, trust, now)) else { return };
     assert!(!trust.is_empty(), "nobody vouches whom nobody trusts");
     assert!(trust.accepts_sha1 || vouched.hash == Hash::Sha256, "SHA-1 counts only where it is allowed");
-    assert!(verify(image, evidence, &Trust::new(trust.validity, true), now).is_err(), "trust is needed");
+    assert!(
+        verify(image, evidence, &SigningTrust::new(trust.validity, true), now).is_err(),
+        "trust is needed"
+    );
     let other = [image, &[0]].concat();
     assert!(verify(&other, evidence, trust, now).is_err(), "a signature is for one image");
     assert!(trust.validity == Validity::Creation || now.is_some(), "without a clock nothing is valid now");

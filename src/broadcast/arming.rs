@@ -14,7 +14,7 @@ use crate::image::Digest;
 use crate::signing::Evidence;
 use crate::signing::JobFile;
 use crate::signing::SigningError;
-use crate::signing::Trust;
+use crate::signing::SigningTrust;
 use crate::signing::verify;
 use crate::store::RangeState;
 use crate::task::ImageRef;
@@ -44,7 +44,7 @@ pub enum ProvenanceError {
 pub fn check_provenance(
     open_task: &OpenTask,
     group: &Group,
-    trust: &Trust,
+    trust: &SigningTrust,
     bytes: &[u8],
     delivered: Option<&Evidence>,
     gps: Option<GpsTime>,
@@ -122,7 +122,7 @@ fn enclosed(task: &Task) -> Result<Option<Evidence>, SigningError> {
 }
 
 /// Whether the signature of the image is to be fetched with it.
-pub fn signature_wish(task: &Task, group: &Group, trust: &Trust) -> SignatureWish {
+pub fn signature_wish(task: &Task, group: &Group, trust: &SigningTrust) -> SignatureWish {
     let is_enclosed = task.signature.is_enclosed();
     match &task.image {
         ImageRef::File(_) => SignatureWish::No,

@@ -25,7 +25,7 @@ use crate::report::Outcome;
 use crate::report::Report;
 use crate::schedule::BandUse;
 use crate::schedule::Scheduler;
-use crate::signing::Trust;
+use crate::signing::SigningTrust;
 use crate::store::CampaignMark;
 use crate::store::Change;
 use crate::store::Mark;
@@ -48,7 +48,7 @@ pub struct Broadcaster {
     pub(super) region: &'static Parameters,
     pub(super) groups: Vec<Group>,
     /// Whose signatures count for single tasks, by their ids, instead of the group's trust.
-    pub(super) trust_by_task: BTreeMap<String, Trust>,
+    pub(super) trust_by_task: BTreeMap<String, SigningTrust>,
     pub(super) scheduler: Scheduler,
     pub(super) ranges: BTreeMap<KeyFingerprint, RangeState>,
     pub(super) open_tasks: BTreeMap<TaskId, OpenTask>,
@@ -82,7 +82,7 @@ impl Broadcaster {
         region: &'static Parameters,
         groups: Vec<Group>,
         turn_rule: TurnRule,
-        trust_by_task: BTreeMap<String, Trust>,
+        trust_by_task: BTreeMap<String, SigningTrust>,
         reserve_ppm: u32,
         recovered: Recovered,
         now: Now,
@@ -170,7 +170,7 @@ impl Broadcaster {
         let plan = campaign.plan();
         let fcnt = plan.base + k;
         if let Verdict::Queued { start } = verdict {
-            self.turns.pace(plan.channel.sub_band, start.plus_us(plan.lawful_us));
+            self.turns.pace(plan.channel.sub_band, start.plus_us(plan.min_spacing_us));
         }
         let event = match verdict {
             Verdict::Queued { start } => Event::Sent { k, fcnt, start: *start },

@@ -23,7 +23,7 @@ use crate::campaign::agreement;
 use crate::image::Image;
 use crate::lorawan::KeyFingerprint;
 use crate::report::Event;
-use crate::signing::Trust;
+use crate::signing::SigningTrust;
 use crate::store::Change;
 use crate::store::RangeState;
 use crate::store::RecordId;
@@ -263,7 +263,7 @@ impl Broadcaster {
         let marked = self.resumable.remove(&RecordId(id.record_id())).filter(|_| is_reserved);
         let progress = marked.map(|marked| Progress {
             next_k: marked.next_k,
-            made_up: marked.made_up,
+            extra_coded: marked.extra_coded,
             ..Progress::default()
         });
         let Some(open_task) = self.open_tasks.get_mut(id) else { return };
@@ -305,7 +305,7 @@ impl Broadcaster {
     }
 
     /// Whose signatures count for a task: its own trust, or its group's.
-    pub(super) fn trust<'a>(&'a self, id: &TaskId, group: &'a Group) -> &'a Trust {
+    pub(super) fn trust<'a>(&'a self, id: &TaskId, group: &'a Group) -> &'a SigningTrust {
         self.trust_by_task.get(id.as_str()).unwrap_or(&group.trust)
     }
 }

@@ -293,8 +293,9 @@ impl Broadcaster {
             covers.insert(id, next_k.saturating_add(frames));
         }
         let marked = |open_task: &OpenTask| {
-            let Progress { next_k, made_up, .. } = open_task.progress().filter(|_| open_task.has_begun())?;
-            Some(CampaignMark { task: open_task.record_id(), next_k, made_up })
+            let Progress { next_k, extra_coded, .. } =
+                open_task.progress().filter(|_| open_task.has_begun())?;
+            Some(CampaignMark { task: open_task.record_id(), next_k, extra_coded })
         };
         // What is not armed again yet is still where the last mark left it.
         let waiting = self.resumable.values().copied();

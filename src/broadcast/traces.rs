@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_mark_of_a_campaign_that_nothing_else_knows_proves_a_use() {
-        let campaign = CampaignMark { task: RecordId([1; 16]), next_k: 90, made_up: 0 };
+        let campaign = CampaignMark { task: RecordId([1; 16]), next_k: 90, extra_coded: 0 };
         let mark = Some(Mark { campaigns: vec![campaign], ..Mark::default() });
         assert_eq!(next_free(&Recovered { mark: mark.clone(), ..Recovered::default() }, &[]), Some(91));
         let another = KeyFingerprint::from_bytes([8; 16]).to_string();

@@ -20,11 +20,11 @@ use crate::image::Digest;
 use crate::image::Image;
 use crate::radio::Emission;
 use crate::report::Outcome;
+use crate::schedule::Booking;
 use crate::schedule::Placement;
 use crate::schedule::Refused;
 use crate::schedule::Scheduler;
-use crate::schedule::Ticket;
-use crate::schedule::Wish;
+use crate::schedule::TxRequest;
 use crate::time::Instant;
 use crate::time::Now;
 
@@ -44,7 +44,7 @@ const HELD_US: u64 = 400_000;
 struct Awaiting {
     id: u64,
     k: u32,
-    ticket: Ticket,
+    booking: Booking,
 }
 
 /// A planned task with its image, being sent. No Debug: the group holds keys.
@@ -70,14 +70,14 @@ impl Campaign {
         let resumed = resumed.map(|(progress, now)| {
             // A mark is only bytes from a disk: it leads no further than the plan.
             let next_k = progress.next_k.min(plan.end - plan.base);
-            let made_up = progress.made_up.min(u32::from(plan.top_up));
-            let progress = Progress { next_k, made_up, ..progress };
+            let extra_coded = progress.extra_coded.min(u32::from(plan.top_up));
+            let progress = Progress { next_k, extra_coded, ..progress };
             let before = (0..progress.next_k).filter(|k| is_sent(&plan, *k)).count();
             (Progress { sent: u32::try_from(before).unwrap_or(u32::MAX), ..progress }, now)
         });
         // What the forwarder still holds from before the restart is not known, and a frame without a timestamp
         // handed over beside it may be swallowed: let it run dry, then keep the pace.
-        let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.hold_us);
+        let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.queue_slot_us);
         let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
         Campaign {
             frames: Frames::new(&plan),
@@ -149,7 +149,7 @@ impl Campaign {
     pub fn state(&self, now: Now) -> CampaignState {
         let plan = &self.plan;
         let (uncoded, coded) = self.frames_left();
-        let frames = plan.frames() + self.progress.made_up;
+        let frames = plan.frames() + self.progress.extra_coded;
         CampaignState {
             group: plan.group.clone(),
             channel: plan.channel,
@@ -174,7 +174,7 @@ impl Campaign {
     fn frames_left(&self) -> (u32, u32) {
         let plan = &self.plan;
         let nb_frag = u32::from(plan.layout.nb_frag());
-        let wanted = u32::from(plan.coded) + self.progress.made_up;
+        let wanted = u32::from(plan.coded) + self.progress.extra_coded;
         match self.next_position() {
             None => (0, 0),
             Some((_, Position::Uncoded(n))) => (nb_frag + 1 - u32::from(n) + u32::from(plan.repeats), wanted),
@@ -242,22 +242,22 @@ impl Campaign {
                 return Step::Wait(Some(wake));
             }
             let aim = [paced, opens, not_before].into_iter().flatten().max().unwrap_or(now.mono);
-            let wish = Wish {
+            let request = TxRequest {
                 channel: self.plan.channel,
                 airtime_us: self.plan.airtime_us,
-                hold_us: self.plan.hold_us,
+                queue_slot_us: self.plan.queue_slot_us,
                 earliest: aim.max(now.mono.plus_us(handover.lead_min_us)),
                 until,
                 gap_us: handover.gap_us,
                 lead_us,
-                manners: self.group.manners,
+                policy: self.group.policy,
             };
-            match scheduler.place(now.mono, &wish) {
+            match scheduler.place(now.mono, &request) {
                 Placement::At(start) if start.minus_us(lead_us) > now.mono => {
                     return Step::WaitForAir(start.minus_us(lead_us));
                 }
                 Placement::At(_) if k >= covered => return Step::NeedMark,
-                Placement::At(start) => return self.hand_over(k, position, start, scheduler, &wish, id),
+                Placement::At(start) => return self.hand_over(k, position, start, scheduler, &request, id),
                 Placement::Refused(Refused::SessionOver { .. }) => self.calendar.next_session(),
                 Placement::Refused(why) => return Step::Over(Outcome::Aborted { reason: why.to_string() }),
             }
@@ -290,7 +290,7 @@ impl Campaign {
                 self.be_patient(now);
             }
             Verdict::Refused(refusal) => {
-                scheduler.refund(awaiting.ticket);
+                scheduler.refund(awaiting.booking);
                 if let Refusal::Channel(word) = refusal {
                     let reason = format!(
                         "the forwarder refuses {} Hz or the power for good ({word}): compare its tx_freq and gain table with the group",
@@ -306,8 +306,8 @@ impl Campaign {
 
     /// More coded fragments than planned, as far as there are counters for them: how many.
     pub fn make_up(&mut self, frames: u32) -> u32 {
-        let made_up = (self.progress.made_up + frames).min(u32::from(self.plan.top_up));
-        made_up - core::mem::replace(&mut self.progress.made_up, made_up)
+        let extra_coded = (self.progress.extra_coded + frames).min(u32::from(self.plan.top_up));
+        extra_coded - core::mem::replace(&mut self.progress.extra_coded, extra_coded)
     }
 
     fn retry_later(&mut self, now: Instant, refusal: &Refusal) {
@@ -319,7 +319,7 @@ impl Campaign {
             Refusal::WrongCounter => 100_000,
             Refusal::Beacon => 2_200_000,
             // The first time something is in the way; after that an unknown occupant or a full queue.
-            Refusal::Collision if self.consecutive_failures == 0 => self.plan.hold_us + 45_000,
+            Refusal::Collision if self.consecutive_failures == 0 => self.plan.queue_slot_us + 45_000,
             Refusal::Collision => 1_500_000,
             Refusal::Channel(_) | Refusal::NotSent(_) | Refusal::Other(_) => 500_000,
         };
@@ -347,7 +347,7 @@ impl Campaign {
     /// The next frame to send and what it carries; `None` when all are sent.
     fn next_position(&self) -> Option<(u32, Position)> {
         let sequence = self.plan.sequence();
-        let wanted = u32::from(self.plan.coded) + self.progress.made_up;
+        let wanted = u32::from(self.plan.coded) + self.progress.extra_coded;
         let mut k = self.progress.next_k;
         loop {
             match sequence.position(k) {
@@ -380,7 +380,7 @@ impl Campaign {
     /// Frames that are left, of those planned.
     pub fn left(&self) -> (u32, u32) {
         let (uncoded, coded) = self.frames_left();
-        (uncoded + coded, self.plan.frames() + self.progress.made_up)
+        (uncoded + coded, self.plan.frames() + self.progress.extra_coded)
     }
 
     /// How it ends when its sessions are over for good.
@@ -394,7 +394,7 @@ impl Campaign {
         position: Position,
         start: Instant,
         scheduler: &mut Scheduler,
-        wish: &Wish,
+        request: &TxRequest,
         id: u64,
     ) -> Step {
         let fcnt = self.plan.base + k;
@@ -402,8 +402,8 @@ impl Campaign {
             Ok(phy_payload) => phy_payload,
             Err(reason) => return Step::Over(Outcome::Aborted { reason }),
         };
-        let ticket = scheduler.commit(start, wish);
-        self.awaiting = Some(Awaiting { id, k, ticket });
+        let booking = scheduler.commit(start, request);
+        self.awaiting = Some(Awaiting { id, k, booking });
         let emission = Emission {
             start,
             frequency_hz: self.plan.channel.frequency_hz,
@@ -453,8 +453,8 @@ mod tests {
     use crate::region::RfRegion;
     use crate::region::Terms;
     use crate::region::parameters;
-    use crate::schedule::Manners;
-    use crate::signing::Trust;
+    use crate::schedule::TxPolicy;
+    use crate::signing::SigningTrust;
     use crate::task::Task;
 
     fn group() -> Group {
@@ -473,9 +473,9 @@ mod tests {
             data_rate: 5,
             eirp: Dbm::from_whole(27),
             terms: Terms::default(),
-            manners: Manners::default(),
+            policy: TxPolicy::default(),
             accepts_unsigned: false,
-            trust: Trust::default(),
+            trust: SigningTrust::default(),
             guard_us: 10_000_000,
         }
     }
@@ -490,10 +490,10 @@ mod tests {
         let scheduler = Scheduler::new(region.sub_bands, 0);
         let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();
         let (counters, top_up) = (plan.end - plan.base, u32::from(plan.top_up));
-        let beyond = Progress { next_k: u32::MAX, made_up: u32::MAX, ..Progress::default() };
+        let beyond = Progress { next_k: u32::MAX, extra_coded: u32::MAX, ..Progress::default() };
         let campaign = Campaign::new(plan, group(), image, Some((beyond, Instant::ZERO)));
         let progress = campaign.progress();
-        assert_eq!((progress.next_k, progress.made_up), (counters, top_up));
+        assert_eq!((progress.next_k, progress.extra_coded), (counters, top_up));
         assert_eq!(campaign.frames_left(), (0, 0));
     }
 }

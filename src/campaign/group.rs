@@ -6,8 +6,8 @@ use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
 use crate::radio::Dbm;
 use crate::region::Terms;
-use crate::schedule::Manners;
-use crate::signing::Trust;
+use crate::schedule::TxPolicy;
+use crate::signing::SigningTrust;
 use crate::time::GpsTime;
 use core::fmt;
 use core::str::FromStr;
@@ -42,9 +42,9 @@ pub struct Group {
     /// What the operator declares about the channel.
     pub terms: Terms,
     /// Share of the air.
-    pub manners: Manners,
+    pub policy: TxPolicy,
     /// Whose signatures let an image of this group on the air.
-    pub trust: Trust,
+    pub trust: SigningTrust,
     /// An image from a cloud is taken without a digest or signature: the operator said so.
     pub accepts_unsigned: bool,
     /// Distance from both edges of a session, microseconds.

@@ -113,9 +113,9 @@ pub struct Plan {
     /// Exact airtime of one frame, microseconds.
     pub airtime_us: u64,
     /// Airtime as the forwarder's queue counts it, microseconds.
-    pub hold_us: u64,
+    pub queue_slot_us: u64,
     /// Start-to-start distance that law, manners and forwarder ask of everything in the sub-band, microseconds.
-    pub lawful_us: u64,
+    pub min_spacing_us: u64,
     /// Start-to-start distance after an uncoded frame.
     pub pace_uncoded: Pace,
     /// Start-to-start distance after a coded frame.
@@ -165,7 +165,7 @@ impl Plan {
         let top_up = (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) <= left).unwrap_or(0);
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
         let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
-        let lawful = scheduler.pace(channel, airtime_us, FORWARDER_GAP_US, group.manners)?;
+        let lawful = scheduler.pace(channel, airtime_us, FORWARDER_GAP_US, group.policy)?;
         let ordered_us = task.fragment_interval.as_ref().map_or(0, |interval| interval.spacing_us);
         let pace = |gap_us: u64| {
             lawful.max(airtime_us + gap_us, PaceLimit::DeviceGap).max(ordered_us, PaceLimit::Interval)
@@ -185,8 +185,8 @@ impl Plan {
             end: base + sequence.len(coded + narrow(top_up)),
             channel,
             airtime_us,
-            hold_us: forwarder_airtime_us(channel.modulation, phy_len),
-            lawful_us: lawful.spacing_us,
+            queue_slot_us: forwarder_airtime_us(channel.modulation, phy_len),
+            min_spacing_us: lawful.spacing_us,
             pace_uncoded: pace(group.profile.gap_uncoded_us),
             pace_coded: pace(group.profile.gap_coded_us),
             waits_us: 0,
@@ -194,7 +194,7 @@ impl Plan {
             hash: [0; 32],
         };
         let (spacing_us, frames) = (plan.pace_uncoded.spacing_us, u64::from(plan.frames()));
-        plan.waits_us = scheduler.waits_us(channel, airtime_us, spacing_us, frames, group.manners);
+        plan.waits_us = scheduler.waits_us(channel, airtime_us, spacing_us, frames, group.policy);
         plan.warnings = plan.unwise_things(group);
         plan.hash = plan.hash(image);
         Ok(plan)

@@ -159,9 +159,9 @@ mod tests {
     use crate::region::RfRegion;
     use crate::region::Terms;
     use crate::region::parameters;
-    use crate::schedule::Manners;
     use crate::schedule::Scheduler;
-    use crate::signing::Trust;
+    use crate::schedule::TxPolicy;
+    use crate::signing::SigningTrust;
     use crate::task::Task;
 
     fn group() -> Group {
@@ -180,9 +180,9 @@ mod tests {
             data_rate: 5,
             eirp: Dbm::from_whole(27),
             terms: Terms::default(),
-            manners: Manners::default(),
+            policy: TxPolicy::default(),
             accepts_unsigned: false,
-            trust: Trust::default(),
+            trust: SigningTrust::default(),
             guard_us: 10_000_000,
         }
     }

@@ -63,7 +63,7 @@ pub struct Progress {
     /// Frames without an answer in this run.
     pub unconfirmed: u32,
     /// Coded fragments added to make up for lost frames.
-    pub made_up: u32,
+    pub extra_coded: u32,
 }
 
 /// What a campaign wants next.

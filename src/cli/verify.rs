@@ -9,7 +9,7 @@ use crate::image::Digest;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::signing::Evidence;
 use crate::signing::MAX_EVIDENCE_BYTES;
-use crate::signing::Trust;
+use crate::signing::SigningTrust;
 use crate::signing::Validity;
 use crate::signing::open_signed_object;
 use crate::signing::verify;
@@ -88,8 +88,8 @@ fn evidence(args: &VerifyArgs) -> Result<Option<Evidence>, Failure> {
 }
 
 /// The anchors and pins; where there are none, the certificates that are said to be the signer's.
-fn trust(args: &VerifyArgs) -> Result<Trust, Failure> {
-    let mut trust = Trust::new(Validity::Now, args.sha1);
+fn trust(args: &VerifyArgs) -> Result<SigningTrust, Failure> {
+    let mut trust = SigningTrust::new(Validity::Now, args.sha1);
     let mut anchors: Vec<_> = args.anchor.iter().collect();
     if anchors.is_empty() && args.pin.is_empty() {
         anchors.extend(&args.certificate);

@@ -20,8 +20,8 @@ use crate::radio::Dbm;
 use crate::region::Parameters;
 use crate::region::RegionError;
 use crate::region::Terms;
-use crate::schedule::Manners;
-use crate::signing::Trust;
+use crate::schedule::TxPolicy;
+use crate::signing::SigningTrust;
 use crate::task::gps_from_rfc3339;
 use crate::time::GpsTime;
 use core::fmt;
@@ -262,12 +262,12 @@ impl GroupConfig {
             data_rate,
             eirp,
             terms,
-            manners: Manners {
+            policy: TxPolicy {
                 duty_share_ppm: fraction_ppm(&self.key("duty-share"), duty_share)?,
                 max_deaf_ppm: fraction_ppm(&self.key("max-deaf"), max_deaf)?,
                 pattern: pattern(&self.key("spacing"), spacing)?,
             },
-            trust: Trust::default(),
+            trust: SigningTrust::default(),
             accepts_unsigned: self.unsigned == Some(Unsigned::Accept),
             guard_us,
         })

@@ -8,15 +8,15 @@ use crate::campaign::SessionRule;
 use crate::fragment::Ts004Version;
 use crate::lorawan::RootKey;
 use crate::lorawan::Secret;
-use crate::sim::Accident;
 use crate::sim::DeviceScript;
+use crate::sim::Fault;
 use crate::sim::Loss;
 use crate::sim::PageLuck;
 use crate::sim::Script;
 use crate::sim::TaskScript;
-use crate::sim::chaos::ChaosSettings;
 use crate::sim::concentrator;
 use crate::sim::device;
+use crate::sim::faulty_link::FaultyLinkSettings;
 use crate::task::gps_from_rfc3339;
 use serde::Deserialize;
 use sha2::Digest as _;
@@ -227,9 +227,9 @@ impl Scenario {
             devices,
             uplinks_per_hour: self.world.uplinks_per_hour,
             limit_us: self.world.limit_h.saturating_mul(3_600_000_000),
-            accidents: self.world.power_cut_at_frame.map(Accident::AfterSend).into_iter().collect(),
+            accidents: self.world.power_cut_at_frame.map(Fault::AfterSend).into_iter().collect(),
             is_folder_tidied: false,
-            chaos: ChaosSettings::default(),
+            chaos: FaultyLinkSettings::default(),
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),
             is_retold: true,

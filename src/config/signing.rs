@@ -1,7 +1,7 @@
 //! `[group.signing]`: whose signatures let an image on the air.
 
 use super::error::ConfigError;
-use crate::signing::Trust;
+use crate::signing::SigningTrust;
 use crate::signing::Validity;
 use serde::Deserialize;
 use serde::Serialize;
@@ -52,12 +52,12 @@ impl SigningConfig {
     ///
     /// # Errors
     /// The first value that cannot be used; nobody at all is one.
-    pub fn trust(&self, place: &str, read: ReadCertificates<'_>) -> Result<Trust, ConfigError> {
+    pub fn trust(&self, place: &str, read: ReadCertificates<'_>) -> Result<SigningTrust, ConfigError> {
         let validity = match self.validity {
             ValidAt::Now => Validity::Now,
             ValidAt::Creation => Validity::Creation,
         };
-        let mut trust = Trust::new(validity, self.sha1 == Some(Sha1::Accept));
+        let mut trust = SigningTrust::new(validity, self.sha1 == Some(Sha1::Accept));
         if self.anchors.is_empty() && self.pins.is_empty() {
             let message = "it trusts nobody: give `anchors` (files of certificates) or `pins` (fingerprints)";
             return Err(ConfigError::value(place, message));
@@ -83,7 +83,7 @@ mod tests {
     use crate::config::file::Config;
     use std::collections::BTreeMap;
 
-    fn trust_of(signing: &str) -> Result<Trust, String> {
+    fn trust_of(signing: &str) -> Result<SigningTrust, String> {
         let text = format!(
             "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\n\
              mc-key-file = \"k\"\n[group.signing]\n{signing}"

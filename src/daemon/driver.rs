@@ -9,19 +9,19 @@ use super::fact::ImageWish;
 use super::fact::TASKS_MAX;
 use super::images::Fetched;
 use super::images::Images;
-use super::keeper::Keeper;
 use super::log::Reporter;
-use super::north::Found;
-use super::north::NorthState;
-use super::north::Norths;
+use super::server_sockets::Found;
+use super::server_sockets::ServerSocketState;
+use super::server_sockets::ServerSockets;
 use super::signals::Signal;
 use super::signals::Signals;
 use super::snapshot::Snapshot;
 use super::socket::Socket;
-use super::status::Ask;
+use super::status::StatusRequest;
+use super::store_thread::StoreThread;
 use super::systemd::Systemd;
 use super::view;
-use super::view::Surroundings;
+use super::view::HostState;
 use crate::broadcast::NotSaved;
 use crate::engine::Engine;
 use crate::engine::Input;
@@ -57,14 +57,14 @@ pub struct Driver {
     pub(super) listen: String,
     pub(super) clock: Clock,
     pub(super) socket: Socket,
-    pub(super) norths: Norths,
+    pub(super) server_sockets: ServerSockets,
     pub(super) found: mpsc::Receiver<Found>,
-    pub(super) keeper: Keeper,
+    pub(super) store: StoreThread,
     pub(super) signals: Signals,
     pub(super) images: Images,
     pub(super) facts: mpsc::Receiver<Fact>,
     pub(super) fetcher: Option<mpsc::Sender<ImageWish>>,
-    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) asks: mpsc::Receiver<StatusRequest>,
     pub(super) systemd: Systemd,
     pub(super) memory: Memory,
     pub(super) started: Instant,
@@ -100,12 +100,12 @@ enum Next {
 enum Turn {
     Signal(Signal),
     Readable,
-    NorthReadable,
+    ServerReadable,
     Found(Found),
     Saved(Option<(u64, Result<(), NotSaved>)>),
     Fact(Fact),
     Fetched(Fetched),
-    Ask(Ask),
+    StatusRequest(StatusRequest),
     Time,
 }
 
@@ -128,13 +128,13 @@ impl Driver {
                     tracing::info!("SIGHUP: nothing to reload, tasks are looked for by themselves")
                 }
                 Turn::Readable => self.datagrams(),
-                Turn::NorthReadable => self.downlinks(),
-                Turn::Found(found) => self.norths.settle(found),
+                Turn::ServerReadable => self.downlinks(),
+                Turn::Found(found) => self.server_sockets.settle(found),
                 Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
                 Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
                 Turn::Fact(fact) => self.fact(now, fact),
                 Turn::Fetched(fetched) => self.fetched(now, fetched),
-                Turn::Ask(ask) => {
+                Turn::StatusRequest(ask) => {
                     // A reader that is gone already is none of our business.
                     let _ = ask.send(self.document(now));
                 }
@@ -144,7 +144,7 @@ impl Driver {
         }
         self.systemd.status("stopped");
         // What is left to store are reports; the stopping mark is durable.
-        let _ = tokio::time::timeout(Duration::from_millis(100), self.keeper.close()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(100), self.store.close()).await;
         Ok(())
     }
 
@@ -155,12 +155,12 @@ impl Driver {
         tokio::select! {
             signal = self.signals.next() => Turn::Signal(signal),
             () = self.socket.readable() => Turn::Readable,
-            () = self.norths.readable() => Turn::NorthReadable,
+            () = self.server_sockets.readable() => Turn::ServerReadable,
             Some(found) = self.found.recv() => Turn::Found(found),
-            saved = self.keeper.answer() => Turn::Saved(saved),
+            saved = self.store.answer() => Turn::Saved(saved),
             Some(fact) = self.facts.recv() => Turn::Fact(fact),
             fetched = self.images.answer() => Turn::Fetched(fetched),
-            Some(ask) = self.asks.recv() => Turn::Ask(ask),
+            Some(ask) = self.asks.recv() => Turn::StatusRequest(ask),
             () = patience => Turn::Time,
         }
     }
@@ -244,17 +244,17 @@ impl Driver {
             // The concentrator's counter is learned from this moment.
             let now = self.clock.now();
             self.engine.handle(now, Input::Datagram { from, bytes: self.socket.bytes(length) });
-            self.obey(now);
+            self.carry_out(now);
         }
     }
 
     /// What network servers sent.
     fn downlinks(&mut self) {
         for _ in 0..BATCH {
-            let Some((server, length)) = self.norths.receive() else { return };
+            let Some((server, length)) = self.server_sockets.receive() else { return };
             let now = self.clock.now();
-            self.engine.handle(now, Input::North { server, bytes: self.norths.bytes(length) });
-            self.obey(now);
+            self.engine.handle(now, Input::FromServer { server, bytes: self.server_sockets.bytes(length) });
+            self.carry_out(now);
         }
     }
 
@@ -304,20 +304,20 @@ impl Driver {
     /// Hands one fact to the engine and carries out its wishes.
     fn tell(&mut self, now: Now, input: Input<'_>) {
         self.engine.handle(now, input);
-        self.obey(now);
+        self.carry_out(now);
     }
 
-    fn obey(&mut self, now: Now) {
+    fn carry_out(&mut self, now: Now) {
         loop {
             match self.engine.poll() {
                 Output::Datagram { to, bytes } => self.socket.send(to, &bytes),
-                Output::North { server, bytes } => self.norths.send(server, &bytes),
+                Output::ToServer { server, bytes } => self.server_sockets.send(server, &bytes),
                 Output::Fetch(order) => match &order.image {
                     ImageRef::File(path) => self.images.fetch(order.task.clone(), path.clone()),
                     _ => self.order(order),
                 },
                 Output::Save(save, change) => {
-                    if let Err(why) = self.keeper.save(save, change) {
+                    if let Err(why) = self.store.save(save, change) {
                         self.memory.next.push_back(Next::NotSaved(save, why));
                     }
                 }
@@ -398,7 +398,7 @@ impl Driver {
         if let Event::Over(outcome) = &report.event {
             remember(&mut self.memory.finished, (task.to_string(), outcome.to_string()));
             let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
-            self.keeper.note(end_report(task, &outcome.to_string(), planned.as_ref(), utc));
+            self.store.note(end_report(task, &outcome.to_string(), planned.as_ref(), utc));
         }
     }
 
@@ -434,13 +434,13 @@ impl Driver {
         let missing = &self.memory.missing_images;
         let missing_image =
             |task: &str| missing.iter().find(|(id, _)| id.as_str() == task).map(|(_, reason)| reason.clone());
-        let norths: Vec<NorthState> = self.norths.states().collect();
-        let around = Surroundings {
+        let server_sockets: Vec<ServerSocketState> = self.server_sockets.states().collect();
+        let around = HostState {
             started: self.started,
             region: self.region,
             listen: &self.listen,
             socket: self.socket.counts(),
-            norths: &norths,
+            server_sockets: &server_sockets,
             distrust: self.clock.distrust(),
             gps: self.clock.gps_state(),
             missing_image: &missing_image,

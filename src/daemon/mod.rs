@@ -25,17 +25,17 @@ mod folder;
 #[cfg(feature = "gps")]
 mod gps;
 mod images;
-mod keeper;
 mod lock;
 mod log;
-mod north;
 mod run;
+mod server_sockets;
 mod settings;
 mod signals;
 mod snapshot;
 mod socket;
 mod state_folder;
 mod status;
+mod store_thread;
 mod systemd;
 mod view;
 
@@ -47,7 +47,7 @@ pub use fact::FetchOrder;
 pub use fact::ImageWish;
 pub use files::FolderFiles;
 pub use run::Cloud;
-pub use run::Wires;
+pub use run::CloudChannels;
 pub use run::run;
 pub use settings::ClockSettings;
 pub use settings::GpsSettings;

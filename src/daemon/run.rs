@@ -12,15 +12,15 @@ use super::files::FolderFiles;
 use super::folder::TaskFolder;
 use super::folder::watch;
 use super::images::Images;
-use super::keeper::Keeper;
 use super::lock::Lock;
 use super::log;
-use super::north::Norths;
+use super::server_sockets::ServerSockets;
 use super::settings::Settings;
 use super::signals::Signals;
 use super::socket;
 use super::socket::Socket;
 use super::status::StatusSocket;
+use super::store_thread::StoreThread;
 use super::systemd::Systemd;
 use crate::broadcast::Record;
 use crate::broadcast::TaskSource;
@@ -42,7 +42,7 @@ const BLOCKED: Duration = Duration::from_millis(50);
 
 /// What a source of tasks beyond the folder is given.
 #[derive(Debug)]
-pub struct Wires {
+pub struct CloudChannels {
     /// Facts go in here.
     pub facts: mpsc::Sender<Fact>,
     /// Images that are wanted, and tasks whose image is not needed any more, come out here.
@@ -50,7 +50,7 @@ pub struct Wires {
 }
 
 /// Starts a source of tasks on the daemon's runtime; it lives until the daemon ends.
-pub type Cloud = Box<dyn FnOnce(Wires) -> Pin<Box<dyn Future<Output = ()>>>>;
+pub type Cloud = Box<dyn FnOnce(CloudChannels) -> Pin<Box<dyn Future<Output = ()>>>>;
 
 /// Runs the daemon until it is told to stop.
 ///
@@ -70,7 +70,7 @@ pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
         Ok((lock, (store, recovered))) => (Some(lock), Some(store), recovered, None),
         Err(reason) => (None, None, Recovered::default(), Some(reason)),
     };
-    let keeper = Keeper::start(store)?;
+    let store = StoreThread::start(store)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -78,7 +78,7 @@ pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
         .map_err(|error| StartError::System { what: "an event loop", error })?;
     let ended = runtime.block_on(
         tokio::task::LocalSet::new()
-            .run_until(async move { serve(settings, cloud, udp, keeper, recovered, broken).await }),
+            .run_until(async move { serve(settings, cloud, udp, store, recovered, broken).await }),
     );
     runtime.shutdown_timeout(BLOCKED);
     ended
@@ -107,7 +107,7 @@ async fn serve(
     settings: Settings,
     cloud: Option<Cloud>,
     udp: std::net::UdpSocket,
-    keeper: Keeper,
+    store: StoreThread,
     recovered: Recovered,
     broken: Option<String>,
 ) -> Result<(), StartError> {
@@ -124,7 +124,7 @@ async fn serve(
     }
     let region = settings.engine.region;
     let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
-    let (norths, found) = Norths::new(names);
+    let (server_sockets, found) = ServerSockets::new(names);
     let stems = stems(&recovered);
     let mut engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
     if let Some(reason) = broken {
@@ -140,7 +140,7 @@ async fn serve(
     let asks = status(&settings.status_socket);
     let fetcher = cloud.map(|cloud| {
         let (fetcher, wishes) = mpsc::channel(WISHES_MAX);
-        tokio::task::spawn_local(cloud(Wires { facts: tell.clone(), wishes }));
+        tokio::task::spawn_local(cloud(CloudChannels { facts: tell.clone(), wishes }));
         fetcher
     });
     let systemd = Systemd::new();
@@ -151,9 +151,9 @@ async fn serve(
         listen,
         clock,
         socket,
-        norths,
+        server_sockets,
         found,
-        keeper,
+        store,
         signals,
         images,
         facts,
@@ -173,7 +173,7 @@ fn stems(recovered: &Recovered) -> BTreeMap<[u8; 16], String> {
 }
 
 /// Serves the status; without its socket the daemon goes on.
-fn status(path: &Path) -> mpsc::Receiver<super::status::Ask> {
+fn status(path: &Path) -> mpsc::Receiver<super::status::StatusRequest> {
     let (ask, asks) = mpsc::channel(ASKS_MAX);
     match StatusSocket::bind(path) {
         Ok(socket) => {

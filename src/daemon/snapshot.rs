@@ -198,7 +198,8 @@ pub struct CampaignSnapshot {
     /// Frames without an answer in this run.
     pub unconfirmed: u32,
     /// Coded fragments added for lost frames.
-    pub made_up: u32,
+    #[serde(rename = "made_up")]
+    pub extra_coded: u32,
     /// Airtime of a frame, microseconds.
     pub airtime_us: u64,
     /// Start-to-start distance, microseconds.

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const DOCUMENT_BYTES_MAX: u64 = 1 << 20;
 
 /// Asks the driver for the document.
-pub type Ask = oneshot::Sender<Vec<u8>>;
+pub type StatusRequest = oneshot::Sender<Vec<u8>>;
 
 /// The listening socket; its file goes with it.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl StatusSocket {
     }
 
     /// Serves one reader after the other, for ever.
-    pub async fn serve(self, asks: mpsc::Sender<Ask>) {
+    pub async fn serve(self, asks: mpsc::Sender<StatusRequest>) {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
@@ -66,7 +66,7 @@ impl Drop for StatusSocket {
     }
 }
 
-async fn answer(mut stream: UnixStream, asks: &mpsc::Sender<Ask>) {
+async fn answer(mut stream: UnixStream, asks: &mpsc::Sender<StatusRequest>) {
     let (ask, document) = oneshot::channel();
     if asks.send(ask).await.is_ok()
         && let Ok(document) = document.await

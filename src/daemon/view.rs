@@ -1,6 +1,6 @@
 //! From the engine's state to what the status socket and the service manager show.
 
-use super::north::NorthState;
+use super::server_sockets::ServerSocketState;
 use super::snapshot::BandSnapshot;
 use super::snapshot::CampaignSnapshot;
 use super::snapshot::ClockSnapshot;
@@ -22,7 +22,7 @@ use crate::time::Now;
 
 /// What the engine does not know.
 #[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
+pub struct HostState<'a> {
     /// When the process began, by the monotonic clock, whose zero is the boot.
     pub started: Instant,
     /// The law.
@@ -32,7 +32,7 @@ pub struct Surroundings<'a> {
     /// What happened on the socket.
     pub socket: SocketCounts,
     /// What happened on the sockets towards the network servers.
-    pub norths: &'a [NorthState],
+    pub server_sockets: &'a [ServerSocketState],
     /// Why the wall clock is not followed.
     pub distrust: Option<Distrust>,
     /// How it stands with a GPS receiver of our own.
@@ -42,7 +42,7 @@ pub struct Surroundings<'a> {
 }
 
 /// Everything, at `now`.
-pub fn snapshot(engine: &Engine, now: Now, around: Surroundings<'_>) -> Snapshot {
+pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
     let tasks: Vec<TaskSnapshot> = engine.tasks().map(|state| task(state, now, around)).collect();
     let forwarder = forwarder(engine, around);
     let not_ready = not_ready(engine, &forwarder, &tasks, around);
@@ -59,7 +59,7 @@ pub fn snapshot(engine: &Engine, now: Now, around: Surroundings<'_>) -> Snapshot
             gps: around.gps.map(str::to_owned),
         },
         forwarder,
-        servers: servers(engine, around.norths),
+        servers: servers(engine, around.server_sockets),
         relay: relay(engine),
         bands: bands(engine, around.region),
         tasks,
@@ -84,7 +84,7 @@ fn not_ready(
     engine: &Engine,
     forwarder: &ForwarderSnapshot,
     tasks: &[TaskSnapshot],
-    around: Surroundings<'_>,
+    around: HostState<'_>,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
     if let Some(reason) = engine.halted() {
@@ -109,7 +109,7 @@ fn not_ready(
     reasons
 }
 
-fn forwarder(engine: &Engine, around: Surroundings<'_>) -> ForwarderSnapshot {
+fn forwarder(engine: &Engine, around: HostState<'_>) -> ForwarderSnapshot {
     let link = engine.link();
     let counts = link.counts;
     ForwarderSnapshot {
@@ -133,21 +133,21 @@ fn forwarder(engine: &Engine, around: Surroundings<'_>) -> ForwarderSnapshot {
     }
 }
 
-fn servers(engine: &Engine, norths: &[NorthState]) -> Vec<ServerSnapshot> {
-    let servers = engine.servers().zip(norths).map(|((server, counts), north)| ServerSnapshot {
+fn servers(engine: &Engine, server_sockets: &[ServerSocketState]) -> Vec<ServerSnapshot> {
+    let servers = engine.servers().zip(server_sockets).map(|((server, counts), socket)| ServerSnapshot {
         name: server.name.clone(),
-        address: north.address.map(|address| address.to_string()),
-        trouble: north.trouble.clone(),
+        address: socket.address.map(|address| address.to_string()),
+        trouble: socket.trouble.clone(),
         is_uplink_only: server.is_uplink_only,
-        is_online: counts.is_online() && north.address.is_some(),
+        is_online: counts.is_online() && socket.address.is_some(),
         pushed: counts.pushed,
         push_acked: counts.push_acked,
         asked: counts.asked,
-        received: north.counts.received,
-        sent: north.counts.sent,
-        send_errors: north.counts.send_errors,
-        foreign: north.foreign,
-        kernel_dropped: north.counts.dropped,
+        received: socket.counts.received,
+        sent: socket.counts.sent,
+        send_errors: socket.counts.send_errors,
+        foreign: socket.foreign,
+        kernel_dropped: socket.counts.dropped,
     });
     servers.collect()
 }
@@ -184,7 +184,7 @@ fn bands(engine: &Engine, region: &Parameters) -> Vec<BandSnapshot> {
     shown.collect()
 }
 
-fn task(state: TaskState, now: Now, around: Surroundings<'_>) -> TaskSnapshot {
+fn task(state: TaskState, now: Now, around: HostState<'_>) -> TaskSnapshot {
     let missing = (around.missing_image)(state.task.as_str());
     TaskSnapshot {
         task: state.task.to_string(),
@@ -207,7 +207,7 @@ fn campaign(state: CampaignState, now: Now, region: &Parameters) -> CampaignSnap
         percent: permille as f64 / 10.0,
         sent: state.progress.sent,
         unconfirmed: state.progress.unconfirmed,
-        made_up: state.progress.made_up,
+        extra_coded: state.progress.extra_coded,
         airtime_us: state.airtime_us,
         spacing_us: state.spacing_us,
         session: state.session.map(|(start, end)| (rfc3339_from_gps(start), rfc3339_from_gps(end))),

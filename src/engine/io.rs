@@ -10,7 +10,7 @@ use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::report::Report;
 use crate::signing::Evidence;
-use crate::signing::Trust;
+use crate::signing::SigningTrust;
 use crate::store::Change;
 use crate::task::TaskId;
 use crate::time::Instant;
@@ -47,7 +47,7 @@ pub enum Input<'a> {
         bytes: &'a [u8],
     },
     /// A datagram arrived from a network server, on the socket that is its gateway.
-    North {
+    FromServer {
         /// Which server, in the order of the settings.
         server: usize,
         /// Its bytes.
@@ -72,7 +72,7 @@ pub enum Output {
         bytes: Vec<u8>,
     },
     /// Send this to a network server, from the socket that is its gateway.
-    North {
+    ToServer {
         /// Which server, in the order of the settings.
         server: usize,
         /// Its bytes.
@@ -97,7 +97,7 @@ pub struct Settings {
     /// The gateway's multicast groups.
     pub groups: Vec<Group>,
     /// Whose signatures count for single tasks, by their ids, instead of their group's trust.
-    pub trust_by_task: BTreeMap<String, Trust>,
+    pub trust_by_task: BTreeMap<String, SigningTrust>,
     /// Who has the air when several campaigns want it.
     pub turns: TurnRule,
     /// Our side of the conversation with the packet forwarder.

@@ -106,7 +106,7 @@ impl Engine {
                     self.relay.push_data(bytes);
                 }
             }
-            Input::North { server, bytes } => self.relay.from_server(server, bytes),
+            Input::FromServer { server, bytes } => self.relay.from_server(server, bytes),
             Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
             Input::Stop => self.broadcaster.stop(),
             Input::Time => self.link.time(now.mono),
@@ -228,9 +228,9 @@ impl Engine {
                 forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
                     self.relay.answered(id, &body, is_refused, self.broadcaster.scheduler());
                 }
-                forwarder::Output::Event(forwarder::Event::Swallowed(swallowed)) => {
-                    let made_up = self.broadcaster.make_up(swallowed.ours_at_most);
-                    let event = Event::Swallowed { frames: swallowed.frames, made_up };
+                forwarder::Output::Event(forwarder::Event::SilentlyDropped(swallowed)) => {
+                    let extra_coded = self.broadcaster.make_up(swallowed.ours_at_most);
+                    let event = Event::SilentlyDropped { frames: swallowed.frames, extra_coded };
                     self.outputs.push_back(Output::Report(Report { at: self.now.mono, task: None, event }));
                 }
                 forwarder::Output::Event(event) => {
@@ -254,7 +254,7 @@ impl Engine {
             relayed = true;
             match output {
                 RelayOutput::Datagram { server, bytes } => {
-                    self.outputs.push_back(Output::North { server, bytes })
+                    self.outputs.push_back(Output::ToServer { server, bytes })
                 }
                 RelayOutput::SecondSender { mc_addr, fcnt } => {
                     self.broadcaster.second_sender(self.now, mc_addr, fcnt);

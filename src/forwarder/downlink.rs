@@ -1,7 +1,7 @@
 //! What a network server wants sent: its `txpk`, checked before it reaches a forwarder that one bad character
 //! would end (measured: a wrong base64 letter makes the real one exit).
 
-use super::north::DOWNLINK_MAX;
+use super::server_link::DOWNLINK_MAX;
 use crate::radio::LoRaPacket;
 use crate::radio::Modulation;
 use crate::radio::forwarder_airtime_us;
@@ -40,7 +40,7 @@ pub struct Downlink {
     /// Exact airtime, microseconds.
     pub airtime_us: u64,
     /// Airtime as the forwarder's queue counts it, microseconds.
-    pub hold_us: u64,
+    pub queue_slot_us: u64,
     /// DevAddr or McAddr of a data frame, and its counter's lower half.
     pub header: Option<(u32, u16)>,
     json: Value,
@@ -108,7 +108,7 @@ impl Downlink {
             frequency_hz,
             modulation,
             airtime_us,
-            hold_us: forwarder_airtime_us(modulation, payload.len()).max(airtime_us),
+            queue_slot_us: forwarder_airtime_us(modulation, payload.len()).max(airtime_us),
             header: header(&payload),
             json,
         })

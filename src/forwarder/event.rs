@@ -9,7 +9,7 @@ use crate::time::Tmst;
 
 use super::rxpk::Stat;
 use super::settings::GatewayId;
-use super::tally::Swallowed;
+use super::txnb_audit::SilentlyDropped;
 
 /// The name the caller gave an emission; verdicts carry it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,13 +67,13 @@ pub enum Event {
     /// The forwarder's own statistics (PROTOCOL.TXT 4, `stat`).
     Stat(Stat),
     /// Frames that were acknowledged never reached the radio.
-    Swallowed(Swallowed),
+    SilentlyDropped(SilentlyDropped),
     /// A packet was received from the air.
     Uplink(Uplink),
     /// A datagram that is not as it should be. It was counted, and acknowledged if its header allowed.
-    Odd {
+    Malformed {
         /// In what respect.
-        kind: OddKind,
+        kind: MalformedKind,
     },
     /// The forwarder radiates less than was asked for.
     PowerReduced {
@@ -213,7 +213,7 @@ pub struct Uplink {
 
 /// In what respect a datagram was odd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OddKind {
+pub enum MalformedKind {
     /// Too short for its header.
     Short {
         /// Bytes.
@@ -262,7 +262,7 @@ pub struct Counts {
     pub pushes: u64,
     /// PULL_DATA acknowledged.
     pub pulls: u64,
-    /// Datagrams that were odd, see [`OddKind`]; unknown TX_ACKs are counted apart.
+    /// Datagrams that were odd, see [`MalformedKind`]; unknown TX_ACKs are counted apart.
     pub odd: u64,
     /// TX_ACKs that nobody waited for.
     pub unknown_acks: u64,

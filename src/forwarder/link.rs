@@ -11,8 +11,6 @@ use crate::time::Tmst;
 
 use super::counter::Counter;
 use super::counter::Heard;
-use super::down::Down;
-use super::down::Keepalive;
 use super::error::NotSent;
 use super::event::CounterEstimate;
 use super::event::CounterLoss;
@@ -20,29 +18,31 @@ use super::event::Counts;
 use super::event::EmissionId;
 use super::event::Event;
 use super::event::LinkState;
-use super::event::OddKind;
+use super::event::MalformedKind;
 use super::event::Output;
 use super::event::Pace;
 use super::event::Refusal;
 use super::event::Uplink;
 use super::event::Verdict;
-use super::outstanding::Awaited;
 use super::outstanding::HOLD_US;
-use super::outstanding::HandedOver;
+use super::outstanding::InFlight;
 use super::outstanding::MAX_AWAITED;
 use super::outstanding::MAX_HANDED_OVER;
+use super::outstanding::PendingAck;
 use super::packet;
 use super::packet::Datagram;
 use super::packet::Header;
-use super::relayed::Relayed;
-use super::rxpk::Look;
+use super::pull_path::Keepalive;
+use super::pull_path::PullPath;
+use super::rxpk::PushData;
 use super::rxpk::Rxpk;
 use super::rxpk::Stat;
+use super::server_downlink::ServerDownlink;
 use super::settings::GatewayId;
 use super::settings::Settings;
-use super::tally::Tally;
 use super::tokens::Tokens;
 use super::tx_ack::TxAck;
+use super::txnb_audit::TxnbAudit;
 use super::txpk::TxPk;
 
 /// How long a TX_ACK may take; real ones take 0.2 ms, 60 ms when the forwarder's bus is busy.
@@ -87,16 +87,16 @@ pub struct Link {
     settings: Settings,
     pub(super) tokens: Tokens,
     gateway: Option<GatewayId>,
-    down: Option<Down>,
+    down: Option<PullPath>,
     pub(super) counter: Counter,
     counter_is_known: bool,
-    awaited: Vec<Awaited>,
-    pub(super) handed_over: HandedOver,
-    pub(super) relayed: Vec<Relayed>,
+    awaited: Vec<PendingAck>,
+    pub(super) handed_over: InFlight,
+    pub(super) relayed: Vec<ServerDownlink>,
     /// Start and end of the latest emission by timestamp: on our clock, and its end on the counter.
     latest: Option<(Instant, ConcentratorTime)>,
     stat: Option<Stat>,
-    pub(super) tally: Tally,
+    pub(super) tally: TxnbAudit,
     counts: Counts,
     pub(super) outputs: VecDeque<Output>,
 }
@@ -112,11 +112,11 @@ impl Link {
             counter: Counter::default(),
             counter_is_known: false,
             awaited: Vec::new(),
-            handed_over: HandedOver::default(),
+            handed_over: InFlight::default(),
             relayed: Vec::new(),
             latest: None,
             stat: None,
-            tally: Tally::default(),
+            tally: TxnbAudit::default(),
             counts: Counts::default(),
             outputs: VecDeque::new(),
         }
@@ -198,7 +198,7 @@ impl Link {
         // Whoever waits stands there before the datagram leaves: on loopback the answer takes microseconds.
         let deadline = now.plus_us(ANSWER_US);
         let to = down.to;
-        self.awaited.push(Awaited {
+        self.awaited.push(PendingAck {
             id,
             token,
             repeat: None,
@@ -233,7 +233,7 @@ impl Link {
     /// When [`Link::time`] wants to be called next, if nothing happens before.
     pub fn wake_at(&self) -> Option<Instant> {
         let answers = self.awaited.iter().map(|awaited| awaited.deadline);
-        let offline = self.down.iter().filter(|down| down.is_online).map(Down::deadline);
+        let offline = self.down.iter().filter(|down| down.is_online).map(PullPath::deadline);
         let aged = self.counter_is_known.then(|| self.counter.useless_at()).flatten();
         answers.chain(offline).chain(aged).chain(self.unanswered_at()).min()
     }
@@ -283,8 +283,8 @@ impl Link {
             self.counts.foreign += 1;
             return false;
         }
-        let Some(look) = Look::read(json) else {
-            self.odd(OddKind::Json);
+        let Some(look) = PushData::read(json) else {
+            self.odd(MalformedKind::Json);
             return true;
         };
         for packet in &look.rxpk {
@@ -295,7 +295,7 @@ impl Link {
             self.tell(Event::Stat(stat));
             if let Some(swallowed) = stat.txnb.and_then(|txnb| self.tally.stat(now, txnb)) {
                 self.counts.swallowed += u64::from(swallowed.frames);
-                self.tell(Event::Swallowed(swallowed));
+                self.tell(Event::SilentlyDropped(swallowed));
             }
         }
         true
@@ -336,7 +336,7 @@ impl Link {
             self.counts.foreign += 1;
             return;
         }
-        let keepalive = Down::keepalive(&mut self.down, now, from, header.version);
+        let keepalive = PullPath::keepalive(&mut self.down, now, from, header.version);
         match keepalive {
             Keepalive::Known => {}
             Keepalive::Stolen => self.counts.foreign += 1,
@@ -353,7 +353,7 @@ impl Link {
 
     fn tx_ack(&mut self, now: Instant, from: SocketAddr, header: Header, body: &[u8]) {
         let token = header.token;
-        let is_this = |awaited: &Awaited| {
+        let is_this = |awaited: &PendingAck| {
             awaited.to == from && (awaited.token == token || awaited.repeat == Some(token))
         };
         let index = self.awaited.iter().position(is_this);
@@ -363,11 +363,11 @@ impl Link {
         }
         let Some(index) = index.filter(|_| is_ours) else {
             self.counts.unknown_acks += 1;
-            self.tell(Event::Odd { kind: OddKind::UnknownAck { token } });
+            self.tell(Event::Malformed { kind: MalformedKind::UnknownAck { token } });
             return;
         };
         let Some(ack) = TxAck::read(body) else {
-            self.odd(OddKind::TxAckBody { token });
+            self.odd(MalformedKind::TxAckBody { token });
             return;
         };
         let Some(judged) = self.awaited[index].judge(token, ack.answer) else { return };
@@ -378,7 +378,7 @@ impl Link {
         }
     }
 
-    fn queued(&mut self, now: Instant, awaited: &Awaited, power: Option<Dbm>, departure: Option<Tmst>) {
+    fn queued(&mut self, now: Instant, awaited: &PendingAck, power: Option<Dbm>, departure: Option<Tmst>) {
         let id = awaited.id;
         let told = departure.and_then(|tmst| self.counter.instant_of(now, tmst, awaited.start));
         // A departure far from the plan is somebody else's counter.
@@ -396,7 +396,7 @@ impl Link {
         }
     }
 
-    fn refused(&mut self, now: Instant, awaited: &Awaited, refusal: Refusal) {
+    fn refused(&mut self, now: Instant, awaited: &PendingAck, refusal: Refusal) {
         self.handed_over.remove(awaited.id);
         let was_ahead = awaited.start > now.plus_us(REPEAT_LEAD_US);
         let is_this_run = awaited.at.is_some_and(|at| at.session == self.counter.session());
@@ -470,9 +470,9 @@ impl Link {
         }
     }
 
-    fn odd(&mut self, kind: OddKind) {
+    fn odd(&mut self, kind: MalformedKind) {
         self.counts.odd += 1;
-        self.tell(Event::Odd { kind });
+        self.tell(Event::Malformed { kind });
     }
 
     fn tell(&mut self, event: Event) {

@@ -19,23 +19,23 @@
 //! looked at: whoever relays them further has the bytes as they came.
 
 mod counter;
-mod down;
 mod downlink;
 mod error;
 mod event;
 mod link;
-mod north;
 mod outstanding;
 mod packet;
-mod relayed;
+mod pull_path;
 mod relaying;
 mod rxpk;
+mod server_downlink;
+mod server_link;
 mod settings;
-mod tally;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod tx_ack;
+mod txnb_audit;
 mod txpk;
 
 pub use downlink::BadDownlink;
@@ -49,18 +49,18 @@ pub use event::Counts;
 pub use event::EmissionId;
 pub use event::Event;
 pub use event::LinkState;
-pub use event::OddKind;
+pub use event::MalformedKind;
 pub use event::Output;
 pub use event::Pace;
 pub use event::Refusal;
 pub use event::Uplink;
 pub use event::Verdict;
 pub use link::Link;
-pub use north::North;
-pub use north::NorthOutput;
-pub use north::ServerCounts;
-pub use relayed::Slot;
 pub use rxpk::Stat;
+pub use server_downlink::Slot;
+pub use server_link::ServerCounts;
+pub use server_link::ServerLink;
+pub use server_link::ServerLinkOutput;
 pub use settings::GatewayId;
 pub use settings::Settings;
-pub use tally::Swallowed;
+pub use txnb_audit::SilentlyDropped;

@@ -20,7 +20,7 @@ pub(super) const HOLD_US: u64 = 60_000;
 
 /// An emission whose TX_ACK is awaited.
 #[derive(Debug)]
-pub(super) struct Awaited {
+pub(super) struct PendingAck {
     pub id: EmissionId,
     pub token: u16,
     /// The token of the copy, once it was sent again.
@@ -37,7 +37,7 @@ pub(super) struct Awaited {
     pub deadline: Instant,
 }
 
-impl Awaited {
+impl PendingAck {
     /// What an answer to `token` means for this emission; `None` while another copy may still be taken.
     pub fn judge<T>(&mut self, token: u16, answer: Result<T, Refusal>) -> Option<Result<Option<T>, Refusal>> {
         match (answer, self.repeat) {
@@ -58,7 +58,7 @@ impl Awaited {
 /// What the forwarder has and has not yet radiated to its end, as far as we know. The forwarder forgets what it
 /// has given to its radio, and drops what collides with that without a word; so we remember.
 #[derive(Debug, Default)]
-pub(super) struct HandedOver {
+pub(super) struct InFlight {
     list: Vec<Slot>,
 }
 
@@ -70,7 +70,7 @@ struct Slot {
     immediate: bool,
 }
 
-impl HandedOver {
+impl InFlight {
     /// Forgets what is off the air and may be followed by anything.
     pub fn tidy(&mut self, now: Instant) {
         self.list.retain(|slot| slot.end.plus_us(HOLD_US) > now);

@@ -1,6 +1,6 @@
 //! The headers of GWMP (PROTOCOL.TXT 3 and 5): 4 bytes from us, 12 bytes from the forwarder.
 
-use super::event::OddKind;
+use super::event::MalformedKind;
 use super::settings::GatewayId;
 
 /// What a packet forwarder sends.
@@ -34,14 +34,14 @@ const TX_ACK: u8 = 5;
 
 impl<'a> Datagram<'a> {
     /// Reads the header. Whatever follows is not judged here, so that it cannot stand in the way of an ack.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, OddKind> {
-        let short = OddKind::Short { bytes: bytes.len() };
+    pub fn read(bytes: &'a [u8]) -> Result<Self, MalformedKind> {
+        let short = MalformedKind::Short { bytes: bytes.len() };
         let (&[version, token_high, token_low, identifier], rest) = bytes.split_first_chunk().ok_or(short)?;
         if !(1..=VERSION_NEWEST).contains(&version) {
-            return Err(OddKind::Version(version));
+            return Err(MalformedKind::Version(version));
         }
         if ![PUSH_DATA, PULL_DATA, TX_ACK].contains(&identifier) {
-            return Err(OddKind::Identifier(identifier));
+            return Err(MalformedKind::Identifier(identifier));
         }
         let (&gateway, rest) = rest.split_first_chunk().ok_or(short)?;
         let token = u16::from_be_bytes([token_high, token_low]);
@@ -143,12 +143,15 @@ mod tests {
     fn a_header_that_is_cut_or_foreign_is_odd() {
         let pull = datagram(2, 2, b"");
         for bytes in 0..pull.len() {
-            assert_eq!(Datagram::read(&pull[..bytes]), Err(OddKind::Short { bytes }));
+            assert_eq!(Datagram::read(&pull[..bytes]), Err(MalformedKind::Short { bytes }));
         }
-        assert_eq!(Datagram::read(&datagram(0, 2, b"")), Err(OddKind::Version(0)));
-        assert_eq!(Datagram::read(&datagram(3, 0, b"")), Err(OddKind::Version(3)));
+        assert_eq!(Datagram::read(&datagram(0, 2, b"")), Err(MalformedKind::Version(0)));
+        assert_eq!(Datagram::read(&datagram(3, 0, b"")), Err(MalformedKind::Version(3)));
         for identifier in [1, 3, 4, 6, 255] {
-            assert_eq!(Datagram::read(&datagram(2, identifier, b"")), Err(OddKind::Identifier(identifier)));
+            assert_eq!(
+                Datagram::read(&datagram(2, identifier, b"")),
+                Err(MalformedKind::Identifier(identifier))
+            );
         }
     }
 }

@@ -7,8 +7,8 @@ use super::event::Event;
 use super::event::Output;
 use super::link::Link;
 use super::packet;
-use super::relayed::Relayed;
-use super::relayed::Slot;
+use super::server_downlink::ServerDownlink;
+use super::server_downlink::Slot;
 use super::tx_ack::TxAck;
 use crate::time::Instant;
 use crate::time::Tmst;
@@ -44,7 +44,7 @@ impl Link {
         let has_acks = version >= packet::VERSION_NEWEST;
         let header = if has_acks {
             let (token, start) = (self.tokens.next(), slot.map(|slot| slot.start));
-            self.relayed.push(Relayed { id, token, to, deadline: now.plus_us(ANSWER_US), start });
+            self.relayed.push(ServerDownlink { id, token, to, deadline: now.plus_us(ANSWER_US), start });
             packet::pull_resp(version, token)
         } else {
             packet::pull_resp(version, 0)

@@ -51,17 +51,17 @@ pub(super) struct Rxpk {
 
 /// What one PUSH_DATA holds.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Look {
+pub(super) struct PushData {
     pub rxpk: Vec<Rxpk>,
     pub stat: Option<Stat>,
 }
 
-impl Look {
+impl PushData {
     /// `None` when the text is no JSON object. What follows the object (forwarders end it with a NUL, or with
     /// garbage) is ignored. Nesting is limited by the JSON reader, unknown members are skipped without it.
-    pub fn read(json: &[u8]) -> Option<Look> {
+    pub fn read(json: &[u8]) -> Option<PushData> {
         let wire = Wire::deserialize(&mut serde_json::Deserializer::from_slice(json)).ok()?;
-        Some(Look { rxpk: wire.rxpk.0.0, stat: wire.stat.0.0.map(Stat::from) })
+        Some(PushData { rxpk: wire.rxpk.0.0, stat: wire.stat.0.0.map(Stat::from) })
     }
 }
 
@@ -307,14 +307,14 @@ mod tests {
         "stat":{"time":"2026-01-02 03:04:05 GMT","rxnb":2,"rxok":2,"rxfw":1,"ackr":66.7,"dwnb":3,"txnb":4,"temp":21.5}}"#;
 
     fn only(json: &str) -> Rxpk {
-        let look = Look::read(json.as_bytes()).unwrap();
+        let look = PushData::read(json.as_bytes()).unwrap();
         assert_eq!(look.rxpk.len(), 1, "{json}");
         look.rxpk[0]
     }
 
     #[test]
     fn a_semtech_push_is_read_whole() {
-        let look = Look::read(FULL.as_bytes()).unwrap();
+        let look = PushData::read(FULL.as_bytes()).unwrap();
         let packet = Rxpk {
             tmst: Some(3_512_348_611),
             gps_ms: Some(1_451_361_863_123),
@@ -347,30 +347,30 @@ mod tests {
     #[test]
     fn an_odd_packet_does_not_hide_its_neighbours() {
         let json = r#"{"rxpk":[null,7,"x",[1],{"data":7},{"tmst":5,"datr":50000,"modu":"FSK","data":"q83v"}],"stat":[]}"#;
-        let look = Look::read(json.as_bytes()).unwrap();
+        let look = PushData::read(json.as_bytes()).unwrap();
         assert_eq!(look.rxpk.len(), 2);
         assert_eq!((look.rxpk[1].tmst, look.rxpk[1].first_byte), (Some(5), Some(0xAB)));
         assert_eq!(look.stat, None);
-        assert_eq!(Look::read(br#"{"rxpk":{},"stat":null}"#), Some(Look::default()));
+        assert_eq!(PushData::read(br#"{"rxpk":{},"stat":null}"#), Some(PushData::default()));
     }
 
     #[test]
     fn what_follows_the_object_is_ignored_and_what_is_no_object_is_refused() {
-        assert!(Look::read(b"{\"stat\":{}}\0").is_some());
-        assert!(Look::read(b"{\"stat\":{}} trailing").is_some());
+        assert!(PushData::read(b"{\"stat\":{}}\0").is_some());
+        assert!(PushData::read(b"{\"stat\":{}} trailing").is_some());
         for garbage in [&b""[..], b"\0", b"{", b"nonsense", b"7", b"{\"rxpk\":[{\"tmst\":}]}", b"\xFF\xFE"] {
-            assert_eq!(Look::read(garbage), None);
+            assert_eq!(PushData::read(garbage), None);
         }
     }
 
     #[test]
     fn depth_and_number_of_packets_are_bounded() {
         let deep = format!("{{\"x\":{}", "[".repeat(60_000));
-        assert_eq!(Look::read(deep.as_bytes()), None);
+        assert_eq!(PushData::read(deep.as_bytes()), None);
         let deep = format!("{{\"rxpk\":{}", "[".repeat(60_000));
-        assert_eq!(Look::read(deep.as_bytes()), None);
+        assert_eq!(PushData::read(deep.as_bytes()), None);
         let many = format!("{{\"rxpk\":[{}{{}}],\"stat\":{{}}}}", "{},".repeat(1000));
-        let look = Look::read(many.as_bytes()).unwrap();
+        let look = PushData::read(many.as_bytes()).unwrap();
         assert_eq!(look.rxpk.len(), MAX_RXPK);
         assert!(look.stat.is_some());
     }

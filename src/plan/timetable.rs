@@ -20,9 +20,9 @@ use crate::sim::SentFrame;
 use crate::sim::Summary;
 use crate::sim::TaskScript;
 use crate::sim::World;
-use crate::sim::chaos::ChaosSettings;
 use crate::sim::concentrator;
 use crate::sim::device;
+use crate::sim::faulty_link::FaultyLinkSettings;
 use crate::task::Start;
 use crate::task::Task;
 use crate::time::GpsTime;
@@ -197,7 +197,7 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
         limit_us: LIMIT_US,
         accidents: Vec::new(),
         is_folder_tidied: false,
-        chaos: ChaosSettings::default(),
+        chaos: FaultyLinkSettings::default(),
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
         is_retold: false,

@@ -9,13 +9,13 @@
 //! answers that it sees.
 
 mod counts;
-mod passage;
+mod router;
 mod settings;
 mod windows;
 
 pub use counts::RelayCounts;
-pub use passage::Relay;
-pub use passage::RelayOutput;
+pub use router::Relay;
+pub use router::RelayOutput;
 pub use settings::DevAddrPrefix;
 pub use settings::RelaySettings;
 pub use settings::ServerSettings;

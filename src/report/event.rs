@@ -128,11 +128,11 @@ pub enum Event {
         server: String,
     },
     /// The forwarder acknowledged frames and never gave them to the radio.
-    Swallowed {
+    SilentlyDropped {
         /// So many, at least.
         frames: u32,
         /// Of these, at most so many of the campaign on the air: they are made up for.
-        made_up: u32,
+        extra_coded: u32,
     },
     /// Storage failed: no counter can be promised any more, so nothing is sent.
     Halted {
@@ -206,7 +206,7 @@ impl Event {
             | Event::SecondSender { .. }
             | Event::ServerBreach { .. }
             | Event::ServerSilent { .. }
-            | Event::Swallowed { .. } => Severity::Warning,
+            | Event::SilentlyDropped { .. } => Severity::Warning,
             Event::Refused { .. } | Event::Halted { .. } | Event::Over(Outcome::Aborted { .. }) => {
                 Severity::Error
             }
@@ -270,9 +270,9 @@ impl fmt::Display for Event {
                 write!(f, "the network server {server} does not answer: its uplinks may be lost")
             }
             Event::ServerAnswers { server } => write!(f, "the network server {server} answers again"),
-            Event::Swallowed { frames, made_up } => write!(
+            Event::SilentlyDropped { frames, extra_coded } => write!(
                 f,
-                "the forwarder acknowledged {frames} frames and never gave them to its radio; {made_up} are made up for"
+                "the forwarder acknowledged {frames} frames and never gave them to its radio; {extra_coded} are made up for"
             ),
             Event::Halted { reason } => write!(f, "halted: {reason}"),
         }
@@ -306,7 +306,7 @@ mod tests {
             Event::SecondSender { mc_addr: 1, fcnt: 2 },
             Event::ServerBreach { server: server(), sub_band: "P" },
             Event::ServerSilent { server: server() },
-            Event::Swallowed { frames: 3, made_up: 3 },
+            Event::SilentlyDropped { frames: 3, extra_coded: 3 },
             Event::SessionsMissed { group: "meters".to_owned(), left: 2, planned: 9 },
         ];
         for event in warnings {

@@ -1,8 +1,8 @@
 //! The transmitter's duty ledger: what this gateway sent in each sub-band, ours and others' together.
 
-use super::loads::Load;
-use super::loads::Loads;
-use super::loads::Whose;
+use super::airtime_window::AirtimeWindow;
+use super::airtime_window::Load;
+use super::airtime_window::Origin;
 use crate::radio::MinuteLoad;
 use crate::region::SubBand;
 use crate::time::Instant;
@@ -35,7 +35,7 @@ pub struct Ledger {
 #[derive(Clone, Debug)]
 struct Band {
     budget_us: u64,
-    loads: Loads,
+    loads: AirtimeWindow,
 }
 
 impl Ledger {
@@ -43,7 +43,7 @@ impl Ledger {
     pub fn new(sub_bands: &[SubBand]) -> Self {
         let bands = sub_bands.iter().map(|band| {
             let budget_us = budget_us(band)?;
-            Some(Band { budget_us, loads: Loads::new(counted_window_us(band)) })
+            Some(Band { budget_us, loads: AirtimeWindow::new(counted_window_us(band)) })
         });
         Ledger { bands: bands.collect() }
     }
@@ -103,7 +103,7 @@ impl Ledger {
             let band = band.as_ref()?;
             Some(BandUse {
                 sub_band: u8::try_from(index).ok()?,
-                ours_us: band.loads.used_us(now, Some(Whose::Ours)),
+                ours_us: band.loads.used_us(now, Some(Origin::Ours)),
                 total_us: band.loads.used_us(now, None),
                 budget_us: Some(band.budget_us),
             })
@@ -121,7 +121,7 @@ impl Ledger {
             for load in band.loads.iter() {
                 let age_min = u8::try_from(now.us_since(load.start) / MINUTE_US).unwrap_or(u8::MAX);
                 let airtime_us = u32::try_from(load.airtime_us).unwrap_or(u32::MAX);
-                let ours_us = if load.whose == Whose::Ours { airtime_us } else { 0 };
+                let ours_us = if load.origin == Origin::Ours { airtime_us } else { 0 };
                 match minutes.last_mut() {
                     Some(last) if last.sub_band == sub_band && last.age_min == age_min => {
                         last.ours_us = last.ours_us.saturating_add(ours_us);
@@ -140,9 +140,9 @@ impl Ledger {
         for minute in minutes {
             let start = now.minus_us(elapsed_us).minus_us(u64::from(minute.age_min) * MINUTE_US);
             let others_us = minute.total_us.saturating_sub(minute.ours_us);
-            for (airtime_us, whose) in [(minute.ours_us, Whose::Ours), (others_us, Whose::Others)] {
+            for (airtime_us, origin) in [(minute.ours_us, Origin::Ours), (others_us, Origin::Others)] {
                 if airtime_us > 0 {
-                    self.charge(minute.sub_band, Load { start, airtime_us: airtime_us.into(), whose });
+                    self.charge(minute.sub_band, Load { start, airtime_us: airtime_us.into(), origin });
                 }
             }
         }
@@ -151,7 +151,7 @@ impl Ledger {
     /// Counts every budget as spent at `now`: what is assumed when the memory of the last hour is damaged.
     pub fn assume_spent(&mut self, now: Instant) {
         for band in self.bands.iter_mut().flatten() {
-            band.loads.add(Load { start: now, airtime_us: band.budget_us, whose: Whose::Others });
+            band.loads.add(Load { start: now, airtime_us: band.budget_us, origin: Origin::Others });
         }
     }
 

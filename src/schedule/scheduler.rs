@@ -1,16 +1,16 @@
 //! The arbiter of the one radio.
 
-use super::appetite::Appetite;
+use super::airtime_window::AirtimeWindow;
+use super::airtime_window::Load;
+use super::airtime_window::Origin;
 use super::ledger;
 use super::ledger::BandUse;
 use super::ledger::Ledger;
-use super::loads::Load;
-use super::loads::Loads;
-use super::loads::Whose;
-use super::spacing::Manners;
+use super::server_demand::ServerDemand;
 use super::spacing::Pace;
 use super::spacing::PaceLimit;
 use super::spacing::Pattern;
+use super::spacing::TxPolicy;
 use super::spacing::even_spacing_us;
 use crate::radio::MinuteLoad;
 use crate::region::Channel;
@@ -28,13 +28,13 @@ const DEAF_SHORT_PPM: u32 = 500_000;
 
 /// What somebody would like to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct TxRequest {
     /// Frequency, data rate and sub-band.
     pub channel: Channel,
     /// Exact airtime, counted as duty, microseconds.
     pub airtime_us: u64,
     /// Airtime as the forwarder's queue counts it, kept free of other frames, microseconds.
-    pub hold_us: u64,
+    pub queue_slot_us: u64,
     /// Not before this.
     pub earliest: Instant,
     /// The frame has to be over by then (the end of the devices' session); `None` without an end.
@@ -44,7 +44,7 @@ pub struct Wish {
     /// How long before its start the frame has to be handed over, microseconds.
     pub lead_us: u64,
     /// Our own limits.
-    pub manners: Manners,
+    pub policy: TxPolicy,
 }
 
 /// The answer to a wish.
@@ -98,16 +98,16 @@ pub enum Refused {
 
 /// Proof of a frame's place in the table, to take it back when the forwarder refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
+pub struct Booking {
     sub_band: u8,
     load: Load,
-    hold_us: u64,
+    queue_slot_us: u64,
 }
 
 /// A window in which a network server may still want to send: kept free of our frames until it is too late to
 /// claim it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Protected {
+pub struct RxWindow {
     /// When the devices' receive window opens.
     pub start: Instant,
     /// From then on the forwarder would refuse a frame for it.
@@ -119,7 +119,7 @@ pub struct Protected {
 struct OnAir {
     start: Instant,
     end: Instant,
-    whose: Whose,
+    origin: Origin,
 }
 
 /// Windows that are kept free, at most: some seconds of uplinks on eight channels.
@@ -131,12 +131,12 @@ pub struct Scheduler {
     sub_bands: &'static [SubBand],
     reserve_ppm: u32,
     ledger: Ledger,
-    appetite: Appetite,
-    deaf_long: Loads,
-    deaf_short: Loads,
+    server_demand: ServerDemand,
+    deaf_long: AirtimeWindow,
+    deaf_short: AirtimeWindow,
     /// Start and end (by the forwarder's count) of frames that are not over.
     on_air: VecDeque<OnAir>,
-    protected: VecDeque<Protected>,
+    protected: VecDeque<RxWindow>,
 }
 
 impl Scheduler {
@@ -147,43 +147,44 @@ impl Scheduler {
             sub_bands,
             reserve_ppm,
             ledger: Ledger::new(sub_bands),
-            appetite: Appetite::new(sub_bands),
-            deaf_long: Loads::new(DEAF_LONG_US),
-            deaf_short: Loads::new(DEAF_SHORT_US),
+            server_demand: ServerDemand::new(sub_bands),
+            deaf_long: AirtimeWindow::new(DEAF_LONG_US),
+            deaf_short: AirtimeWindow::new(DEAF_SHORT_US),
             on_air: VecDeque::new(),
             protected: VecDeque::new(),
         }
     }
 
     /// The first instant at which the wish is legal, polite and free of conflicts.
-    pub fn place(&mut self, now: Instant, wish: &Wish) -> Placement {
+    pub fn place(&mut self, now: Instant, request: &TxRequest) -> Placement {
         self.forget_before(now);
-        let sub_band = wish.channel.sub_band.0;
+        let sub_band = request.channel.sub_band.0;
         let refused = Placement::Refused;
-        if let Err(why) = self.check_dwell(sub_band, wish.airtime_us) {
+        if let Err(why) = self.check_dwell(sub_band, request.airtime_us) {
             return refused(why);
         }
-        let wish = &Wish { gap_us: wish.gap_us.max(self.legal_gap_us(sub_band)), ..*wish };
-        let share_ppm = self.share_beside_servers(now, wish);
-        let mut start = wish.earliest.max(now);
+        let request = &TxRequest { gap_us: request.gap_us.max(self.legal_gap_us(sub_band)), ..*request };
+        let share_ppm = self.share_beside_servers(now, request);
+        let mut start = request.earliest.max(now);
         // Each rule moves the start forward past something in a finite table, so this settles.
         loop {
             let before = start;
-            start = self.past_conflicts(start, wish);
-            start = self.past_protected(now, start, wish);
-            start = self.past_deafness(start, wish);
-            let lawful = self.ledger.earliest(sub_band, start, wish.airtime_us, share_ppm, self.reserve_ppm);
+            start = self.past_conflicts(start, request);
+            start = self.past_protected(now, start, request);
+            start = self.past_deafness(start, request);
+            let lawful =
+                self.ledger.earliest(sub_band, start, request.airtime_us, share_ppm, self.reserve_ppm);
             let Some(lawful) = lawful else {
                 let share_us = self.share_us(sub_band, share_ppm).unwrap_or(0);
-                return refused(Refused::NeverFits { airtime_us: wish.airtime_us, share_us, sub_band });
+                return refused(Refused::NeverFits { airtime_us: request.airtime_us, share_us, sub_band });
             };
             start = lawful;
             if start == before {
                 break;
             }
         }
-        match wish.until {
-            Some(until) if start.plus_us(wish.airtime_us) > until => {
+        match request.until {
+            Some(until) if start.plus_us(request.airtime_us) > until => {
                 refused(Refused::SessionOver { start, until })
             }
             _ => Placement::At(start),
@@ -191,8 +192,8 @@ impl Scheduler {
     }
 
     /// Enters a frame of ours at `start` into the table and the ledger.
-    pub fn commit(&mut self, start: Instant, wish: &Wish) -> Ticket {
-        self.enter(wish.channel.sub_band.0, start, wish.airtime_us, wish.hold_us, Whose::Ours)
+    pub fn commit(&mut self, start: Instant, request: &TxRequest) -> Booking {
+        self.enter(request.channel.sub_band.0, start, request.airtime_us, request.queue_slot_us, Origin::Ours)
     }
 
     /// Enters a network server's frame: it counts for the law, for deafness and for conflicts. Outside every
@@ -203,18 +204,19 @@ impl Scheduler {
         sub_band: Option<u8>,
         start: Instant,
         airtime_us: u64,
-        hold_us: u64,
-    ) -> Ticket {
+        queue_slot_us: u64,
+    ) -> Booking {
         // A gateway that only relays places nothing, and remembers no more than the law asks for all the same.
         self.forget_before(now);
         self.protected.retain(|window| window.start != start);
-        let ticket = self.enter(sub_band.unwrap_or(u8::MAX), start, airtime_us, hold_us, Whose::Others);
-        self.appetite.add(ticket.sub_band, ticket.load);
-        ticket
+        let booking =
+            self.enter(sub_band.unwrap_or(u8::MAX), start, airtime_us, queue_slot_us, Origin::Others);
+        self.server_demand.add(booking.sub_band, booking.load);
+        booking
     }
 
     /// Keeps a window free until it can no longer be claimed.
-    pub fn protect(&mut self, window: Protected) {
+    pub fn protect(&mut self, window: RxWindow) {
         if self.protected.len() == PROTECTED_MAX {
             self.protected.pop_front();
         }
@@ -222,18 +224,18 @@ impl Scheduler {
     }
 
     /// Whose frame is on the air, or handed over, too near to a frame at `start`; ours, if several are.
-    pub fn taken_by(&self, start: Instant, hold_us: u64, gap_us: u64) -> Option<Whose> {
+    pub fn taken_by(&self, start: Instant, queue_slot_us: u64, gap_us: u64) -> Option<Origin> {
         let mut in_the_way =
-            self.on_air.iter().filter(|frame| frame.meets(start, hold_us, gap_us)).peekable();
-        let first = in_the_way.peek()?.whose;
-        Some(if in_the_way.any(|frame| frame.whose == Whose::Ours) { Whose::Ours } else { first })
+            self.on_air.iter().filter(|frame| frame.meets(start, queue_slot_us, gap_us)).peekable();
+        let first = in_the_way.peek()?.origin;
+        Some(if in_the_way.any(|frame| frame.origin == Origin::Ours) { Origin::Ours } else { first })
     }
 
     /// The first start from `from` on that is clear of everything on the air or handed over.
-    pub fn first_gap(&self, from: Instant, hold_us: u64, gap_us: u64) -> Instant {
+    pub fn first_gap(&self, from: Instant, queue_slot_us: u64, gap_us: u64) -> Instant {
         let mut start = from;
         for frame in &self.on_air {
-            if frame.meets(start, hold_us, gap_us) {
+            if frame.meets(start, queue_slot_us, gap_us) {
                 start = frame.end.plus_us(gap_us);
             }
         }
@@ -248,13 +250,13 @@ impl Scheduler {
     }
 
     /// Takes back a frame that the forwarder provably did not accept.
-    pub fn refund(&mut self, ticket: Ticket) {
-        self.ledger.refund(ticket.sub_band, ticket.load);
-        self.appetite.remove(ticket.sub_band, ticket.load);
-        self.deaf_long.remove(ticket.load);
-        self.deaf_short.remove(ticket.load);
-        let Load { start, whose, .. } = ticket.load;
-        let frame = OnAir { start, end: start.plus_us(ticket.hold_us), whose };
+    pub fn refund(&mut self, booking: Booking) {
+        self.ledger.refund(booking.sub_band, booking.load);
+        self.server_demand.remove(booking.sub_band, booking.load);
+        self.deaf_long.remove(booking.load);
+        self.deaf_short.remove(booking.load);
+        let Load { start, origin, .. } = booking.load;
+        let frame = OnAir { start, end: start.plus_us(booking.queue_slot_us), origin };
         if let Some(at) = self.on_air.iter().position(|other| *other == frame) {
             self.on_air.remove(at);
         }
@@ -271,25 +273,25 @@ impl Scheduler {
         channel: Channel,
         airtime_us: u64,
         gap_us: u64,
-        manners: Manners,
+        policy: TxPolicy,
     ) -> Result<Pace, Refused> {
         let mut pace = Pace { spacing_us: airtime_us + gap_us, limit: PaceLimit::Forwarder };
         let sub_band = channel.sub_band.0;
         self.check_dwell(sub_band, airtime_us)?;
         pace = pace.max(airtime_us + self.legal_gap_us(sub_band), PaceLimit::Pause);
-        if let Some(share_us) = self.share_us(sub_band, manners.duty_share_ppm) {
+        if let Some(share_us) = self.share_us(sub_band, policy.duty_share_ppm) {
             let window_us = ledger::counted_window_us(&self.sub_bands[usize::from(sub_band)]);
             let even_us = even_spacing_us(window_us, share_us, airtime_us).ok_or(Refused::NeverFits {
                 airtime_us,
                 share_us,
                 sub_band,
             })?;
-            if manners.pattern == Pattern::Even {
+            if policy.pattern == Pattern::Even {
                 pace = pace.max(even_us, PaceLimit::Duty);
             }
         }
-        if manners.pattern == Pattern::Even {
-            for (window_us, limit_us) in deaf_limits(airtime_us, manners.max_deaf_ppm) {
+        if policy.pattern == Pattern::Even {
+            for (window_us, limit_us) in deaf_limits(airtime_us, policy.max_deaf_ppm) {
                 let even_us = even_spacing_us(window_us, limit_us, airtime_us).unwrap_or(window_us);
                 pace = pace.max(even_us, PaceLimit::Deafness);
             }
@@ -305,17 +307,17 @@ impl Scheduler {
         airtime_us: u64,
         spacing_us: u64,
         frames: u64,
-        manners: Manners,
+        policy: TxPolicy,
     ) -> u64 {
-        if manners.pattern == Pattern::Even {
+        if policy.pattern == Pattern::Even {
             return 0;
         }
         // A burst is never behind the even pattern of the same limit.
-        let deaf = deaf_limits(airtime_us, manners.max_deaf_ppm);
+        let deaf = deaf_limits(airtime_us, policy.max_deaf_ppm);
         let deaf_us =
             deaf.into_iter().filter_map(|(window_us, us)| even_spacing_us(window_us, us, airtime_us));
         let slower_us = deaf_us.max().unwrap_or(0).saturating_sub(spacing_us).saturating_mul(frames);
-        let share_us = self.share_us(channel.sub_band.0, manners.duty_share_ppm);
+        let share_us = self.share_us(channel.sub_band.0, policy.duty_share_ppm);
         let frames_a_window = share_us.and_then(|share_us| share_us.checked_div(airtime_us));
         let windows = frames_a_window.map_or(0, |fit| frames.saturating_sub(1) / fit.max(1));
         let window_us = self.sub_band(channel.sub_band.0).map_or(0, ledger::counted_window_us);
@@ -361,21 +363,21 @@ impl Scheduler {
 
     /// Our share, less what the servers will want of the budget beside their reserve; a frame at a time always
     /// stays ours.
-    fn share_beside_servers(&self, now: Instant, wish: &Wish) -> u32 {
-        let share_ppm = wish.manners.duty_share_ppm;
-        let sub_band = wish.channel.sub_band.0;
+    fn share_beside_servers(&self, now: Instant, request: &TxRequest) -> u32 {
+        let share_ppm = request.policy.duty_share_ppm;
+        let sub_band = request.channel.sub_band.0;
         let Some(band) = self.sub_band(sub_band) else { return share_ppm };
         let Some(budget_us) = ledger::budget_us(band).filter(|budget_us| *budget_us > 0) else {
             return share_ppm;
         };
         let ppm_of =
             |us: u64| u32::try_from(us.saturating_mul(1_000_000).div_ceil(budget_us)).unwrap_or(u32::MAX);
-        let servers_ppm = ppm_of(self.appetite.expected_us(sub_band, band.window_us, now));
+        let servers_ppm = ppm_of(self.server_demand.expected_us(sub_band, band.window_us, now));
         if servers_ppm == 0 {
             return share_ppm;
         }
         let left_ppm = 1_000_000u32.saturating_sub(self.reserve_ppm).saturating_sub(servers_ppm);
-        left_ppm.max(ppm_of(wish.airtime_us)).min(share_ppm)
+        left_ppm.max(ppm_of(request.airtime_us)).min(share_ppm)
     }
 
     fn share_us(&self, sub_band: u8, share_ppm: u32) -> Option<u64> {
@@ -383,43 +385,50 @@ impl Scheduler {
         Some(ledger::part(budget_us, share_ppm.min(1_000_000 - self.reserve_ppm)))
     }
 
-    fn enter(&mut self, sub_band: u8, start: Instant, airtime_us: u64, hold_us: u64, whose: Whose) -> Ticket {
-        let load = Load { start, airtime_us, whose };
+    fn enter(
+        &mut self,
+        sub_band: u8,
+        start: Instant,
+        airtime_us: u64,
+        queue_slot_us: u64,
+        origin: Origin,
+    ) -> Booking {
+        let load = Load { start, airtime_us, origin };
         self.ledger.charge(sub_band, load);
         self.deaf_long.add(load);
         self.deaf_short.add(load);
         let at = self.on_air.partition_point(|other| other.start <= start);
-        self.on_air.insert(at, OnAir { start, end: start.plus_us(hold_us), whose });
-        Ticket { sub_band, load, hold_us }
+        self.on_air.insert(at, OnAir { start, end: start.plus_us(queue_slot_us), origin });
+        Booking { sub_band, load, queue_slot_us }
     }
 
-    fn past_conflicts(&self, from: Instant, wish: &Wish) -> Instant {
-        self.first_gap(from, wish.hold_us, wish.gap_us)
+    fn past_conflicts(&self, from: Instant, request: &TxRequest) -> Instant {
+        self.first_gap(from, request.queue_slot_us, request.gap_us)
     }
 
     /// Past every window that may still be claimed: a frame of ours that would be on the air in it, or would have to
     /// be handed over before it is known whether it is claimed, waits.
-    fn past_protected(&self, now: Instant, from: Instant, wish: &Wish) -> Instant {
+    fn past_protected(&self, now: Instant, from: Instant, request: &TxRequest) -> Instant {
         let mut start = from;
         for window in self.protected.iter().filter(|window| window.claimable_until > now) {
-            let is_before = start.plus_us(wish.hold_us + wish.gap_us) <= window.start;
-            let is_after = start >= window.claimable_until.plus_us(wish.lead_us);
+            let is_before = start.plus_us(request.queue_slot_us + request.gap_us) <= window.start;
+            let is_after = start >= window.claimable_until.plus_us(request.lead_us);
             if !is_before && !is_after {
-                start = window.claimable_until.plus_us(wish.lead_us);
+                start = window.claimable_until.plus_us(request.lead_us);
             }
         }
         start
     }
 
-    fn past_deafness(&self, from: Instant, wish: &Wish) -> Instant {
-        let [long, short] = deaf_limits(wish.airtime_us, wish.manners.max_deaf_ppm);
-        let start = self.deaf_long.earliest(from, wish.airtime_us, long.1, false).unwrap_or(from);
-        self.deaf_short.earliest(start, wish.airtime_us, short.1, false).unwrap_or(start)
+    fn past_deafness(&self, from: Instant, request: &TxRequest) -> Instant {
+        let [long, short] = deaf_limits(request.airtime_us, request.policy.max_deaf_ppm);
+        let start = self.deaf_long.earliest(from, request.airtime_us, long.1, false).unwrap_or(from);
+        self.deaf_short.earliest(start, request.airtime_us, short.1, false).unwrap_or(start)
     }
 
     fn forget_before(&mut self, now: Instant) {
         self.ledger.forget_before(now);
-        self.appetite.forget_before(now);
+        self.server_demand.forget_before(now);
         self.deaf_long.forget_before(now);
         self.deaf_short.forget_before(now);
         // A second is far more than any gap: what ended earlier cannot touch a new frame.
@@ -431,9 +440,9 @@ impl Scheduler {
 }
 
 impl OnAir {
-    /// Whether a frame at `start` that lasts for `hold_us` would be nearer than `gap_us`.
-    fn meets(&self, start: Instant, hold_us: u64, gap_us: u64) -> bool {
-        start.plus_us(hold_us + gap_us) > self.start && start < self.end.plus_us(gap_us)
+    /// Whether a frame at `start` that lasts for `queue_slot_us` would be nearer than `gap_us`.
+    fn meets(&self, start: Instant, queue_slot_us: u64, gap_us: u64) -> bool {
+        start.plus_us(queue_slot_us + gap_us) > self.start && start < self.end.plus_us(gap_us)
     }
 }
 

@@ -15,7 +15,7 @@ pub enum Pattern {
 
 /// The limits that we set ourselves, beside the law.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manners {
+pub struct TxPolicy {
     /// Our part of a sub-band's legal budget, parts per million.
     pub duty_share_ppm: u32,
     /// The part of any 60 s in which the gateway may be deaf because it sends, parts per million.
@@ -24,10 +24,10 @@ pub struct Manners {
     pub pattern: Pattern,
 }
 
-impl Default for Manners {
+impl Default for TxPolicy {
     /// 40 % of the budget (what The Things Stack leaves to its lowest priority), 20 % deaf, even.
     fn default() -> Self {
-        Manners { duty_share_ppm: 400_000, max_deaf_ppm: 200_000, pattern: Pattern::Even }
+        TxPolicy { duty_share_ppm: 400_000, max_deaf_ppm: 200_000, pattern: Pattern::Even }
     }
 }
 

@@ -33,7 +33,7 @@ pub use error::SigningError;
 pub use evidence::Evidence;
 pub use job::JobFile;
 pub use signer::open_signed_object;
-pub use trust::Trust;
+pub use trust::SigningTrust;
 pub use trust::Validity;
 pub use verify::Vouched;
 pub use verify::verify;

@@ -17,7 +17,7 @@ const CODE_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03];
 
 /// Whom the operator trusts to sign images, and how far.
 #[derive(Clone, Debug, Default)]
-pub struct Trust {
+pub struct SigningTrust {
     anchors: Vec<Certificate>,
     pins: Vec<Digest>,
     /// A signature over SHA-1 is taken.
@@ -36,10 +36,10 @@ pub enum Validity {
     Creation,
 }
 
-impl Trust {
+impl SigningTrust {
     /// Trusts nobody yet.
-    pub fn new(validity: Validity, accepts_sha1: bool) -> Trust {
-        Trust { validity, accepts_sha1, ..Trust::default() }
+    pub fn new(validity: Validity, accepts_sha1: bool) -> SigningTrust {
+        SigningTrust { validity, accepts_sha1, ..SigningTrust::default() }
     }
 
     /// Trusts the certificates in `bytes` (PEM, DER, or base64 of either): each as the signer's own, and as the

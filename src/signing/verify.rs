@@ -8,7 +8,7 @@ use super::certificate::certificates;
 use super::error::SigningError;
 use super::evidence::Evidence;
 use super::form::signature_bytes;
-use super::trust::Trust;
+use super::trust::SigningTrust;
 use super::trust::Validity;
 use crate::image::Digest;
 use crate::time::GpsTime;
@@ -44,7 +44,7 @@ pub struct Vouched {
 pub fn verify(
     image: &[u8],
     evidence: &Evidence,
-    trust: &Trust,
+    trust: &SigningTrust,
     now: Option<GpsTime>,
 ) -> Result<Vouched, SigningError> {
     let evidence = evidence.unfolded()?;
@@ -74,7 +74,7 @@ pub fn verify(
 }
 
 /// All certificates at hand: those that came, and those that are configured.
-fn known(evidence: &Evidence, trust: &Trust) -> Result<Vec<Certificate>, SigningError> {
+fn known(evidence: &Evidence, trust: &SigningTrust) -> Result<Vec<Certificate>, SigningError> {
     let mut known = certificates(&evidence.certificates)?;
     for anchor in trust.anchors() {
         if !known.iter().any(|other| other.der == anchor.der) {
@@ -177,7 +177,7 @@ fn check_purpose(leaf: &Certificate) -> Result<(), SigningError> {
 }
 
 /// The time at which certificates must be valid, Unix time, seconds.
-fn check_time(evidence: &Evidence, trust: &Trust, now: Option<GpsTime>) -> Result<u64, SigningError> {
+fn check_time(evidence: &Evidence, trust: &SigningTrust, now: Option<GpsTime>) -> Result<u64, SigningError> {
     let unix_us = match trust.validity {
         Validity::Now => now.map(GpsTime::to_unix_us).ok_or(SigningError::NoClock)?,
         Validity::Creation => evidence.created_unix_us.ok_or(SigningError::NoCreation)?,

@@ -6,7 +6,7 @@ use super::disk::PAGE_BYTES;
 use super::disk::PageFate;
 use super::event::Event;
 use super::random::Random;
-use super::script::Accident;
+use super::script::Fault;
 use super::script::Meddling;
 use super::script::PageLuck;
 use super::world::World;
@@ -43,7 +43,7 @@ impl World {
         let Some(engine) = &mut self.engine else { return };
         engine.handle(now, input);
         self.facts += 1;
-        if self.accident == Some(Accident::KillAtFact(self.facts)) {
+        if self.accident == Some(Fault::KillAtFact(self.facts)) {
             return self.kill();
         }
         while let Some(engine) = &mut self.engine {
@@ -53,7 +53,7 @@ impl World {
                     return;
                 }
                 Output::Datagram { to, bytes } => self.send(to, bytes),
-                Output::North { bytes, .. } => self.send_north(bytes),
+                Output::ToServer { bytes, .. } => self.send_to_server(bytes),
                 Output::Fetch(fetch) => self.after(FETCH_US, Event::Image(fetch.task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };
@@ -82,13 +82,13 @@ impl World {
         self.handed_over += u64::from(is_frame);
         let strikes = |n: u64| is_frame && self.handed_over == n;
         match self.accident {
-            Some(Accident::BeforeSend(n)) if strikes(n) => self.power_cut(),
-            Some(Accident::AfterSend(n)) if strikes(n) => {
+            Some(Fault::BeforeSend(n)) if strikes(n) => self.power_cut(),
+            Some(Fault::AfterSend(n)) if strikes(n) => {
                 self.concentrator.datagram(self.now, socket, &bytes);
                 self.drain_concentrator();
                 self.power_cut();
             }
-            Some(Accident::Kill(n)) if strikes(n) => {
+            Some(Fault::Kill(n)) if strikes(n) => {
                 self.travel(Event::ToForwarder(socket, bytes));
                 self.kill();
             }
@@ -99,23 +99,23 @@ impl World {
     /// The accident at a disk operation.
     fn strike(&mut self) {
         match self.accident {
-            Some(Accident::KillAtDiskOperation(_)) => self.kill(),
+            Some(Fault::KillAtDiskOperation(_)) => self.kill(),
             _ => self.power_cut(),
         }
     }
 
     /// Everything stops; each page that was not synced is new, old or torn, as luck has it.
     pub(super) fn power_cut(&mut self) {
-        let mut luck = self.luck.split(3);
+        let mut rng = self.rng.split(3);
         self.die();
         // The concentrator loses its power with the gateway: what it still held never reaches the air.
         self.concentrator.restart(self.now);
         self.drain_concentrator();
         let page_luck = self.script.page_luck;
-        self.files.disk.borrow_mut().power_cut(&mut |_| match (page_luck, luck.below(3)) {
+        self.files.disk.borrow_mut().power_cut(&mut |_| match (page_luck, rng.below(3)) {
             (PageLuck::New, _) | (PageLuck::Mixed, 0) => PageFate::New,
             (PageLuck::Old, _) | (PageLuck::Mixed, 1) => PageFate::Old,
-            _ => PageFate::Torn(luck.next_u64()),
+            _ => PageFate::Torn(rng.next_u64()),
         });
         self.after(self.script.boot_us, Event::Boot { after_power_cut: true });
     }
@@ -129,7 +129,7 @@ impl World {
     }
 
     fn die(&mut self) {
-        self.life += 1;
+        self.incarnation += 1;
         self.engine = None;
         self.engine_wake = None;
         self.store = None;
@@ -140,7 +140,9 @@ impl World {
 
     /// What happens to the state folder while the gateway is down.
     pub(super) fn meddle(&mut self) {
-        let meddling = (self.life as usize).checked_sub(1).and_then(|life| self.script.meddling.get(life));
+        let meddling = (self.incarnation as usize)
+            .checked_sub(1)
+            .and_then(|incarnation| self.script.meddling.get(incarnation));
         if meddling == Some(&Meddling::EnrolAnew) {
             return self.enrol_anew();
         }
@@ -161,10 +163,10 @@ impl World {
                 let _ = disk.sync_dir();
             }
             Some(Meddling::FlipBit(seed)) => {
-                let mut luck = Random::new(*seed);
-                let name = &names[luck.below(names.len() as u64) as usize];
+                let mut rng = Random::new(*seed);
+                let name = &names[rng.below(names.len() as u64) as usize];
                 let bits = length(&mut disk, name) as u64 * 8;
-                disk.flip_bit(name, luck.below(bits) as usize);
+                disk.flip_bit(name, rng.below(bits) as usize);
             }
             Some(Meddling::FlipNewestMark) => {
                 let marks = disk.read("marks").ok().flatten().unwrap_or_default();
@@ -192,17 +194,17 @@ impl World {
     }
 
     pub(super) fn boot(&mut self) {
-        self.accident = self.script.accidents.get(self.life as usize).copied();
+        self.accident = self.script.accidents.get(self.incarnation as usize).copied();
         let before = self.files.disk.borrow().operations();
         match self.accident {
-            Some(Accident::AtDiskOperation(n) | Accident::KillAtDiskOperation(n)) => {
+            Some(Fault::AtDiskOperation(n) | Fault::KillAtDiskOperation(n)) => {
                 self.files.disk.borrow_mut().crash_after(before + n);
             }
-            Some(Accident::DiskFull(n)) => {
+            Some(Fault::DiskFull(n)) => {
                 self.files.disk.borrow_mut().fill_from(Some(before + n));
                 self.after(FULL_US, Event::Killed);
             }
-            Some(Accident::KillAfter(us)) => self.after(us, Event::Killed),
+            Some(Fault::KillAfter(us)) => self.after(us, Event::Killed),
             _ => {}
         }
         let mut boot_id = [0; 16];
@@ -220,7 +222,7 @@ impl World {
                     server_reserve_ppm: self.script.server_reserve_ppm,
                     crash_rest_us: CRASH_REST_US,
                 };
-                let seed = self.script.seed ^ u64::from(self.life);
+                let seed = self.script.seed ^ u64::from(self.incarnation);
                 self.wall.start(self.now, recovered.believed());
                 let now = self.clock();
                 self.engine = Some(Engine::new(settings, recovered, seed, now));

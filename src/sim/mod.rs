@@ -5,11 +5,11 @@
 //! that speaks to packet forwarders, so that the one judges the other.
 
 pub mod air;
-pub mod chaos;
 pub mod concentrator;
 pub mod device;
 pub mod disk;
 mod event;
+pub mod faulty_link;
 mod gateway;
 mod network;
 mod operator;
@@ -26,8 +26,8 @@ pub use air::Loss;
 pub use network::NetworkCounts;
 pub use network::NetworkScript;
 pub use referee::BandAir;
-pub use script::Accident;
 pub use script::DeviceScript;
+pub use script::Fault;
 pub use script::Meddling;
 pub use script::PageLuck;
 pub use script::Script;

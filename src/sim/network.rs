@@ -1,8 +1,8 @@
 //! The gateway's normal traffic: devices that talk, and the network server that answers them through the engine.
 
-use super::chaos::Chaos;
-use super::chaos::ChaosSettings;
 use super::event::Event;
+use super::faulty_link::FaultyLink;
+use super::faulty_link::FaultyLinkSettings;
 use super::random::Random;
 use super::server::Server;
 use super::server::ServerCounts;
@@ -40,16 +40,21 @@ pub(super) struct Network {
     pub(super) traffic: Traffic,
     backhaul_us: u64,
     /// From the server to us.
-    wire: Chaos,
+    wire: FaultyLink,
 }
 
 impl Network {
-    pub(super) fn new(script: NetworkScript, chaos: ChaosSettings, luck: &mut Random, now: Instant) -> Self {
-        let chaos = ChaosSettings { delay_us: (script.backhaul_us, script.backhaul_us), ..chaos };
+    pub(super) fn new(
+        script: NetworkScript,
+        chaos: FaultyLinkSettings,
+        rng: &mut Random,
+        now: Instant,
+    ) -> Self {
+        let chaos = FaultyLinkSettings { delay_us: (script.backhaul_us, script.backhaul_us), ..chaos };
         Network {
-            wire: Chaos::new(chaos, luck.split(7)),
-            server: Server::new(script.server, luck.split(4), now),
-            traffic: Traffic::new(script.traffic, luck.split(5), now),
+            wire: FaultyLink::new(chaos, rng.split(7)),
+            server: Server::new(script.server, rng.split(4), now),
+            traffic: Traffic::new(script.traffic, rng.split(5), now),
             backhaul_us: script.backhaul_us,
         }
     }
@@ -77,7 +82,7 @@ impl World {
     }
 
     /// The engine sends to its network server.
-    pub(super) fn send_north(&mut self, bytes: Vec<u8>) {
+    pub(super) fn send_to_server(&mut self, bytes: Vec<u8>) {
         if let Some(network) = &self.network {
             self.after(network.backhaul_us, Event::ToServer(bytes));
         }
@@ -91,7 +96,7 @@ impl World {
     }
 
     pub(super) fn at_gateway(&mut self, bytes: &[u8]) {
-        self.tell(Input::North { server: 0, bytes });
+        self.tell(Input::FromServer { server: 0, bytes });
     }
 
     fn drain_server(&mut self) {

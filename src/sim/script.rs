@@ -1,9 +1,9 @@
 //! What happens in a simulated world: who is there, what is ordered, what goes wrong.
 
 use super::air::Loss;
-use super::chaos::ChaosSettings;
 use super::concentrator;
 use super::device;
+use super::faulty_link::FaultyLinkSettings;
 use super::network::NetworkScript;
 use crate::broadcast::TurnRule;
 use crate::campaign::Group;
@@ -45,7 +45,7 @@ pub struct Script {
     /// deaf for some of them.
     pub uplinks_per_hour: u32,
     /// What strikes datagrams on their way to us, from the forwarder and from the network server.
-    pub chaos: ChaosSettings,
+    pub chaos: FaultyLinkSettings,
     /// Datagrams lost on their way to the forwarder, parts per million.
     pub datagram_loss_ppm: u32,
     /// The forwarder's process restarts at these moments, microseconds after the world's zero.
@@ -53,7 +53,7 @@ pub struct Script {
     /// The world ends here at the latest, microseconds.
     pub limit_us: u64,
     /// Power cuts and kills: one in each life of the gateway, in this order.
-    pub accidents: Vec<Accident>,
+    pub accidents: Vec<Fault>,
     /// The operator moves a task whose sessions were missed to a later start, and has its devices told.
     pub is_retold: bool,
     /// Steps of the gateway's wall clock: when, microseconds after the world's zero, and by how many microseconds. Nobody
@@ -120,7 +120,7 @@ pub enum PageLuck {
 
 /// Where the gateway dies; counted anew in each of its lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accident {
+pub enum Fault {
     /// The power goes at the n-th changing operation on the disk (1-based), in the middle of it.
     AtDiskOperation(u64),
     /// The power goes when the n-th frame (1-based) is handed to the forwarder: before it gets there.

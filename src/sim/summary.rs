@@ -136,7 +136,7 @@ impl World {
             swallowed: counts.swallowed,
             completions: self.completions,
             over: self.over,
-            restarts: self.life,
+            restarts: self.incarnation,
             disk_bytes: self.files.disk.borrow().written_bytes(),
         }
     }

@@ -1,7 +1,6 @@
 //! The simulated place: virtual time, one queue of events, the same [`Engine`] as on the gateway.
 
 use super::air::Channel;
-use super::chaos::Chaos;
 use super::concentrator::Concentrator;
 use super::concentrator::Output as RadioOutput;
 use super::concentrator::Reception;
@@ -9,11 +8,12 @@ use super::concentrator::Socket;
 use super::concentrator::Transmission;
 use super::device::Device;
 use super::event::Event;
+use super::faulty_link::FaultyLink;
 use super::network::Network;
 use super::operator::Operator;
 use super::random::Random;
 use super::referee::Referee;
-use super::script::Accident;
+use super::script::Fault;
 use super::script::Script;
 use super::spoiled::GatewayDisk;
 use super::spoiled::Spoil;
@@ -75,7 +75,7 @@ pub struct World {
     pub(super) queue: BTreeMap<(Instant, u64), (u32, Event)>,
     pub(super) next_event: u64,
     /// Counts the gateway's lives; what was meant for an earlier one is void.
-    pub(super) life: u32,
+    pub(super) incarnation: u32,
     pub(super) engine: Option<Engine>,
     pub(super) engine_wake: Option<Instant>,
     pub(super) store: Option<Store<GatewayDisk>>,
@@ -86,7 +86,7 @@ pub struct World {
     pub(super) facts: u64,
     pub(super) concentrator: Concentrator,
     /// From everybody to us.
-    wire: Chaos,
+    wire: FaultyLink,
     pub(super) network: Option<Network>,
     pub(super) devices: Vec<Listener>,
     pub(super) referee: Referee,
@@ -100,9 +100,9 @@ pub struct World {
     open: BTreeSet<String>,
     pub(super) operator: Operator,
     pub(super) wall: Wall,
-    pub(super) luck: Random,
+    pub(super) rng: Random,
     tamper: Option<Tamper>,
-    pub(super) accident: Option<Accident>,
+    pub(super) accident: Option<Fault>,
     pub(super) handed_over: u64,
     pub(super) ends_at: Instant,
 }
@@ -110,8 +110,8 @@ pub struct World {
 impl World {
     /// A world at its zero.
     pub fn new(script: Script) -> Self {
-        let mut luck = Random::new(script.seed);
-        let concentrator = Concentrator::new(script.concentrator.clone(), luck.split(1), Instant::ZERO);
+        let mut rng = Random::new(script.seed);
+        let concentrator = Concentrator::new(script.concentrator.clone(), rng.split(1), Instant::ZERO);
         let mut referee = Referee::new(script.region);
         for group in &script.groups {
             referee.group(group.mc_addr.as_u32());
@@ -122,8 +122,8 @@ impl World {
             }
         }
         let devices = script.devices.iter().zip(100..).map(|(device, label)| {
-            let channel = Channel::new(device.loss, luck.split(label));
-            let device = Device::new(device.settings.clone(), luck.split(1_000_000 + label));
+            let channel = Channel::new(device.loss, rng.split(label));
+            let device = Device::new(device.settings.clone(), rng.split(1_000_000 + label));
             Listener { device, channel, lost: 0, is_complete: false, task: None, next_task: None }
         });
         let devices = devices.collect();
@@ -131,12 +131,12 @@ impl World {
             referee.share();
         }
         let network = script.network.clone();
-        let network = network.map(|network| Network::new(network, script.chaos, &mut luck, Instant::ZERO));
+        let network = network.map(|network| Network::new(network, script.chaos, &mut rng, Instant::ZERO));
         let mut world = World {
             now: Instant::ZERO,
             queue: BTreeMap::new(),
             next_event: 0,
-            life: 0,
+            incarnation: 0,
             engine: None,
             engine_wake: None,
             store: None,
@@ -144,7 +144,7 @@ impl World {
             boots: 0,
             facts: 0,
             concentrator,
-            wire: Chaos::new(script.chaos, luck.split(6)),
+            wire: FaultyLink::new(script.chaos, rng.split(6)),
             network,
             devices,
             referee,
@@ -156,7 +156,7 @@ impl World {
             completions: 0,
             operator: Operator::default(),
             wall: Wall::new(&script),
-            luck: luck.split(2),
+            rng: rng.split(2),
             tamper: None,
             accident: None,
             handed_over: 0,
@@ -236,14 +236,14 @@ impl World {
             self.tell(Input::Time);
         } else if next_network.is_some_and(|wake| wake <= at) {
             self.wake_network();
-        } else if let Some(((_, _), (life, event))) = self.queue.pop_first() {
-            self.happen(life, event);
+        } else if let Some(((_, _), (incarnation, event))) = self.queue.pop_first() {
+            self.happen(incarnation, event);
         }
         true
     }
 
-    fn happen(&mut self, life: u32, event: Event) {
-        let is_void = life != self.life;
+    fn happen(&mut self, incarnation: u32, event: Event) {
+        let is_void = incarnation != self.incarnation;
         match event {
             Event::ToUs(socket, generation, bytes) => {
                 let port = 40_000 + 2 * (generation % 10_000) as u16 + u16::from(socket == Socket::Pull);
@@ -424,7 +424,7 @@ impl World {
 
     /// A datagram on its way, unless it is lost.
     pub(super) fn travel(&mut self, event: Event) {
-        if self.script.datagram_loss_ppm == 0 || !self.luck.chance_ppm(self.script.datagram_loss_ppm) {
+        if self.script.datagram_loss_ppm == 0 || !self.rng.chance_ppm(self.script.datagram_loss_ppm) {
             self.after(LOOPBACK_US, event);
         }
     }
@@ -432,7 +432,7 @@ impl World {
     fn schedule_uplink(&mut self) {
         if self.script.uplinks_per_hour > 0 {
             let mean_us = 3_600_000_000 / u64::from(self.script.uplinks_per_hour);
-            let wait_us = self.luck.range(1, 2 * mean_us);
+            let wait_us = self.rng.range(1, 2 * mean_us);
             self.after(wait_us, Event::Uplink);
         }
     }
@@ -457,6 +457,6 @@ impl World {
 
     pub(super) fn at(&mut self, at: Instant, event: Event) {
         self.next_event += 1;
-        self.queue.insert((at, self.next_event), (self.life, event));
+        self.queue.insert((at, self.next_event), (self.incarnation, event));
     }
 }

@@ -55,7 +55,7 @@ pub struct CampaignMark {
     pub next_k: u32,
     /// Coded fragments added to make up for lost frames. (On disk in the field that earlier releases called
     /// `lost`: they wrote the same number there.)
-    pub made_up: u32,
+    pub extra_coded: u32,
 }
 
 impl Mark {
@@ -73,7 +73,7 @@ impl Mark {
         for campaign in campaigns {
             payload.extend(campaign.task.0);
             payload.extend(campaign.next_k.to_le_bytes());
-            payload.extend(campaign.made_up.to_le_bytes());
+            payload.extend(campaign.extra_coded.to_le_bytes());
         }
         for load in ledger {
             payload.push(load.sub_band);
@@ -104,7 +104,7 @@ impl Mark {
         let campaign = |bytes: &[u8]| CampaignMark {
             task: RecordId(array(bytes, 0)),
             next_k: u32::from_le_bytes(array(bytes, 16)),
-            made_up: u32::from_le_bytes(array(bytes, 20)),
+            extra_coded: u32::from_le_bytes(array(bytes, 20)),
         };
         let load = |bytes: &[u8]| MinuteLoad {
             sub_band: bytes[0],
@@ -163,7 +163,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn mark(loads: impl Iterator<Item = MinuteLoad>) -> Mark {
-        let campaign = CampaignMark { task: RecordId([7; 16]), next_k: 300, made_up: 2 };
+        let campaign = CampaignMark { task: RecordId([7; 16]), next_k: 300, extra_coded: 2 };
         Mark {
             clean: true,
             gps_us: Some(1),
@@ -225,7 +225,7 @@ mod tests {
         let mut file = vec![0; SLOTS * SLOT_BYTES];
         file[3 * SLOT_BYTES..4 * SLOT_BYTES].copy_from_slice(&page);
         let reading = MARKS.read(&file, Mark::decode);
-        let campaign = CampaignMark { task: RecordId([7; 16]), next_k: 300, made_up: 2 };
+        let campaign = CampaignMark { task: RecordId([7; 16]), next_k: 300, extra_coded: 2 };
         let load = MinuteLoad { sub_band: 4, age_min: 9, ours_us: 5, total_us: 6 };
         let (gps_us, campaigns) = (Some(77), vec![campaign]);
         let mark = Mark { clean: true, gps_us, mono_us: None, campaigns, ledger: vec![load] };

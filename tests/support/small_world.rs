@@ -18,9 +18,9 @@ use fuotad::region::parameters;
 use fuotad::relay::RelaySettings;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
-use fuotad::schedule::Manners;
 use fuotad::schedule::Pattern;
-use fuotad::signing::Trust;
+use fuotad::schedule::TxPolicy;
+use fuotad::signing::SigningTrust;
 use fuotad::sim::DeviceScript;
 use fuotad::sim::Loss;
 use fuotad::sim::PageLuck;
@@ -28,9 +28,9 @@ use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::TaskScript;
 use fuotad::sim::World;
-use fuotad::sim::chaos::ChaosSettings;
 use fuotad::sim::concentrator;
 use fuotad::sim::device;
+use fuotad::sim::faulty_link::FaultyLinkSettings;
 use fuotad::store::KeyCounters;
 use fuotad::store::RangeState;
 use fuotad::store::Recovered;
@@ -64,8 +64,8 @@ pub fn group() -> Group {
         data_rate: 5,
         eirp: Dbm::from_whole(27),
         terms: Terms::default(),
-        manners: Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
-        trust: Trust::default(),
+        policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
+        trust: SigningTrust::default(),
         accepts_unsigned: false,
         guard_us: 10_000_000,
     }
@@ -144,7 +144,7 @@ pub fn script() -> Script {
         limit_us: 24 * 3_600_000_000,
         accidents: Vec::new(),
         is_folder_tidied: false,
-        chaos: ChaosSettings::default(),
+        chaos: FaultyLinkSettings::default(),
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
         is_retold: false,

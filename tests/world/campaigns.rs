@@ -19,8 +19,8 @@ use fuotad::region::RfRegion;
 use fuotad::region::parameters;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
-use fuotad::schedule::Manners;
 use fuotad::schedule::Pattern;
+use fuotad::schedule::TxPolicy;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::TaskScript;
@@ -35,7 +35,7 @@ fn refusal(summary: &Summary) -> &str {
 fn sessions_of_1024_s() -> Script {
     let mut script = script_of(40_000);
     script.groups[0].session = SessionRule::Windows { exponent: Some(10), start: None };
-    script.groups[0].manners = Manners::default();
+    script.groups[0].policy = TxPolicy::default();
     script.tasks[0].document = document(30, "").replace("08:00:30Z", "08:05:00Z");
     script.limit_us *= 3;
     script
@@ -115,7 +115,7 @@ fn a_long_campaign_goes_over_several_sessions_and_devices_follow() {
 /// The power goes in the first session, and the gateway is away until all of them are over.
 fn away_for_all_sessions() -> Script {
     let mut script = sessions_of_1024_s();
-    script.accidents = vec![fuotad::sim::Accident::AfterSend(30)];
+    script.accidents = vec![fuotad::sim::Fault::AfterSend(30)];
     script.boot_us = 12_000_000_000;
     script
 }
@@ -283,7 +283,7 @@ fn an_image_that_is_not_what_was_ordered_is_never_sent() {
 fn an_image_that_changed_between_two_lives_is_never_sent() {
     // The digest was pinned when the task was planned; after the restart another image lies there.
     let mut script = script_of(4000);
-    script.accidents = vec![fuotad::sim::Accident::AfterSend(40)];
+    script.accidents = vec![fuotad::sim::Fault::AfterSend(40)];
     let mut world = fuotad::sim::World::new(script);
     while world.step() {
         if world.frames().len() == 30 {
@@ -308,9 +308,9 @@ fn lost_datagrams_cost_fragments_but_never_a_counter() {
         let Some(Outcome::Complete { unconfirmed, .. }) = outcome(&summary) else {
             panic!("seed {seed}: {:#?}", summary.reports)
         };
-        let made_up =
+        let extra_coded =
             summary.reports.iter().filter(|report| matches!(report.event, Event::Unconfirmed { .. }));
-        assert_eq!(made_up.count(), *unconfirmed as usize);
+        assert_eq!(extra_coded.count(), *unconfirmed as usize);
     }
 }
 
@@ -344,7 +344,7 @@ fn a_restart_is_no_way_around_the_law() {
         for device in &mut script.devices {
             device.settings.permanent_class_c = Some((869_525_000, region.data_rate(0).unwrap().modulation));
         }
-        script.accidents = cuts.iter().map(|frame| fuotad::sim::Accident::AfterSend(*frame)).collect();
+        script.accidents = cuts.iter().map(|frame| fuotad::sim::Fault::AfterSend(*frame)).collect();
         let summary = run(script);
         assert_content(&summary, &format!("cuts after {cuts:?} frames"));
         assert_eq!(summary.complete(), 3);
@@ -411,8 +411,8 @@ fn a_mark_keeps_the_disk_alive() {
     let region = parameters(RfRegion::Eu868).unwrap();
     let mut script = script_of(100_000);
     script.groups[0].data_rate = 3;
-    script.groups[0].manners =
-        Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 200_000, pattern: Pattern::Even };
+    script.groups[0].policy =
+        TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 200_000, pattern: Pattern::Even };
     script.tasks[0].document =
         document(30, "").replace(r#""FragmentSizeBytes":48"#, r#""FragmentSizeBytes":112"#);
     for device in &mut script.devices {

@@ -22,12 +22,12 @@ use fuotad::region::SubBand;
 use fuotad::region::Terms;
 use fuotad::region::parameters_even_withdrawn;
 use fuotad::relay::ServerSettings as RelayedServer;
-use fuotad::schedule::Manners;
 use fuotad::schedule::Pattern;
 use fuotad::schedule::Placement;
 use fuotad::schedule::Scheduler;
-use fuotad::schedule::Wish;
-use fuotad::sim::Accident;
+use fuotad::schedule::TxPolicy;
+use fuotad::schedule::TxRequest;
+use fuotad::sim::Fault;
 use fuotad::sim::NetworkScript;
 use fuotad::sim::Script;
 use fuotad::sim::TaskScript;
@@ -76,9 +76,9 @@ fn channel(luck: &mut Random, region: &'static Parameters) -> Option<(Channel, T
     Some((channel, terms, eirp))
 }
 
-fn manners(luck: &mut Random) -> Manners {
+fn policy(luck: &mut Random) -> TxPolicy {
     let shares = [1_000_000, 400_000, 900_000, 50_000];
-    Manners {
+    TxPolicy {
         duty_share_ppm: shares[luck.below(4) as usize],
         max_deaf_ppm: shares[luck.below(3) as usize],
         pattern: if luck.chance_ppm(500_000) { Pattern::Even } else { Pattern::Burst },
@@ -86,21 +86,27 @@ fn manners(luck: &mut Random) -> Manners {
 }
 
 /// A frame of a group whose header and counter are in order, as the antenna radiates it.
-fn transmission(start: Instant, wish: &Wish, eirp: Dbm, mc_addr: u32, phy_len: usize) -> Transmission {
+fn transmission(
+    start: Instant,
+    request: &TxRequest,
+    eirp: Dbm,
+    mc_addr: u32,
+    phy_len: usize,
+) -> Transmission {
     let mut phy_payload = vec![0x60];
     phy_payload.extend(mc_addr.to_le_bytes());
     phy_payload.resize(phy_len, 0);
-    let is_lora = matches!(wish.channel.modulation, Modulation::LoRa { .. });
-    let preamble_symbols = match wish.channel.modulation {
+    let is_lora = matches!(request.channel.modulation, Modulation::LoRa { .. });
+    let preamble_symbols = match request.channel.modulation {
         Modulation::LoRa { sf: 5 | 6, .. } => 12,
         Modulation::LoRa { .. } => 8,
         Modulation::Gfsk { .. } => 5,
     };
     Transmission {
         start,
-        airtime_us: wish.airtime_us,
-        frequency_hz: wish.channel.frequency_hz,
-        modulation: wish.channel.modulation,
+        airtime_us: request.airtime_us,
+        frequency_hz: request.channel.frequency_hz,
+        modulation: request.channel.modulation,
         eirp,
         phy_payload,
         inverted_iq: is_lora,
@@ -116,7 +122,7 @@ struct Sender {
     terms: Terms,
     eirp: Dbm,
     phy_len: usize,
-    manners: Manners,
+    policy: TxPolicy,
 }
 
 fn senders(luck: &mut Random, region: &'static Parameters) -> Vec<Sender> {
@@ -127,7 +133,7 @@ fn senders(luck: &mut Random, region: &'static Parameters) -> Vec<Sender> {
         let Ok(payload) = region.max_payload(&channel, false) else { continue };
         let phy_len = 14 + luck.below(payload as u64) as usize;
         let mc_addr = 0x0100_0000 + senders.len() as u32;
-        senders.push(Sender { mc_addr, channel, terms, eirp, phy_len, manners: manners(luck) });
+        senders.push(Sender { mc_addr, channel, terms, eirp, phy_len, policy: policy(luck) });
         if senders.len() == wanted {
             break;
         }
@@ -163,23 +169,23 @@ fn scheduler_case(seed: u64) -> (u64, Vec<String>) {
         let airtime_us = downlink_airtime_us(sender.channel.modulation, sender.phy_len);
         // Mostly soon, sometimes far ahead, so that others are placed before it later.
         let ahead_us = if luck.chance_ppm(100_000) { 3_600_000_000 } else { 2_000_000 };
-        let wish = Wish {
+        let request = TxRequest {
             channel: sender.channel,
             airtime_us,
-            hold_us: forwarder_airtime_us(sender.channel.modulation, sender.phy_len),
+            queue_slot_us: forwarder_airtime_us(sender.channel.modulation, sender.phy_len),
             earliest: now.plus_us(luck.below(ahead_us)),
             until: None,
             gap_us: GAP_US,
             lead_us: 0,
-            manners: sender.manners,
+            policy: sender.policy,
         };
-        let Placement::At(start) = scheduler.place(now, &wish) else { continue };
-        assert!(start >= wish.earliest, "seed {seed}: {start} is before {}", wish.earliest);
-        let ticket = scheduler.commit(start, &wish);
+        let Placement::At(start) = scheduler.place(now, &request) else { continue };
+        assert!(start >= request.earliest, "seed {seed}: {start} is before {}", request.earliest);
+        let booking = scheduler.commit(start, &request);
         if luck.chance_ppm(100_000) {
-            scheduler.refund(ticket);
+            scheduler.refund(booking);
         } else {
-            air.push(transmission(start, &wish, sender.eirp, sender.mc_addr, sender.phy_len));
+            air.push(transmission(start, &request, sender.eirp, sender.mc_addr, sender.phy_len));
         }
     }
     (air.len() as u64, judge(region, &senders, air))
@@ -223,20 +229,20 @@ fn the_same_emissions_without_a_scheduler_are_objected_to() {
     let senders = senders(&mut luck, region);
     let sender = &senders[0];
     let airtime_us = downlink_airtime_us(sender.channel.modulation, sender.phy_len);
-    let wish = Wish {
+    let request = TxRequest {
         channel: sender.channel,
         airtime_us,
-        hold_us: airtime_us,
+        queue_slot_us: airtime_us,
         earliest: Instant::ZERO,
         until: None,
         gap_us: GAP_US,
         lead_us: 0,
-        manners: sender.manners,
+        policy: sender.policy,
     };
     let frames = 3_600_000_000 / (airtime_us + GAP_US);
     let at = |n: u64| Instant::ZERO.plus_us(n * (airtime_us + GAP_US));
     let air = (0..frames.min(60_000))
-        .map(|n| transmission(at(n), &wish, sender.eirp, sender.mc_addr, sender.phy_len));
+        .map(|n| transmission(at(n), &request, sender.eirp, sender.mc_addr, sender.phy_len));
     let breaches = judge(region, &senders, air.collect());
     assert!(breaches.iter().any(|breach| breach.contains("EN 300 220")), "{breaches:?}");
 }
@@ -251,7 +257,7 @@ fn a_day_of(name: RfRegion) -> Script {
         frequency_hz,
         data_rate: DR,
         eirp: region.default_eirp(&Terms::default(), frequency_hz),
-        manners: Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Even },
+        policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Even },
         ..small_world::group()
     };
     let document = format!(
@@ -382,7 +388,7 @@ fn random_script(seed: u64) -> Script {
             data_rate: sender.channel.dr,
             eirp: sender.eirp,
             terms: sender.terms,
-            manners: sender.manners,
+            policy: sender.policy,
             profile: profiles[luck.below(4) as usize].parse().unwrap(),
             ts004_version: if luck.chance_ppm(500_000) { Ts004Version::V1 } else { Ts004Version::V2 },
             session: if is_window {
@@ -404,9 +410,9 @@ fn random_script(seed: u64) -> Script {
         tasks.push(TaskScript { at_us: luck.below(20_000_000), stem: format!("task-{n}"), document, image });
     }
     let accidents = (0..luck.below(3)).map(|_| match luck.below(3) {
-        0 => Accident::BeforeSend(1 + luck.below(40)),
-        1 => Accident::AfterSend(1 + luck.below(40)),
-        _ => Accident::Kill(1 + luck.below(40)),
+        0 => Fault::BeforeSend(1 + luck.below(40)),
+        1 => Fault::AfterSend(1 + luck.below(40)),
+        _ => Fault::Kill(1 + luck.below(40)),
     });
     let base = script();
     Script {

@@ -90,7 +90,7 @@ impl Desk {
                     return;
                 }
                 Output::Datagram { to, bytes } => self.south.push((to, bytes)),
-                Output::North { server, bytes } => self.north.push((server, bytes)),
+                Output::ToServer { server, bytes } => self.north.push((server, bytes)),
                 Output::Report(report) => self.reports.push(report.event),
                 Output::Fetch(fetch) => {
                     let image = small_world::image(self.image_len);
@@ -126,7 +126,7 @@ impl Desk {
         let json = json!({ "txpk": txpk }).to_string();
         let [high, low] = token.to_be_bytes();
         let bytes = [&[2, high, low, 3][..], json.as_bytes()].concat();
-        self.tell(ms, Input::North { server, bytes: &bytes });
+        self.tell(ms, Input::FromServer { server, bytes: &bytes });
     }
 
     fn tx_ack(&mut self, ms: i64, from: SocketAddr, token: [u8; 2], body: &str) {
@@ -393,16 +393,16 @@ fn frames_that_were_acknowledged_and_never_sent_are_made_up_for() {
             desk.uplink(ms, &stat(0));
         }
     }
-    let made_up: u32 = desk
+    let extra_coded: u32 = desk
         .reports
         .iter()
         .map(|event| match event {
-            Event::Swallowed { made_up, .. } => *made_up,
+            Event::SilentlyDropped { extra_coded, .. } => *extra_coded,
             _ => 0,
         })
         .sum();
-    assert!(made_up > 0, "{:?}", desk.reports.last());
-    assert!(desk.engine.link().counts.swallowed >= u64::from(made_up));
+    assert!(extra_coded > 0, "{:?}", desk.reports.last());
+    assert!(desk.engine.link().counts.swallowed >= u64::from(extra_coded));
 }
 
 #[test]
@@ -536,7 +536,7 @@ fn a_storm_of_hostile_datagrams_is_survived_in_silence() {
         let from = local(if luck.below(2) == 0 { PULL } else { 40_000 });
         match luck.below(2) {
             0 => desk.tell(ms, Input::Datagram { from, bytes: &bytes }),
-            _ => desk.tell(ms, Input::North { server: 0, bytes: &bytes }),
+            _ => desk.tell(ms, Input::FromServer { server: 0, bytes: &bytes }),
         }
         desk.south.clear();
         desk.north.clear();

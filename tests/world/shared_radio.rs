@@ -13,12 +13,12 @@ use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings as RelayedServer;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
-use fuotad::schedule::Manners;
 use fuotad::schedule::Pattern;
+use fuotad::schedule::TxPolicy;
 use fuotad::sim::NetworkScript;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
-use fuotad::sim::chaos::ChaosSettings;
+use fuotad::sim::faulty_link::FaultyLinkSettings;
 use fuotad::sim::server::Manner;
 use fuotad::sim::server::Multicast;
 use fuotad::sim::server::ServerSettings;
@@ -55,8 +55,8 @@ fn shared(data_rate: u8, frag_size: u32, len: usize, rx_delay_s: u8, manner: Man
         backhaul_us: 30_000,
     };
     let mut script = script_of(len);
-    let manners = Manners { duty_share_ppm: 400_000, max_deaf_ppm: 200_000, pattern: Pattern::Even };
-    script.groups = vec![Group { data_rate, manners, ..group() }];
+    let policy = TxPolicy { duty_share_ppm: 400_000, max_deaf_ppm: 200_000, pattern: Pattern::Even };
+    script.groups = vec![Group { data_rate, policy, ..group() }];
     for device in &mut script.devices {
         let modulation = script.region.data_rate(data_rate).unwrap().modulation;
         device.settings.permanent_class_c = Some((869_525_000, modulation));
@@ -96,7 +96,7 @@ fn in_a_busy_hour_no_answer_is_lost_through_us_beside_fragments_of_less_than_800
             [(1, Manner::ChirpStack), (2, Manner::TheThingsStack), (3, Manner::TheThingsStack)]
         {
             let mut script = Script { seed, ..shared(3, 112, len, 1, manner) };
-            script.groups[0].manners.pattern = pattern;
+            script.groups[0].policy.pattern = pattern;
             let summary = run(script);
             assert_content(&summary, "busy hour");
             assert!(matches!(outcome(&summary), Some(Outcome::Complete { .. })), "{:?}", outcome(&summary));
@@ -214,14 +214,14 @@ fn an_empty_air_is_used_to_the_share_although_a_server_might_speak() {
 
 #[test]
 fn datagrams_that_are_lost_doubled_late_or_damaged_break_no_law_and_stop_no_campaign() {
-    let chaos = ChaosSettings {
+    let chaos = FaultyLinkSettings {
         lost_ppm: 100_000,
         duplicated_ppm: 300_000,
         reordered_ppm: 300_000,
         held_back_us: 5_000_000,
         truncated_ppm: 20_000,
         flipped_ppm: 20_000,
-        ..ChaosSettings::default()
+        ..FaultyLinkSettings::default()
     };
     for seed in 1..=100 {
         let summary = run(Script { seed, chaos, ..shared(3, 112, 4000, 1, Manner::ChirpStack) });

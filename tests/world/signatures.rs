@@ -21,7 +21,7 @@ use fuotad::signing::Evidence;
 use fuotad::signing::Hash;
 use fuotad::signing::JobFile;
 use fuotad::signing::SigningError;
-use fuotad::signing::Trust;
+use fuotad::signing::SigningTrust;
 use fuotad::signing::Validity;
 use fuotad::signing::open_signed_object;
 use fuotad::signing::verify;
@@ -47,8 +47,8 @@ fn tomorrow(pki: &Pki, name: &str) -> GpsTime {
     gps_from_rfc3339(&text).unwrap().plus_us(DAY_US)
 }
 
-fn trusting(pki: &Pki, names: &[&str]) -> Trust {
-    let mut trust = Trust::default();
+fn trusting(pki: &Pki, names: &[&str]) -> SigningTrust {
+    let mut trust = SigningTrust::default();
     for name in names {
         trust.add_anchors(&pki.read(&format!("{name}.pem"))).unwrap();
     }
@@ -60,7 +60,7 @@ struct Signed {
     pki: Pki,
     image: Vec<u8>,
     evidence: Evidence,
-    trust: Trust,
+    trust: SigningTrust,
     now: GpsTime,
 }
 
@@ -372,7 +372,7 @@ fn a_pinned_certificate_or_key_needs_no_authority_and_pins_nobody_else() {
     assert!(der.is_empty());
     let key = fuotad::image::Digest::of(&pki.read("own.spki")).to_string();
     for pin in [fingerprint, key] {
-        let mut trust = Trust::default();
+        let mut trust = SigningTrust::default();
         trust.add_pin(&pin).unwrap();
         let check = |name: &str, with: bool| {
             let evidence = Evidence::detached("test", pki.sign(name, "sha256", &image));
@@ -387,7 +387,7 @@ fn a_pinned_certificate_or_key_needs_no_authority_and_pins_nobody_else() {
     // A configured certificate serves signatures that come without one.
     let evidence = Evidence::detached("test", pki.sign("own", "sha256", &image));
     verify(&image, &evidence, &trusting(&pki, &["other", "own"]), Some(now)).unwrap();
-    let mut trust = Trust::default();
+    let mut trust = SigningTrust::default();
     assert!(trust.add_pin("beef").unwrap_err().to_string().contains("64 hexadecimal digits"));
 }
 
@@ -410,7 +410,7 @@ fn validity_is_judged_now_by_a_trusted_clock_or_at_the_creation_of_the_order() {
 struct Gateway {
     engine: Engine,
     at: i64,
-    wish: Option<SignatureWish>,
+    request: Option<SignatureWish>,
     saves: usize,
     datagrams: usize,
     planned: bool,
@@ -424,7 +424,12 @@ const STEPS_MAX: u32 = 1000;
 
 impl Gateway {
     /// A gateway whose only group trusts `trust`; `gps` is its clock.
-    fn new(trust: Trust, of_task: Option<Trust>, gps: Option<GpsTime>, fuotad: &str) -> Gateway {
+    fn new(
+        trust: SigningTrust,
+        of_task: Option<SigningTrust>,
+        gps: Option<GpsTime>,
+        fuotad: &str,
+    ) -> Gateway {
         let document = format!(
             r#"{{"Id":"{TASK}","Status":"In_FuotaSession","FirmwareUpdateImage":"s3://b/k","FragmentSizeBytes":48,
                 "LoRaWAN":{{"RfRegion":"EU868"}}{fuotad}}}"#
@@ -433,7 +438,12 @@ impl Gateway {
     }
 
     /// The same with any order.
-    fn with(trust: Trust, of_task: Option<Trust>, gps: Option<GpsTime>, document: &str) -> Gateway {
+    fn with(
+        trust: SigningTrust,
+        of_task: Option<SigningTrust>,
+        gps: Option<GpsTime>,
+        document: &str,
+    ) -> Gateway {
         let settings = Settings {
             groups: vec![Group { trust, ..small_world::group() }],
             trust_by_task: of_task.map(|trust| (TASK.to_owned(), trust)).into_iter().collect(),
@@ -441,8 +451,15 @@ impl Gateway {
         };
         let now = Now { mono: Instant::from_us(0), gps };
         let engine = Engine::new(settings, small_world::enrolled(), 7, now);
-        let mut gateway =
-            Gateway { engine, at: 0, wish: None, saves: 0, datagrams: 0, planned: false, told: Vec::new() };
+        let mut gateway = Gateway {
+            engine,
+            at: 0,
+            request: None,
+            saves: 0,
+            datagrams: 0,
+            planned: false,
+            told: Vec::new(),
+        };
         let (document, source) = (document.as_bytes(), TaskSource::Cloud);
         gateway.tell(gps, Input::Task { document, stem: TASK, source });
         gateway
@@ -461,10 +478,10 @@ impl Gateway {
                     self.engine.handle(now, Input::Time);
                 }
                 Output::WakeAt(_) => break,
-                Output::Fetch(fetch) => self.wish = Some(fetch.signature),
+                Output::Fetch(fetch) => self.request = Some(fetch.signature),
                 Output::Save(save, Change::Mark(_)) => marks.push(save),
                 Output::Save(save, _) => saved.push(save),
-                Output::Datagram { .. } | Output::North { .. } => self.datagrams += 1,
+                Output::Datagram { .. } | Output::ToServer { .. } => self.datagrams += 1,
                 Output::Report(report) => match report.event {
                     Event::Planned(_) => self.planned = true,
                     Event::Refused { reason } | Event::Waiting { reason } => self.told.push(reason),
@@ -578,7 +595,7 @@ fn an_ota_update_that_brings_its_signature_is_armed_by_it_and_refused_with_one_w
         let delivered = |signature: &[u8], chain: &str, image: &[u8]| {
             let order = update(place, signature, chain);
             let mut gateway = Gateway::with(signed.trust.clone(), None, now, &order);
-            assert_eq!(gateway.wish, Some(SignatureWish::No), "{place}: the order brings it");
+            assert_eq!(gateway.request, Some(SignatureWish::No), "{place}: the order brings it");
             gateway.deliver(now, image, None);
             gateway
         };
@@ -594,10 +611,10 @@ fn an_ota_update_that_brings_its_signature_is_armed_by_it_and_refused_with_one_w
     }
     // One that nobody trusts vouches for nothing; the update's own signers count instead of its group's.
     let order = update("inline", &der, &pem);
-    let mut nobody = Gateway::with(Trust::default(), None, now, &order);
+    let mut nobody = Gateway::with(SigningTrust::default(), None, now, &order);
     nobody.deliver(now, &signed.image, None);
     nobody.assert_refused("nothing vouches for an image from a cloud");
-    let mut own = Gateway::with(Trust::default(), Some(signed.trust.clone()), now, &order);
+    let mut own = Gateway::with(SigningTrust::default(), Some(signed.trust.clone()), now, &order);
     own.deliver(now, &signed.image, None);
     assert!(own.planned, "{:?}", own.told);
 }
@@ -613,7 +630,7 @@ fn a_signature_waits_for_the_clock_and_the_campaign_begins_when_it_is_trusted() 
     assert!(!gateway.planned);
     // The image waits on the disk; the signature that came with it is not asked for again.
     gateway.tell(Some(signed.now), Input::Time);
-    assert_eq!(gateway.wish, Some(SignatureWish::No));
+    assert_eq!(gateway.request, Some(SignatureWish::No));
     gateway.deliver(Some(signed.now), &signed.image, None);
     assert!(gateway.planned, "{:?}", gateway.told);
     let mut late = Gateway::new(signed.trust.clone(), None, None, "");
@@ -629,16 +646,16 @@ fn a_signature_is_asked_for_where_somebody_is_trusted_and_must_be_good_where_the
     let signed = Signed::new("wish", "P-256", 2000);
     let digest = format!(r#","Fuotad":{{"Sha256":"{}"}}"#, fuotad::image::Digest::of(&signed.image));
     let now = Some(signed.now);
-    let mut nobody = Gateway::new(Trust::default(), None, now, "");
-    assert_eq!(nobody.wish, Some(SignatureWish::No));
+    let mut nobody = Gateway::new(SigningTrust::default(), None, now, "");
+    assert_eq!(nobody.request, Some(SignatureWish::No));
     nobody.deliver(now, &signed.image, Some(signed.evidence.clone()));
     nobody.assert_refused("nothing vouches for an image from a cloud");
     let mut needed = Gateway::new(signed.trust.clone(), None, now, "");
-    assert_eq!(needed.wish, Some(SignatureWish::Needed));
+    assert_eq!(needed.request, Some(SignatureWish::Needed));
     needed.deliver(now, &signed.image, None);
     needed.assert_refused("nothing vouches for an image from a cloud");
     let mut pinned = Gateway::new(signed.trust.clone(), None, now, &digest);
-    assert_eq!(pinned.wish, Some(SignatureWish::IfThere));
+    assert_eq!(pinned.request, Some(SignatureWish::IfThere));
     pinned.deliver(now, &signed.image, None);
     assert!(pinned.planned);
     let mut both = Gateway::new(signed.trust.clone(), None, now, &digest);

@@ -459,7 +459,7 @@ fn act<F: Files>(
 }
 
 fn mark(next_k: u32) -> Mark {
-    let campaign = CampaignMark { task: TASK, next_k, made_up: 0 };
+    let campaign = CampaignMark { task: TASK, next_k, extra_coded: 0 };
     Mark { campaigns: vec![campaign], ..Mark::default() }
 }
 

@@ -27,8 +27,8 @@ use fuotad::region::RfRegion;
 use fuotad::region::parameters;
 use fuotad::report::Event;
 use fuotad::report::Planned;
-use fuotad::schedule::Manners;
 use fuotad::schedule::Pattern;
+use fuotad::schedule::TxPolicy;
 use fuotad::sim::Script;
 use fuotad::sim::SentFrame;
 use fuotad::sim::Summary;
@@ -125,7 +125,7 @@ fn one_ledger_and_one_pace_for_all() {
     // At the default share an even pace is one frame every 3.947 s / 0.4, whoever sends it.
     let mut script = several(2, TurnRule::Fairly);
     for group in &mut script.groups {
-        group.manners = Manners::default();
+        group.policy = TxPolicy::default();
     }
     let summary = run(script);
     assert_content(&summary, "one pace");
@@ -143,7 +143,7 @@ fn a_device_gap_of_one_campaign_is_another_ones_turn_when_the_air_is_shared_fair
         let mut script = several(2, turns);
         for group in &mut script.groups {
             group.profile = Default::default();
-            group.manners = Manners { pattern: Pattern::Burst, ..group.manners };
+            group.policy = TxPolicy { pattern: Pattern::Burst, ..group.policy };
         }
         let summary = run(script);
         assert_content(&summary, "gaps");
@@ -213,7 +213,7 @@ fn who_comes_later_may_not_take_the_session_of_who_was_planned_before() {
 fn a_power_cut_among_several_campaigns_on_the_air_reuses_no_counter() {
     for turns in [TurnRule::InOrder, TurnRule::Fairly] {
         let mut script = several(3, turns);
-        script.accidents = [70, 3, 40].map(fuotad::sim::Accident::AfterSend).to_vec();
+        script.accidents = [70, 3, 40].map(fuotad::sim::Fault::AfterSend).to_vec();
         let summary = run(script);
         assert_content(&summary, &format!("{turns:?} with power cuts"));
         assert_eq!((over(&summary), summary.restarts), (3, 3));

@@ -13,24 +13,24 @@ fn eu868() -> Scheduler {
     Scheduler::new(parameters(RfRegion::Eu868).unwrap().sub_bands, 0)
 }
 
-fn wish(dr: u8, phy_len: usize, manners: Manners) -> Wish {
+fn request(dr: u8, phy_len: usize, policy: TxPolicy) -> TxRequest {
     let channel = parameters(RfRegion::Eu868).unwrap().check(869_525_000, dr, Dbm::from_whole(27)).unwrap();
     let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
-    let hold_us = airtime_us + 1000;
-    Wish {
+    let queue_slot_us = airtime_us + 1000;
+    TxRequest {
         channel,
         airtime_us,
-        hold_us,
+        queue_slot_us,
         earliest: Instant::ZERO,
         until: None,
         gap_us: 45_000,
         lead_us: 100_000,
-        manners,
+        policy,
     }
 }
 
-fn all(pattern: Pattern) -> Manners {
-    Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern }
+fn all(pattern: Pattern) -> TxPolicy {
+    TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern }
 }
 
 fn start_of(placement: Placement) -> Instant {
@@ -43,20 +43,22 @@ fn start_of(placement: Placement) -> Instant {
 #[test]
 fn two_frames_keep_the_forwarders_gap() {
     let mut scheduler = eu868();
-    let wish = wish(5, 255, all(Pattern::Burst));
-    scheduler.commit(Instant::from_us(1_000_000), &wish);
-    let second =
-        start_of(scheduler.place(Instant::ZERO, &Wish { earliest: Instant::from_us(990_000), ..wish }));
-    assert_eq!(second, Instant::from_us(1_000_000).plus_us(wish.hold_us + 45_000));
+    let request = request(5, 255, all(Pattern::Burst));
+    scheduler.commit(Instant::from_us(1_000_000), &request);
+    let second = start_of(
+        scheduler.place(Instant::ZERO, &TxRequest { earliest: Instant::from_us(990_000), ..request }),
+    );
+    assert_eq!(second, Instant::from_us(1_000_000).plus_us(request.queue_slot_us + 45_000));
 }
 
 #[test]
 fn a_frame_that_was_refused_leaves_its_place_and_its_airtime() {
     let mut scheduler = eu868();
-    let wish = wish(5, 255, all(Pattern::Burst));
-    let ticket = scheduler.commit(Instant::from_us(1_000_000), &wish);
-    scheduler.refund(ticket);
-    let again = scheduler.place(Instant::ZERO, &Wish { earliest: Instant::from_us(1_000_000), ..wish });
+    let request = request(5, 255, all(Pattern::Burst));
+    let booking = scheduler.commit(Instant::from_us(1_000_000), &request);
+    scheduler.refund(booking);
+    let again =
+        scheduler.place(Instant::ZERO, &TxRequest { earliest: Instant::from_us(1_000_000), ..request });
     assert_eq!(again, Placement::At(Instant::from_us(1_000_000)));
     assert_eq!(scheduler.bands(Instant::from_us(2_000_000)).iter().map(|band| band.total_us).sum::<u64>(), 0);
 }
@@ -64,94 +66,99 @@ fn a_frame_that_was_refused_leaves_its_place_and_its_airtime() {
 #[test]
 fn a_burst_spends_the_budget_and_waits_for_the_hour_to_pass() {
     let mut scheduler = eu868();
-    let wish = wish(5, 255, all(Pattern::Burst));
-    let frames = 360_000_000 / wish.airtime_us;
+    let request = request(5, 255, all(Pattern::Burst));
+    let frames = 360_000_000 / request.airtime_us;
     let mut now = Instant::ZERO;
     let mut first = None;
     for _ in 0..frames {
-        let start = start_of(scheduler.place(now, &Wish { earliest: now, ..wish }));
-        scheduler.commit(start, &wish);
+        let start = start_of(scheduler.place(now, &TxRequest { earliest: now, ..request }));
+        scheduler.commit(start, &request);
         first = first.or(Some(start));
         now = start;
     }
     assert!(now.us_since(Instant::ZERO) < HOUR_US / 4);
-    let next = start_of(scheduler.place(now, &Wish { earliest: now, ..wish }));
+    let next = start_of(scheduler.place(now, &TxRequest { earliest: now, ..request }));
     assert_eq!(next, first.unwrap().plus_us(COUNTED_US));
 }
 
 #[test]
 fn our_share_is_spread_evenly() {
-    let manners = Manners { duty_share_ppm: 400_000, max_deaf_ppm: 200_000, pattern: Pattern::Even };
-    let wish = wish(5, 255, manners);
-    let pace = eu868().pace(wish.channel, wish.airtime_us, 45_000, manners).unwrap();
+    let policy = TxPolicy { duty_share_ppm: 400_000, max_deaf_ppm: 200_000, pattern: Pattern::Even };
+    let request = request(5, 255, policy);
+    let pace = eu868().pace(request.channel, request.airtime_us, 45_000, policy).unwrap();
     // 144 s of the hour hold 365 frames of 394.496 ms.
     assert_eq!(pace, Pace { spacing_us: COUNTED_US.div_ceil(365), limit: PaceLimit::Duty });
 }
 
 #[test]
 fn a_frame_over_our_share_is_refused_with_both_numbers() {
-    let manners = Manners { duty_share_ppm: 5_000, ..all(Pattern::Even) };
-    let wish = wish(0, 64, manners);
-    let refused =
-        Refused::NeverFits { airtime_us: 2_793_472, share_us: 1_800_000, sub_band: wish.channel.sub_band.0 };
-    assert_eq!(eu868().place(Instant::ZERO, &wish), Placement::Refused(refused));
-    assert_eq!(eu868().pace(wish.channel, wish.airtime_us, 0, manners), Err(refused));
+    let policy = TxPolicy { duty_share_ppm: 5_000, ..all(Pattern::Even) };
+    let request = request(0, 64, policy);
+    let refused = Refused::NeverFits {
+        airtime_us: 2_793_472,
+        share_us: 1_800_000,
+        sub_band: request.channel.sub_band.0,
+    };
+    assert_eq!(eu868().place(Instant::ZERO, &request), Placement::Refused(refused));
+    assert_eq!(eu868().pace(request.channel, request.airtime_us, 0, policy), Err(refused));
 }
 
 #[test]
 fn a_frame_that_would_end_after_the_session_is_refused() {
     let mut scheduler = eu868();
-    let wish = wish(5, 255, all(Pattern::Burst));
+    let request = request(5, 255, all(Pattern::Burst));
     let until = Instant::from_us(1_394_000);
-    let placement = scheduler
-        .place(Instant::ZERO, &Wish { earliest: Instant::from_us(1_000_000), until: Some(until), ..wish });
+    let placement = scheduler.place(
+        Instant::ZERO,
+        &TxRequest { earliest: Instant::from_us(1_000_000), until: Some(until), ..request },
+    );
     assert!(matches!(placement, Placement::Refused(Refused::SessionOver { .. })), "{placement:?}");
 }
 
 #[test]
 fn the_gateway_is_never_deaf_for_more_than_its_part_of_a_minute() {
     let mut scheduler = eu868();
-    let manners = Manners { duty_share_ppm: 1_000_000, max_deaf_ppm: 200_000, pattern: Pattern::Burst };
-    let wish = wish(5, 255, manners);
+    let policy = TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 200_000, pattern: Pattern::Burst };
+    let request = request(5, 255, policy);
     let (mut now, mut starts) = (Instant::ZERO, Vec::new());
     for _ in 0..100 {
-        let start = start_of(scheduler.place(now, &Wish { earliest: now, ..wish }));
-        scheduler.commit(start, &wish);
+        let start = start_of(scheduler.place(now, &TxRequest { earliest: now, ..request }));
+        scheduler.commit(start, &request);
         starts.push(start);
         now = start;
     }
     for first in &starts {
         let in_minute =
             starts.iter().filter(|start| **start >= *first && start.us_since(*first) < 60_000_000).count();
-        assert!(in_minute as u64 * wish.airtime_us <= 12_000_000);
+        assert!(in_minute as u64 * request.airtime_us <= 12_000_000);
     }
 }
 
 #[test]
 fn a_frame_longer_than_the_rule_of_deafness_goes_out_alone() {
     let mut scheduler = eu868();
-    let wish = wish(0, 64, Manners { max_deaf_ppm: 200_000, ..all(Pattern::Burst) });
-    scheduler.commit(Instant::ZERO, &wish);
-    let second = start_of(scheduler.place(Instant::ZERO, &wish));
+    let request = request(0, 64, TxPolicy { max_deaf_ppm: 200_000, ..all(Pattern::Burst) });
+    scheduler.commit(Instant::ZERO, &request);
+    let second = start_of(scheduler.place(Instant::ZERO, &request));
     assert_eq!(second, Instant::from_us(5_000_000));
 }
 
 #[test]
 fn a_restored_ledger_weighs_no_less_than_what_was_sent() {
     let mut before = eu868();
-    let wish = wish(5, 255, all(Pattern::Burst));
+    let request = request(5, 255, all(Pattern::Burst));
     let mut now = Instant::ZERO;
     for _ in 0..912 {
-        let start = start_of(before.place(now, &Wish { earliest: now, ..wish }));
-        before.commit(start, &wish);
+        let start = start_of(before.place(now, &TxRequest { earliest: now, ..request }));
+        before.commit(start, &request);
         now = start;
     }
     let minutes = before.minutes(now);
     assert!(minutes.len() <= 61);
     let mut after = eu868();
     after.restore(Instant::ZERO, 0, &minutes);
-    let free_before = start_of(before.place(now, &Wish { earliest: now, ..wish })).us_since(now);
-    let free_after = start_of(after.place(Instant::ZERO, &wish)).us_since(Instant::ZERO);
+    let free_before = start_of(before.place(now, &TxRequest { earliest: now, ..request })).us_since(now);
+    let free_after = start_of(after.place(Instant::ZERO, &request)).us_since(Instant::ZERO);
     assert!(free_after >= free_before, "{free_after} < {free_before}");
     // Whole minutes are at most a minute later than the truth.
     assert!(free_after <= free_before + 60_000_000, "{free_after} > {free_before} + 60 s");
@@ -161,7 +168,7 @@ fn a_restored_ledger_weighs_no_less_than_what_was_sent() {
 fn a_lost_ledger_counts_as_a_spent_hour() {
     let mut scheduler = eu868();
     scheduler.assume_spent(Instant::ZERO);
-    let start = start_of(scheduler.place(Instant::ZERO, &wish(5, 255, all(Pattern::Burst))));
+    let start = start_of(scheduler.place(Instant::ZERO, &request(5, 255, all(Pattern::Burst))));
     assert_eq!(start, Instant::from_us(COUNTED_US as i64));
 }
 
@@ -170,14 +177,14 @@ proptest! {
     #[test]
     fn even_spacing_never_has_to_wait_for_the_ledger(dr in 0u8..6, len in 20usize..64, share in 1u32..=10) {
         let mut scheduler = eu868();
-        let manners = Manners { duty_share_ppm: share * 100_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Even };
-        let wish = wish(dr, len, manners);
-        let pace = scheduler.pace(wish.channel, wish.airtime_us, 45_000, manners).unwrap();
+        let policy = TxPolicy { duty_share_ppm: share * 100_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Even };
+        let request = request(dr, len, policy);
+        let pace = scheduler.pace(request.channel, request.airtime_us, 45_000, policy).unwrap();
         let mut earliest = Instant::ZERO;
         for _ in 0..400 {
-            let start = start_of(scheduler.place(earliest, &Wish { earliest, ..wish }));
+            let start = start_of(scheduler.place(earliest, &TxRequest { earliest, ..request }));
             prop_assert_eq!(start, earliest);
-            scheduler.commit(start, &wish);
+            scheduler.commit(start, &request);
             earliest = start.plus_us(pace.spacing_us);
         }
     }
@@ -190,12 +197,12 @@ fn frames_keep_the_pause_and_the_listening_of_their_sub_band() {
     let terms = Terms { listens_before_talk: true, ..Terms::default() };
     let channel = korea.check_under(&terms, 921_900_000, 5, Dbm::from_whole(23)).unwrap();
     let mut scheduler = Scheduler::new(korea.sub_bands, 0);
-    let wish = Wish { channel, ..wish(5, 255, all(Pattern::Burst)) };
-    scheduler.commit(Instant::ZERO, &wish);
-    let second = start_of(scheduler.place(Instant::ZERO, &wish));
-    assert_eq!(second, Instant::ZERO.plus_us(wish.hold_us + 55_000));
-    let pace = scheduler.pace(channel, wish.airtime_us, wish.gap_us, wish.manners).unwrap();
-    assert_eq!(pace, Pace { spacing_us: wish.airtime_us + 55_000, limit: PaceLimit::Pause });
+    let request = TxRequest { channel, ..request(5, 255, all(Pattern::Burst)) };
+    scheduler.commit(Instant::ZERO, &request);
+    let second = start_of(scheduler.place(Instant::ZERO, &request));
+    assert_eq!(second, Instant::ZERO.plus_us(request.queue_slot_us + 55_000));
+    let pace = scheduler.pace(channel, request.airtime_us, request.gap_us, request.policy).unwrap();
+    assert_eq!(pace, Pace { spacing_us: request.airtime_us + 55_000, limit: PaceLimit::Pause });
 }
 
 #[test]
@@ -213,8 +220,8 @@ fn a_frame_longer_than_one_transmission_may_be_is_refused_before_anything_is_sen
         "one frame of 410624 us is longer than the 400000 us that one transmission may last in sub-band \
          conservative (RP002-1.0.5 3.10: 1 %, 400 ms, 16 dBm EIRP): use a faster data rate or smaller fragments"
     );
-    let wish = Wish { channel, airtime_us, ..wish(3, 69, all(Pattern::Even)) };
-    assert_eq!(scheduler.place(Instant::ZERO, &wish), Placement::Refused(refused));
+    let request = TxRequest { channel, airtime_us, ..request(3, 69, all(Pattern::Even)) };
+    assert_eq!(scheduler.place(Instant::ZERO, &request), Placement::Refused(refused));
 }
 
 #[test]
@@ -222,23 +229,23 @@ fn a_burst_waits_at_most_as_long_as_it_says() {
     for (dr, max_deaf_ppm, frames) in
         [(5, 200_000, 1500), (3, 1_000_000, 700), (5, 1_000_000, 2000), (0, 300_000, 140)]
     {
-        let manners = Manners { duty_share_ppm: 400_000, max_deaf_ppm, pattern: Pattern::Burst };
-        let mut wish = wish(dr, 64, manners);
+        let policy = TxPolicy { duty_share_ppm: 400_000, max_deaf_ppm, pattern: Pattern::Burst };
+        let mut request = request(dr, 64, policy);
         let mut scheduler = eu868();
-        let spacing_us = wish.hold_us + wish.gap_us;
-        let waits_us = scheduler.waits_us(wish.channel, wish.airtime_us, spacing_us, frames, manners);
+        let spacing_us = request.queue_slot_us + request.gap_us;
+        let waits_us = scheduler.waits_us(request.channel, request.airtime_us, spacing_us, frames, policy);
         let mut now = Instant::ZERO;
         for _ in 0..frames {
-            now = start_of(scheduler.place(now, &wish));
-            scheduler.commit(now, &wish);
-            wish.earliest = now;
+            now = start_of(scheduler.place(now, &request));
+            scheduler.commit(now, &request);
+            request.earliest = now;
         }
         let took_us = now.us_since(Instant::ZERO);
         let bound_us = spacing_us * frames + waits_us;
         assert!(took_us <= bound_us, "DR{dr}: {took_us} us, not {bound_us} us");
         // A bound of days would keep every device's receiver open for days.
         assert!(took_us + 600_000_000 > bound_us / 2, "DR{dr}: {took_us} us, not {bound_us} us");
-        let even = Manners { pattern: Pattern::Even, ..manners };
-        assert_eq!(scheduler.waits_us(wish.channel, wish.airtime_us, spacing_us, frames, even), 0);
+        let even = TxPolicy { pattern: Pattern::Even, ..policy };
+        assert_eq!(scheduler.waits_us(request.channel, request.airtime_us, spacing_us, frames, even), 0);
     }
 }

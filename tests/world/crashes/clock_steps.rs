@@ -3,7 +3,7 @@
 use super::many::COMPLETIONS;
 use super::many::four_tasks;
 use super::many::judged;
-use fuotad::sim::Accident;
+use fuotad::sim::Fault;
 use fuotad::sim::Script;
 use fuotad::sim::random::Random;
 
@@ -16,7 +16,7 @@ const STEPS_S: [i64; 12] = [1, 2, 20, 600, 3_600, 86_400, -1, -2, -20, -600, -3_
 const MOMENTS_S: [u64; 6] = [2, 60, 125, 131, 200, 2_650];
 
 /// A world with a step, and a death 20 s later of one kind.
-pub fn stepped(step_s: i64, moment_s: u64, death: Option<fn(u64) -> Accident>) -> Script {
+pub fn stepped(step_s: i64, moment_s: u64, death: Option<fn(u64) -> Fault>) -> Script {
     // With a death the clock is moved just before it, so that the next life begins with it.
     let accidents = death.map(|death| death((moment_s + 20) * SECOND_US)).into_iter().collect();
     let clock_steps = vec![(moment_s * SECOND_US, step_s * 1_000_000)];
@@ -37,7 +37,7 @@ fn a_clock_that_steps_moves_no_session_and_the_law_holds() {
     let mut tried = 0;
     for step_s in STEPS_S {
         for moment_s in MOMENTS_S {
-            for death in [None, Some(Accident::KillAfter as fn(u64) -> Accident)] {
+            for death in [None, Some(Fault::KillAfter as fn(u64) -> Fault)] {
                 let story = format!("{step_s} s at {moment_s} s, {death:?}");
                 let (summary, verdict) = judged(stepped(step_s, moment_s, death));
                 assert_eq!(verdict, Ok(()), "{story}");
@@ -59,9 +59,9 @@ fn many_steps_kills_and_cuts_together_break_no_law() {
             .collect();
         clock_steps.sort();
         let accidents = vec![
-            Accident::KillAfter((20 + next(200)) * SECOND_US),
-            Accident::AfterSend(1 + next(30)),
-            Accident::KillAfter((31 + next(600)) * SECOND_US),
+            Fault::KillAfter((20 + next(200)) * SECOND_US),
+            Fault::AfterSend(1 + next(30)),
+            Fault::KillAfter((31 + next(600)) * SECOND_US),
         ];
         let story = format!("seed {seed}: {clock_steps:?}, {accidents:?}");
         let limit_us = 24 * 3_600 * SECOND_US;

@@ -12,8 +12,8 @@ use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;
 use fuotad::lorawan::Secret;
 use fuotad::report::Event;
-use fuotad::sim::Accident;
 use fuotad::sim::DeviceScript;
+use fuotad::sim::Fault;
 use fuotad::sim::PageLuck;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
@@ -151,7 +151,7 @@ fn the_process_may_be_killed_in_every_state_of_every_task() {
     let mut died = 0;
     // Every fact of the first minutes, in which all are planned; then every seventh.
     for fact in (1..150).chain((150..).step_by(7)) {
-        let accidents = vec![Accident::KillAtFact(fact)];
+        let accidents = vec![Fault::KillAtFact(fact)];
         let summary = survive(Script { accidents, ..four_tasks() }, &format!("killed at fact {fact}"));
         if summary.restarts == 0 {
             break;
@@ -167,10 +167,10 @@ fn it_may_die_at_every_disk_operation_of_four_tasks() {
     let mut died = 0;
     for operation in 1.. {
         let kinds = [
-            (Accident::KillAtDiskOperation(operation), PageLuck::New),
-            (Accident::AtDiskOperation(operation), PageLuck::Old),
-            (Accident::AtDiskOperation(operation), PageLuck::Torn),
-            (Accident::AtDiskOperation(operation), PageLuck::Mixed),
+            (Fault::KillAtDiskOperation(operation), PageLuck::New),
+            (Fault::AtDiskOperation(operation), PageLuck::Old),
+            (Fault::AtDiskOperation(operation), PageLuck::Torn),
+            (Fault::AtDiskOperation(operation), PageLuck::Mixed),
         ];
         let mut is_past_the_end = true;
         for (accident, page_luck) in kinds {
@@ -193,10 +193,10 @@ fn it_may_die_again_and_again() {
         let mut luck = Random::new(seed);
         let mut next = |below: u64| 1 + luck.below(below);
         let mut accident = || match next(4) {
-            1 => Accident::KillAtFact(next(400)),
-            2 => Accident::KillAtDiskOperation(next(60)),
-            3 => Accident::AfterSend(next(30)),
-            _ => Accident::AtDiskOperation(next(60)),
+            1 => Fault::KillAtFact(next(400)),
+            2 => Fault::KillAtDiskOperation(next(60)),
+            3 => Fault::AfterSend(next(30)),
+            _ => Fault::AtDiskOperation(next(60)),
         };
         let accidents = vec![accident(), accident(), accident(), accident()];
         let story = format!("seed {seed}: {accidents:?}");

@@ -9,7 +9,7 @@ use crate::support::small_world::run;
 use crate::support::small_world::script;
 use fuotad::report::Outcome;
 use fuotad::schedule::Pattern;
-use fuotad::sim::Accident;
+use fuotad::sim::Fault;
 use fuotad::sim::PageLuck;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
@@ -33,7 +33,7 @@ fn the_power_may_go_at_every_operation_on_the_disk() {
     for luck in ALL_LUCK {
         for operation in 1.. {
             let story = format!("power cut in disk operation {operation}, pages {luck:?}");
-            let accidents = vec![Accident::AtDiskOperation(operation)];
+            let accidents = vec![Fault::AtDiskOperation(operation)];
             let summary = survive(Script { accidents, page_luck: luck, ..script() }, &story);
             if summary.restarts == 0 {
                 break;
@@ -52,7 +52,7 @@ fn the_power_may_go_at_every_operation_on_the_disk() {
 #[test]
 fn the_power_may_go_at_every_frame() {
     let mut died = 0;
-    for accident in [Accident::BeforeSend as fn(u64) -> Accident, Accident::AfterSend, Accident::Kill] {
+    for accident in [Fault::BeforeSend as fn(u64) -> Fault, Fault::AfterSend, Fault::Kill] {
         for frame in 1.. {
             let accidents = vec![accident(frame)];
             let story = format!("{accidents:?}");
@@ -72,9 +72,9 @@ fn the_power_may_go_again_while_the_gateway_recovers() {
     for first in (1..60).step_by(3) {
         for second in 1..14 {
             let accidents = vec![
-                Accident::AtDiskOperation(first),
-                Accident::AtDiskOperation(second),
-                Accident::AtDiskOperation(second + 1),
+                Fault::AtDiskOperation(first),
+                Fault::AtDiskOperation(second),
+                Fault::AtDiskOperation(second + 1),
             ];
             let story = format!("{accidents:?}");
             survive(Script { accidents, seed: first * 100 + second, ..script() }, &story);
@@ -88,8 +88,8 @@ fn a_power_cut_repeats_at_most_32_frames_or_those_of_ten_seconds() {
         [(Pattern::Burst, 40), (Pattern::Burst, 100), (Pattern::Even, 20), (Pattern::Even, 60)]
     {
         let mut script = small_world::script_of(4000);
-        script.groups[0].manners.pattern = pattern;
-        script.accidents = vec![Accident::AfterSend(frame)];
+        script.groups[0].policy.pattern = pattern;
+        script.accidents = vec![Fault::AfterSend(frame)];
         let story = format!("{pattern:?}, power cut after frame {frame}");
         let summary = survive(script, &story);
         assert_eq!(summary.restarts, 1);

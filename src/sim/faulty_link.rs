@@ -8,7 +8,7 @@ use crate::time::Instant;
 
 /// What strikes a datagram, each by itself; shares in millionths, more than a million is always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChaosSettings {
+pub struct FaultyLinkSettings {
     /// It never arrives.
     pub lost_ppm: u32,
     /// It arrives twice.
@@ -26,9 +26,9 @@ pub struct ChaosSettings {
 }
 
 /// A good wire on the loopback: 50 us, nothing else.
-impl Default for ChaosSettings {
+impl Default for FaultyLinkSettings {
     fn default() -> Self {
-        ChaosSettings {
+        FaultyLinkSettings {
             lost_ppm: 0,
             duplicated_ppm: 0,
             reordered_ppm: 0,
@@ -61,22 +61,22 @@ pub struct ChaosCounts {
 
 /// One direction of a wire.
 #[derive(Clone, Debug)]
-pub struct Chaos {
-    settings: ChaosSettings,
+pub struct FaultyLink {
+    settings: FaultyLinkSettings,
     random: Random,
     /// The latest arrival of what was not held back.
     newest: Instant,
     counts: ChaosCounts,
 }
 
-impl Chaos {
+impl FaultyLink {
     /// A wire with luck of its own.
-    pub fn new(settings: ChaosSettings, random: Random) -> Chaos {
-        Chaos { settings, random, newest: Instant::from_us(i64::MIN), counts: ChaosCounts::default() }
+    pub fn new(settings: FaultyLinkSettings, random: Random) -> FaultyLink {
+        FaultyLink { settings, random, newest: Instant::from_us(i64::MIN), counts: ChaosCounts::default() }
     }
 
     /// From now on other things strike; what is under way arrives as it was told.
-    pub fn set(&mut self, settings: ChaosSettings) {
+    pub fn set(&mut self, settings: FaultyLinkSettings) {
         self.settings = settings;
     }
 
@@ -131,8 +131,8 @@ mod tests {
     const SENT: i64 = 20_000;
 
     /// Numbered datagrams of 20 bytes, a millisecond apart: (arrival, number in the first bytes, all bytes).
-    fn through(settings: ChaosSettings) -> (Vec<(Instant, Vec<u8>)>, ChaosCounts) {
-        let mut chaos = Chaos::new(settings, Random::new(7));
+    fn through(settings: FaultyLinkSettings) -> (Vec<(Instant, Vec<u8>)>, ChaosCounts) {
+        let mut chaos = FaultyLink::new(settings, Random::new(7));
         let mut arrived = Vec::new();
         for n in 0..SENT {
             arrived.extend(chaos.pass(Instant::from_us(n * 1000), &datagram(n)));
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_good_wire_changes_nothing_but_the_time() {
-        let (arrived, counts) = through(ChaosSettings::default());
+        let (arrived, counts) = through(FaultyLinkSettings::default());
         let expected: Vec<_> = (0..SENT).map(|n| (Instant::from_us(n * 1000 + 50), datagram(n))).collect();
         assert_eq!(arrived, expected);
         assert_eq!(counts, ChaosCounts { sent: 20_000, arrived: 20_000, ..ChaosCounts::default() });
@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn every_tenth_is_lost() {
-        let (arrived, counts) = through(ChaosSettings { lost_ppm: 100_000, ..ChaosSettings::default() });
+        let (arrived, counts) =
+            through(FaultyLinkSettings { lost_ppm: 100_000, ..FaultyLinkSettings::default() });
         assert!((1_850..2_150).contains(&counts.lost), "{counts:?}");
         assert_eq!(arrived.len() as u64 + counts.lost, 20_000);
     }
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn a_duplicate_is_the_same_datagram_again() {
         let (arrived, counts) =
-            through(ChaosSettings { duplicated_ppm: 300_000, ..ChaosSettings::default() });
+            through(FaultyLinkSettings { duplicated_ppm: 300_000, ..FaultyLinkSettings::default() });
         assert!((5_700..6_300).contains(&counts.duplicated), "{counts:?}");
         assert_eq!(
             (arrived.len() as u64, counts.arrived),
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn delay_alone_reorders_nothing_and_stays_in_its_bounds() {
         let delay_us = (0, 5_000);
-        let (arrived, _) = through(ChaosSettings { delay_us, ..ChaosSettings::default() });
+        let (arrived, _) = through(FaultyLinkSettings { delay_us, ..FaultyLinkSettings::default() });
         for (n, (at, _)) in arrived.iter().enumerate() {
             let late_us = at.as_us() - n as i64 * 1000;
             assert!((0..=5_000).contains(&late_us), "{late_us}");
@@ -195,7 +196,8 @@ mod tests {
     #[test]
     fn what_is_held_back_is_overtaken() {
         let reordered_ppm = 300_000;
-        let (arrived, counts) = through(ChaosSettings { reordered_ppm, ..ChaosSettings::default() });
+        let (arrived, counts) =
+            through(FaultyLinkSettings { reordered_ppm, ..FaultyLinkSettings::default() });
         assert!((5_700..6_300).contains(&counts.reordered), "{counts:?}");
         let numbers = numbers_by_arrival(arrived);
         let backwards = numbers.windows(2).filter(|two| two[0] > two[1]).count();
@@ -208,7 +210,8 @@ mod tests {
     #[test]
     fn a_cut_datagram_is_the_beginning_of_the_whole_one() {
         let truncated_ppm = 1_000_000;
-        let (arrived, counts) = through(ChaosSettings { truncated_ppm, ..ChaosSettings::default() });
+        let (arrived, counts) =
+            through(FaultyLinkSettings { truncated_ppm, ..FaultyLinkSettings::default() });
         assert_eq!(counts.truncated, 20_000);
         let mut lengths = std::collections::BTreeSet::new();
         for (n, (_, bytes)) in arrived.iter().enumerate() {
@@ -221,7 +224,7 @@ mod tests {
     #[test]
     fn a_flip_turns_one_bit_anywhere() {
         let flipped_ppm = 1_000_000;
-        let (arrived, counts) = through(ChaosSettings { flipped_ppm, ..ChaosSettings::default() });
+        let (arrived, counts) = through(FaultyLinkSettings { flipped_ppm, ..FaultyLinkSettings::default() });
         assert_eq!(counts.flipped, 20_000);
         let mut flipped = std::collections::BTreeSet::new();
         for (n, (_, bytes)) in arrived.iter().enumerate() {
@@ -241,23 +244,24 @@ mod tests {
     #[test]
     fn an_empty_datagram_survives_everything() {
         let always = 1_000_000;
-        let settings = ChaosSettings {
+        let settings = FaultyLinkSettings {
             duplicated_ppm: always,
             truncated_ppm: always,
             flipped_ppm: always,
-            ..ChaosSettings::default()
+            ..FaultyLinkSettings::default()
         };
-        let mut chaos = Chaos::new(settings, Random::new(7));
+        let mut chaos = FaultyLink::new(settings, Random::new(7));
         let arrived = chaos.pass(Instant::ZERO, &[]);
         assert_eq!((arrived.len(), chaos.counts().flipped), (2, 0));
     }
 
     #[test]
     fn the_same_seed_has_the_same_luck_and_new_settings_hold_from_now_on() {
-        let settings = ChaosSettings { lost_ppm: 500_000, flipped_ppm: 500_000, ..ChaosSettings::default() };
+        let settings =
+            FaultyLinkSettings { lost_ppm: 500_000, flipped_ppm: 500_000, ..FaultyLinkSettings::default() };
         assert_eq!(through(settings), through(settings));
-        let mut chaos = Chaos::new(settings, Random::new(7));
-        chaos.set(ChaosSettings { lost_ppm: 1_000_000, ..settings });
+        let mut chaos = FaultyLink::new(settings, Random::new(7));
+        chaos.set(FaultyLinkSettings { lost_ppm: 1_000_000, ..settings });
         assert!((0..100).all(|n| chaos.pass(Instant::ZERO, &datagram(n)).is_empty()));
     }
 }

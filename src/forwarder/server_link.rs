@@ -17,9 +17,9 @@ pub const DOWNLINK_MAX: usize = 999;
 /// Wishes that may wait; uplinks beyond are dropped and counted.
 const OUTPUTS_MAX: usize = 512;
 
-/// What the north side wishes.
+/// What the link to the servers asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NorthOutput {
+pub enum ServerLinkOutput {
     /// Send this to a server, from the socket that is its gateway.
     Datagram {
         /// Which server, in the order of the configuration.
@@ -31,7 +31,7 @@ pub enum NorthOutput {
     Downlink {
         /// Which server.
         server: usize,
-        /// Its token, for [`North::answer`].
+        /// Its token, for [`ServerLink::answer`].
         token: u16,
         /// The JSON of its PULL_RESP.
         json: Vec<u8>,
@@ -79,16 +79,16 @@ struct Server {
 
 /// All network servers.
 #[derive(Debug)]
-pub struct North {
+pub struct ServerLink {
     gateway: Option<GatewayId>,
     /// The version of the protocol that the forwarder speaks, and so we do for it.
     version: u8,
     servers: Vec<Server>,
     tokens: Tokens,
-    outputs: VecDeque<NorthOutput>,
+    outputs: VecDeque<ServerLinkOutput>,
 }
 
-impl North {
+impl ServerLink {
     /// One entry per server: whether it gets uplinks only.
     pub fn new(uplink_only: &[bool], gateway: Option<GatewayId>, seed: u64, now: Instant) -> Self {
         let server = |is_uplink_only: &bool| Server {
@@ -97,7 +97,7 @@ impl North {
             counts: ServerCounts::default(),
         };
         let servers = uplink_only.iter().map(server).collect();
-        North {
+        ServerLink {
             gateway,
             version: packet::VERSION_NEWEST,
             servers,
@@ -125,7 +125,7 @@ impl North {
                 continue;
             }
             state.counts.pushed += 1;
-            self.outputs.push_back(NorthOutput::Datagram { server, bytes: bytes.to_vec() });
+            self.outputs.push_back(ServerLinkOutput::Datagram { server, bytes: bytes.to_vec() });
         }
     }
 
@@ -136,14 +136,14 @@ impl North {
             Some(packet::Answer::PushAck) => state.counts.push_acked += 1,
             Some(packet::Answer::PullAck) => {
                 if !state.counts.is_online() {
-                    self.outputs.push_back(NorthOutput::Back { server });
+                    self.outputs.push_back(ServerLinkOutput::Back { server });
                 }
                 state.counts.unanswered = 0;
             }
             Some(packet::Answer::PullResp { token, json }) if !state.is_uplink_only => {
                 state.counts.asked += 1;
                 if self.outputs.len() < OUTPUTS_MAX {
-                    self.outputs.push_back(NorthOutput::Downlink { server, token, json: json.to_vec() });
+                    self.outputs.push_back(ServerLinkOutput::Downlink { server, token, json: json.to_vec() });
                 }
             }
             _ => {}
@@ -154,7 +154,7 @@ impl North {
     pub fn answer(&mut self, server: usize, token: u16, body: &[u8]) {
         let Some(gateway) = self.gateway.filter(|_| self.version >= packet::VERSION_NEWEST) else { return };
         let bytes = packet::tx_ack(token, gateway, body);
-        self.outputs.push_back(NorthOutput::Datagram { server, bytes });
+        self.outputs.push_back(ServerLinkOutput::Datagram { server, bytes });
     }
 
     /// Sends the keepalives that are due.
@@ -168,21 +168,21 @@ impl North {
             let was_online = state.counts.is_online();
             state.counts.unanswered = state.counts.unanswered.saturating_add(1);
             if was_online && !state.counts.is_online() {
-                self.outputs.push_back(NorthOutput::Silent { server });
+                self.outputs.push_back(ServerLinkOutput::Silent { server });
             }
             let bytes = packet::pull_data(self.version, self.tokens.next(), gateway).to_vec();
-            self.outputs.push_back(NorthOutput::Datagram { server, bytes });
+            self.outputs.push_back(ServerLinkOutput::Datagram { server, bytes });
         }
     }
 
-    /// When [`North::time`] wants to be called.
+    /// When [`ServerLink::time`] wants to be called.
     pub fn wake_at(&self) -> Option<Instant> {
         self.gateway?;
         self.servers.iter().filter(|server| !server.is_uplink_only).map(|server| server.keepalive_at).min()
     }
 
     /// The next wish.
-    pub fn poll(&mut self) -> Option<NorthOutput> {
+    pub fn poll(&mut self) -> Option<ServerLinkOutput> {
         self.outputs.pop_front()
     }
 
@@ -198,73 +198,75 @@ mod tests {
 
     const GATEWAY: GatewayId = GatewayId([0, 0x16, 0xC0, 1, 0xF1, 0x50, 8, 0x12]);
 
-    fn north() -> North {
-        North::new(&[false, true], Some(GATEWAY), 7, Instant::ZERO)
+    fn link() -> ServerLink {
+        ServerLink::new(&[false, true], Some(GATEWAY), 7, Instant::ZERO)
     }
 
     #[test]
     fn an_uplink_goes_to_every_server_byte_for_byte() {
-        let mut north = north();
+        let mut link = link();
         let bytes = b"\x02\x12\x34\x00\x00\x16\xc0\x01\xf1\x50\x08\x12{\"rxpk\":[{\"strange\":1.5e3}]}";
-        north.uplink(bytes);
+        link.uplink(bytes);
         for server in 0..2 {
-            assert_eq!(north.poll(), Some(NorthOutput::Datagram { server, bytes: bytes.to_vec() }));
+            assert_eq!(link.poll(), Some(ServerLinkOutput::Datagram { server, bytes: bytes.to_vec() }));
         }
-        assert_eq!(north.poll(), None);
+        assert_eq!(link.poll(), None);
     }
 
     #[test]
     fn a_server_gets_keepalives_and_one_for_uplinks_only_gets_none() {
-        let mut north = north();
-        north.time(Instant::ZERO);
-        let Some(NorthOutput::Datagram { server: 0, bytes }) = north.poll() else { panic!("no keepalive") };
+        let mut link = link();
+        link.time(Instant::ZERO);
+        let Some(ServerLinkOutput::Datagram { server: 0, bytes }) = link.poll() else {
+            panic!("no keepalive")
+        };
         assert_eq!((bytes.len(), bytes[0], bytes[3], &bytes[4..]), (12, 2, 2, &GATEWAY.0[..]));
-        assert_eq!(north.poll(), None);
-        assert_eq!(north.wake_at(), Some(Instant::from_us(10_000_000)));
+        assert_eq!(link.poll(), None);
+        assert_eq!(link.wake_at(), Some(Instant::from_us(10_000_000)));
     }
 
     #[test]
     fn a_server_that_does_not_answer_is_silent_until_it_does() {
-        let mut north = north();
+        let mut link = link();
         for keepalive in 0..4 {
-            north.time(Instant::from_us(keepalive * 10_000_000));
+            link.time(Instant::from_us(keepalive * 10_000_000));
         }
-        assert!(!north.counts()[0].is_online());
-        north.datagram(0, &[2, 0, 0, 4]);
-        assert!(north.counts()[0].is_online());
+        assert!(!link.counts()[0].is_online());
+        link.datagram(0, &[2, 0, 0, 4]);
+        assert!(link.counts()[0].is_online());
     }
 
     #[test]
     fn a_downlink_of_a_server_comes_with_its_token_and_is_answered_with_it() {
-        let mut north = north();
-        north.datagram(0, b"\x02\xab\xcd\x03{\"txpk\":{}}");
+        let mut link = link();
+        link.datagram(0, b"\x02\xab\xcd\x03{\"txpk\":{}}");
         let json = b"{\"txpk\":{}}".to_vec();
-        assert_eq!(north.poll(), Some(NorthOutput::Downlink { server: 0, token: 0xabcd, json }));
-        north.answer(0, 0xabcd, b"");
-        let Some(NorthOutput::Datagram { server: 0, bytes }) = north.poll() else { panic!("no answer") };
+        assert_eq!(link.poll(), Some(ServerLinkOutput::Downlink { server: 0, token: 0xabcd, json }));
+        link.answer(0, 0xabcd, b"");
+        let Some(ServerLinkOutput::Datagram { server: 0, bytes }) = link.poll() else { panic!("no answer") };
         assert_eq!(bytes, [&[2, 0xab, 0xcd, 5], &GATEWAY.0[..]].concat());
-        north.datagram(1, b"\x02\xab\xcd\x03{\"txpk\":{}}");
-        assert_eq!(north.poll(), None, "the second server was configured for uplinks only");
+        link.datagram(1, b"\x02\xab\xcd\x03{\"txpk\":{}}");
+        assert_eq!(link.poll(), None, "the second server was configured for uplinks only");
     }
 
     #[test]
     fn for_a_gateway_of_version_1_we_are_one_and_promise_no_answers() {
-        let mut north = north();
-        north.adopt(GATEWAY, 1);
-        north.time(Instant::ZERO);
-        let Some(NorthOutput::Datagram { bytes, .. }) = north.poll() else { panic!("no keepalive") };
+        let mut link = link();
+        link.adopt(GATEWAY, 1);
+        link.time(Instant::ZERO);
+        let Some(ServerLinkOutput::Datagram { bytes, .. }) = link.poll() else { panic!("no keepalive") };
         assert_eq!(bytes[0], 1);
-        north.answer(0, 7, b"");
-        assert_eq!(north.poll(), None, "version 1 knows no TX_ACK");
+        link.answer(0, 7, b"");
+        assert_eq!(link.poll(), None, "version 1 knows no TX_ACK");
     }
 
     #[test]
     fn wishes_that_nobody_takes_are_bounded() {
-        let mut north = north();
+        let mut link = link();
         for _ in 0..10_000 {
-            north.uplink(b"x");
+            link.uplink(b"x");
         }
-        assert!(north.outputs.len() <= OUTPUTS_MAX);
-        assert!(north.counts()[0].dropped > 9_000);
+        assert!(link.outputs.len() <= OUTPUTS_MAX);
+        assert!(link.counts()[0].dropped > 9_000);
     }
 }

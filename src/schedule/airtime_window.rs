@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 /// Who sent it. The law asks for the sum, our manners for our part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum Origin {
     /// A frame of a campaign.
     Ours,
     /// A downlink of the network server, a beacon, or what was restored without a name.
@@ -20,7 +20,7 @@ pub struct Load {
     /// How long it stays there, microseconds.
     pub airtime_us: u64,
     /// Who sent it.
-    pub whose: Whose,
+    pub origin: Origin,
 }
 
 /// The frames of the last window and those already planned, in order of their start.
@@ -29,17 +29,17 @@ pub struct Load {
 /// start then covers every sliding window: one that begins in between holds no more than the one that begins
 /// at the first frame inside it.
 #[derive(Clone, Debug)]
-pub struct Loads {
+pub struct AirtimeWindow {
     window_us: u64,
     loads: VecDeque<Load>,
     sum_us: u64,
     sum_ours_us: u64,
 }
 
-impl Loads {
+impl AirtimeWindow {
     /// An empty window of `window_us` microseconds.
     pub fn new(window_us: u64) -> Self {
-        Loads { window_us, loads: VecDeque::new(), sum_us: 0, sum_ours_us: 0 }
+        AirtimeWindow { window_us, loads: VecDeque::new(), sum_us: 0, sum_ours_us: 0 }
     }
 
     /// Adds a frame; frames need not arrive in order.
@@ -66,10 +66,11 @@ impl Loads {
         }
     }
 
-    /// Airtime in microseconds of `whose` (all, when `None`) that began in the window ending at `now`.
-    pub fn used_us(&self, now: Instant, whose: Option<Whose>) -> u64 {
+    /// Airtime in microseconds of `origin` (all, when `None`) that began in the window ending at `now`.
+    pub fn used_us(&self, now: Instant, origin: Option<Origin>) -> u64 {
         let horizon = now.minus_us(self.window_us);
-        let counted = |load: &&Load| load.start > horizon && whose.is_none_or(|whose| load.whose == whose);
+        let counted =
+            |load: &&Load| load.start > horizon && origin.is_none_or(|origin| load.origin == origin);
         self.loads.iter().filter(counted).map(|load| load.airtime_us).sum()
     }
 
@@ -113,8 +114,8 @@ impl Loads {
         limit_us: u64,
         ours_only: bool,
     ) -> Option<Instant> {
-        let us_of = |load: &Load| match (ours_only, load.whose) {
-            (true, Whose::Others) => 0,
+        let us_of = |load: &Load| match (ours_only, load.origin) {
+            (true, Origin::Others) => 0,
             _ => load.airtime_us,
         };
         let horizon = start.minus_us(self.window_us);
@@ -146,7 +147,7 @@ impl Loads {
     }
 
     fn count(&mut self, load: Load, added: bool) {
-        let ours_us = if load.whose == Whose::Ours { load.airtime_us } else { 0 };
+        let ours_us = if load.origin == Origin::Ours { load.airtime_us } else { 0 };
         if added {
             self.sum_us += load.airtime_us;
             self.sum_ours_us += ours_us;
@@ -163,12 +164,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn ours(start_us: i64, airtime_us: u64) -> Load {
-        Load { start: Instant::from_us(start_us), airtime_us, whose: Whose::Ours }
+        Load { start: Instant::from_us(start_us), airtime_us, origin: Origin::Ours }
     }
 
     #[test]
     fn a_frame_waits_until_the_window_that_holds_the_oldest_one_is_over() {
-        let mut loads = Loads::new(1000);
+        let mut loads = AirtimeWindow::new(1000);
         loads.add(ours(0, 60));
         loads.add(ours(300, 40));
         let free = loads.earliest(Instant::from_us(400), 50, 100, false);
@@ -178,27 +179,27 @@ mod tests {
 
     #[test]
     fn a_frame_that_is_over_the_limit_alone_never_fits() {
-        assert_eq!(Loads::new(1000).earliest(Instant::ZERO, 101, 100, false), None);
+        assert_eq!(AirtimeWindow::new(1000).earliest(Instant::ZERO, 101, 100, false), None);
     }
 
     #[test]
     fn a_frame_before_planned_ones_must_leave_their_windows_legal_too() {
-        let mut loads = Loads::new(1000);
+        let mut loads = AirtimeWindow::new(1000);
         loads.add(ours(500, 80));
         assert_eq!(loads.earliest(Instant::from_us(100), 30, 100, false), Some(Instant::from_us(1500)));
     }
 
     #[test]
     fn the_servers_airtime_counts_for_the_law_but_not_for_our_share() {
-        let mut loads = Loads::new(1000);
-        loads.add(Load { whose: Whose::Others, ..ours(0, 90) });
+        let mut loads = AirtimeWindow::new(1000);
+        loads.add(Load { origin: Origin::Others, ..ours(0, 90) });
         assert_eq!(loads.earliest(Instant::from_us(1), 20, 100, true), Some(Instant::from_us(1)));
         assert_eq!(loads.earliest(Instant::from_us(1), 20, 100, false), Some(Instant::from_us(1000)));
     }
 
     #[test]
     fn a_frame_taken_back_leaves_its_room() {
-        let mut loads = Loads::new(1000);
+        let mut loads = AirtimeWindow::new(1000);
         loads.add(ours(0, 100));
         loads.remove(ours(0, 100));
         assert_eq!(loads.earliest(Instant::from_us(5), 100, 100, false), Some(Instant::from_us(5)));
@@ -221,7 +222,7 @@ mod tests {
     }
 
     /// The first start from `from` on that overfills nothing and overlaps no other frame: one radio.
-    fn place(loads: &Loads, from: i64, airtime_us: u64) -> Instant {
+    fn place(loads: &AirtimeWindow, from: i64, airtime_us: u64) -> Instant {
         let mut start = Instant::from_us(from);
         loop {
             let clear = loads.earliest(start, airtime_us, 150, false).expect("the frame alone fits");
@@ -240,11 +241,11 @@ mod tests {
         fn no_sliding_window_is_ever_overfilled(
             frames in proptest::collection::vec((0i64..4000, 1u64..120), 1..60),
         ) {
-            let mut loads = Loads::new(1000);
+            let mut loads = AirtimeWindow::new(1000);
             let mut placed = Vec::new();
             for (from, airtime_us) in frames {
                 let start = place(&loads, from, airtime_us);
-                let load = Load { start, airtime_us, whose: Whose::Ours };
+                let load = Load { start, airtime_us, origin: Origin::Ours };
                 loads.add(load);
                 placed.push(load);
             }
@@ -256,7 +257,7 @@ mod tests {
             frames in proptest::collection::vec(1u64..120, 1..40),
         ) {
             // In order of time the first instant that fits is unique: one microsecond earlier is too early.
-            let mut loads = Loads::new(1000);
+            let mut loads = AirtimeWindow::new(1000);
             let mut from = Instant::ZERO;
             for airtime_us in frames {
                 let start = loads.earliest(from, airtime_us, 150, false).unwrap();
@@ -264,7 +265,7 @@ mod tests {
                     let before = start.minus_us(1);
                     prop_assert!(loads.first_obstacle(before, airtime_us, 150, false).is_some());
                 }
-                loads.add(Load { start, airtime_us, whose: Whose::Ours });
+                loads.add(Load { start, airtime_us, origin: Origin::Ours });
                 from = start.plus_us(airtime_us);
             }
         }

@@ -1,8 +1,8 @@
 //! How much of each sub-band the network servers use: what they used in the last window they will want again.
 
+use super::airtime_window::AirtimeWindow;
+use super::airtime_window::Load;
 use super::ledger;
-use super::loads::Load;
-use super::loads::Loads;
 use crate::region::SubBand;
 use crate::time::Instant;
 
@@ -11,16 +11,16 @@ const SEEN_MIN_US: u64 = 600_000_000;
 
 /// The servers' frames of the last window, in each sub-band with a limit.
 #[derive(Clone, Debug)]
-pub(super) struct Appetite {
-    bands: Vec<Option<Loads>>,
+pub(super) struct ServerDemand {
+    bands: Vec<Option<AirtimeWindow>>,
     /// Since when they were watched.
     since: Option<Instant>,
 }
 
-impl Appetite {
+impl ServerDemand {
     pub fn new(sub_bands: &[SubBand]) -> Self {
-        let loads = |band: &SubBand| ledger::budget_us(band).map(|_| Loads::new(band.window_us));
-        Appetite { bands: sub_bands.iter().map(loads).collect(), since: None }
+        let loads = |band: &SubBand| ledger::budget_us(band).map(|_| AirtimeWindow::new(band.window_us));
+        ServerDemand { bands: sub_bands.iter().map(loads).collect(), since: None }
     }
 
     pub fn add(&mut self, sub_band: u8, load: Load) {
@@ -53,7 +53,7 @@ impl Appetite {
         u64::try_from(expected_us).unwrap_or(u64::MAX)
     }
 
-    fn loads_mut(&mut self, sub_band: u8) -> Option<&mut Loads> {
+    fn loads_mut(&mut self, sub_band: u8) -> Option<&mut AirtimeWindow> {
         self.bands.get_mut(usize::from(sub_band)).and_then(Option::as_mut)
     }
 }
@@ -63,24 +63,24 @@ mod tests {
     use super::*;
     use crate::region::RfRegion;
     use crate::region::parameters;
-    use crate::schedule::loads::Whose;
+    use crate::schedule::airtime_window::Origin;
 
     #[test]
     fn what_was_used_in_the_last_hour_is_expected_in_the_next_and_early_on_the_pace_counts() {
         let bands = parameters(RfRegion::Eu868).unwrap().sub_bands;
         let limited = bands.iter().position(|band| ledger::budget_us(band).is_some()).unwrap() as u8;
-        let mut appetite = Appetite::new(bands);
+        let mut server_demand = ServerDemand::new(bands);
         let at = |minute: i64| Instant::from_us(minute * 60_000_000);
-        appetite.forget_before(at(0));
+        server_demand.forget_before(at(0));
         for minute in 0..120 {
-            let load = Load { start: at(minute), airtime_us: 100_000, whose: Whose::Others };
-            appetite.add(limited, load);
+            let load = Load { start: at(minute), airtime_us: 100_000, origin: Origin::Others };
+            server_demand.add(limited, load);
         }
-        let expected_us = |minute| appetite.expected_us(limited, 3_600_000_000, at(minute));
+        let expected_us = |minute| server_demand.expected_us(limited, 3_600_000_000, at(minute));
         assert_eq!(expected_us(119), 6_000_000);
-        let mut early = Appetite::new(bands);
+        let mut early = ServerDemand::new(bands);
         early.forget_before(at(0));
-        early.add(limited, Load { start: at(1), airtime_us: 100_000, whose: Whose::Others });
+        early.add(limited, Load { start: at(1), airtime_us: 100_000, origin: Origin::Others });
         assert_eq!(early.expected_us(limited, 3_600_000_000, at(2)), 600_000, "ten minutes at the least");
         assert_eq!(early.expected_us(limited, 3_600_000_000, at(30)), 200_000);
     }

@@ -24,7 +24,7 @@ pub type Found = (usize, io::Result<Vec<SocketAddr>>);
 
 /// All network servers' sockets.
 #[derive(Debug)]
-pub struct Norths {
+pub struct ServerSockets {
     servers: Vec<Server>,
     buffer: Vec<u8>,
     /// Where the next look for a datagram begins, so that none waits behind another for ever.
@@ -44,7 +44,7 @@ struct Server {
 
 /// One server as the status shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NorthState {
+pub struct ServerSocketState {
     /// Where it is.
     pub address: Option<SocketAddr>,
     /// Why its name could not be looked up last.
@@ -55,9 +55,9 @@ pub struct NorthState {
     pub foreign: u64,
 }
 
-impl Norths {
+impl ServerSockets {
     /// Sockets for these servers, each a host and a port. Their names are looked up on the current runtime for as
-    /// long as it lives; each answer is for [`Norths::settle`].
+    /// long as it lives; each answer is for [`ServerSockets::settle`].
     pub fn new(names: Vec<String>) -> (Self, mpsc::Receiver<Found>) {
         let (tell, found) = mpsc::channel(ANSWERS_MAX);
         let server = |(index, name): (usize, String)| {
@@ -65,7 +65,7 @@ impl Norths {
             Server { name, place: None, counts: SocketCounts::default(), foreign: 0, trouble: None }
         };
         let servers = names.into_iter().enumerate().map(server).collect();
-        (Norths { servers, buffer: vec![0; socket::DATAGRAM_BYTES_MAX], turn: 0 }, found)
+        (ServerSockets { servers, buffer: vec![0; socket::DATAGRAM_BYTES_MAX], turn: 0 }, found)
     }
 
     /// Takes the answer of a lookup. An address that is still among the found ones stays.
@@ -136,7 +136,7 @@ impl Norths {
         None
     }
 
-    /// The first `length` bytes of what [`Norths::receive`] brought last.
+    /// The first `length` bytes of what [`ServerSockets::receive`] brought last.
     pub fn bytes(&self, length: usize) -> &[u8] {
         &self.buffer[..length.min(self.buffer.len())]
     }
@@ -156,8 +156,8 @@ impl Norths {
     }
 
     /// How each server's socket fares.
-    pub fn states(&self) -> impl Iterator<Item = NorthState> {
-        self.servers.iter().map(|server| NorthState {
+    pub fn states(&self) -> impl Iterator<Item = ServerSocketState> {
+        self.servers.iter().map(|server| ServerSocketState {
             address: server.place.as_ref().map(|(address, _)| *address),
             trouble: server.trouble.clone(),
             counts: SocketCounts {

@@ -15,7 +15,7 @@ const ACCEPTED_MAX: usize = 8192;
 
 /// Frames that were acknowledged and never reached the radio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Swallowed {
+pub struct SilentlyDropped {
     /// So many, at least.
     pub frames: u32,
     /// At most so many of them were ours; the rest were a network server's.
@@ -31,7 +31,7 @@ struct Accepted {
 /// Two running sums and what stands between them. The radio's own count is an upper bound (beacons count in it,
 /// frames overwritten after the hand-over too), so every difference is a loss, though not every loss shows.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct TxnbAudit {
     accepted: VecDeque<Accepted>,
     /// Frames that must have been given to the radio, less those that were.
     missing: i64,
@@ -39,7 +39,7 @@ pub(super) struct Tally {
     interval_us: Option<u64>,
 }
 
-impl Tally {
+impl TxnbAudit {
     /// The forwarder accepted a frame.
     pub fn accepted(&mut self, start: Instant, is_ours: bool) {
         if self.accepted.len() == ACCEPTED_MAX {
@@ -50,7 +50,7 @@ impl Tally {
     }
 
     /// A report came: `txnb` frames were given to the radio since the one before.
-    pub fn stat(&mut self, now: Instant, txnb: u32) -> Option<Swallowed> {
+    pub fn stat(&mut self, now: Instant, txnb: u32) -> Option<SilentlyDropped> {
         let surely = now.minus_us(SURELY_GIVEN_US);
         let spacing_us = self.last.map(|last| now.us_since(last));
         self.last = Some(now);
@@ -77,12 +77,12 @@ impl Tally {
         self.missing = self.missing.max(-underway);
         let frames = u32::try_from(self.missing).ok().filter(|frames| *frames > 0)?;
         self.missing = 0;
-        Some(Swallowed { frames, ours_at_most: ours.min(frames) })
+        Some(SilentlyDropped { frames, ours_at_most: ours.min(frames) })
     }
 
     /// The forwarder was started anew: its sums are, too.
     pub fn reset(&mut self) {
-        *self = Tally::default();
+        *self = TxnbAudit::default();
     }
 }
 
@@ -96,7 +96,7 @@ mod tests {
 
     /// Reports each 30 s; frames at these moments; the answers to the reports.
     fn told(frames_ms: &[i64], txnb: &[u32]) -> Vec<u32> {
-        let mut tally = Tally::default();
+        let mut tally = TxnbAudit::default();
         let reports = txnb.iter().zip(1i64..).map(|(txnb, n)| (at(n * 30_000), *txnb));
         let mut frames = frames_ms.iter().map(|ms| at(*ms)).peekable();
         let tell = |(now, txnb): (Instant, u32)| {
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_report_that_was_lost_is_no_loss_of_frames() {
-        let mut tally = Tally::default();
+        let mut tally = TxnbAudit::default();
         for (seconds, txnb) in [(30, 0), (60, 0), (150, 9), (180, 9)] {
             for n in 1..=9 {
                 tally.accepted(at(seconds * 1000 - n * 1000), false);
@@ -143,12 +143,12 @@ mod tests {
 
     #[test]
     fn a_servers_frames_are_told_from_ours() {
-        let mut tally = Tally::default();
+        let mut tally = TxnbAudit::default();
         tally.stat(at(0), 0);
         tally.stat(at(30_000), 0);
         tally.accepted(at(31_000), false);
         tally.accepted(at(32_000), true);
         tally.accepted(at(33_000), false);
-        assert_eq!(tally.stat(at(60_000), 0), Some(Swallowed { frames: 3, ours_at_most: 1 }));
+        assert_eq!(tally.stat(at(60_000), 0), Some(SilentlyDropped { frames: 3, ours_at_most: 1 }));
     }
 }

@@ -8,19 +8,19 @@ use crate::forwarder::Downlink;
 use crate::forwarder::EmissionId;
 use crate::forwarder::GatewayId;
 use crate::forwarder::Link;
-use crate::forwarder::North;
-use crate::forwarder::NorthOutput;
 use crate::forwarder::NotSent;
 use crate::forwarder::ServerCounts;
+use crate::forwarder::ServerLink;
+use crate::forwarder::ServerLinkOutput;
 use crate::forwarder::Slot;
 use crate::forwarder::Timing;
 use crate::forwarder::Uplink;
 use crate::region::Parameters;
 use crate::report::Event;
-use crate::schedule::Protected;
+use crate::schedule::Booking;
+use crate::schedule::Origin;
+use crate::schedule::RxWindow;
 use crate::schedule::Scheduler;
-use crate::schedule::Ticket;
-use crate::schedule::Whose;
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -80,23 +80,23 @@ struct Request {
 
 /// A downlink that the forwarder has.
 #[derive(Debug)]
-struct Claim {
+struct PendingDownlink {
     server: usize,
     token: u16,
     airtime_us: u64,
-    ticket: Ticket,
+    booking: Booking,
 }
 
 /// The relay between one forwarder and its network servers.
 #[derive(Debug)]
 pub struct Relay {
     settings: RelaySettings,
-    north: North,
+    link: ServerLink,
     region: &'static Parameters,
     /// Our groups' addresses: nobody else may send to them.
     multicast: BTreeSet<u32>,
     windows: Windows,
-    claims: BTreeMap<u64, Claim>,
+    claims: BTreeMap<u64, PendingDownlink>,
     waiting: VecDeque<Request>,
     /// GPS milliseconds and the moment they belong to, as the forwarder said last.
     gps: Option<(u64, Instant)>,
@@ -119,7 +119,7 @@ impl Relay {
     ) -> Self {
         let uplink_only: Vec<bool> = settings.servers.iter().map(|server| server.is_uplink_only).collect();
         Relay {
-            north: North::new(&uplink_only, gateway, seed.rotate_left(17), now),
+            link: ServerLink::new(&uplink_only, gateway, seed.rotate_left(17), now),
             windows: Windows::new(&settings),
             settings,
             region,
@@ -141,7 +141,7 @@ impl Relay {
 
     /// The forwarder said which gateway it is, and which version of the protocol it speaks.
     pub fn adopt(&mut self, gateway: GatewayId, version: u8) {
-        self.north.adopt(gateway, version);
+        self.link.adopt(gateway, version);
     }
 
     /// What frames this long mean for the servers' answers, if it is worth a warning.
@@ -159,7 +159,7 @@ impl Relay {
 
     /// A PUSH_DATA of our gateway: to every server, byte for byte.
     pub fn push_data(&mut self, bytes: &[u8]) {
-        self.north.uplink(bytes);
+        self.link.uplink(bytes);
     }
 
     /// Keeps the windows free in which a server may answer this uplink.
@@ -171,42 +171,44 @@ impl Relay {
             return;
         }
         for start in self.windows.opened_by(uplink) {
-            scheduler.protect(Protected { start, claimable_until: start.minus_us(CLAIM_US) });
+            scheduler.protect(RxWindow { start, claimable_until: start.minus_us(CLAIM_US) });
         }
     }
 
     /// A datagram from a network server.
     pub fn from_server(&mut self, server: usize, bytes: &[u8]) {
-        self.north.datagram(server, bytes);
+        self.link.datagram(server, bytes);
     }
 
     /// Does what is due: keepalives, and downlinks on their way to the forwarder.
     pub fn settle(&mut self, now: Instant, link: &mut Link, scheduler: &mut Scheduler) {
-        self.north.time(now);
+        self.link.time(now);
         for _ in 0..self.waiting.len() {
             if let Some(request) = self.waiting.pop_front() {
                 self.pass(now, request, link, scheduler);
             }
         }
-        while let Some(output) = self.north.poll() {
+        while let Some(output) = self.link.poll() {
             match output {
-                NorthOutput::Datagram { server, bytes } => {
+                ServerLinkOutput::Datagram { server, bytes } => {
                     self.outputs.push_back(RelayOutput::Datagram { server, bytes });
                 }
-                NorthOutput::Downlink { server, token, json } => match Downlink::read(&json) {
+                ServerLinkOutput::Downlink { server, token, json } => match Downlink::read(&json) {
                     Ok(downlink) => {
                         let request = Request { server, token, json, downlink };
                         self.pass(now, request, link, scheduler);
                     }
                     Err(_) => {
                         self.counts.malformed += 1;
-                        self.north.answer(server, token, UNKNOWN);
+                        self.link.answer(server, token, UNKNOWN);
                     }
                 },
-                NorthOutput::Silent { server } => {
+                ServerLinkOutput::Silent { server } => {
                     self.tell(Event::ServerSilent { server: self.name(server) })
                 }
-                NorthOutput::Back { server } => self.tell(Event::ServerAnswers { server: self.name(server) }),
+                ServerLinkOutput::Back { server } => {
+                    self.tell(Event::ServerAnswers { server: self.name(server) })
+                }
             }
         }
     }
@@ -217,15 +219,15 @@ impl Relay {
         if is_refused {
             self.counts.refused += 1;
             self.counts.airtime_us -= claim.airtime_us;
-            scheduler.refund(claim.ticket);
+            scheduler.refund(claim.booking);
         }
-        self.north.answer(claim.server, claim.token, body);
+        self.link.answer(claim.server, claim.token, body);
     }
 
     /// When [`Relay::settle`] wants to be called.
     pub fn wake_at(&self, now: Instant, link: &Link) -> Option<Instant> {
         let waiting = (!self.waiting.is_empty()).then(|| link.immediate_until(now).unwrap_or(now));
-        self.north.wake_at().into_iter().chain(waiting).min()
+        self.link.wake_at().into_iter().chain(waiting).min()
     }
 
     /// The next wish.
@@ -240,7 +242,7 @@ impl Relay {
 
     /// Each server's name and figures.
     pub fn servers(&self) -> impl Iterator<Item = (&ServerSettings, ServerCounts)> {
-        self.settings.servers.iter().zip(self.north.counts())
+        self.settings.servers.iter().zip(self.link.counts())
     }
 
     fn pass(&mut self, now: Instant, request: Request, link: &mut Link, scheduler: &mut Scheduler) {
@@ -252,24 +254,25 @@ impl Relay {
             if self.waiting.len() < WAITING_MAX {
                 self.waiting.push_back(request);
             } else {
-                self.collided(server, token, Whose::Others);
+                self.collided(server, token, Origin::Others);
             }
             return;
         }
         let start = self.start_of(now, downlink, link, scheduler);
         let in_the_way = start.filter(|_| !is_immediate);
-        let in_the_way = in_the_way.and_then(|start| scheduler.taken_by(start, downlink.hold_us, GAP_US));
-        if let Some(whose) = in_the_way {
-            return self.collided(server, token, whose);
+        let in_the_way =
+            in_the_way.and_then(|start| scheduler.taken_by(start, downlink.queue_slot_us, GAP_US));
+        if let Some(origin) = in_the_way {
+            return self.collided(server, token, origin);
         }
         let sub_band = self.region.sub_band_of(downlink.frequency_hz, downlink.modulation).ok();
         let sub_band = sub_band.map(|sub_band| sub_band.0);
         // Where nobody knows when it goes out, now is as good as any moment for the ledger, and nothing is kept free.
-        let (at, hold_us) = start.map_or((now, 0), |start| (start, downlink.hold_us));
+        let (at, queue_slot_us) = start.map_or((now, 0), |start| (start, downlink.queue_slot_us));
         let is_lawful = sub_band.is_none_or(|band| scheduler.is_lawful(band, at, downlink.airtime_us));
         if !is_lawful && self.settings.servers.get(server).is_some_and(|server| server.is_enforced) {
             self.counts.unlawful += 1;
-            return self.north.answer(server, token, COLLISION);
+            return self.link.answer(server, token, COLLISION);
         }
         let id = self.next_id;
         self.next_id += 1;
@@ -286,12 +289,12 @@ impl Relay {
         let is_answered = match sent {
             Ok(is_answered) => is_answered,
             // A hundred wait for their answers: the forwarder's own queue is shorter.
-            Err(NotSent::Busy { .. }) => return self.collided(server, token, Whose::Others),
+            Err(NotSent::Busy { .. }) => return self.collided(server, token, Origin::Others),
             // Without a forwarder we are a gateway whose radio is gone, which says nothing.
             Err(_) => return,
         };
         let airtime_us = downlink.airtime_us;
-        let ticket = scheduler.enter_other(now, sub_band, at, airtime_us, hold_us);
+        let booking = scheduler.enter_other(now, sub_band, at, airtime_us, queue_slot_us);
         self.counts.passed += 1;
         self.counts.airtime_us += airtime_us;
         if !is_lawful {
@@ -305,7 +308,7 @@ impl Relay {
             }
         }
         if is_answered {
-            self.claims.insert(id, Claim { server, token, airtime_us, ticket });
+            self.claims.insert(id, PendingDownlink { server, token, airtime_us, booking });
             while self.claims.len() > CLAIMS_MAX {
                 self.claims.pop_first();
             }
@@ -322,7 +325,7 @@ impl Relay {
     ) -> Option<Instant> {
         match downlink.timing {
             Timing::Immediate => {
-                Some(scheduler.first_gap(now.plus_us(IMMEDIATE_US), downlink.hold_us, GAP_US))
+                Some(scheduler.first_gap(now.plus_us(IMMEDIATE_US), downlink.queue_slot_us, GAP_US))
             }
             Timing::At(tmst) => link.instant_of(now, tmst),
             Timing::Gps(wanted_ms) => {
@@ -333,12 +336,12 @@ impl Relay {
         }
     }
 
-    fn collided(&mut self, server: usize, token: u16, whose: Whose) {
-        match whose {
-            Whose::Ours => self.counts.collided += 1,
-            Whose::Others => self.counts.overlapped += 1,
+    fn collided(&mut self, server: usize, token: u16, origin: Origin) {
+        match origin {
+            Origin::Ours => self.counts.collided += 1,
+            Origin::Others => self.counts.overlapped += 1,
         }
-        self.north.answer(server, token, COLLISION);
+        self.link.answer(server, token, COLLISION);
     }
 
     /// The law's limit was broken by a server that we do not stop: it is told who did it.

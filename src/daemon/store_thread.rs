@@ -15,25 +15,25 @@ const WAITING_MAX: usize = 256;
 
 /// The driver's end of the store.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct StoreThread {
     changes: mpsc::Sender<(Option<u64>, Change)>,
     answers: mpsc::Receiver<(u64, Result<(), NotSaved>)>,
 }
 
-impl Keeper {
+impl StoreThread {
     /// Gives `store` a thread, which ends when the keeper is dropped and all its changes are stored. Without a store
     /// nothing is ever kept, and whoever asks is told.
     ///
     /// # Errors
     /// [`StartError::System`].
-    pub fn start(store: Option<Store<FolderFiles>>) -> Result<Keeper, StartError> {
+    pub fn start(store: Option<Store<FolderFiles>>) -> Result<StoreThread, StartError> {
         let (changes, waiting) = mpsc::channel(WAITING_MAX);
         let (tell, answers) = mpsc::channel(WAITING_MAX);
         thread::Builder::new()
-            .name("keeper".to_owned())
+            .name("store".to_owned())
             .spawn(move || keep(store, waiting, &tell))
             .map_err(|error| StartError::System { what: "a thread", error })?;
-        Ok(Keeper { changes, answers })
+        Ok(StoreThread { changes, answers })
     }
 
     /// Has `change` stored; the answer comes back under `save`.
@@ -60,7 +60,7 @@ impl Keeper {
 
     /// Waits until everything is stored.
     pub async fn close(self) {
-        let Keeper { changes, mut answers } = self;
+        let StoreThread { changes, mut answers } = self;
         drop(changes);
         while answers.recv().await.is_some() {}
     }

@@ -11,7 +11,7 @@ const KEEPALIVE_MIN_US: u64 = 1_000_000;
 
 /// The address that PULL_DATA came from last, and how regularly.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Down {
+pub(super) struct PullPath {
     pub to: SocketAddr,
     pub version: u8,
     pub heard: Instant,
@@ -32,20 +32,20 @@ pub(super) enum Keepalive {
     Stolen,
 }
 
-impl Down {
+impl PullPath {
     /// Takes a keepalive in. A forwarder that restarts gets a new port: on the loopback interface it is believed at
     /// once. From the network, where a source address proves nothing, the known address has to miss three
     /// keepalives first.
-    pub fn keepalive(known: &mut Option<Down>, now: Instant, from: SocketAddr, version: u8) -> Keepalive {
+    pub fn keepalive(known: &mut Option<PullPath>, now: Instant, from: SocketAddr, version: u8) -> Keepalive {
         let Some(down) = known.as_mut() else {
-            *known = Some(Down { to: from, version, heard: now, is_online: true, interval_us: None });
+            *known = Some(PullPath { to: from, version, heard: now, is_online: true, interval_us: None });
             return Keepalive::Back;
         };
         if down.to != from {
             if down.is_online && !from.ip().is_loopback() {
                 return Keepalive::Stolen;
             }
-            *down = Down { to: from, version, heard: now, is_online: true, interval_us: None };
+            *down = PullPath { to: from, version, heard: now, is_online: true, interval_us: None };
             return Keepalive::Moved;
         }
         let was_online = down.is_online;
@@ -55,7 +55,7 @@ impl Down {
             let faded_us = down.interval_us.map_or(0, |interval_us| interval_us - interval_us / 8);
             down.interval_us = Some(spacing_us.min(KEEPALIVE_MAX_US).max(faded_us));
         }
-        *down = Down { version, heard: now, is_online: true, ..*down };
+        *down = PullPath { version, heard: now, is_online: true, ..*down };
         if was_online { Keepalive::Known } else { Keepalive::Back }
     }
 

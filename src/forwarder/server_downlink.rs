@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 /// One downlink of a server.
 #[derive(Debug)]
-pub(super) struct Relayed {
+pub(super) struct ServerDownlink {
     pub(super) id: EmissionId,
     pub(super) token: u16,
     pub(super) to: SocketAddr,
