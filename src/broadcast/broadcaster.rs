@@ -164,18 +164,18 @@ impl Broadcaster {
     pub fn verdict(&mut self, now: Now, emission: u64, verdict: &Verdict) {
         let Some(id) = self.turns.last.clone() else { return };
         let Some(campaign) = self.open_tasks.get_mut(&id).and_then(OpenTask::campaign_mut) else { return };
-        let Some((k, end)) = campaign.verdict(now.mono, emission, verdict, &mut self.scheduler) else {
+        let Some((frame_no, end)) = campaign.verdict(now.mono, emission, verdict, &mut self.scheduler) else {
             return;
         };
         let plan = campaign.plan();
-        let fcnt = plan.base + k;
+        let fcnt = plan.base + frame_no;
         if let Verdict::Queued { start } = verdict {
             self.turns.pace(plan.channel.sub_band, start.plus_us(plan.min_spacing_us));
         }
         let event = match verdict {
-            Verdict::Queued { start } => Event::Sent { k, fcnt, start: *start },
-            Verdict::Silent => Event::Unconfirmed { k },
-            Verdict::Refused(refusal) => Event::Refusal { k, error: format!("{refusal:?}") },
+            Verdict::Queued { start } => Event::Sent { frame_no, fcnt, start: *start },
+            Verdict::Silent => Event::Unconfirmed { frame_no },
+            Verdict::Refused(refusal) => Event::Refusal { frame_no, error: format!("{refusal:?}") },
         };
         self.report(now, Some(id.clone()), event);
         // The next life goes on behind this frame, however short this one is.

@@ -104,7 +104,7 @@ impl Broadcaster {
         let record = open_task.record_id();
         let recorded = open_task.resumed.as_ref().map(|record| record.base);
         let may_be_ours = |held: &&Reservation| held.task == record || recorded == Some(held.base);
-        let has_begun = self.resumable.get(&record).is_some_and(|marked| marked.next_k > 0);
+        let has_begun = self.resumable.get(&record).is_some_and(|marked| marked.next_frame > 0);
         let all = held.iter().flat_map(|counters| &counters.reservations);
         for held in all.rev().filter(may_be_ours) {
             if !has_begun && self.is_passed(&held.key, held.base) {
@@ -130,7 +130,7 @@ impl Broadcaster {
                 open_task.has_begun() && open_task.plan().is_some_and(|plan| plan.hash == held.plan_hash)
             };
             self.finished.holds(&held.task)
-                || self.resumable.get(&held.task).is_some_and(|marked| marked.next_k > 0)
+                || self.resumable.get(&held.task).is_some_and(|marked| marked.next_frame > 0)
                 || self.open_tasks.values().any(is_begun)
         })
     }
@@ -262,7 +262,7 @@ impl Broadcaster {
         // What was planned anew begins anew.
         let marked = self.resumable.remove(&RecordId(id.record_id())).filter(|_| is_reserved);
         let progress = marked.map(|marked| Progress {
-            next_k: marked.next_k,
+            next_frame: marked.next_frame,
             extra_coded: marked.extra_coded,
             ..Progress::default()
         });
@@ -273,7 +273,7 @@ impl Broadcaster {
         let campaign = Campaign::new(plan, group, image, resumed);
         open_task.stage = Stage::Running(Box::new(campaign));
         if let Some(progress) = progress {
-            self.report(now, Some(id.clone()), Event::Resumed { k: progress.next_k });
+            self.report(now, Some(id.clone()), Event::Resumed { frame_no: progress.next_frame });
         }
         self.settle_begin(now, id);
     }

@@ -266,7 +266,7 @@ impl Broadcaster {
     /// The sum of the next frame numbers of all on the air.
     fn next_numbers(&self) -> u64 {
         let next = |id: &TaskId| self.open_tasks.get(id).and_then(OpenTask::progress);
-        self.turns.holders.iter().filter_map(next).map(|progress| u64::from(progress.next_k)).sum()
+        self.turns.holders.iter().filter_map(next).map(|progress| u64::from(progress.next_frame)).sum()
     }
 
     /// Writes a mark that covers the next frames of the campaigns on the air.
@@ -279,7 +279,7 @@ impl Broadcaster {
         };
         for id in holders {
             let Some(campaign) = self.open_tasks.get(&id).and_then(OpenTask::campaign) else { continue };
-            let (plan, next_k) = (campaign.plan(), campaign.progress().next_k);
+            let (plan, next_frame) = (campaign.plan(), campaign.progress().next_frame);
             let spacing_us = plan.pace_uncoded.spacing_us.min(plan.pace_coded.spacing_us);
             let frames = Marks::frames(spacing_us);
             // Nobody's in particular: the law counts it after a power cut, our share does not.
@@ -290,12 +290,12 @@ impl Broadcaster {
                 ours_us: 0,
                 total_us: u32::try_from(total_us).unwrap_or(u32::MAX),
             });
-            covers.insert(id, next_k.saturating_add(frames));
+            covers.insert(id, next_frame.saturating_add(frames));
         }
         let marked = |open_task: &OpenTask| {
-            let Progress { next_k, extra_coded, .. } =
+            let Progress { next_frame, extra_coded, .. } =
                 open_task.progress().filter(|_| open_task.has_begun())?;
-            Some(CampaignMark { task: open_task.record_id(), next_k, extra_coded })
+            Some(CampaignMark { task: open_task.record_id(), next_frame, extra_coded })
         };
         // What is not armed again yet is still where the last mark left it.
         let waiting = self.resumable.values().copied();

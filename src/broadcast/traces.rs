@@ -46,8 +46,8 @@ pub fn trace_of_use(
     };
     let marked = recovered.mark.iter().flat_map(|mark| &mark.campaigns);
     let of_marks = marked.filter(|marked| !is_known(&marked.task)).map(|marked| Trace {
-        what: format!("a mark of a campaign whose record is gone ({} frames)", marked.next_k),
-        next_free: marked.next_k.saturating_add(1),
+        what: format!("a mark of a campaign whose record is gone ({} frames)", marked.next_frame),
+        next_free: marked.next_frame.saturating_add(1),
     });
     enrolled
         .into_iter()
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_mark_of_a_campaign_that_nothing_else_knows_proves_a_use() {
-        let campaign = CampaignMark { task: RecordId([1; 16]), next_k: 90, extra_coded: 0 };
+        let campaign = CampaignMark { task: RecordId([1; 16]), next_frame: 90, extra_coded: 0 };
         let mark = Some(Mark { campaigns: vec![campaign], ..Mark::default() });
         assert_eq!(next_free(&Recovered { mark: mark.clone(), ..Recovered::default() }, &[]), Some(91));
         let another = KeyFingerprint::from_bytes([8; 16]).to_string();

@@ -43,7 +43,7 @@ const HELD_US: u64 = 400_000;
 #[derive(Clone, Debug)]
 struct Awaiting {
     id: u64,
-    k: u32,
+    frame_no: u32,
     booking: Booking,
 }
 
@@ -69,10 +69,10 @@ impl Campaign {
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
         let resumed = resumed.map(|(progress, now)| {
             // A mark is only bytes from a disk: it leads no further than the plan.
-            let next_k = progress.next_k.min(plan.end - plan.base);
+            let next_frame = progress.next_frame.min(plan.end - plan.base);
             let extra_coded = progress.extra_coded.min(u32::from(plan.top_up));
-            let progress = Progress { next_k, extra_coded, ..progress };
-            let before = (0..progress.next_k).filter(|k| is_sent(&plan, *k)).count();
+            let progress = Progress { next_frame, extra_coded, ..progress };
+            let before = (0..progress.next_frame).filter(|frame_no| is_sent(&plan, *frame_no)).count();
             (Progress { sent: u32::try_from(before).unwrap_or(u32::MAX), ..progress }, now)
         });
         // What the forwarder still holds from before the restart is not known, and a frame without a timestamp
@@ -142,7 +142,7 @@ impl Campaign {
 
     /// Whether a frame of it was ever handed over, in this run or before.
     pub fn has_begun(&self) -> bool {
-        self.progress.next_k > 0 || self.awaiting.is_some()
+        self.progress.next_frame > 0 || self.awaiting.is_some()
     }
 
     /// The campaign at a glance.
@@ -210,7 +210,7 @@ impl Campaign {
         if self.awaiting.is_some() {
             return Step::Wait(None);
         }
-        let Some((k, position)) = self.next_position() else {
+        let Some((frame_no, position)) = self.next_position() else {
             return match self.last_end {
                 Some(end) if end > now.mono => Step::Wait(Some(end)),
                 _ => Step::Over(Outcome::Complete {
@@ -256,8 +256,10 @@ impl Campaign {
                 Placement::At(start) if start.minus_us(lead_us) > now.mono => {
                     return Step::WaitForAir(start.minus_us(lead_us));
                 }
-                Placement::At(_) if k >= covered => return Step::NeedMark,
-                Placement::At(start) => return self.hand_over(k, position, start, scheduler, &request, id),
+                Placement::At(_) if frame_no >= covered => return Step::NeedMark,
+                Placement::At(start) => {
+                    return self.hand_over(frame_no, position, start, scheduler, &request, id);
+                }
                 Placement::Refused(Refused::SessionOver { .. }) => self.calendar.next_session(),
                 Placement::Refused(why) => return Step::Over(Outcome::Aborted { reason: why.to_string() }),
             }
@@ -274,19 +276,19 @@ impl Campaign {
         scheduler: &mut Scheduler,
     ) -> Option<(u32, Option<Outcome>)> {
         let awaiting = self.awaiting.take_if(|awaiting| awaiting.id == id)?;
-        let k = awaiting.k;
+        let frame_no = awaiting.frame_no;
         match verdict {
             Verdict::Queued { start } => {
                 self.consecutive_failures = 0;
                 self.consecutive_late = 0;
                 self.progress.sent += 1;
-                self.move_past(k, *start);
+                self.move_past(frame_no, *start);
             }
             Verdict::Silent => {
                 // Counted as sent for counter and ledger; a fresh coded fragment makes up for it.
                 self.progress.unconfirmed += 1;
                 self.make_up(1);
-                self.move_past(k, now);
+                self.move_past(frame_no, now);
                 self.be_patient(now);
             }
             Verdict::Refused(refusal) => {
@@ -296,12 +298,12 @@ impl Campaign {
                         "the forwarder refuses {} Hz or the power for good ({word}): compare its tx_freq and gain table with the group",
                         self.plan.channel.frequency_hz
                     );
-                    return Some((k, Some(Outcome::Aborted { reason })));
+                    return Some((frame_no, Some(Outcome::Aborted { reason })));
                 }
                 self.retry_later(now, refusal);
             }
         }
-        Some((k, None))
+        Some((frame_no, None))
     }
 
     /// More coded fragments than planned, as far as there are counters for them: how many.
@@ -334,12 +336,12 @@ impl Campaign {
         }
     }
 
-    fn move_past(&mut self, k: u32, start: Instant) {
-        let pace = match self.plan.sequence().position(k) {
+    fn move_past(&mut self, frame_no: u32, start: Instant) {
+        let pace = match self.plan.sequence().position(frame_no) {
             Position::Coded(_) => self.plan.pace_coded,
             _ => self.plan.pace_uncoded,
         };
-        self.progress.next_k = k + 1;
+        self.progress.next_frame = frame_no + 1;
         self.not_before = Some(start.plus_us(pace.spacing_us));
         self.last_end = Some(start.plus_us(self.plan.airtime_us));
     }
@@ -348,12 +350,12 @@ impl Campaign {
     fn next_position(&self) -> Option<(u32, Position)> {
         let sequence = self.plan.sequence();
         let wanted = u32::from(self.plan.coded) + self.progress.extra_coded;
-        let mut k = self.progress.next_k;
+        let mut frame_no = self.progress.next_frame;
         loop {
-            match sequence.position(k) {
-                _ if !is_sent(&self.plan, k) => k += 1,
+            match sequence.position(frame_no) {
+                _ if !is_sent(&self.plan, frame_no) => frame_no += 1,
                 Position::Coded(r) if u32::from(r) > wanted => return None,
-                position => return Some((k, position)),
+                position => return Some((frame_no, position)),
             }
         }
     }
@@ -390,20 +392,20 @@ impl Campaign {
 
     fn hand_over(
         &mut self,
-        k: u32,
+        frame_no: u32,
         position: Position,
         start: Instant,
         scheduler: &mut Scheduler,
         request: &TxRequest,
         id: u64,
     ) -> Step {
-        let fcnt = self.plan.base + k;
-        let phy_payload = match self.frame(k, position) {
+        let fcnt = self.plan.base + frame_no;
+        let phy_payload = match self.frame(frame_no, position) {
             Ok(phy_payload) => phy_payload,
             Err(reason) => return Step::Over(Outcome::Aborted { reason }),
         };
         let booking = scheduler.commit(start, request);
-        self.awaiting = Some(Awaiting { id, k, booking });
+        self.awaiting = Some(Awaiting { id, frame_no, booking });
         let emission = Emission {
             start,
             frequency_hz: self.plan.channel.frequency_hz,
@@ -411,15 +413,15 @@ impl Campaign {
             eirp: self.group.eirp,
             phy_payload,
         };
-        Step::Transmit(Box::new(Transmit { id, k, fcnt, emission }))
+        Step::Transmit(Box::new(Transmit { id, frame_no, fcnt, emission }))
     }
 
-    /// The bytes of frame `k`, after a last look at what its counter carried before.
-    fn frame(&mut self, k: u32, position: Position) -> Result<Vec<u8>, String> {
+    /// The bytes of frame `frame_no`, after a last look at what its counter carried before.
+    fn frame(&mut self, frame_no: u32, position: Position) -> Result<Vec<u8>, String> {
         let image =
             self.image.bytes().ok_or("its image is not in memory: this must not happen, please report it")?;
-        let frame = self.frames.frame(&self.plan, &self.group, image, k, position)?;
-        let fcnt = self.plan.base + k;
+        let frame = self.frames.frame(&self.plan, &self.group, image, frame_no, position)?;
+        let fcnt = self.plan.base + frame_no;
         if self.fcnt_guard.admits(fcnt, &frame) {
             Ok(frame)
         } else {
@@ -430,9 +432,9 @@ impl Campaign {
     }
 }
 
-/// Whether frame number `k` is sent at all; the others are skipped counters.
-fn is_sent(plan: &Plan, k: u32) -> bool {
-    match plan.sequence().position(k) {
+/// Whether frame number `frame_no` is sent at all; the others are skipped counters.
+fn is_sent(plan: &Plan, frame_no: u32) -> bool {
+    match plan.sequence().position(frame_no) {
         Position::Repeat(repeat) => repeat <= plan.repeats,
         Position::Control => false,
         Position::Uncoded(_) | Position::Coded(_) => true,
@@ -490,10 +492,10 @@ mod tests {
         let scheduler = Scheduler::new(region.sub_bands, 0);
         let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();
         let (counters, top_up) = (plan.end - plan.base, u32::from(plan.top_up));
-        let beyond = Progress { next_k: u32::MAX, extra_coded: u32::MAX, ..Progress::default() };
+        let beyond = Progress { next_frame: u32::MAX, extra_coded: u32::MAX, ..Progress::default() };
         let campaign = Campaign::new(plan, group(), image, Some((beyond, Instant::ZERO)));
         let progress = campaign.progress();
-        assert_eq!((progress.next_k, progress.extra_coded), (counters, top_up));
+        assert_eq!((progress.next_frame, progress.extra_coded), (counters, top_up));
         assert_eq!(campaign.frames_left(), (0, 0));
     }
 }

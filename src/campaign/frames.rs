@@ -25,7 +25,7 @@ impl Frames {
         }
     }
 
-    /// PHYPayload of frame number `k` at `position`.
+    /// PHYPayload of frame number `frame_no` at `position`.
     ///
     /// # Errors
     /// One line: the counter is beyond the reserved range, or something does not fit.
@@ -34,10 +34,10 @@ impl Frames {
         plan: &Plan,
         group: &Group,
         image: &[u8],
-        k: u32,
+        frame_no: u32,
         position: Position,
     ) -> Result<Vec<u8>, String> {
-        let fcnt = plan.base + k;
+        let fcnt = plan.base + frame_no;
         if fcnt >= plan.end {
             return Err(format!(
                 "frame counter {fcnt} is beyond the reserved range that ends at {}",

@@ -31,7 +31,7 @@ pub struct Preflight {
     width: usize,
     /// How many uncoded fragments it loses, evenly spread.
     lost: u32,
-    next_k: u32,
+    next_frame: u32,
     made: u32,
     coded_heard: u32,
 }
@@ -52,7 +52,7 @@ impl Preflight {
             from,
             width,
             lost,
-            next_k: 0,
+            next_frame: 0,
             made: 0,
             coded_heard: 0,
         }
@@ -65,7 +65,7 @@ impl Preflight {
     /// wrong. Nothing of such a plan may be sent.
     pub fn step(&mut self, plan: &Plan, group: &Group, image: &Image) -> Result<Option<Decoded>, String> {
         for _ in 0..FRAMES_A_STEP {
-            let position = plan.sequence().position(self.next_k);
+            let position = plan.sequence().position(self.next_frame);
             let enough = match self.decoder.progress() {
                 Progress::Complete => plan.coded,
                 // Luck may want a few more than the task orders.
@@ -77,21 +77,21 @@ impl Preflight {
                 Position::Control => {}
                 position => self.hear(plan, group, image, position)?,
             }
-            self.next_k += 1;
+            self.next_frame += 1;
         }
         Ok(None)
     }
 
     fn hear(&mut self, plan: &Plan, group: &Group, image: &Image, position: Position) -> Result<(), String> {
-        let k = self.next_k;
+        let frame_no = self.next_frame;
         let wrong = |error: &dyn core::fmt::Display| {
             format!(
-                "frame {k} does not open as devices open it ({error}): this must not happen, please report it"
+                "frame {frame_no} does not open as devices open it ({error}): this must not happen, please report it"
             )
         };
-        let frame = self.frames.frame(plan, group, image.bytes(), k, position)?;
+        let frame = self.frames.frame(plan, group, image.bytes(), frame_no, position)?;
         self.made += 1;
-        let opened = open_multicast(&group.keys, plan.mc_addr, plan.base + k, &frame);
+        let opened = open_multicast(&group.keys, plan.mc_addr, plan.base + frame_no, &frame);
         let opened = opened.map_err(|error| wrong(&error))?;
         let fragment = DataFragment::parse(&opened.payload).map_err(|error| wrong(&error))?;
         let nb_frag = plan.layout.nb_frag();
@@ -205,7 +205,7 @@ mod tests {
         let plan = plan(&image);
         let mut preflight = Preflight::new(&plan);
         loop {
-            let now = if preflight.next_k < from { &image } else { &other };
+            let now = if preflight.next_frame < from { &image } else { &other };
             if let Some(decoded) = preflight.step(&plan, &group(), now)? {
                 return Ok(decoded);
             }

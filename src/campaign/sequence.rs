@@ -44,13 +44,13 @@ impl Sequence {
         Sequence { nb_frag }
     }
 
-    /// What frame number `k` carries.
-    pub fn position(self, k: u32) -> Position {
+    /// What frame number `frame_no` carries.
+    pub fn position(self, frame_no: u32) -> Position {
         let nb_frag = u32::from(self.nb_frag);
-        if k < nb_frag {
-            return Position::Uncoded(narrow(k + 1));
+        if frame_no < nb_frag {
+            return Position::Uncoded(narrow(frame_no + 1));
         }
-        let after = k - nb_frag;
+        let after = frame_no - nb_frag;
         if after < REPEATS {
             return Position::Repeat(narrow(after + 1) as u8);
         }

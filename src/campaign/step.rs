@@ -13,7 +13,7 @@ pub struct Transmit {
     /// Names it in the verdict.
     pub id: u64,
     /// Frame number.
-    pub k: u32,
+    pub frame_no: u32,
     /// Frame counter.
     pub fcnt: u32,
     /// What to send and when.
@@ -57,7 +57,7 @@ pub enum Refusal {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// The next frame number.
-    pub next_k: u32,
+    pub next_frame: u32,
     /// Frames accepted by the forwarder, in this run and before.
     pub sent: u32,
     /// Frames without an answer in this run.

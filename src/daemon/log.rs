@@ -85,8 +85,10 @@ impl Reporter {
             group = Some(&planned.group);
         }
         let (k, fcnt) = match &report.event {
-            Event::Sent { k, fcnt, .. } => (Some(*k), Some(*fcnt)),
-            Event::Unconfirmed { k } | Event::Refusal { k, .. } | Event::Resumed { k } => (Some(*k), None),
+            Event::Sent { frame_no: k, fcnt, .. } => (Some(*k), Some(*fcnt)),
+            Event::Unconfirmed { frame_no: k }
+            | Event::Refusal { frame_no: k, .. }
+            | Event::Resumed { frame_no: k } => (Some(*k), None),
             _ => (None, None),
         };
         let event = &report.event;
@@ -172,7 +174,7 @@ mod tests {
         let sent = |k| Report {
             at: at(0),
             task: Some(TaskId::new("t").unwrap()),
-            event: Event::Sent { k, fcnt: k + 2, start: at(0) },
+            event: Event::Sent { frame_no: k, fcnt: k + 2, start: at(0) },
         };
         assert_eq!(key(&sent(1)), key(&sent(2)));
     }

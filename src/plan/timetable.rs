@@ -253,7 +253,7 @@ fn sessions(planned: &Planned, frames: &[SentFrame], at: &dyn Fn(Instant) -> Gps
         let mut inside = frames
             .iter()
             .filter(|frame| (session.start..session.end()).contains(&at(frame.start)))
-            .map(|frame| frame.k);
+            .map(|frame| frame.frame_no);
         let first = inside.next();
         let last = inside.last().or(first);
         SessionPlan { session, frames: first.zip(last) }

@@ -59,12 +59,12 @@ pub enum Event {
     /// After a restart the campaign goes on here.
     Resumed {
         /// The first frame number that is sent (again).
-        k: u32,
+        frame_no: u32,
     },
     /// A frame was accepted and will not be heard of again.
     Sent {
         /// Frame number in the campaign.
-        k: u32,
+        frame_no: u32,
         /// The frame counter it carries.
         fcnt: u32,
         /// When it goes on the air.
@@ -73,12 +73,12 @@ pub enum Event {
     /// A frame's fate is unknown: it counts as sent for the law and the counters, and is made up for.
     Unconfirmed {
         /// Frame number in the campaign.
-        k: u32,
+        frame_no: u32,
     },
     /// The forwarder refused a frame; it is tried again.
     Refusal {
         /// Frame number in the campaign.
-        k: u32,
+        frame_no: u32,
         /// The forwarder's word.
         error: String,
     },
@@ -243,10 +243,16 @@ impl fmt::Display for Event {
                 sessions.len()
             ),
             Event::Began => f.write_str("the first frame is on its way"),
-            Event::Resumed { k } => write!(f, "resumed at frame {k}"),
-            Event::Sent { k, fcnt, start } => write!(f, "frame {k} (FCnt {fcnt}) goes out at {start}"),
-            Event::Unconfirmed { k } => write!(f, "no answer for frame {k}: counted as sent, made up for"),
-            Event::Refusal { k, error } => write!(f, "the forwarder refused frame {k}: {error}"),
+            Event::Resumed { frame_no } => write!(f, "resumed at frame {frame_no}"),
+            Event::Sent { frame_no, fcnt, start } => {
+                write!(f, "frame {frame_no} (FCnt {fcnt}) goes out at {start}")
+            }
+            Event::Unconfirmed { frame_no } => {
+                write!(f, "no answer for frame {frame_no}: counted as sent, made up for")
+            }
+            Event::Refusal { frame_no, error } => {
+                write!(f, "the forwarder refused frame {frame_no}: {error}")
+            }
             Event::Over(outcome) => outcome.fmt(f),
             Event::AlreadyOver { outcome } => write!(
                 f,

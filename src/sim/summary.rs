@@ -55,7 +55,7 @@ pub struct Summary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentFrame {
     /// Frame number.
-    pub k: u32,
+    pub frame_no: u32,
     /// Frame counter.
     pub fcnt: u32,
     /// When it went on the air.

@@ -366,9 +366,9 @@ impl World {
 
     pub(super) fn reported(&mut self, report: Report) {
         match &report.event {
-            Happened::Sent { k, fcnt, start } => {
+            Happened::Sent { frame_no, fcnt, start } => {
                 if self.frames.len() < FRAMES_MAX {
-                    self.frames.push(SentFrame { k: *k, fcnt: *fcnt, start: *start });
+                    self.frames.push(SentFrame { frame_no: *frame_no, fcnt: *fcnt, start: *start });
                 }
                 return;
             }

@@ -52,7 +52,7 @@ pub struct CampaignMark {
     /// Its task.
     pub task: RecordId,
     /// The first frame number k that was not yet sent.
-    pub next_k: u32,
+    pub next_frame: u32,
     /// Coded fragments added to make up for lost frames. (On disk in the field that earlier releases called
     /// `lost`: they wrote the same number there.)
     pub extra_coded: u32,
@@ -72,7 +72,7 @@ impl Mark {
         payload.resize(HEAD_BYTES, 0);
         for campaign in campaigns {
             payload.extend(campaign.task.0);
-            payload.extend(campaign.next_k.to_le_bytes());
+            payload.extend(campaign.next_frame.to_le_bytes());
             payload.extend(campaign.extra_coded.to_le_bytes());
         }
         for load in ledger {
@@ -103,7 +103,7 @@ impl Mark {
         let (campaigns, rest) = payload.get(HEAD_BYTES..)?.split_at_checked(campaigns_bytes)?;
         let campaign = |bytes: &[u8]| CampaignMark {
             task: RecordId(array(bytes, 0)),
-            next_k: u32::from_le_bytes(array(bytes, 16)),
+            next_frame: u32::from_le_bytes(array(bytes, 16)),
             extra_coded: u32::from_le_bytes(array(bytes, 20)),
         };
         let load = |bytes: &[u8]| MinuteLoad {
@@ -163,7 +163,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn mark(loads: impl Iterator<Item = MinuteLoad>) -> Mark {
-        let campaign = CampaignMark { task: RecordId([7; 16]), next_k: 300, extra_coded: 2 };
+        let campaign = CampaignMark { task: RecordId([7; 16]), next_frame: 300, extra_coded: 2 };
         Mark {
             clean: true,
             gps_us: Some(1),
@@ -225,7 +225,7 @@ mod tests {
         let mut file = vec![0; SLOTS * SLOT_BYTES];
         file[3 * SLOT_BYTES..4 * SLOT_BYTES].copy_from_slice(&page);
         let reading = MARKS.read(&file, Mark::decode);
-        let campaign = CampaignMark { task: RecordId([7; 16]), next_k: 300, extra_coded: 2 };
+        let campaign = CampaignMark { task: RecordId([7; 16]), next_frame: 300, extra_coded: 2 };
         let load = MinuteLoad { sub_band: 4, age_min: 9, ours_us: 5, total_us: 6 };
         let (gps_us, campaigns) = (Some(77), vec![campaign]);
         let mark = Mark { clean: true, gps_us, mono_us: None, campaigns, ledger: vec![load] };

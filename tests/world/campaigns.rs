@@ -209,7 +209,7 @@ fn frames_keep_clear_of_the_edges_of_every_session() {
             // The counter is known to 15 ms, so much earlier a frame may truly be.
             at >= start.plus_us(9_980_000) && at.plus_us(planned.airtime_us + 10_000_000) <= end
         });
-        assert!(is_inside, "frame {} at {}", frame.k, frame.start);
+        assert!(is_inside, "frame {} at {}", frame.frame_no, frame.start);
     }
 }
 

@@ -260,7 +260,7 @@ impl Judge {
                 self.hand_out(*held)?;
             }
         }
-        let mark = found.mark.as_ref().map_or(0, |mark| mark.campaigns[0].next_k);
+        let mark = found.mark.as_ref().map_or(0, |mark| mark.campaigns[0].next_frame);
         if mark > self.marks_written || (mark < self.mark_promised && !found.mark_damaged) {
             return Err(format!("mark {mark}, promised {}", self.mark_promised));
         }
@@ -458,8 +458,8 @@ fn act<F: Files>(
     }
 }
 
-fn mark(next_k: u32) -> Mark {
-    let campaign = CampaignMark { task: TASK, next_k, extra_coded: 0 };
+fn mark(next_frame: u32) -> Mark {
+    let campaign = CampaignMark { task: TASK, next_frame, extra_coded: 0 };
     Mark { campaigns: vec![campaign], ..Mark::default() }
 }
 

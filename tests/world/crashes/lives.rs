@@ -13,7 +13,7 @@ const SECOND_US: u64 = 1_000_000;
 /// Where each life went on.
 pub fn resumed(summary: &Summary) -> Vec<u32> {
     let at = |report: &fuotad::report::Report| match report.event {
-        Event::Resumed { k } => Some(k),
+        Event::Resumed { frame_no: k } => Some(k),
         _ => None,
     };
     summary.reports.iter().filter_map(at).collect()
