@@ -93,6 +93,35 @@ fn print(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     writeln!(out, "{title}")?;
+    print_plans(image_len, summary, out)?;
+    print_course(summary, out)?;
+    writeln!(out)?;
+    print_devices(summary, out)?;
+    writeln!(out)?;
+    print_sub_bands(summary, out)?;
+    let (offered, lost) = summary.uplinks;
+    writeln!(
+        out,
+        "\n  uplinks     {offered} of other devices, {lost} not heard because the gateway was sending"
+    )?;
+    if summary.restarts > 0 {
+        writeln!(
+            out,
+            "  restarts    {}, {} frames repeated, byte for byte",
+            summary.restarts, summary.verdict.repeated_frames
+        )?;
+    }
+    writeln!(
+        out,
+        "  complete    {} of {} devices, expected {expected}",
+        summary.complete(),
+        summary.devices.len()
+    )?;
+    print_verdict(summary, out)
+}
+
+/// Fragments, pace and sessions of every campaign.
+fn print_plans(image_len: usize, summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
     let plans = plans(summary);
     for planned in &plans {
         let group = if plans.len() > 1 { format!(" for {}", planned.group) } else { String::new() };
@@ -112,59 +141,56 @@ fn print(
             writeln!(out, "  session     {} for 2^{exponent} s", rfc3339_from_gps(*start))?;
         }
     }
-    let at = |instant: Instant| rfc3339_from_gps(summary.zero.plus_us(instant.us_since(Instant::ZERO)));
-    if let (Some(first), Some(last)) = (summary.verdict.first, summary.verdict.last_end) {
-        writeln!(
+    Ok(())
+}
+
+/// When frames were on the air, how each campaign ended, and what was warned of.
+fn print_course(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
+    match (summary.verdict.first, summary.verdict.last_end) {
+        (Some(first), Some(last)) => writeln!(
             out,
             "  on the air  {} to {}: {} frames in {}",
-            at(first),
-            at(last),
+            at(summary, first),
+            at(summary, last),
             summary.verdict.frames,
             duration(last.us_since(first))
-        )?;
-    }
-    if summary.verdict.first.is_none() {
-        let waiting = summary.reports.iter().rev().find_map(|report| match &report.event {
-            Event::Waiting { reason } => Some(reason.as_str()),
-            _ => None,
-        });
-        writeln!(
-            out,
-            "  on the air  nothing: it waits for {}",
-            waiting.unwrap_or("the end of the world's time")
-        )?;
-    }
-    for report in &summary.reports {
-        match &report.event {
-            Event::Warning { .. } | Event::Over(_) | Event::Resumed { .. } => {
-                writeln!(out, "  {}  {}", at(report.at), report.event)?
-            }
-            _ => {}
+        )?,
+        _ => {
+            let waiting = summary.reports.iter().rev().find_map(|report| match &report.event {
+                Event::Waiting { reason } => Some(reason.as_str()),
+                _ => None,
+            });
+            let reason = waiting.unwrap_or("the end of the world's time");
+            writeln!(out, "  on the air  nothing: it waits for {reason}")?;
         }
     }
-    for warning in plans.iter().flat_map(|planned| &planned.warnings) {
+    for report in &summary.reports {
+        if matches!(report.event, Event::Warning { .. } | Event::Over(_) | Event::Resumed { .. }) {
+            writeln!(out, "  {}  {}", at(summary, report.at), report.event)?;
+        }
+    }
+    for warning in plans(summary).iter().flat_map(|planned| &planned.warnings) {
         writeln!(out, "  warning     {warning}")?;
     }
-    writeln!(out)?;
+    Ok(())
+}
+
+/// What each device heard and whether it holds the image.
+fn print_devices(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
     let rows: Vec<Vec<String>> =
-        summary.devices.iter().take(ROWS_MAX).map(|device| device_row(device, &at)).collect();
-    write!(
-        out,
-        "{}",
-        table(
-            &["device", "heard", "lost", "deaf", "uncoded lost", "coded used", "listened", "result"],
-            &rows
-        )
-    )?;
+        summary.devices.iter().take(ROWS_MAX).map(|device| device_row(device, summary)).collect();
+    let heads = ["device", "heard", "lost", "deaf", "uncoded lost", "coded used", "listened", "result"];
+    write!(out, "{}", table(&heads, &rows))?;
     if summary.devices.len() > ROWS_MAX {
         writeln!(out, "  … and {} more (--json lists all)", summary.devices.len() - ROWS_MAX)?;
     }
-    writeln!(out)?;
-    let rows: Vec<Vec<String>> = summary
-        .verdict
-        .bands
-        .iter()
-        .filter(|band| band.airtime_us > 0)
+    Ok(())
+}
+
+/// Airtime in each sub-band that was used, and what the law left of it.
+fn print_sub_bands(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
+    let used = summary.verdict.bands.iter().filter(|band| band.airtime_us > 0);
+    let rows: Vec<Vec<String>> = used
         .map(|band| {
             let (limit, left) = match band.budget_us {
                 Some(budget_us) => {
@@ -176,36 +202,28 @@ fn print(
         })
         .collect();
     write!(out, "{}", table(&["sub-band", "airtime", "worst hour", "law", "headroom"], &rows))?;
-    let (offered, lost) = summary.uplinks;
-    writeln!(
-        out,
-        "\n  uplinks     {offered} of other devices, {lost} not heard because the gateway was sending"
-    )?;
-    if summary.restarts > 0 {
-        writeln!(
-            out,
-            "  restarts    {}, {} frames repeated, byte for byte",
-            summary.restarts, summary.verdict.repeated_frames
-        )?;
-    }
-    writeln!(
-        out,
-        "  complete    {} of {} devices, expected {expected}",
-        summary.complete(),
-        summary.devices.len()
-    )?;
+    Ok(())
+}
+
+/// The referee's word: PASS, or VIOLATION and which.
+fn print_verdict(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
     if summary.verdict.is_content() {
         writeln!(
             out,
-            "  referee     content: every frame was legal, every counter used once, every image right"
+            "  referee     PASS: every frame was legal, every counter used once, every image right"
         )?;
-    } else {
-        writeln!(out, "  referee     {} breach(es)", summary.verdict.breach_count)?;
-        for breach in summary.verdict.breaches.iter().take(10) {
-            writeln!(out, "              {breach}")?;
-        }
+        return Ok(());
+    }
+    writeln!(out, "  referee     VIOLATION: {} in all", summary.verdict.breach_count)?;
+    for breach in summary.verdict.breaches.iter().take(10) {
+        writeln!(out, "              {breach}")?;
     }
     Ok(())
+}
+
+/// The world's time as UTC, RFC 3339.
+fn at(summary: &Summary, instant: Instant) -> String {
+    rfc3339_from_gps(summary.zero.plus_us(instant.us_since(Instant::ZERO)))
 }
 
 /// Every campaign's plan; one that a restart reported again counts once.
@@ -223,7 +241,7 @@ fn plans(summary: &Summary) -> Vec<&Planned> {
     plans
 }
 
-fn device_row(device: &DeviceResult, at: &dyn Fn(Instant) -> String) -> Vec<String> {
+fn device_row(device: &DeviceResult, summary: &Summary) -> Vec<String> {
     vec![
         device.name.clone(),
         device.heard.to_string(),
@@ -232,13 +250,13 @@ fn device_row(device: &DeviceResult, at: &dyn Fn(Instant) -> String) -> Vec<Stri
         device.lost_uncoded.to_string(),
         device.coded_used.to_string(),
         duration(device.listening_us),
-        result(&device.state, at),
+        result(&device.state, summary),
     ]
 }
 
-fn result(state: &State, at: &dyn Fn(Instant) -> String) -> String {
+fn result(state: &State, summary: &Summary) -> String {
     match state {
-        State::Complete { at: when } => format!("complete {}", at(*when)),
+        State::Complete { at: when } => format!("complete {}", at(summary, *when)),
         State::Failed { why } => format!("failed: {why}"),
         State::Refused { what } => format!("refused: {what}"),
         State::Idle => "was told nothing".to_owned(),
@@ -249,7 +267,7 @@ fn result(state: &State, at: &dyn Fn(Instant) -> String) -> String {
 }
 
 fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::Value {
-    let at = |instant: Instant| rfc3339_from_gps(summary.zero.plus_us(instant.us_since(Instant::ZERO)));
+    let at = |instant| at(summary, instant);
     let planned = summary.planned.as_ref();
     json!({
         "seed": summary.seed,
@@ -287,7 +305,7 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
             "lost_uncoded": device.lost_uncoded,
             "coded_used": device.coded_used,
             "listening_us": device.listening_us,
-            "result": result(&device.state, &at),
+            "result": result(&device.state, summary),
         })).collect::<Vec<_>>(),
         "bands": summary.verdict.bands.iter().map(|band| json!({
             "label": band.label,
