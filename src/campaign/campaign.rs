@@ -16,6 +16,7 @@ use super::step::Step;
 use super::step::Transmit;
 use super::step::Turn;
 use super::step::Verdict;
+use crate::forwarder::timing::GAP_US;
 use crate::image::Digest;
 use crate::image::Image;
 use crate::radio::Emission;
@@ -321,7 +322,7 @@ impl Campaign {
             Refusal::WrongCounter => 100_000,
             Refusal::Beacon => 2_200_000,
             // The first time something is in the way; after that an unknown occupant or a full queue.
-            Refusal::Collision if self.consecutive_failures == 0 => self.plan.queue_slot_us + 45_000,
+            Refusal::Collision if self.consecutive_failures == 0 => self.plan.queue_slot_us + GAP_US,
             Refusal::Collision => 1_500_000,
             Refusal::Channel(_) | Refusal::NotSent(_) | Refusal::Other(_) => 500_000,
         };

@@ -4,6 +4,7 @@ use super::group::Group;
 use super::group::REPEAT_DISTANCE_US;
 use super::sequence::Sequence;
 use super::session::Session;
+use crate::forwarder::timing::GAP_US;
 use crate::fragment::DataFragment;
 use crate::fragment::FragmentError;
 use crate::fragment::Layout;
@@ -39,8 +40,6 @@ pub const ENCODER_VERSION: u32 = 1;
 pub const LAST_FCNT: u32 = 65_534;
 /// The first frame counter that is ever used: some devices accept 0 for ever, and min = base - 1 must exist.
 pub const FIRST_FCNT: u32 = 2;
-/// The forwarder's queue needs this between two frames (measured bound 42.5 ms), microseconds.
-const FORWARDER_GAP_US: u64 = 45_000;
 /// The least top-up budget in coded fragments.
 const TOP_UP_MIN: u32 = 64;
 
@@ -165,7 +164,7 @@ impl Plan {
         let top_up = (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) <= left).unwrap_or(0);
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
         let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
-        let lawful = scheduler.pace(channel, airtime_us, FORWARDER_GAP_US, group.policy)?;
+        let lawful = scheduler.pace(channel, airtime_us, GAP_US, group.policy)?;
         let ordered_us = task.fragment_interval.as_ref().map_or(0, |interval| interval.spacing_us);
         let pace = |gap_us: u64| {
             lawful.max(airtime_us + gap_us, PaceLimit::DeviceGap).max(ordered_us, PaceLimit::Interval)

@@ -123,13 +123,13 @@ fn forwarder(engine: &Engine, around: HostState<'_>) -> ForwarderSnapshot {
         ackr_percent: link.stat.and_then(|stat| stat.ackr_percent),
         pushes: counts.pushes,
         pulls: counts.pulls,
-        odd: counts.odd + counts.foreign + counts.dropped + counts.unknown_acks,
+        odd: counts.malformed + counts.foreign + counts.dropped + counts.unknown_acks,
         received: around.socket.received,
         sent: around.socket.sent,
         receive_errors: around.socket.receive_errors,
         send_errors: around.socket.send_errors,
         kernel_dropped: around.socket.dropped,
-        swallowed: counts.swallowed,
+        swallowed: counts.silently_dropped,
     }
 }
 

@@ -211,7 +211,7 @@ pub struct Uplink {
     pub crc_ok: bool,
 }
 
-/// In what respect a datagram was odd.
+/// In what respect a datagram is not as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MalformedKind {
     /// Too short for its header.
@@ -262,8 +262,8 @@ pub struct Counts {
     pub pushes: u64,
     /// PULL_DATA acknowledged.
     pub pulls: u64,
-    /// Datagrams that were odd, see [`MalformedKind`]; unknown TX_ACKs are counted apart.
-    pub odd: u64,
+    /// Datagrams that cannot be read, see [`MalformedKind`]; unknown TX_ACKs are counted apart.
+    pub malformed: u64,
     /// TX_ACKs that nobody waited for.
     pub unknown_acks: u64,
     /// Datagrams of other gateways, or in our gateway's name from another host.
@@ -271,7 +271,7 @@ pub struct Counts {
     /// Datagrams dropped unread because outputs were not taken.
     pub dropped: u64,
     /// Frames that the forwarder acknowledged and never gave to its radio, as far as that shows.
-    pub swallowed: u64,
+    pub silently_dropped: u64,
 }
 
 /// The link at a glance, for status pages.

@@ -12,8 +12,15 @@
 //! | `txpk` | the PULL_RESP we write, strictly |
 //! | `tx_ack` | what the forwarder answers to it |
 //! | `counter` | the concentrator's microsecond counter, learned from uplinks |
-//! | `outstanding` | emissions whose TX_ACK is awaited, and what is on the air |
+//! | `in_flight` | emissions whose TX_ACK is awaited, and what is on the air |
+//! | `server_downlinks` | network servers' downlinks whose TX_ACK is awaited |
+//! | `txnb_audit` | what the forwarder accepted against what it gave to its radio |
+//! | `transmitter` | all that is handed over: tokens, copies, verdicts |
+//! | `pull_path` | where downlinks go |
+//! | `timing` | the forwarder's distances, with where they were measured |
 //! | `link` | the conversation |
+//! | `downlink` | a network server's `txpk`, checked |
+//! | `server_link` | the other direction: we are the gateway of each network server |
 //!
 //! The room must not know what a payload means, what a campaign is, or what the law says. Datagrams are only
 //! looked at: whoever relays them further has the bytes as they came.
@@ -22,18 +29,20 @@ mod counter;
 mod downlink;
 mod error;
 mod event;
+mod in_flight;
 mod link;
-mod outstanding;
+mod outbox;
 mod packet;
 mod pull_path;
-mod relaying;
 mod rxpk;
-mod server_downlink;
+mod server_downlinks;
 mod server_link;
 mod settings;
 #[cfg(test)]
 mod tests;
+pub mod timing;
 mod tokens;
+mod transmitter;
 mod tx_ack;
 mod txnb_audit;
 mod txpk;
@@ -57,7 +66,7 @@ pub use event::Uplink;
 pub use event::Verdict;
 pub use link::Link;
 pub use rxpk::Stat;
-pub use server_downlink::Slot;
+pub use server_downlinks::Slot;
 pub use server_link::ServerCounts;
 pub use server_link::ServerLink;
 pub use server_link::ServerLinkOutput;

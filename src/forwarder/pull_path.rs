@@ -1,5 +1,6 @@
 //! Where downlinks go: the source of the gateway's PULL_DATA (PROTOCOL.TXT 5.2), and when that may change.
 
+use super::packet::VERSION_NEWEST;
 use crate::time::Instant;
 use std::net::SocketAddr;
 
@@ -33,29 +34,34 @@ pub(super) enum Keepalive {
 }
 
 impl PullPath {
+    /// Whether downlinks sent there are answered by a TX_ACK: from version 2 of the protocol on.
+    pub fn has_acks(&self) -> bool {
+        self.version >= VERSION_NEWEST
+    }
+
     /// Takes a keepalive in. A forwarder that restarts gets a new port: on the loopback interface it is believed at
     /// once. From the network, where a source address proves nothing, the known address has to miss three
     /// keepalives first.
     pub fn keepalive(known: &mut Option<PullPath>, now: Instant, from: SocketAddr, version: u8) -> Keepalive {
-        let Some(down) = known.as_mut() else {
+        let Some(path) = known.as_mut() else {
             *known = Some(PullPath { to: from, version, heard: now, is_online: true, interval_us: None });
             return Keepalive::Back;
         };
-        if down.to != from {
-            if down.is_online && !from.ip().is_loopback() {
+        if path.to != from {
+            if path.is_online && !from.ip().is_loopback() {
                 return Keepalive::Stolen;
             }
-            *down = PullPath { to: from, version, heard: now, is_online: true, interval_us: None };
+            *path = PullPath { to: from, version, heard: now, is_online: true, interval_us: None };
             return Keepalive::Moved;
         }
-        let was_online = down.is_online;
-        let spacing_us = now.us_since(down.heard);
+        let was_online = path.is_online;
+        let spacing_us = now.us_since(path.heard);
         if was_online && spacing_us >= KEEPALIVE_MIN_US {
             // The longest of late; one lost keepalive is forgotten after some more.
-            let faded_us = down.interval_us.map_or(0, |interval_us| interval_us - interval_us / 8);
-            down.interval_us = Some(spacing_us.min(KEEPALIVE_MAX_US).max(faded_us));
+            let faded_us = path.interval_us.map_or(0, |interval_us| interval_us - interval_us / 8);
+            path.interval_us = Some(spacing_us.min(KEEPALIVE_MAX_US).max(faded_us));
         }
-        *down = PullPath { version, heard: now, is_online: true, ..*down };
+        *path = PullPath { version, heard: now, is_online: true, ..*path };
         if was_online { Keepalive::Known } else { Keepalive::Back }
     }
 

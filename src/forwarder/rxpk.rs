@@ -86,7 +86,7 @@ struct RxpkWire {
     #[serde(default)]
     stat: Any<Number>,
     #[serde(default)]
-    data: Any<Head>,
+    data: Any<PayloadHead>,
 }
 
 #[derive(Deserialize)]
@@ -183,14 +183,14 @@ impl Tolerant<'_> for Number {
 
 /// The first byte of a base64 text if it has one, and the four after it as an address.
 #[derive(Default)]
-struct Head {
+struct PayloadHead {
     first_byte: Option<u8>,
     dev_addr: Option<u32>,
 }
 
-impl Tolerant<'_> for Head {
+impl Tolerant<'_> for PayloadHead {
     fn text(text: &str) -> Self {
-        Head { first_byte: first_byte(text), dev_addr: dev_addr(text) }
+        PayloadHead { first_byte: first_byte(text), dev_addr: dev_addr(text) }
     }
 }
 

@@ -157,7 +157,7 @@ fn tmst_of(json: &str) -> u32 {
     u32::try_from(value["txpk"]["tmst"].as_u64().unwrap()).unwrap()
 }
 
-fn odd(kind: MalformedKind) -> Event {
+fn malformed(kind: MalformedKind) -> Event {
     Event::Malformed { kind }
 }
 
@@ -170,9 +170,9 @@ fn an_ack_comes_first_and_echoes_version_and_token() {
     assert_eq!(desk.take(), [ack, Output::Event(online)]);
     desk.push(1, "no json");
     let ack = Output::Datagram { to: host(1), bytes: vec![2, 0x12, 0x34, 1] };
-    assert_eq!(desk.take(), [ack, Output::Event(odd(MalformedKind::Json))]);
+    assert_eq!(desk.take(), [ack, Output::Event(malformed(MalformedKind::Json))]);
     let counts = desk.link.state(at(1)).counts;
-    assert_eq!((counts.pulls, counts.pushes, counts.odd), (1, 1, 1));
+    assert_eq!((counts.pulls, counts.pushes, counts.malformed), (1, 1, 1));
 }
 
 #[test]
@@ -431,7 +431,7 @@ fn a_late_answer_to_the_first_copy_counts() {
     desk.tx_ack(201 * MS, token, "");
     assert_eq!(desk.events(), [queued(1, 350 * MS)]);
     desk.refuse(202 * MS, copy, "COLLISION_PACKET");
-    assert_eq!(desk.events(), [odd(MalformedKind::UnknownAck { token: copy })]);
+    assert_eq!(desk.events(), [malformed(MalformedKind::UnknownAck { token: copy })]);
 }
 
 #[test]
@@ -462,13 +462,13 @@ fn an_emission_without_a_timestamp_is_never_repeated() {
 fn an_answer_counts_only_with_token_address_and_gateway() {
     let mut desk = Desk::timed();
     let (token, _) = desk.send(0, 1, 350 * MS);
-    let unknown = |token| odd(MalformedKind::UnknownAck { token });
+    let unknown = |token| malformed(MalformedKind::UnknownAck { token });
     desk.tx_ack(1, token ^ 1, "");
     desk.hear(1, host(3), &header(2, token, 5, GATEWAY));
     desk.hear(1, host(2), &header(2, token, 5, [9; 8]));
     assert_eq!(desk.events(), [unknown(token ^ 1), unknown(token), unknown(token)]);
     desk.tx_ack(2, token, "{broken");
-    assert_eq!(desk.events(), [odd(MalformedKind::TxAckBody { token })]);
+    assert_eq!(desk.events(), [malformed(MalformedKind::TxAckBody { token })]);
     desk.tx_ack(3, token, "\0");
     assert_eq!(desk.events(), [queued(1, 350 * MS)]);
     desk.tx_ack(4, token, "");

@@ -16,9 +16,9 @@ const ACCEPTED_MAX: usize = 8192;
 /// Frames that were acknowledged and never reached the radio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SilentlyDropped {
-    /// So many, at least.
+    /// How many were dropped, at least.
     pub frames: u32,
-    /// At most so many of them were ours; the rest were a network server's.
+    /// How many of them were ours, at most; the rest were a network server's.
     pub ours_at_most: u32,
 }
 
@@ -96,14 +96,14 @@ mod tests {
 
     /// Reports each 30 s; frames at these moments; the answers to the reports.
     fn told(frames_ms: &[i64], txnb: &[u32]) -> Vec<u32> {
-        let mut tally = TxnbAudit::default();
+        let mut audit = TxnbAudit::default();
         let reports = txnb.iter().zip(1i64..).map(|(txnb, n)| (at(n * 30_000), *txnb));
         let mut frames = frames_ms.iter().map(|ms| at(*ms)).peekable();
         let tell = |(now, txnb): (Instant, u32)| {
             while let Some(start) = frames.next_if(|start| *start <= now.plus_us(200_000)) {
-                tally.accepted(start, true);
+                audit.accepted(start, true);
             }
-            tally.stat(now, txnb).map_or(0, |swallowed| swallowed.frames)
+            audit.stat(now, txnb).map_or(0, |dropped| dropped.frames)
         };
         reports.map(tell).collect()
     }
@@ -132,23 +132,23 @@ mod tests {
 
     #[test]
     fn a_report_that_was_lost_is_no_loss_of_frames() {
-        let mut tally = TxnbAudit::default();
+        let mut audit = TxnbAudit::default();
         for (seconds, txnb) in [(30, 0), (60, 0), (150, 9), (180, 9)] {
             for n in 1..=9 {
-                tally.accepted(at(seconds * 1000 - n * 1000), false);
+                audit.accepted(at(seconds * 1000 - n * 1000), false);
             }
-            assert_eq!(tally.stat(at(seconds * 1000), txnb).filter(|_| seconds > 60), None);
+            assert_eq!(audit.stat(at(seconds * 1000), txnb).filter(|_| seconds > 60), None);
         }
     }
 
     #[test]
     fn a_servers_frames_are_told_from_ours() {
-        let mut tally = TxnbAudit::default();
-        tally.stat(at(0), 0);
-        tally.stat(at(30_000), 0);
-        tally.accepted(at(31_000), false);
-        tally.accepted(at(32_000), true);
-        tally.accepted(at(33_000), false);
-        assert_eq!(tally.stat(at(60_000), 0), Some(SilentlyDropped { frames: 3, ours_at_most: 1 }));
+        let mut audit = TxnbAudit::default();
+        audit.stat(at(0), 0);
+        audit.stat(at(30_000), 0);
+        audit.accepted(at(31_000), false);
+        audit.accepted(at(32_000), true);
+        audit.accepted(at(33_000), false);
+        assert_eq!(audit.stat(at(60_000), 0), Some(SilentlyDropped { frames: 3, ours_at_most: 1 }));
     }
 }

@@ -15,6 +15,10 @@ use crate::forwarder::ServerLinkOutput;
 use crate::forwarder::Slot;
 use crate::forwarder::Timing;
 use crate::forwarder::Uplink;
+use crate::forwarder::timing::GAP_US;
+use crate::forwarder::timing::IMMEDIATE_LEAD_US;
+use crate::forwarder::timing::LATEST_US;
+use crate::forwarder::timing::LEAD_SHARED_US;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::schedule::Booking;
@@ -26,15 +30,6 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
-/// The forwarder takes nothing later than this before its start (measured bound 43 ms), microseconds: a window
-/// that nobody has claimed by then is free.
-const CLAIM_US: u64 = 43_000;
-/// Frames of ours are handed over this early, microseconds.
-const LEAD_US: u64 = 100_000;
-/// Free time that the forwarder needs between two frames, microseconds.
-const GAP_US: u64 = 45_000;
-/// An immediate downlink goes out this long after it came, where the air is free, microseconds.
-const IMMEDIATE_US: u64 = 80_000;
 /// Downlinks that wait for an immediate frame to leave the air, at most.
 const WAITING_MAX: usize = 8;
 /// Downlinks whose TX_ACK is owed to a server, at most.
@@ -147,7 +142,7 @@ impl Relay {
     /// What frames this long mean for the servers' answers, if it is worth a warning.
     pub fn warning(&self, airtime_us: u64) -> Option<String> {
         let rx1_us = self.windows.rx1_us();
-        let is_long = airtime_us + LEAD_US + GAP_US + CLAIM_US > rx1_us;
+        let is_long = airtime_us + LEAD_SHARED_US + GAP_US + LATEST_US > rx1_us;
         (self.is_shared() && is_long).then(|| {
             format!(
                 "frames of {} ms can be in the way when a network server answers in RX1, {} s after an uplink: such an answer is refused with COLLISION_PACKET and counted; a faster data rate or a longer RX1 delay in the network avoids it",
@@ -171,7 +166,7 @@ impl Relay {
             return;
         }
         for start in self.windows.opened_by(uplink) {
-            scheduler.protect(RxWindow { start, claimable_until: start.minus_us(CLAIM_US) });
+            scheduler.protect(RxWindow { start, claimable_until: start.minus_us(LATEST_US) });
         }
     }
 
@@ -325,7 +320,7 @@ impl Relay {
     ) -> Option<Instant> {
         match downlink.timing {
             Timing::Immediate => {
-                Some(scheduler.first_gap(now.plus_us(IMMEDIATE_US), downlink.queue_slot_us, GAP_US))
+                Some(scheduler.first_gap(now.plus_us(IMMEDIATE_LEAD_US), downlink.queue_slot_us, GAP_US))
             }
             Timing::At(tmst) => link.instant_of(now, tmst),
             Timing::Gps(wanted_ms) => {
