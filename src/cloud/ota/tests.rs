@@ -3,7 +3,6 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::cloud::accept::task_from_cloud;
 use crate::cloud::fuota_task::FuotaTaskJson;
 use crate::image::Digest;
 use crate::task::ImageRef;
@@ -44,7 +43,9 @@ fn least() -> Value {
 }
 
 fn read(document: &Value) -> Result<Task, String> {
-    task_from_cloud(document.to_string().as_bytes()).map_err(|error| error.to_string())
+    FuotaTaskJson::from_slice(document.to_string().as_bytes())
+        .and_then(FuotaTaskJson::into_cloud_task)
+        .map_err(|error| error.to_string())
 }
 
 fn s3(bucket: &str, key: &str, version: Option<&str>) -> ImageRef {
