@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "the numbers need a part of it")]
 mod common;
 
+use fuotad::cloud::task_from_file;
 use fuotad::engine::Settings;
 use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;
@@ -67,7 +68,7 @@ fn plan_of_a_megabyte() {
     };
     let document =
         common::document(30, "").replace(r#""FragmentSizeBytes":48"#, r#""FragmentSizeBytes":232"#);
-    let task = Task::from_json(document.as_bytes(), "task").expect("the document is one");
+    let task = task_from_file(document.as_bytes(), "task").expect("the document is one");
     let image = common::image(1_000_000);
     let begin = Instant::now();
     let plan = Timetable::new(&settings, &document, "task", image.clone()).expect("it can be planned");

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use fuotad::broadcast::SignatureWish;
+use fuotad::cloud::task_from_file;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
 use fuotad::daemon::ImageWish;
@@ -40,7 +41,7 @@ fn main() -> anyhow::Result<()> {
             while let Some(fact) = facts.recv().await {
                 match fact {
                     Fact::Task { document, stem, .. } => {
-                        let task = Task::from_json(&document, &stem)?;
+                        let task = task_from_file(&document, &stem)?;
                         println!(
                             "task {}: {} {}, groups {:?}",
                             task.id, task.status, task.image, task.groups

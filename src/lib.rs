@@ -11,7 +11,7 @@
 //!  6  broadcast/                      all campaigns on one radio: tasks, turns, marks
 //!  5  campaign/   relay/              one task on one group; network servers on the radio
 //!  4  schedule/   report              when a frame may go out; what happened
-//!  3  region/   forwarder/   store/   the law; PROTOCOL.TXT; what must survive a power cut
+//!  3  region/   forwarder/   store/   cloud/   the law; PROTOCOL.TXT; what must survive a power cut; AWS's documents
 //!  2  radio/   odds/   signing/   task/   modulation and airtime; who completes; who vouches; what was ordered
 //!  1  time/   image   fragment/   lorawan/
 //! ```
@@ -23,6 +23,7 @@ pub mod broadcast;
 pub mod campaign;
 #[cfg(feature = "daemon")]
 pub mod cli;
+pub mod cloud;
 #[cfg(feature = "daemon")]
 pub mod config;
 #[cfg(feature = "daemon")]

@@ -2,25 +2,26 @@
 
 use super::refusal::check;
 use super::refusal::checked_short;
-use fuotad::task::FuotaTaskJson;
+use fuotad::cloud::FuotaTaskJson;
+use fuotad::cloud::LoRaWanJson;
+use fuotad::cloud::MulticastGroup;
+use fuotad::cloud::MulticastSession;
+use fuotad::cloud::OtaFileChoice;
+use fuotad::cloud::OtaStatus;
+use fuotad::cloud::OtaUpdate;
+use fuotad::cloud::SigningJob;
+use fuotad::cloud::Stream;
+use fuotad::cloud::WirelessGateway;
+use fuotad::cloud::json_tree;
+use fuotad::cloud::status_from_aws;
+use fuotad::cloud::status_to_aws;
+use fuotad::cloud::task_from_file;
 use fuotad::task::ImageRef;
-use fuotad::task::LoRaWanJson;
 use fuotad::task::MAX_ID_CHARS;
 use fuotad::task::MAX_TASK_BYTES;
 use fuotad::task::MAX_WARNINGS;
-use fuotad::task::MulticastGroup;
-use fuotad::task::MulticastSession;
-use fuotad::task::OtaFileChoice;
-use fuotad::task::OtaStatus;
-use fuotad::task::OtaUpdate;
-use fuotad::task::SigningJob;
-use fuotad::task::Stream;
-use fuotad::task::Task;
 use fuotad::task::TaskId;
-use fuotad::task::TaskStatus;
-use fuotad::task::WirelessGateway;
 use fuotad::task::gps_from_rfc3339;
-use fuotad::task::json_tree;
 use fuotad::task::rfc3339_from_gps;
 use std::collections::BTreeMap;
 
@@ -33,17 +34,20 @@ pub fn run(data: &[u8]) {
 
 fn task(data: &[u8]) {
     let json = checked_short(FuotaTaskJson::from_slice(data));
-    let task = checked_short(Task::from_json(data, "stem"));
+    let task = checked_short(task_from_file(data, "stem"));
     assert!(json.is_some() || task.is_none(), "an order is made of a document that was read");
     let Some(json) = json else { return };
     again(&json);
-    let from_cloud = checked_short(Task::from_cloud(json));
+    let from_cloud = checked_short(json.into_cloud_task());
     if let Some(from_cloud) = &from_cloud {
         let is_file = matches!(from_cloud.image, ImageRef::File(_));
         assert!(!is_file, "no cloud names a file of this gateway");
         assert_eq!(task.as_ref(), Some(from_cloud), "an order is the same from a file and from a cloud");
     }
     let Some(task) = task else { return };
+    task.announced.iter().filter_map(|group| group.session).for_each(|session| {
+        let _ = session.timeout_exponent();
+    });
     assert!(task.redundancy_percent <= 100, "redundancy is a part of the image");
     assert!(task.fragment_size_bytes != Some(0), "no fragment is empty");
     assert!(task.warnings.len() <= MAX_WARNINGS + 1, "warnings are not endless");
@@ -77,7 +81,7 @@ fn answers(data: &[u8]) {
             let _ = group.gateways();
         });
         checked_short(MulticastSession::read(value)).iter().for_each(|session| {
-            let _ = session.lorawan.as_ref().map(|lorawan| lorawan.timeout_exponent());
+            let _ = session.lorawan.as_ref().map(|lorawan| lorawan.session_timeout);
         });
         checked_short(WirelessGateway::read(value));
         checked_short(Stream::read(value)).iter().for_each(|stream| {
@@ -96,7 +100,7 @@ fn members(text: &str) {
         assert!(text.chars().count() <= MAX_ID_CHARS, "no id is endless");
     }
     assert!(!OtaStatus::from_aws(Some(text)).to_string().contains('\n'), "a status is a word on a line");
-    assert_eq!(TaskStatus::from_aws(text).as_str(), text, "a status keeps AWS's word");
+    assert_eq!(status_to_aws(&status_from_aws(text)), text, "a status keeps AWS's word");
     if let Some(gps) = gps_from_rfc3339(text) {
         assert_eq!(gps_from_rfc3339(&rfc3339_from_gps(gps)), Some(gps), "a time is written as it was read");
     }

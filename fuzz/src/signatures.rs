@@ -3,10 +3,11 @@
 
 use super::feed::Feed;
 use super::refusal::checked_short;
+use fuotad::cloud::JobFile;
+use fuotad::cloud::job_evidence;
 use fuotad::signing::Algorithm;
 use fuotad::signing::Evidence;
 use fuotad::signing::Hash;
-use fuotad::signing::JobFile;
 use fuotad::signing::SigningTrust;
 use fuotad::signing::Validity;
 use fuotad::signing::open_signed_object;
@@ -43,7 +44,7 @@ pub fn run(data: &[u8]) {
     judge(image, &Evidence { created_unix_us: Some(NOW.to_unix_us()), ..inline }, &trust, now);
     let document = String::from_utf8_lossy(signature);
     for file in [JobFile::default(), JobFile { id: Some(0), path: Some("app.bin") }] {
-        if let Some(evidence) = checked_short(Evidence::of_job_document(&document, file)) {
+        if let Some(evidence) = checked_short(job_evidence(&document, file)) {
             judge(image, &evidence.with_certificates(certificates), &trust, now);
         }
     }

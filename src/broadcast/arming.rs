@@ -10,9 +10,9 @@ use crate::campaign::Begin;
 use crate::campaign::Group;
 use crate::campaign::Plan;
 use crate::campaign::SessionRule;
+use crate::cloud::enclosed_evidence;
 use crate::image::Digest;
 use crate::signing::Evidence;
-use crate::signing::JobFile;
 use crate::signing::SigningError;
 use crate::signing::SigningTrust;
 use crate::signing::verify;
@@ -22,8 +22,6 @@ use crate::task::Start;
 use crate::task::Task;
 use crate::task::TaskStatus;
 use crate::time::GpsTime;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 
 const DAY_US: u64 = 86_400_000_000;
 /// LoRaMac-node counts the milliseconds to a session's start in 31 bits.
@@ -63,10 +61,7 @@ pub fn check_provenance(
         evidence = record.evidence.clone();
         at = record.checked_unix_us.and_then(GpsTime::from_unix_us).or(gps);
     } else if evidence.is_none() && !trust.is_empty() {
-        match enclosed(task) {
-            Ok(enclosed) => evidence = enclosed,
-            Err(error) => return refuse(format!("the signature: {error}")),
-        }
+        evidence = enclosed_evidence(task);
     }
     if open_task.resumed.is_none()
         && let Some((digest, hinted)) = task.sha256.zip(task.hinted_sha256)
@@ -102,33 +97,14 @@ pub fn check_provenance(
     ))
 }
 
-/// The signature that the order itself brings: inline (customCodeSigning), or in its job's document.
-fn enclosed(task: &Task) -> Result<Option<Evidence>, SigningError> {
-    let material = &task.signature;
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let certificates = text(&material.certificate_chain);
-    if let Some(signature) = &material.inline_document {
-        // Bytes are base64 in the service's JSON; what is not is judged as it stands there.
-        let bytes = BASE64_STANDARD.decode(signature).unwrap_or_else(|_| signature.clone().into_bytes());
-        let (hash, algorithm) = (text(&material.hash_algorithm), text(&material.signature_algorithm));
-        return Ok(Some(Evidence::inline(bytes, &certificates, &hash, &algorithm)));
-    }
-    let Some((entry, document)) = material.job_entry.as_ref().zip(task.cloud.job_document.as_deref()) else {
-        return Ok(None);
-    };
-    let evidence =
-        Evidence::of_job_document(document, JobFile { id: entry.id, path: entry.path.as_deref() })?;
-    Ok(Some(Evidence { certificates, ..evidence }))
-}
-
 /// Whether the signature of the image is to be fetched with it.
 pub fn signature_wish(task: &Task, group: &Group, trust: &SigningTrust) -> SignatureWish {
-    let is_enclosed = task.signature.is_enclosed();
+    let is_enclosed = task.signature.enclosed.is_some();
     match &task.image {
         ImageRef::File(_) => SignatureWish::No,
         _ if trust.is_empty() => SignatureWish::No,
-        // What a signer job made may have the image within it.
-        _ if is_enclosed && task.signature.signer_job_id.is_some() => SignatureWish::IfThere,
+        // What a signing service made may have the image within it.
+        _ if is_enclosed && task.signature.is_signed_object => SignatureWish::IfThere,
         _ if is_enclosed => SignatureWish::No,
         _ if task.sha256.is_some() || group.accepts_unsigned => SignatureWish::IfThere,
         _ => SignatureWish::Needed,

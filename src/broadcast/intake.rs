@@ -7,10 +7,11 @@ use super::open_task::Stage;
 use super::record::Record;
 use super::record::RecordState;
 use super::rounds::HELD;
+use crate::cloud::task_from_cloud;
+use crate::cloud::task_from_file;
 use crate::report::Event;
 use crate::report::Outcome;
 use crate::store::RecordId;
-use crate::task::FuotaTaskJson;
 use crate::task::Task;
 use crate::task::TaskId;
 use crate::task::TaskStatus;
@@ -25,9 +26,9 @@ impl Broadcaster {
     /// A task document arrived, or arrived again. `stem` is its id where it has none.
     pub fn task(&mut self, now: Now, document: &[u8], stem: &str, source: TaskSource) {
         let read = match source {
-            TaskSource::File => Task::from_json(document, stem),
+            TaskSource::File => task_from_file(document, stem),
             // A cloud's task must name itself, and may not point at this gateway's own files.
-            TaskSource::Cloud => FuotaTaskJson::from_slice(document).and_then(Task::from_cloud),
+            TaskSource::Cloud => task_from_cloud(document),
         };
         let task = match read {
             Ok(task) => task,
@@ -162,7 +163,7 @@ impl Broadcaster {
             }
             // Its end found no room on the disk, or the record is an old one: the list of ends is right.
             RecordState::Armed if self.finished.holds(&record) => {}
-            RecordState::Armed => match Task::from_json(saved.document.as_bytes(), &saved.stem) {
+            RecordState::Armed => match task_from_file(saved.document.as_bytes(), &saved.stem) {
                 Ok(task) => {
                     let (document, stem) = (saved.document.clone(), saved.stem.clone());
                     self.begin_order(task, document.as_bytes(), &stem, saved.source, Some(saved));

@@ -175,7 +175,7 @@ impl OpenTask {
         matches!(self.stage, Stage::AwaitingClock)
     }
 
-    /// Why it must not begin, as AWS's word on its group is now; what has begun goes on.
+    /// Why it must not begin, as the cloud's word on its group is now; what has begun goes on.
     pub fn disagreement(&self) -> Option<String> {
         let campaign = self.campaign().filter(|campaign| !campaign.has_begun())?;
         agreement::check(&self.task, campaign.group()).err()

@@ -447,6 +447,7 @@ mod tests {
     use super::*;
     use crate::campaign::group::DeviceProfile;
     use crate::campaign::group::SessionRule;
+    use crate::cloud::task_from_file;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
     use crate::lorawan::McAddr;
@@ -458,7 +459,6 @@ mod tests {
     use crate::region::parameters;
     use crate::schedule::TxPolicy;
     use crate::signing::SigningTrust;
-    use crate::task::Task;
 
     fn group() -> Group {
         let mc_addr = McAddr::new(0x01c0_ffee);
@@ -488,7 +488,7 @@ mod tests {
         let bytes = vec![7; 200];
         let image = Image::verify(bytes.clone(), Digest::of(&bytes)).unwrap();
         let task = br#"{"FirmwareUpdateImage":"file:///i","RedundancyPercent":30,"FragmentSizeBytes":48}"#;
-        let task = Task::from_json(task, "task").unwrap();
+        let task = task_from_file(task, "task").unwrap();
         let region = parameters(RfRegion::Eu868).unwrap();
         let scheduler = Scheduler::new(region.sub_bands, 0);
         let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();

@@ -6,7 +6,7 @@
 //! * [`Session`]: when the devices listen.
 //! * [`Campaign`]: the task being carried out; it only decides what happens next.
 //! * [`Preflight`]: the frames decoded by a decoder of our own before the first of them is sent.
-//! * [`agreement`]: AWS's session of the group against the configured one.
+//! * [`agreement`]: the announced session of the group against the configured one.
 //! * [`setup`]: the TS004/TS005 commands that prepare a device, as the operator's network server sends them.
 //!
 //! This room knows one campaign. Who shares the radio, and what is written down, is the broadcaster's business.

@@ -150,6 +150,7 @@ mod tests {
     use super::*;
     use crate::campaign::group::DeviceProfile;
     use crate::campaign::group::SessionRule;
+    use crate::cloud::task_from_file;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
     use crate::lorawan::McAddr;
@@ -162,7 +163,6 @@ mod tests {
     use crate::schedule::Scheduler;
     use crate::schedule::TxPolicy;
     use crate::signing::SigningTrust;
-    use crate::task::Task;
 
     fn group() -> Group {
         let mc_addr = McAddr::new(0x01c0_ffee);
@@ -194,7 +194,7 @@ mod tests {
 
     fn plan(image: &Image) -> Plan {
         let task = br#"{"FirmwareUpdateImage":"file:///i","RedundancyPercent":50,"FragmentSizeBytes":10}"#;
-        let task = Task::from_json(task, "task").unwrap();
+        let task = task_from_file(task, "task").unwrap();
         let region = parameters(RfRegion::Eu868).unwrap();
         Plan::new(&task, &group(), image, region, &Scheduler::new(region.sub_bands, 0), 2).unwrap()
     }

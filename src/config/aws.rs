@@ -6,9 +6,8 @@ use super::error::ConfigError;
 use super::group::GroupConfig;
 use super::ota::OtaConfig;
 use super::signing::SigningConfig;
-use crate::task::FuotaTaskJson;
-use crate::task::FuotadJson;
-use crate::task::Task;
+use crate::cloud::FuotaTaskJson;
+use crate::cloud::FuotadJson;
 use crate::task::TaskId;
 use serde::Deserialize;
 use serde::Serialize;
@@ -230,7 +229,7 @@ impl AwsTaskConfig {
             fuotad: Some(self.members()),
             ..FuotaTaskJson::default()
         };
-        Task::from_cloud(probe).map(|_| ()).map_err(|error| wrong(error.to_string()))
+        probe.into_cloud_task().map(|_| ()).map_err(|error| wrong(error.to_string()))
     }
 
     fn members(&self) -> FuotadJson {

@@ -3,10 +3,9 @@
 use super::error::ConfigError;
 use super::group::GroupConfig;
 use super::signing::SigningConfig;
-use crate::task::FuotaTaskJson;
-use crate::task::FuotadJson;
-use crate::task::OtaFileChoice;
-use crate::task::Task;
+use crate::cloud::FuotaTaskJson;
+use crate::cloud::FuotadJson;
+use crate::cloud::OtaFileChoice;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -78,7 +77,7 @@ impl OtaConfig {
             fuotad: Some(self.members()),
             ..FuotaTaskJson::default()
         };
-        Task::from_cloud(probe).map(|_| ()).map_err(|error| wrong(error.to_string()))
+        probe.into_cloud_task().map(|_| ()).map_err(|error| wrong(error.to_string()))
     }
 
     fn members(&self) -> FuotadJson {

@@ -7,6 +7,7 @@ use crate::campaign::setup;
 use crate::campaign::setup::DeviceKeys;
 use crate::campaign::setup::SetupCommand;
 use crate::campaign::setup::SetupError;
+use crate::cloud::task_from_file;
 use crate::engine::Settings;
 use crate::lorawan::RootKey;
 use crate::lorawan::Secret;
@@ -89,7 +90,7 @@ impl Timetable {
     /// # Errors
     /// Why it cannot legally be done, in one line.
     pub fn new(settings: &Settings, document: &str, stem: &str, image: Vec<u8>) -> Result<Timetable, String> {
-        let task = Task::from_json(document.as_bytes(), stem).map_err(|error| error.to_string())?;
+        let task = task_from_file(document.as_bytes(), stem).map_err(|error| error.to_string())?;
         let start = match (
             task.start,
             task.groups.first().and_then(|name| named(settings, name)).map(|group| group.session),

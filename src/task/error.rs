@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use super::json::MAX_TASK_BYTES;
+/// The largest task document that is read, in bytes: an OTA update with its job document and certificates.
+pub const MAX_TASK_BYTES: usize = 256 * 1024;
 
 /// Why a document is no task.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,7 +46,7 @@ pub enum TaskError {
         /// What may stand there.
         allowed: String,
     },
-    /// A member of an answer of AWS that has another shape.
+    /// A member of the wrong type, in what a service says.
     #[error("{path}: {reason}")]
     Shape {
         /// The member's path.

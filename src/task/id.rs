@@ -3,10 +3,10 @@
 use core::fmt;
 
 use super::error::TaskError;
-use super::members::shown_text;
+use super::text::shown_text;
 use crate::image::Digest;
 
-/// The longest task id in characters (GetFuotaTask, `Id`).
+/// The longest task id in characters.
 pub const MAX_ID_CHARS: usize = 256;
 
 /// The id of a task: 1 to [`MAX_ID_CHARS`] printable characters. For a file without `Id` it is the file's

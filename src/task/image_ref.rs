@@ -1,18 +1,18 @@
-//! Where the image of a task lies (GetFuotaTask, `FirmwareUpdateImage`).
+//! Where the image of a task lies.
 
 use core::fmt;
 
 use super::error::TaskError;
-use super::members::shown_text;
+use super::text::shown_text;
 
-/// The longest `FirmwareUpdateImage` in characters (GetFuotaTask).
+/// The longest reference to an image in characters.
 pub const MAX_IMAGE_REF_CHARS: usize = 4096;
 
-/// The member's path.
-pub(super) const PATH: &str = "FirmwareUpdateImage";
+/// The member of a document that says it.
+pub const IMAGE_PATH: &str = "FirmwareUpdateImage";
 
 /// What it may be.
-pub(super) const ALLOWED: &str = "s3://bucket/key, file:///path or https://host/path";
+pub const IMAGE_ALLOWED: &str = "s3://bucket/key, file:///path or https://host/path";
 
 /// The place of an image. Text and debug form leave out the query of an `https` address: it may hold a
 /// signature that is worth as much as a password.
@@ -44,7 +44,7 @@ impl ImageRef {
     /// [`TaskError::Value`] with the forms that are understood.
     pub fn parse(text: &str) -> Result<ImageRef, TaskError> {
         let refuse = |allowed: &str| TaskError::Value {
-            path: PATH.to_owned(),
+            path: IMAGE_PATH.to_owned(),
             value: shown_text(without_query(text)),
             allowed: allowed.to_owned(),
         };
@@ -57,7 +57,7 @@ impl ImageRef {
             "file" => file(rest),
             "https" => https(text, rest),
             "http" => Err("https://host/path (an image in the clear is not fetched)"),
-            _ => Err(ALLOWED),
+            _ => Err(IMAGE_ALLOWED),
         }
         .map_err(refuse)
     }
@@ -126,7 +126,7 @@ fn without_scheme(text: &str) -> &'static str {
     } else if text.starts_with('/') || lower.starts_with("file:") {
         "file:///path (two slashes, then the absolute path)"
     } else {
-        ALLOWED
+        IMAGE_ALLOWED
     }
 }
 

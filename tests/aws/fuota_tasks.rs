@@ -8,11 +8,12 @@ use crate::support::cloud_side::write_credentials;
 use crate::support::fake_aws::FakeAws;
 use crate::support::fake_aws::Fault;
 use crate::support::fake_aws::Op;
+use fuotad::cloud::FuotadJson;
 use fuotad::daemon::Fact;
 use fuotad::daemon::aws::Settings;
-use fuotad::task::FuotadJson;
 use fuotad::task::TaskId;
 use fuotad::task::TaskStatus;
+use fuotad::task::gps_from_rfc3339;
 use serde_json::json;
 
 const TASK: &str = "6d2f0c1e-0000-4000-8000-000000000001";
@@ -177,9 +178,9 @@ fn a_single_participating_gateway_that_is_another_one_is_noticed() {
     let asked = &cloud.fake.requests(Op::GetGateway)[0].target;
     assert!(asked.starts_with("/wireless-gateways/0016c001f1500812?identifierType=GatewayEui"), "{asked}");
     cloud.fake.put_gateway("0016c001f1500812", "gateway-0");
-    let task = cloud.task();
+    let (task, around) = cloud.task_and_cloud();
     assert_eq!(task.groups, ["meters"]);
-    assert_eq!(task.cloud.gateway.unwrap().id.as_deref(), Some("gateway-0"), "its own entry is kept");
+    assert_eq!(around["Gateway"]["Id"], "gateway-0", "its own entry is kept");
 }
 
 #[test]
@@ -217,14 +218,16 @@ fn the_session_of_a_group_comes_with_the_task() {
             "SessionStartTime": "2026-11-22T02:00:00Z", "Future": 1}),
         );
     });
-    let task = cloud.task();
-    let group = &task.cloud.multicast_groups.unwrap()[0];
-    assert_eq!((group.group.as_deref(), group.id.as_deref()), (Some("meters"), Some("g-1")));
-    let session = group.session.clone().unwrap().lorawan.unwrap();
+    let (task, around) = cloud.task_and_cloud();
+    assert_eq!(around["MulticastGroups"][0]["Id"], "g-1");
+    let group = &task.announced[0];
+    assert_eq!(group.group, "meters");
+    let session = group.session.unwrap();
     assert_eq!(
-        (session.dl_dr, session.dl_freq, session.timeout_exponent()),
+        (session.channel.data_rate, session.channel.frequency_hz, session.timeout_exponent()),
         (Some(3), Some(869_525_000), Some(12))
     );
+    assert_eq!(session.start, gps_from_rfc3339("2026-11-22T02:00:00Z"));
     assert_eq!(task.warnings, ["Cloud.MulticastGroups.0.Session.LoRaWAN.Future is unknown and ignored"]);
 }
 
@@ -239,7 +242,7 @@ fn a_session_that_cannot_be_read_stops_its_task_and_one_that_may_not_be_looked_a
     let said = "multicast group g-1: GetMulticastGroupSession.LoRaWAN.DlFreq: invalid type";
     assert!(cloud.log().contains(said), "{}", cloud.log());
     cloud.fake.fail(Op::GetSession, vec![Fault::Error(403, "AccessDeniedException"); 1000]);
-    assert!(cloud.task().cloud.multicast_groups.unwrap()[0].session.is_none());
+    assert!(cloud.task().announced[0].session.is_none());
 }
 
 #[test]

@@ -5,12 +5,12 @@ use crate::support::cloud_side::firmware;
 use crate::support::fake_aws::FakeAws;
 use crate::support::fake_aws::Fault;
 use crate::support::fake_aws::Op;
+use fuotad::cloud::FuotadJson;
+use fuotad::cloud::OtaFileChoice;
 use fuotad::daemon::Fact;
 use fuotad::daemon::aws::OtaSettings;
 use fuotad::daemon::aws::Settings;
-use fuotad::task::FuotadJson;
 use fuotad::task::ImageRef;
-use fuotad::task::OtaFileChoice;
 use fuotad::task::TaskStatus;
 use serde_json::Value;
 use serde_json::json;
@@ -122,9 +122,9 @@ fn a_stream_is_followed_to_its_object_and_a_stream_that_is_gone_is_named() {
     // What was learned around an answer is asked for anew when the answer changes.
     cloud.fake.put_stream("s-1", 3, "fw-bucket", "three.bin");
     cloud.fake.world().updates.get_mut(UPDATE).unwrap()["lastModifiedDate"] = json!(1_732_233_700);
-    let task = cloud.task();
+    let (task, around) = cloud.task_and_cloud();
     assert_eq!(task.image.to_string(), "s3://fw-bucket/three.bin");
-    assert_eq!(task.cloud.stream.unwrap().stream_version, Some(1));
+    assert_eq!(around["Stream"]["streamVersion"], 1);
 }
 
 #[test]
@@ -147,14 +147,18 @@ fn everything_about_a_signature_is_kept_for_whoever_verifies_it() {
     let job = json!({"jobId": "job-1", "status": "Succeeded", "signatureExpiresAt": 1_900_000_000,
         "signedObject": {"s3": {"bucketName": "fw-bucket", "key": "SignedImages/x"}}});
     cloud.fake.world().signing_jobs.insert("job-1".to_owned(), job);
-    let signature = cloud.task().signature;
-    assert_eq!(signature.inline_document.as_deref(), Some("MEUCIHNpZw=="));
-    assert_eq!(signature.certificate_chain.as_deref(), Some("LS0t"));
-    assert_eq!(signature.hash_algorithm.as_deref(), Some("SHA256"));
-    assert_eq!(signature.signer_job_id.as_deref(), Some("job-1"));
-    assert_eq!(signature.job_entry.unwrap().path.as_deref(), Some("app.bin"));
-    let job = signature.signing_job.unwrap();
-    assert!(job.status.as_deref() == Some("Succeeded") && job.signature_expires_at.is_some());
+    let (task, around) = cloud.task_and_cloud();
+    assert!(task.signature.is_signed_object);
+    let enclosed = task.signature.enclosed.unwrap();
+    assert_eq!(
+        (enclosed.origin.as_str(), enclosed.signature.as_slice()),
+        ("customCodeSigning", &b"0E\x02 sig"[..])
+    );
+    assert_eq!(enclosed.certificates, "LS0t");
+    assert_eq!((enclosed.hash.as_deref(), enclosed.algorithm.as_deref()), (Some("SHA256"), Some("ECDSA")));
+    assert!(around["JobDocument"].as_str().unwrap().contains("sig-sha256-ecdsa"));
+    let job = &around["SigningJob"];
+    assert!(job["status"] == "Succeeded" && job["signatureExpiresAt"] == 1_900_000_000);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use fuotad::cloud::task_from_file;
 use fuotad::task::ImageRef;
 use fuotad::task::Interval;
 use fuotad::task::Start;
@@ -13,7 +14,7 @@ use fuotad::task::gps_from_rfc3339;
 fn example(file_stem: &str) -> Result<Task, Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples/tasks");
     let bytes = std::fs::read(folder.join(format!("{file_stem}.json")))?;
-    Ok(Task::from_json(&bytes, file_stem)?)
+    Ok(task_from_file(&bytes, file_stem)?)
 }
 
 #[test]

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use fuotad::broadcast::SignatureWish;
 use fuotad::broadcast::TaskSource;
+use fuotad::cloud::FuotaTaskJson;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
 use fuotad::daemon::ImageWish;
 use fuotad::daemon::aws;
 use fuotad::daemon::aws::Settings;
-use fuotad::task::FuotaTaskJson;
 use fuotad::task::ImageRef;
 use fuotad::task::Task;
 use fuotad::task::TaskId;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
@@ -89,12 +90,18 @@ impl Cloud {
 
     /// The next fact is a task; as the engine reads it.
     pub fn task(&mut self) -> Task {
+        self.task_and_cloud().0
+    }
+
+    /// The same, and what AWS said around it.
+    pub fn task_and_cloud(&mut self) -> (Task, Value) {
         let fact = self.fact();
         let Fact::Task { document, stem, source } = fact else { panic!("{fact:?} is no task") };
         assert_eq!(source, TaskSource::Cloud);
-        let task = Task::from_cloud(FuotaTaskJson::from_slice(&document).unwrap()).unwrap();
+        let json = FuotaTaskJson::from_slice(&document).unwrap();
+        let (cloud, task) = (json.cloud.clone().unwrap_or_default(), json.into_cloud_task().unwrap());
         assert_eq!(stem, task.id.as_str());
-        task
+        (task, cloud)
     }
 
     pub fn assert_no_fact(&mut self) {

@@ -71,12 +71,15 @@ fn every_difference_is_an_error_before_flight() {
 fn a_group_that_always_listens_has_no_session_to_compare() {
     let lorawan = json!({"DlDr": 5, "SessionTimeout": 60, "SessionStartTime": "2026-11-22T08:00:00Z"});
     let warnings = planned(&session(&lorawan), SessionRule::Always).unwrap();
-    assert_eq!(warnings, ["AWS's session starts at 2026-11-22T08:00:00Z, the task at 2026-11-22T08:01:00Z"]);
+    assert_eq!(
+        warnings,
+        ["the cloud's session starts at 2026-11-22T08:00:00Z, the task at 2026-11-22T08:01:00Z"]
+    );
 }
 
 #[test]
 fn parameters_of_a_session_that_is_not_there_yet_are_a_warning() {
     let defaults = json!({"LoRaWAN": {"DefaultSessionParameters": {"DlDr": 0, "DlFreq": 869_525_000}}});
     let warnings = planned(&defaults, SessionRule::Always).unwrap();
-    assert_eq!(warnings, ["AWS's DefaultSessionParameters: DlDr is 0, ours 5"]);
+    assert_eq!(warnings, ["the cloud's DefaultSessionParameters: DlDr is 0, ours 5"]);
 }

@@ -11,6 +11,8 @@ use base64::prelude::BASE64_STANDARD;
 use fuotad::broadcast::SignatureWish;
 use fuotad::broadcast::TaskSource;
 use fuotad::campaign::Group;
+use fuotad::cloud::JobFile;
+use fuotad::cloud::job_evidence;
 use fuotad::engine::Engine;
 use fuotad::engine::Input;
 use fuotad::engine::Output;
@@ -19,7 +21,6 @@ use fuotad::report::Event;
 use fuotad::signing::Algorithm;
 use fuotad::signing::Evidence;
 use fuotad::signing::Hash;
-use fuotad::signing::JobFile;
 use fuotad::signing::SigningError;
 use fuotad::signing::SigningTrust;
 use fuotad::signing::Validity;
@@ -215,7 +216,7 @@ fn the_signature_is_taken_in_every_form_in_which_services_and_people_hand_it_on(
     ]}});
     let job = |id| {
         let file = JobFile { id: Some(id), path: None };
-        Evidence::of_job_document(&job.to_string(), file).unwrap().with_certificates(pem.as_bytes())
+        job_evidence(&job.to_string(), file).unwrap().with_certificates(pem.as_bytes())
     };
     signed.check_of(&job(0)).unwrap();
     assert!(signed.check_of(&job(1)).is_err());
@@ -526,7 +527,7 @@ fn a_campaign_is_armed_by_a_good_signature_however_it_comes_and_refused_with_one
         let signature = BASE64_STANDARD.encode(signature);
         let file = json!({"filepath": "app", "fileid": 0, "filesize": 2000, "sig-sha256-ecdsa": signature});
         let job = json!({"afr_ota": {"files": [file]}}).to_string();
-        Evidence::of_job_document(&job, JobFile::default()).unwrap().with_certificates(pem.as_bytes())
+        job_evidence(&job, JobFile::default()).unwrap().with_certificates(pem.as_bytes())
     };
     let inline = |signature: &[u8]| {
         let twice = BASE64_STANDARD.encode(BASE64_STANDARD.encode(signature));

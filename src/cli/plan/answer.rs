@@ -1,9 +1,9 @@
 //! The answer of `fuotad plan`, before it is printed as text or as JSON.
 
+use crate::cloud::FuotaTaskJson;
 use crate::plan::Chance;
 use crate::plan::Choice;
 use crate::plan::Timetable;
-use crate::task::FuotaTaskJson;
 
 /// Everything that is printed.
 pub struct Answer<'a> {

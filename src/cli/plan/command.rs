@@ -8,6 +8,7 @@ use crate::cli::exit::Failure;
 use crate::cli::exit::warn;
 use crate::cli::files;
 use crate::cli::inspect::hex;
+use crate::cloud::FuotaTaskJson;
 use crate::config::Devices;
 use crate::daemon::StateFolder;
 use crate::engine::Settings;
@@ -16,10 +17,8 @@ use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
 use crate::plan::counters_from;
-use crate::task::FuotaTaskJson;
 use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
-use crate::task::Task;
 use serde_json::Value;
 use serde_json::json;
 use std::io::Write;
@@ -36,8 +35,8 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.task.display()));
     let document = files::bytes(&args.task, MAX_TASK_BYTES)?;
     let stem = args.task.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
-    let task = Task::from_json(&document, &stem).map_err(|error| wrong(&error))?;
     let said = FuotaTaskJson::from_slice(&document).map_err(|error| wrong(&error))?;
+    let task = said.clone().into_task(&stem).map_err(|error| wrong(&error))?;
     let document = String::from_utf8(document).map_err(|error| wrong(&error))?;
     let path = match (&args.image, &task.image) {
         (Some(path), _) => path.clone(),

@@ -9,8 +9,10 @@ use super::news::News;
 use super::raw::Body;
 use super::settings::Settings;
 use super::trouble::Trouble;
-use crate::task::FuotaTaskJson;
-use crate::task::FuotadJson;
+use crate::cloud::FuotaTaskJson;
+use crate::cloud::FuotadJson;
+use crate::cloud::status_from_aws;
+use crate::cloud::status_to_aws;
 use crate::task::TaskStatus;
 
 /// The action that reads a task.
@@ -43,8 +45,8 @@ impl Fuota {
             Err(Trouble::NotFound { .. }) => return Ok(News::NotFound),
             Err(trouble) => return Err(trouble),
         };
-        let is_over = answer["Status"].as_str() == Some(TaskStatus::DeleteWaiting.as_str());
-        let mut json = match FuotaTaskJson::from_slice(answer.to_string().as_bytes()) {
+        let is_over = answer["Status"].as_str() == Some(status_to_aws(&TaskStatus::DeleteWaiting));
+        let mut json = match FuotaTaskJson::from_tree(&answer) {
             Ok(json) => json,
             Err(error) => return Ok(News::Refused { reason: error.to_string(), is_over }),
         };
@@ -52,7 +54,7 @@ impl Fuota {
         if json.id.get_or_insert_with(|| id.to_owned()) != id {
             return Err(Trouble::Unreadable { action: GET, why: "it is about another task" });
         }
-        let status = json.status.as_deref().map(TaskStatus::from_aws).unwrap_or_default();
+        let status = json.status.as_deref().map(status_from_aws).unwrap_or_default();
         let mut fuotad = settings.overlays.get(id).cloned().unwrap_or_default();
         // What the gateway adds is the gateway's, whatever an answer holds under the same names.
         json.cloud = None;
@@ -74,7 +76,7 @@ impl Fuota {
             }
         }
         json.fuotad = (fuotad != FuotadJson::default()).then_some(fuotad);
-        Ok(News::of(json, status.to_string(), is_over))
+        Ok(News::of(json, status_to_aws(&status).to_owned(), is_over))
     }
 
     /// The groups can change while a task is `Pending` only.

@@ -11,10 +11,10 @@ use super::pages::groups_of;
 use super::raw::Body;
 use super::settings::Settings;
 use super::trouble::Trouble;
-use crate::task::MulticastGroup;
-use crate::task::MulticastSession;
+use crate::cloud::MulticastGroup;
+use crate::cloud::MulticastSession;
+use crate::cloud::WirelessGateway;
 use crate::task::TaskError;
-use crate::task::WirelessGateway;
 
 /// The action that reads a group.
 pub(super) const GET_GROUP: &str = "iotwireless:GetMulticastGroup";

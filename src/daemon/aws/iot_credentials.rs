@@ -31,7 +31,7 @@ use super::iot_refused::IotRefused;
 use super::settings::IotCredentialSettings;
 use super::trouble::innermost;
 use super::trouble::shown;
-use crate::task::Moment;
+use crate::cloud::Moment;
 
 /// An answer is a kilobyte or two.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;

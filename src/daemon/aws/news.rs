@@ -1,7 +1,7 @@
 //! What a look at an order showed.
 
-use crate::task::FuotaTaskJson;
-use crate::task::Task;
+use crate::cloud::FuotaTaskJson;
+use crate::cloud::task_from_cloud;
 
 /// What a look showed.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl News {
             Err(error) => return News::Refused { reason: error.to_string(), is_over },
         };
         // Read again, so that what is told is what the engine reads, its size included.
-        match FuotaTaskJson::from_slice(&bytes).and_then(Task::from_cloud) {
+        match task_from_cloud(&bytes) {
             Ok(_) => News::Document { bytes, status, is_over },
             Err(error) => News::Refused { reason: error.to_string(), is_over },
         }

@@ -12,13 +12,13 @@ use super::raw::Body;
 use super::settings::Settings;
 use super::trouble::Trouble;
 use super::trouble::shown;
-use crate::task::FuotaTaskJson;
-use crate::task::FuotadJson;
-use crate::task::OtaFile;
-use crate::task::OtaStatus;
-use crate::task::OtaUpdate;
-use crate::task::SigningJob;
-use crate::task::Stream;
+use crate::cloud::FuotaTaskJson;
+use crate::cloud::FuotadJson;
+use crate::cloud::OtaFile;
+use crate::cloud::OtaStatus;
+use crate::cloud::OtaUpdate;
+use crate::cloud::SigningJob;
+use crate::cloud::Stream;
 
 /// The action that reads an update.
 pub(super) const GET: &str = "iot:GetOTAUpdate";

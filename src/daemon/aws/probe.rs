@@ -18,8 +18,8 @@ use super::source::HEAD;
 use super::source::SIGNATURE_ENDING;
 use super::trouble::Trouble;
 use super::trouble::shown;
+use crate::cloud::task_from_cloud;
 use crate::signing::Evidence;
-use crate::task::FuotaTaskJson;
 use crate::task::ImageRef;
 use crate::task::Task;
 
@@ -152,7 +152,7 @@ impl Probe<'_> {
         match news {
             Ok(News::Document { bytes, status, .. }) => {
                 self.find(what, Verdict::Good, status);
-                if let Ok(task) = FuotaTaskJson::from_slice(&bytes).and_then(Task::from_cloud) {
+                if let Ok(task) = task_from_cloud(&bytes) {
                     let in_metadata = self.object(what, &task.image).await;
                     self.anchor(what, &task, in_metadata).await;
                 }
@@ -240,19 +240,15 @@ impl Probe<'_> {
     /// Which signature would be judged: that of the order, of the object's metadata, or beside the object.
     async fn signed(&self, task: &Task, in_metadata: Option<Evidence>) -> Option<String> {
         let material = &task.signature;
-        let of_order = |name: &str| Some(format!("the signature in {name} of the update"));
-        if material.signer_job_id.is_none() || in_metadata.is_none() {
-            if material.inline_document.is_some() {
-                return of_order("customCodeSigning");
-            }
-            if material.job_entry.is_some() {
-                return of_order("the job document");
-            }
+        if let Some(enclosed) = &material.enclosed
+            && (!material.is_signed_object || in_metadata.is_none())
+        {
+            return Some(format!("the signature in {} of the update", enclosed.origin));
         }
         if let Some(evidence) = in_metadata {
             return Some(format!("the signature in {}", evidence.origin));
         }
-        if material.signer_job_id.is_some() {
+        if material.is_signed_object {
             return Some("what the update's signing job made".to_owned());
         }
         let ImageRef::S3 { bucket, key, .. } = &task.image else { return None };

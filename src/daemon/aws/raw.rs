@@ -18,7 +18,7 @@ use aws_sdk_s3::error::SdkError;
 use serde_json::Value;
 
 use super::trouble::Trouble;
-use crate::task::json_tree;
+use crate::cloud::json_tree;
 
 /// Keeps the body of the last answer to a call, and its date.
 #[derive(Clone, Default)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::network::Routes;
 use super::network::routes;
 use super::patience::Patience;
-use crate::task::FuotadJson;
+use crate::cloud::FuotadJson;
 
 /// The documented limit of an image for FUOTA, bytes.
 const MAX_IMAGE_BYTES: usize = 1024 * 1024;

@@ -17,8 +17,8 @@ pub use watching::watch;
 
 use super::fact::Fact;
 use crate::broadcast::TaskSource;
+use crate::cloud::task_from_file;
 use crate::image::Digest;
-use crate::task::Task;
 use crate::task::TaskError;
 use crate::task::TaskId;
 use listing::Identity;
@@ -241,7 +241,7 @@ impl TaskFolder {
     ) {
         let (stem, digest) = (listing::stem_of(name), Digest::of(&bytes));
         let is_news = known.told != Some(digest);
-        let task = Task::from_json(&bytes, stem).map(|task| task.id);
+        let task = task_from_file(&bytes, stem).map(|task| task.id);
         known.is_untaken = self.is_open && is_news;
         if known.is_untaken {
             // Which task of a former run it is may be learned, but not what is new about it.

@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::error::TaskError;
-use super::image_ref;
-use super::image_ref::ImageRef;
-use super::json;
-use super::json::FuotaTaskJson;
-use super::members::nearest;
-use super::members::shown_name;
-use super::order::missing;
-use super::ota::SignatureMaterial;
-use super::pace::Start;
-use super::status::TaskStatus;
+use super::fuota_task::FuotaTaskJson;
+use super::members::PATHS;
+use super::task_status::status_from_aws;
+use crate::task::IMAGE_ALLOWED;
+use crate::task::IMAGE_PATH;
+use crate::task::ImageRef;
+use crate::task::Start;
+use crate::task::TaskError;
+use crate::task::TaskSignature;
+use crate::task::TaskStatus;
+use crate::task::nearest;
+use crate::task::shown_name;
 use crate::time::GpsTime;
 
 /// An order before ranges and defaults.
-pub(super) struct Said {
+pub(super) struct RawTask {
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     pub(super) description: Option<String>,
@@ -34,15 +35,15 @@ pub(super) struct Said {
     pub(super) group: Option<String>,
     pub(super) role: Option<String>,
     pub(super) created_at: Option<GpsTime>,
-    pub(super) signature: SignatureMaterial,
+    pub(super) signature: TaskSignature,
     pub(super) hinted_sha256: Option<String>,
     pub(super) warnings: Vec<String>,
 }
 
-impl Said {
+impl RawTask {
     /// Where the image lies, and nothing else.
-    pub(super) fn of(image: ImageRef) -> Said {
-        Said {
+    pub(super) fn of(image: ImageRef) -> RawTask {
+        RawTask {
             id: None,
             name: None,
             description: None,
@@ -58,26 +59,26 @@ impl Said {
             group: None,
             role: None,
             created_at: None,
-            signature: SignatureMaterial::default(),
+            signature: TaskSignature::default(),
             hinted_sha256: None,
             warnings: Vec::new(),
         }
     }
 
     /// What GetFuotaTask's answer orders.
-    pub(super) fn of_fuota(json: FuotaTaskJson) -> Result<Said, TaskError> {
+    pub(super) fn of_fuota(json: FuotaTaskJson) -> Result<RawTask, TaskError> {
         let lorawan = json.lorawan.unwrap_or_default();
         let image = json.firmware_update_image.as_deref();
-        let image = image.ok_or_else(|| missing(image_ref::PATH, image_ref::ALLOWED))?;
+        let image = image.ok_or_else(|| missing(IMAGE_PATH, IMAGE_ALLOWED))?;
         let mut warnings = Vec::new();
         warn_of_unknown(&mut warnings, "", &json.unknown);
         warn_of_unknown(&mut warnings, "LoRaWAN.", &lorawan.unknown);
-        Ok(Said {
+        Ok(RawTask {
             id: json.id,
             name: json.name,
             description: json.description,
             arn: json.arn,
-            status: json.status.as_deref().map(TaskStatus::from_aws).unwrap_or_default(),
+            status: json.status.as_deref().map(status_from_aws).unwrap_or_default(),
             rf_region: lorawan.rf_region,
             start: lorawan.start_time.map(Start::At),
             redundancy_percent: json.redundancy_percent,
@@ -87,7 +88,7 @@ impl Said {
             role: json.firmware_update_role,
             created_at: json.created_at,
             warnings,
-            ..Said::of(ImageRef::parse(image)?)
+            ..RawTask::of(ImageRef::parse(image)?)
         })
     }
 }
@@ -108,7 +109,12 @@ pub(super) fn with_role(image: ImageRef, role: Option<&str>, arn: Option<&str>) 
 /// A warning for each of the members in `unknown`.
 pub(super) fn warn_of_unknown(warnings: &mut Vec<String>, object: &str, unknown: &BTreeMap<String, Value>) {
     warnings.extend(unknown.keys().map(|name| {
-        let hint = nearest(name, &json::PATHS).map(|near| format!("; did you mean {near}?"));
+        let hint = nearest(name, &PATHS).map(|near| format!("; did you mean {near}?"));
         format!("{object}{} is unknown and ignored{}", shown_name(name), hint.unwrap_or_default())
     }));
+}
+
+/// The error that `path` is missing.
+pub(super) fn missing(path: &'static str, allowed: &str) -> TaskError {
+    TaskError::Missing { path, allowed: allowed.to_owned() }
 }

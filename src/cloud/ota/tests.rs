@@ -3,13 +3,12 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::cloud::fuota_task::FuotaTaskJson;
 use crate::image::Digest;
-use crate::task::image_ref::ImageRef;
-use crate::task::json::FuotaTaskJson;
-use crate::task::order::Task;
-use crate::task::ota::job::JobEntry;
-use crate::task::pace::Interval;
-use crate::task::status::TaskStatus;
+use crate::task::ImageRef;
+use crate::task::Interval;
+use crate::task::Task;
+use crate::task::TaskStatus;
 
 /// An answer as AWS's guides print it: empty objects for what was not used, a number out of its own range.
 fn full() -> Value {
@@ -44,8 +43,9 @@ fn least() -> Value {
 }
 
 fn read(document: &Value) -> Result<Task, String> {
-    let json = FuotaTaskJson::from_slice(document.to_string().as_bytes());
-    json.and_then(Task::from_cloud).map_err(|error| error.to_string())
+    FuotaTaskJson::from_slice(document.to_string().as_bytes())
+        .and_then(FuotaTaskJson::into_cloud_task)
+        .map_err(|error| error.to_string())
 }
 
 fn s3(bucket: &str, key: &str, version: Option<&str>) -> ImageRef {
@@ -85,11 +85,14 @@ fn an_update_says_what_it_says_and_its_attributes_are_hints() {
     assert_eq!(task.created_at.unwrap().to_unix_us(), 1_732_233_600_123_000);
     assert_eq!((task.sha256, task.hinted_sha256), (None, Some("00".repeat(32).parse::<Digest>().unwrap())));
     let signature = &task.signature;
-    assert!(signature.is_present() && signature.signer_job_id.is_none());
-    assert_eq!(signature.inline_document.as_deref(), Some("MEUCIHNpZw=="));
-    assert_eq!(signature.certificate_chain.as_deref(), Some("LS0tLS1CRUdJTg=="));
-    assert_eq!(signature.certificate_name.as_deref(), Some("signer.pem"));
-    let algorithms = (signature.hash_algorithm.as_deref(), signature.signature_algorithm.as_deref());
+    assert!(signature.is_present() && !signature.is_signed_object);
+    let enclosed = signature.enclosed.clone().unwrap();
+    assert_eq!(
+        (enclosed.origin.as_str(), enclosed.signature.as_slice()),
+        ("customCodeSigning", &b"0E\x02 sig"[..])
+    );
+    assert_eq!((enclosed.certificates.as_str(), enclosed.size), ("LS0tLS1CRUdJTg==", None));
+    let algorithms = (enclosed.hash.as_deref(), enclosed.algorithm.as_deref());
     assert_eq!(algorithms, (Some("SHA256"), Some("ECDSA")));
 }
 
@@ -190,8 +193,7 @@ fn a_signed_object_is_where_the_signer_put_it() {
         "key": "SignedImages/x"}}}});
     let task = read(&document).unwrap();
     assert_eq!(task.image, s3("b", "SignedImages/x", None));
-    assert_eq!(task.signature.signer_job_id.as_deref(), Some("job-1"));
-    assert_eq!(task.signature.signing_job.unwrap().status.as_deref(), Some("Succeeded"));
+    assert!(task.signature.is_signed_object && task.signature.enclosed.is_none());
 }
 
 #[test]
@@ -201,16 +203,34 @@ fn the_job_document_brings_the_signature_of_the_file_that_was_chosen() {
         {"filepath": "b.bin", "fileid": 1, "sig-sha1-rsa": "BBBB", "sig-odd": 7}]}});
     let mut document = least();
     document["Cloud"] = json!({"JobDocument": job.to_string()});
-    let entry = |id, path: &str| Some(JobEntry { id: Some(id), path: Some(path.to_owned()) });
-    assert_eq!(read(&document).unwrap().signature.job_entry, entry(0, "a.bin"));
+    let enclosed = |document: &Value| read(document).unwrap().signature.enclosed;
+    let first = enclosed(&document).unwrap();
+    assert_eq!((first.origin.as_str(), first.signature.as_slice()), ("the job document", &b"AAAA"[..]));
+    assert_eq!((first.hash.as_deref(), first.algorithm.as_deref()), (Some("sha256"), Some("ecdsa")));
+    assert_eq!(first.size, Some(10));
     let b = json!({"fileName": "b.bin", "fileLocation": {"s3Location": {"bucket": "b", "key": "b"}}});
     document["otaUpdateInfo"]["otaUpdateFiles"].as_array_mut().unwrap().push(b);
     document["Fuotad"] = json!({"File": {"Index": 1}});
-    assert_eq!(read(&document).unwrap().signature.job_entry, entry(1, "b.bin"));
+    assert_eq!(enclosed(&document).unwrap().signature, b"BBBB");
     let unsigned = r#"{"afr_ota": {"files": [{"filepath": "b.bin", "fileid": 1, "sig-odd": 7}]}}"#;
     for odd in [unsigned, "", "no json", "[]", "{\"afr_ota\": 1}", "{\"afr_ota\": {\"files\": [1, {}]}}"] {
         document["Cloud"] = json!({ "JobDocument": odd });
-        assert!(read(&document).unwrap().signature.job_entry.is_none(), "{odd}");
+        assert!(enclosed(&document).is_none(), "{odd}");
+    }
+}
+
+#[test]
+fn a_job_document_that_says_two_things_of_one_file_is_refused() {
+    let entry = r#"{"filepath": "a.bin", "fileid": 0, "sig-sha256-ecdsa": "AAAA"}"#;
+    let doubled = entry.replace("AAAA\"", "AAAA\", \"sig-sha256-ecdsa\": \"BBBB\"");
+    for (files, said) in [
+        (format!("{entry}, {entry}"), "Cloud.JobDocument: the job document has several files"),
+        (doubled, "Cloud.JobDocument: line 1 column "),
+    ] {
+        let mut document = least();
+        document["Cloud"] = json!({"JobDocument": format!(r#"{{"afr_ota": {{"files": [{files}]}}}}"#)});
+        let message = read(&document).unwrap_err();
+        assert!(message.starts_with(said), "{message}");
     }
 }
 

@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::task::cloud::S3Location;
-use crate::task::error::TaskError;
-use crate::task::shape::Moment;
-use crate::task::shape::shaped;
-
-/// The member of GetOTAUpdate's answer that holds everything.
-pub(in crate::task) const OTA_UPDATE: &str = "otaUpdateInfo";
+use crate::cloud::facts::S3Location;
+use crate::cloud::members::OTA_UPDATE;
+use crate::cloud::moment::Moment;
+use crate::cloud::reader::UnknownMember;
+use crate::cloud::reader::read_at;
+use crate::task::TaskError;
 
 /// `otaUpdateInfo`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -184,8 +183,11 @@ impl OtaUpdate {
     }
 
     /// The same; the paths of unknown members are added to `unknown`.
-    pub(super) fn read_noting(value: &Value, unknown: &mut Vec<String>) -> Result<OtaUpdate, TaskError> {
-        shaped(value, OTA_UPDATE, unknown)
+    pub(super) fn read_noting(
+        value: &Value,
+        unknown: &mut Vec<UnknownMember>,
+    ) -> Result<OtaUpdate, TaskError> {
+        read_at(value, OTA_UPDATE, unknown)
     }
 }
 

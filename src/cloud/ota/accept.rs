@@ -4,50 +4,51 @@ use serde_json::Value;
 
 use super::answer::OtaFile;
 use super::answer::OtaUpdate;
-use super::choice::OtaFileChoice;
-use super::signature::SignatureMaterial;
+use super::signature::signature_of;
 use super::status::OtaStatus;
-use crate::task::cloud::CloudFacts;
-use crate::task::cloud::S3Location;
-use crate::task::error::TaskError;
-use crate::task::image_ref::ImageRef;
-use crate::task::json;
-use crate::task::members::Limit;
-use crate::task::members::shown_text;
-use crate::task::said::Said;
-use crate::task::status::TaskStatus;
+use crate::cloud::facts::CloudFacts;
+use crate::cloud::facts::S3Location;
+use crate::cloud::file_choice::OtaFileChoice;
+use crate::cloud::members;
+use crate::cloud::members::Limit;
+use crate::cloud::raw_task::RawTask;
+use crate::cloud::reader::UnknownMember;
+use crate::task::ImageRef;
+use crate::task::TaskError;
+use crate::task::TaskStatus;
+use crate::task::shown_text;
 
-const FRAG_SIZE: Limit = Limit { path: "attributes.fragSize", ..json::FRAGMENT_SIZE_BYTES };
-const REDUNDANCY: Limit = Limit { path: "attributes.redundancy", ..json::REDUNDANCY_PERCENT };
-const INTERVAL_MS: Limit = Limit { path: "attributes.intervalMs", ..json::FRAGMENT_INTERVAL_MS };
+const FRAG_SIZE: Limit = Limit { path: "attributes.fragSize", ..members::FRAGMENT_SIZE_BYTES };
+const REDUNDANCY: Limit = Limit { path: "attributes.redundancy", ..members::REDUNDANCY_PERCENT };
+const INTERVAL_MS: Limit = Limit { path: "attributes.intervalMs", ..members::FRAGMENT_INTERVAL_MS };
 
 /// What the OTA update in `info` orders.
 ///
 /// Its attributes are hints: whoever may write the update may write them, no signature covers them, and what the
 /// gateway's configuration says comes first. A digest among them is checked, but vouches for nothing.
-pub(in crate::task) fn accept(
+pub(in crate::cloud) fn accept(
     info: &Value,
     choice: &OtaFileChoice,
     cloud: &CloudFacts,
-    unknown: &mut Vec<String>,
-) -> Result<Said, TaskError> {
+    unknown: &mut Vec<UnknownMember>,
+) -> Result<RawTask, TaskError> {
     let update = OtaUpdate::read_noting(info, unknown)?;
     let (index, file) = update.chosen(choice)?;
     let hints = Hints { update: &update, file };
-    let signature = SignatureMaterial::of(index, file, cloud);
+    let signature = signature_of(index, file, cloud)?;
     let mut warnings = Vec::new();
     let status = match OtaStatus::from_aws(update.ota_update_status.as_deref()) {
         // It is called, as a FUOTA task in its session is: where no start is said, it begins.
         OtaStatus::CreateComplete => TaskStatus::InFuotaSession,
         other => TaskStatus::Unknown(other.to_string()),
     };
-    if signature.inline_document.is_none() && signature.signer_job_id.is_none() && is_to_be_signed(file) {
+    if !is_custom(file) && file.signer_job().is_none() && is_to_be_signed(file) {
         warnings.push(
             "codeSigning.startSigningJobParameter says how the file will be signed, not that it is"
                 .to_owned(),
         );
     }
-    Ok(Said {
+    Ok(RawTask {
         name: file.file_name.clone(),
         description: update.description.clone(),
         arn: update.ota_update_arn.clone(),
@@ -62,7 +63,7 @@ pub(in crate::task) fn accept(
         signature,
         warnings,
         id: update.ota_update_id.clone(),
-        ..Said::of(image(file, cloud)?)
+        ..RawTask::of(image(file, cloud)?)
     })
 }
 
@@ -86,6 +87,12 @@ impl Hints<'_> {
             Err(_) => Err(limit.refuse(shown_text(text))),
         }
     }
+}
+
+fn is_custom(file: &OtaFile) -> bool {
+    let custom = file.code_signing.as_ref().and_then(|signing| signing.custom_code_signing.as_ref());
+    let signature = custom.and_then(|custom| custom.signature.as_ref()?.inline_document.as_deref());
+    signature.is_some_and(|text| !text.is_empty())
 }
 
 fn is_to_be_signed(file: &OtaFile) -> bool {

@@ -4,6 +4,19 @@ use serde_json::json;
 
 use super::*;
 use crate::image::Digest;
+use crate::task::ImageRef;
+use crate::task::Interval;
+use crate::task::MAX_GROUPS;
+use crate::task::MAX_TASK_BYTES;
+use crate::task::MAX_WARNINGS;
+use crate::task::Start;
+use crate::task::Task;
+use crate::task::TaskError;
+use crate::task::TaskId;
+use crate::task::TaskSignature;
+use crate::task::TaskStatus;
+use crate::task::gps_from_rfc3339;
+use crate::task::redundancy_fragments;
 use crate::time::GpsTime;
 
 const SHA: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -34,7 +47,7 @@ fn with(path: &str, value: Value) -> Value {
 }
 
 fn read(document: &Value) -> Result<Task, TaskError> {
-    Task::from_json(document.to_string().as_bytes(), "stem")
+    task_from_file(document.to_string().as_bytes(), "stem")
 }
 
 fn task(document: &Value) -> Task {
@@ -51,12 +64,11 @@ fn gps(text: &str) -> GpsTime {
 
 #[test]
 fn the_answer_of_get_fuota_task_is_read_member_by_member() {
-    let task = Task::from_json(FROM_AWS.as_bytes(), "stem").unwrap();
+    let task = task_from_file(FROM_AWS.as_bytes(), "stem").unwrap();
     let expected = Task {
         id: TaskId::new("6d2f").unwrap(),
         name: Some("meter-fw-1-4-2".to_owned()),
         description: Some(String::new()),
-        arn: Some("arn:aws:iotwireless:eu-west-1:123456789012:FuotaTask/6d2f".to_owned()),
         status: TaskStatus::FuotaSessionWaiting,
         rf_region: Some("EU868".to_owned()),
         start: Some(Start::At(gps(NIGHT))),
@@ -76,8 +88,8 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
         role: Some("arn:aws:iam::123456789012:role/fuota-read".to_owned()),
         created_at: GpsTime::from_unix_us(1_732_233_600_123_000),
         warnings: vec![],
-        cloud: CloudFacts::default(),
-        signature: SignatureMaterial::default(),
+        announced: vec![],
+        signature: TaskSignature::default(),
         hinted_sha256: None,
     };
     assert_eq!(task, expected);
@@ -118,7 +130,7 @@ fn an_empty_object_is_told_what_is_missing() {
 
 #[test]
 fn null_is_absent_wherever_it_stands() {
-    for path in super::json::PATHS.into_iter().filter(|path| *path != "FirmwareUpdateImage") {
+    for path in super::members::PATHS.into_iter().filter(|path| *path != "FirmwareUpdateImage") {
         assert_eq!(task(&with(path, Value::Null)), task(&least()), "{path}");
     }
     for path in ["Future", "LoRaWAN.Future"] {
@@ -370,7 +382,7 @@ fn written(document: &Value) -> Value {
 
 #[test]
 fn a_document_that_is_no_json_is_refused_with_line_and_column() {
-    let at = |text: &str| match Task::from_json(text.as_bytes(), "stem") {
+    let at = |text: &str| match task_from_file(text.as_bytes(), "stem") {
         Err(TaskError::Syntax { line, column, reason }) => (line, column, reason),
         other => panic!("{text}: {other:?}"),
     };
@@ -382,27 +394,25 @@ fn a_document_that_is_no_json_is_refused_with_line_and_column() {
     assert_eq!(at("{\"Id\": \"a\"").2, "EOF while parsing an object");
     assert_eq!(at("{\"RedundancyPercent\": 1e999}").2, "number out of range");
     assert_eq!(at(&"[".repeat(60_000)).2, "recursion limit exceeded");
-    let message = Task::from_json(b"{\n \"Id\" 1}", "stem").unwrap_err().to_string();
+    let message = task_from_file(b"{\n \"Id\" 1}", "stem").unwrap_err().to_string();
     assert_eq!(message, "line 2 column 7: expected `:`");
-    assert!(matches!(Task::from_json(b"{\"Id\": \"\xFF\"}", "stem"), Err(TaskError::Syntax { .. })));
+    assert!(matches!(task_from_file(b"{\"Id\": \"\xFF\"}", "stem"), Err(TaskError::Syntax { .. })));
 }
 
 #[test]
 fn a_name_that_stands_twice_in_one_object_is_refused_where_it_stands() {
     let text = "{\"RedundancyPercent\": 10,\n \"RedundancyPercent\": 90}";
-    let message = Task::from_json(text.as_bytes(), "stem").unwrap_err().to_string();
+    let message = task_from_file(text.as_bytes(), "stem").unwrap_err().to_string();
     assert!(message.starts_with("line 2 column "), "{message}");
     assert!(message.ends_with("RedundancyPercent stands here twice"), "{message}");
     let inside = r#"{"Fuotad": {"Start": "at-once", "Start": null}}"#;
-    assert!(
-        Task::from_json(inside.as_bytes(), "stem").unwrap_err().to_string().contains("Start stands here")
-    );
+    assert!(task_from_file(inside.as_bytes(), "stem").unwrap_err().to_string().contains("Start stands here"));
 }
 
 #[test]
 fn a_document_that_is_json_but_no_object_is_refused() {
     for (text, shown) in [("[]", "a list"), ("7", "7"), ("null", "null"), ("\"s3://b/k\"", "\"s3://b/k\"")] {
-        let message = Task::from_json(text.as_bytes(), "stem").unwrap_err().to_string();
+        let message = task_from_file(text.as_bytes(), "stem").unwrap_err().to_string();
         assert!(message.starts_with(&format!("the document is {shown}; allowed: an object")), "{message}");
     }
 }
@@ -410,24 +420,24 @@ fn a_document_that_is_json_but_no_object_is_refused() {
 #[test]
 fn a_byte_order_mark_is_skipped_and_utf_16_is_called_by_its_name() {
     let marked = ["\u{FEFF}", &least().to_string()].concat();
-    assert_eq!(Task::from_json(marked.as_bytes(), "stem"), Ok(task(&least())));
-    assert_eq!(Task::from_json(b"\xFF\xFE{\0}\0", "stem"), Err(TaskError::Utf16));
-    assert_eq!(Task::from_json(b"\xFE\xFF\0{\0}", "stem"), Err(TaskError::Utf16));
+    assert_eq!(task_from_file(marked.as_bytes(), "stem"), Ok(task(&least())));
+    assert_eq!(task_from_file(b"\xFF\xFE{\0}\0", "stem"), Err(TaskError::Utf16));
+    assert_eq!(task_from_file(b"\xFE\xFF\0{\0}", "stem"), Err(TaskError::Utf16));
 }
 
 #[test]
 fn a_document_may_have_256_kib_and_no_byte_more() {
     let mut text = least().to_string();
     text.push_str(&" ".repeat(MAX_TASK_BYTES - text.len()));
-    assert!(Task::from_json(text.as_bytes(), "stem").is_ok());
+    assert!(task_from_file(text.as_bytes(), "stem").is_ok());
     text.push(' ');
-    assert_eq!(Task::from_json(text.as_bytes(), "stem"), Err(TaskError::TooLarge { bytes: 262_145 }));
+    assert_eq!(task_from_file(text.as_bytes(), "stem"), Err(TaskError::TooLarge { bytes: 262_145 }));
 }
 
 #[test]
 fn an_id_that_cannot_be_printed_is_refused_wherever_it_comes_from() {
     assert!(refused(&with("Id", json!(""))).starts_with("Id is \"\""));
-    assert!(Task::from_json(least().to_string().as_bytes(), "a\nb").is_err());
+    assert!(task_from_file(least().to_string().as_bytes(), "a\nb").is_err());
     assert_eq!(task(&with("Id", json!("6d2f"))).id.as_str(), "6d2f");
 }
 
@@ -435,7 +445,7 @@ fn an_id_that_cannot_be_printed_is_refused_wherever_it_comes_from() {
 fn a_cloud_task_has_an_id_and_no_file() {
     let cloud = |image: &str, id: Option<&str>| {
         let (firmware_update_image, id) = (Some(image.to_owned()), id.map(str::to_owned));
-        Task::from_cloud(FuotaTaskJson { id, firmware_update_image, ..FuotaTaskJson::default() })
+        FuotaTaskJson { id, firmware_update_image, ..FuotaTaskJson::default() }.into_cloud_task()
     };
     assert_eq!(cloud("s3://b/k", Some("6d2f")).unwrap().id.as_str(), "6d2f");
     assert!(matches!(cloud("s3://b/k", None), Err(TaskError::Missing { path: "Id", .. })));
@@ -509,7 +519,7 @@ fn mutated(text: &str, at: usize, cut: usize, bytes: &[u8]) -> Vec<u8> {
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), stem in ".*") {
-        let _ = Task::from_json(&bytes, &stem);
+        let _ = task_from_file(&bytes, &stem);
     }
 
     #[test]
@@ -518,7 +528,7 @@ proptest! {
         cut in 0_usize..20,
         bytes in proptest::collection::vec(any::<u8>(), 0..20),
     ) {
-        match Task::from_json(&mutated(FROM_AWS, at, cut, &bytes), "stem") {
+        match task_from_file(&mutated(FROM_AWS, at, cut, &bytes), "stem") {
             Ok(task) => prop_assert!(task.redundancy_percent <= 100),
             Err(error) => prop_assert!(!error.to_string().contains(char::is_control), "{error}"),
         }
@@ -526,12 +536,12 @@ proptest! {
 
     #[test]
     fn a_member_with_any_value_is_refused_by_name_or_within_its_range(
-        index in 0_usize..super::json::PATHS.len(),
+        index in 0_usize..super::members::PATHS.len(),
         text in ".{0,20}",
         number in any::<f64>(),
         whole in any::<i64>(),
     ) {
-        let path = super::json::PATHS[index];
+        let path = super::members::PATHS[index];
         for value in [json!(text), json!(number), json!(whole), json!([text])] {
             match read(&with(path, value)) {
                 Ok(task) => {

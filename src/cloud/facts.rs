@@ -8,12 +8,14 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::error::TaskError;
-use super::shape::Moment;
-use super::shape::shaped;
-
-/// The member's path in a document.
-pub(super) const CLOUD: &str = "Cloud";
+use super::members::CLOUD;
+use super::moment::Moment;
+use super::reader::UnknownMember;
+use super::reader::read_at;
+use crate::task::AnnouncedChannel;
+use crate::task::AnnouncedGroup;
+use crate::task::AnnouncedSession;
+use crate::task::TaskError;
 
 /// The member `Cloud`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -190,19 +192,43 @@ pub struct SignedS3 {
 }
 
 impl CloudFacts {
+    /// What is announced of the groups that are ours.
+    pub(super) fn announced(&self) -> Vec<AnnouncedGroup> {
+        self.multicast_groups.iter().flatten().filter_map(MulticastGroup::announced).collect()
+    }
+
     /// The facts in the member `Cloud` of a document; the paths of unknown members are added to `unknown`.
-    pub(super) fn read(value: &Value, unknown: &mut Vec<String>) -> Result<CloudFacts, TaskError> {
-        shaped(value, CLOUD, unknown)
+    pub(super) fn read(value: &Value, unknown: &mut Vec<UnknownMember>) -> Result<CloudFacts, TaskError> {
+        read_at(value, CLOUD, unknown)
     }
 }
 
 impl MulticastGroup {
+    /// What it announces, if it is one of ours.
+    fn announced(&self) -> Option<AnnouncedGroup> {
+        let lorawan = self.lorawan.as_ref();
+        let defaults = lorawan.and_then(|lorawan| lorawan.default_session_parameters.as_ref());
+        let session = self.session.as_ref().and_then(|session| session.lorawan.as_ref());
+        let channel = |data_rate, frequency_hz| AnnouncedChannel { frequency_hz, data_rate };
+        Some(AnnouncedGroup {
+            group: self.group.clone()?,
+            class: lorawan.and_then(|lorawan| lorawan.dl_class.clone()),
+            defaults: defaults.map(|defaults| channel(defaults.dl_dr, defaults.dl_freq)),
+            session: session.map(|session| AnnouncedSession {
+                channel: channel(session.dl_dr, session.dl_freq),
+                start: session.session_start_time.map(|moment| moment.0),
+                timeout_s: session.session_timeout,
+                ping_slot_period: session.ping_slot_period,
+            }),
+        })
+    }
+
     /// GetMulticastGroup's answer.
     ///
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.
     pub fn read(value: &Value) -> Result<MulticastGroup, TaskError> {
-        shaped(value, "GetMulticastGroup", &mut Vec::new())
+        read_at(value, "GetMulticastGroup", &mut Vec::new())
     }
 
     /// The ids of the gateways that take part, in order; none: AWS chooses.
@@ -218,15 +244,7 @@ impl MulticastSession {
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.
     pub fn read(value: &Value) -> Result<MulticastSession, TaskError> {
-        shaped(value, "GetMulticastGroupSession", &mut Vec::new())
-    }
-}
-
-impl SessionLoRaWan {
-    /// n of the session's 2^n seconds (TS005-1.0.0 3.5): a length between two powers is the longer one.
-    pub fn timeout_exponent(&self) -> Option<u32> {
-        let seconds = u64::try_from(self.session_timeout?).ok().filter(|seconds| *seconds > 0)?;
-        Some(seconds.checked_next_power_of_two()?.ilog2())
+        read_at(value, "GetMulticastGroupSession", &mut Vec::new())
     }
 }
 
@@ -236,7 +254,7 @@ impl WirelessGateway {
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.
     pub fn read(value: &Value) -> Result<WirelessGateway, TaskError> {
-        shaped(value, "GetWirelessGateway", &mut Vec::new())
+        read_at(value, "GetWirelessGateway", &mut Vec::new())
     }
 }
 
@@ -246,7 +264,7 @@ impl Stream {
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.
     pub fn read(value: &Value) -> Result<Stream, TaskError> {
-        shaped(value, "streamInfo", &mut Vec::new())
+        read_at(value, "streamInfo", &mut Vec::new())
     }
 
     /// Where its file `id` lies.
@@ -262,7 +280,7 @@ impl SigningJob {
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.
     pub fn read(value: &Value) -> Result<SigningJob, TaskError> {
-        shaped(value, "DescribeSigningJob", &mut Vec::new())
+        read_at(value, "DescribeSigningJob", &mut Vec::new())
     }
 }
 
@@ -270,20 +288,6 @@ impl SigningJob {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_session_length_between_two_powers_is_the_longer_one() {
-        for (seconds, exponent) in
-            [(Some(60), Some(6)), (Some(4096), Some(12)), (Some(4097), Some(13)), (Some(172_800), Some(18))]
-        {
-            let session = SessionLoRaWan { session_timeout: seconds, ..SessionLoRaWan::default() };
-            assert_eq!(session.timeout_exponent(), exponent, "{seconds:?}");
-        }
-        for odd in [None, Some(0), Some(-1), Some(i64::MIN)] {
-            let session = SessionLoRaWan { session_timeout: odd, ..SessionLoRaWan::default() };
-            assert_eq!(session.timeout_exponent(), None, "{odd:?}");
-        }
-    }
 
     #[test]
     fn a_group_of_any_kind_of_emptiness_names_no_gateway() {

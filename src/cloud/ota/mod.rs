@@ -4,7 +4,6 @@
 mod accept;
 mod answer;
 mod choice;
-mod job;
 mod signature;
 mod status;
 
@@ -14,11 +13,7 @@ pub use answer::ErrorInfo;
 pub use answer::FileLocation;
 pub use answer::OtaFile;
 pub use answer::OtaUpdate;
-pub use choice::OtaFileChoice;
-pub use job::JobEntry;
-pub use signature::SignatureMaterial;
 pub use status::OtaStatus;
 
-pub(super) use answer::OTA_UPDATE;
 #[cfg(test)]
 mod tests;
