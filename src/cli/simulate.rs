@@ -145,6 +145,13 @@ fn print(
     for warning in plans.iter().flat_map(|planned| &planned.warnings) {
         writeln!(out, "  warning     {warning}")?;
     }
+    print_devices(summary, out)?;
+    print_bands(summary, out)?;
+    print_verdict(summary, expected, out)
+}
+
+fn print_devices(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
+    let at = |instant: Instant| rfc3339_from_gps(summary.zero.plus_us(instant.us_since(Instant::ZERO)));
     writeln!(out)?;
     let rows: Vec<Vec<String>> =
         summary.devices.iter().take(ROWS_MAX).map(|device| device_row(device, &at)).collect();
@@ -159,6 +166,10 @@ fn print(
     if summary.devices.len() > ROWS_MAX {
         writeln!(out, "  … and {} more (--json lists all)", summary.devices.len() - ROWS_MAX)?;
     }
+    Ok(())
+}
+
+fn print_bands(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out)?;
     let rows: Vec<Vec<String>> = summary
         .verdict
@@ -176,6 +187,10 @@ fn print(
         })
         .collect();
     write!(out, "{}", table(&["sub-band", "airtime", "worst hour", "law", "headroom"], &rows))?;
+    Ok(())
+}
+
+fn print_verdict(summary: &Summary, expected: usize, out: &mut dyn Write) -> Result<(), Failure> {
     let (offered, lost) = summary.uplinks;
     writeln!(
         out,
