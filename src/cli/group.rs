@@ -39,27 +39,8 @@ pub fn new(
         Some(mc_addr) => mc_addr,
         None => random_address(address),
     };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let wrong =
-        |error: &dyn std::fmt::Display| Failure::cannot_create(format!("{}: {error}", key_file.display()));
-    let mut file = options.open(&key_file).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            wrong(&"it is there already and never overwritten: give another --key-file")
-        }
-        _ => wrong(&error),
-    })?;
     let text = Zeroizing::new(hex(key) + "\n");
-    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
-        // Half a key would only be in the way of the next attempt.
-        let _ = std::fs::remove_file(&key_file);
-        return Err(wrong(&error));
-    }
+    let file = make_key_file(&key_file, &text)?;
     // The service has another working directory than whoever makes the group.
     let key_file = std::path::absolute(&key_file).unwrap_or(key_file);
     let key_path = toml::Value::from(key_file.to_string_lossy().into_owned());
@@ -102,6 +83,31 @@ pub fn new(
         );
     }
     Ok(())
+}
+
+/// A new file with this text, readable by its owner only; an existing one is never touched.
+fn make_key_file(key_file: &Path, text: &str) -> Result<File, Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let wrong =
+        |error: &dyn std::fmt::Display| Failure::cannot_create(format!("{}: {error}", key_file.display()));
+    let mut file = options.open(key_file).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            wrong(&"it is there already and never overwritten: give another --key-file")
+        }
+        _ => wrong(&error),
+    })?;
+    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
+        // Half a key would only be in the way of the next attempt.
+        let _ = std::fs::remove_file(key_file);
+        return Err(wrong(&error));
+    }
+    Ok(file)
 }
 
 /// What root makes the group of the state folder may read.

@@ -8,12 +8,15 @@
 
 mod listing;
 mod notices;
+mod task_folder;
 #[cfg(test)]
 pub(super) mod tests;
 mod watching;
 
 pub(super) use listing::read_regular;
+pub use task_folder::TaskFolder;
 pub use watching::watch;
+<<<<<<< HEAD
 
 use super::fact::Fact;
 use crate::broadcast::TaskSource;
@@ -331,3 +334,5 @@ fn told(document: Vec<u8>, stem: &str) -> Fact {
 fn stem_told(stem: &str) -> String {
     if TaskId::new(stem).is_ok() { stem.to_owned() } else { listing::shown(stem) }
 }
+=======
+>>>>>>> h-daemon

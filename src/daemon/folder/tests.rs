@@ -1,6 +1,12 @@
-use super::*;
+use super::task_folder::FILES_MAX;
+use super::task_folder::TaskFolder;
+use crate::daemon::fact::Fact;
 use crate::task::MAX_TASK_BYTES;
+use crate::task::TaskId;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// A folder of its own for a test; every test has its own name.
 pub struct TempDir(PathBuf);

@@ -1,13 +1,13 @@
 //! Looks into the folder whenever something happens there, and every few seconds anyway.
 
-use super::FILES_MAX;
-use super::Scan;
-use super::TaskFolder;
 use super::listing;
 use super::notices::News;
 use super::notices::Notices;
 use super::notices::Watch;
-use super::stem_told;
+use super::task_folder::FILES_MAX;
+use super::task_folder::Scan;
+use super::task_folder::TaskFolder;
+use super::task_folder::stem_told;
 use crate::daemon::fact::Fact;
 use crate::task::TaskId;
 use std::collections::BTreeSet;
@@ -147,6 +147,7 @@ fn is_outdated(fact: &Fact, vanished: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::folder::task_folder::STILL;
     use crate::daemon::folder::tests::TASK;
     use crate::daemon::folder::tests::TempDir;
     use crate::daemon::folder::tests::named;
@@ -191,7 +192,7 @@ mod tests {
                 let moved = Instant::now();
                 assert_eq!(next(facts).await, format!("?{id}"));
                 assert_eq!(next(facts).await, format!("-{id}"));
-                assert!(moved.elapsed() >= crate::daemon::folder::STILL, "an editor needs a moment");
+                assert!(moved.elapsed() >= STILL, "an editor needs a moment");
             }
         })
         .await;
