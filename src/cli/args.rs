@@ -300,3 +300,93 @@ pub struct AirtimeArgs {
     #[arg(long)]
     pub implicit: bool,
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test reads the documents")]
+mod tests {
+    use super::*;
+    use clap::error::ErrorKind;
+    use std::fs;
+    use std::path::Path;
+
+    /// Placeholders of the documents that must be numbers.
+    const NUMBERS: &[&str] = &["N", "\"$N\""];
+
+    /// The command lines of `fuotad` in the fenced and indented blocks of a document.
+    fn block_lines(text: &str) -> Vec<String> {
+        let fenced = text.split("```").skip(1).step_by(2).flat_map(str::lines).map(str::to_owned);
+        let indented = text.lines().filter_map(|line| line.strip_prefix("    ")).map(str::to_owned);
+        let joined = fenced.chain(indented).collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+        let command = |line: &str| {
+            let line = line.trim().trim_start_matches("sudo ");
+            let ours = line.strip_prefix("fuotad ");
+            let built = line.strip_prefix("cargo run ").and_then(|rest| rest.split_once("-- "));
+            ours.or(built.map(|(_, words)| words)).map(str::to_owned)
+        };
+        joined.lines().filter_map(command).collect()
+    }
+
+    /// The command lines of `fuotad` within the sentences of a document.
+    fn inline_lines(text: &str) -> Vec<&str> {
+        let prose = text.split("```").step_by(2).flat_map(|part| part.split('`').skip(1).step_by(2));
+        prose.filter_map(|span| span.strip_prefix("fuotad ")).collect()
+    }
+
+    /// What is wrong with the words in `line`, before a pipe, a redirection or a remark.
+    fn mistake(line: &str) -> Option<clap::Error> {
+        let words =
+            line.split_whitespace().take_while(|word| !matches!(*word, "|" | ">" | ">>" | "&&" | "#"));
+        let words = words.map(|word| if NUMBERS.contains(&word) { "7" } else { word });
+        Cli::try_parse_from(std::iter::once("fuotad").chain(words)).err()
+    }
+
+    #[test]
+    fn every_command_line_in_the_documents_is_understood() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut seen = 0;
+        for folder in ["", "docs", "systemd"] {
+            for entry in fs::read_dir(root.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_none_or(|extension| extension != "md") {
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                for line in block_lines(&text) {
+                    seen += 1;
+                    let mistake = mistake(&line);
+                    assert!(mistake.is_none(), "{}: fuotad {line}: {}", path.display(), mistake.unwrap());
+                }
+                // A sentence may name a command without all that it needs.
+                for line in inline_lines(&text) {
+                    seen += 1;
+                    let kind = mistake(line).map(|mistake| mistake.kind());
+                    let ends_open =
+                        line.split_whitespace().next_back().is_some_and(|word| word.starts_with("--"));
+                    let is_incomplete = ends_open && kind == Some(ErrorKind::InvalidValue)
+                        || matches!(
+                            kind,
+                            Some(
+                                ErrorKind::MissingRequiredArgument
+                                    | ErrorKind::MissingSubcommand
+                                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                            )
+                        );
+                    assert!(kind.is_none() || is_incomplete, "{}: fuotad {line}: {kind:?}", path.display());
+                }
+            }
+        }
+        assert!(seen > 30, "only {seen} command lines were found");
+    }
+
+    #[test]
+    fn a_command_line_that_is_not_understood_is_found() {
+        let text =
+            "```sh\nfuotad check a.toml # why\ncargo run -- simulate \\\n  b.toml\n```\n    fuotad status";
+        assert_eq!(block_lines(text), ["check a.toml # why", "simulate    b.toml", "status"]);
+        assert_eq!(inline_lines("`fuotad run` and `other`\n```\n`fuotad no`\n```"), ["run"]);
+        assert!(mistake("check a.toml # why").is_none());
+        assert!(mistake("group enrol meters --first-fcnt N").is_none());
+        assert!(mistake("check --offline a.toml").is_some());
+        assert!(mistake("plan").is_some());
+    }
+}
