@@ -8,7 +8,7 @@ use serde::Serialize;
 /// A campaign's plan as far as the outside needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// The group's name.
+    /// Name of the group in the configuration.
     pub group: String,
     /// The fingerprint of its key, 32 hex digits.
     pub key: String,
