@@ -16,7 +16,7 @@ const TASK_BYTES: usize = 24;
 /// A task that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndedTask {
-    /// Which task.
+    /// Record id of the task.
     pub task: RecordId,
     /// Which of all tasks it was to end.
     pub order: u64,

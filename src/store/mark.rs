@@ -49,7 +49,7 @@ pub struct Mark {
 /// How far one campaign has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CampaignMark {
-    /// Its task.
+    /// Record id of the campaign's task.
     pub task: RecordId,
     /// The first frame number k that was not yet sent.
     pub next_frame: u32,
