@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Which of a job document's files is meant. Without either there must be one only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JobFile<'a> {
-    /// Its `fileid`, 0..=255.
+    /// `fileid` of the file, 0..=255.
     pub id: Option<u64>,
     /// Its `filepath`, the name on the device.
     pub path: Option<&'a str>,
@@ -18,7 +18,7 @@ impl Evidence {
     /// The signature of one file in `document`, with the size that the document gives it.
     ///
     /// # Errors
-    /// [`SigningError::JobDocument`].
+    /// [`SigningError::JobDocument`] when the document does not name one such file with a signature.
     pub fn of_job_document(document: &str, file: JobFile<'_>) -> Result<Evidence, SigningError> {
         let document: Value = serde_json::from_str(document).map_err(|_| refuse("is no JSON"))?;
         let files = document.pointer("/afr_ota/files").and_then(Value::as_array);

@@ -1,4 +1,4 @@
-//! The check itself.
+//! The check of an image against its evidence.
 
 use super::algorithm::Algorithm;
 use super::algorithm::Hash;
@@ -26,7 +26,7 @@ const RSA_HINT: &str =
 pub struct Vouched {
     /// The subject of the signer's certificate.
     pub signer: String,
-    /// Its SHA-256.
+    /// SHA-256 of the signer's certificate.
     pub fingerprint: Digest,
     /// What was hashed how.
     pub hash: Hash,
