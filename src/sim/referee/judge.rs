@@ -53,7 +53,7 @@ pub struct Referee {
 pub struct Verdict {
     /// The first 100 breaches, in the order in which they were seen.
     pub breaches: Vec<Breach>,
-    /// All breaches.
+    /// Number of all breaches, kept or not.
     pub breach_count: u64,
     /// Transmissions of any kind.
     pub frames: u64,
