@@ -35,7 +35,7 @@ pub enum State {
     NotToldSession,
     /// Its Class C session is still to come.
     Waiting,
-    /// It listens.
+    /// Its Class C session has begun: the device listens.
     Listening,
     /// It holds the whole image.
     Complete {
