@@ -38,8 +38,8 @@ pub enum Request {
         /// FragIndex of the session to delete, 0..=3.
         frag_index: u8,
     },
-    /// FragDataBlockReceivedAns (TS004-2.0.0 3.5), version 2 only: the server received the device's
-    /// FragDataBlockReceivedReq, [`Answer::FragDataBlockReceived`].
+    /// FragDataBlockReceivedAns (TS004-2.0.0 3.5), version 2 only: the server received
+    /// the device's FragDataBlockReceivedReq, [`Answer::FragDataBlockReceived`].
     FragDataBlockReceived {
         /// FragIndex of the reported session, 0..=3.
         frag_index: u8,
