@@ -1,4 +1,4 @@
-//! How likely a device is to complete.
+//! The probability that a device completes, by loss rate.
 
 use crate::campaign::Group;
 use crate::odds::Odds;

@@ -6,7 +6,7 @@ use crate::time::GpsTime;
 use crate::time::Instant;
 use core::fmt;
 
-/// Something an operator would want to know.
+/// A report: an event with its time and its task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Instant at which it happened.
@@ -163,14 +163,14 @@ pub enum Outcome {
         /// Frames that the forwarder accepted.
         sent: u32,
     },
-    /// Going on would be wrong.
+    /// The service ended the campaign, because to go on would be wrong.
     Aborted {
         /// Text for the operator, one line.
         reason: String,
     },
 }
 
-/// How much an operator should care.
+/// Severity of an event for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Things go as they should.

@@ -1,4 +1,4 @@
-//! What a signature is made with.
+//! Hash functions and algorithms of signatures.
 
 use core::fmt;
 

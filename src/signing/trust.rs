@@ -1,4 +1,4 @@
-//! Whom the operator trusts.
+//! Trust: the certificates and keys that the operator configured.
 
 use super::certificate::Certificate;
 use super::certificate::certificates;
@@ -15,18 +15,18 @@ use webpki::anchor_from_trusted_cert;
 /// id-kp-codeSigning in DER (RFC 5280 4.2.1.12).
 const CODE_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03];
 
-/// Whom the operator trusts to sign images, and how far.
+/// The certificates and keys whose signatures the operator accepts, and under which rules.
 #[derive(Clone, Debug, Default)]
 pub struct SigningTrust {
     anchors: Vec<Certificate>,
     pins: Vec<Digest>,
     /// A signature over SHA-1 is taken.
     pub accepts_sha1: bool,
-    /// When a certificate must be valid.
+    /// The time at which a certificate must be valid.
     pub validity: Validity,
 }
 
-/// When a certificate must be valid.
+/// The time at which a certificate must be valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Validity {
     /// When it is checked first: this needs a trusted clock.

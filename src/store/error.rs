@@ -1,10 +1,10 @@
-//! Why something is not durable.
+//! Errors of the store.
 
 use crate::lorawan::KeyFingerprint;
 use crate::store::files::FilesError;
 use thiserror::Error;
 
-/// Why a change was not made durable, or the store not opened.
+/// Reasons why a change was not made durable, or the store not opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StoreError {

@@ -43,7 +43,7 @@ impl Frame {
     }
 }
 
-/// One packet that truly left the antenna.
+/// A transmission: one packet that left the antenna.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmission {
     /// First instant of the preamble.

@@ -186,7 +186,7 @@ impl Referee {
         }
     }
 
-    /// What is to be said so far, when this is the image that every complete device must hold bit for bit.
+    /// The verdict so far, when every complete device must hold this image bit for bit.
     pub fn verdict(&self, expected_image: &[u8]) -> Verdict {
         self.verdict_of(&[expected_image])
     }
