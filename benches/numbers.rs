@@ -17,7 +17,6 @@ use fuotad::schedule::TxPolicy;
 use fuotad::sim::Script;
 use fuotad::sim::TaskScript;
 use fuotad::sim::World;
-use fuotad::task::Task;
 use fuotad::time::GpsTime;
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -16,31 +16,31 @@ use thiserror::Error;
 /// the room above that is for images that are refused later with a better reason than their size.
 pub const MAX_IMAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// What can be wrong with an image or with the text of a digest.
+/// Errors of an image or of the text of a digest.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    /// There is nothing in it.
+    /// The image has no bytes.
     #[error("the image is empty; check the file that the task names")]
     Empty,
-    /// It is longer than [`MAX_IMAGE_BYTES`].
+    /// The image is longer than [`MAX_IMAGE_BYTES`].
     #[error("the image has {bytes} bytes; at most {MAX_IMAGE_BYTES} are taken")]
     TooLarge {
-        /// Its length in bytes.
+        /// Length of the image in bytes.
         bytes: usize,
     },
-    /// It is not the image that was meant.
+    /// The image's SHA-256 differs from the expected digest.
     #[error("the image has SHA-256 {found}, expected {expected}; fetch it again or correct the digest")]
     Mismatch {
-        /// The digest that was asked for.
+        /// The digest that was expected.
         expected: Digest,
         /// The digest of the bytes at hand.
         found: Digest,
     },
-    /// The text of a digest has the wrong length.
+    /// The text of a digest has not 64 characters.
     #[error("a SHA-256 digest is 64 hexadecimal digits, this has {chars} characters; see sha256sum")]
     DigestLength {
-        /// How many characters there are.
+        /// Length of the text in characters.
         chars: usize,
     },
     /// The text of a digest has a character that is no hexadecimal digit.
@@ -66,7 +66,7 @@ impl Digest {
         Digest(bytes)
     }
 
-    /// Its 32 bytes.
+    /// The 32 bytes of the digest, in the order in which `sha256sum` prints them.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -118,7 +118,8 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// [`ImageError::Empty`], [`ImageError::TooLarge`], [`ImageError::Mismatch`].
+    /// [`ImageError::Empty`] for no bytes, [`ImageError::TooLarge`] for more than [`MAX_IMAGE_BYTES`], and
+    /// [`ImageError::Mismatch`] when the digest is another one.
     pub fn verify(bytes: Vec<u8>, expected: Digest) -> Result<Image, ImageError> {
         if bytes.is_empty() {
             return Err(ImageError::Empty);
@@ -133,7 +134,7 @@ impl Image {
         Ok(Image { bytes: bytes.into(), digest: found })
     }
 
-    /// The image itself, unpadded.
+    /// The bytes of the image, without padding.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -143,14 +144,14 @@ impl Image {
         self.digest
     }
 
-    /// Its length in bytes, never 0.
+    /// Length of the image in bytes, never 0.
     #[expect(clippy::len_without_is_empty, reason = "an image is never empty")]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 }
 
-/// Length and digest; the bytes are nobody's reading.
+/// Prints length and digest only; the bytes stay out of logs.
 impl fmt::Debug for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Image({} bytes, {})", self.len(), self.digest)

@@ -11,33 +11,33 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub struct Cli {
-    /// What to do.
+    /// The command to carry out.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
+/// The commands of the command line.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the service
+    /// Run the broadcast service
     Run {
-        /// The configuration file
+        /// The configuration file of the service
         #[arg(long, short, default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
     /// Show how the running service is doing
     Status(StatusArgs),
-    /// Validate a configuration
+    /// Validate a configuration and say what is wrong
     #[command(group(ArgGroup::new("asked").args(["forwarder", "online"])))]
     Check {
-        /// The configuration file
+        /// The configuration file of the service
         #[arg(default_value = DEFAULT_CONFIG)]
         config: PathBuf,
         /// Print the effective configuration
         #[arg(long, conflicts_with = "forwarder")]
         print: bool,
-        /// Say what must change in the packet forwarder's configuration (global_conf.json); given again, a later
-        /// file wins (local_conf.json)
+        /// Say what must change in the packet forwarder's configuration (global_conf.json); given again, a
+        /// later file wins (local_conf.json)
         #[arg(long, value_name = "FILE")]
         forwarder: Vec<PathBuf>,
         /// Ask AWS, too: credentials, clock, tasks, their images and what vouches for them
@@ -53,7 +53,7 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Run a whole campaign in the simulated world
     Simulate(SimulateArgs),
-    /// Multicast groups
+    /// Make multicast groups and enrol their keys
     Group {
         /// What to do with them.
         #[command(subcommand)]
@@ -61,7 +61,7 @@ pub enum Command {
     },
     /// Show fragments, frames, airtimes and keys as JSON lines, for interop work
     Inspect {
-        /// What to show.
+        /// The form of the answer.
         #[command(subcommand)]
         command: InspectCommand,
     },
@@ -73,13 +73,13 @@ pub const DEFAULT_CONFIG: &str = "/etc/fuotad/fuotad.toml";
 /// Where the devices file is by default.
 pub const DEFAULT_DEVICES: &str = "/etc/fuotad/devices.toml";
 
-/// `status`.
+/// Arguments of `fuotad status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// The service's status socket; default: the one in its configuration
     #[arg(long)]
     pub socket: Option<PathBuf>,
-    /// The configuration file
+    /// The configuration file of the service
     #[arg(long, short, default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
     /// Again every second until interrupted
@@ -90,12 +90,12 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// `plan`.
+/// Arguments of `fuotad plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// The task document
+    /// The task document, JSON
     pub task: PathBuf,
-    /// The configuration file
+    /// The configuration file of the service
     #[arg(long, short, default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
     /// The image, where the task does not name a local file
@@ -110,12 +110,12 @@ pub struct PlanArgs {
     /// What a device draws while its receiver is open, milliampere
     #[arg(long, default_value_t = 5.5)]
     pub listening_ma: f64,
-    /// Machine-readable
+    /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
 }
 
-/// `verify`.
+/// Arguments of `fuotad verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The image, or a signed object of AWS Signer with the image inside
@@ -144,15 +144,15 @@ pub struct VerifyArgs {
     /// When certificates must be valid (RFC 3339); default: now
     #[arg(long)]
     pub at: Option<String>,
-    /// Machine-readable
+    /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
 }
 
-/// `simulate`.
+/// Arguments of `fuotad simulate`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// The scenario file
+    /// The scenario file, TOML
     pub scenario: PathBuf,
     /// Where luck comes from
     #[arg(long)]
@@ -160,17 +160,17 @@ pub struct SimulateArgs {
     /// Broadcast this file instead of the generated image
     #[arg(long)]
     pub image: Option<PathBuf>,
-    /// Machine-readable
+    /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
 }
 
-/// `group`.
+/// Commands of `fuotad group`.
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {
     /// Make an address and a key, write the key file, print the [[group]] text; on the gateway, enrol the key
     New {
-        /// The group's name
+        /// The name of the new group
         name: String,
         /// Where the key goes; it must not exist
         #[arg(long)]
@@ -186,7 +186,7 @@ pub enum GroupCommand {
     Enrol(EnrolArgs),
 }
 
-/// `group enrol`.
+/// Arguments of `fuotad group enrol`.
 #[derive(Debug, Args)]
 pub struct EnrolArgs {
     /// The group's name in the configuration
@@ -200,15 +200,15 @@ pub struct EnrolArgs {
     /// The McKey, where the configuration names a credential of the service manager
     #[arg(long)]
     pub key_file: Option<PathBuf>,
-    /// The configuration file
+    /// The configuration file of the service
     #[arg(long, short, default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
-    /// Machine-readable
+    /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
 }
 
-/// `inspect`.
+/// Commands of `fuotad inspect`.
 #[derive(Debug, Subcommand)]
 pub enum InspectCommand {
     /// TS004 fragments of a file: uncoded, then coded
@@ -216,13 +216,13 @@ pub enum InspectCommand {
         /// TS004 version, 1 or 2
         #[arg(long)]
         ts004: u8,
-        /// Bytes per fragment
+        /// Bytes per fragment (FragSize), 1 to 255
         #[arg(long)]
         frag_size: usize,
-        /// Coded fragments
+        /// Number of coded fragments to show
         #[arg(long)]
         coded: u16,
-        /// The file
+        /// The file that is cut into fragments
         image: PathBuf,
     },
     /// A multicast downlink frame
@@ -231,10 +231,10 @@ pub enum InspectCommand {
     Airtime(AirtimeArgs),
     /// Keys derived from a McKey
     Keys {
-        /// 32 hex digits
+        /// The McKey, 32 hex digits
         #[arg(long)]
         mc_key: String,
-        /// 8 hex digits
+        /// The McAddr, 8 hex digits
         #[arg(long)]
         mc_addr: McAddr,
         /// A LoRaWAN 1.0.x device's GenAppKey, 32 hex digits
@@ -246,57 +246,57 @@ pub enum InspectCommand {
     },
 }
 
-/// `inspect frames`.
+/// Arguments of `fuotad inspect frames`.
 #[derive(Debug, Args)]
 pub struct FrameArgs {
-    /// 8 hex digits
+    /// The McAddr, 8 hex digits
     #[arg(long)]
     pub mc_addr: McAddr,
-    /// 32 hex digits
+    /// The McKey, 32 hex digits
     #[arg(long, required_unless_present_all = ["mc_nwk_s_key", "mc_app_s_key"])]
     pub mc_key: Option<String>,
-    /// 32 hex digits
+    /// The McNwkSKey, instead of the McKey, 32 hex digits
     #[arg(long, requires = "mc_app_s_key", conflicts_with = "mc_key")]
     pub mc_nwk_s_key: Option<String>,
-    /// 32 hex digits
+    /// The McAppSKey, instead of the McKey, 32 hex digits
     #[arg(long, requires = "mc_nwk_s_key", conflicts_with = "mc_key")]
     pub mc_app_s_key: Option<String>,
     /// Frame counter, 32 bit
     #[arg(long)]
     pub fcnt: u32,
-    /// Port
+    /// FPort of the frame, 1 to 223
     #[arg(long)]
     pub fport: u8,
-    /// FRMPayload, hex
+    /// FRMPayload as hex digits, 1 to 242 bytes
     #[arg(long)]
     pub payload: String,
 }
 
-/// `inspect airtime`.
+/// Arguments of `fuotad inspect airtime`.
 #[derive(Debug, Args)]
 pub struct AirtimeArgs {
-    /// Spreading factor
+    /// Spreading factor of LoRa, 5 to 12
     #[arg(long, required_unless_present = "fsk_bps")]
     pub sf: Option<u8>,
-    /// Bandwidth
+    /// LoRa bandwidth in Hz: 125000, 250000 or 500000
     #[arg(long, required_unless_present = "fsk_bps")]
     pub bw_hz: Option<u32>,
     /// GFSK bit rate instead of LoRa
     #[arg(long, conflicts_with_all = ["sf", "bw_hz", "cr", "preamble", "crc", "implicit"])]
     pub fsk_bps: Option<u32>,
-    /// Bytes of PHYPayload
+    /// Length of the PHYPayload in bytes, 0 to 255
     #[arg(long)]
     pub len: usize,
-    /// Coding rate 4/(4+n)
+    /// Coding rate 4/(4+n), with n from 1 to 4
     #[arg(long, default_value_t = 1)]
     pub cr: u8,
     /// Preamble symbols; default 8, and 12 at SF5 and SF6
     #[arg(long)]
     pub preamble: Option<u16>,
-    /// With payload CRC
+    /// Count a CRC of the payload
     #[arg(long)]
     pub crc: bool,
-    /// With implicit header
+    /// Count an implicit header (class B beacons)
     #[arg(long)]
     pub implicit: bool,
 }

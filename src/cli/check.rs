@@ -13,7 +13,7 @@ use crate::store::RangeState;
 use std::io::Write;
 use std::path::Path;
 
-/// Validates `path`.
+/// Validates the configuration at `path`.
 pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
     let (config, settings) = checked(path)?;

@@ -70,9 +70,9 @@ pub fn run(args: &EnrolArgs, out: &mut dyn Write) -> Result<(), Failure> {
 
 /// A key that is to be enrolled.
 pub struct NewKey<'a> {
-    /// Its group.
+    /// Name of the key's group.
     pub group: &'a str,
-    /// Its fingerprint.
+    /// Fingerprint of the session keys.
     pub key: KeyFingerprint,
     /// Where it lies, if in a file.
     pub key_path: Option<PathBuf>,

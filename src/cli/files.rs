@@ -29,7 +29,7 @@ pub fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// A file's text.
+/// The text of a file, at most 1 MiB.
 pub fn text(path: &Path) -> Result<String, Failure> {
     utf8(path, bytes(path, TEXT_BYTES_MAX)?).map_err(Failure::data)
 }

@@ -22,7 +22,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// `1:02:03` from microseconds.
+/// A duration of `us` microseconds as `1:02:03`.
 pub fn duration(us: u64) -> String {
     let s = us / 1_000_000;
     format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)

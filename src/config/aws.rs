@@ -28,7 +28,7 @@ const OTA_ID_MAX_CHARS: usize = 128;
 /// Below this nothing is an image; above it, no device takes it.
 const IMAGE_BYTES: std::ops::RangeInclusive<usize> = 1..=crate::image::MAX_IMAGE_BYTES;
 
-/// `[aws]`.
+/// `[aws]`: tasks of AWS IoT Wireless and OTA updates of AWS IoT.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AwsConfig {

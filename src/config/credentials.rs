@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct IotCredentialsConfig {
     /// What `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` prints.
     pub endpoint: String,
-    /// The role alias.
+    /// Role alias of AWS IoT that gives the credentials.
     pub role_alias: String,
     /// The thing that the certificate is attached to.
     #[serde(skip_serializing_if = "Option::is_none")]

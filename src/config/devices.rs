@@ -8,15 +8,15 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-/// A devices file.
+/// A devices file, as written.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Devices {
-    /// In the file's order.
+    /// The devices, in the order of the file.
     pub device: Vec<DeviceConfig>,
 }
 
-/// `[[device]]`.
+/// `[[device]]`: one device with its root key.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DeviceConfig {

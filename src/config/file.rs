@@ -37,16 +37,16 @@ use std::path::PathBuf;
 /// Speeds that receivers have.
 const BAUDS: [u32; 9] = [4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600];
 
-/// The whole file.
+/// The configuration file, section by section.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
-    /// Which gateway.
+    /// `[gateway]`: region and EUI of the gateway.
     pub gateway: Gateway,
-    /// Defaults for groups.
+    /// `[radio]`: defaults for groups.
     #[serde(default)]
     pub radio: Radio,
-    /// The packet forwarder.
+    /// `[forwarder]`: the link to the packet forwarder.
     #[serde(default)]
     pub forwarder: Forwarder,
     /// Network servers that the gateway's traffic is relayed to.
@@ -64,7 +64,7 @@ pub struct Config {
     /// What AWS cannot say of an OTA update, by its id.
     #[serde(default)]
     pub ota: BTreeMap<String, OtaConfig>,
-    /// Live progress.
+    /// `[status]`: the socket that tells the live progress.
     #[serde(default)]
     pub status: Status,
     /// Which wall clock is believed.
@@ -73,15 +73,15 @@ pub struct Config {
     /// A GPS receiver of our own; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gps: Option<Gps>,
-    /// Log lines.
+    /// `[log]`: which log lines are written.
     #[serde(default)]
     pub log: Log,
-    /// Multicast groups.
+    /// `[[group]]`: the multicast groups of this gateway.
     #[serde(default)]
     pub group: Vec<GroupConfig>,
 }
 
-/// `[gateway]`.
+/// `[gateway]`: region and EUI of the gateway.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gateway {
@@ -95,7 +95,7 @@ pub struct Gateway {
     pub id: Option<String>,
 }
 
-/// `[forwarder]`.
+/// `[forwarder]`: the link to the packet forwarder.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Forwarder {
@@ -112,7 +112,7 @@ impl Default for Forwarder {
     }
 }
 
-/// `[state]`.
+/// `[state]`: the folder that survives a power cut.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct State {
@@ -128,7 +128,7 @@ impl Default for State {
     }
 }
 
-/// `[tasks]`.
+/// `[tasks]`: the folder of task documents.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Tasks {
@@ -144,7 +144,7 @@ impl Default for Tasks {
     }
 }
 
-/// `[status]`.
+/// `[status]`: the socket that tells the live progress.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Status {
@@ -158,14 +158,14 @@ impl Default for Status {
     }
 }
 
-/// `[clock]`.
+/// `[clock]`: trust in the wall clock.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Clock {
     /// "auto", "always" or "never".
     pub trust: ClockTrust,
-    /// With "auto": the wall clock is believed while one of these files exists. A step is believed when one is touched
-    /// or made anew.
+    /// With "auto": the wall clock is believed while one of these files exists. A step is believed when one is
+    /// touched or made anew.
     pub evidence: Vec<PathBuf>,
 }
 
@@ -177,13 +177,13 @@ impl Default for Clock {
     }
 }
 
-/// `[gps]`.
+/// `[gps]`: a GPS receiver of our own.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gps {
-    /// The receiver's tty.
+    /// Path of the receiver's tty.
     pub tty: PathBuf,
-    /// Bits a second.
+    /// Speed of the tty in bit/s.
     #[serde(default = "nmea_baud")]
     pub baud: u32,
 }
@@ -219,13 +219,13 @@ fn nmea_baud() -> u32 {
 pub enum ClockTrust {
     /// While there is evidence that it is synchronised.
     Auto,
-    /// Always.
+    /// Always believed: the operator vouches for it.
     Always,
-    /// Never.
+    /// Never believed; only tasks that start at once can be served.
     Never,
 }
 
-/// `[log]`.
+/// `[log]`: which log lines are written.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Log {
@@ -256,7 +256,7 @@ impl Config {
     /// Every value as it is used: what a group takes from `[radio]` and the region stands in the group.
     ///
     /// # Errors
-    /// As [`Config::region`].
+    /// The same errors as those of [`Config::region`].
     pub fn effective(&self) -> Result<Config, ConfigError> {
         let (region, _) = self.region()?;
         let group =

@@ -39,18 +39,18 @@ pub struct Finding {
     pub severity: Severity,
     /// Where it stands in the forwarder's file.
     pub key: String,
-    /// What stands there.
+    /// Value found in the forwarder's file.
     pub found: String,
-    /// What should.
+    /// Value that fuotad needs there.
     pub wanted: String,
-    /// Why.
+    /// Reason why the value must change, one sentence.
     pub why: String,
 }
 
 /// What the forwarder's file is held against.
 #[derive(Clone, Copy)]
 pub struct Against<'a> {
-    /// Where fuotad listens.
+    /// Address on which fuotad listens for the forwarder.
     pub listen: SocketAddr,
     /// fuotad's side of the forwarder.
     pub link: &'a forwarder::Settings,

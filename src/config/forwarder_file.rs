@@ -14,9 +14,9 @@ const SX1301_GAINS_MAX: usize = 16;
 pub struct ForwarderFile {
     /// Which chip's form it has; `None` when the file holds no concentrator.
     pub form: Option<Form>,
-    /// `antenna_gain`, dBi.
+    /// `antenna_gain`: gain of the antenna, dBi.
     pub antenna_gain_dbi: Option<f64>,
-    /// `radio_0` and `radio_1`.
+    /// `radio_0` and `radio_1`: the two RF chains.
     pub radios: [RadioPart; RADIOS],
     /// Whether it is told to listen before it talks.
     pub lbt: bool,
@@ -33,10 +33,10 @@ pub enum Form {
     Sx1301,
 }
 
-/// A radio.
+/// An RF chain of the concentrator.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RadioPart {
-    /// `enable` and `tx_enable`.
+    /// `enable` and `tx_enable`: whether the chain transmits.
     pub transmits: bool,
     /// `tx_freq_min` and `tx_freq_max` in Hz.
     pub frequencies_hz: Option<(f64, f64)>,
@@ -44,26 +44,26 @@ pub struct RadioPart {
     pub gains_dbm: Vec<f64>,
 }
 
-/// `gateway_conf`.
+/// `gateway_conf`: the forwarder's link to its server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GatewayPart {
-    /// `gateway_ID`.
+    /// `gateway_ID`: EUI of the gateway, hex digits.
     pub id: Option<String>,
-    /// `server_address`.
+    /// `server_address`: host that the forwarder sends to.
     pub server_address: Option<String>,
-    /// `serv_port_up`.
+    /// `serv_port_up`: UDP port of PUSH_DATA.
     pub port_up: Option<f64>,
-    /// `serv_port_down`.
+    /// `serv_port_down`: UDP port of PULL_DATA.
     pub port_down: Option<f64>,
-    /// `keepalive_interval`, seconds.
+    /// `keepalive_interval`: seconds between two PULL_DATA.
     pub keepalive_s: Option<f64>,
-    /// `forward_crc_valid`.
+    /// `forward_crc_valid`: whether receptions with a good CRC are pushed.
     pub forwards_valid: Option<bool>,
-    /// `gps_tty_path`.
+    /// `gps_tty_path`: path of the GPS receiver's tty.
     pub gps_tty: Option<String>,
-    /// `beacon_period`, seconds.
+    /// `beacon_period`: seconds between two beacons, 0 for none.
     pub beacon_period_s: Option<f64>,
-    /// `autoquit_threshold`.
+    /// `autoquit_threshold`: unanswered PULL_DATA after which the forwarder ends.
     pub autoquit: Option<f64>,
 }
 

@@ -67,7 +67,7 @@ pub struct GroupConfig {
     /// 1 or 2: which parity lines the devices compute.
     #[serde(default = "one")]
     pub ts004_version: u8,
-    /// Port of DataFragment.
+    /// FPort of DataFragment, 1 to 223.
     #[serde(default = "fragment_port")]
     pub fport: u8,
     /// "always", or "windows" for sessions that devices are told.
@@ -94,10 +94,10 @@ pub struct GroupConfig {
     /// What the devices can bear: "unknown", "loramac-node", "lbm", "zephyr", "fast".
     #[serde(default = "unknown_profile")]
     pub device_profile: String,
-    /// Downlink frequency, Hz.
+    /// Downlink frequency, Hz; default: that of `[radio]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_hz: Option<u32>,
-    /// Downlink data rate.
+    /// Downlink data rate; default: that of `[radio]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_rate: Option<u8>,
     /// The sub-band to send in, by its label.
@@ -115,7 +115,7 @@ pub struct GroupConfig {
     /// Part of any 60 s in which the gateway may be deaf, 0..=1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_deaf: Option<f64>,
-    /// "even" or "burst".
+    /// Spacing of frames, "even" or "burst"; default: that of `[radio]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing: Option<String>,
 }
@@ -125,7 +125,7 @@ pub struct GroupConfig {
 pub struct WrittenKey(Secret);
 
 impl WrittenKey {
-    /// The key.
+    /// A copy of the key.
     pub fn secret(&self) -> Secret {
         self.0.clone()
     }
@@ -148,7 +148,7 @@ impl fmt::Debug for WrittenKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unsigned {
-    /// Take them.
+    /// Images without digest or signature are taken.
     Accept,
 }
 
@@ -156,7 +156,7 @@ pub enum Unsigned {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionKind {
-    /// Permanent Class C.
+    /// Devices listen all the time: permanent Class C.
     #[default]
     Always,
     /// In sessions they are told.

@@ -6,7 +6,7 @@ use std::path::Path;
 /// Where a key lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySource<'a> {
-    /// In a file.
+    /// The key lies in a file.
     File(&'a Path),
     /// In a credential of the service manager (`LoadCredential=`), by its name.
     Credential(&'a str),

@@ -20,8 +20,8 @@ pub struct Radio {
     /// Downlink data rate; default: the region's RX2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_rate: Option<u8>,
-    /// The sub-band to send in, by its label: some are used only by name, because they need a country, an
-    /// exemption or equipment.
+    /// The sub-band to send in, by its label: some are used only by name, because they need a country,
+    /// an exemption or equipment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub_band: Option<String>,
     /// Power that leaves the antenna, dBm EIRP; default: the sub-band's usual one.
@@ -30,8 +30,8 @@ pub struct Radio {
     /// A limit below the law's, dBm EIRP, for every group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_eirp_dbm: Option<f64>,
-    /// The forwarder listens before it talks, with the sub-band's threshold and time (an SX1302 needs an
-    /// SX1261 for it).
+    /// The forwarder listens before it talks, with the sub-band's threshold and time (an SX1302 needs
+    /// an SX1261 for it).
     pub listen_before_talk: bool,
     /// Gain of the real antenna less cable, dBi.
     pub antenna_gain_dbi: f64,
@@ -46,7 +46,7 @@ pub struct Radio {
     pub server_reserve: f64,
     /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
     pub max_deaf: f64,
-    /// "even" or "burst".
+    /// Spacing of a campaign's frames, "even" or "burst".
     pub spacing: String,
     /// Who has the air when several campaigns want it: "in-order" or "fairly".
     pub turns: String,
@@ -105,7 +105,7 @@ pub fn antenna_gain(key: &str, value: f64) -> Result<Dbm, ConfigError> {
     Ok(gain)
 }
 
-/// A decibel figure.
+/// A figure in decibels, dB or dBm.
 pub fn decibels(key: &str, value: f64) -> Result<Dbm, ConfigError> {
     Dbm::from_f64(value).ok_or_else(|| ConfigError::value(key, format!("{value} is no decibel figure")))
 }
@@ -119,12 +119,12 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
     }
 }
 
-/// "in-order" or "fairly".
+/// The turn rule called `name`: "in-order" or "fairly".
 pub fn turns(key: &str, name: &str) -> Result<TurnRule, ConfigError> {
     name.parse().map_err(|message: String| ConfigError::value(key, message))
 }
 
-/// "even" or "burst".
+/// The spacing pattern called `name`: "even" or "burst".
 pub fn pattern(key: &str, name: &str) -> Result<Pattern, ConfigError> {
     match name {
         "even" => Ok(Pattern::Even),

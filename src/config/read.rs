@@ -39,7 +39,7 @@ fn overlaid<T: DeserializeOwned>(text: &str, variables: BTreeMap<String, String>
         .map_err(|error| one_line(&error.to_string()))
 }
 
-/// `FUOTAD__RADIO__DUTY_SHARE` names `radio.duty-share`.
+/// The key that a variable names: `FUOTAD__RADIO__DUTY_SHARE` is `radio.duty-share`.
 fn overlay_key((name, value): (&String, &String)) -> Option<(String, String)> {
     let key = name.strip_prefix(PREFIX)?.to_lowercase();
     let segments: Vec<String> = key.split("__").map(|segment| segment.replace('_', "-")).collect();

@@ -41,7 +41,7 @@ pub struct Scenario {
     pub title: String,
     /// The place and time.
     pub world: WorldSection,
-    /// What is broadcast.
+    /// `[image]`: the image that is broadcast.
     pub image: ImageSection,
     /// As in a configuration.
     pub gateway: super::file::Gateway,
@@ -50,9 +50,9 @@ pub struct Scenario {
     pub radio: super::radio::Radio,
     /// As in a configuration, with its `mc-key` in the text: the keys of a scenario are nobody's.
     pub group: Vec<GroupConfig>,
-    /// What is ordered.
+    /// `[[task]]`: the tasks that are ordered.
     pub task: Vec<TaskSection>,
-    /// Who listens.
+    /// `[[device]]`: the devices of the world.
     #[serde(default)]
     pub device: Vec<DeviceSection>,
     /// What must come out of it.
@@ -60,7 +60,7 @@ pub struct Scenario {
     pub expect: Expect,
 }
 
-/// `[world]`.
+/// `[world]`: place, time and seed of the simulation.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WorldSection {
@@ -92,13 +92,13 @@ pub struct WorldSection {
 pub struct ImageSection {
     /// "lcg": x = x * 1664525 + 1013904223 mod 2^32 from `seed`, each byte x >> 24.
     pub generator: String,
-    /// Its first x.
+    /// The first x of the generator.
     pub seed: u32,
-    /// How many.
+    /// Length of the image in bytes.
     pub bytes: usize,
 }
 
-/// `[[task]]`.
+/// `[[task]]`: one task document and its arrival.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TaskSection {
@@ -117,7 +117,7 @@ pub struct TaskSection {
 pub struct DeviceSection {
     /// Their name; numbered when there are several.
     pub name: String,
-    /// How many.
+    /// Number of devices of this kind, 1 to 10000 in all.
     #[serde(default = "one_device")]
     pub count: usize,
     /// Their group; it may be left out where there is only one.
@@ -154,7 +154,7 @@ pub struct DeviceSection {
     pub told: bool,
 }
 
-/// `[expect]`.
+/// `[expect]`: the outcome that the scenario must have.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Expect {

@@ -12,7 +12,7 @@ const SERVERS_MAX: usize = 8;
 /// The longest RECEIVE_DELAY1 that a device can be told (TS001-1.0.4 5.7), seconds.
 const RX1_DELAY_MAX_S: u8 = 15;
 
-/// One `[[network-server]]`.
+/// `[[network-server]]`: a network server, as written.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct NetworkServer {
@@ -33,7 +33,7 @@ pub struct NetworkServer {
     pub dev_addr_prefixes: Vec<String>,
 }
 
-/// The relay's settings.
+/// The relay's settings from these servers.
 ///
 /// # Errors
 /// An address without host or port, or twice; a delay that no device can be told; no prefix.

@@ -32,7 +32,7 @@ pub struct SigningConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sha1 {
-    /// Take them.
+    /// Signatures over SHA-1 are taken.
     Accept,
 }
 

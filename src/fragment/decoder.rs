@@ -1,4 +1,4 @@
-//! From the fragments a device heard back to the image.
+//! The decoder: rebuilds the image from the fragments that a device received (TS004-1.0.0 annex).
 
 use super::layout::FragmentError;
 use super::layout::Layout;
@@ -7,22 +7,22 @@ use super::matrix::Ts004Version;
 use super::matrix::add_rows;
 use super::matrix::columns;
 
-/// Where a decoder stands after a fragment.
+/// State of a decoder after a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// More is needed.
+    /// The fragments received so far do not determine the image yet.
     Incomplete {
         /// Independent fragments still needed, coded or (if lost) uncoded: `MissingFrag` of TS004-1.0.0 3.2.
         missing: u16,
     },
-    /// The image is there; further fragments are ignored.
+    /// The image is complete; further fragments are ignored.
     Complete,
-    /// More uncoded fragments were lost than this device can solve for. The session is over; further fragments
-    /// are ignored.
+    /// More uncoded fragments were lost than this device can solve for. The session is over:
+    /// further fragments are ignored.
     LossCapExceeded {
         /// Uncoded fragments missing when the first coded one came.
         lost: u16,
-        /// The most it could have solved for.
+        /// The most lost uncoded fragments that this device can solve for (`max_lost`).
         cap: u16,
     },
 }
@@ -60,8 +60,8 @@ enum Phase {
 }
 
 impl Decoder {
-    /// A decoder for images cut as `layout`, sent for TS004 `version`, that can solve for up to `max_lost` lost
-    /// uncoded fragments.
+    /// A decoder for images cut as `layout`, sent for TS004 `version`, that can solve for up to
+    /// `max_lost` lost uncoded fragments.
     pub fn new(layout: Layout, version: Ts004Version, max_lost: u16) -> Decoder {
         let matrix = ParityMatrix::new(layout, version);
         Decoder {
@@ -82,8 +82,8 @@ impl Decoder {
     /// Takes fragment `n` with its `data`.
     ///
     /// # Errors
-    /// `n` is not 1 to [`MAX_FRAGMENTS`](super::MAX_FRAGMENTS) or `data` is not `FragSize` bytes; the decoder is as it
-    /// was.
+    /// `n` is not 1 to [`MAX_FRAGMENTS`](super::MAX_FRAGMENTS) or `data` is not `FragSize` bytes; the decoder
+    /// is as it was.
     pub fn receive(&mut self, n: u16, data: &[u8]) -> Result<Progress, FragmentError> {
         Layout::check_number(n)?;
         self.layout.check_fragment_len(data.len())?;
@@ -98,7 +98,7 @@ impl Decoder {
         Ok(self.progress())
     }
 
-    /// Where the decoder stands.
+    /// The state after the fragments received so far.
     pub fn progress(&self) -> Progress {
         match &self.phase {
             Phase::Uncoded => Progress::Incomplete { missing: self.layout.nb_frag() - self.have_count },
@@ -119,7 +119,7 @@ impl Decoder {
         self.received
     }
 
-    /// Coded fragments that told something new.
+    /// Coded fragments that were independent of all fragments received before them.
     pub fn coded_used(&self) -> u16 {
         self.coded_used
     }
@@ -166,7 +166,8 @@ impl Decoder {
         }
     }
 
-    /// Takes the equation "the fragments in `line` add up to `data`"; whether it told something new.
+    /// Adds the equation "the fragments in `line` add up to `data`". `false` when it follows
+    /// from those already there.
     fn add_equation(&mut self, data: &[u8]) -> bool {
         let Phase::Coded(equations) = &mut self.phase else {
             return false;
@@ -185,8 +186,8 @@ impl Decoder {
     }
 }
 
-/// Equations over the lost fragments, in echelon form: row i, if there is one, has its first one at place i and
-/// its right-hand side in the block at the i-th lost fragment.
+/// Equations over the lost fragments, in echelon form: the first one of row i, if row i exists, stands at place
+/// i. The right-hand side of row i is in the block, at the i-th lost fragment.
 #[derive(Clone, Debug)]
 struct Equations {
     /// Columns of the lost fragments, ascending.
@@ -210,9 +211,9 @@ impl Equations {
         self.lost.len() as u16 - self.rank
     }
 
-    /// Reduces the equation over the columns in `line` by the rows already here. What stays is stored as a new row
-    /// and the column whose place takes its right-hand side is returned; `line` then has the columns whose places
-    /// must be added to that side. `None` when nothing stays: it follows from the others.
+    /// Reduces the equation over the columns in `line` by the rows already here. What remains becomes a new row, and
+    /// the column whose place takes its right-hand side is returned; `line` then holds the columns whose places must
+    /// be added to that side. `None` when nothing remains: the equation follows from the others.
     fn add(&mut self, line: &mut [u64]) -> Option<usize> {
         self.row.fill(0);
         for (i, &column) in self.lost.iter().enumerate() {
@@ -244,8 +245,8 @@ impl Equations {
         None
     }
 
-    /// With all rows there: turns right-hand sides in `block` into fragments, the last one first. `line` and `sum`
-    /// are scratch.
+    /// Turns right-hand sides in `block` into fragments, the last one first. All rows must be there; `line` and
+    /// `sum` are scratch memory.
     fn solve(&self, line: &mut [u64], sum: &mut [u8], block: &mut [u8]) {
         for (i, row) in self.rows.chunks_exact(self.row_words).enumerate().rev() {
             line.fill(0);

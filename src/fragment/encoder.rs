@@ -1,4 +1,4 @@
-//! From an image to any of its fragments, on demand.
+//! The encoder: makes any fragment of an image on demand.
 
 use super::layout::FragmentError;
 use super::layout::Layout;

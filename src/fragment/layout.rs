@@ -1,15 +1,15 @@
-//! How an image is cut: `NbFrag`, `FragSize` and `Padding` of a fragmentation session; and this room's errors.
+//! The cut of an image: `NbFrag`, `FragSize` and `Padding` of a fragmentation session; and this room's errors.
 
 use thiserror::Error;
 
-/// The highest fragment number: N has 14 bits in `DataFragment` (TS004-1.0.0 3.6), and uncoded and coded
-/// fragments share them.
+/// The highest fragment number: N has 14 bits in `DataFragment` (TS004-1.0.0 3.6), and uncoded and
+/// coded fragments share them.
 pub const MAX_FRAGMENTS: u16 = 16_383;
 
 /// The largest `FragSize` the 8-bit field of `FragSessionSetupReq` can carry, in bytes (TS004-1.0.0 3.3).
 pub const MAX_FRAG_SIZE: usize = 255;
 
-/// What can be wrong with an image's cut, a fragment's number or a received fragment.
+/// Errors of an image's cut, a fragment's number or a received fragment.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FragmentError {
@@ -19,7 +19,7 @@ pub enum FragmentError {
         /// The size asked for, in bytes.
         frag_size: usize,
     },
-    /// There is nothing to send.
+    /// The image has no bytes: there is nothing to send.
     #[error("the image is empty: nothing can be fragmented")]
     EmptyImage,
     /// The image needs more fragments of this size than there are numbers.
@@ -52,7 +52,7 @@ pub enum FragmentError {
     /// A fragment, or the room for one, is not exactly `FragSize` bytes.
     #[error("a fragment of {got} bytes in a session of {frag_size}-byte fragments: it must be exact")]
     FragmentLength {
-        /// Bytes given.
+        /// Length of the fragment given, in bytes.
         got: usize,
         /// Bytes of every fragment of the session.
         frag_size: usize,
@@ -60,7 +60,7 @@ pub enum FragmentError {
     /// The image is not the one the layout was made for.
     #[error("an image of {got} bytes where the layout was made for {len}: make a new layout")]
     ImageLength {
-        /// Bytes given.
+        /// Length of the image given, in bytes.
         got: usize,
         /// Bytes the layout was made for.
         len: usize,
@@ -71,7 +71,7 @@ pub enum FragmentError {
         /// Bytes given, the header included.
         got: usize,
     },
-    /// The message is another command.
+    /// The message is another command of TS004.
     #[error("command {cid:#04x} is not a DataFragment (0x08)")]
     NotDataFragment {
         /// The command identifier found.
@@ -142,12 +142,12 @@ impl Layout {
         self.len as usize
     }
 
-    /// Whether `n` is a fragment number at all.
+    /// Refuses an `n` that is no fragment number: 0, or over [`MAX_FRAGMENTS`].
     pub(super) fn check_number(n: u16) -> Result<(), FragmentError> {
         if n == 0 || n > MAX_FRAGMENTS { Err(FragmentError::FragmentNumber { n }) } else { Ok(()) }
     }
 
-    /// Whether `got` bytes are one fragment.
+    /// Refuses a length in bytes that is not the layout's `FragSize`.
     pub(super) fn check_fragment_len(&self, got: usize) -> Result<(), FragmentError> {
         let frag_size = self.frag_size();
         if got == frag_size { Ok(()) } else { Err(FragmentError::FragmentLength { got, frag_size }) }

@@ -1,4 +1,4 @@
-//! The parity matrix of TS004 and its product with the data block: what encoder and decoder share.
+//! The parity matrix of TS004 and its product with the data block, shared by encoder and decoder.
 
 use super::layout::Layout;
 use super::layout::MAX_FRAGMENTS;
@@ -23,7 +23,7 @@ impl Ts004Version {
         }
     }
 
-    /// Its `PackageVersion`.
+    /// The `PackageVersion` of this version, 1 or 2.
     pub fn number(self) -> u8 {
         match self {
             Ts004Version::V1 => 1,
@@ -56,7 +56,7 @@ impl ParityMatrix {
         ParityMatrix { nb_frag, version, divisor, reciprocal }
     }
 
-    /// How many words a line takes.
+    /// Length of a parity line in 64-bit words.
     pub fn line_words(&self) -> usize {
         usize::from(self.nb_frag).div_ceil(64)
     }
@@ -111,7 +111,7 @@ pub(super) fn columns(line: &[u64]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Rows taken in one pass, so that the sum is loaded and stored once for all of them.
+/// Rows added in one pass, so that the sum is loaded and stored once for all of them.
 const ROWS_A_PASS: usize = 8;
 
 /// Adds (XOR) onto `sum` every row of `block` that `line` selects. Rows are `sum.len()` bytes; the last may be

@@ -16,7 +16,7 @@ pub struct DataFragment<'a> {
     pub frag_index: u8,
     /// The fragment's number, 1 to [`MAX_FRAGMENTS`]; above `NbFrag` it is coded.
     pub n: u16,
-    /// Exactly `FragSize` bytes.
+    /// The fragment itself, exactly `FragSize` bytes.
     pub data: &'a [u8],
 }
 

@@ -7,14 +7,14 @@ use crate::lorawan::hex;
 use crate::lorawan::key_error::KeyError;
 
 /// The address of a multicast group (TS005-1.0.0 3): a DevAddr of the network's own block that no device has.
-/// Written as eight hex digits, most significant first, as everywhere in LoRaWAN; sent least significant
-/// first.
+/// It is written as eight hex digits, most significant first, as everywhere in LoRaWAN, and sent
+/// least significant byte first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct McAddr(u32);
 
 impl McAddr {
-    /// The address with this number. Zero is taken: a device may have been told so, and we must be able to
-    /// read it.
+    /// The address with this number. Zero is accepted, because a device may have been given it and
+    /// must still be readable.
     pub const fn new(number: u32) -> Self {
         McAddr(number)
     }
@@ -25,7 +25,7 @@ impl McAddr {
     }
 }
 
-/// Refuses zero, which end devices refuse as well.
+/// Reads eight hex digits. Zero is refused, as end devices refuse it.
 impl FromStr for McAddr {
     type Err = KeyError;
 

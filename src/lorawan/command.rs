@@ -1,25 +1,25 @@
-//! What the three packages share: versions, reading several commands out of one FRMPayload, and the checks
-//! before a field is squeezed into its bits.
+//! The parts that the three packages share: versions, a parser of several commands in one FRMPayload, and the
+//! range checks of fields.
 
 use core::fmt;
 
 use thiserror::Error;
 
-/// Most commands that are read out of one FRMPayload: the shortest has one byte and 242 bytes fit a frame.
+/// The most commands that are read out of one FRMPayload: the shortest has one byte, and 242 bytes fit a frame.
 pub const MAX_COMMANDS: usize = 242;
 
 /// Version of an application package, from the device's PackageVersionAns. Ask before sending anything that
 /// depends on it: a device of the other version may take the surplus bytes for further commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PackageVersion {
-    /// TS003/TS004/TS005-1.0.0.
+    /// Version 1 of a package: TS003-1.0.0, TS004-1.0.0 or TS005-1.0.0.
     V1,
-    /// TS003/TS004/TS005-2.0.0.
+    /// Version 2 of a package: TS003-2.0.0, TS004-2.0.0 or TS005-2.0.0.
     V2,
 }
 
 impl PackageVersion {
-    /// From the number in PackageVersionAns; `None` for a version that is not known here.
+    /// The version with this PackageVersion of PackageVersionAns; `None` for an unknown one.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             1 => Some(PackageVersion::V1),
@@ -28,7 +28,7 @@ impl PackageVersion {
         }
     }
 
-    /// As in PackageVersionAns.
+    /// The PackageVersion of PackageVersionAns, 1 or 2.
     pub const fn number(self) -> u8 {
         match self {
             PackageVersion::V1 => 1,
@@ -43,75 +43,75 @@ impl fmt::Display for PackageVersion {
     }
 }
 
-/// Where reading an FRMPayload came to an end before its bytes did. What stood before it was read and holds.
+/// The place where reading an FRMPayload ended before its last byte. The commands before it were read and are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{cause} (CID {cid:#04x} at byte {offset})")]
 pub struct Tail {
-    /// Index of the first byte that was not understood, its CID.
+    /// Index in the payload of the first byte not understood, a CID.
     pub offset: usize,
-    /// The byte there.
+    /// The CID at that offset.
     pub cid: u8,
-    /// What is wrong with it.
+    /// The reason why the command there was not read.
     pub cause: TailCause,
 }
 
-/// Why a command could not be read.
+/// Reasons why a command cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TailCause {
-    /// Not a command of this package, version and direction; its length is unknown, so nothing after it is
-    /// read.
+    /// The CID is no command of this package, version and direction. Its length is unknown, so nothing
+    /// after it is read.
     #[error("unknown command")]
     UnknownCid,
     /// The payload ends inside the command.
     #[error("the command is cut short")]
     Short,
-    /// Its fields contradict each other.
+    /// The fields of the command contradict each other.
     #[error("the command contradicts itself")]
     Malformed,
-    /// [`MAX_COMMANDS`] were read already.
+    /// The payload holds more than [`MAX_COMMANDS`] commands.
     #[error("more commands than fit any frame")]
     TooMany,
 }
 
-/// Why a command cannot be written. Nothing was written then.
+/// Reasons why a command cannot be written. Nothing is written then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// A value that its bits cannot hold.
+    /// The value is larger than its field's bits can hold.
     #[error("{field} = {value} does not fit; the highest value is {max}")]
     Range {
-        /// The field's name.
+        /// Name of the field in its document.
         field: &'static str,
-        /// What was to be written.
+        /// The value to be written.
         value: u32,
-        /// What the bits can hold.
+        /// The largest value the field can hold.
         max: u32,
     },
-    /// Frequencies travel in steps of 100 Hz.
+    /// The frequency, in Hz, is not a multiple of 100 Hz, the step in which frequencies travel.
     #[error("{0} Hz is not a multiple of 100 Hz; round it to the channel")]
     FrequencyStep(u32),
-    /// A command or field that this version of the package does not have.
+    /// The command or field does not exist in this version of the package.
     #[error("{field} does not exist in package {version}; ask the device for its version first")]
     NotInVersion {
-        /// The field's name.
+        /// Name of the field or command in its document.
         field: &'static str,
-        /// The version to be written.
+        /// The version in which it was to be written.
         version: PackageVersion,
     },
-    /// Two fields that cannot go together; the text says how they can.
+    /// Two fields that exclude each other; the text says which combinations are allowed.
     #[error("{0}")]
     Contradiction(&'static str),
 }
 
-/// `Ok` when `value` fits.
+/// Refuses a `value` above `max` with [`CommandError::Range`].
 pub(super) fn fits(field: &'static str, value: impl Into<u32>, max: u32) -> Result<(), CommandError> {
     let value = value.into();
     if value <= max { Ok(()) } else { Err(CommandError::Range { field, value, max }) }
 }
 
-/// Reads command after command until the bytes end or one is not understood. `one` reads what follows the
-/// CID.
+/// Reads one command after another until the bytes end or a command is not understood. `one` reads the fields
+/// that follow the CID.
 pub(super) fn parse_each<C>(
     bytes: &[u8],
     one: impl Fn(u8, &mut Reader<'_>) -> Result<C, TailCause>,

@@ -1,5 +1,5 @@
-//! The making of a frame, left to `lorawan-encoding`; the opening in `frame` is our own, so that two
-//! implementations judge each other.
+//! Building of frames by `lorawan-encoding`. Frames are opened by our own code in `frame`, so the two
+//! implementations check each other.
 #![expect(
     deprecated,
     reason = "generic-array 0.14, in the signatures of lorawan 0.9.0, deprecates all of itself"
@@ -27,7 +27,7 @@ use lorawan_encoding::parser::FCtrl;
 use crate::lorawan::address::McAddr;
 use crate::lorawan::keys::McSessionKeys;
 
-/// The creator works in a buffer of its own size and panics when a payload outgrows it.
+/// Size of the creator's buffer in bytes; it panics when a payload outgrows it.
 const BUFFER_LEN: usize = 256;
 
 /// Builds an unconfirmed data down frame. `payload` has 1..=242 bytes and `fport` is not 0: the caller checks,
@@ -54,8 +54,8 @@ pub(super) fn data_down(
     phy.expect("a payload of at most 242 bytes with an FPort and no MAC commands fits").to_vec()
 }
 
-/// Hands out the ciphers expanded in the session keys, whatever key it is asked for. `None` only because the
-/// creator wants a `Default` that it never calls.
+/// The AES ciphers of the session keys, handed out whatever key is asked for. `None` exists only because the creator
+/// requires a `Default`, which it never calls.
 #[derive(Default)]
 struct SessionCrypto<'a>(Option<&'a McSessionKeys>);
 
@@ -92,7 +92,7 @@ impl Encrypter for PayloadCipher<'_> {
     }
 }
 
-/// For join messages, which are not built here; the factory has to have one.
+/// A cipher for join messages, which are not built here; the factory trait requires one.
 struct JoinCipher(Aes128);
 
 impl Decrypter for JoinCipher {

@@ -9,10 +9,10 @@ use crate::lorawan::address::McAddr;
 use crate::lorawan::encoding;
 use crate::lorawan::keys::McSessionKeys;
 
-/// Most bytes of application payload that a frame of any region carries (RP002-1.0.4, N without repeater).
+/// The most bytes of FRMPayload that a frame of any region carries (RP002-1.0.4, N without repeater).
 pub const MAX_PAYLOAD: usize = 242;
 
-/// Bytes that a frame adds to its payload: MHDR, FHDR without FOpts, FPort, MIC.
+/// Bytes of a frame that are not FRMPayload: MHDR, FHDR without FOpts, FPort, MIC.
 pub const FRAME_OVERHEAD: usize = 13;
 
 /// Lowest FPort of applications (TS001-1.0.4 4.3.2).
@@ -26,7 +26,7 @@ const UNCONFIRMED_DOWN: u8 = 0x60;
 const FCTRL_ACK: u8 = 0x20;
 const FCTRL_BIT_6: u8 = 0x40;
 const FOPTS_LEN: u8 = 0x0f;
-/// MHDR, DevAddr, FCtrl, FCnt.
+/// Bytes of MHDR, DevAddr, FCtrl and FCnt together.
 const HEADER_LEN: usize = 8;
 const MIC_LEN: usize = 4;
 const PHY_MIN: usize = HEADER_LEN + MIC_LEN;
@@ -35,87 +35,87 @@ const BLOCK_LEN: usize = 16;
 /// Keystream blocks of the longest payload.
 const MAX_BLOCKS: usize = MAX_PAYLOAD.div_ceil(BLOCK_LEN);
 
-/// What stands in clear at the head of a data frame (TS001-1.0.4 4.2, 4.3.1).
+/// The unencrypted head of a data frame (TS001-1.0.4 4.2, 4.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MulticastHeader {
-    /// Whom it is for.
+    /// DevAddr of the frame: the group's address.
     pub mc_addr: McAddr,
-    /// The low 16 bits of the frame counter.
+    /// FCnt: the low 16 bits of the frame counter.
     pub fcnt16: u16,
-    /// `None` when the frame ends before it.
+    /// FPort; `None` when the frame ends before it.
     pub fport: Option<u8>,
-    /// ADR, ACK, FPending, FOptsLen and a bit between.
+    /// FCtrl: ADR, ACK, FPending, FOptsLen and one more bit (RFU in downlinks).
     pub fctrl: u8,
-    /// Message type and major version.
+    /// MHDR: message type and major version.
     pub mhdr: u8,
 }
 
-/// What a device hands to its application.
+/// The content of a frame that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// 1..=223.
+    /// FPort of the frame, 1..=223.
     pub fport: u8,
-    /// Deciphered FRMPayload.
+    /// FRMPayload after decryption, 0..=242 bytes.
     pub payload: Vec<u8>,
 }
 
-/// Why a frame cannot be built, or what makes a device drop it.
+/// Reasons why a frame cannot be built, or why a device drops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// Nothing to send, or more than fits any frame.
+    /// The payload is empty or longer than [`MAX_PAYLOAD`]; holds its length in bytes.
     #[error("a payload of {0} bytes cannot be sent; take 1 to 242 bytes (MAX_PAYLOAD)")]
     PayloadLength(usize),
-    /// Not an application's port.
+    /// The FPort is not one of an application, 1..=223.
     #[error("FPort {0} is not for applications; take 1 to 223")]
     FPort(u8),
-    /// Shorter or longer than a data frame can be.
+    /// The frame is shorter or longer than a data frame can be; holds its length in bytes.
     #[error("a frame of {0} bytes is not a data frame, which has 12 to 255 bytes")]
     PhyLength(usize),
-    /// Another kind of message.
+    /// The MHDR is not unconfirmed data down.
     #[error("MHDR {0:#04x} is not unconfirmed data down (0x60), the only kind allowed in multicast")]
     MType(u8),
     /// FOptsLen points beyond the frame, or is not zero in a multicast frame.
     #[error("{0} bytes of FOpts; a multicast frame carries no MAC commands")]
     FOpts(u8),
-    /// ACK bit.
+    /// The ACK bit of FCtrl is set, which a multicast frame never has.
     #[error("the ACK bit is set; a multicast frame acknowledges nothing")]
     Ack,
-    /// Bit 6 of FCtrl, ADRACKReq in uplinks.
+    /// Bit 6 of FCtrl is set, ADRACKReq in uplinks.
     #[error("bit 6 of FCtrl is set; it is reserved in downlinks")]
     FCtrlBit6,
-    /// No FPort, so no payload.
+    /// The frame has no FPort and therefore no payload.
     #[error("the frame ends before its FPort; a multicast frame has a payload")]
     NoFPort,
-    /// For another group.
+    /// The frame is addressed to another group.
     #[error("the frame is for {found}, not for {expected}")]
     Address {
-        /// Our group.
+        /// Address of the group whose keys are used.
         expected: McAddr,
-        /// The frame's group.
+        /// DevAddr in the frame.
         found: McAddr,
     },
-    /// Not the counter that was assumed.
+    /// The FCnt in the frame is not the low half of the assumed counter.
     #[error("the frame carries the low counter half {found}, but FCnt {fcnt} was expected")]
     FCnt {
-        /// The 32-bit counter assumed.
+        /// The assumed 32-bit counter.
         fcnt: u32,
-        /// What the frame carries.
+        /// The 16-bit FCnt in the frame.
         found: u16,
     },
-    /// Wrong keys, wrong upper half of the counter, or damaged on its way.
+    /// The MIC does not match: wrong keys, wrong upper half of the counter, or a damaged frame.
     #[error("the MIC does not match; check the keys and the upper half of the counter")]
     Mic,
 }
 
-/// The frame number `fcnt` of the group `mc_addr`, ready for the radio (TS001-1.0.4 4).
+/// Builds the frame with counter `fcnt` for the group `mc_addr` (TS001-1.0.4 4).
 ///
 /// The same `fcnt` must never be used for two payloads under the same keys.
 ///
 /// # Errors
 ///
-/// [`FrameError::PayloadLength`] unless there are 1..=[`MAX_PAYLOAD`] bytes; [`FrameError::FPort`] outside
-/// 1..=223.
+/// [`FrameError::PayloadLength`] unless `payload` has 1..=[`MAX_PAYLOAD`] bytes, and [`FrameError::FPort`]
+/// unless `fport` is 1..=223.
 pub fn multicast_frame(
     keys: &McSessionKeys,
     mc_addr: McAddr,
@@ -130,12 +130,12 @@ pub fn multicast_frame(
     Ok(encoding::data_down(keys, mc_addr, fcnt, fport, payload))
 }
 
-/// Reads the clear head of any data frame, up or down, without keys.
+/// Reads the unencrypted head of any data frame, up or down, without keys.
 ///
 /// # Errors
 ///
-/// [`FrameError::PhyLength`], [`FrameError::MType`] when it is not a data frame of LoRaWAN R1, or
-/// [`FrameError::FOpts`] when those would reach into the MIC.
+/// [`FrameError::PhyLength`] unless there are 12 to 255 bytes, [`FrameError::MType`] unless it is a data frame of
+/// LoRaWAN R1, and [`FrameError::FOpts`] when FOpts would reach into the MIC.
 pub fn parse_header(phy: &[u8]) -> Result<MulticastHeader, FrameError> {
     if !(PHY_MIN..=PHY_MAX).contains(&phy.len()) {
         return Err(FrameError::PhyLength(phy.len()));
@@ -161,8 +161,8 @@ pub fn parse_header(phy: &[u8]) -> Result<MulticastHeader, FrameError> {
     })
 }
 
-/// Opens a frame as a device of the group does, `fcnt` being the full counter it inferred. ADR and FPending
-/// are not looked at; devices do not either.
+/// Opens a frame as a device of the group does, with `fcnt` as the full counter that it inferred. ADR and FPending
+/// are ignored, as devices ignore them.
 ///
 /// # Errors
 ///

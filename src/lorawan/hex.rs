@@ -1,4 +1,4 @@
-//! Hex digits to bytes, without ever repeating what was read: the text may be a key.
+//! Decoder of hex digits. Its errors repeat none of the text, which may be a key.
 
 use crate::lorawan::key_error::KeyError;
 

@@ -1,32 +1,32 @@
-//! Why a text is refused as a key.
+//! Errors of texts that should be keys or addresses.
 
 use thiserror::Error;
 
-/// Why a text is not a key, a fingerprint or a multicast address. No variant carries any of the text.
+/// Reasons why a text is not a key, a fingerprint or a multicast address. No variant carries any of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// Too many or too few characters.
+    /// The text has too many or too few characters.
     #[error(
         "{what} is {expected} hex digits, but this has {found} bytes; write it without 0x, spaces or colons"
     )]
     Length {
-        /// What was to be read.
+        /// Name of the value to be read, for the message.
         what: &'static str,
-        /// Hex digits wanted.
+        /// Number of hex digits required.
         expected: usize,
-        /// Bytes of text found.
+        /// Length of the text in bytes.
         found: usize,
     },
-    /// A character outside 0-9, a-f, A-F.
+    /// The text has a character that is not 0-9, a-f or A-F.
     #[error("{what} is written in hex digits only, but character {position} is none")]
     NotHex {
-        /// What was to be read.
+        /// Name of the value to be read, for the message.
         what: &'static str,
-        /// Which byte of the text, counted from 1.
+        /// Position of that byte in the text, counted from 1.
         position: usize,
     },
-    /// The address that devices refuse.
+    /// The address is 00000000, which devices refuse.
     #[error("McAddr 00000000 is refused by end devices; take an address of the network's own DevAddr block")]
     ZeroMcAddr,
 }

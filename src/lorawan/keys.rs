@@ -19,8 +19,8 @@ use crate::lorawan::hex;
 use crate::lorawan::key_error::KeyError;
 use crate::lorawan::secret::Secret;
 
-/// The two session keys of a group, with their round keys expanded once: a simulation opens a frame some 10^7
-/// times. All copies are overwritten with zeros when dropped.
+/// The two session keys of a group, with their round keys expanded once, because a simulation opens about 10^7
+/// frames. All copies are overwritten with zeros when dropped.
 #[derive(Clone)]
 pub struct McSessionKeys {
     mc_nwk_s_key: Secret,
@@ -40,24 +40,24 @@ impl McSessionKeys {
         McSessionKeys::from_parts(session_key(0x02), session_key(0x01))
     }
 
-    /// Session keys as somebody else derived them; McNwkSKey (MIC) first, McAppSKey (payload) second.
+    /// Session keys that were derived elsewhere: McNwkSKey (MIC) first, McAppSKey (payload) second.
     pub fn from_parts(mc_nwk_s_key: Secret, mc_app_s_key: Secret) -> Self {
         let nwk_mac = cmac(&mc_nwk_s_key);
         let app_cipher = Aes128Enc::new(mc_app_s_key.expose().into());
         McSessionKeys { mc_nwk_s_key, mc_app_s_key, nwk_mac, app_cipher }
     }
 
-    /// The key of the payload's encryption.
+    /// McAppSKey, the key of the payload's encryption.
     pub fn mc_app_s_key(&self) -> &Secret {
         &self.mc_app_s_key
     }
 
-    /// The key of the frame's MIC.
+    /// McNwkSKey, the key of the frame's MIC.
     pub fn mc_nwk_s_key(&self) -> &Secret {
         &self.mc_nwk_s_key
     }
 
-    /// A name for this pair of keys that does not give them away: counters are kept under it.
+    /// A name for this pair of keys that does not reveal them. Counters are stored under it.
     pub fn fingerprint(&self) -> KeyFingerprint {
         // The label keeps this digest apart from any other digest of the same bytes.
         let digest = Sha256::new()
@@ -70,12 +70,12 @@ impl McSessionKeys {
         KeyFingerprint(bytes)
     }
 
-    /// A CMAC with McNwkSKey, nothing fed yet.
+    /// A CMAC with McNwkSKey that was fed nothing yet.
     pub(super) fn nwk_mac(&self) -> Cmac<Aes128Enc> {
         self.nwk_mac.clone()
     }
 
-    /// AES-128 with McAppSKey.
+    /// The AES-128 cipher with McAppSKey.
     pub(super) fn app_cipher(&self) -> &Aes128Enc {
         &self.app_cipher
     }
@@ -87,17 +87,17 @@ impl fmt::Debug for McSessionKeys {
     }
 }
 
-/// The first 16 bytes of SHA-256 over a label and both session keys: tells keys apart, reveals none.
+/// The first 16 bytes of SHA-256 over a label and both session keys. It tells keys apart and reveals none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyFingerprint([u8; 16]);
 
 impl KeyFingerprint {
-    /// A fingerprint read back from a journal.
+    /// A fingerprint that was read from a journal.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         KeyFingerprint(bytes)
     }
 
-    /// The bytes, for a journal.
+    /// The 16 bytes, in the order in which a journal stores them.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -125,12 +125,12 @@ impl FromStr for KeyFingerprint {
     }
 }
 
-/// The key a device shares with whoever sets up its groups and data blocks (TS005-1.0.0 4.3).
+/// The root key that a device shares with the server which sets up its groups and data blocks (TS005-1.0.0 4.3).
 #[derive(Clone)]
 pub enum RootKey {
-    /// Of a LoRaWAN 1.0.x device: a key of its own, not its AppKey.
+    /// GenAppKey of a LoRaWAN 1.0.x device: a key of its own, not its AppKey.
     GenAppKey(Secret),
-    /// Of a LoRaWAN 1.1 device.
+    /// AppKey of a LoRaWAN 1.1 device.
     AppKey(Secret),
 }
 
@@ -159,7 +159,7 @@ impl fmt::Debug for RootKey {
     }
 }
 
-/// McKEKey from McRootKey (TS005-1.0.0 4.3): under it the McKey travels to one device.
+/// McKEKey from McRootKey (TS005-1.0.0 4.3). It encrypts the McKey on its way to one device.
 pub fn mc_ke_key(mc_root_key: &Secret) -> Secret {
     encrypt_block(mc_root_key, first_byte(0x00))
 }
@@ -177,10 +177,9 @@ pub fn decrypt_mc_key(mc_ke_key: &Secret, mc_key_encrypted: &[u8; 16]) -> Secret
     encrypt_block(mc_ke_key, *mc_key_encrypted)
 }
 
-/// The MIC of a data block in FragSessionSetupReq version 2 (TS004-2.0.0 4). It differs from device to
-/// device.
+/// The MIC of a data block in FragSessionSetupReq version 2 (TS004-2.0.0 4). It is different for every device.
 ///
-/// `descriptor` as sent, `image` without padding. Session counters run per device and FragIndex.
+/// `descriptor` is as sent, `image` without padding. Session counters count per device and FragIndex.
 pub fn data_block_mic(
     root: &RootKey,
     session_cnt: u16,
@@ -216,7 +215,7 @@ fn encrypt_block(key: &Secret, block: [u8; 16]) -> Secret {
     Secret::from_bytes(*block)
 }
 
-/// Fifteen zeros after one byte: the shape of most derivation blocks.
+/// A block of one byte and fifteen zeros, the shape of most derivation blocks.
 fn first_byte(first: u8) -> [u8; 16] {
     let mut block = [0; 16];
     block[0] = first;

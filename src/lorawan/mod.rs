@@ -1,6 +1,6 @@
-//! The language of the end devices: multicast data frames (LoRaWAN TS001-1.0.4, TS005-1.0.0), the keys of a
-//! multicast group (TS005-1.0.0 4.3) and the control commands of the application packages TS003 (clock),
-//! TS004 (fragmentation) and TS005 (groups and sessions), versions 1 and 2.
+//! Data frames, keys and control commands of multicast: frames of LoRaWAN TS001-1.0.4 and TS005-1.0.0, the keys of a
+//! group (TS005-1.0.0 4.3), and the application packages TS003 (clock), TS004 (fragmentation) and TS005 (groups and
+//! sessions), versions 1 and 2.
 //!
 //! Frames are pure functions of keys, address, counter and payload; nothing here counts, stores or sends.
 //! The room knows no regions, tasks or fragments: `DataFragment` belongs to the room `fragment`, and whether

@@ -1,4 +1,4 @@
-//! Sixteen bytes that must not be seen.
+//! AES-128 keys that cannot be printed.
 
 use zeroize::Zeroizing;
 
@@ -32,7 +32,8 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// [`KeyError::Length`] or [`KeyError::NotHex`]; neither repeats any of the text.
+    /// [`KeyError::Length`] unless there are 32 characters, and [`KeyError::NotHex`] at the first that is no hex
+    /// digit. Neither repeats any of the text.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
         let mut bytes = Zeroizing::new([0; 16]);
         hex::decode("a key", text, bytes.as_mut())?;

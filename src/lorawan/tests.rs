@@ -17,8 +17,8 @@ use crate::lorawan::ts003;
 use crate::lorawan::ts004;
 use crate::lorawan::ts005;
 
-/// Reads, writes what was read, and reads again: the second reading must equal the first, byte for byte on
-/// the second writing.
+/// Reads, writes what was read, and reads again: the second reading must equal the first, byte for byte
+/// on the second writing.
 fn check_stable<C: PartialEq + core::fmt::Debug>(
     bytes: &[u8],
     version: PackageVersion,

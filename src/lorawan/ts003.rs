@@ -1,5 +1,5 @@
-//! TS003, application layer clock synchronisation. Versions 1 and 2 have the same bytes; `version` is asked
-//! for so that the packages are called alike.
+//! TS003, application layer clock synchronisation. Versions 1 and 2 have the same bytes; `version` is an argument
+//! only so that the three packages have one interface.
 
 use crate::lorawan::command::CommandError;
 use crate::lorawan::command::PackageVersion;
@@ -18,23 +18,25 @@ pub const PACKAGE_ID: u8 = 1;
 /// Commands from the server to the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Asks for [`Answer::PackageVersion`].
+    /// PackageVersionReq, answered by [`Answer::PackageVersion`] (TS003-1.0.0 3.1).
     PackageVersion,
     /// AppTimeAns (TS003-1.0.0 3.2), the server's answer to [`Answer::AppTime`].
     AppTime {
-        /// Seconds to be added to the device's clock.
+        /// TimeCorrection: seconds to be added to the device's clock.
         time_correction: i32,
         /// TokenReq of the request, 0..=15.
         token_ans: u8,
     },
-    /// DeviceAppTimePeriodicityReq (TS003-1.0.0 3.3): ask for the time every 128 x 2^period seconds.
+    /// DeviceAppTimePeriodicityReq (TS003-1.0.0 3.3): the device shall ask for the time every
+    /// 128 x 2^period seconds.
     DeviceAppTimePeriodicity {
-        /// 0..=15.
+        /// Period, 0..=15: the exponent of the interval.
         period: u8,
     },
-    /// ForceDeviceResyncReq, in version 2 ForceDeviceResyncCmd (TS003-1.0.0 3.4): ask for the time now.
+    /// ForceDeviceResyncReq, in version 2 ForceDeviceResyncCmd (TS003-1.0.0 3.4): the device shall ask
+    /// for the time now.
     ForceDeviceResync {
-        /// How often the device sends its request, 0..=7.
+        /// NbTransmissions: how often the device sends its AppTimeReq, 0..=7.
         nb_transmissions: u8,
     },
 }
@@ -42,27 +44,27 @@ pub enum Request {
 /// Commands from the device to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// PackageVersionAns (TS003-1.0.0 3.1).
+    /// PackageVersionAns, the answer to [`Request::PackageVersion`] (TS003-1.0.0 3.1).
     PackageVersion {
-        /// [`PACKAGE_ID`].
+        /// PackageIdentifier; [`PACKAGE_ID`] in a correct answer.
         package_identifier: u8,
-        /// See [`PackageVersion::from_number`].
+        /// PackageVersion, read by [`PackageVersion::from_number`].
         package_version: u8,
     },
     /// AppTimeReq (TS003-1.0.0 3.2), which the device sends of its own accord.
     AppTime {
-        /// The device's clock just before sending, GPS seconds modulo 2^32.
+        /// DeviceTime: the device's clock just before sending, GPS seconds modulo 2^32.
         device_time: u32,
-        /// 0..=15, to be repeated in the answer.
+        /// TokenReq, 0..=15, to be repeated in the answer.
         token_req: u8,
-        /// Whether it wants an answer even when its clock is right.
+        /// AnsRequired: the device wants an answer even when its clock is right.
         ans_required: bool,
     },
-    /// DeviceAppTimePeriodicityAns (TS003-1.0.0 3.3).
+    /// DeviceAppTimePeriodicityAns, the answer to [`Request::DeviceAppTimePeriodicity`] (TS003-1.0.0 3.3).
     DeviceAppTimePeriodicity {
-        /// The device decides itself when it asks.
+        /// NotSupported: the device decides itself when it asks.
         not_supported: bool,
-        /// The device's clock, GPS seconds modulo 2^32.
+        /// Time: the device's clock, GPS seconds modulo 2^32.
         time: u32,
     },
 }
@@ -72,7 +74,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`CommandError::Range`].
+    /// [`CommandError::Range`] when a field's value does not fit its bits. Nothing is appended then.
     pub fn write(&self, _version: PackageVersion, out: &mut Vec<u8>) -> Result<(), CommandError> {
         match *self {
             Request::PackageVersion => out.push(0x00),
@@ -118,7 +120,7 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// [`CommandError::Range`].
+    /// [`CommandError::Range`] when a field's value does not fit its bits. Nothing is appended then.
     pub fn write(&self, _version: PackageVersion, out: &mut Vec<u8>) -> Result<(), CommandError> {
         match *self {
             Answer::PackageVersion { package_identifier, package_version } => {

@@ -1,5 +1,5 @@
-//! TS004, fragmented data block transport: its control commands. `DataFragment` (CID 0x08) stands alone in
-//! its frame and lives in the room `fragment`; here it is an unknown command.
+//! TS004, fragmented data block transport: its control commands. `DataFragment` (CID 0x08) must be alone in its
+//! frame and belongs to the room `fragment`; here it is an unknown command.
 
 use crate::lorawan::command::CommandError;
 use crate::lorawan::command::PackageVersion;
@@ -22,138 +22,138 @@ const FRAG_INDEX_MAX: u32 = 3;
 /// Commands from the server to the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Asks for [`Answer::PackageVersion`].
+    /// PackageVersionReq, answered by [`Answer::PackageVersion`] (TS004-1.0.0 3.1).
     PackageVersion,
-    /// FragSessionStatusReq (TS004-1.0.0 3.5, TS004-2.0.0 3.2); the only one that may be multicast.
+    /// FragSessionStatusReq (TS004-1.0.0 3.5, TS004-2.0.0 3.2); the only command that may be multicast.
     FragSessionStatus {
-        /// 0..=3.
+        /// FragIndex of the session asked about, 0..=3.
         frag_index: u8,
-        /// `true`: everybody answers; `false`: only who still misses fragments.
+        /// `true`: every device answers; `false`: only devices that still miss fragments.
         participants: bool,
     },
-    /// FragSessionSetupReq.
+    /// FragSessionSetupReq (TS004-1.0.0 3.2, TS004-2.0.0 3.3).
     FragSessionSetup(FragSessionSetupReq),
     /// FragSessionDeleteReq (TS004-1.0.0 3.3, TS004-2.0.0 3.4).
     FragSessionDelete {
-        /// 0..=3.
+        /// FragIndex of the session to delete, 0..=3.
         frag_index: u8,
     },
-    /// FragDataBlockReceivedAns (TS004-2.0.0 3.5), version 2 only: the server heard
-    /// [`Answer::FragDataBlockReceived`].
+    /// FragDataBlockReceivedAns (TS004-2.0.0 3.5), version 2 only: the server received
+    /// the device's FragDataBlockReceivedReq, [`Answer::FragDataBlockReceived`].
     FragDataBlockReceived {
-        /// 0..=3.
+        /// FragIndex of the reported session, 0..=3.
         frag_index: u8,
     },
 }
 
-/// FragSessionSetupReq (TS004-1.0.0 3.2, TS004-2.0.0 3.3): the block is NbFrag x FragSize - Padding bytes.
+/// FragSessionSetupReq (TS004-1.0.0 3.2, TS004-2.0.0 3.3). The data block has NbFrag x FragSize - Padding bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FragSessionSetupReq {
-    /// 0..=3.
+    /// FragIndex of the session to set up, 0..=3.
     pub frag_index: u8,
-    /// Bit g: fragments may come from multicast group g; 0..=15.
+    /// McGroupBitMask, 0..=15: with bit g set, fragments may come from multicast group g.
     pub mc_group_bit_mask: u8,
-    /// Uncoded fragments.
+    /// NbFrag: the number of uncoded fragments.
     pub nb_frag: u16,
-    /// Bytes per fragment.
+    /// FragSize: bytes of every fragment.
     pub frag_size: u8,
-    /// FragmentationMatrix in version 1; 0 is the only code there is, 0..=7.
+    /// FragAlgo (FragmentationMatrix in version 1), 0..=7; 0 is the only code defined.
     pub frag_algo: u8,
-    /// Answers to a multicast status request come within 2^(d+4) seconds, 0..=7.
+    /// BlockAckDelay d, 0..=7: answers to a multicast status request come within 2^(d+4) seconds.
     pub block_ack_delay: u8,
-    /// Bytes at the end of the last uncoded fragment that are not of the block.
+    /// Padding: bytes at the end of the last uncoded fragment that are not part of the block.
     pub padding: u8,
-    /// Free for the application.
+    /// Descriptor: four bytes whose meaning the application defines.
     pub descriptor: [u8; 4],
-    /// Version 2 only, and always there.
+    /// The fields of version 2; `None` for version 1.
     pub v2: Option<FragSessionSetupV2>,
 }
 
-/// What version 2 added to FragSessionSetupReq (TS004-2.0.0 3.3).
+/// The fields that version 2 added to FragSessionSetupReq (TS004-2.0.0 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragSessionSetupV2 {
-    /// Whether the device sends [`Answer::FragDataBlockReceived`] when the block is complete.
+    /// AckReception: the device sends [`Answer::FragDataBlockReceived`] when the block is complete.
     pub ack_reception: bool,
-    /// Per device and FragIndex, ever rising.
+    /// SessionCnt: counts per device and FragIndex and must rise with every setup.
     pub session_cnt: u16,
-    /// See [`data_block_mic`](crate::lorawan::data_block_mic).
+    /// MIC of the data block, made by [`data_block_mic`](crate::lorawan::data_block_mic).
     pub mic: [u8; 4],
 }
 
 /// Commands from the device to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// PackageVersionAns (TS004-1.0.0 3.1).
+    /// PackageVersionAns, the answer to [`Request::PackageVersion`] (TS004-1.0.0 3.1).
     PackageVersion {
-        /// [`PACKAGE_ID`].
+        /// PackageIdentifier; [`PACKAGE_ID`] in a correct answer.
         package_identifier: u8,
-        /// See [`PackageVersion::from_number`].
+        /// PackageVersion, read by [`PackageVersion::from_number`].
         package_version: u8,
     },
-    /// FragSessionStatusAns.
+    /// FragSessionStatusAns (TS004-1.0.0 3.5, TS004-2.0.0 3.2).
     FragSessionStatus(FragSessionStatusAns),
-    /// FragSessionSetupAns.
+    /// FragSessionSetupAns (TS004-1.0.0 3.2, TS004-2.0.0 3.3).
     FragSessionSetup(FragSessionSetupAns),
     /// FragSessionDeleteAns (TS004-1.0.0 3.3, TS004-2.0.0 3.4).
     FragSessionDelete {
-        /// 0..=3.
+        /// FragIndex of the request, 0..=3.
         frag_index: u8,
-        /// There was nothing to delete.
+        /// SessionDoesNotExist: there was no session to delete.
         session_does_not_exist: bool,
     },
-    /// FragDataBlockReceivedReq (TS004-2.0.0 3.5), version 2 only: the block is complete.
+    /// FragDataBlockReceivedReq (TS004-2.0.0 3.5), version 2 only: the data block is complete.
     FragDataBlockReceived {
-        /// 0..=3.
+        /// FragIndex of the completed session, 0..=3.
         frag_index: u8,
-        /// It is complete, and wrong.
+        /// MICError: the block is complete, but its MIC is wrong.
         mic_error: bool,
     },
 }
 
-/// FragSessionStatusAns (TS004-1.0.0 3.5, TS004-2.0.0 3.2). What devices count differs much from make to
-/// make: a hint, not a proof.
+/// FragSessionStatusAns (TS004-1.0.0 3.5, TS004-2.0.0 3.2). Device stacks count differently, so the numbers are a
+/// hint and no proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragSessionStatusAns {
-    /// Not enough memory for the matrix: this session cannot succeed.
+    /// NotEnoughMatrixMemory: the device cannot solve the equations, so this session cannot succeed.
     pub memory_error: bool,
-    /// Version 2 only; means something only when nothing is missing.
+    /// MICError, version 2 only; it has a meaning only when nothing is missing.
     pub mic_error: bool,
-    /// Version 2 only.
+    /// SessionDoesNotExist, which only version 2 has.
     pub session_does_not_exist: bool,
-    /// `None` only in the one-byte form, which goes with `session_does_not_exist`.
+    /// The counters; `None` only in the one-byte form, which goes with `session_does_not_exist`.
     pub counts: Option<FragCounts>,
 }
 
 /// The counters of FragSessionStatusAns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragCounts {
-    /// 0..=3.
+    /// FragIndex of the session, 0..=3.
     pub frag_index: u8,
-    /// Fragments received of any kind, 0..=[`NB_FRAG_RECEIVED_MAX`].
+    /// NbFragReceived: fragments received of any kind, 0..=[`NB_FRAG_RECEIVED_MAX`].
     pub nb_frag_received: u16,
-    /// Independent fragments still wanted, 255 for more; some devices wrap instead.
+    /// MissingFrag: independent fragments still needed; 255 for more, though some devices wrap.
     pub missing_frag: u8,
 }
 
 /// FragSessionSetupAns (TS004-1.0.0 3.2, TS004-2.0.0 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragSessionSetupAns {
-    /// 0..=3.
+    /// FragIndex of the request, 0..=3.
     pub frag_index: u8,
-    /// SessionCnt was used before; version 2 only, not looked at in version 1.
+    /// SessionCntReplay: SessionCnt was used before. Version 2 only; ignored in version 1.
     pub session_cnt_replay: bool,
-    /// The application refuses the descriptor.
+    /// WrongDescriptor: the application refuses the descriptor.
     pub wrong_descriptor: bool,
-    /// No such session slot.
+    /// FragSession index not supported: the device has no such session.
     pub frag_index_not_supported: bool,
-    /// The block is too large.
+    /// NotEnoughMemory: the block is larger than the device's memory.
     pub not_enough_memory: bool,
-    /// FragAlgo is not 0.
+    /// EncodingUnsupported: the device does not know this FragAlgo.
     pub encoding_unsupported: bool,
 }
 
 impl FragSessionSetupAns {
-    /// Whether the session is set up: no error bit.
+    /// Whether the session is set up, that is, no error bit is set.
     pub fn is_accepted(&self) -> bool {
         self.error_bits() == 0
     }
@@ -172,8 +172,9 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`CommandError::Range`], [`CommandError::NotInVersion`], or [`CommandError::Contradiction`] for a
-    /// version 2 setup without its additions.
+    /// [`CommandError::Range`] when a value does not fit its bits, [`CommandError::NotInVersion`] for a command
+    /// or field that `version` lacks, and [`CommandError::Contradiction`] for a setup of version 2 without the
+    /// fields of version 2.
     pub fn write(&self, version: PackageVersion, out: &mut Vec<u8>) -> Result<(), CommandError> {
         match self {
             Request::PackageVersion => out.push(0x00),
@@ -273,8 +274,9 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// [`CommandError::Range`], [`CommandError::NotInVersion`], or [`CommandError::Contradiction`] for a
-    /// status answer that could not be read back.
+    /// [`CommandError::Range`] when a value does not fit its bits, [`CommandError::NotInVersion`] for a
+    /// command or field that `version` lacks, and [`CommandError::Contradiction`] for a status answer that
+    /// could not be read back.
     pub fn write(&self, version: PackageVersion, out: &mut Vec<u8>) -> Result<(), CommandError> {
         match self {
             Answer::PackageVersion { package_identifier, package_version } => {
@@ -413,7 +415,7 @@ impl FragCounts {
     }
 }
 
-/// Refuses what is `used` although version 1 has no place for it.
+/// Refuses a field that is `used` in version 1, which has no place for it.
 fn only_v2(field: &'static str, used: bool, version: PackageVersion) -> Result<(), CommandError> {
     match version {
         PackageVersion::V1 if used => Err(CommandError::NotInVersion { field, version }),

@@ -1,6 +1,6 @@
-//! TS005, remote multicast setup: groups and their sessions. Versions 1 and 2 have the same bytes; version 2
-//! only names StartMissed, which devices of version 1 send too. `version` is asked for so that the packages
-//! are called alike.
+//! TS005, remote multicast setup: groups and their sessions. Versions 1 and 2 have the same bytes; version 2 only
+//! gives StartMissed its name, and devices of version 1 send that bit too. `version` is an argument only so that the
+//! three packages have one interface.
 
 use crate::lorawan::address::McAddr;
 use crate::lorawan::command::CommandError;
@@ -19,137 +19,137 @@ pub const FPORT: u8 = 200;
 pub const PACKAGE_ID: u8 = 2;
 /// Groups a device can have at most, numbered from 0 (TS005-1.0.0 4.2).
 pub const MAX_GROUPS: usize = 4;
-/// TimeToStart of a device that cannot tell, in practice one without a clock (TS005-1.0.0 4.5).
+/// TimeToStart of a device that cannot compute it, in practice one without a clock (TS005-1.0.0 4.5).
 pub const TIME_TO_START_UNKNOWN: u32 = 0x00ff_ffff;
 
 const MC_GROUP_ID_MAX: u32 = 3;
-/// DLFrequ travels in units of 100 Hz.
+/// Unit of DLFrequ in Hz.
 const FREQUENCY_STEP_HZ: u32 = 100;
 
 /// Commands from the server to the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Asks for [`Answer::PackageVersion`].
+    /// PackageVersionReq, answered by [`Answer::PackageVersion`] (TS005-1.0.0 4.1).
     PackageVersion,
-    /// McGroupStatusReq (TS005-1.0.0 4.2). Send it alone: some devices run its mask as a command.
+    /// McGroupStatusReq (TS005-1.0.0 4.2). Send it alone, because some devices run its mask as a command.
     McGroupStatus {
-        /// Bit g: tell of group g; 0..=15.
+        /// ReqGroupMask, 0..=15: with bit g set, the device reports group g.
         req_group_mask: u8,
     },
-    /// McGroupSetupReq.
+    /// McGroupSetupReq (TS005-1.0.0 4.3): defines a group and its McKey.
     McGroupSetup(McGroupSetupReq),
-    /// McGroupDeleteReq (TS005-1.0.0 4.4).
+    /// McGroupDeleteReq (TS005-1.0.0 4.4): removes a group from the device.
     McGroupDelete {
-        /// 0..=3.
+        /// McGroupID of the group to remove, 0..=3.
         mc_group_id: u8,
     },
-    /// McClassCSessionReq.
+    /// McClassCSessionReq (TS005-1.0.0 4.5): opens a Class C session.
     McClassCSession(McClassCSessionReq),
-    /// McClassBSessionReq.
+    /// McClassBSessionReq (TS005-1.0.0 4.6): opens a Class B session.
     McClassBSession(McClassBSessionReq),
 }
 
-/// McGroupSetupReq (TS005-1.0.0 4.3).
+/// The fields of McGroupSetupReq (TS005-1.0.0 4.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct McGroupSetupReq {
-    /// 0..=3.
+    /// McGroupID of the group to define, 0..=3.
     pub mc_group_id: u8,
-    /// The group's address.
+    /// McAddr, the address of the group.
     pub mc_addr: McAddr,
-    /// See [`encrypt_mc_key`](crate::lorawan::encrypt_mc_key).
+    /// McKey_encrypted, made by [`encrypt_mc_key`](crate::lorawan::encrypt_mc_key).
     pub mc_key_encrypted: [u8; 16],
-    /// Lowest counter the device accepts.
+    /// minMcFCount: the lowest counter that the device accepts.
     pub min_mc_fcount: u32,
-    /// First counter it no longer accepts; some devices accept it too, so stay below.
+    /// maxMcFCount: the first counter that the device no longer accepts. Some devices accept it too, so stay below.
     pub max_mc_fcount: u32,
 }
 
-/// McClassCSessionReq (TS005-1.0.0 4.5).
+/// The fields of McClassCSessionReq (TS005-1.0.0 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct McClassCSessionReq {
-    /// 0..=3.
+    /// McGroupID of the session's group, 0..=3.
     pub mc_group_id: u8,
-    /// Start, GPS seconds modulo 2^32.
+    /// SessionTime: start of the session, GPS seconds modulo 2^32.
     pub session_time: u32,
-    /// The session lasts at most 2^TimeOut seconds, 0..=15.
+    /// TimeOut, 0..=15: the session lasts at most 2^TimeOut seconds.
     pub time_out: u8,
-    /// Hz, a multiple of 100 below 1.68 GHz.
+    /// DLFrequ in Hz, a multiple of 100 below 1.68 GHz.
     pub dl_frequency_hz: u32,
-    /// Data rate in the region's table.
+    /// DR: number of a data rate in the region's table.
     pub dr: u8,
 }
 
-/// McClassBSessionReq (TS005-1.0.0 4.6).
+/// The fields of McClassBSessionReq (TS005-1.0.0 4.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct McClassBSessionReq {
-    /// 0..=3.
+    /// McGroupID of the session's group, 0..=3.
     pub mc_group_id: u8,
-    /// Start, GPS seconds modulo 2^32; a multiple of 128.
+    /// SessionTime: start of the session, GPS seconds modulo 2^32, a multiple of 128.
     pub session_time: u32,
-    /// A ping slot every 2^Periodicity seconds, 0..=7.
+    /// Periodicity, 0..=7: a ping slot every 2^Periodicity seconds.
     pub periodicity: u8,
-    /// The session lasts at most 128 x 2^TimeOut seconds, 0..=15.
+    /// TimeOut, 0..=15: the session lasts at most 128 x 2^TimeOut seconds.
     pub time_out: u8,
-    /// Hz, a multiple of 100 below 1.68 GHz; 0 = the region's hopping.
+    /// DLFrequ in Hz, a multiple of 100 below 1.68 GHz; 0 selects the region's hopping.
     pub dl_frequency_hz: u32,
-    /// Data rate in the region's table.
+    /// DR: number of a data rate in the region's table.
     pub dr: u8,
 }
 
 /// Commands from the device to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// PackageVersionAns (TS005-1.0.0 4.1).
+    /// PackageVersionAns, the answer to [`Request::PackageVersion`] (TS005-1.0.0 4.1).
     PackageVersion {
-        /// [`PACKAGE_ID`].
+        /// PackageIdentifier; [`PACKAGE_ID`] in a correct answer.
         package_identifier: u8,
-        /// See [`PackageVersion::from_number`].
+        /// PackageVersion, read by [`PackageVersion::from_number`].
         package_version: u8,
     },
-    /// McGroupStatusAns (TS005-1.0.0 4.2).
+    /// McGroupStatusAns, the answer to [`Request::McGroupStatus`] (TS005-1.0.0 4.2).
     McGroupStatus {
-        /// Groups the device has, told of or not; 0..=7.
+        /// NbTotalGroups, 0..=7: groups defined on the device, reported or not.
         nb_total_groups: u8,
-        /// The address of each group told of, by McGroupID.
+        /// The McAddr of each reported group, indexed by McGroupID.
         mc_addrs: [Option<McAddr>; MAX_GROUPS],
     },
-    /// McGroupSetupAns (TS005-1.0.0 4.3).
+    /// McGroupSetupAns, the answer to [`Request::McGroupSetup`] (TS005-1.0.0 4.3).
     McGroupSetup {
-        /// 0..=3.
+        /// McGroupID of the request, 0..=3.
         mc_group_id: u8,
-        /// The device has no such group; some devices say so when they were merely busy.
+        /// IDError: the device has no such group. Some devices set it when they were merely busy.
         id_error: bool,
     },
-    /// McGroupDeleteAns (TS005-1.0.0 4.4).
+    /// McGroupDeleteAns, the answer to [`Request::McGroupDelete`] (TS005-1.0.0 4.4).
     McGroupDelete {
-        /// 0..=3.
+        /// McGroupID of the request, 0..=3.
         mc_group_id: u8,
-        /// There was nothing to delete.
+        /// McGroupUndefined: there was no group to remove.
         mc_group_undefined: bool,
     },
-    /// McClassCSessionAns (TS005-1.0.0 4.5).
+    /// McClassCSessionAns, the answer to [`Request::McClassCSession`] (TS005-1.0.0 4.5).
     McClassCSession(McSessionAns),
-    /// McClassBSessionAns (TS005-1.0.0 4.6).
+    /// McClassBSessionAns, the answer to [`Request::McClassBSession`] (TS005-1.0.0 4.6).
     McClassBSession(McSessionAns),
 }
 
 /// McClassCSessionAns and McClassBSessionAns (TS005-1.0.0 4.5, 4.6; TS005-2.0.0 for StartMissed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct McSessionAns {
-    /// 0..=3.
+    /// McGroupID of the request, 0..=3.
     pub mc_group_id: u8,
-    /// The data rate is not the device's.
+    /// DRError: the device has no such data rate.
     pub dr_error: bool,
-    /// The frequency is not the device's.
+    /// FreqError: the device cannot use this frequency.
     pub freq_error: bool,
-    /// No such group; some devices say so when the start was missed.
+    /// McGroupUndefined: the device has no such group. Some devices set it when the start was missed.
     pub mc_group_undefined: bool,
-    /// The start lies in the past.
+    /// StartMissed: the start of the session lies in the past.
     pub start_missed: bool,
-    /// The two bits without a name yet, 0..=3. Set, they are errors (TS005-2.0.0).
+    /// The two bits without a name, 0..=3. A device that sets one reports an error (TS005-2.0.0).
     pub reserved: u8,
-    /// Seconds from the end of the answer to the start, or [`TIME_TO_START_UNKNOWN`]. Present exactly when
-    /// the session was accepted: when no error bit is set.
+    /// TimeToStart: seconds from the end of the answer to the start, or [`TIME_TO_START_UNKNOWN`]. Present exactly
+    /// when the session was accepted, that is, when no error bit is set.
     pub time_to_start: Option<u32>,
 }
 
@@ -158,7 +158,8 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`CommandError::Range`], [`CommandError::FrequencyStep`].
+    /// [`CommandError::Range`] when a value does not fit its bits, and [`CommandError::FrequencyStep`] when a
+    /// frequency is not a multiple of 100 Hz.
     pub fn write(&self, _version: PackageVersion, out: &mut Vec<u8>) -> Result<(), CommandError> {
         match self {
             Request::PackageVersion => out.push(0x00),
@@ -260,8 +261,8 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// [`CommandError::Range`], or [`CommandError::Contradiction`] for a session answer whose TimeToStart and
-    /// error bits disagree.
+    /// [`CommandError::Range`] when a value does not fit its bits, and [`CommandError::Contradiction`] for a session
+    /// answer whose TimeToStart and error bits disagree.
     pub fn write(&self, _version: PackageVersion, out: &mut Vec<u8>) -> Result<(), CommandError> {
         match self {
             Answer::PackageVersion { package_identifier, package_version } => {
@@ -317,7 +318,7 @@ impl Answer {
     }
 }
 
-/// The groups come in ascending order, one for each bit of the mask; anything else cannot be relied on.
+/// Reads McGroupStatusAns. The groups must come in ascending order, one for each bit of the mask.
 fn parse_group_status(reader: &mut Reader<'_>) -> Result<Answer, TailCause> {
     let status = reader.u8()?;
     let mut mc_addrs = [None; MAX_GROUPS];
@@ -333,7 +334,7 @@ fn parse_group_status(reader: &mut Reader<'_>) -> Result<Answer, TailCause> {
 }
 
 impl McSessionAns {
-    /// The six upper bits in their places.
+    /// The six upper bits of the status byte, in their places.
     fn error_bits(&self) -> u8 {
         self.reserved << 6
             | u8::from(self.start_missed) << 5

@@ -1,19 +1,19 @@
-//! Binomial distributions, as far as they weigh anything.
+//! Binomial distributions, cut off where their probabilities are negligible.
 
 /// Probabilities below this part of the greatest one are left out.
 const NEGLIGIBLE: f64 = 1e-15;
 
-/// How many of n independent things happen.
+/// Distribution of how many of n independent events happen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binomial {
     first: u32,
     weights: Vec<f64>,
-    /// The sum of each weight and all behind it.
+    /// For each number, the probability of that number or a greater one.
     from: Vec<f64>,
 }
 
 impl Binomial {
-    /// The distribution for `n` things, each with `probability` (0..=1).
+    /// The distribution for `n` events, each with `probability` (0..=1).
     pub fn new(n: u32, probability: f64) -> Binomial {
         if probability <= 0.0 || n == 0 {
             return Binomial::certainly(0);
@@ -57,7 +57,7 @@ impl Binomial {
         Binomial { first, weights: vec![1.0], from: vec![1.0] }
     }
 
-    /// The numbers that weigh anything, ascending, with their probabilities.
+    /// The numbers with more than negligible probability, ascending, with their probabilities.
     pub fn iter(&self) -> impl Iterator<Item = (u32, f64)> {
         (self.first..).zip(self.weights.iter().copied())
     }
@@ -73,8 +73,8 @@ impl Binomial {
         self.from.get(at).copied().unwrap_or(0.0)
     }
 
-    /// The least number that with all smaller ones has the probability `part` (0..=1); for 1 the greatest that
-    /// weighs anything.
+    /// The least number that, together with all smaller ones, has the probability `part` (0..=1); for 1 the
+    /// greatest number with more than negligible probability.
     pub fn quantile(&self, part: f64) -> u32 {
         let above = self.from.partition_point(|from| *from > 1.0 - part);
         let last = self.weights.len() as u32 - 1;

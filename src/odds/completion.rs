@@ -1,4 +1,4 @@
-//! One device's odds.
+//! The probability that one device completes, and the redundancy it takes.
 
 use super::binomial::Binomial;
 use super::lines::Lines;
@@ -9,23 +9,23 @@ use crate::fragment::Layout;
 use crate::fragment::MAX_FRAGMENTS;
 use crate::fragment::Ts004Version;
 
-/// Work that one answer may cost, in bits looked at: it decides the number of samples.
+/// Work that one answer may cost, in bits read; it decides the number of samples.
 const WORK: u64 = 15_000_000;
 /// Samples for odds, at least and at most.
 const SAMPLES: (u64, u64) = (2_000, 20_000);
 /// Samples for a redundancy, at least and at most: one in a thousand may fail.
 const TRIALS: (u64, u64) = (4_000, 20_000);
-/// The loss of the last fragment, all repeats included, is forgotten when it is rarer.
+/// Probability below which the loss of the last fragment, all repeats included, is neglected.
 const RARE: f64 = 1e-4;
-/// Coded fragments beyond the losses that are told apart; 2^-40 is never.
+/// Coded fragments beyond the losses that are told apart, at most: the probability left, 2^-40, is neglected.
 const EXCESS_MAX: u32 = 40;
 
-/// A decoder as far as its odds depend on it.
+/// The properties of a decoder that decide its odds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receiver {
     /// The most uncoded fragments it can solve for; `None`: as many as there are.
     pub max_lost: Option<u16>,
-    /// It says "complete" on a coded fragment only, even when nothing was lost.
+    /// The decoder finishes on a coded fragment only, even when nothing was lost.
     pub finishes_on_coded: bool,
 }
 
@@ -130,7 +130,7 @@ impl Odds {
     }
 }
 
-/// Each of `order` once, by luck.
+/// Yields each element of `order` once, in random order.
 fn shuffled(order: &mut [u16]) -> impl FnMut(&mut Luck) -> Option<u16> {
     let mut at = 0;
     move |luck| {

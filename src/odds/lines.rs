@@ -1,27 +1,27 @@
-//! The true parity lines, and how many of them mend a set of losses.
+//! The parity lines of a real code, and how many of them it takes to repair a set of losses.
 
 use crate::fragment::Layout;
 use crate::fragment::ParityMatrix;
 use crate::fragment::Ts004Version;
 
-/// Losses beyond this are not sampled.
+/// Lost fragments up to which real parity lines are sampled; above it a formula is used.
 pub const SAMPLED_LOSSES_MAX: u16 = 256;
 const ROW_WORDS: usize = SAMPLED_LOSSES_MAX as usize / 64;
 
-/// The lines of one code, drawn when they are first asked for, and luck with a fixed seed.
+/// The parity lines of one code, drawn when they are first asked for, with a random generator of fixed seed.
 #[derive(Clone, Debug)]
 pub struct Lines {
     matrix: ParityMatrix,
     nb_frag: u16,
     lines: Vec<u64>,
-    /// Uncoded fragments but the last, in an order of luck.
+    /// Columns of all uncoded fragments but the last, in random order.
     columns: Vec<u16>,
     luck: u64,
     rank: Rank,
 }
 
 impl Lines {
-    /// The lines over `nb_frag` fragments, a number that makes a layout.
+    /// The parity lines over the `NbFrag` uncoded fragments of `layout`.
     pub fn new(layout: Layout, version: Ts004Version) -> Lines {
         let nb_frag = layout.nb_frag();
         Lines {
@@ -78,11 +78,11 @@ impl Lines {
     }
 }
 
-/// The published SplitMix64.
+/// SplitMix64, a pseudo-random generator of 64-bit state (Steele, Lea and Flood 2014).
 pub struct Luck(u64);
 
 impl Luck {
-    /// Evenly enough one of `0..n`.
+    /// A number in `0..n`, close enough to uniform.
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.draw()) * n as u128) >> 64) as usize
     }
@@ -100,7 +100,7 @@ impl Luck {
     }
 }
 
-/// Independent rows, each under its highest bit.
+/// Independent rows over GF(2), each stored under its highest bit.
 #[derive(Clone, Debug, Default)]
 struct Rank {
     rows: Vec<[u64; ROW_WORDS]>,
@@ -116,7 +116,7 @@ impl Rank {
         self.words = usize::from(columns).div_ceil(64);
     }
 
-    /// Takes a row; the rank of all taken.
+    /// Adds a row and returns the rank of all rows added.
     fn add(&mut self, mut row: [u64; ROW_WORDS]) -> u16 {
         for word in (0..self.words).rev() {
             while row[word] != 0 {

@@ -1,4 +1,4 @@
-//! How likely a device is to complete.
+//! The probability that a device completes, by loss rate.
 
 use crate::campaign::Group;
 use crate::odds::Odds;
@@ -7,7 +7,7 @@ use crate::report::Planned;
 
 /// The loss rates that a plan shows, per cent.
 const LOSS_PERCENTS: [u8; 5] = [1, 5, 10, 20, 30];
-/// Almost all devices.
+/// Part of the devices that counts as almost all.
 pub const WANTED: f64 = 0.999;
 
 /// The odds at one loss rate.

@@ -25,11 +25,11 @@ const WORD: usize = 8;
 /// One way to send the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// Downlink data rate.
+    /// Number of the downlink data rate (DR).
     pub data_rate: u8,
-    /// FragmentSizeBytes.
+    /// FragmentSizeBytes of the task: bytes of a fragment.
     pub frag_size: usize,
-    /// NbFrag.
+    /// NbFrag: number of uncoded fragments.
     pub nb_frag: u16,
     /// RedundancyPercent with which almost all devices complete at the assumed loss.
     pub redundancy_percent: u8,

@@ -1,4 +1,4 @@
-//! What a task will do, said beforehand.
+//! The forecast of a task: its timetable, its odds and its alternatives.
 //!
 //! * [`Timetable`]: sessions, hours, airtime. There is no second calculator: the same engine runs the whole campaign
 //!   in a simulated world without losses, and this room reads the result.

@@ -47,7 +47,7 @@ pub struct Timetable {
     pub begin: GpsTime,
     /// The last frame's end.
     pub end: GpsTime,
-    /// Frames in all.
+    /// Frames of the whole campaign.
     pub frames: u32,
     /// The sessions and what is sent in each.
     pub sessions: Vec<SessionPlan>,
@@ -68,7 +68,7 @@ pub struct Timetable {
 /// One session of a timetable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionPlan {
-    /// Start and length.
+    /// Start and length of the session.
     pub session: Session,
     /// First and last frame number sent in it.
     pub frames: Option<(u32, u32)>,
@@ -79,13 +79,13 @@ pub struct SessionPlan {
 pub struct HourPlan {
     /// Frames that begin in it.
     pub frames: u32,
-    /// Their airtime, microseconds.
+    /// Airtime of these frames, microseconds.
     pub airtime_us: u64,
 }
 
 impl Timetable {
-    /// Plans `document` with the gateway's `settings`; counters begin at each group's `first_fcnt` (see
-    /// [`counters_from`](super::counters_from)).
+    /// Plans `document` with the gateway's `settings`; counters begin at each
+    /// group's `first_fcnt` (see [`counters_from`](super::counters_from)).
     ///
     /// # Errors
     /// Why it cannot legally be done, in one line.
@@ -137,7 +137,7 @@ impl Timetable {
     /// The setup commands of one device; see [`setup::commands`].
     ///
     /// # Errors
-    /// As [`setup::commands`].
+    /// The same errors as those of [`setup::commands`].
     pub fn setup(
         &self,
         group: &Group,

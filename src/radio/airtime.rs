@@ -1,5 +1,4 @@
-//! Time on air in exact whole microseconds: AN1200.13 for SF7 to SF12, the SX126x data sheet 6.1.4 for SF5
-//! and SF6.
+//! Time on air in exact whole microseconds: AN1200.13 for SF7 to SF12, the SX126x data sheet 6.1.4 for SF5 and SF6.
 //!
 //! No floats and no milliseconds: at 125, 250 and 500 kHz every LoRa airtime is a whole number of
 //! microseconds, and so is every GFSK airtime at 50 kbit/s.
@@ -18,7 +17,7 @@ pub const NOT_SENDABLE_US: u64 = 1 << 40;
 /// Bytes of the GFSK preamble (RP002-1.0.4, FSK).
 const GFSK_PREAMBLE_BYTES: u16 = 5;
 
-/// Everything that decides how long a LoRa packet lasts.
+/// The properties of a LoRa packet that decide its time on air.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoRaPacket {
     /// Spreading factor, 5 to 12.
@@ -40,23 +39,23 @@ pub struct LoRaPacket {
     pub phy_len: usize,
 }
 
-/// A packet that no radio of ours can send.
+/// A packet that the concentrator (SX1302) cannot send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AirtimeError {
-    /// Not a spreading factor.
+    /// The spreading factor is not 5 to 12.
     #[error("spreading factor {0} does not exist: 5 to 12")]
     SpreadingFactor(u8),
-    /// Not a LoRa bandwidth, in Hz.
+    /// The bandwidth, in Hz, is not 125000, 250000 or 500000.
     #[error("LoRa bandwidth {0} Hz is not sent here: 125000, 250000 or 500000")]
     Bandwidth(u32),
-    /// Not a coding rate.
+    /// The coding rate 4/(4 + n) has an n that is not 1 to 4.
     #[error("coding rate 4/(4 + {0}) does not exist: 1 to 4")]
     CodingRate(u8),
-    /// Too many bytes.
+    /// The PHYPayload has more than [`MAX_PHY_LEN`] bytes.
     #[error("a PHYPayload of {0} bytes is too long: at most {MAX_PHY_LEN}")]
     PhyLen(usize),
-    /// A GFSK bit rate of zero.
+    /// The GFSK bit rate is zero.
     #[error("a GFSK bit rate of 0 bit/s sends nothing")]
     BitRate,
 }
@@ -115,8 +114,8 @@ pub fn gfsk_airtime_us(
 /// Time on air in microseconds of a LoRaWAN downlink of `phy_len` bytes (PHYPayload), exact.
 ///
 /// RP002-1.0.4, physical layer, and TS001-1.0.4: LoRa with explicit header, coding rate 4/5, no CRC, a
-/// preamble of 8 symbols (12 at SF5 and SF6); GFSK with 5 bytes of preamble and CRC. What cannot be sent at
-/// all lasts [`NOT_SENDABLE_US`].
+/// preamble of 8 symbols (12 at SF5 and SF6); GFSK with 5 bytes of preamble and CRC. What cannot be sent
+/// at all lasts [`NOT_SENDABLE_US`].
 pub fn downlink_airtime_us(modulation: Modulation, phy_len: usize) -> u64 {
     match modulation {
         Modulation::LoRa { sf, bw_hz } => lora_airtime_us(&downlink(sf, bw_hz, phy_len)),
@@ -127,8 +126,8 @@ pub fn downlink_airtime_us(modulation: Modulation, phy_len: usize) -> u64 {
     .unwrap_or(NOT_SENDABLE_US)
 }
 
-/// How long a Semtech packet forwarder keeps the radio reserved for a downlink, in microseconds: never less
-/// than [`downlink_airtime_us`].
+/// How long a Semtech packet forwarder keeps the radio reserved for a downlink, in microseconds:
+/// never less than [`downlink_airtime_us`].
 ///
 /// Its queue counts low data rate optimisation for every SF11 and SF12 whatever the bandwidth (at 500 kHz up
 /// to 123 ms too much), rounds LoRa to whole milliseconds (here: up) and answers GFSK in milliseconds

@@ -1,22 +1,22 @@
-//! One thing on the air.
+//! An emission: one transmission of the gateway with its time, channel and power.
 
 use crate::radio::airtime::downlink_airtime_us;
 use crate::radio::modulation::Modulation;
 use crate::radio::power::Dbm;
 use crate::time::Instant;
 
-/// A LoRaWAN downlink with its place in time and spectrum: what a scheduler places and a referee judges.
+/// A LoRaWAN downlink with its place in time and spectrum. A scheduler places it, a referee judges it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Emission {
-    /// When the preamble begins.
+    /// Instant at which the preamble begins.
     pub start: Instant,
     /// Centre frequency in Hz.
     pub frequency_hz: u32,
-    /// How the bytes are sent.
+    /// Modulation with its speed.
     pub modulation: Modulation,
-    /// What leaves the antenna, in dBm EIRP.
+    /// Power radiated by the antenna, in dBm EIRP.
     pub eirp: Dbm,
-    /// The bytes.
+    /// The LoRaWAN frame, 1 to 255 bytes (MHDR to MIC).
     pub phy_payload: Vec<u8>,
 }
 
@@ -26,7 +26,7 @@ impl Emission {
         downlink_airtime_us(self.modulation, self.phy_payload.len())
     }
 
-    /// The first instant at which the air is free again.
+    /// The first instant after the emission.
     pub fn end(&self) -> Instant {
         self.start.plus_us(self.airtime_us())
     }

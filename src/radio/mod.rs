@@ -1,4 +1,4 @@
-//! What the air is made of: modulations, powers, times on air and emissions.
+//! Modulation, power, time on air and emissions.
 //!
 //! The documents are Semtech's AN1200.13 and SX126x data sheet 6.1.4 (time on air), TS001-1.0.4 and
 //! RP002-1.0.4, physical layer (preambles, coding rate, CRC of LoRaWAN frames). This room knows no region, no

@@ -1,4 +1,4 @@
-//! How bits become radio: LoRa or GFSK, and how a packet forwarder writes it.
+//! LoRa and GFSK modulations, and their names in the packet forwarder's protocol.
 
 use core::fmt;
 use core::str::FromStr;
@@ -15,16 +15,16 @@ const GFSK_DEVIATION_HZ: u32 = 25_000;
 /// A modulation with its speed. Ordered by kind, then by its fields: an order for maps, not for robustness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Modulation {
-    /// LoRa chirps.
+    /// LoRa with spreading factor and bandwidth (RP002, physical layer).
     LoRa {
         /// Spreading factor, 5 to 12.
         sf: u8,
         /// Bandwidth in Hz: 125000, 250000 or 500000.
         bw_hz: u32,
     },
-    /// Gaussian frequency shift keying.
+    /// Gaussian frequency shift keying (FSK of RP002).
     Gfsk {
-        /// Bits a second; LoRaWAN has 50000.
+        /// Bit rate in bit/s; LoRaWAN uses 50000.
         bit_rate_bps: u32,
     },
 }
@@ -32,8 +32,8 @@ pub enum Modulation {
 impl Modulation {
     /// The width of the spectrum in Hz around the centre frequency that the law wants inside a sub-band.
     ///
-    /// LoRa: its bandwidth. GFSK: Carson's rule, twice the deviation (25 kHz) plus the bit rate: 100 kHz at
-    /// 50 kbit/s.
+    /// LoRa: its bandwidth. GFSK: Carson's rule, twice the deviation (25 kHz) plus the bit rate: 100
+    /// kHz at 50 kbit/s.
     pub const fn occupied_bandwidth_hz(self) -> u32 {
         match self {
             Modulation::LoRa { bw_hz, .. } => bw_hz,
@@ -42,7 +42,7 @@ impl Modulation {
     }
 }
 
-/// As in the `datr` of PROTOCOL.TXT 4 and 6: `SF9BW125`, or the bits a second of GFSK, `50000`.
+/// Writes the `datr` of PROTOCOL.TXT 4 and 6: `SF9BW125`, or the bits a second of GFSK, `50000`.
 impl fmt::Display for Modulation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,7 +64,7 @@ pub struct UnknownDatr {
 }
 
 impl UnknownDatr {
-    /// So much of a foreign text is quoted, in characters.
+    /// Longest quotation of a foreign text, in characters.
     pub const MAX_QUOTED: usize = 32;
 }
 

@@ -1,5 +1,4 @@
-//! Power and gain in exact hundredths of a decibel: 16.15 dBm is a limit of law, and no float compares equal
-//! to it.
+//! Power and gain in exact hundredths of a decibel. A limit of law such as 16.15 dBm has no exact float.
 
 use core::fmt;
 use core::ops::Add;
@@ -11,33 +10,33 @@ use serde::Serialize;
 use serde::Serializer;
 use serde::de;
 
-/// A power in dBm or a gain in dB, in hundredths. Sums stop at the ends of the range.
+/// A power in dBm or a gain in dB, in hundredths. Sums saturate at the ends of the range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dbm {
     centi: i32,
 }
 
-/// What a float may say, in dB either way: far beyond any transmitter, any noise floor and any antenna.
+/// Largest magnitude accepted from a float, in dB: beyond any transmitter, noise floor and antenna.
 const MAX_ABS_F64: f64 = 1000.0;
 
 impl Dbm {
-    /// From hundredths: `from_centi(1615)` is 16.15 dBm.
+    /// The value of `centi` hundredths: `from_centi(1615)` is 16.15 dBm.
     pub const fn from_centi(centi: i32) -> Self {
         Dbm { centi }
     }
 
-    /// From whole dBm.
+    /// The value of `whole` dBm or dB, saturated at the ends of the range.
     pub const fn from_whole(whole: i32) -> Self {
         Dbm { centi: whole.saturating_mul(100) }
     }
 
-    /// From a float, rounded to the nearest hundredth. `None` for what is no number or beyond 1000 either way.
+    /// The value of a float, rounded to the nearest hundredth. `None` for NaN and beyond 1000 either way.
     pub fn from_f64(dbm: f64) -> Option<Self> {
         // The comparison is false for NaN; the cast cannot overflow behind it.
         (dbm.abs() <= MAX_ABS_F64).then(|| Dbm { centi: (dbm * 100.0).round() as i32 })
     }
 
-    /// In hundredths.
+    /// The value in hundredths of a dBm or dB.
     pub const fn centi(self) -> i32 {
         self.centi
     }
@@ -57,7 +56,7 @@ impl Sub for Dbm {
     }
 }
 
-/// Without a unit and without needless zeros: `27`, `16.15`, `-0.5`.
+/// Writes the number without unit and without needless zeros: `27`, `16.15`, `-0.5`.
 impl fmt::Display for Dbm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.centi < 0 { "-" } else { "" };
@@ -70,7 +69,7 @@ impl fmt::Display for Dbm {
     }
 }
 
-/// As a number of dBm; whole ones without a fraction.
+/// Writes a number of dBm; whole ones without a fraction.
 impl Serialize for Dbm {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.centi % 100 == 0 {
@@ -81,7 +80,7 @@ impl Serialize for Dbm {
     }
 }
 
-/// From a whole number or a float of dBm, between -1000 and 1000.
+/// Reads a whole number or a float of dBm, between -1000 and 1000.
 impl<'de> Deserialize<'de> for Dbm {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(DbmVisitor)

@@ -1,7 +1,7 @@
 //! AS923, groups 1 to 4: RP002-1.0.5 3.10. One table; a group shifts its frequencies by AS923_FREQ_OFFSET.
 //!
-//! The law differs by country, and a region is not a country: without a word from the operator the cautious
-//! sub-band of RP002 holds, and every national rule is used only by its name.
+//! The law differs by country, and a region is not a country. By default the cautious sub-band of RP002 applies; a
+//! national rule applies only when the operator names it.
 
 use crate::radio::Dbm;
 use crate::region::data_rate::DR0;
@@ -46,7 +46,7 @@ pub(super) const AS923_1: Parameters = table(&Group {
     ],
 });
 
-/// AS923-2: Vietnam, Indonesia.
+/// AS923-2: Vietnam, Indonesia (RP002-1.0.5 3.10, group 2).
 pub(super) const AS923_2: Parameters = table(&Group {
     region: RfRegion::As923_2,
     offset_hz: OFFSET_2_HZ,
@@ -66,7 +66,7 @@ pub(super) const AS923_3: Parameters = table(&Group {
     sub_bands: &[conservative(915_000_000, 921_000_000, LIMIT)],
 });
 
-/// AS923-4: Israel.
+/// AS923-4: Israel (RP002-1.0.5 3.10, group 4).
 pub(super) const AS923_4: Parameters = table(&Group {
     region: RfRegion::As923_4,
     offset_hz: OFFSET_4_HZ,
@@ -89,7 +89,7 @@ pub(super) const AS923_4: Parameters = table(&Group {
     ],
 });
 
-/// AS923_FREQ_OFFSET (RP002-1.0.5 3.10).
+/// AS923_FREQ_OFFSET of groups 1 to 4 (RP002-1.0.5 3.10), in Hz.
 const OFFSET_1_HZ: i32 = 0;
 const OFFSET_2_HZ: i32 = -1_800_000;
 const OFFSET_3_HZ: i32 = -6_600_000;
@@ -97,9 +97,9 @@ const OFFSET_4_HZ: i32 = -5_900_000;
 
 /// RP002-1.0.5 3.10: devices' default maximum, 16 dBm EIRP, kept for gateways.
 const LIMIT: Dbm = Dbm::from_whole(16);
-/// Basics Station's power in AS923-1.
+/// Power that Basics Station is set to in AS923-1, EIRP.
 const DEFAULT_1: Dbm = Dbm::from_whole(13);
-/// Carrier sense of 5 ms is known below this border only (ARIB STD-T108, unit channels 24 to 38).
+/// Upper border, in Hz, below which 5 ms of carrier sense is enough (ARIB STD-T108, unit channels 24 to 38).
 const JAPAN_MAX_HZ: u32 = 923_500_000;
 
 const AU_NZ: SubBand = SubBand {
@@ -141,7 +141,7 @@ const UZBEKISTAN: SubBand = SubBand {
     )
 };
 
-/// Where the country is unknown: 1 % (RP V1.0.2 for the default channels) and 400 ms.
+/// The sub-band for an unknown country: 1 % (RP V1.0.2 for the default channels) and 400 ms.
 const fn conservative(min_hz: u32, max_hz: u32, default_eirp: Dbm) -> SubBand {
     SubBand {
         default_eirp,
@@ -172,13 +172,13 @@ const fn japan(label: &'static str, max_hz: u32, max_eirp: Dbm, sense_us: u64) -
     }
 }
 
-/// What a group has of its own.
+/// The values in which the groups of AS923 differ.
 struct Group {
     region: RfRegion,
     offset_hz: i32,
     freq_min_hz: u32,
     freq_max_hz: u32,
-    /// 923.4 MHz and the offset, for beacon and ping slots (RP002-1.0.5 3.10, Class B beacon).
+    /// Frequency of beacon and ping slots in Hz: 923.4 MHz plus the offset (RP002-1.0.5 3.10, Class B beacon).
     beacon_hz: &'static [u32],
     sub_bands: &'static [SubBand],
 }
@@ -211,8 +211,8 @@ const fn table(group: &Group) -> Parameters {
     }
 }
 
-/// RP002-1.0.5 3.10, maximum payload size without and with DownlinkDwellTime. M of DR2 without was 59 before
-/// RP002-1.0.0.
+/// RP002-1.0.5 3.10, maximum payload size without and with DownlinkDwellTime. M of DR2 without
+/// was 59 before RP002-1.0.0.
 const DATA_RATES: &[DataRate] = &[
     DR0.dwell(0),
     DR1.dwell(0),

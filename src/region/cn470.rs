@@ -1,7 +1,7 @@
 //! CN470-510: RP002-1.0.5 3.9, under MIIT notice 52 of 2019.
 //!
-//! The table is for the channel plans of RP002 (20A, 20B, 26A, 26B). A network has one of them, and RX2 is
-//! elsewhere in each: an operator has to ask which.
+//! The table covers the channel plans of RP002 (20A, 20B, 26A, 26B). A network uses one of them, and each has
+//! another RX2, so an operator has to ask the network which one it uses.
 
 use crate::radio::Dbm;
 use crate::region::data_rate::DR4;
@@ -16,7 +16,7 @@ use crate::region::rf_region::RfRegion;
 use crate::region::sub_band::NO_DUTY_LIMIT;
 use crate::region::sub_band::SubBand;
 
-/// What [`Note::Cn470HasPlans`](crate::region::Note) says (RP002-1.0.5 3.9.7; before RP002: RP V1.0.2).
+/// Text of [`Note::Cn470HasPlans`](crate::region::Note) (RP002-1.0.5 3.9.7; before RP002: RP V1.0.2).
 pub(super) const RX2_BY_PLAN: &str = "CN470 has several channel plans with an RX2 each: 20A 486.9 MHz (devices that joined by \
      radio: 485.3, 486.9, 488.5, 490.1, 491.7, 493.3, 494.9 or 496.5), 20B 478.3 or 498.3, 26A 492.5, 26B 502.5, all DR1; \
      before RP002 505.3 at DR0: ask the network which it uses and set frequency-hz";
@@ -25,7 +25,7 @@ pub(super) const RX2_BY_PLAN: &str = "CN470 has several channel plans with an RX
 const BEACON_CHANNELS_HZ: &[u32] =
     &[483_900_000, 484_100_000, 484_300_000, 484_500_000, 484_700_000, 484_900_000, 485_100_000, 485_300_000];
 
-/// CN470.
+/// CN470-510: China (RP002-1.0.5 3.9).
 pub(super) const CN470: Parameters = Parameters {
     region: RfRegion::Cn470,
     rp_name: "CN470-510",

@@ -1,4 +1,4 @@
-//! CN779-787: RP002-1.0.3, withdrawn.
+//! CN779-787: RP002-1.0.3, a region that is withdrawn.
 
 use crate::radio::Dbm;
 use crate::region::data_rate::DR0;
@@ -15,7 +15,7 @@ use crate::region::parameters::Rx2;
 use crate::region::rf_region::RfRegion;
 use crate::region::sub_band::SubBand;
 
-/// CN779.
+/// CN779-787: China, withdrawn (RP002-1.0.3).
 pub(super) const CN779: Parameters = Parameters {
     region: RfRegion::Cn779,
     rp_name: "CN779-787",

@@ -1,4 +1,4 @@
-//! Data rates, and the rows that several regions share.
+//! Data rates, and the rows of their tables that several regions share.
 
 use crate::radio::Modulation;
 
@@ -8,35 +8,35 @@ const MAC_OVERHEAD: usize = 8;
 /// Bytes before the fragment in a DataFragment: command, index and session (TS004-1.0.0, DataFragment).
 pub(super) const FRAGMENT_OVERHEAD: usize = 3;
 
-/// The revision that brought SF5 and SF6.
+/// The revision of RP002 that introduced SF5 and SF6 for downlinks.
 const RP002_1_0_5: &str = "RP002-1.0.5";
 
-/// A row's reason that several regions give.
+/// Reason of [`UplinkOnly`] rows in several regions.
 pub(super) const LR_FHSS: &str = "LR-FHSS, which devices only send";
-/// A row's reason that both regions of 500 kHz downlinks give.
+/// Reason of [`UplinkOnly`] rows in the two regions with 500 kHz downlinks.
 pub(super) const UPLINK_125_KHZ: &str = "a 125 kHz rate of the uplink channels";
 
-/// One downlink data rate.
+/// A data rate of downlinks, with the payload sizes of RP002.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataRate {
-    /// Its number.
+    /// Number of the data rate, 0 to 15.
     pub dr: u8,
-    /// How it is sent.
+    /// Modulation with its speed.
     pub modulation: Modulation,
     /// M of RP002: the longest MACPayload in bytes, for a device that is not behind a repeater.
     pub max_mac_payload: usize,
     /// M while DownlinkDwellTime is on, 0 when nothing fits; `None` in a region without downlink dwell time.
     pub max_mac_payload_dwell: Option<usize>,
-    /// The revision of RP002 that brought it, when that is later than 1.0.3: few devices have it.
+    /// The revision of RP002 that introduced the data rate, if later than 1.0.3; few devices have it then.
     pub since: Option<&'static str>,
 }
 
-/// A data rate that no downlink has.
+/// A data rate that exists for uplinks, or for nothing, but not for downlinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UplinkOnly {
-    /// Its number.
+    /// Number of the data rate, 0 to 15.
     pub dr: u8,
-    /// What it is.
+    /// What the data rate is instead, for the error's text.
     pub reason: &'static str,
 }
 
@@ -51,8 +51,8 @@ impl DataRate {
         max_mac_payload.saturating_sub(MAC_OVERHEAD)
     }
 
-    /// The largest fragment in bytes that a TS004 DataFragment can carry; `dwell` as in
-    /// [`max_payload`](Self::max_payload).
+    /// The largest fragment in bytes that a TS004 DataFragment can carry;
+    /// `dwell` as in [`max_payload`](Self::max_payload).
     pub const fn max_fragment_size(&self, dwell: bool) -> usize {
         self.max_payload(dwell).saturating_sub(FRAGMENT_OVERHEAD)
     }

@@ -1,4 +1,4 @@
-//! What a region refuses, with the number and the way out.
+//! Errors of a region: each names the number refused and the way out.
 
 use crate::radio::Dbm;
 use crate::region::rf_region::RfRegion;
@@ -7,42 +7,42 @@ use crate::region::rf_region::RfRegion;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegionError {
-    /// No RfRegion has this name.
+    /// The text is no name of an RfRegion.
     #[error("`{name}` is no RfRegion; there are {known}")]
     UnknownRegion {
-        /// The name as it came, cut after [`RegionError::MAX_QUOTED`] characters.
+        /// The text as it came, cut after [`RegionError::MAX_QUOTED`] characters.
         name: String,
-        /// All names there are.
+        /// The names of all regions, as a list.
         known: String,
     },
-    /// The region is withdrawn.
+    /// The region is withdrawn, and nobody insisted on it.
     #[error("region {region} is withdrawn: {reason}")]
     Withdrawn {
         /// The region asked for.
         region: RfRegion,
-        /// Since when, and where this is written.
+        /// Date of the withdrawal, and where it is written.
         reason: &'static str,
     },
-    /// No downlink has this data rate.
+    /// The data rate exists, but not for downlinks.
     #[error("{region} DR{dr} is not for downlinks: {reason}; downlinks have DR {downlink}")]
     UplinkOnly {
-        /// The region.
+        /// Region whose data rates were searched.
         region: RfRegion,
         /// The data rate asked for.
         dr: u8,
-        /// What the data rate is instead.
+        /// Kind of the data rate, instead of a downlink's.
         reason: &'static str,
-        /// The data rates there are, as a list.
+        /// The region's downlink data rates, as a list.
         downlink: String,
     },
-    /// The region defines no such data rate.
+    /// The region defines no data rate of this number.
     #[error("{region} has no DR{dr}; downlinks have DR {downlink}")]
     UnknownDataRate {
-        /// The region.
+        /// Region whose data rates were searched.
         region: RfRegion,
         /// The data rate asked for.
         dr: u8,
-        /// The data rates there are, as a list.
+        /// The region's downlink data rates, as a list.
         downlink: String,
     },
     /// The occupied bandwidth is not strictly inside one sub-band.
@@ -53,145 +53,145 @@ pub enum RegionError {
     OutsideSubBands {
         /// The centre frequency asked for, in Hz.
         frequency_hz: u32,
-        /// What the modulation occupies around it, in Hz.
+        /// Occupied bandwidth of the modulation, in Hz.
         bandwidth_hz: u32,
-        /// The nearest centre frequency that would do, in Hz.
+        /// The nearest centre frequency that is legal, in Hz.
         nearest_hz: u32,
-        /// The sub-band of that one.
+        /// Label of the sub-band around `nearest_hz`.
         label: &'static str,
-        /// Its lower border in Hz.
+        /// Lower border of that sub-band in Hz.
         min_hz: u32,
-        /// Its upper border in Hz.
+        /// Upper border of that sub-band in Hz.
         max_hz: u32,
-        /// Where its borders are written.
+        /// Document and clause that set the borders.
         clause: &'static str,
     },
-    /// No sub-band that may be used is wider than the occupied bandwidth.
+    /// No permitted sub-band is wider than the occupied bandwidth.
     #[error(
         "{bandwidth_hz} Hz of occupied bandwidth fits strictly inside none of the sub-bands {labels}; \
          take a narrower data rate"
     )]
     TooWide {
-        /// What the modulation occupies, in Hz.
+        /// Occupied bandwidth of the modulation, in Hz.
         bandwidth_hz: u32,
-        /// The sub-bands that were tried.
+        /// Labels of the sub-bands that were tried, as a list.
         labels: String,
     },
-    /// Devices listen on fixed downlink channels, and this is none.
+    /// The frequency is none of the fixed downlink channels on which devices listen.
     #[error(
         "{frequency_hz} Hz is no downlink channel of {region}; the nearest is {nearest_hz} Hz ({clause})"
     )]
     OffRaster {
-        /// The region.
+        /// Region whose downlink channels were searched.
         region: RfRegion,
         /// The centre frequency asked for, in Hz.
         frequency_hz: u32,
         /// The nearest downlink channel, in Hz.
         nearest_hz: u32,
-        /// Where the channels are written.
+        /// Document and clause that set the channels.
         clause: &'static str,
     },
-    /// More power than the sub-band allows.
+    /// The power is above the sub-band's limit of EIRP.
     #[error(
         "{eirp} dBm EIRP at {frequency_hz} Hz is too much: \
          sub-band {label} allows {max_eirp} dBm EIRP ({clause})"
     )]
     TooMuchPower {
-        /// The power asked for.
+        /// The power asked for, EIRP.
         eirp: Dbm,
-        /// The limit.
+        /// The sub-band's limit of EIRP.
         max_eirp: Dbm,
         /// The centre frequency in Hz.
         frequency_hz: u32,
-        /// The sub-band that sets the limit.
+        /// Label of the sub-band that sets the limit.
         label: &'static str,
-        /// Where the limit is written.
+        /// Document and clause that set the limit.
         clause: &'static str,
     },
-    /// More power into the antenna than the sub-band allows.
+    /// The power into the antenna is above the sub-band's limit of conducted power.
     #[error(
         "{eirp} dBm EIRP with {gain} dBi of antenna is {conducted} dBm conducted: \
          sub-band {label} allows {limit} dBm conducted ({clause})"
     )]
     TooMuchConducted {
-        /// What would enter the antenna.
+        /// Power that would enter the antenna: EIRP less gain.
         conducted: Dbm,
-        /// The limit.
+        /// The sub-band's limit of conducted power.
         limit: Dbm,
-        /// The power asked for.
+        /// The power asked for, EIRP.
         eirp: Dbm,
-        /// Gain of the antenna.
+        /// Gain of the antenna less cable, in dBi.
         gain: Dbm,
-        /// The sub-band that sets the limit.
+        /// Label of the sub-band that sets the limit.
         label: &'static str,
-        /// Where the limit is written.
+        /// Document and clause that set the limit.
         clause: &'static str,
     },
-    /// The sub-band allows only narrower transmissions, wherever in it.
+    /// The occupied bandwidth is above the sub-band's limit, wherever in the sub-band.
     #[error(
         "{bandwidth_hz} Hz of occupied bandwidth is too wide: sub-band {label} allows {limit_hz} Hz ({clause}); \
          take a narrower data rate"
     )]
     WiderThanAllowed {
-        /// What the modulation occupies, in Hz.
+        /// Occupied bandwidth of the modulation, in Hz.
         bandwidth_hz: u32,
-        /// The limit in Hz.
+        /// The sub-band's limit of occupied bandwidth, in Hz.
         limit_hz: u32,
-        /// The sub-band that sets the limit.
+        /// Label of the sub-band that sets the limit.
         label: &'static str,
-        /// Where the limit is written.
+        /// Document and clause that set the limit.
         clause: &'static str,
     },
-    /// The sub-band wants a transmitter that listens before it talks.
+    /// The sub-band is open only to transmitters that listen before they talk.
     #[error(
         "sub-band {label} of {region} may be used only by a transmitter that finds the channel below {threshold} dBm \
          for {sense_us} us before it sends ({clause}); a plain packet forwarder cannot; sub-bands without: {others}"
     )]
     MustListen {
-        /// The region.
+        /// Region to which the sub-band belongs.
         region: RfRegion,
-        /// The sub-band.
+        /// Label of the sub-band that requires it.
         label: &'static str,
-        /// How long the channel must be free, in microseconds.
+        /// Time for which the channel must be free, in microseconds.
         sense_us: u64,
-        /// Below this it is free.
+        /// Received power below which the channel counts as free.
         threshold: Dbm,
-        /// Where this is written.
+        /// Document and clause that require it.
         clause: &'static str,
-        /// The labels of sub-bands that can do without.
+        /// Labels of the sub-bands that do not require it, as a list.
         others: String,
     },
-    /// The longest transmission is over before a fragment of one byte is.
+    /// The longest legal transmission is too short for a fragment of one byte.
     #[error(
         "{region} DR{dr} carries no fragment in the {limit_us} us that one transmission may last ({clause}); \
          these do: DR {others}"
     )]
     NothingFits {
-        /// The region.
+        /// Region to which the data rate belongs.
         region: RfRegion,
         /// The data rate asked for.
         dr: u8,
-        /// The longest transmission, in microseconds.
+        /// The longest legal transmission, in microseconds.
         limit_us: u64,
-        /// Where the limit is written.
+        /// Document and clause that set the limit.
         clause: &'static str,
-        /// The data rates that carry one, as a list.
+        /// The data rates that carry a fragment, as a list.
         others: String,
     },
     /// The region has no sub-band with this label.
     #[error("{region} has no sub-band `{label}`; there are {known}")]
     UnknownSubBand {
-        /// The region.
+        /// Region whose sub-bands were searched.
         region: RfRegion,
         /// The label as it came, cut after [`RegionError::MAX_QUOTED`] characters.
         label: String,
-        /// All labels there are.
+        /// The labels of all sub-bands, as a list.
         known: String,
     },
 }
 
 impl RegionError {
-    /// So much of a foreign text is quoted, in characters.
+    /// Longest quotation of a foreign text, in characters.
     pub const MAX_QUOTED: usize = 32;
 }
 

@@ -1,26 +1,26 @@
 //! EN 300 220-2 V3.2.1 and ERC/REC 70-03: short range devices in Europe, by sub-band.
 //!
-//! The law writes ERP; here stands EIRP, 2.15 dB more. A network may also replace the duty cycle by polite
-//! spectrum access (listen before talk); RP002 chooses the duty cycle, and so do we.
+//! The law states ERP; these tables hold EIRP, which is 2.15 dB more. A network may replace the duty cycle by polite
+//! spectrum access (listen before talk); RP002 chooses the duty cycle, and so do these tables.
 
 use crate::radio::Dbm;
 use crate::region::sub_band::NO_DUTY_LIMIT;
 use crate::region::sub_band::SubBand;
 
-/// 5 mW ERP.
+/// EIRP of 7 dBm (5 mW) ERP.
 const ERP_7_DBM: Dbm = Dbm::from_centi(700 + 215);
-/// 10 mW ERP.
+/// EIRP of 10 dBm (10 mW) ERP.
 const ERP_10_DBM: Dbm = Dbm::from_centi(1000 + 215);
-/// 25 mW ERP.
+/// EIRP of 14 dBm (25 mW) ERP.
 const ERP_14_DBM: Dbm = Dbm::from_centi(1400 + 215);
-/// 500 mW ERP.
+/// EIRP of 27 dBm (500 mW) ERP.
 const ERP_27_DBM: Dbm = Dbm::from_centi(2700 + 215);
 
-/// What a gateway is set to in the 500 mW sub-bands: 2.15 dB below the limit, as Basics Station does.
+/// Default power of a gateway in the 500 mW sub-bands, EIRP: 2.15 dB below the limit, as Basics Station has it.
 const DEFAULT_500_MW: Dbm = Dbm::from_whole(27);
 
-/// 433.05-434.79 MHz: 10 mW ERP, 10 %. The 1 % of RP002 is LoRaWAN's wish for devices, not the law's for
-/// gateways.
+/// 433.05-434.79 MHz: 10 mW ERP, 10 %. The 1 % of RP002 is a rule of LoRaWAN for devices and no limit
+/// of law for gateways.
 pub(super) const EN_300_220_433: &[SubBand] = &[SubBand::hourly(
     "433",
     433_050_000,
@@ -30,7 +30,7 @@ pub(super) const EN_300_220_433: &[SubBand] = &[SubBand::hourly(
     "EN 300 220-2 V3.2.1, 433.05-434.79 MHz",
 )];
 
-/// 863-870 MHz. Letters as in EN 300 220-2 V3.2.1.
+/// 863-870 MHz, with the letters of EN 300 220-2 V3.2.1 as labels.
 pub(super) const EN_300_220_863_870: &[SubBand] = &[
     // 25 mW ERP, 0.1 %.
     SubBand::hourly("K", 863_000_000, 865_000_000, 1_000, ERP_14_DBM, "EN 300 220-2 V3.2.1, band K"),
@@ -72,8 +72,8 @@ pub(super) const EN_300_220_863_870: &[SubBand] = &[
     },
 ];
 
-/// Opt-in, because only some countries have adopted it, and the equipment must control its power down to
-/// 5 mW.
+/// A 500 mW sub-band for network access points. It needs opt-in, because only some countries have adopted it, and
+/// the equipment must control its power down to 5 mW.
 const fn network_access_point(min_hz: u32) -> SubBand {
     let clause =
         "ERC/REC 70-03 annex 2, network access points: adaptive power control, where the country has it";

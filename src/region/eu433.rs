@@ -7,7 +7,7 @@ use crate::region::parameters::Parameters;
 use crate::region::parameters::Rx2;
 use crate::region::rf_region::RfRegion;
 
-/// EU433.
+/// EU433: Europe, 433 MHz (RP002-1.0.5 3.7).
 pub(super) const EU433: Parameters = Parameters {
     region: RfRegion::Eu433,
     rp_name: "EU433",

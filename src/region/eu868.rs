@@ -9,7 +9,7 @@ use crate::region::parameters::Parameters;
 use crate::region::parameters::Rx2;
 use crate::region::rf_region::RfRegion;
 
-/// EU868.
+/// EU863-870: Europe, 863-870 MHz (RP002-1.0.5 3.4).
 pub(super) const EU868: Parameters = Parameters {
     region: RfRegion::Eu868,
     rp_name: "EU863-870",

@@ -17,7 +17,7 @@ use crate::region::rf_region::RfRegion;
 use crate::region::sub_band::NO_DUTY_LIMIT;
 use crate::region::sub_band::SubBand;
 
-/// IN865.
+/// IN865-867: India, 865-867 MHz (RP002-1.0.5 3.12).
 pub(super) const IN865: Parameters = Parameters {
     region: RfRegion::In865,
     rp_name: "IN865-867",

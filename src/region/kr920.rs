@@ -18,10 +18,10 @@ use crate::region::sub_band::Listen;
 use crate::region::sub_band::NO_DUTY_LIMIT;
 use crate::region::sub_band::SubBand;
 
-/// RP002-1.0.5 3.11: gateways send 23 dBm EIRP on all channels; devices 10 below 922 MHz, 14 above.
+/// Power of a gateway, 23 dBm EIRP on all channels (RP002-1.0.5 3.11); devices send 10 dBm below 922 MHz, 14 above.
 const GATEWAY: Dbm = Dbm::from_whole(23);
 
-/// KR920.
+/// KR920-923: Korea, 920-923 MHz (RP002-1.0.5 3.11).
 pub(super) const KR920: Parameters = Parameters {
     region: RfRegion::Kr920,
     rp_name: "KR920-923",

@@ -1,4 +1,4 @@
-//! From a written name to its region, and from a region to its table.
+//! Look-up of a region by its name, and of its table.
 
 use crate::region::as923::AS923_1;
 use crate::region::as923::AS923_2;
@@ -22,13 +22,13 @@ use crate::region::us915::US915;
 use core::fmt;
 use core::str::FromStr;
 
-/// What the caller should tell the operator about a name that was accepted.
+/// A remark for the operator about a name that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
     /// `AS923` was taken as `AS923-1`.
     As923TakenAsAs923_1,
-    /// CN470 has several channel plans, and RX2 is elsewhere in each.
+    /// CN470 has several channel plans, and each has another RX2.
     Cn470HasPlans,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Note {
 }
 
 impl RfRegion {
-    /// Reads a name in any case; `AS923`, which AWS sends to gateways, is AS923-1 with a [`Note`].
+    /// The region with this name, in any case. `AS923`, which AWS sends to gateways, means AS923-1 with a [`Note`].
     ///
     /// # Errors
     /// [`RegionError::UnknownRegion`] for every other text.
@@ -60,7 +60,7 @@ impl RfRegion {
     }
 }
 
-/// As [`RfRegion::parse_with_note`], without the note.
+/// Reads a name as [`RfRegion::parse_with_note`] does, without the note.
 impl FromStr for RfRegion {
     type Err = RegionError;
 
@@ -72,7 +72,7 @@ impl FromStr for RfRegion {
 /// The table of a region in force.
 ///
 /// # Errors
-/// [`RegionError::Withdrawn`] with the reason.
+/// [`RegionError::Withdrawn`] with the reason, when the region is withdrawn.
 pub fn parameters(region: RfRegion) -> Result<&'static Parameters, RegionError> {
     let parameters = parameters_even_withdrawn(region);
     match parameters.withdrawn {
@@ -81,7 +81,7 @@ pub fn parameters(region: RfRegion) -> Result<&'static Parameters, RegionError> 
     }
 }
 
-/// The table of a region, for an operator who insists on one that is withdrawn.
+/// The table of any region, for an operator who insists on one that is withdrawn.
 pub fn parameters_even_withdrawn(region: RfRegion) -> &'static Parameters {
     match region {
         RfRegion::Eu868 => &EU868,

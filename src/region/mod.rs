@@ -1,4 +1,4 @@
-//! Where we are: what RP002 lets a device hear, and what the law lets a gateway say.
+//! Regions: the radio parameters that devices know from RP002, and the limits of law for a gateway.
 //!
 //! One struct type, [`Parameters`], and one `const` table per RfRegion, each number with its clause. Limits of
 //! law ([`SubBand`]) are tables of their own, because several regions share one law. Behaviour exists once,

@@ -1,4 +1,4 @@
-//! What a region is made of, and whether a transmission fits into it.
+//! Parameters of a region, and the check of a transmission against them.
 
 use crate::radio::Dbm;
 use crate::radio::Modulation;
@@ -14,38 +14,38 @@ use crate::region::sub_band::SubBand;
 use crate::region::sub_band::SubBandIndex;
 use crate::region::sub_band::Terms;
 
-/// Steps in which LoRaWAN commands name frequencies (TS005-1.0.0 3.5, DlFrequ), in Hz.
+/// Step in which LoRaWAN commands state frequencies (TS005-1.0.0 3.5, DlFrequ), in Hz.
 const FREQUENCY_STEP_HZ: u32 = 100;
 
 /// PHYPayload bytes that are not FRMPayload: MHDR, FHDR without FOpts, FPort and MIC (TS001-1.0.4 4).
 const PHY_OVERHEAD: usize = 13;
 
-/// A region: what its devices hear (RP002) and what its law allows.
+/// A region: the channels and data rates of its devices (RP002), and the limits of its law.
 #[derive(Debug)]
 pub struct Parameters {
-    /// The region's name in the API.
+    /// The region, by the name of the AWS API.
     pub region: RfRegion,
-    /// The region's name in RP002.
+    /// Name of the region in RP002.
     pub rp_name: &'static str,
-    /// Why nobody should begin to use the region any more, with dates; `None` for one in force.
+    /// Why the region is withdrawn, with dates; `None` for one in force.
     pub withdrawn: Option<&'static str>,
     /// Lower end of the band in Hz.
     pub freq_min_hz: u32,
     /// Upper end of the band in Hz.
     pub freq_max_hz: u32,
-    /// The least and the greatest centre frequency that devices take, in Hz.
+    /// The lowest and the highest centre frequency that devices accept, in Hz.
     pub centres_hz: (u32, u32),
-    /// Every data rate a downlink may have, ascending.
+    /// Every data rate of downlinks, ascending.
     pub data_rates: &'static [DataRate],
-    /// Data rates that no downlink has, ascending.
+    /// Data rates that no downlink uses, ascending.
     pub uplink_only: &'static [UplinkOnly],
-    /// The fixed downlink channels, where a region has them.
+    /// The fixed downlink channels; `None` where the region has none.
     pub downlink_raster: Option<Raster>,
     /// Sub-bands of the law by ascending lower border; those that need no opt-in do not overlap.
     pub sub_bands: &'static [SubBand],
-    /// Where devices listen by default.
+    /// The default channel of RX2 and of Class C.
     pub rx2: Rx2,
-    /// Beacon and ping slot defaults.
+    /// The default beacon and ping slots.
     pub class_b: ClassB,
     /// The longest downlink in microseconds while DownlinkDwellTime is on (TS001-1.0.4, TxParamSetupReq).
     pub dwell_downlink_us: Option<u64>,
@@ -56,48 +56,48 @@ pub struct Parameters {
 pub struct Raster {
     /// Centre of the first channel in Hz.
     pub first_hz: u32,
-    /// From centre to centre in Hz.
+    /// Distance between the centres of neighbouring channels, in Hz.
     pub step_hz: u32,
-    /// How many channels.
+    /// Number of channels, ascending from `first_hz`.
     pub count: u32,
-    /// Where this is written.
+    /// Document and clause that set the channels.
     pub clause: &'static str,
 }
 
-/// The second receive window, and the permanent one of Class C.
+/// The second receive window, which Class C keeps open all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rx2 {
     /// Centre frequency in Hz.
     pub frequency_hz: u32,
-    /// Data rate.
+    /// Number of its data rate in the region's table.
     pub dr: u8,
 }
 
-/// Defaults of Class B.
+/// Default parameters of Class B (RP002, Class B beacon).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClassB {
-    /// Centre frequencies of the beacon in Hz; more than one: it hops.
+    /// Centre frequencies of the beacon in Hz; with more than one, the beacon hops.
     pub beacon_frequencies_hz: &'static [u32],
     /// Data rate of the beacon.
     pub beacon_dr: u8,
     /// Length of the beacon in bytes.
     pub beacon_bytes: usize,
-    /// Centre frequencies of the ping slots in Hz; more than one: they hop.
+    /// Centre frequencies of the ping slots in Hz; with more than one, they hop.
     pub ping_slot_frequencies_hz: &'static [u32],
     /// Data rate of the ping slots.
     pub ping_slot_dr: u8,
 }
 
-/// A frequency and data rate that were checked, with the sub-band whose budget they use.
+/// A checked frequency and data rate, with the sub-band whose duty budget they use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel {
     /// Centre frequency in Hz.
     pub frequency_hz: u32,
-    /// Data rate.
+    /// Number of the data rate in the region's table.
     pub dr: u8,
-    /// What the data rate is.
+    /// Modulation of the data rate.
     pub modulation: Modulation,
-    /// Whose budget is used.
+    /// The sub-band whose duty budget is used.
     pub sub_band: SubBandIndex,
 }
 
@@ -110,10 +110,11 @@ impl Raster {
 }
 
 impl Parameters {
-    /// A downlink data rate by number.
+    /// The downlink data rate with the number `dr`.
     ///
     /// # Errors
-    /// [`RegionError::UplinkOnly`] or [`RegionError::UnknownDataRate`], with the numbers there are.
+    /// [`RegionError::UplinkOnly`] or [`RegionError::UnknownDataRate`] when no downlink has it; each
+    /// lists those that exist.
     pub fn data_rate(&self, dr: u8) -> Result<&'static DataRate, RegionError> {
         if let Some(data_rate) = self.data_rates.iter().find(|data_rate| data_rate.dr == dr) {
             return Ok(data_rate);
@@ -126,17 +127,17 @@ impl Parameters {
         })
     }
 
-    /// A sub-band by its place; `None` for a place of another region.
+    /// The sub-band at this place; `None` for a place of another region.
     pub fn sub_band(&self, index: SubBandIndex) -> Option<&'static SubBand> {
         self.sub_bands.get(usize::from(index.0))
     }
 
-    /// The default sub-band that holds a transmission: the whole occupied bandwidth, strictly; an edge that
-    /// equals a border is outside.
+    /// The default sub-band that holds the whole occupied bandwidth strictly: an edge that equals
+    /// a border is outside.
     ///
     /// # Errors
-    /// [`RegionError::OutsideSubBands`] with the nearest centre frequency that would do, or
-    /// [`RegionError::TooWide`].
+    /// [`RegionError::OutsideSubBands`] with the nearest legal centre frequency, or [`RegionError::TooWide`] when
+    /// the bandwidth fits into no sub-band.
     pub fn sub_band_of(
         &self,
         frequency_hz: u32,
@@ -145,21 +146,21 @@ impl Parameters {
         self.fit(frequency_hz, modulation, &Terms::default())
     }
 
-    /// [`check_under`](Self::check_under) the default terms: in the sub-bands that anybody may use, with a
+    /// [`check_under`](Self::check_under) the default [`Terms`]: in the sub-bands that need no opt-in, with a
     /// transmitter that cannot listen.
     ///
     /// # Errors
-    /// As [`check_under`](Self::check_under).
+    /// The same errors as those of [`check_under`](Self::check_under).
     pub fn check(&self, frequency_hz: u32, dr: u8, eirp: Dbm) -> Result<Channel, RegionError> {
         self.check_under(&Terms::default(), frequency_hz, dr, eirp)
     }
 
-    /// Whether devices can hear and the law allows `eirp` at this frequency and data rate, under what the
-    /// operator declares.
+    /// Checks that devices can hear `eirp` at this frequency and data rate, and that the law
+    /// allows it under `terms`.
     ///
     /// # Errors
-    /// The first that fails of: sub-band label, data rate, downlink channel, sub-band, its bandwidth, its
-    /// power, its listening.
+    /// The first that fails of: label of the sub-band, data rate, downlink channel, sub-band, occupied bandwidth,
+    /// power, listen before talk.
     pub fn check_under(
         &self,
         terms: &Terms,
@@ -180,8 +181,8 @@ impl Parameters {
         Ok(Channel { frequency_hz, dr, modulation, sub_band: index })
     }
 
-    /// What we send at this frequency when nobody says otherwise, EIRP. Outside the sub-bands that the terms
-    /// lead into, where nothing is sent, the smallest default of these.
+    /// The default power at this frequency, EIRP. Outside the sub-bands that the terms admit, where nothing is sent,
+    /// it is the smallest default of these.
     pub fn default_eirp(&self, terms: &Terms, frequency_hz: u32) -> Dbm {
         let admitted = || self.sub_bands.iter().filter(|sub_band| terms.admit(sub_band));
         admitted()
@@ -191,11 +192,11 @@ impl Parameters {
             .unwrap_or_default()
     }
 
-    /// The longest FRMPayload in bytes on a channel: what the table of payload sizes and the longest
-    /// transmission of the sub-band leave.
+    /// The longest FRMPayload of a channel in bytes, by the table of payload sizes and the longest
+    /// transmission of the sub-band.
     ///
     /// # Errors
-    /// [`RegionError::NothingFits`] when not even a fragment of one byte is left.
+    /// [`RegionError::NothingFits`] when the longest transmission is too short for a fragment of one byte.
     pub fn max_payload(&self, channel: &Channel, downlink_dwell: bool) -> Result<usize, RegionError> {
         let max_tx_us = self.sub_band(channel.sub_band).and_then(|sub_band| sub_band.max_tx_us);
         let longest = |data_rate: &DataRate| {
@@ -276,8 +277,8 @@ impl Parameters {
         Err(RegionError::OffRaster { region: self.region, frequency_hz, nearest_hz, clause: raster.clause })
     }
 
-    /// The centre frequency nearest to the one asked for that keeps the occupied bandwidth strictly inside
-    /// the sub-band and this region, in steps of 100 Hz; itself when it does. `None` when there is none.
+    /// The centre frequency nearest to `frequency_hz` that keeps the occupied bandwidth strictly inside the sub-band
+    /// and this region, in steps of 100 Hz; `frequency_hz` itself when it does. `None` when none does.
     fn nearest_centre_hz(&self, sub_band: &SubBand, frequency_hz: u32, bandwidth_hz: u32) -> Option<u32> {
         let half_hz = bandwidth_hz.div_ceil(2);
         let min_hz = sub_band.min_hz.max(self.freq_min_hz);

@@ -1,40 +1,40 @@
-//! The thirteen names of the task API.
+//! The thirteen regions, by the names of the AWS API.
 
 use core::fmt;
 
-/// `LoRaWAN.RfRegion` of the AWS IoT Wireless API.
+/// A region, `LoRaWAN.RfRegion` of the AWS IoT Wireless API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RfRegion {
-    /// Europe, 863-870 MHz.
+    /// EU863-870: Europe, 863-870 MHz.
     Eu868,
-    /// North America, 902-928 MHz.
+    /// US902-928: North America, 902-928 MHz.
     Us915,
-    /// Australia and South America, 915-928 MHz.
+    /// AU915-928: Australia and South America, 915-928 MHz.
     Au915,
-    /// Asia, group 1: Japan and others.
+    /// AS923-1: Asia, group 1: Japan and others.
     As923_1,
-    /// Asia, group 2.
+    /// AS923-2: Asia, group 2: Vietnam, Indonesia.
     As923_2,
-    /// Asia, group 3.
+    /// AS923-3: Asia, group 3: the Philippines, Cuba and others.
     As923_3,
-    /// Asia, group 4: Israel.
+    /// AS923-4: Asia, group 4: Israel.
     As923_4,
-    /// Europe, 433 MHz.
+    /// EU433: Europe, 433 MHz.
     Eu433,
-    /// China, 470-510 MHz.
+    /// CN470-510: China, 470-510 MHz.
     Cn470,
-    /// China, 779-787 MHz, withdrawn.
+    /// CN779-787: China, 779-787 MHz, withdrawn.
     Cn779,
-    /// Russia, 864-870 MHz.
+    /// RU864-870: Russia, 864-870 MHz.
     Ru864,
-    /// Korea, 920-923 MHz.
+    /// KR920-923: Korea, 920-923 MHz.
     Kr920,
-    /// India, 865-867 MHz.
+    /// IN865-867: India, 865-867 MHz.
     In865,
 }
 
 impl RfRegion {
-    /// All thirteen, in the order of the API.
+    /// All thirteen regions, in the order of the API.
     pub const ALL: [RfRegion; 13] = [
         RfRegion::Eu868,
         RfRegion::Us915,
@@ -51,7 +51,7 @@ impl RfRegion {
         RfRegion::In865,
     ];
 
-    /// The name in the API.
+    /// Name of the region in the API.
     pub const fn name(self) -> &'static str {
         match self {
             RfRegion::Eu868 => "EU868",

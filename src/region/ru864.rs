@@ -11,12 +11,12 @@ use crate::region::sub_band::SubBand;
 
 const CLAUSE: &str = "GKRCh decision 18-46-03-1 of 2018-09-11, annex 12";
 
-/// 25 mW ERP.
+/// EIRP of 14 dBm (25 mW) ERP.
 const ERP_14_DBM: Dbm = Dbm::from_centi(1400 + 215);
-/// 100 mW ERP.
+/// EIRP of 20 dBm (100 mW) ERP.
 const ERP_20_DBM: Dbm = Dbm::from_centi(2000 + 215);
 
-/// RU864.
+/// RU864-870: Russia, 864-870 MHz (RP002-1.0.5 3.13).
 pub(super) const RU864: Parameters = Parameters {
     region: RfRegion::Ru864,
     rp_name: "RU864-870",

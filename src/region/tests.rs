@@ -1,4 +1,4 @@
-//! The tables against copied figures of other people's tables, and every refusal with its number.
+//! Tests of the tables against figures of other implementations, and of every refusal with its number.
 
 use super::*;
 use crate::radio::Dbm;

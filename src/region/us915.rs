@@ -18,7 +18,7 @@ use crate::region::sub_band::SubBand;
 pub(super) const DOWNLINK_CHANNELS_HZ: &[u32] =
     &[923_300_000, 923_900_000, 924_500_000, 925_100_000, 925_700_000, 926_300_000, 926_900_000, 927_500_000];
 
-/// The grid they lie on, with where it is written.
+/// The eight downlink channels as a [`Raster`], with the `clause` that sets them.
 pub(super) const fn downlink_raster(clause: &'static str) -> Option<Raster> {
     Some(Raster { first_hz: 923_300_000, step_hz: 600_000, count: 8, clause })
 }
@@ -33,7 +33,7 @@ pub(super) const CLASS_B: ClassB = ClassB {
     ping_slot_dr: 8,
 };
 
-/// US915.
+/// US902-928: North America, 902-928 MHz (RP002-1.0.5 3.5).
 pub(super) const US915: Parameters = Parameters {
     region: RfRegion::Us915,
     rp_name: "US902-928",

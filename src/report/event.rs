@@ -6,14 +6,14 @@ use crate::time::GpsTime;
 use crate::time::Instant;
 use core::fmt;
 
-/// Something an operator would want to know.
+/// A report: an event with its time and its task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// When it happened.
+    /// Instant at which it happened.
     pub at: Instant,
     /// The task it belongs to; `None` for the gateway itself.
     pub task: Option<TaskId>,
-    /// What happened.
+    /// The event, with its numbers.
     pub event: Event,
 }
 
@@ -28,7 +28,7 @@ pub enum Event {
     },
     /// Something is unusual but does not stop the task.
     Warning {
-        /// One line.
+        /// Text for the operator, one line.
         text: String,
     },
     /// Fragments, counters and sessions are settled and on disk.
@@ -40,16 +40,16 @@ pub enum Event {
     },
     /// The sessions that devices were told are over, and frames are left: they wait for one that devices are told.
     SessionsMissed {
-        /// The group's name.
+        /// Name of the group in the configuration.
         group: String,
         /// Frames that are left.
         left: u32,
-        /// Frames planned.
+        /// Frames that the campaign planned.
         planned: u32,
     },
     /// The task has another start than before: these are the sessions that devices must be told instead.
     SessionsMoved {
-        /// The group's name.
+        /// Name of the group in the configuration.
         group: String,
         /// Start and time-out exponent of each.
         sessions: Vec<(GpsTime, u8)>,
@@ -79,14 +79,14 @@ pub enum Event {
     Refusal {
         /// Frame number in the campaign.
         frame_no: u32,
-        /// The forwarder's word.
+        /// Error of the forwarder's TX_ACK.
         error: String,
     },
     /// The campaign is over.
     Over(Outcome),
     /// The task is ordered and was over before: it never runs again.
     AlreadyOver {
-        /// How it ended.
+        /// Outcome of the task, as it was recorded.
         outcome: String,
     },
     /// The forwarder answers again.
@@ -100,43 +100,43 @@ pub enum Event {
     },
     /// Frames go out as "immediate" until the counter is learned again.
     CounterLost {
-        /// Why.
+        /// Reason why the counter is not known any more.
         reason: String,
     },
     /// A network server sends to one of our groups: two senders of one key. The group pauses.
     SecondSender {
-        /// The group's address.
+        /// McAddr of the group, as a number.
         mc_addr: u32,
         /// The lower half of the frame counter it used.
         fcnt: u16,
     },
     /// A network server's downlinks are more than the law allows.
     ServerBreach {
-        /// The server.
+        /// Address of the server in the configuration.
         server: String,
-        /// Where.
+        /// Label of the sub-band whose limit was exceeded.
         sub_band: &'static str,
     },
     /// A network server leaves our keepalives unanswered.
     ServerSilent {
-        /// The server.
+        /// Address of the server in the configuration.
         server: String,
     },
     /// A network server answers again.
     ServerAnswers {
-        /// The server.
+        /// Address of the server in the configuration.
         server: String,
     },
     /// The forwarder acknowledged frames and never gave them to the radio.
     SilentlyDropped {
-        /// So many, at least.
+        /// Number of such frames, at least.
         frames: u32,
         /// Of these, at most so many of the campaign on the air: they are made up for.
         extra_coded: u32,
     },
     /// Storage failed: no counter can be promised any more, so nothing is sent.
     Halted {
-        /// What failed.
+        /// Storage error that ended the service's sending.
         reason: String,
     },
 }
@@ -146,31 +146,31 @@ pub enum Event {
 pub enum Outcome {
     /// Every planned frame was accepted by the forwarder.
     Complete {
-        /// Frames accepted.
+        /// Frames that the forwarder accepted.
         sent: u32,
         /// Frames whose fate is unknown.
         unconfirmed: u32,
     },
     /// The sessions were over before all frames were sent.
     OutOfSession {
-        /// Frames accepted.
+        /// Frames that the forwarder accepted.
         sent: u32,
-        /// Frames planned.
+        /// Frames that the campaign planned.
         planned: u32,
     },
     /// The task was withdrawn.
     Cancelled {
-        /// Frames accepted.
+        /// Frames that the forwarder accepted.
         sent: u32,
     },
-    /// Going on would be wrong.
+    /// The service ended the campaign, because to go on would be wrong.
     Aborted {
-        /// One line.
+        /// Text for the operator, one line.
         reason: String,
     },
 }
 
-/// How much an operator should care.
+/// Severity of an event for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Things go as they should.

@@ -1,4 +1,4 @@
-//! A campaign's plan, as reports tell it.
+//! The plan of a campaign, as reports show it.
 
 use crate::time::GpsTime;
 use core::fmt;
@@ -8,7 +8,7 @@ use serde::Serialize;
 /// A campaign's plan as far as the outside needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// The group's name.
+    /// Name of the group in the configuration.
     pub group: String,
     /// The fingerprint of its key, 32 hex digits.
     pub key: String,
@@ -30,13 +30,13 @@ pub struct Planned {
     pub airtime_us: u64,
     /// Start-to-start distance of uncoded frames, microseconds.
     pub spacing_us: u64,
-    /// What decided the spacing.
+    /// The limit that decided the spacing, in words.
     pub limited_by: String,
     /// The sessions that devices must be told: start and time-out exponent. Empty: devices always listen.
     pub sessions: Vec<(GpsTime, u8)>,
-    /// What came of decoding the frames beforehand.
+    /// Result of decoding the frames before the first is sent.
     pub decoded: Decoded,
-    /// Legal but unwise things.
+    /// Warnings: choices that are legal but unwise, one line each.
     pub warnings: Vec<String>,
 }
 

@@ -1,17 +1,17 @@
-//! What a signature is made with.
+//! Hash functions and algorithms of signatures.
 
 use core::fmt;
 
-/// What was hashed how.
+/// The hash function under a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hash {
-    /// FIPS 180-4.
+    /// SHA-256 (FIPS 180-4), the default.
     Sha256,
-    /// FIPS 180-4, broken since 2017.
+    /// SHA-1 (FIPS 180-4), broken since 2017.
     Sha1,
 }
 
-/// What the hash was signed with.
+/// The algorithm of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// ECDSA, the signature in DER (RFC 3279 2.2.3).

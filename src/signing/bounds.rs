@@ -1,4 +1,4 @@
-//! What is taken from outside at most.
+//! Bounds of evidence and certificates.
 
 /// Signature or certificates are refused above this, bytes: a chain of eight RSA-4096 certificates in PEM, in
 /// base64, is half as long.

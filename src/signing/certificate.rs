@@ -45,12 +45,12 @@ pub(super) struct Certificate {
     pub is_for_signing: bool,
 }
 
-/// A public key.
+/// Public key of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Key {
-    /// The point (SEC 1 2.3.3).
+    /// Point on P-256 (SEC 1 2.3.3).
     P256(Vec<u8>),
-    /// The point.
+    /// Point on P-384 (SEC 1 2.3.3).
     P384(Vec<u8>),
     /// RSAPublicKey in DER (RFC 8017 A.1.1).
     Rsa { der: Vec<u8>, bits: usize },
@@ -72,7 +72,7 @@ impl Key {
 /// All certificates in `text`: PEM, base64 of PEM, base64 of DER. Each at most once.
 ///
 /// # Errors
-/// [`SigningError::Certificate`], [`SigningError::TooManyCertificates`].
+/// [`SigningError::Certificate`] when one cannot be read, and [`SigningError::TooManyCertificates`] above the bound.
 pub(super) fn certificates(text: &str) -> Result<Vec<Certificate>, SigningError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());

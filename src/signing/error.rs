@@ -1,11 +1,11 @@
-//! Why an image is not vouched for.
+//! Errors of code signing.
 
 use super::algorithm::Algorithm;
 use super::bounds::MAX_CERTIFICATES;
 use super::bounds::MAX_EVIDENCE_BYTES;
 use thiserror::Error;
 
-/// Why an image is not vouched for: one line with the way out.
+/// Reasons why an image's signature is not accepted, each with the way out.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what the fields are")]

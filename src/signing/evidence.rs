@@ -14,8 +14,8 @@ use serde::de;
 pub struct Evidence {
     /// What brought it, for people: `s3://bucket/key.sig`, `customCodeSigning`.
     pub origin: String,
-    /// The signature in any of its forms: DER or RSA bytes, base64 of them once or twice, or the document of AWS
-    /// Signer.
+    /// The signature in any of its forms: DER or RSA bytes, base64 of them once or twice, or the
+    /// document of AWS Signer.
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
     pub signature: Vec<u8>,
     /// Certificates as text: PEM, base64 of PEM or of DER; the signer's and those above it, in any order.

@@ -17,7 +17,7 @@ impl Hash {
     /// The hash called `name` (`SHA256`, `sha-256`, ...): services take free text.
     ///
     /// # Errors
-    /// [`SigningError::UnknownHash`].
+    /// [`SigningError::UnknownHash`] when no hash has this name.
     pub fn from_name(name: &str) -> Result<Hash, SigningError> {
         match folded(name).as_str() {
             "sha256" => Ok(Hash::Sha256),
@@ -31,7 +31,7 @@ impl Algorithm {
     /// The algorithm called `name` (`ECDSA`, `rsa`, ...).
     ///
     /// # Errors
-    /// [`SigningError::UnknownAlgorithm`].
+    /// [`SigningError::UnknownAlgorithm`] when no algorithm has this name.
     pub fn from_name(name: &str) -> Result<Algorithm, SigningError> {
         match folded(name).as_str() {
             "ecdsa" => Ok(Algorithm::Ecdsa),
@@ -52,7 +52,7 @@ fn shown(name: &str) -> String {
 /// The signature itself: DER or the bytes of RSA, with base64 around it undone up to twice.
 ///
 /// # Errors
-/// [`SigningError::Form`].
+/// [`SigningError::Form`] when the bytes have the form of no signature.
 pub(super) fn signature_bytes(received: &[u8]) -> Result<Vec<u8>, SigningError> {
     let mut bytes = received.to_vec();
     for _ in 0..MAX_LAYERS {

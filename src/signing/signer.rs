@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub(super) struct Document {
     raw_payload_size: Option<u64>,
     signature: Option<String>,
-    /// `SHA256withECDSA`.
+    /// Hash and algorithm in one word, like `SHA256withECDSA`.
     signature_algorithm: Option<String>,
     payload: Option<String>,
 }

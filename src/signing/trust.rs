@@ -1,4 +1,4 @@
-//! Whom the operator trusts.
+//! Trust: the certificates and keys that the operator configured.
 
 use super::certificate::Certificate;
 use super::certificate::certificates;
@@ -15,18 +15,18 @@ use webpki::anchor_from_trusted_cert;
 /// id-kp-codeSigning in DER (RFC 5280 4.2.1.12).
 const CODE_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03];
 
-/// Whom the operator trusts to sign images, and how far.
+/// The certificates and keys whose signatures the operator accepts, and under which rules.
 #[derive(Clone, Debug, Default)]
 pub struct SigningTrust {
     anchors: Vec<Certificate>,
     pins: Vec<Digest>,
     /// A signature over SHA-1 is taken.
     pub accepts_sha1: bool,
-    /// When a certificate must be valid.
+    /// The time at which a certificate must be valid.
     pub validity: Validity,
 }
 
-/// When a certificate must be valid.
+/// The time at which a certificate must be valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Validity {
     /// When it is checked first: this needs a trusted clock.
@@ -37,7 +37,7 @@ pub enum Validity {
 }
 
 impl SigningTrust {
-    /// Trusts nobody yet.
+    /// Trust without any certificate yet.
     pub fn new(validity: Validity, accepts_sha1: bool) -> SigningTrust {
         SigningTrust { validity, accepts_sha1, ..SigningTrust::default() }
     }
@@ -46,7 +46,7 @@ impl SigningTrust {
     /// anchor of a chain where it may issue others.
     ///
     /// # Errors
-    /// [`SigningError::Certificate`], [`SigningError::TooManyCertificates`].
+    /// [`SigningError::Certificate`] when one cannot be read, and [`SigningError::TooManyCertificates`] above the bound.
     pub fn add_anchors(&mut self, bytes: &[u8]) -> Result<(), SigningError> {
         let read = match std::str::from_utf8(bytes) {
             Ok(text) if !text.trim().is_empty() => certificates(text)?,
@@ -59,12 +59,12 @@ impl SigningTrust {
         Ok(())
     }
 
-    /// Trusts the certificate, or the key, with this SHA-256: 64 hexadecimal digits, with or without colons. Of a
-    /// certificate it is what `openssl x509 -fingerprint -sha256` prints; of a key, the SHA-256 of its
-    /// SubjectPublicKeyInfo.
+    /// Trusts the certificate, or the key, with this SHA-256: 64 hexadecimal digits, with or without
+    /// colons. Of a certificate it is what `openssl x509 -fingerprint -sha256` prints; of a key, the
+    /// SHA-256 of its SubjectPublicKeyInfo.
     ///
     /// # Errors
-    /// [`SigningError::Pin`].
+    /// [`SigningError::Pin`] when `text` is no SHA-256.
     pub fn add_pin(&mut self, text: &str) -> Result<(), SigningError> {
         let digits: String = text.chars().filter(|c| *c != ':').collect();
         let pin = digits.parse().map_err(|_| SigningError::Pin { text: text.chars().take(100).collect() })?;
@@ -77,7 +77,7 @@ impl SigningTrust {
         self.anchors.is_empty() && self.pins.is_empty()
     }
 
-    /// The configured certificates.
+    /// The certificates that the operator configured.
     pub(super) fn anchors(&self) -> &[Certificate] {
         &self.anchors
     }

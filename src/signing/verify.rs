@@ -1,4 +1,4 @@
-//! The check itself.
+//! The check of an image against its evidence.
 
 use super::algorithm::Algorithm;
 use super::algorithm::Hash;
@@ -21,16 +21,16 @@ use ring::signature;
 const RSA_HINT: &str =
     "; `openssl pkeyutl -sign` needs -pkeyopt digest:sha256, `openssl dgst -sha256 -sign` does not";
 
-/// Who vouches for an image.
+/// The signer of an image whose signature was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched {
     /// The subject of the signer's certificate.
     pub signer: String,
-    /// Its SHA-256.
+    /// SHA-256 of the signer's certificate.
     pub fingerprint: Digest,
-    /// What was hashed how.
+    /// Hash function of the signature.
     pub hash: Hash,
-    /// What the hash was signed with.
+    /// Algorithm of the signature.
     pub algorithm: Algorithm,
     /// What brought the signature.
     pub origin: String,

@@ -1,4 +1,4 @@
-//! Bytes of a format at their place.
+//! Fields of a format, read at a fixed offset.
 
 /// `N` bytes from `at`; zeros where there are none.
 pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {

@@ -13,10 +13,10 @@ pub(super) const ENDED: Form = Form { name: "ended", magic: *b"FTEN", slots: 8, 
 
 const TASK_BYTES: usize = 24;
 
-/// A task that is over.
+/// A task that is over, by its record id and order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndedTask {
-    /// Which task.
+    /// Record id of the task.
     pub task: RecordId,
     /// Which of all tasks it was to end.
     pub order: u64,

@@ -1,4 +1,4 @@
-//! The command that lets a key send here, carried out.
+//! Enrolment of a key in the state folder.
 
 use crate::lorawan::KeyFingerprint;
 use crate::store::enrolment::Enrolment;

@@ -1,10 +1,10 @@
-//! Why something is not durable.
+//! Errors of the store.
 
 use crate::lorawan::KeyFingerprint;
 use crate::store::files::FilesError;
 use thiserror::Error;
 
-/// Why a change was not made durable, or the store not opened.
+/// Reasons why a change was not made durable, or the store not opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -20,9 +20,9 @@ pub enum StoreError {
     /// A file was written by a later release.
     #[error("{} has format {found}, newer than what this release knows: use the release that wrote it", .name.escape_debug())]
     NewerFormat {
-        /// The file.
+        /// Name of the file in the state folder.
         name: String,
-        /// Its format version.
+        /// Format version found in the file.
         found: u16,
     },
     /// Refused: the counters wanted overlap those of another plan.
@@ -38,7 +38,7 @@ pub enum StoreError {
         "{unreadable} journal slots of key {key} are lost in both files, only its known plans may go on: take a new key, or enrol it again beyond every counter it ever used (`fuotad group enrol --after-loss --first-fcnt N`)"
     )]
     CounterDamaged {
-        /// The key.
+        /// Fingerprint of the key concerned.
         key: KeyFingerprint,
         /// Slot numbers unreadable in both files.
         unreadable: u32,
@@ -48,15 +48,15 @@ pub enum StoreError {
         "the counter of key {key} is lost: {reason}; take a new key, or enrol it again beyond every counter it ever used (`fuotad group enrol --after-loss --first-fcnt N`)"
     )]
     CounterLost {
-        /// The key.
+        /// Fingerprint of the key concerned.
         key: KeyFingerprint,
-        /// Why.
+        /// Reason why the counter is lost.
         reason: String,
     },
     /// Refused: nobody said from where on the key's counters are free.
     #[error("key {key} is not enrolled here: `fuotad group enrol` does it, once")]
     NotEnrolled {
-        /// The key.
+        /// Fingerprint of the key concerned.
         key: KeyFingerprint,
     },
     /// Refused: a key is enrolled once.
@@ -64,7 +64,7 @@ pub enum StoreError {
         "key {key} is enrolled already{group}, its first free FCnt is {next_free}: nothing was changed; after a loss `--after-loss --first-fcnt N` begins beyond every counter it ever used"
     )]
     Enrolled {
-        /// The key.
+        /// Fingerprint of the key concerned.
         key: KeyFingerprint,
         /// For which group, where that is known: ` for group meters`.
         group: String,
@@ -84,9 +84,9 @@ pub enum StoreError {
     TooMany {
         /// What there is too much of.
         what: &'static str,
-        /// How much.
+        /// Number of items that there would be.
         count: usize,
-        /// The bound.
+        /// The most items that are kept.
         limit: usize,
     },
     /// A report's name that would not be a safe file name.

@@ -25,7 +25,7 @@ pub trait Files {
     /// Gives a file another name, replacing what had it; after a power cut it has one name or the other.
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FilesError>;
 
-    /// Removes a file.
+    /// Removes the file `name`, not yet durably.
     fn remove(&mut self, name: &str) -> Result<(), FilesError>;
 
     /// Makes all names durable: creations, renames and removals.

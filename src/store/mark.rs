@@ -29,7 +29,7 @@ const HAS_BOOT: u8 = 4;
 pub(super) const AFTER_LOSS: u8 = 8;
 const LOAD_BYTES: usize = 10;
 
-/// What a restart goes on from.
+/// A progress mark: the state from which a restart continues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     /// Made at an orderly stop: the ledger is exact, not pre-charged.
@@ -46,10 +46,10 @@ pub struct Mark {
     pub ledger: Vec<MinuteLoad>,
 }
 
-/// How far one campaign has come.
+/// Progress of one campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CampaignMark {
-    /// Its task.
+    /// Record id of the campaign's task.
     pub task: RecordId,
     /// The first frame number k that was not yet sent.
     pub next_frame: u32,

@@ -27,11 +27,11 @@
 //! 2. *Recover*: the maximum of all readable records of both files counts, never the first readable file.
 //! 3. *Level*: before anything else that maximum is written to its slot in both files. Otherwise one file lags
 //!    behind through several cuts, and one lost page uncovers an old number. It also makes durable what
-//!    recovery read from a cache. The file that lacks the record goes first: no write ever endangers the last
-//!    copy.
+//!    recovery read from a cache. The file that lacks the record goes first: no write ever endangers
+//!    the last copy of it.
 //! 4. *Damage*: a slot number that is unreadable in both files may have held a newer record. Only the plans of
-//!    the newest readable record may go on then (their ranges are their own whatever was lost), no new plan and no
-//!    extension.
+//!    the newest readable record may go on then (their ranges are their own whatever was lost); no new plan
+//!    and no extension may.
 //! 5. *Repair last*: damaged slots are rewritten only after a new reservation is durable, and slots that are
 //!    unreadable in both files never, because they are the evidence that step 4 counts.
 //! 6. No readable record, or one of a foreign key: the counter is lost, until the key is enrolled again beyond
@@ -39,8 +39,8 @@
 //!
 //! # What is over stays over
 //!
-//! Its record says so and the list `ended` does: one of the two can be lost, and the list needs no room on a full
-//! disk.
+//! Its record says so and the list `ended` does: one of the two can be lost, and the list needs no room
+//! on a full disk.
 
 mod bytes;
 mod ended;

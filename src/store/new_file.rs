@@ -26,7 +26,7 @@ pub(super) fn adopt_new<F: Files>(files: &mut F, name: &str) -> Result<(), Store
     Ok(files.rename(&format!("{name}{NEW}"), name)?)
 }
 
-/// Both, durably.
+/// Replaces the file `name` as a whole, durably.
 pub(super) fn replace<F: Files>(files: &mut F, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     write_new(files, name, bytes)?;
     adopt_new(files, name)?;

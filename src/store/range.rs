@@ -37,9 +37,9 @@ const _: () = assert!(HEAD_BYTES + RESERVATIONS_MAX * ENTRY_BYTES <= PAGE_CRC_AT
 pub struct Reservation {
     /// Whose counters they are.
     pub key: KeyFingerprint,
-    /// The group's McAddr.
+    /// McAddr of the group, as a number.
     pub mc_addr: u32,
-    /// The first FCnt.
+    /// The first FCnt of the reservation.
     pub base: u32,
     /// The first FCnt beyond.
     pub next_free: u32,
@@ -75,7 +75,8 @@ impl KeyCounters {
     /// The same with `wanted` given away and the plans in `over` let go; `None` when `wanted` is there already.
     ///
     /// # Errors
-    /// [`StoreError::CounterUsed`], [`StoreError::TooMany`].
+    /// [`StoreError::CounterUsed`] when `wanted` overlaps the counters of another plan, and
+    /// [`StoreError::TooMany`] above [`RESERVATIONS_MAX`].
     pub fn with(&self, wanted: &Reservation, over: &[[u8; 32]]) -> Result<Option<KeyCounters>, StoreError> {
         let used = Err(StoreError::CounterUsed { base: wanted.base, next_free: self.next_free });
         let mut reservations = self.reservations.clone();
@@ -129,7 +130,7 @@ impl RangeState {
     }
 }
 
-/// Which of the two files.
+/// One of the two files of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     A,

@@ -27,9 +27,9 @@ impl fmt::Display for RecordId {
 /// Everything to be remembered about one task; the store does not look inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskRecord {
-    /// Which task.
+    /// Name of the task in the store.
     pub id: RecordId,
-    /// At most [`TASK_BYTES_MAX`].
+    /// The record itself, at most [`TASK_BYTES_MAX`] bytes.
     pub bytes: Vec<u8>,
 }
 

@@ -41,8 +41,8 @@ pub(super) const KEY: &str = "key-";
 /// What was found at the start. From [`Store::open`](crate::store::Store::open) all of it is durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// The keys that are enrolled, or were used by a release from before enrolments. Under any other key nothing is
-    /// ever sent.
+    /// The keys that are enrolled, or were used by a release from before enrolments. Under any other key
+    /// nothing is ever sent.
     pub ranges: BTreeMap<KeyFingerprint, RangeState>,
     /// What is remembered of the enrolments.
     pub enrolments: BTreeMap<KeyFingerprint, Enrolment>,
@@ -102,7 +102,7 @@ pub fn read<F: Files>(files: &mut F) -> Result<Recovered, StoreError> {
 /// The reports of a state folder: name and text of each that can be read.
 ///
 /// # Errors
-/// The disk's.
+/// [`StoreError::Files`] when the disk fails.
 pub fn read_reports<F: Files>(files: &mut F) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
     let mut reports = Vec::new();
     for name in files.list()?.into_iter().filter(|name| name.starts_with(REPORT) && !name.ends_with(NEW)) {

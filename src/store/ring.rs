@@ -15,11 +15,11 @@ const VERSION: u16 = 1;
 /// The shape of one ring file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Form {
-    /// The file's name.
+    /// Name of the ring file in the state folder.
     pub(super) name: &'static str,
     /// What its pages begin with.
     pub(super) magic: [u8; 4],
-    /// Slots in it.
+    /// Number of slots in the file.
     pub(super) slots: usize,
     /// Bytes of one slot; a multiple of what a flash device writes.
     pub(super) slot_bytes: usize,

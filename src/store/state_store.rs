@@ -51,7 +51,7 @@ const REPORT_NAME_BYTES_MAX: usize = 64;
 pub enum Change {
     /// Counters, before the first of them is used.
     Reserve {
-        /// Whose, and which.
+        /// The key, the range of counters and the plan.
         wanted: Reservation,
         /// Plans (by their hashes) of the same key that are over: their counters need not be held any longer.
         over: Vec<[u8; 32]>,
@@ -70,7 +70,7 @@ pub enum Change {
     Report {
         /// The name, without the prefix it gets on disk.
         name: String,
-        /// At most [`REPORT_BYTES_MAX`](crate::store::REPORT_BYTES_MAX).
+        /// Text of the report, at most [`REPORT_BYTES_MAX`](crate::store::REPORT_BYTES_MAX) bytes.
         bytes: Vec<u8>,
     },
 }
@@ -154,12 +154,12 @@ impl<F: Files> Store<F> {
         done
     }
 
-    /// The disk.
+    /// The disk on which the store writes.
     pub fn files(&self) -> &F {
         &self.files
     }
 
-    /// Closes the store.
+    /// Closes the store and returns its disk.
     pub fn into_files(self) -> F {
         self.files
     }

@@ -1,73 +1,73 @@
-//! When a wall clock is believed, and why one is not.
+//! Trust in the wall clock, and the reasons against it.
 
 use core::fmt;
 
-/// When the wall clock is believed.
+/// Rule by which the wall clock is believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClockTrust {
-    /// While there is evidence that it is synchronised.
+    /// Believed while there is evidence that it is synchronised.
     #[default]
     Auto,
-    /// Always: the operator vouches for it (a battery-backed clock, a GPS receiver that sets it). Even then a step
-    /// needs a witness or an hour.
+    /// Always believed: the operator vouches for it (a battery-backed clock, a GPS receiver that sets it). A step
+    /// still needs a witness, or an hour without another step.
     Always,
-    /// Never: only tasks that start at once and devices that always listen can be served.
+    /// Never believed: only tasks that start at once, for devices that always listen, can be served.
     Never,
 }
 
-/// Why the wall clock is not followed, as a sentence that begins with "it". While
-/// [`is_time_kept`](Distrust::is_time_kept) GPS time is known all the same.
+/// Reason why the wall clock is not followed; as text, a sentence that begins with "it". While
+/// [`is_time_kept`](Distrust::is_time_kept) holds, GPS time is known all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distrust {
-    /// Nobody has read it yet.
+    /// The wall clock was not read yet.
     Unread,
-    /// The operator says so.
+    /// The operator forbids its use ([`ClockTrust::Never`]).
     Forbidden,
-    /// It shows a time before 2026.
+    /// The wall clock shows a time before 2026.
     NeverSet,
-    /// It stepped before it was ever believed, and has not stood still long enough since.
+    /// The wall clock stepped before it was ever believed, and has not stood still long enough since.
     Settling,
-    /// Trust is [`ClockTrust::Auto`] and nothing says that it is synchronised.
+    /// Trust is [`ClockTrust::Auto`], and there is no evidence that the wall clock is synchronised.
     NoEvidence,
-    /// A GPS receiver names another time, and nobody speaks for either.
+    /// A GPS receiver reports another time, and there is evidence for neither.
     Contradicted,
-    /// It stepped without a witness. The time before goes on by the monotonic clock.
+    /// The wall clock stepped without a witness. The time before the step goes on by the monotonic clock.
     Stepped {
-        /// How far it is from the time before, seconds; positive is ahead.
+        /// Distance from the time before the step, seconds; positive is ahead.
         step_s: i64,
-        /// When it is believed if it stands still and nobody speaks, minutes from now, rounded up; `None` when
-        /// standing still is not enough.
+        /// Minutes until the wall clock is believed if it stands still and no witness appears, rounded up; `None`
+        /// when standing still is not enough.
         believed_in_min: Option<u64>,
     },
-    /// It stepped, and a GPS receiver speaks for the time before, which goes on by the monotonic clock.
+    /// The wall clock stepped, and a GPS receiver confirms the time before, which goes on by the monotonic clock.
     SteppedAgainstReceiver {
-        /// How far it is from the time before, seconds; positive is ahead.
+        /// Distance from the time before the step, seconds; positive is ahead.
         step_s: i64,
     },
-    /// It stepped without a witness, and the time before is too old to be kept any longer.
+    /// The wall clock stepped without a witness, and the time before the step is too old to be kept any longer.
     KeptTooLong {
-        /// How far it is from the time before, seconds; positive is ahead.
+        /// Distance from the time before the step, seconds; positive is ahead.
         step_s: i64,
-        /// As in [`Distrust::Stepped`].
+        /// Minutes until the wall clock is believed, as in [`Distrust::Stepped`].
         believed_in_min: Option<u64>,
     },
-    /// It stepped without a witness while it was not believed anyhow.
+    /// The wall clock stepped without a witness while it was not believed.
     SteppedInDoubt {
-        /// How far it is from the time before, seconds; positive is ahead.
+        /// Distance from the time before the step, seconds; positive is ahead.
         step_s: i64,
-        /// As in [`Distrust::Stepped`].
+        /// Minutes until the wall clock is believed, as in [`Distrust::Stepped`].
         believed_in_min: Option<u64>,
     },
 }
 
 impl Distrust {
-    /// The time before the step goes on by the monotonic clock: GPS time is known although the wall clock is not
-    /// followed.
+    /// Whether the time before the step goes on by the monotonic clock, so that GPS time is known although the wall
+    /// clock is not followed.
     pub fn is_time_kept(self) -> bool {
         matches!(self, Distrust::Stepped { .. } | Distrust::SteppedAgainstReceiver { .. })
     }
 
-    /// One word for the kind, whatever the numbers: what a log limits by.
+    /// A word for the kind of distrust, without its numbers. Logs are rate-limited by it.
     pub fn kind(self) -> &'static str {
         match self {
             Distrust::Unread => "unread",

@@ -1,40 +1,40 @@
-//! What files say about the wall clock.
+//! Evidence of files that the wall clock is synchronised.
 
 use std::collections::BTreeSet;
 
-/// Which state of a file was seen. It is compared with other stamps of the same file only, never with a clock: the
-/// clock that wrote it is the one in doubt.
+/// A state of one file. It is compared with other stamps of the same file only, never with a clock, because the
+/// clock that wrote it is in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
-    /// Last modification, whole seconds.
+    /// Time of the last modification, whole seconds.
     pub mtime_s: i64,
-    /// Last modification, nanoseconds of that second.
+    /// Nanoseconds of that second, 0 to 999999999.
     pub mtime_ns: i64,
-    /// The inode's number.
+    /// Number of the file's inode.
     pub inode: u64,
 }
 
-/// The files that say that the wall clock is synchronised, as far as they exist.
+/// The existing files that show that the wall clock is synchronised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     stamps: BTreeSet<Stamp>,
 }
 
 impl Evidence {
-    /// No file.
+    /// Evidence without any file.
     pub const NONE: Evidence = Evidence { stamps: BTreeSet::new() };
 
-    /// The files of one look, in any order.
+    /// The stamps of all files that exist, in any order.
     pub fn new(stamps: impl IntoIterator<Item = Stamp>) -> Evidence {
         Evidence { stamps: stamps.into_iter().collect() }
     }
 
-    /// No file exists.
+    /// Whether no file of evidence exists.
     pub fn is_empty(&self) -> bool {
         self.stamps.is_empty()
     }
 
-    /// A file was made anew or touched since `before`. A file that vanished says nothing.
+    /// Whether a file was created or touched since `before`. A file that vanished proves nothing.
     pub fn is_news_to(&self, before: &Evidence) -> bool {
         !self.stamps.is_subset(&before.stamps)
     }

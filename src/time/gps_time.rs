@@ -1,6 +1,6 @@
 //! GPS time and the leap seconds between it and UTC.
 
-/// Before this the wall clock was certainly never set: 2026-01-01 00:00:00 UTC, Unix microseconds.
+/// The earliest plausible wall clock, 2026-01-01 00:00:00 UTC, Unix microseconds; below it the clock was never set.
 pub(super) const FLOOR_UNIX_US: i64 = 1_767_225_600_000_000;
 
 /// Microseconds of GPS time: since 1980-01-06 00:00:00 UTC, leap seconds counted (TS005-1.0.0 uses its seconds
@@ -37,7 +37,7 @@ const LEAPS_UNIX_S: [i64; 18] = [
 ];
 
 impl GpsTime {
-    /// From microseconds since the GPS epoch.
+    /// The GPS time `us` microseconds after the GPS epoch.
     pub const fn from_us(us: u64) -> Self {
         GpsTime { us }
     }
@@ -47,7 +47,7 @@ impl GpsTime {
         self.us
     }
 
-    /// From Unix time in microseconds (UTC without leap seconds). `None` before the GPS epoch.
+    /// The GPS time of a Unix time in microseconds (UTC without leap seconds). `None` before the GPS epoch.
     pub fn from_unix_us(unix_us: i64) -> Option<Self> {
         let unix_s = unix_us.div_euclid(1_000_000);
         let leaps = LEAPS_UNIX_S.iter().filter(|&&at| unix_s >= at).count();
@@ -56,7 +56,7 @@ impl GpsTime {
         Some(GpsTime { us: u64::try_from(us).ok()? })
     }
 
-    /// As Unix time in microseconds. A leap second itself maps onto the second after it.
+    /// The Unix time in microseconds. A leap second maps onto the second after it.
     pub fn to_unix_us(self) -> i64 {
         let gps_s = i64::try_from(self.us / 1_000_000).unwrap_or(i64::MAX);
         let mut unix_s = gps_s.saturating_add(GPS_EPOCH_UNIX_S);
@@ -73,7 +73,7 @@ impl GpsTime {
         ((self.us / 1_000_000) & u64::from(u32::MAX)) as u32
     }
 
-    /// Moved `us` microseconds into the future.
+    /// The GPS time `us` microseconds later.
     pub fn plus_us(self, us: u64) -> GpsTime {
         GpsTime { us: self.us.saturating_add(us) }
     }

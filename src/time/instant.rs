@@ -1,4 +1,4 @@
-//! The time lines that count on their own, and one reading of them with GPS time beside it.
+//! Monotonic time lines, and a reading of them together with GPS time.
 
 use super::gps_time::GpsTime;
 use core::fmt;
@@ -89,25 +89,25 @@ pub struct Tmst(pub u32);
 /// after a restart of the forwarder every older value is foreign, not merely wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConcentratorTime {
-    /// Which run of the packet forwarder counted this.
+    /// Number of the packet forwarder's session that counted this.
     pub session: u32,
     /// Microseconds since the counter's zero, wraps counted.
     pub us: u64,
 }
 
 impl ConcentratorTime {
-    /// What goes into `txpk.tmst`.
+    /// The value for `txpk.tmst`: the low 32 bits.
     pub fn tmst(self) -> Tmst {
         Tmst((self.us & u64::from(u32::MAX)) as u32)
     }
 }
 
-/// One reading of the clocks, made at the edge of the world and passed into everything.
+/// A reading of the clocks, made by the daemon or the simulation and passed as an argument to everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// The monotonic clock.
+    /// Time of the monotonic clock.
     pub mono: Instant,
-    /// GPS time, only when its source is trusted.
+    /// GPS time; `None` while its source is not trusted.
     pub gps: Option<GpsTime>,
 }
 

@@ -6,9 +6,9 @@
 //! let _ = Instant::from_us(1) < GpsTime::from_us(1);
 //! ```
 //!
-//! This room knows no source of time. Whoever stands at the edge of the world reads a clock and passes
-//! [`Now`] in. What may be believed of a wall clock is judged here, by [`WallClock`], so that the simulated
-//! world and the real one judge alike:
+//! This room reads no clock. The daemon or the simulation reads the clocks and passes [`Now`] as an
+//! argument. [`WallClock`] decides here how far a wall clock is believed, so that the simulated world and
+//! the real one decide alike:
 //!
 //! ```text
 //! monotonic clock ─┐

@@ -1,25 +1,25 @@
-//! What a GPS receiver of our own said lately.
+//! A GPS receiver as a witness of the wall clock.
 
 use super::gps_time::FLOOR_UNIX_US;
 use super::instant::Instant;
 
-/// A receiver is believed when so many of its times in a row agree...
+/// Number of consecutive times that must agree before a receiver is believed.
 const AGREEING: u32 = 3;
-/// ...to this, microseconds...
+/// Largest difference between two times that agree, in microseconds.
 const AGREE_US: u64 = 1_000_000;
-/// ...and for so long after the last one, microseconds.
+/// Age of the last time up to which a receiver is believed, in microseconds.
 const FRESH_US: u64 = 10_000_000;
 
-/// A witness that names the time itself.
+/// The times that a GPS receiver reported lately.
 #[derive(Clone, Debug, Default)]
 pub struct Receiver {
-    /// When, and Unix microseconds.
+    /// Instant of the last report, and the Unix time in microseconds that it carried.
     last: Option<(Instant, i64)>,
     agreeing: u32,
 }
 
 impl Receiver {
-    /// It named `unix_us` (Unix microseconds) at `at`.
+    /// Takes the report of `unix_us` (Unix microseconds) at `at`.
     pub fn hear(&mut self, at: Instant, unix_us: i64) {
         // Before its first almanac, or past its firmware's 1024 weeks, a receiver may name any year.
         if unix_us < FLOOR_UNIX_US {
@@ -31,12 +31,12 @@ impl Receiver {
         self.last = Some((at, unix_us));
     }
 
-    /// Its time now, Unix microseconds, when it is to be believed.
+    /// The receiver's time now, Unix microseconds; `None` while the receiver is not believed.
     pub fn unix_us(&self, mono: Instant) -> Option<i64> {
         self.at(mono).filter(|_| self.agreeing >= AGREEING)
     }
 
-    /// Its last time, grown older; `None` when that is too old.
+    /// The last reported time, aged to `mono`; `None` when that report is too old.
     fn at(&self, mono: Instant) -> Option<i64> {
         let (at, unix_us) = self.last?;
         let age_us = mono.us_since(at);

@@ -1,4 +1,4 @@
-//! What of a wall clock is believed.
+//! Tests of what is believed of a wall clock.
 
 use super::distrust::ClockTrust;
 use super::distrust::Distrust;
@@ -61,7 +61,7 @@ impl Bench {
         bench
     }
 
-    /// The file of evidence is made or touched.
+    /// Creates or touches the file of evidence.
     fn touch(&mut self) {
         self.touches += 1;
         self.evidence = Evidence::new([Stamp { mtime_s: 7, mtime_ns: self.touches, inode: 3 }]);
@@ -454,7 +454,7 @@ fn a_wall_clock_that_stepped_is_not_missed_while_there_is_a_receiver() {
     assert_eq!(stepped, GpsTime::from_unix_us(UNIX_US + 2_500_000));
 }
 
-/// What may happen to a wall clock.
+/// An event in the life of a wall clock.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Step(i64),

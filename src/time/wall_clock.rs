@@ -1,4 +1,4 @@
-//! Decides what of a wall clock is believed.
+//! Judges how far a wall clock is believed.
 //!
 //! A session is opened at a GPS time that devices were told, so a wall clock that steps without reason would send a
 //! campaign to nobody. Of the wall clock only the line is believed on which it was when somebody spoke for it, that
@@ -14,28 +14,29 @@ use super::gps_time::GpsTime;
 use super::instant::Instant;
 use super::receiver::Receiver;
 
-/// The wall clock may be slewed, not moved: more than this between two readings is a step, microseconds.
+/// Change between two readings above which it is a step and no slew, in microseconds.
 pub(super) const JUMP_US: u64 = 1_000_000;
-/// A clock that steps before it was ever believed must stand still this long, microseconds.
+/// Time for which a clock that stepped before it was ever believed must stand still, in microseconds.
 const SETTLE_US: u64 = 10_000_000;
-/// A step without a witness must stand this long, microseconds.
+/// Time for which a clock must stand still after a step without a witness, in microseconds.
 pub(super) const STAND_US: u64 = 3_600_000_000;
-/// The monotonic clock carries a time on for this long, microseconds: a crystal of 20 ppm is off by 1.7 s then.
+/// Time for which the monotonic clock carries on a believed time, in microseconds: a crystal of 20 ppm is off
+/// by 1.7 s then.
 pub(super) const KEEP_US: u64 = 24 * 3_600_000_000;
-/// Two sources of time that are further apart than this contradict each other, microseconds. A receiver's sentence
-/// comes up to a second after the second that it names.
+/// Distance above which two sources of time contradict each other, in microseconds. A receiver's sentence comes up
+/// to a second after the second that it names.
 pub(super) const APART_US: u64 = 2_000_000;
 /// A time that the monotonic clock carries on is drawn this close to the receiver that confirms it, microseconds.
 const DRAWN_US: i64 = 1_000_000;
 
-/// A wall clock under judgement, with its witnesses.
+/// A wall clock under judgement, together with its witnesses.
 #[derive(Clone, Debug)]
 pub struct WallClock {
     trust: ClockTrust,
     receiver: Receiver,
-    /// Where the wall clock was believed last.
+    /// The time line on which the wall clock was believed last.
     line: Option<Line>,
-    /// Where it is.
+    /// The time line on which the wall clock stands now.
     standing: Option<Standing>,
     /// The evidence of the last reading.
     evidence: Evidence,
@@ -43,38 +44,38 @@ pub struct WallClock {
     distrust: Option<Distrust>,
 }
 
-/// A time line that was believed.
+/// A time line that was believed, as an offset from the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 struct Line {
     /// Wall clock minus monotonic clock, microseconds.
     offset_us: i64,
-    /// When the time on it was believed last; `None` since it came into doubt.
+    /// Instant at which the time on it was believed last; `None` since it came into doubt.
     trusted_at: Option<Instant>,
 }
 
-/// Where the wall clock stands, believed or not.
+/// The time line on which the wall clock stands, believed or not.
 #[derive(Clone, Debug)]
 struct Standing {
     /// Wall clock minus monotonic clock at the last reading, microseconds.
     offset_us: i64,
     since: Instant,
-    /// It came here by a step, and was not here from the start.
+    /// The wall clock came here by a step and was not here from the start.
     is_stepped: bool,
-    /// The evidence before it came here. A synchronisation sets the clock first and touches its file at once, so
-    /// both may lie between two readings.
+    /// The evidence before the wall clock came here. A synchronisation sets the clock first and touches its file at
+    /// once, so both may lie between two readings.
     before: Evidence,
 }
 
-/// One reading.
+/// One reading of the clocks, with the witnesses at that moment.
 #[derive(Clone, Copy)]
 struct Reading<'a> {
     mono: Instant,
     unix_us: i64,
     offset_us: i64,
     evidence: &'a Evidence,
-    /// The receiver's time.
+    /// Time of the GPS receiver in Unix microseconds, while it is believed.
     received_us: Option<i64>,
-    /// It is the wall clock's, too.
+    /// Whether the wall clock shows the receiver's time.
     agrees: bool,
 }
 
@@ -92,8 +93,8 @@ impl WallClock {
         }
     }
 
-    /// A former process of this very boot believed that it was `gps` at `mono`. A wall clock that stands elsewhere now
-    /// has stepped since; `evidence` is what there is of it already.
+    /// Continues from a former process of this boot, which believed that it was `gps` at `mono`. A wall clock that
+    /// stands elsewhere now has stepped since; `evidence` is the evidence that exists already.
     pub fn resume(&mut self, mono: Instant, gps: GpsTime, evidence: &Evidence) {
         let offset_us = gps.to_unix_us().saturating_sub(mono.as_us());
         self.line = Some(Line { offset_us, trusted_at: Some(mono) });
@@ -102,13 +103,13 @@ impl WallClock {
         self.evidence = evidence.clone();
     }
 
-    /// A GPS receiver of our own named `unix_us` (Unix microseconds) at `at`.
+    /// Takes a report of our own GPS receiver: `unix_us` (Unix microseconds) at `at`.
     pub fn hear(&mut self, at: Instant, unix_us: i64) {
         self.receiver.hear(at, unix_us);
     }
 
-    /// One reading of both clocks, made at once (`wall_unix_us` in Unix microseconds), and the evidence as it was
-    /// looked for before them: what GPS time it is, when that is known.
+    /// Takes one reading of both clocks, made at once (`wall_unix_us` in Unix microseconds), and the evidence as it
+    /// was before them. Returns the GPS time when it is known.
     pub fn read(&mut self, mono: Instant, wall_unix_us: i64, evidence: &Evidence) -> Option<GpsTime> {
         let received_us = self.receiver.unix_us(mono);
         let reading = Reading {
@@ -127,17 +128,18 @@ impl WallClock {
         }
     }
 
-    /// Why the wall clock is not followed; `None` when it is, or when a GPS receiver speaks in its place.
+    /// Reason why the wall clock is not followed; `None` when it is, or when a GPS receiver replaces it.
     pub fn distrust(&self) -> Option<Distrust> {
         self.distrust
     }
 
-    /// The last step that was not taken yet, whole seconds; positive is forward.
+    /// Takes out the last step of the wall clock, whole seconds, positive is forward; `None` when
+    /// there was none since.
     pub fn take_step(&mut self) -> Option<i64> {
         self.step_us.take().map(|us| us / 1_000_000)
     }
 
-    /// Follows the wall clock, wherever it goes.
+    /// Follows the wall clock to the time line on which it stands now.
     fn stand(&mut self, reading: Reading<'_>) {
         let moved_us =
             self.standing.as_ref().map(|standing| reading.offset_us.saturating_sub(standing.offset_us));
@@ -159,7 +161,7 @@ impl WallClock {
         }
     }
 
-    /// Nothing stepped, or nothing was ever believed.
+    /// Judges a wall clock that did not step, or before anything was believed.
     fn on_the_line(&mut self, reading: Reading<'_>) -> Option<GpsTime> {
         let doubt = self.doubt(reading);
         let is_contradicted = reading.received_us.is_some() && !reading.agrees;
@@ -178,7 +180,7 @@ impl WallClock {
         GpsTime::from_unix_us(received_us?)
     }
 
-    /// The wall clock stands `off_us` away from the `line` that was believed.
+    /// Judges a wall clock that stands `off_us` away from the believed `line`.
     fn off_the_line(&mut self, reading: Reading<'_>, line: Line, off_us: i64) -> Option<GpsTime> {
         let step_s = off_us / 1_000_000;
         if let Some(received_us) = reading.received_us.filter(|_| !reading.agrees) {
@@ -205,7 +207,7 @@ impl WallClock {
         line.at(reading.mono)
     }
 
-    /// A receiver that speaks against where the wall clock stands: the time before is right, or nobody knows.
+    /// Judges a receiver that contradicts the wall clock: the time before the step is right, or none is known.
     fn against_the_receiver(
         &mut self,
         mono: Instant,
@@ -226,7 +228,7 @@ impl WallClock {
         line.at(mono)
     }
 
-    /// What spoke for where the wall clock stands until now is void.
+    /// Discards all evidence for where the wall clock stands until now.
     fn begin_anew(&mut self, reading: Reading<'_>) {
         if let Some(standing) = &mut self.standing {
             standing.since = reading.mono;
@@ -242,13 +244,13 @@ impl WallClock {
         GpsTime::from_unix_us(reading.unix_us)
     }
 
-    /// Somebody has spoken for where the wall clock stands since it came there.
+    /// Whether there was evidence for where the wall clock stands since it came there.
     fn has_witness(&self, reading: Reading<'_>) -> bool {
         let standing = self.standing.as_ref();
         reading.agrees || standing.is_some_and(|standing| reading.evidence.is_news_to(&standing.before))
     }
 
-    /// Why the wall clock is not to be believed, its steps away from the line left aside.
+    /// Reason against the wall clock, steps away from the line aside.
     fn doubt(&self, reading: Reading<'_>) -> Option<Distrust> {
         if self.trust == ClockTrust::Never {
             return Some(Distrust::Forbidden);

@@ -5,9 +5,9 @@ use super::listing::Identity;
 use super::listing::Listing;
 use super::listing::Stamp;
 use crate::broadcast::TaskSource;
+use crate::cloud::task_from_file;
 use crate::daemon::fact::Fact;
 use crate::image::Digest;
-use crate::task::Task;
 use crate::task::TaskError;
 use crate::task::TaskId;
 use std::collections::BTreeMap;
@@ -227,7 +227,7 @@ impl TaskFolder {
     ) {
         let (stem, digest) = (listing::stem_of(name), Digest::of(&bytes));
         let is_news = known.told != Some(digest);
-        let task = Task::from_json(&bytes, stem).map(|task| task.id);
+        let task = task_from_file(&bytes, stem).map(|task| task.id);
         known.is_untaken = self.is_open && is_news;
         if known.is_untaken {
             // Which task of a former run it is may be learned, but not what is new about it.

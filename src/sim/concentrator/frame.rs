@@ -1,4 +1,4 @@
-//! What lies between the datagram and the antenna.
+//! A packet between datagram and antenna, as queued and as transmitted.
 
 use crate::radio::Dbm;
 use crate::radio::Modulation;
@@ -16,9 +16,9 @@ const FSK_DEVIATIONS_KHZ: core::ops::RangeInclusive<u8> = 1..=200;
 pub(super) struct Frame {
     pub(super) frequency_hz: u32,
     pub(super) modulation: Modulation,
-    /// 1..=4 for 4/5..4/8.
+    /// Coding rate, 1..=4 for 4/5..4/8.
     pub(super) coding_rate: u8,
-    /// Kilohertz, FSK only.
+    /// Frequency deviation in kHz, for FSK only.
     pub(super) deviation_khz: u8,
     /// Symbols of LoRa, bytes of FSK.
     pub(super) preamble_symbols: u16,
@@ -43,7 +43,7 @@ impl Frame {
     }
 }
 
-/// One packet that truly left the antenna.
+/// A transmission: one packet that left the antenna.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmission {
     /// First instant of the preamble.

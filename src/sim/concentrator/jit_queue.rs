@@ -31,7 +31,7 @@ const BEHIND_US: u64 = LEAD_US + PROGRAM_US;
 /// A start may not be further away: 512 s, exactly 512 s included.
 const ADVANCE_MAX_US: u64 = 512_000_000;
 
-/// When a packet asked to go.
+/// The start that a packet asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     /// As soon as the queue has room for it.
@@ -44,7 +44,7 @@ pub(super) enum Start {
     Beacon(u64),
 }
 
-/// Why a packet may not wait here.
+/// Reasons why the queue refuses a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     TooLate,
@@ -103,7 +103,7 @@ impl JitQueue {
         (!self.entries.is_empty()).then(|| self.entries.remove(0))
     }
 
-    /// Lets a packet wait; `lead_us` is how long before its start the poll of an idle bus will find it.
+    /// Queues a packet; `lead_us` is how long before its start the poll of an idle bus will find it.
     pub(super) fn enqueue(
         &mut self,
         now: u64,

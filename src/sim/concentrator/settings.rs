@@ -8,10 +8,9 @@ use crate::time::GpsTime;
 pub struct Settings {
     /// Gateway EUI, big endian as on the wire.
     pub gateway_id: [u8; 8],
-    /// `keepalive_interval` in microseconds: PULL_DATA this often, plus 0..200 ms. 10 s in shipped
-    /// configurations.
+    /// `keepalive_interval` in microseconds: PULL_DATA this often, plus 0..200 ms. 10 s in shipped configurations.
     pub keepalive_us: u64,
-    /// `stat_interval` in microseconds.
+    /// `stat_interval` in microseconds: how often a `stat` report is pushed.
     pub stat_us: u64,
     /// How fast the counter runs, in parts per 10^9; positive is fast.
     pub drift_ppb: i32,
@@ -37,14 +36,14 @@ pub struct Settings {
     pub gps: bool,
     /// Its messages stop and come back, microseconds after the world's zero.
     pub gps_silences_us: Vec<(u64, u64)>,
-    /// Receptions whose GPS time is 2^32 us too late, because they ended before the pulse that they are compared
-    /// with, in millionths.
+    /// Receptions whose GPS time is 2^32 us too late, because they ended before the pulse that they are
+    /// compared with, in millionths.
     pub gps_glitch_ppm: u32,
     /// GPS time at the zero of the world's time: for `stat.time` (the gateway's system clock) and for `tmms`.
     pub gps_at_zero: GpsTime,
     /// `beacon_period` in seconds, 0 for none: beacons need a GPS receiver.
     pub beacon_period_s: u32,
-    /// `beacon_freq_hz`.
+    /// `beacon_freq_hz`: centre frequency of the beacons in Hz.
     pub beacon_frequency_hz: u32,
     /// How long every fetch of receptions holds the bus to the concentrator, microseconds; 0 on a good one. From
     /// 30 ms on packets are lost without a word.

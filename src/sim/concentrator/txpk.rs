@@ -53,7 +53,7 @@ pub(super) enum Unread {
     Silent,
     /// Answered GPS_UNLOCKED, before anything else is looked at.
     GpsUnlocked,
-    /// The process ends.
+    /// The forwarder's process ends on it.
     Exit,
 }
 
@@ -207,7 +207,7 @@ fn flag(txpk: &Map<String, Value>, key: &str) -> bool {
     txpk.get(key).is_some_and(|value| value.as_bool().unwrap_or(true))
 }
 
-/// Truncated, not rounded.
+/// Frequency in Hz of a `freq` in MHz: truncated, not rounded.
 fn frequency_hz(mhz: f64) -> u32 {
     (1.0e6 * mhz) as i64 as u32
 }

@@ -47,7 +47,7 @@ pub struct Reception<'a> {
     pub modulation: Modulation,
     /// Its bytes, with a good CRC.
     pub phy_payload: &'a [u8],
-    /// Received power.
+    /// Received power at the antenna in dBm.
     pub rssi: Dbm,
     /// Signal-to-noise ratio in tenths of a dB.
     pub snr_tenths_db: i32,

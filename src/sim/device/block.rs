@@ -47,7 +47,7 @@ pub(super) enum Outcome {
 pub(super) enum Taken {
     Uncoded,
     Coded,
-    /// Not used.
+    /// The fragment was not used.
     Dropped,
     /// The session was over before.
     TooLate,
@@ -121,8 +121,8 @@ impl Block {
         }
     }
 
-    /// FragSessionStatusAns as this stack fills it; `None` when it keeps silent because only those that miss
-    /// something are asked.
+    /// FragSessionStatusAns as this stack fills it; `None` when it keeps silent because only those that
+    /// miss something are asked.
     pub fn status(&self, rules: &Rules, participants: bool) -> Option<FragSessionStatusAns> {
         let (received, missing) = match rules.counts {
             Counts::LastAndLost => (u32::from(self.last_n), self.lost_uncoded),

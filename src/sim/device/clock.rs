@@ -15,7 +15,7 @@ impl Device {
         now.gps.map_or(0, |gps| gps.as_us().saturating_add_signed(self.clock_error_us))
     }
 
-    /// Obeys one command of TS003.
+    /// Carries out one command of TS003 and returns its answer.
     pub(super) fn ts003(&mut self, now: Now, request: &Request) -> Option<Answer> {
         let believed_s = (self.believed_us(now) / US_PER_S.unsigned_abs()) as u32;
         match *request {

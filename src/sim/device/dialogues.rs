@@ -1,5 +1,5 @@
-//! The model of LBM against what LBM's own package code answered: `swl2001_v2_device_dialogues` and
-//! `ts004_v2_data_block_mic` of `tests/vectors/frame_vectors.json`.
+//! The model of LBM against what LBM's own package code answered: `swl2001_v2_device_dialogues`
+//! and `ts004_v2_data_block_mic` of `tests/vectors/frame_vectors.json`.
 //!
 //! Not modelled, hence left out: TS006 (FPort 203). LBM's log lines (DL, GROUP, EVENT, gps) are no uplinks.
 

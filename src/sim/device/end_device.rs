@@ -1,4 +1,4 @@
-//! One end device.
+//! An end device, with everything it was told and heard.
 
 use crate::fragment::DataFragment;
 use crate::fragment::Ts004Version;
@@ -112,7 +112,7 @@ impl Device {
         }
     }
 
-    /// What it is.
+    /// The settings that the device was made with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -171,7 +171,7 @@ impl Device {
         }
     }
 
-    /// How it stands.
+    /// The device's progress in its campaign at `now`.
     pub fn status(&self, now: Now) -> Status {
         let block = self.block.as_ref();
         Status {

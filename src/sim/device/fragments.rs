@@ -24,7 +24,7 @@ use crate::time::Instant;
 pub(super) const DATA_FRAGMENT: u8 = 0x08;
 
 impl Device {
-    /// Obeys one command of TS004 that is no DataFragment.
+    /// Carries out one command of TS004 other than DataFragment and returns its answer.
     pub(super) fn ts004(&mut self, at: Instant, source: Source, request: &Request) -> Option<Answer> {
         if let Request::FragSessionStatus { frag_index, participants } = *request {
             let status = self.frag_status(frag_index, participants)?;

@@ -9,7 +9,7 @@ use crate::radio::Modulation;
 use crate::sim::device::stack::Rules;
 use crate::time::Instant;
 
-/// One multicast group.
+/// A multicast group as one device knows it.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub mc_addr: McAddr,

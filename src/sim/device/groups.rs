@@ -28,7 +28,7 @@ const PHY_OVERHEAD: usize = 5;
 const US_PER_S: u64 = 1_000_000;
 
 impl Device {
-    /// Obeys one command of TS005.
+    /// Carries out one command of TS005 and returns its answer.
     pub(super) fn ts005(&mut self, now: Now, request: &Request) -> Option<Answer> {
         match request {
             Request::PackageVersion => Some(Answer::PackageVersion {

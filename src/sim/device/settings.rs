@@ -1,4 +1,4 @@
-//! What one device is.
+//! Settings of one device.
 
 use crate::fragment::MAX_FRAG_SIZE;
 use crate::fragment::MAX_FRAGMENTS;
@@ -8,12 +8,12 @@ use crate::radio::Modulation;
 use crate::region::Parameters;
 use crate::sim::device::stack::Stack;
 
-/// What one device is and can.
+/// The properties and limits of one device.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its name in reports.
     pub name: String,
-    /// Whose software it runs.
+    /// The LoRaWAN stack that it runs.
     pub stack: Stack,
     /// Version of TS004, and with it of TS003 and TS005.
     pub ts004_version: Ts004Version,

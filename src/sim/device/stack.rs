@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// Whose software runs on a device.
+/// The LoRaWAN software of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stack {
     /// LoRaMac-node with its LmHandler packages. Itself it has TS004-1.0.0 only; a device that is said to have
@@ -80,7 +80,7 @@ pub(super) struct Rules {
     // TS005.
     /// A setup of a group does not touch its session; while that runs, not even address and keys.
     pub setup_spares_session: bool,
-    /// McGroupStatusReq is answered.
+    /// The stack answers McGroupStatusReq (TS005-1.0.0 4.2).
     pub has_group_status: bool,
     /// Every session lasts as long as the one last told for group 0.
     pub time_out_of_group_0: bool,
@@ -90,7 +90,7 @@ pub(super) struct Rules {
     pub dr_mask: u8,
     /// Has the data rates that only the latest RP002 brought.
     pub newest_data_rates: bool,
-    /// Obeys TS003 and TS005 on a multicast address too.
+    /// Carries out commands of TS003 and TS005 on a multicast address too.
     pub obeys_setup_by_multicast: bool,
 
     // TS003.
@@ -108,7 +108,7 @@ pub(super) struct Rules {
     pub ascending: bool,
     /// Without loss, too, it takes a coded fragment to notice that nothing is missing.
     pub coded_ends_block: bool,
-    /// McGroupBitMask is enforced.
+    /// The stack drops fragments from groups outside McGroupBitMask.
     pub checks_group_mask: bool,
     /// How FragSessionStatusAns is filled.
     pub counts: Counts,
@@ -137,8 +137,8 @@ pub(super) enum Trailing {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Counts {
-    /// Last index processed, uncoded fragments lost so far. Version 1 with the two bytes of the first swapped and
-    /// without FragIndex.
+    /// Last index processed, uncoded fragments lost so far. Version 1 with the two bytes of the first
+    /// swapped and without FragIndex.
     LastAndLost,
     /// Last index processed less what was lost; what is missing modulo 256, and 1 for ever when nothing was lost.
     LastLessLost,

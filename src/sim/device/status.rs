@@ -5,7 +5,7 @@ use crate::time::Instant;
 /// How a device stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Where it stands in its campaign.
+    /// Progress of the device in its campaign.
     pub state: State,
     /// Fragments its decoder took, repeats included.
     pub heard: u32,
@@ -16,7 +16,7 @@ pub struct Status {
     /// Frames of its groups that it received and dropped: counter, MIC, order, size, or no fragmentation session.
     /// What comes after its block is complete is not counted.
     pub dropped: u32,
-    /// Coded fragments that told it something new.
+    /// Coded fragments that were independent of those before them.
     pub coded_used: u16,
     /// Class C time so far, microseconds.
     pub listening_us: u64,
@@ -35,14 +35,14 @@ pub enum State {
     NotToldSession,
     /// Its Class C session is still to come.
     Waiting,
-    /// It listens.
+    /// Its Class C session has begun: the device listens.
     Listening,
     /// It holds the whole image.
     Complete {
         /// End of the frame that completed it.
         at: Instant,
     },
-    /// It will not get the image, unless it is set up anew.
+    /// The device cannot complete the image unless it is set up again.
     Failed {
         /// In words, with numbers.
         why: String,

@@ -1,5 +1,4 @@
-//! Time on air in sliding windows, exact (EN 300 220-1, duty cycle: cumulative on-time in the observation
-//! interval).
+//! Time on air in sliding windows, exact (EN 300 220-1, duty cycle: cumulative on-time in the observation interval).
 
 use std::collections::VecDeque;
 
@@ -37,8 +36,8 @@ impl Band {
             && centre + reach < 2 * u64::from(self.sub_band.max_hz)
     }
 
-    /// How long nothing was on the air here before `at`, in microseconds; `None` when nothing ever was, or
-    /// something is.
+    /// How long nothing was on the air here before `at`, in microseconds; `None` when nothing ever
+    /// was, or something is.
     pub(super) fn silence_us(&self, at: Instant) -> Option<u64> {
         self.window.busy_until.filter(|&end| end <= at).map(|end| at.us_since(end))
     }

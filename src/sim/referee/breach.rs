@@ -1,4 +1,4 @@
-//! What can be wrong with the air.
+//! Breaches: the rules that a transmission can break.
 
 use crate::radio::AirtimeError;
 use crate::radio::Dbm;
@@ -14,7 +14,7 @@ pub enum Breach {
     /// The referee was told of a transmission after a later one, and may have misjudged both.
     #[error("{at}: told after a transmission of {later}; the referee must hear the air in order of start")]
     OutOfOrder {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// The start that was told before.
         later: Instant,
@@ -22,13 +22,13 @@ pub enum Breach {
     /// No radio can send this.
     #[error("{at}: {phy_len} bytes of {modulation} cannot be on the air: {reason}")]
     NotSendable {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
-        /// How it was sent.
+        /// Modulation of the transmission.
         modulation: Modulation,
         /// Bytes of the PHYPayload.
         phy_len: usize,
-        /// Why not.
+        /// Reason why no radio can send it.
         reason: AirtimeError,
     },
     /// The time on air is not what the bytes need.
@@ -37,13 +37,13 @@ pub enum Breach {
          (AN1200.13)"
     )]
     Airtime {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// As the transmission says, in microseconds.
         said_us: u64,
         /// As computed, in microseconds.
         airtime_us: u64,
-        /// How it was sent.
+        /// Modulation of the transmission.
         modulation: Modulation,
         /// Bytes of the PHYPayload.
         phy_len: usize,
@@ -54,7 +54,7 @@ pub enum Breach {
          transmitter"
     )]
     Overlap {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// When the other transmission began.
         other: Instant,
@@ -67,7 +67,7 @@ pub enum Breach {
          us ({clause})"
     )]
     Duty {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// On-time inside the window, in microseconds.
         used_us: u64,
@@ -75,7 +75,7 @@ pub enum Breach {
         window_us: u64,
         /// The most that is legal, in microseconds.
         budget_us: u64,
-        /// The sub-band.
+        /// Label of the sub-band whose limit was broken.
         label: &'static str,
         /// Where its limits are written.
         clause: &'static str,
@@ -83,13 +83,13 @@ pub enum Breach {
     /// A single transmission is too long.
     #[error("{at}: {airtime_us} us in one piece, {label} allows {max_tx_us} us ({clause})")]
     Dwell {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// Its time on air in microseconds.
         airtime_us: u64,
         /// The limit in microseconds.
         max_tx_us: u64,
-        /// The sub-band.
+        /// Label of the sub-band whose limit was broken.
         label: &'static str,
         /// Where its limits are written.
         clause: &'static str,
@@ -97,13 +97,13 @@ pub enum Breach {
     /// More spectrum than one transmission may occupy.
     #[error("{at}: {bandwidth_hz} Hz of occupied bandwidth, {label} allows {max_bandwidth_hz} Hz ({clause})")]
     TooWide {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// Occupied bandwidth in Hz.
         bandwidth_hz: u32,
         /// The limit in Hz.
         max_bandwidth_hz: u32,
-        /// The sub-band.
+        /// Label of the sub-band whose limit was broken.
         label: &'static str,
         /// Where its limits are written.
         clause: &'static str,
@@ -113,13 +113,13 @@ pub enum Breach {
         "{at}: {silence_us} us after the transmission before, {label} wants {min_pause_us} us of pause ({clause})"
     )]
     Pause {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// Since the end of the transmission before, in microseconds.
         silence_us: u64,
         /// The least in microseconds.
         min_pause_us: u64,
-        /// The sub-band.
+        /// Label of the sub-band whose limit was broken.
         label: &'static str,
         /// Where its limits are written.
         clause: &'static str,
@@ -130,15 +130,15 @@ pub enum Breach {
          ({rp_name}, {min_hz}-{max_hz} Hz)"
     )]
     OutsideRegion {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// Centre frequency in Hz.
         frequency_hz: u32,
         /// Occupied bandwidth in Hz.
         bandwidth_hz: u32,
-        /// The region.
+        /// Region whose rules were broken.
         region: RfRegion,
-        /// Its name in RP002.
+        /// Name of the region in RP002.
         rp_name: &'static str,
         /// Lower end of the band in Hz.
         min_hz: u32,
@@ -151,13 +151,13 @@ pub enum Breach {
          sub-band; the nearest is {label}, {min_hz}-{max_hz} Hz ({clause})"
     )]
     OutsideSubBands {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// Centre frequency in Hz.
         frequency_hz: u32,
         /// Occupied bandwidth in Hz.
         bandwidth_hz: u32,
-        /// The nearest sub-band.
+        /// Label of the nearest sub-band.
         label: &'static str,
         /// Its lower border in Hz.
         min_hz: u32,
@@ -169,27 +169,27 @@ pub enum Breach {
     /// Not one of the fixed downlink channels.
     #[error("{at}: {frequency_hz} Hz is no downlink channel of {region} ({clause})")]
     OffRaster {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// Centre frequency in Hz.
         frequency_hz: u32,
-        /// The region.
+        /// Region whose rules were broken.
         region: RfRegion,
         /// Where the channels are written.
         clause: &'static str,
     },
-    /// Too much power.
+    /// The radiated power is above the sub-band's limit.
     #[error("{at}: {eirp} dBm EIRP at {frequency_hz} Hz, {label} allows {max_eirp} dBm ({clause})")]
     Eirp {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// What left the antenna, EIRP.
         eirp: Dbm,
-        /// The limit, EIRP.
+        /// The sub-band's limit of power, EIRP.
         max_eirp: Dbm,
         /// Centre frequency in Hz.
         frequency_hz: u32,
-        /// The sub-band.
+        /// Label of the sub-band whose limit was broken.
         label: &'static str,
         /// Where its limits are written.
         clause: &'static str,
@@ -197,35 +197,35 @@ pub enum Breach {
     /// The region has no downlink data rate with this modulation.
     #[error("{at}: {modulation} is no downlink data rate of {region} (RP002, {rp_name})")]
     DataRate {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
-        /// How it was sent.
+        /// Modulation of the transmission.
         modulation: Modulation,
-        /// The region.
+        /// Region whose rules were broken.
         region: RfRegion,
-        /// Its name in RP002.
+        /// Name of the region in RP002.
         rp_name: &'static str,
     },
     /// More bytes than devices accept at this data rate.
     #[error("{at}: {phy_len} bytes of {modulation}, {region} allows {max_phy_len} (RP002, {rp_name})")]
     TooLong {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// Bytes of the PHYPayload.
         phy_len: usize,
         /// The limit: MHDR, M and MIC.
         max_phy_len: usize,
-        /// How it was sent.
+        /// Modulation of the transmission.
         modulation: Modulation,
-        /// The region.
+        /// Region whose rules were broken.
         region: RfRegion,
-        /// Its name in RP002.
+        /// Name of the region in RP002.
         rp_name: &'static str,
     },
     /// LoRa with upright chirps: devices do not hear it.
     #[error("{at}: a LoRa downlink without inverted IQ (TS001-1.0.4, physical layer)")]
     Polarity {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
     },
     /// A LoRa downlink has no CRC, a GFSK downlink has one.
@@ -234,11 +234,11 @@ pub enum Breach {
          layer)"
     )]
     Crc {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// Whether there was one.
         crc: bool,
-        /// How it was sent.
+        /// Modulation of the transmission.
         modulation: Modulation,
     },
     /// Not the preamble of a LoRaWAN downlink.
@@ -247,13 +247,13 @@ pub enum Breach {
          layer)"
     )]
     Preamble {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
         /// Its length in symbols (GFSK: bytes).
         preamble: u16,
         /// The right length in symbols (GFSK: bytes).
         expected: u16,
-        /// How it was sent.
+        /// Modulation of the transmission.
         modulation: Modulation,
     },
     /// A group frame with a header that a multicast frame cannot have.
@@ -262,15 +262,15 @@ pub enum Breach {
          multicast has 0x60, 0x00 and 1 to 223 (TS001-1.0.4 4)"
     )]
     GroupHeader {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
-        /// The group.
+        /// McAddr of the group, as a number.
         mc_addr: u32,
         /// FCnt of the frame.
         fcnt: u16,
-        /// The first byte.
+        /// MHDR, the first byte of the frame.
         mhdr: u8,
-        /// FCtrl.
+        /// FCtrl of the frame.
         fctrl: u8,
         /// FPort, when there is one.
         fport: Option<u8>,
@@ -281,9 +281,9 @@ pub enum Breach {
          McGroupSetupReq minimum and maximum)"
     )]
     ReservedFcnt {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
-        /// The group.
+        /// McAddr of the group, as a number.
         mc_addr: u32,
         /// FCnt of the frame.
         fcnt: u16,
@@ -291,9 +291,9 @@ pub enum Breach {
     /// One counter carried two different payloads: a keystream was used twice.
     #[error("{at}: group {mc_addr:08x} FCnt {fcnt} carries other bytes than at {first} (TS001-1.0.4 4.3.1)")]
     FcntReused {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
-        /// The group.
+        /// McAddr of the group, as a number.
         mc_addr: u32,
         /// FCnt of the frame.
         fcnt: u16,
@@ -303,9 +303,9 @@ pub enum Breach {
     /// A counter below one that was sent since power came.
     #[error("{at}: group {mc_addr:08x} FCnt {fcnt} after {highest} in one power cycle (TS001-1.0.4 4.3.1)")]
     FcntFell {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
-        /// The group.
+        /// McAddr of the group, as a number.
         mc_addr: u32,
         /// FCnt of the frame.
         fcnt: u16,
@@ -319,9 +319,9 @@ pub enum Breach {
         missed_text(.missed)
     )]
     OutsideSession {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
-        /// The group.
+        /// McAddr of the group, as a number.
         mc_addr: u32,
         /// FCnt of the frame.
         fcnt: u16,
@@ -336,9 +336,9 @@ pub enum Breach {
          {expected_bytes} bytes (TS004-1.0.0)"
     )]
     WrongImage {
-        /// When.
+        /// Instant of the breach, as [`Breach`] defines it.
         at: Instant,
-        /// The device.
+        /// Name of the device in the scenario.
         device: String,
         /// Length of what it holds, in bytes.
         image_bytes: usize,

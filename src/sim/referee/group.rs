@@ -19,7 +19,7 @@ const UNCONFIRMED_DOWN: u8 = 0x60;
 const FTYPE: u8 = 0xE0;
 const DATA_DOWN: [u8; 2] = [UNCONFIRMED_DOWN, 0xA0];
 const MIC_LEN: usize = 4;
-/// Ports of applications.
+/// FPorts of applications (TS001-1.0.4 4.3.2).
 const FPORTS: core::ops::RangeInclusive<u8> = 1..=223;
 /// A device is told a minimum of base - 1 >= 1 and a maximum of 65535; neither it nor what is below is sent.
 const FCNTS: core::ops::RangeInclusive<u16> = 2..=65_534;

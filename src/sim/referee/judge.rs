@@ -53,7 +53,7 @@ pub struct Referee {
 pub struct Verdict {
     /// The first 100 breaches, in the order in which they were seen.
     pub breaches: Vec<Breach>,
-    /// All breaches.
+    /// Number of all breaches, kept or not.
     pub breach_count: u64,
     /// Transmissions of any kind.
     pub frames: u64,
@@ -186,7 +186,7 @@ impl Referee {
         }
     }
 
-    /// What is to be said so far, when this is the image that every complete device must hold bit for bit.
+    /// The verdict so far, when every complete device must hold this image bit for bit.
     pub fn verdict(&self, expected_image: &[u8]) -> Verdict {
         self.verdict_of(&[expected_image])
     }

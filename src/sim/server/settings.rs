@@ -1,4 +1,4 @@
-//! What a network server is like, and how much its devices talk.
+//! Settings of a network server and of the traffic of its devices.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::radio::Modulation;
 use crate::sim::server::windows::Windows;
 
-/// Whose habits the server has.
+/// A real network server whose behaviour is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
     /// ChirpStack: a refused RX1 is tried again in RX2 at once; Class C goes as `imme`; no `ncrc`.
@@ -18,16 +18,16 @@ pub enum Manner {
 /// A downlink to a multicast address that the server should know nothing of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Multicast {
-    /// Its DevAddr.
+    /// DevAddr to which it is sent.
     pub dev_addr: u32,
     /// The first one after so many microseconds, and one more each time they passed again; at least 1.
     pub every_us: u64,
 }
 
-/// A network server.
+/// Settings of a network server.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// Whose habits it has.
+    /// The real server whose behaviour it follows.
     pub manner: Manner,
     /// Its Class A devices, by DevAddr.
     pub class_a: BTreeSet<u32>,
@@ -74,14 +74,14 @@ impl Default for ServerSettings {
 /// The JoinEUI that joins use by default.
 const JOIN_EUI: u64 = 0x70b3_d57e_d000_0000;
 
-/// Devices that talk.
+/// Settings of the devices that send uplinks.
 #[derive(Clone, Debug)]
 pub struct TrafficSettings {
     /// DevAddrs, each as likely as the others to be the next to talk.
     pub devices: Vec<u32>,
     /// Data uplinks an hour of all devices together.
     pub uplinks_per_hour: u32,
-    /// Join-requests an hour.
+    /// Join-requests an hour of all devices together.
     pub joins_per_hour: u32,
     /// Part of the data uplinks that are confirmed, in millionths.
     pub confirmed_ppm: u32,

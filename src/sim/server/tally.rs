@@ -1,4 +1,4 @@
-//! What is counted.
+//! Counters of a network server and of its devices.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +21,12 @@ pub struct Tally {
     pub lost: u64,
 }
 
-/// What a server counts.
+/// Counters of a network server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerCounts {
-    /// PUSH_DATA acknowledged.
+    /// PUSH_DATA that the server acknowledged.
     pub push_data: u64,
-    /// PULL_DATA acknowledged.
+    /// PULL_DATA that the server acknowledged.
     pub pull_data: u64,
     /// Datagrams that are none of the protocol, or that `semtech-udp` cannot read.
     pub unread: u64,
@@ -42,20 +42,20 @@ pub struct ServerCounts {
     pub errors: BTreeMap<String, u64>,
     /// Answers to Class A uplinks and join-requests.
     pub answers: Tally,
-    /// Class C downlinks.
+    /// Class C downlinks that no uplink asked for.
     pub class_c: Tally,
     /// Downlinks to the multicast address.
     pub multicast: Tally,
 }
 
-/// What the devices count.
+/// Counters of the devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrafficCounts {
     /// Data uplinks sent, confirmed ones included.
     pub uplinks: u64,
-    /// Of these, confirmed.
+    /// Confirmed uplinks among these.
     pub confirmed: u64,
-    /// Join-requests sent.
+    /// Join-requests that the devices sent.
     pub joins: u64,
     /// Answers heard in RX1.
     pub rx1: u64,

@@ -1,4 +1,4 @@
-//! The devices of a network server: uplinks in seeded luck, and ears in RX1 and RX2.
+//! The devices of a network server: they send uplinks at seeded random times and listen in RX1 and RX2.
 
 use std::collections::VecDeque;
 
@@ -38,9 +38,9 @@ pub struct Uplink {
     pub end: Instant,
     /// Centre frequency in Hz.
     pub frequency_hz: u32,
-    /// Data rate.
+    /// Modulation of the uplink.
     pub modulation: Modulation,
-    /// Its bytes.
+    /// The PHYPayload of the uplink.
     pub phy_payload: Vec<u8>,
     /// Received power at the gateway.
     pub rssi: Dbm,
@@ -135,8 +135,8 @@ impl Traffic {
         })
     }
 
-    /// A downlink of the gateway: counted when one of the devices listens for it there and then. `true` when
-    /// one did.
+    /// A downlink of the gateway: counted when one of the devices listens for it there and then.
+    /// `true` when one did.
     pub fn hear(&mut self, transmission: &Transmission) -> bool {
         let Some(&mhdr) = transmission.phy_payload.first() else { return false };
         let dev_addr = transmission.phy_payload.get(1..5).and_then(|bytes| bytes.try_into().ok());
@@ -176,7 +176,7 @@ impl Traffic {
         self.listening.push_back(listening);
     }
 
-    /// TS001-1.0.4 6.2.5.
+    /// The next join-request (TS001-1.0.4 6.2.5).
     fn join_request(&mut self) -> Vec<u8> {
         self.counts.joins += 1;
         self.dev_nonce = self.dev_nonce.wrapping_add(1);

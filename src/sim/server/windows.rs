@@ -12,7 +12,7 @@ const PLAN64_DOWNLINK_STEP_HZ: u32 = 600_000;
 const PLAN64_DOWNLINKS: u32 = 8;
 const PLAN64_UPLINK_STEP_HZ: u32 = 200_000;
 
-/// Where RX1 is.
+/// Rule for the channel of RX1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rx1 {
     /// On the uplink's own frequency and data rate (RX1DROffset 0): EU868 and most others.
@@ -29,7 +29,7 @@ pub enum Rx1 {
 pub struct Windows {
     /// RECEIVE_DELAY1 in seconds, 1..=15 (RXTimingSetupReq); 0 counts as 1. RX2 is a second later.
     pub rx_delay_s: u8,
-    /// Where RX1 is.
+    /// Rule for the channel of RX1.
     pub rx1: Rx1,
     /// Frequency of RX2 in Hz.
     pub rx2_frequency_hz: u32,
@@ -37,18 +37,18 @@ pub struct Windows {
     pub rx2_modulation: Modulation,
 }
 
-/// One window.
+/// A receive window of a Class A device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// From the end of the uplink to the start of the downlink, microseconds.
     pub after_us: u64,
     /// Centre frequency in Hz.
     pub frequency_hz: u32,
-    /// Data rate.
+    /// Modulation that the device receives.
     pub modulation: Modulation,
 }
 
-/// EU868, one second.
+/// EU868 with a RECEIVE_DELAY1 of one second.
 impl Default for Windows {
     fn default() -> Self {
         Windows {
