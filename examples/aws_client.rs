@@ -15,7 +15,6 @@ use fuotad::daemon::FetchOrder;
 use fuotad::daemon::ImageWish;
 use fuotad::daemon::aws;
 use fuotad::image::Digest;
-use fuotad::task::Task;
 use tokio::sync::mpsc;
 
 fn main() -> anyhow::Result<()> {
@@ -44,7 +43,10 @@ fn main() -> anyhow::Result<()> {
                         let task = task_from_file(&document, &stem)?;
                         println!(
                             "task {}: {} {}, groups {:?}",
-                            task.id, task.status, task.image, task.groups
+                            task.id,
+                            fuotad::cloud::status_to_aws(&task.status),
+                            task.image,
+                            task.groups
                         );
                         let signature = SignatureWish::IfThere;
                         let order = FetchOrder { task: task.id, image: task.image, digest: None, signature };
