@@ -149,8 +149,9 @@ impl Engine {
 
     /// Nothing is sent from now on, whatever is ordered: traffic is relayed and no more.
     pub fn halt(&mut self, now: Now, reason: String) {
-        self.now = now;
-        self.broadcaster.halt(now, reason);
+        self.own_gps = now.gps;
+        self.now = self.believed(now);
+        self.broadcaster.halt(self.now, reason);
         self.settle();
     }
 

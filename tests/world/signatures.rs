@@ -34,6 +34,7 @@ use fuotad::time::Instant;
 use fuotad::time::Now;
 use serde_json::Value;
 use serde_json::json;
+use std::net::SocketAddr;
 use std::process::Command;
 
 /// Every bit is flipped when this is in the environment; else a sample.
@@ -501,6 +502,21 @@ impl Gateway {
         self.tell(gps, Input::Image(TaskId::new(TASK).unwrap(), image.to_vec(), evidence));
     }
 
+    /// A datagram of the forwarder, of the kind with this identifier (PROTOCOL.TXT 3 to 5).
+    fn datagram(&mut self, gps: Option<GpsTime>, identifier: u8, json: &str) {
+        let header = [2, 0, 0, identifier, 0x00, 0x16, 0xc0, 0x01, 0xf1, 0x50, 0x08, 0x12];
+        let bytes = [&header[..], json.as_bytes()].concat();
+        let from = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        self.tell(gps, Input::Datagram { from, bytes: &bytes });
+    }
+
+    /// An uplink whose reception ends as it is told; our clock says `ours` then, the forwarder's GPS `theirs`.
+    fn uplink(&mut self, ours: GpsTime, theirs: GpsTime) {
+        let (tmst, tmms) = (self.at + 1_000_000, theirs.as_us() / 1000);
+        let json = format!(r#"{{"rxpk":[{{"tmst":{tmst},"tmms":{tmms},"stat":1,"data":"QA=="}}]}}"#);
+        self.datagram(Some(ours), 0, &json);
+    }
+
     /// It is refused for good: nothing was written down, nothing sent, and the reason is this.
     fn assert_refused(&self, said: &str) {
         assert_eq!((self.planned, self.saves, self.datagrams), (false, 0, 0), "{:?}", self.told);
@@ -640,6 +656,21 @@ fn a_signature_waits_for_the_clock_and_the_campaign_begins_when_it_is_trusted() 
     late.tell(later, Input::Time);
     late.deliver(later, &signed.image, None);
     late.assert_refused("expired at");
+}
+
+#[test]
+fn a_clock_that_the_forwarders_gps_disputes_judges_no_certificate() {
+    let signed = Signed::new("disputed", "P-256", 1000);
+    let now = Some(signed.now);
+    let mut gateway = Gateway::new(signed.trust.clone(), None, now, "");
+    gateway.datagram(now, 2, "");
+    gateway.uplink(signed.now, signed.now.plus_us(5_000_000));
+    gateway.deliver(now, &signed.image, Some(signed.evidence.clone()));
+    assert!(!gateway.planned && gateway.saves == 0, "{:?}", gateway.told);
+    assert!(gateway.told.last().unwrap().contains("before the clock is trusted"), "{:?}", gateway.told);
+    gateway.uplink(signed.now, signed.now);
+    gateway.deliver(now, &signed.image, None);
+    assert!(gateway.planned, "{:?}", gateway.told);
 }
 
 #[test]
