@@ -3,14 +3,14 @@
 //! `GetOTAUpdate`, `DescribeStream`, `GetJobDocument` (IoT, 2015-05-28); `DescribeSigningJob` (Signer, 2017-08-25);
 //! S3 `HeadObject` / `GetObject`; images at `https://` addresses, too.
 //!
-//! Signatures, the first retries of a call and the learning of a wrong clock are AWS's runtime; credentials, hosts, patience over hours, the resumable
-//! download and the judgement of what an error means are ours. Nothing here ever stops a campaign except a
-//! definite word about its task: `Delete_Waiting`, or not found. A control plane that is out of reach,
-//! throttles or refuses changes nothing.
+//! Signatures, the first retries of a call and the learning of a wrong clock are AWS's runtime; credentials, hosts,
+//! patience over hours, the resumable download and the judgement of what an error means are ours. Nothing here ever
+//! stops a campaign except a definite word about its task: `Delete_Waiting`, or not found. A control plane that is out
+//! of reach, throttles or refuses changes nothing.
 //!
 //! No text that a server sent is ever logged or handed on, except an error's code: error bodies echo requests,
-//! and requests carry credentials. For the same reason a subscriber of this program's log must not let the SDK's
-//! own events below `WARN` through: they print requests.
+//! and requests carry credentials. For the same reason a subscriber of this program's log must not let the
+//! runtime's own events below `WARN` through: they print requests.
 
 mod caller;
 mod checksum;
