@@ -4,6 +4,7 @@
 //! ```text
 //! aws_client REGION task TASK-ID AWS-GROUP-ID GATEWAY-EUI [ROLE-TO-ASSUME]
 //! aws_client REGION update UPDATE-ID
+//! aws_client REGION objects <LIST      (an s3:// address a line)
 //! ```
 
 use std::time::Duration;
@@ -15,6 +16,8 @@ use fuotad::daemon::FetchOrder;
 use fuotad::daemon::ImageWish;
 use fuotad::daemon::aws;
 use fuotad::image::Digest;
+use fuotad::task::ImageRef;
+use fuotad::task::TaskId;
 use tokio::sync::mpsc;
 
 fn main() -> anyhow::Result<()> {
@@ -30,7 +33,10 @@ fn main() -> anyhow::Result<()> {
         [region, "update", update] => {
             aws::Settings { ota_updates: vec![(*update).to_owned()], ..aws::Settings::new(region, &[]) }
         }
-        _ => anyhow::bail!("usage: aws_client REGION task ID GROUP EUI [ROLE] | REGION update ID"),
+        [region, "objects"] => return objects(&aws::Settings::new(region, &[])),
+        _ => anyhow::bail!(
+            "usage: aws_client REGION task ID GROUP EUI [ROLE] | REGION update ID | REGION objects"
+        ),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -64,6 +70,33 @@ fn main() -> anyhow::Result<()> {
             anyhow::bail!("no more facts")
         };
         let work = aws::run(settings, to_us, to_them, std::future::pending());
+        tokio::select! {
+            result = tokio::time::timeout(Duration::from_secs(120), talk) => result?,
+            () = work => anyhow::bail!("it ended"),
+        }
+    })
+}
+
+/// Fetches each object that standard input names, and prints its SHA-256 and its address.
+fn objects(settings: &aws::Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (to_us, mut facts) = mpsc::channel(4);
+        let (wishes, to_them) = mpsc::channel(4);
+        let talk = async {
+            for line in std::io::stdin().lines() {
+                let address = line?;
+                let (task, image) = (TaskId::new("object")?, ImageRef::parse(&address)?);
+                let order = FetchOrder { task, image, digest: None, signature: SignatureWish::No };
+                wishes.send(ImageWish::Fetch(order)).await?;
+                match facts.recv().await {
+                    Some(Fact::Image(_, bytes, _)) => println!("{} {address}", Digest::of(&bytes)),
+                    other => anyhow::bail!("{address}: {other:?}"),
+                }
+            }
+            Ok(())
+        };
+        let work = aws::run(settings.clone(), to_us, to_them, std::future::pending());
         tokio::select! {
             result = tokio::time::timeout(Duration::from_secs(120), talk) => result?,
             () = work => anyhow::bail!("it ended"),

@@ -18,7 +18,7 @@ pub struct Calendar {
 /// Why nothing can be sent whatever the time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// Something is missing.
+    /// Sending lacks something, which the text names.
     Blocked(&'static str),
     /// The sessions that devices were told are over; the last one ended then. `None`: there was none.
     Missed(Option<GpsTime>),

@@ -111,7 +111,7 @@ impl Campaign {
         self.image.digest()
     }
 
-    /// Its image came.
+    /// Takes the image that was fetched.
     pub fn hold_image(&mut self, image: Image) {
         self.image.hold(image);
     }

@@ -1,5 +1,5 @@
-//! The bytes of a campaign's frames: a pure function of the plan, the group's keys, the image and the frame's
-//! number.
+//! The bytes of a campaign's frames: a pure function of the plan, the group's keys,
+//! the image and the frame's number.
 
 use super::group::Group;
 use super::plan::Plan;

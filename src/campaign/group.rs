@@ -27,7 +27,7 @@ pub struct Group {
     pub first_fcnt: Option<u32>,
     /// Which parity lines the devices compute.
     pub ts004_version: Ts004Version,
-    /// Port of DataFragment.
+    /// The FPort of DataFragment.
     pub fport: u8,
     /// When the devices listen.
     pub session: SessionRule,
@@ -102,7 +102,7 @@ pub struct DeviceProfile {
 /// A decoder's limit of lost uncoded fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxLost {
-    /// A number.
+    /// A number of fragments, whatever NbFrag is.
     Fragments(u16),
     /// A part of NbFrag, per cent.
     Percent(u16),

@@ -23,7 +23,7 @@ impl HeldImage {
         HeldImage { digest: image.digest(), image: Some(image), is_asked: false, again_at: None }
     }
 
-    /// Its digest.
+    /// The SHA-256 of the image.
     pub fn digest(&self) -> Digest {
         self.digest
     }

@@ -1,5 +1,5 @@
-//! One task on one group: a verified image becomes multicast frames, each a pure function of (task as accepted,
-//! group, frame number).
+//! One task on one group: a verified image becomes multicast frames,
+//! each a pure function of (task as accepted, group, frame number).
 //!
 //! * [`Sequence`]: which fragment each frame carries. Frozen: a change here is a new encoder version.
 //! * [`Plan`]: everything that is settled before the first frame; its hash is what the counters are reserved for.

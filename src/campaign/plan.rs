@@ -83,19 +83,19 @@ pub enum PlanError {
 /// A campaign's fixed part: a pure function of task, group, image and first counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The group's name.
+    /// The name of the group.
     pub group: String,
-    /// The group's address.
+    /// The multicast address of the group.
     pub mc_addr: McAddr,
     /// Whose counters are used.
     pub key: KeyFingerprint,
-    /// NbFrag, FragSize, Padding.
+    /// The layout: NbFrag, FragSize and Padding.
     pub layout: Layout,
     /// Four bytes for the devices, from the task's Descriptor.
     pub descriptor: [u8; 4],
-    /// Which parity lines.
+    /// The version of TS004 whose parity lines the devices compute.
     pub ts004_version: Ts004Version,
-    /// Port of DataFragment.
+    /// The FPort of DataFragment.
     pub fport: u8,
     /// Coded fragments that the task asks for.
     pub coded: u16,

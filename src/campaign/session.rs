@@ -19,7 +19,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Its end.
+    /// The first moment after the session, GPS time.
     pub fn end(self) -> GpsTime {
         self.start.plus_us(self.length_us())
     }

@@ -25,14 +25,14 @@ const FRAG_INDEX: u8 = 0;
 /// The last counter a device may accept: all of ours are below it.
 const MAX_MC_FCOUNT: u32 = 65_535;
 
-/// One unicast downlink.
+/// One unicast downlink that sets a device up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetupCommand {
     /// The command's name in its document.
     pub name: &'static str,
     /// The port of its package.
     pub fport: u8,
-    /// FRMPayload, not encrypted.
+    /// The FRMPayload, not yet encrypted.
     pub payload: Vec<u8>,
     /// Which session it announces (0-based), for McClassCSessionReq.
     pub session: Option<usize>,
@@ -45,7 +45,7 @@ pub enum SetupError {
     /// Only the McKey can be sent to a device.
     #[error("group {group} has session keys only: the setup commands need its McKey (`mc-key-file`)")]
     NoMcKey {
-        /// The group's name.
+        /// The name of the group.
         group: String,
     },
     /// A field does not fit its command.

@@ -7,7 +7,7 @@ use crate::time::GpsTime;
 /// The numbers of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CampaignState {
-    /// The group's name.
+    /// The name of the group.
     pub group: String,
     /// Where it is sent.
     pub channel: Channel,

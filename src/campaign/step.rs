@@ -12,9 +12,9 @@ use crate::time::Instant;
 pub struct Transmit {
     /// Names it in the verdict.
     pub id: u64,
-    /// Frame number.
+    /// The number of the frame in its sequence.
     pub frame_no: u32,
-    /// Frame counter.
+    /// The frame counter, FCnt, 32 bits.
     pub fcnt: u32,
     /// What to send and when.
     pub emission: Emission,
@@ -49,7 +49,7 @@ pub enum Refusal {
     Channel(String),
     /// Our side could not hand it over now.
     NotSent(String),
-    /// Any other word.
+    /// Another word of the forwarder.
     Other(String),
 }
 
@@ -87,7 +87,7 @@ pub enum Step {
     NeedImage,
     /// The next frame is not covered by a durable mark.
     NeedMark,
-    /// It is over.
+    /// The campaign has come to its end.
     Over(Outcome),
 }
 
@@ -109,11 +109,11 @@ pub struct Turn {
 pub enum Begin {
     /// It waits for a start.
     Unknown,
-    /// At once.
+    /// As soon as there is room; devices always listen.
     AtOnce,
     /// Not before this; devices always listen.
     At(GpsTime),
-    /// In these sessions.
+    /// In these sessions only, in their order.
     Sessions(Vec<Session>),
 }
 

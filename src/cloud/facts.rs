@@ -17,7 +17,7 @@ use crate::task::AnnouncedGroup;
 use crate::task::AnnouncedSession;
 use crate::task::TaskError;
 
-/// The member `Cloud`.
+/// The member `Cloud` of a task document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct CloudFacts {
@@ -25,11 +25,11 @@ pub struct CloudFacts {
     pub multicast_groups: Option<Vec<MulticastGroup>>,
     /// This gateway as AWS knows it.
     pub gateway: Option<WirelessGateway>,
-    /// What DescribeStream answered.
+    /// The stream as DescribeStream answered.
     pub stream: Option<Stream>,
     /// What GetJobDocument answered: JSON in a text.
     pub job_document: Option<String>,
-    /// What DescribeSigningJob answered.
+    /// The job as DescribeSigningJob answered.
     pub signing_job: Option<SigningJob>,
 }
 
@@ -51,7 +51,7 @@ pub struct MulticastGroup {
     pub lorawan: Option<MulticastLoRaWan>,
 }
 
-/// `LoRaWAN` of GetMulticastGroup.
+/// The member `LoRaWAN` of GetMulticastGroup.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct MulticastLoRaWan {
@@ -63,7 +63,7 @@ pub struct MulticastLoRaWan {
     pub default_session_parameters: Option<SessionParameters>,
 }
 
-/// `ParticipatingGateways` of GetMulticastGroup.
+/// The member `ParticipatingGateways` of GetMulticastGroup.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ParticipatingGateways {
@@ -72,39 +72,39 @@ pub struct ParticipatingGateways {
     pub transmission_interval: Option<i64>,
 }
 
-/// `DefaultSessionParameters` of GetMulticastGroup.
+/// The member `DefaultSessionParameters` of GetMulticastGroup.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SessionParameters {
     pub dl_dr: Option<i64>,
-    /// Hz.
+    /// The downlink's centre frequency, Hz.
     pub dl_freq: Option<i64>,
 }
 
-/// GetMulticastGroupSession.
+/// The session as GetMulticastGroupSession answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct MulticastSession {
-    /// Its parameters.
+    /// The session's channel, start and length.
     #[serde(rename = "LoRaWAN")]
     pub lorawan: Option<SessionLoRaWan>,
 }
 
-/// `LoRaWAN` of GetMulticastGroupSession.
+/// The member `LoRaWAN` of GetMulticastGroupSession.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SessionLoRaWan {
     pub dl_dr: Option<i64>,
-    /// Hz.
+    /// The downlink's centre frequency, Hz.
     pub dl_freq: Option<i64>,
     pub session_start_time: Option<Moment>,
     /// Seconds; a length that is no power of two stands for the next one.
     pub session_timeout: Option<i64>,
-    /// Class B only.
+    /// The ping slots' period, of class B only.
     pub ping_slot_period: Option<i64>,
 }
 
-/// GetWirelessGateway.
+/// The gateway as GetWirelessGateway answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct WirelessGateway {
@@ -118,7 +118,7 @@ pub struct WirelessGateway {
     pub lorawan: Option<Value>,
 }
 
-/// `streamInfo` of DescribeStream.
+/// The member `streamInfo` of DescribeStream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Stream {
@@ -146,7 +146,7 @@ pub struct StreamFile {
 pub struct S3Location {
     pub bucket: Option<String>,
     pub key: Option<String>,
-    /// The object's VersionId.
+    /// The VersionId of the object.
     pub version: Option<String>,
 }
 
@@ -223,7 +223,7 @@ impl MulticastGroup {
         })
     }
 
-    /// GetMulticastGroup's answer.
+    /// Reads the answer of GetMulticastGroup.
     ///
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.
@@ -239,7 +239,7 @@ impl MulticastGroup {
 }
 
 impl MulticastSession {
-    /// GetMulticastGroupSession's answer.
+    /// Reads the answer of GetMulticastGroupSession.
     ///
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.
@@ -249,7 +249,7 @@ impl MulticastSession {
 }
 
 impl WirelessGateway {
-    /// GetWirelessGateway's answer.
+    /// Reads the answer of GetWirelessGateway.
     ///
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.
@@ -259,7 +259,7 @@ impl WirelessGateway {
 }
 
 impl Stream {
-    /// DescribeStream's `streamInfo`.
+    /// Reads `streamInfo` from DescribeStream's answer.
     ///
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.
@@ -275,7 +275,7 @@ impl Stream {
 }
 
 impl SigningJob {
-    /// DescribeSigningJob's answer.
+    /// Reads the answer of DescribeSigningJob.
     ///
     /// # Errors
     /// [`TaskError::Shape`] with the member of the wrong type.

@@ -11,10 +11,10 @@ use crate::task::TaskError;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct OtaFileChoice {
-    /// `fileName`.
+    /// The `fileName` of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// `fileType`.
+    /// The `fileType` of the file.
     #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub file_type: Option<i64>,
     /// Its place in `otaUpdateFiles`, from 0.

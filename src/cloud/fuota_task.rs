@@ -28,10 +28,10 @@ use crate::time::GpsTime;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct FuotaTaskJson {
-    /// `arn:aws:iotwireless:{region}:{account}:FuotaTask/{Id}`.
+    /// The task's ARN, `arn:aws:iotwireless:{region}:{account}:FuotaTask/{Id}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    /// The task's id.
+    /// The task's id, as in its ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Where it stands, as [`TaskStatus`](crate::task::TaskStatus).
@@ -43,7 +43,7 @@ pub struct FuotaTaskJson {
     /// A description for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Region and start.
+    /// The RF region and the start.
     #[serde(rename = "LoRaWAN", skip_serializing_if = "Option::is_none")]
     pub lorawan: Option<LoRaWanJson>,
     /// Where the image lies, as [`ImageRef`](crate::task::ImageRef).
@@ -77,8 +77,8 @@ pub struct FuotaTaskJson {
     /// What AWS says around it, as it was answered; see [`CloudFacts`](super::CloudFacts).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud: Option<Value>,
-    /// GetOTAUpdate's answer, as it was: then the document is an OTA update and has no other member but `Fuotad`
-    /// and `Cloud`.
+    /// GetOTAUpdate's answer, as it was: then the document is an OTA update,
+    /// and its only other members are `Fuotad` and `Cloud`.
     #[serde(rename = "otaUpdateInfo", skip_serializing_if = "Option::is_none")]
     pub ota_update: Option<Value>,
     /// Members that this program does not know.
@@ -86,7 +86,7 @@ pub struct FuotaTaskJson {
     pub unknown: BTreeMap<String, Value>,
 }
 
-/// The member `LoRaWAN`.
+/// The member `LoRaWAN` of GetFuotaTask.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct LoRaWanJson {
@@ -142,9 +142,9 @@ pub struct FuotadJson {
 }
 
 impl FuotaTaskJson {
-    /// Reads one document of at most [`MAX_TASK_BYTES`](crate::task::MAX_TASK_BYTES), UTF-8 with or without byte
-    /// order mark. `null` is absent; both timestamps may have both forms; unknown members are kept, except in
-    /// `Fuotad`.
+    /// Reads one document of at most [`MAX_TASK_BYTES`](crate::task::MAX_TASK_BYTES), UTF-8,
+    /// with or without byte order mark. `null` is absent; both timestamps may have both forms;
+    /// unknown members are kept, except in `Fuotad`.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl FuotaTaskJson {
     ///
     /// # Errors
     ///
-    /// [`TaskError::Value`] and [`TaskError::UnknownMember`].
+    /// [`TaskError::Value`] for a mistyped member, [`TaskError::UnknownMember`] for one unknown in `Fuotad`.
     pub fn from_tree(tree: &Value) -> Result<FuotaTaskJson, TaskError> {
         let mut unknown = Vec::new();
         let mut json: FuotaTaskJson = read(tree, &mut unknown).map_err(refused)?;

@@ -10,7 +10,7 @@ use crate::signing::SigningError;
 /// Which of a job document's files is meant. Without either there must be one only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JobFile<'a> {
-    /// Its `fileid`, 0..=255.
+    /// The `fileid` of the file, 0..=255.
     pub id: Option<u64>,
     /// Its `filepath`, the name on the device.
     pub path: Option<&'a str>,
@@ -19,7 +19,7 @@ pub struct JobFile<'a> {
 /// The signature of one file in the job document `text`, with the size that the document gives it.
 ///
 /// # Errors
-/// [`SigningError::JobDocument`].
+/// [`SigningError::JobDocument`] with what is wrong in the document.
 pub fn job_evidence(text: &str, file: JobFile<'_>) -> Result<Evidence, SigningError> {
     let document =
         json_tree(text.as_bytes()).map_err(|_| refuse("is no JSON object, or has a name twice"))?;

@@ -58,10 +58,10 @@ pub(super) const DESCRIPTOR_ALLOWED: &str = "base64 of at most 249 bytes";
 /// What comes before the task's own number, in a file or from the configuration.
 pub(super) const OUR_REDUNDANCY_PERCENT: Limit =
     Limit { path: "Fuotad.RedundancyPercent", ..REDUNDANCY_PERCENT };
-/// The same.
+/// The fragment size that comes before the task's own, bytes.
 pub(super) const OUR_FRAGMENT_SIZE_BYTES: Limit =
     Limit { path: "Fuotad.FragmentSizeBytes", ..FRAGMENT_SIZE_BYTES };
-/// The same.
+/// The fragment interval that comes before the task's own, milliseconds.
 pub(super) const OUR_FRAGMENT_INTERVAL_MS: Limit =
     Limit { path: "Fuotad.FragmentIntervalMS", ..FRAGMENT_INTERVAL_MS };
 pub(super) const FILE: &str = "Fuotad.File";

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// 2026-11-22T02:00:00Z.
+    /// 2026-11-22T02:00:00Z in Unix microseconds.
     const UNIX_US: i64 = 1_795_312_800_000_000;
 
     fn unix_us(value: Value) -> Option<i64> {

@@ -29,7 +29,7 @@ pub(super) struct UnknownMember {
 }
 
 impl UnknownMember {
-    /// Its path, printable.
+    /// The member's path, printable.
     pub(super) fn path(&self) -> String {
         let name = shown_name(&self.name);
         if self.object.is_empty() { name } else { format!("{}.{name}", self.object) }
@@ -40,7 +40,7 @@ impl UnknownMember {
 pub(super) struct Misfit<'a> {
     /// Its path; empty for the whole tree.
     pub(super) path: String,
-    /// What stands there.
+    /// The value that stands there.
     pub(super) found: Option<&'a Value>,
     /// What was expected, as serde says it.
     pub(super) reason: String,
@@ -66,8 +66,8 @@ pub(super) fn read<'a, T: DeserializeOwned>(
     })
 }
 
-/// `value`, which stands at `root` in its document, as a `T`. The members that `T` does not know are added to
-/// `unknown`.
+/// Reads `value`, which stands at `root` in its document, as a `T`.
+/// The members that `T` does not know are added to `unknown`.
 ///
 /// # Errors
 ///

@@ -31,7 +31,7 @@ const FROM_AWS: &str = r#"{"Arn":"arn:aws:iotwireless:eu-west-1:123456789012:Fuo
  "CreatedAt":1732233600.123,"RedundancyPercent":50,"FragmentSizeBytes":10,"FragmentIntervalMS":1500,
  "Descriptor":"AQQCAA=="}"#;
 
-/// The smallest task.
+/// The smallest document of a task.
 fn least() -> Value {
     json!({"FirmwareUpdateImage": "s3://b/k"})
 }

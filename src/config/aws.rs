@@ -154,9 +154,9 @@ impl AwsConfig {
     ) -> Result<crate::daemon::aws::Settings, ConfigError> {
         self.check(groups, ota)?;
         let poll = std::time::Duration::from_secs(self.poll_s);
-        let mut patience = crate::daemon::aws::Patience::default();
+        let mut timeouts = crate::daemon::aws::Timeouts::default();
         // Only with a stand-in on this machine is a poll shorter than the first back-off.
-        patience.poll_first = patience.poll_first.min(poll);
+        timeouts.poll_first = timeouts.poll_first.min(poll);
         let with_settings = |(id, update): (&String, &OtaConfig)| (id.clone(), update.settings());
         Ok(crate::daemon::aws::Settings {
             fuota_tasks: self.fuota_tasks.clone(),
@@ -175,7 +175,7 @@ impl AwsConfig {
             groups: by_their_id(groups)?,
             max_image_bytes: self.max_image_bytes,
             images_dir: None,
-            patience,
+            timeouts,
             ..crate::daemon::aws::Settings::new(&self.region, &[])
         })
     }

@@ -49,7 +49,7 @@ pub enum GpsWord {
     Utc {
         /// By this machine's [`Stopwatch`].
         at: Instant,
-        /// Unix microseconds.
+        /// The wall clock's time at that instant, Unix microseconds.
         unix_us: i64,
     },
     /// How it stands with it, for people.
@@ -62,7 +62,7 @@ pub enum GpsWord {
 pub struct Stopwatch;
 
 impl Stopwatch {
-    /// Now.
+    /// The time since the boot, sleep included.
     pub fn now(self) -> Instant {
         Instant::from_us(boot_us())
     }

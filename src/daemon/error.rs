@@ -15,7 +15,7 @@ pub enum StartError {
         "{address} is in use: another server (a network server's bridge, or another fuotad) listens there; find it with `ss -lunp`, stop it or change [forwarder] listen and the packet forwarder's server address"
     )]
     PortInUse {
-        /// The address wanted.
+        /// The address that another has.
         address: SocketAddr,
     },
     /// The socket cannot be had for another reason.
@@ -23,9 +23,9 @@ pub enum StartError {
         "cannot listen on {address}: {error}; [forwarder] listen must be an address of this machine and a port it may use"
     )]
     Listen {
-        /// The address wanted.
+        /// The address that was asked for.
         address: SocketAddr,
-        /// The system's word.
+        /// The system's word for the reason.
         error: io::Error,
     },
     /// Another instance works in the same state folder.
@@ -34,23 +34,23 @@ pub enum StartError {
         dir.display()
     )]
     SecondInstance {
-        /// The folder.
+        /// The state folder that is held.
         dir: PathBuf,
     },
     /// The state folder cannot be used.
     #[error("the state folder {} cannot be used: {error}; create it and give it to the service's user, mode 0700", dir.display())]
     StateDir {
-        /// The folder.
+        /// The state folder as configured.
         dir: PathBuf,
-        /// The system's word.
+        /// The system's word for the reason.
         error: io::Error,
     },
     /// What is stored cannot be read.
     #[error("state folder {}: {error}", dir.display())]
     Store {
-        /// The folder.
+        /// The state folder as configured.
         dir: PathBuf,
-        /// Why.
+        /// What the store cannot read, or write.
         error: StoreError,
     },
     /// The system does not give what every process needs.
@@ -58,7 +58,7 @@ pub enum StartError {
     System {
         /// What was asked for.
         what: &'static str,
-        /// The system's word.
+        /// The system's word for the reason.
         error: io::Error,
     },
     /// The log filter cannot be read.
@@ -70,7 +70,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The exit code.
+    /// The exit code of the process (sysexits.h): 69 to 78.
     pub fn exit_code(&self) -> u8 {
         match self {
             StartError::PortInUse { .. } | StartError::Listen { .. } => 69,

@@ -18,7 +18,7 @@ pub const TASKS_MAX: usize = 64;
 pub enum Fact {
     /// A task document was seen, for the first time or changed.
     Task {
-        /// The JSON.
+        /// The document's bytes, JSON.
         document: Vec<u8>,
         /// The task's id where the document has none.
         stem: String,

@@ -34,7 +34,7 @@ impl FolderFiles {
     /// Opens an existing folder.
     ///
     /// # Errors
-    /// The system's word.
+    /// The system's error when the folder cannot be opened.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(FolderFiles { dir: rustix::fs::open(dir, flags, Mode::empty())?, written: None })

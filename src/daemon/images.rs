@@ -25,7 +25,7 @@ const ANSWERS_MAX: usize = 1;
 /// What became of a fetch.
 #[derive(Debug)]
 pub enum Fetched {
-    /// The bytes.
+    /// The bytes of the whole image.
     Image(TaskId, Vec<u8>),
     /// It will never do.
     Failed(TaskId, String),
@@ -45,7 +45,7 @@ pub struct Images {
 }
 
 impl Images {
-    /// No fetches yet.
+    /// An empty set of fetches.
     pub fn new() -> Self {
         let (tell, answers) = mpsc::channel(ANSWERS_MAX);
         Images {

@@ -23,7 +23,7 @@ const PLACES_MAX: usize = 64;
 /// Sends log lines to the journal when the service manager reads our stderr into it, else to stderr.
 ///
 /// # Errors
-/// [`StartError::LogFilter`].
+/// [`StartError::LogFilter`] when `filter` cannot be read.
 pub fn init(filter: &str) -> Result<(), StartError> {
     let filter = EnvFilter::try_new(filter).map_err(|error| StartError::LogFilter(error.to_string()))?;
     let journal = is_under_journal().then(tracing_journald::layer).and_then(Result::ok);
@@ -127,8 +127,8 @@ impl Reporter {
     }
 }
 
-/// What makes two messages the same: of those with a frame number, the kind and the task; of all others, the
-/// whole text.
+/// What makes two messages the same: of those with a frame number, the kind and the task;
+/// of all others, the whole text.
 fn key(report: &Report) -> String {
     let task = report.task.as_ref().map_or("", TaskId::as_str);
     match &report.event {

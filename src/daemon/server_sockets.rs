@@ -45,7 +45,7 @@ struct Server {
 /// One server as the status shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSocketState {
-    /// Where it is.
+    /// The address that its name stands for, once looked up.
     pub address: Option<SocketAddr>,
     /// Why its name could not be looked up last.
     pub trouble: Option<String>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Everything the daemon needs; nothing is read from elsewhere later. No Debug: groups hold keys.
 pub struct Settings {
-    /// The pure part.
+    /// The settings of the engine, the pure part.
     pub engine: engine::Settings,
     /// Where the packet forwarder sends to; a socket passed by the service manager wins over it.
     pub listen: SocketAddr,
@@ -30,7 +30,7 @@ pub struct Settings {
 /// Which wall clock is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockSettings {
-    /// The rule.
+    /// When the wall clock is believed.
     pub trust: ClockTrust,
     /// Files whose existence says that the wall clock is synchronised; one is enough. One that is made anew or touched
     /// says that it was synchronised again.
@@ -40,8 +40,8 @@ pub struct ClockSettings {
 /// A GPS receiver on a tty that speaks NMEA 0183.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GpsSettings {
-    /// Its tty.
+    /// The path of its tty.
     pub tty: PathBuf,
-    /// Bits a second.
+    /// The speed of the tty, bits a second.
     pub baud: u32,
 }

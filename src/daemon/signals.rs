@@ -8,7 +8,7 @@ use tokio::signal::unix::signal;
 /// A signal that means something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM or SIGINT.
+    /// SIGTERM or SIGINT: stop in order.
     Stop,
     /// SIGHUP: caught, because its default would end the process.
     Reload,
@@ -26,7 +26,7 @@ impl Signals {
     /// Catches them from now on. Must be called inside the runtime.
     ///
     /// # Errors
-    /// [`StartError::System`].
+    /// [`StartError::System`] when the system refuses to catch one.
     pub fn new() -> Result<Signals, StartError> {
         let catch = |kind| signal(kind).map_err(|error| StartError::System { what: "signals", error });
         Ok(Signals {
@@ -36,7 +36,7 @@ impl Signals {
         })
     }
 
-    /// The next one.
+    /// The next signal; waits for ever when none comes.
     pub async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Stop,

@@ -6,24 +6,24 @@ use serde::Serialize;
 /// The whole daemon at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The program's version.
+    /// The version of the program.
     pub version: String,
     /// Seconds since the start.
     pub uptime_s: u64,
-    /// The region's name.
+    /// The name of the region.
     pub region: String,
     /// Whether a frame could go out now if one were due.
     pub is_ready: bool,
     /// Why not, a line each.
     pub not_ready: Vec<String>,
-    /// The wall clock.
+    /// How far the wall clock is believed.
     pub clock: ClockSnapshot,
-    /// The packet forwarder.
+    /// What is known of the packet forwarder.
     pub forwarder: ForwarderSnapshot,
-    /// The network servers.
+    /// The network servers, in the order of the configuration.
     #[serde(default)]
     pub servers: Vec<ServerSnapshot>,
-    /// Downlinks of theirs.
+    /// What became of the network servers' downlinks.
     #[serde(default)]
     pub relay: RelaySnapshot,
     /// Airtime in each sub-band with a limit.
@@ -36,7 +36,7 @@ pub struct Snapshot {
     pub finished: Vec<(String, String)>,
 }
 
-/// The wall clock.
+/// The wall clock and how far it is believed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClockSnapshot {
     /// Whether GPS time is known: the wall clock is believed, a receiver speaks in its place, or the monotonic clock
@@ -72,15 +72,15 @@ pub struct ForwarderSnapshot {
     pub ackr_percent: Option<f64>,
     /// PUSH_DATA and PULL_DATA acknowledged.
     pub pushes: u64,
-    /// PULL_DATA acknowledged.
+    /// PULL_DATA acknowledged since the start.
     pub pulls: u64,
     /// Odd, foreign and unread datagrams, and TX_ACK that nobody waited for.
     pub odd: u64,
     /// Datagrams received on the socket.
     pub received: u64,
-    /// Datagrams sent.
+    /// Datagrams sent from the socket.
     pub sent: u64,
-    /// Receptions that failed.
+    /// Receptions on the socket that failed.
     pub receive_errors: u64,
     /// Datagrams that could not be sent.
     pub send_errors: u64,
@@ -140,18 +140,18 @@ pub struct RelaySnapshot {
     pub breaches: u64,
     /// Refused by the forwarder.
     pub refused: u64,
-    /// Their airtime, microseconds.
+    /// The airtime of those passed, microseconds.
     pub airtime_us: u64,
 }
 
-/// One sub-band.
+/// One sub-band of the law and its airtime.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BandSnapshot {
     /// The law's name of it.
     pub label: String,
-    /// Its borders, Hz.
+    /// The lower border, Hz; it belongs to the sub-band.
     pub min_hz: u32,
-    /// Outside.
+    /// The upper border, Hz; it does not belong to the sub-band.
     pub max_hz: u32,
     /// Airtime of campaigns in the window that ends now, microseconds.
     pub ours_us: u64,
@@ -163,10 +163,10 @@ pub struct BandSnapshot {
     pub left_us: u64,
 }
 
-/// One task.
+/// One task that is known and not over.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskSnapshot {
-    /// Its id.
+    /// The id of the task.
     pub task: String,
     /// `fetching`, `decoding`, `saving`, `waiting`, `armed` or `sending`.
     pub phase: String,
@@ -176,20 +176,20 @@ pub struct TaskSnapshot {
     pub campaign: Option<CampaignSnapshot>,
 }
 
-/// One campaign.
+/// One campaign: a task on its group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CampaignSnapshot {
-    /// Its group.
+    /// The name of the group.
     pub group: String,
     /// Where it is sent, Hz.
     pub frequency_hz: u32,
     /// At which data rate.
     pub data_rate: u8,
-    /// The sub-band's name.
+    /// The name of the sub-band.
     pub sub_band: String,
-    /// Frames behind us.
+    /// Frames that are behind us, sent or skipped.
     pub frames_done: u32,
-    /// Frames in all.
+    /// Frames that the campaign has in all.
     pub frames: u32,
     /// Of these, per cent.
     pub percent: f64,
@@ -202,7 +202,7 @@ pub struct CampaignSnapshot {
     pub extra_coded: u32,
     /// Airtime of a frame, microseconds.
     pub airtime_us: u64,
-    /// Start-to-start distance, microseconds.
+    /// The distance between two frames, start to start, microseconds.
     pub spacing_us: u64,
     /// The session that runs or comes next, RFC 3339; absent when devices always listen.
     pub session: Option<(String, String)>,

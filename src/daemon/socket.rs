@@ -16,9 +16,9 @@ const BUFFER_BYTES: usize = 4 << 20;
 /// What happened on the socket since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SocketCounts {
-    /// Datagrams received.
+    /// Datagrams received on the socket.
     pub received: u64,
-    /// Datagrams sent.
+    /// Datagrams sent from the socket.
     pub sent: u64,
     /// Receptions that failed; a forwarder that is gone shows here (ICMP port unreachable).
     pub receive_errors: u64,
@@ -40,7 +40,7 @@ pub struct Socket {
 /// [`Socket::new`] wait in the kernel.
 ///
 /// # Errors
-/// [`StartError::PortInUse`], [`StartError::Listen`].
+/// [`StartError::PortInUse`] when another program listens there; [`StartError::Listen`] for any other reason.
 pub fn bind(listen: SocketAddr) -> Result<std::net::UdpSocket, StartError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => StartError::PortInUse { address: listen },
@@ -86,7 +86,7 @@ impl Socket {
         Ok(Socket { inner, buffer: vec![0; DATAGRAM_BYTES_MAX], counts: SocketCounts::default() })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.inner.local_addr()
     }

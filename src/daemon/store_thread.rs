@@ -1,5 +1,5 @@
-//! The store on a thread of its own: a sync takes 5 ms on a good day and seconds on a bad card, and the radio
-//! waits for neither.
+//! The store on a thread of its own: a sync takes 5 ms on a good day and seconds on a bad card,
+//! and the radio waits for neither.
 
 use super::error::StartError;
 use super::files::FolderFiles;
@@ -25,7 +25,7 @@ impl StoreThread {
     /// nothing is ever kept, and whoever asks is told.
     ///
     /// # Errors
-    /// [`StartError::System`].
+    /// [`StartError::System`] when no thread can be had.
     pub fn start(store: Option<Store<FolderFiles>>) -> Result<StoreThread, StartError> {
         let (changes, waiting) = mpsc::channel(WAITING_MAX);
         let (tell, answers) = mpsc::channel(WAITING_MAX);

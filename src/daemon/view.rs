@@ -25,7 +25,7 @@ use crate::time::Now;
 pub struct HostState<'a> {
     /// When the process began, by the monotonic clock, whose zero is the boot.
     pub started: Instant,
-    /// The law.
+    /// The law of the gateway's region.
     pub region: &'static Parameters,
     /// Where the forwarder is expected.
     pub listen: &'a str,
@@ -41,7 +41,7 @@ pub struct HostState<'a> {
     pub missing_image: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// Everything, at `now`.
+/// The whole daemon as it stands at `now`.
 pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
     let tasks: Vec<TaskSnapshot> = engine.tasks().map(|state| task(state, now, around)).collect();
     let forwarder = forwarder(engine, around);

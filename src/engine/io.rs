@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 pub enum Input<'a> {
     /// A task document was seen; `stem` is the task's id where the document has none.
     Task {
-        /// The JSON.
+        /// The document's bytes, JSON.
         document: &'a [u8],
         /// Name of its source.
         stem: &'a str,
@@ -41,16 +41,16 @@ pub enum Input<'a> {
     ImageFailed(TaskId, String),
     /// A datagram arrived on the packet forwarder's socket.
     Datagram {
-        /// Its source.
+        /// The address it came from.
         from: SocketAddr,
-        /// Its bytes.
+        /// The datagram's bytes, header included.
         bytes: &'a [u8],
     },
     /// A datagram arrived from a network server, on the socket that is its gateway.
     FromServer {
         /// Which server, in the order of the settings.
         server: usize,
-        /// Its bytes.
+        /// The datagram's bytes, header included.
         bytes: &'a [u8],
     },
     /// The answer to [`Output::Save`]: durable, or why not.
@@ -66,23 +66,23 @@ pub enum Input<'a> {
 pub enum Output {
     /// Send this from the packet forwarder's socket.
     Datagram {
-        /// Its destination.
+        /// The address it goes to.
         to: SocketAddr,
-        /// Its bytes.
+        /// The datagram's bytes, header included.
         bytes: Vec<u8>,
     },
     /// Send this to a network server, from the socket that is its gateway.
     ToServer {
         /// Which server, in the order of the settings.
         server: usize,
-        /// Its bytes.
+        /// The datagram's bytes, header included.
         bytes: Vec<u8>,
     },
     /// Bring the image of a task.
     Fetch(Fetch),
     /// Make this durable, one after the other, and say so.
     Save(u64, Change),
-    /// Tell the operator.
+    /// The operator should know this report.
     Report(Report),
     /// Everything is on disk: the process may end.
     Stopped,
@@ -92,7 +92,7 @@ pub enum Output {
 
 /// What the engine is made of. No Debug: groups hold keys.
 pub struct Settings {
-    /// The law.
+    /// The law of the gateway's region.
     pub region: &'static Parameters,
     /// The gateway's multicast groups.
     pub groups: Vec<Group>,

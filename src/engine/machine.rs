@@ -1,4 +1,4 @@
-//! The engine itself.
+//! The engine itself: the broadcaster, the relay and the forwarder's link around one scheduler.
 
 use super::io::Input;
 use super::io::Output;

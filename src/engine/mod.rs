@@ -2,8 +2,8 @@
 //!
 //! After every [`Engine::handle`], call [`Engine::poll`] until it answers [`Output::WakeAt`]; only then handle
 //! the next fact. The engine knows no clock, socket, file or randomness, so the simulated world and the
-//! daemon drive the very same one. Each `handle` does a bounded amount of work: at most one new emission per
-//! campaign.
+//! daemon drive the very same one.
+//! Each `handle` does a bounded amount of work: at most one new emission per campaign.
 
 mod io;
 mod machine;

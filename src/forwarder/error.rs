@@ -57,7 +57,7 @@ pub enum Invalid {
     /// The forwarder indexes its tables with it unchecked.
     #[error("rf chain {rf_chain} does not exist; it is 0 or 1")]
     RfChain {
-        /// As set.
+        /// The chain that was set.
         rf_chain: u8,
     },
     /// The radio takes 1 to 255 bytes.
@@ -69,7 +69,7 @@ pub enum Invalid {
     /// Outside of what the concentrators reach, or between the steps of LoRaWAN frequencies.
     #[error("{frequency_hz} Hz cannot be asked for; it must be 100 to 1100 MHz in steps of 100 Hz")]
     Frequency {
-        /// As wanted.
+        /// The centre frequency that was asked for, Hz.
         frequency_hz: u32,
     },
     /// The forwarder drops others silently.

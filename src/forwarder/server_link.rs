@@ -24,12 +24,12 @@ pub enum ServerLinkOutput {
     Datagram {
         /// Which server, in the order of the configuration.
         server: usize,
-        /// The bytes.
+        /// The datagram's bytes, header included.
         bytes: Vec<u8>,
     },
     /// A server wants something sent.
     Downlink {
-        /// Which server.
+        /// The server's number, in the order of the configuration.
         server: usize,
         /// Its token, for [`ServerLink::answer`].
         token: u16,
@@ -38,20 +38,20 @@ pub enum ServerLinkOutput {
     },
     /// A server left three keepalives unanswered.
     Silent {
-        /// Which server.
+        /// The server's number, in the order of the configuration.
         server: usize,
     },
     /// A server that was silent answers again.
     Back {
-        /// Which server.
+        /// The server's number, in the order of the configuration.
         server: usize,
     },
 }
 
-/// One server's figures.
+/// What passed between us and one server since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerCounts {
-    /// Uplink datagrams relayed.
+    /// Uplink datagrams relayed to the server.
     pub pushed: u64,
     /// Of those, acknowledged by the server.
     pub push_acked: u64,
@@ -64,7 +64,7 @@ pub struct ServerCounts {
 }
 
 impl ServerCounts {
-    /// Whether it answers.
+    /// Whether the server answers its keepalives.
     pub fn is_online(&self) -> bool {
         self.unanswered <= UNANSWERED
     }
@@ -77,7 +77,7 @@ struct Server {
     counts: ServerCounts,
 }
 
-/// All network servers.
+/// The links to all network servers.
 #[derive(Debug)]
 pub struct ServerLink {
     gateway: Option<GatewayId>,
@@ -181,12 +181,12 @@ impl ServerLink {
         self.servers.iter().filter(|server| !server.is_uplink_only).map(|server| server.keepalive_at).min()
     }
 
-    /// The next wish.
+    /// The next wish; `None` when all were taken.
     pub fn poll(&mut self) -> Option<ServerLinkOutput> {
         self.outputs.pop_front()
     }
 
-    /// Each server's figures.
+    /// Each server's figures, in the order of the configuration.
     pub fn counts(&self) -> Vec<ServerCounts> {
         self.servers.iter().map(|server| server.counts).collect()
     }

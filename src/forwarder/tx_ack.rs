@@ -8,7 +8,7 @@ use crate::time::Tmst;
 
 use super::event::Refusal;
 
-/// A TX_ACK's body.
+/// What the body of a TX_ACK says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TxAck {
     /// Queued, with the conducted power if the forwarder changed it; or not.

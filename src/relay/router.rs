@@ -47,19 +47,19 @@ const UNKNOWN: &[u8] = br#"{"txpk_ack":{"error":"UNKNOWN"}}"#;
 pub enum RelayOutput {
     /// Send this to a network server.
     Datagram {
-        /// Which server.
+        /// The server's number, in the order of the settings.
         server: usize,
-        /// The bytes.
+        /// The datagram's bytes, header included.
         bytes: Vec<u8>,
     },
     /// A server sends to one of our multicast addresses: two senders of one key.
     SecondSender {
-        /// The address.
+        /// The multicast address that it sent to.
         mc_addr: u32,
         /// The lower half of the frame counter it used.
         fcnt: u16,
     },
-    /// Tell the operator.
+    /// The operator should know this event.
     Report(Event),
 }
 
@@ -225,12 +225,12 @@ impl Relay {
         self.link.wake_at().into_iter().chain(waiting).min()
     }
 
-    /// The next wish.
+    /// The next wish; `None` when all were taken.
     pub fn poll(&mut self) -> Option<RelayOutput> {
         self.outputs.pop_front()
     }
 
-    /// What was relayed.
+    /// The numbers of relayed downlinks since the start.
     pub fn counts(&self) -> RelayCounts {
         self.counts
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// One network server.
+/// One network server beside us on the radio.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
     /// How it is called in reports: its address as configured.

@@ -12,14 +12,14 @@ pub enum Origin {
     Others,
 }
 
-/// One frame's airtime.
+/// One frame's stay on the air.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// When it goes on the air.
     pub start: Instant,
     /// How long it stays there, microseconds.
     pub airtime_us: u64,
-    /// Who sent it.
+    /// The sender, ours or another.
     pub origin: Origin,
 }
 

@@ -35,7 +35,7 @@ pub struct TxRequest {
     pub airtime_us: u64,
     /// Airtime as the forwarder's queue counts it, kept free of other frames, microseconds.
     pub queue_slot_us: u64,
-    /// Not before this.
+    /// The earliest start of the frame.
     pub earliest: Instant,
     /// The frame has to be over by then (the end of the devices' session); `None` without an end.
     pub until: Option<Instant>,
@@ -43,7 +43,7 @@ pub struct TxRequest {
     pub gap_us: u64,
     /// How long before its start the frame has to be handed over, microseconds.
     pub lead_us: u64,
-    /// Our own limits.
+    /// The limits that we set ourselves, beside the law.
     pub policy: TxPolicy,
 }
 
@@ -79,9 +79,9 @@ pub enum Refused {
     Dwell {
         /// Airtime of the frame, microseconds.
         airtime_us: u64,
-        /// The limit, microseconds.
+        /// The longest transmission that the sub-band allows, microseconds.
         limit_us: u64,
-        /// The sub-band.
+        /// The name of the sub-band.
         label: &'static str,
         /// Where the limit is written.
         clause: &'static str,
@@ -104,8 +104,8 @@ pub struct Booking {
     queue_slot_us: u64,
 }
 
-/// A window in which a network server may still want to send: kept free of our frames until it is too late to
-/// claim it.
+/// A window in which a network server may still want to send:
+/// kept free of our frames until it is too late to claim it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RxWindow {
     /// When the devices' receive window opens.
@@ -361,8 +361,8 @@ impl Scheduler {
         }
     }
 
-    /// Our share, less what the servers will want of the budget beside their reserve; a frame at a time always
-    /// stays ours.
+    /// Our share in parts per million, less what the servers will want of the budget beside their reserve;
+    /// a frame at a time always stays ours.
     fn share_beside_servers(&self, now: Instant, request: &TxRequest) -> u32 {
         let share_ppm = request.policy.duty_share_ppm;
         let sub_band = request.channel.sub_band.0;

@@ -20,7 +20,7 @@ pub struct TxPolicy {
     pub duty_share_ppm: u32,
     /// The part of any 60 s in which the gateway may be deaf because it sends, parts per million.
     pub max_deaf_ppm: u32,
-    /// Even or burst.
+    /// How the share is spread over its period.
     pub pattern: Pattern,
 }
 
@@ -78,8 +78,8 @@ impl Pace {
 }
 
 /// The constant spacing in microseconds at which frames of `airtime_us` never put more than `budget_us` into
-/// any window of `window_us`: window / floor(budget / airtime), rounded up. `None` when one frame alone is
-/// over the budget.
+/// any window of `window_us`: window / floor(budget / airtime), rounded up.
+/// `None` when one frame alone is over the budget.
 ///
 /// The plain quotient airtime / duty would overshoot by a frame in some windows.
 pub fn even_spacing_us(window_us: u64, budget_us: u64, airtime_us: u64) -> Option<u64> {

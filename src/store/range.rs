@@ -76,7 +76,7 @@ impl KeyCounters {
     ///
     /// # Errors
     /// [`StoreError::CounterUsed`] when `wanted` overlaps the counters of another plan, and
-    /// [`StoreError::TooMany`] above [`RESERVATIONS_MAX`].
+    /// [`StoreError::TooMany`] when there are [`RESERVATIONS_MAX`] already.
     pub fn with(&self, wanted: &Reservation, over: &[[u8; 32]]) -> Result<Option<KeyCounters>, StoreError> {
         let used = Err(StoreError::CounterUsed { base: wanted.base, next_free: self.next_free });
         let mut reservations = self.reservations.clone();

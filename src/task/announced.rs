@@ -6,7 +6,7 @@ use crate::time::GpsTime;
 /// compares it names the difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnnouncedGroup {
-    /// Its name here.
+    /// The group's name on this gateway.
     pub group: String,
     /// The class of its downlinks, as written.
     pub class: Option<String>,
@@ -16,21 +16,21 @@ pub struct AnnouncedGroup {
     pub session: Option<AnnouncedSession>,
 }
 
-/// Where devices listen.
+/// The channel on which devices listen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnnouncedChannel {
-    /// Hz.
+    /// The centre frequency, Hz, as written.
     pub frequency_hz: Option<i64>,
     /// The data rate's number in the region.
     pub data_rate: Option<i64>,
 }
 
-/// A multicast session.
+/// The multicast session that devices were told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnnouncedSession {
-    /// Where devices listen.
+    /// The channel on which devices listen.
     pub channel: AnnouncedChannel,
-    /// When it begins.
+    /// The session's first moment, GPS time.
     pub start: Option<GpsTime>,
     /// How long it lasts, seconds.
     pub timeout_s: Option<i64>,

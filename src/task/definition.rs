@@ -30,9 +30,9 @@ pub struct Task {
     pub name: Option<String>,
     /// A description for people.
     pub description: Option<String>,
-    /// Where it stands.
+    /// The status at its source.
     pub status: TaskStatus,
-    /// `LoRaWAN.RfRegion` as written.
+    /// The region, `LoRaWAN.RfRegion`, as written.
     pub rf_region: Option<String>,
     /// When it may begin; `None` is not decided yet.
     pub start: Option<Start>,
@@ -60,8 +60,8 @@ pub struct Task {
     pub announced: Vec<AnnouncedGroup>,
     /// What is said to sign the image; not checked.
     pub signature: TaskSignature,
-    /// A digest from a source that vouches for nothing: an image that differs is refused, one that fits is not
-    /// accepted for it.
+    /// A digest from a source that vouches for nothing: an image that differs is refused,
+    /// one that fits is not accepted for it.
     pub hinted_sha256: Option<Digest>,
     /// What an operator should know about the document, a sentence each.
     pub warnings: Vec<String>,

@@ -9,7 +9,7 @@ pub const MAX_TASK_BYTES: usize = 256 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// More than [`MAX_TASK_BYTES`].
+    /// The document is longer than [`MAX_TASK_BYTES`].
     #[error("the task has {bytes} bytes; at most {MAX_TASK_BYTES} are read")]
     TooLarge {
         /// Its length in bytes.
@@ -21,7 +21,7 @@ pub enum TaskError {
     /// Not JSON, or a member twice in one object.
     #[error("line {line} column {column}: {reason}")]
     Syntax {
-        /// Line, from 1.
+        /// The line of the mistake, from 1.
         line: usize,
         /// Column in bytes, from 1; 0 at the very beginning of a line.
         column: usize,
@@ -31,7 +31,7 @@ pub enum TaskError {
     /// A member without which there is no task.
     #[error("{path} is missing; it is {allowed}")]
     Missing {
-        /// The member's path.
+        /// The path of the missing member.
         path: &'static str,
         /// What it may be.
         allowed: String,
@@ -49,7 +49,7 @@ pub enum TaskError {
     /// A member of the wrong type, in what a service says.
     #[error("{path}: {reason}")]
     Shape {
-        /// The member's path.
+        /// The path of the mistyped member.
         path: String,
         /// What stands there and what was expected.
         reason: String,
@@ -57,7 +57,7 @@ pub enum TaskError {
     /// A member of `Fuotad` that does not exist.
     #[error("{path} is unknown{hint}; known are {known}")]
     UnknownMember {
-        /// The member's path.
+        /// The path of the unknown member.
         path: String,
         /// `, did you mean …?`, or nothing.
         hint: String,

@@ -9,13 +9,13 @@ use crate::image::Digest;
 /// The longest task id in characters.
 pub const MAX_ID_CHARS: usize = 256;
 
-/// The id of a task: 1 to [`MAX_ID_CHARS`] printable characters. For a file without `Id` it is the file's
-/// name without `.json`.
+/// The id of a task: 1 to [`MAX_ID_CHARS`] printable characters. A file without `Id` gives its name,
+/// less `.json`, as the id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskId(String);
 
 impl TaskId {
-    /// The id `text`.
+    /// The id that `text` spells.
     ///
     /// # Errors
     ///
@@ -36,8 +36,8 @@ impl TaskId {
         &self.0
     }
 
-    /// The fixed-size name under which the counter journal knows this task: the first 16 bytes of the SHA-256
-    /// of the id.
+    /// The fixed-size name under which the counter journal knows this task:
+    /// the first 16 bytes of the id's SHA-256.
     pub fn record_id(&self) -> [u8; 16] {
         let mut record_id = [0; 16];
         record_id.copy_from_slice(&Digest::of(self.0.as_bytes()).as_bytes()[..16]);

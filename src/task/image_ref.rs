@@ -18,7 +18,7 @@ pub const IMAGE_ALLOWED: &str = "s3://bucket/key, file:///path or https://host/p
 /// signature that is worth as much as a password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ImageRef {
-    /// `s3://bucket/key`.
+    /// An object in S3, `s3://bucket/key`.
     S3 {
         /// The bucket, not empty.
         bucket: String,

@@ -7,7 +7,7 @@ use crate::time::GpsTime;
 pub enum Start {
     /// As soon as it is planned.
     AtOnce,
-    /// At this time.
+    /// Not before this GPS time.
     At(GpsTime),
 }
 

@@ -1,7 +1,7 @@
 //! Where its source says a task stands.
 
-/// Where its source says a task stands. For a task from a file it is advisory except
-/// [`DeleteWaiting`](TaskStatus::DeleteWaiting).
+/// The status of a task at its source. For a task from a file only
+/// [`DeleteWaiting`](TaskStatus::DeleteWaiting) decides; the others are advisory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TaskStatus {
     /// Created, not started. Also what an absent status means.
@@ -9,11 +9,11 @@ pub enum TaskStatus {
     Pending,
     /// Armed, begins at its start time.
     FuotaSessionWaiting,
-    /// Begun.
+    /// The session has begun.
     InFuotaSession,
     /// Over, for whatever reason.
     FuotaDone,
-    /// Being deleted.
+    /// The source is deleting it.
     DeleteWaiting,
     /// A value this program does not know: not eligible.
     Unknown(String),

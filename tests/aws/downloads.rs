@@ -95,9 +95,9 @@ impl Process {
         settings.endpoint_url = Some(fake.url());
         settings.credentials_file = Some(credentials.clone());
         settings.images_dir = Some(disk.images());
-        settings.patience.fetch_first = Duration::from_millis(2);
-        settings.patience.longest = Duration::from_millis(10);
-        settings.patience.answer = Duration::from_secs(2);
+        settings.timeouts.fetch_first = Duration::from_millis(2);
+        settings.timeouts.longest = Duration::from_millis(10);
+        settings.timeouts.answer = Duration::from_secs(2);
         prepare(&mut settings);
         let (to_us, facts) = mpsc::channel(16);
         let (wishes, to_them) = mpsc::channel(64);
@@ -507,8 +507,8 @@ fn a_drip_below_the_speed_floor_is_cut_off_and_what_came_is_kept() {
     let (fake, disk) = started("drip", &bytes);
     fake.fail(Op::Get, [Fault::Drip(1, Duration::from_millis(50))]);
     let mut process = Process::start_with(&fake, &disk, |settings| {
-        settings.patience.answer = Duration::from_millis(300);
-        settings.patience.floor_bps = 100_000;
+        settings.timeouts.answer = Duration::from_millis(300);
+        settings.timeouts.floor_bps = 100_000;
     });
     process.fetch();
     assert!(process.image() == bytes);

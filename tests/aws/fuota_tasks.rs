@@ -386,9 +386,9 @@ fn who_waits_for_the_cloud_is_awake_when_the_network_returns() {
     let mut cloud = Cloud::start("network", |fake, settings| {
         fake.put_task(TASK, "Pending", None, IMAGE);
         fake.fail(Op::GetTask, vec![Fault::Error(503, ""); 3]);
-        settings.patience.poll_first = Duration::from_secs(3600);
-        settings.patience.longest = Duration::from_secs(3600);
-        settings.patience.network = Duration::from_millis(5);
+        settings.timeouts.poll_first = Duration::from_secs(3600);
+        settings.timeouts.longest = Duration::from_secs(3600);
+        settings.timeouts.network = Duration::from_millis(5);
         settings.routes = || {
             std::path::Path::new(WAY)
                 .exists()
@@ -453,7 +453,7 @@ fn a_download_that_stalls_is_resumed_where_it_stopped() {
     let mut cloud = Cloud::start("stall", |fake, settings| {
         fake.put_object(OBJECT, &bytes, false);
         fake.fail(Op::Get, [Fault::Stall]);
-        settings.patience.answer = Duration::from_millis(200);
+        settings.timeouts.answer = Duration::from_millis(200);
         settings.fuota_tasks.clear();
     });
     cloud.fetch(IMAGE);
@@ -633,7 +633,7 @@ fn a_second_order_for_a_task_replaces_the_first() {
     let (first, second) = (firmware(100), firmware(50));
     let mut cloud = Cloud::start("replace", |fake, settings| {
         settings.fuota_tasks.clear();
-        settings.patience.answer = Duration::from_millis(300);
+        settings.timeouts.answer = Duration::from_millis(300);
         fake.put_object(OBJECT, &first, false);
         fake.put_object("b/second", &second, false);
         fake.fail(Op::Get, [Fault::Stall]);
@@ -655,7 +655,7 @@ fn stopping_waits_for_nobody() {
         fake.put_object(OBJECT, &firmware(100), false);
         fake.fail(Op::Get, [Fault::Stall]);
         fake.fail(Op::GetTask, vec![Fault::Reset; 1000]);
-        settings.patience.answer = Duration::from_secs(3600);
+        settings.timeouts.answer = Duration::from_secs(3600);
     });
     cloud.fetch(IMAGE);
     while cloud.fake.count(Op::Get) == 0 {

@@ -8,6 +8,7 @@ mod support;
 mod credentials;
 mod downloads;
 mod fuota_tasks;
+mod network;
 mod ota_updates;
 mod signed_campaigns;
 mod whole_campaigns;

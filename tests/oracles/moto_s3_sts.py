@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """moto as S3 and STS for a client that was written elsewhere.
 
-  moto_s3_sts.py BUCKET KEY
+  moto_s3_sts.py BUCKET KEY TABLE
 
-Prints its address, serves a versioned object of several versions until its input ends, then prints the SHA-256 of the
-newest version and the roles that were assumed. Loopback only. Needs: pip install 'moto[s3,sts,server]' boto3
+Writes a table of objects under difficult keys: SHA-256 and address, a line each. Prints its address, serves them and a
+versioned object of several versions until its input ends, then prints the SHA-256 of the newest version and the roles
+that were assumed. Loopback only. Needs: pip install 'moto[s3,sts,server]' boto3
 """
 import hashlib
 import os
@@ -14,8 +15,17 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 
+# Keys that a signer, an encoder of addresses or a normaliser of paths gets wrong.
+KEYS = [
+    "a", "a/b", "a//b", "//a", "/a", "a/", "a//", "a/./b", "a/../b", "../a", "./a", ".", "..", "...", "a b", " a", "a ",
+    "a+b", "a%2Bb", "a%20b", "a%b", "%", "a?b", "a#b", "a&b=c", "a=b;c", "a:b@c", "a,b", "a'b\"c", "a(b)c*d!e~f", "a$b",
+    "a|b\\c", "a<b>c", "a{b}[c]", "a^b`c", "\u00e9", "e\u0301", "\u65e5\u672c/\u8a9e", "\U0001f4e1.bin",
+    "fw/1.2.3+build.5/app v1 (final).bin",
+]
+
+
 def main():
-    bucket, key = sys.argv[1:]
+    bucket, key, table = sys.argv[1:]
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "secret")
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -28,6 +38,12 @@ def main():
     image = bytes((n * 2654435761 >> 24) & 0xFF for n in range(400_000))
     for body in (b"an older one", image):
         s3.put_object(Bucket=bucket, Key=key, Body=body)
+    assert len(set(KEYS)) == 40
+    with open(table, "w", encoding="utf-8") as lines:
+        for number, name in enumerate(KEYS):
+            body = f"object {number}".encode()
+            s3.put_object(Bucket=bucket, Key=name, Body=body)
+            lines.write(f"{hashlib.sha256(body).hexdigest()} s3://{bucket}/{name}\n")
     print(url, flush=True)
     sys.stdin.read()
     print("sha256", hashlib.sha256(image).hexdigest())

@@ -68,7 +68,7 @@ tail -n +2 "$work/sign.out" | "$venv/bin/python" "$here/aws_sigv4_check.py" "$se
 
 echo "== moto is S3 and STS to our client"
 mkfifo "$work/moto.in"
-timeout 300 "$venv/bin/python" "$here/moto_s3_sts.py" fw-bucket 'a b/app+1.bin' <"$work/moto.in" >"$work/moto.out" 2>"$work/moto.err" &
+timeout 300 "$venv/bin/python" "$here/moto_s3_sts.py" fw-bucket 'a b/app+1.bin' "$work/keys" <"$work/moto.in" >"$work/moto.out" 2>"$work/moto.err" &
 moto=$!
 exec 4>"$work/moto.in"
 tries=0
@@ -79,6 +79,10 @@ until elsewhere=$(head -n 1 "$work/moto.out") && [ -n "$elsewhere" ]; do
 done
 start beside
 ours eu-west-1 task task-1 group-1 0016c001f1500812 "$role" | tee "$work/moto.said"
+echo "== objects under 40 difficult keys"
+cut -d ' ' -f 2- "$work/keys" | ours eu-west-1 objects >"$work/keys.came"
+cmp "$work/keys" "$work/keys.came" || { diff "$work/keys" "$work/keys.came"; echo "FAIL another object came"; exit 1; }
+wc -l <"$work/keys.came"
 elsewhere=
 stop
 exec 4>&-

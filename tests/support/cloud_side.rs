@@ -54,10 +54,10 @@ impl Cloud {
         settings.credentials_file = Some(credentials.clone());
         settings.profile = Some("gateway".to_owned());
         settings.poll = Duration::from_millis(10);
-        settings.patience.poll_first = Duration::from_millis(2);
-        settings.patience.fetch_first = Duration::from_millis(2);
-        settings.patience.longest = Duration::from_millis(20);
-        settings.patience.answer = Duration::from_secs(2);
+        settings.timeouts.poll_first = Duration::from_millis(2);
+        settings.timeouts.fetch_first = Duration::from_millis(2);
+        settings.timeouts.longest = Duration::from_millis(20);
+        settings.timeouts.answer = Duration::from_secs(2);
         settings.wireless_gateway = Some("gateway-0".to_owned());
         prepare(&fake, &mut settings);
         let (to_us, facts) = mpsc::channel(16);

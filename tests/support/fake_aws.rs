@@ -56,6 +56,8 @@ pub enum Fault {
     Error(u16, &'static str),
     /// An error that repeats the request's secrets, as `SignatureDoesNotMatch` does.
     Echo(u16, &'static str),
+    /// An error whose code is in the body only.
+    Untyped(u16, &'static str),
     /// An error page of something in between.
     Html(u16),
     /// An error without a body.
@@ -141,6 +143,8 @@ pub struct World {
     /// Requests that S3 or IoT Wireless would not take.
     pub complaints: Vec<String>,
     faults: BTreeMap<Op, VecDeque<Fault>>,
+    /// The services' clock is so many seconds ahead of this host's.
+    pub ahead_s: i64,
     /// So many groups a page.
     pub page: usize,
     /// Bytes of objects that were sent, whatever became of them.
@@ -371,7 +375,13 @@ fn serve(stream: TcpStream, shared: &(Mutex<World>, Condvar)) -> std::io::Result
             let fault = world.faults.get_mut(&request.op).and_then(VecDeque::pop_front);
             let complaint = complaint(&request);
             world.complaints.extend(complaint);
-            let answer = answer(&mut world, &request, fault.as_ref());
+            let ahead_s = world.ahead_s;
+            let skew = Fault::Skewed(ahead_s);
+            let fault = fault.or(is_skewed(&request, ahead_s).then_some(skew));
+            let mut answer = answer(&mut world, &request, fault.as_ref());
+            if !answer.headers.iter().any(|(name, _)| name == "date") {
+                answer.headers.push(("date".to_owned(), http_date(ahead_s)));
+            }
             world.requests.push(request.clone());
             shared.1.notify_all();
             (answer, fault)
@@ -488,6 +498,12 @@ fn answer(world: &mut World, request: &Request, fault: Option<&Fault>) -> Answer
         Some(Fault::Html(status)) => {
             let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
             return Answer { status: *status, headers, body: b"<html><h1>Bad Gateway</h1></html>".to_vec() };
+        }
+        Some(Fault::Untyped(status, code)) => {
+            return Answer::json(
+                *status,
+                &json!({"__type": format!("com.amazonaws#{code}"), "message": "m"}),
+            );
         }
         Some(Fault::Redirect(address)) => {
             let headers = vec![("location".to_owned(), address.clone())];
@@ -618,6 +634,15 @@ fn sts(world: &mut World, request: &Request) -> Answer {
         headers: vec![("content-type".to_owned(), "text/xml".to_owned())],
         body: body.into_bytes(),
     }
+}
+
+/// Whether the request was signed more than five minutes before or after what the services take for now.
+fn is_skewed(request: &Request, ahead_s: i64) -> bool {
+    let signed = request.headers.get("x-amz-date").and_then(|date| {
+        jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()
+    });
+    let now_s = jiff::Timestamp::now().as_second() + ahead_s;
+    signed.is_some_and(|signed| (signed.timestamp().as_second() - now_s).abs() > 300)
 }
 
 /// Now and so many seconds more, as HTTP writes it.

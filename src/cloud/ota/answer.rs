@@ -15,7 +15,7 @@ use crate::cloud::reader::UnknownMember;
 use crate::cloud::reader::read_at;
 use crate::task::TaskError;
 
-/// `otaUpdateInfo`.
+/// The member `otaUpdateInfo` of GetOTAUpdate.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OtaUpdate {
@@ -37,7 +37,7 @@ pub struct OtaUpdate {
     pub additional_parameters: Option<BTreeMap<String, String>>,
 }
 
-/// `awsJobExecutionsRolloutConfig`.
+/// The member `awsJobExecutionsRolloutConfig`: how fast the job spreads.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RolloutConfig {
@@ -45,7 +45,7 @@ pub struct RolloutConfig {
     pub exponential_rate: Option<ExponentialRate>,
 }
 
-/// `exponentialRate`.
+/// The member `exponentialRate` of the roll-out.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ExponentialRate {
@@ -54,7 +54,7 @@ pub struct ExponentialRate {
     pub rate_increase_criteria: Option<RateIncreaseCriteria>,
 }
 
-/// `rateIncreaseCriteria`.
+/// The member `rateIncreaseCriteria` of the exponential rate.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RateIncreaseCriteria {
@@ -62,7 +62,7 @@ pub struct RateIncreaseCriteria {
     pub number_of_succeeded_things: Option<i64>,
 }
 
-/// `awsJobPresignedUrlConfig`.
+/// The member `awsJobPresignedUrlConfig`: how long presigned addresses hold.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PresignedUrlConfig {
@@ -81,7 +81,7 @@ pub struct OtaFile {
     pub attributes: Option<BTreeMap<String, String>>,
 }
 
-/// `fileLocation`.
+/// The member `fileLocation` of a file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FileLocation {
@@ -89,7 +89,7 @@ pub struct FileLocation {
     pub s3_location: Option<S3Location>,
 }
 
-/// `fileLocation.stream`.
+/// The member `stream` of `fileLocation`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StreamReference {
@@ -97,7 +97,7 @@ pub struct StreamReference {
     pub file_id: Option<i64>,
 }
 
-/// `codeSigning`.
+/// The member `codeSigning` of a file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CodeSigning {
@@ -115,7 +115,7 @@ pub struct StartSigningJobParameter {
     pub destination: Option<Destination>,
 }
 
-/// `signingProfileParameter`.
+/// The member `signingProfileParameter` of `startSigningJobParameter`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SigningProfileParameter {
@@ -124,14 +124,14 @@ pub struct SigningProfileParameter {
     pub certificate_path_on_device: Option<String>,
 }
 
-/// `destination`.
+/// The member `destination` of `startSigningJobParameter`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Destination {
     pub s3_destination: Option<S3Destination>,
 }
 
-/// `s3Destination`.
+/// The member `s3Destination` of `destination`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct S3Destination {
@@ -139,7 +139,7 @@ pub struct S3Destination {
     pub prefix: Option<String>,
 }
 
-/// `customCodeSigning`.
+/// The member `customCodeSigning` of `codeSigning`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CustomCodeSigning {
@@ -149,7 +149,7 @@ pub struct CustomCodeSigning {
     pub signature_algorithm: Option<String>,
 }
 
-/// `customCodeSigning.signature`.
+/// The member `signature` of `customCodeSigning`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InlineSignature {
@@ -157,7 +157,7 @@ pub struct InlineSignature {
     pub inline_document: Option<String>,
 }
 
-/// `customCodeSigning.certificateChain`.
+/// The member `certificateChain` of `customCodeSigning`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CertificateChain {
@@ -165,7 +165,7 @@ pub struct CertificateChain {
     pub inline_document: Option<String>,
 }
 
-/// `errorInfo`.
+/// The member `errorInfo`: why the update failed.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ErrorInfo {

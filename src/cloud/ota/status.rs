@@ -2,12 +2,12 @@
 
 use core::fmt;
 
-/// `otaUpdateStatus`.
+/// The update's status, the member `otaUpdateStatus`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OtaStatus {
     /// `CREATE_PENDING`: signer job, stream and IoT job may not exist yet.
     CreatePending,
-    /// `CREATE_IN_PROGRESS`: the same.
+    /// `CREATE_IN_PROGRESS`: signer job, stream and IoT job may not exist yet.
     CreateInProgress,
     /// `CREATE_COMPLETE`: the order stands. It says nothing of any device.
     CreateComplete,

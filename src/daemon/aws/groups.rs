@@ -2,26 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_iotwireless::Client;
-use aws_sdk_iotwireless::types::WirelessGatewayIdType;
 use serde_json::Value;
 use serde_json::json;
 
+use super::caller::Caller;
+use super::error::AwsError;
+use super::operation::Call;
+use super::operation::GET_GATEWAY;
+use super::operation::GET_GROUP;
+use super::operation::GET_SESSION;
 use super::pages::groups_of;
-use super::raw::Body;
 use super::settings::Settings;
-use super::trouble::Trouble;
 use crate::cloud::MulticastGroup;
 use crate::cloud::MulticastSession;
 use crate::cloud::WirelessGateway;
 use crate::task::TaskError;
-
-/// The action that reads a group.
-pub(super) const GET_GROUP: &str = "iotwireless:GetMulticastGroup";
-/// The action that reads its session.
-pub(super) const GET_SESSION: &str = "iotwireless:GetMulticastGroupSession";
-/// The action that reads this gateway's own entry.
-pub(super) const GET_GATEWAY: &str = "iotwireless:GetWirelessGateway";
 
 /// What AWS's groups of a task mean here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +31,10 @@ pub(super) enum Audience {
 
 /// Asks AWS for the groups of task `id`. Where the configuration names the groups itself, only the gateways
 /// that take part are looked at, and a policy that does not allow the look is respected.
-pub(super) async fn audience(client: &Client, settings: &Settings, id: &str) -> Result<Audience, Trouble> {
+pub(super) async fn audience(caller: &Caller, settings: &Settings, id: &str) -> Result<Audience, AwsError> {
     let overlay = settings.overlays.get(id).and_then(|overlay| overlay.multicast_groups.clone());
-    match (from_aws(client, settings, id, overlay.as_deref()).await, overlay) {
-        (Err(Trouble::Denied { .. }), Some(groups)) => Ok(Audience::Ours(groups, Value::Null)),
+    match (from_aws(caller, settings, id, overlay.as_deref()).await, overlay) {
+        (Err(AwsError::Denied { .. }), Some(groups)) => Ok(Audience::Ours(groups, Value::Null)),
         (Ok(Audience::Refused(reason)), _) => Ok(Audience::Refused(reason)),
         (Ok(Audience::Ours(_, cloud)), Some(groups)) => Ok(Audience::Ours(groups, cloud)),
         (Ok(Audience::Unnamed), Some(groups)) => Ok(Audience::Ours(groups, Value::Null)),
@@ -48,12 +43,12 @@ pub(super) async fn audience(client: &Client, settings: &Settings, id: &str) -> 
 }
 
 async fn from_aws(
-    client: &Client,
+    caller: &Caller,
     settings: &Settings,
     id: &str,
     named_here: Option<&[String]>,
-) -> Result<Audience, Trouble> {
-    let theirs = groups_of(client, id).await?;
+) -> Result<Audience, AwsError> {
+    let theirs = groups_of(caller, id).await?;
     let mut ours = BTreeSet::new();
     let mut cloud = json!({"MulticastGroups": []});
     for theirs in &theirs {
@@ -63,11 +58,11 @@ async fn from_aws(
         if name.is_none() && named_here.is_none() {
             continue;
         }
-        let (mut answer, group) = match group(client, theirs).await? {
+        let (mut answer, group) = match group(caller, theirs).await? {
             Ok(read) => read,
             Err(error) => return Ok(Audience::Refused(format!("multicast group {theirs}: {error}"))),
         };
-        match place(client, settings, theirs, &group).await? {
+        match place(caller, settings, theirs, &group).await? {
             Place::Alone(entry) => {
                 if let Some(entry) = entry {
                     cloud["Gateway"] = entry;
@@ -76,7 +71,7 @@ async fn from_aws(
             Place::Refused(reason) => return Ok(Audience::Refused(reason)),
         }
         let Some(name) = name else { continue };
-        match session(client, theirs).await? {
+        match session(caller, theirs).await? {
             Ok(session) => {
                 answer["Group"] = json!(name);
                 answer["Session"] = session;
@@ -102,25 +97,21 @@ async fn from_aws(
 }
 
 /// AWS's group `id`: as answered and as read.
-async fn group(client: &Client, id: &str) -> Result<Result<(Value, MulticastGroup), TaskError>, Trouble> {
-    let body = Body::default();
-    let sent = client.get_multicast_group().id(id).customize().interceptor(body.clone()).send().await;
-    let answer = body.answer(GET_GROUP, sent).map_err(Trouble::not_the_task)?;
+async fn group(caller: &Caller, id: &str) -> Result<Result<(Value, MulticastGroup), TaskError>, AwsError> {
+    let answer = caller.json(Call::of(&GET_GROUP, id)).await.map_err(AwsError::not_the_task)?;
     Ok(MulticastGroup::read(&answer).map(|group| (answer, group)))
 }
 
 /// The session of AWS's group `id`; null without one, or where the policy does not allow the look.
-async fn session(client: &Client, id: &str) -> Result<Result<Value, TaskError>, Trouble> {
-    let body = Body::default();
-    let sent = client.get_multicast_group_session().id(id).customize().interceptor(body.clone()).send().await;
-    match body.answer(GET_SESSION, sent) {
+async fn session(caller: &Caller, id: &str) -> Result<Result<Value, TaskError>, AwsError> {
+    match caller.json(Call::of(&GET_SESSION, id)).await {
         Ok(answer) => Ok(MulticastSession::read(&answer).map(|_| answer)),
-        Err(Trouble::NotFound { .. }) => Ok(Ok(Value::Null)),
-        Err(trouble @ Trouble::Denied { .. }) => {
-            tracing::debug!("{trouble}; the session of multicast group {id} is not compared with ours");
+        Err(AwsError::NotFound { .. }) => Ok(Ok(Value::Null)),
+        Err(error @ AwsError::Denied { .. }) => {
+            tracing::debug!("{error}; the session of multicast group {id} is not compared with ours");
             Ok(Ok(Value::Null))
         }
-        Err(trouble) => Err(trouble),
+        Err(error) => Err(error),
     }
 }
 
@@ -132,23 +123,23 @@ enum Place {
 }
 
 async fn place(
-    client: &Client,
+    caller: &Caller,
     settings: &Settings,
     id: &str,
     group: &MulticastGroup,
-) -> Result<Place, Trouble> {
+) -> Result<Place, AwsError> {
     let gateways = group.gateways();
     if gateways.is_empty() {
         // AWS would choose by recent uplinks; nobody is named beside us.
         return Ok(Place::Alone(None));
     }
-    let (me, entry) = match me(client, settings).await? {
+    let (me, entry) = match me(caller, settings).await? {
         Ok(me) => me,
         Err(reason) => {
             return Ok(Place::Refused(format!(
                 "multicast group {id} names its participating gateways ({}), and whether this one is among them \
                  is not known: {reason}",
-                shown(gateways)
+                printable(gateways)
             )));
         }
     };
@@ -156,7 +147,7 @@ async fn place(
         return Ok(Place::Refused(format!(
             "multicast group {id} names its participating gateways ({}), and this one, {me}, is not among \
              them: put it into ParticipatingGateways alone, or leave the list empty",
-            shown(gateways)
+            printable(gateways)
         )));
     };
     if gateways.len() > 1 {
@@ -171,33 +162,31 @@ async fn place(
 
 /// The id of this gateway in AWS, with its entry if AWS was asked; else why it is not known.
 async fn me(
-    client: &Client,
+    caller: &Caller,
     settings: &Settings,
-) -> Result<Result<(String, Option<Value>), String>, Trouble> {
+) -> Result<Result<(String, Option<Value>), String>, AwsError> {
     if let Some(id) = &settings.wireless_gateway {
         return Ok(Ok((id.clone(), None)));
     }
     let Some(eui) = &settings.gateway_eui else {
         return Ok(Err("set gateway.id to its EUI, or aws.wireless-gateway to its id in AWS".to_owned()));
     };
-    let body = Body::default();
-    let call = client.get_wireless_gateway().identifier(eui);
-    let call = call.identifier_type(WirelessGatewayIdType::GatewayEui).customize();
-    match body.answer(GET_GATEWAY, call.interceptor(body.clone()).send().await) {
+    let call = Call::of(&GET_GATEWAY, eui).with_query("identifierType", Some("GatewayEui"));
+    match caller.json(call).await {
         Ok(answer) => Ok(match WirelessGateway::read(&answer) {
             Ok(WirelessGateway { id: Some(id), .. }) => Ok((id, Some(answer))),
-            Ok(_) => Err(format!("{GET_GATEWAY} answers without an Id; set aws.wireless-gateway")),
+            Ok(_) => Err(format!("{} answers without an Id; set aws.wireless-gateway", GET_GATEWAY.action)),
             Err(error) => Err(error.to_string()),
         }),
-        Err(Trouble::NotFound { .. }) => {
+        Err(AwsError::NotFound { .. }) => {
             Ok(Err(format!("AWS knows no gateway with the EUI {eui}; correct gateway.id, or empty the list")))
         }
-        Err(trouble @ Trouble::Denied { .. }) => Ok(Err(format!("{trouble}, or set aws.wireless-gateway"))),
-        Err(trouble) => Err(trouble),
+        Err(error @ AwsError::Denied { .. }) => Ok(Err(format!("{error}, or set aws.wireless-gateway"))),
+        Err(error) => Err(error),
     }
 }
 
-fn shown(gateways: &[String]) -> String {
+fn printable(gateways: &[String]) -> String {
     const MAX_SHOWN: usize = 4;
     let named: Vec<String> = gateways
         .iter()

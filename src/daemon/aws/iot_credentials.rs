@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -20,17 +19,17 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
-use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 
+use super::error::printable;
+use super::error::root_cause;
 use super::iot_refused::IotRefused;
 use super::settings::IotCredentialSettings;
-use super::trouble::innermost;
-use super::trouble::shown;
+use super::tls;
 use crate::cloud::Moment;
 
 /// An answer is a kilobyte or two.
@@ -40,7 +39,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// service runs.
 pub(super) struct IotCredentials {
     pub(super) settings: IotCredentialSettings,
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
 }
 
 impl fmt::Debug for IotCredentials {
@@ -77,7 +76,7 @@ impl IotCredentials {
     async fn ask(&self) -> Result<Credentials, IotRefused> {
         let IotCredentialSettings { endpoint, role_alias, thing_name, .. } = &self.settings;
         let network = |cause: String| IotRefused::Network { endpoint: endpoint.clone(), cause };
-        let tls = tls(&self.settings)?;
+        let tls = tls_of(&self.settings)?;
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
         let client: Client<_, Empty<&'static [u8]>> = Client::builder(TokioExecutor::new()).build(connector);
         let mut request = Request::get(format!("https://{endpoint}/role-aliases/{role_alias}/credentials"));
@@ -87,12 +86,12 @@ impl IotCredentials {
         let request = request.body(Empty::new()).map_err(|error| network(error.to_string()))?;
         let exchange = async {
             let response =
-                client.request(request).await.map_err(|error| network(shown(&innermost(&error))))?;
+                client.request(request).await.map_err(|error| network(printable(&root_cause(&error))))?;
             let status = response.status().as_u16();
             let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-            Ok((status, body.map_err(|error| network(shown(&error.to_string())))?.to_bytes()))
+            Ok((status, body.map_err(|error| network(printable(&error.to_string())))?.to_bytes()))
         };
-        let exchange = tokio::time::timeout(self.patience, exchange).await;
+        let exchange = tokio::time::timeout(self.timeout, exchange).await;
         let (status, body) = exchange.map_err(|_| network("timed out".to_owned()))??;
         match status {
             200 => {}
@@ -115,25 +114,22 @@ fn end_of(Moment(gps): Moment) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(gps.to_unix_us()).unwrap_or_default())
 }
 
-fn tls(settings: &IotCredentialSettings) -> Result<ClientConfig, IotRefused> {
-    let mut roots = RootCertStore::empty();
-    match &settings.ca_file {
+fn tls_of(settings: &IotCredentialSettings) -> Result<ClientConfig, IotRefused> {
+    let roots = match &settings.ca_file {
         Some(path) => {
+            let mut roots = RootCertStore::empty();
             for certificate in certificates(path)? {
                 roots.add(certificate).map_err(|error| wrong(path, &error))?;
             }
+            roots
         }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
+        None => tls::system_roots(),
+    };
     let path = &settings.key_file;
     let key = PrivateKeyDer::from_pem_file(path).map_err(|error| wrong(path, &pem_fault(&error)))?;
     let path = &settings.certificate_file;
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
+    tls::client(roots)
         .map_err(|error| wrong(path, &error))?
-        .with_root_certificates(roots)
         .with_client_auth_cert(certificates(path)?, key)
         .map_err(|error| wrong(path, &error))
 }

@@ -1,4 +1,4 @@
-//! Which images tasks need: those of tasks that are not over. They stay on the shelf, because a campaign asks for its
+//! Which images tasks need: those of tasks that are not over. They stay in the cache, because a campaign asks for its
 //! image again after a restart, when there may be no backhaul.
 
 use std::collections::BTreeSet;

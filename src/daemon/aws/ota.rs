@@ -6,12 +6,16 @@ use std::time::Instant;
 use serde_json::Value;
 use serde_json::json;
 
-use super::client::Clients;
-use super::news::News;
-use super::raw::Body;
+use super::caller::Caller;
+use super::error::AwsError;
+use super::error::printable;
+use super::operation::Call;
+use super::operation::DESCRIBE_SIGNING_JOB;
+use super::operation::DESCRIBE_STREAM;
+use super::operation::GET_JOB_DOCUMENT;
+use super::operation::GET_OTA_UPDATE;
+use super::poll_result::PollResult;
 use super::settings::Settings;
-use super::trouble::Trouble;
-use super::trouble::shown;
 use crate::cloud::FuotaTaskJson;
 use crate::cloud::FuotadJson;
 use crate::cloud::OtaFile;
@@ -19,15 +23,6 @@ use crate::cloud::OtaStatus;
 use crate::cloud::OtaUpdate;
 use crate::cloud::SigningJob;
 use crate::cloud::Stream;
-
-/// The action that reads an update.
-pub(super) const GET: &str = "iot:GetOTAUpdate";
-/// The action that says where a stream's files lie.
-pub(super) const DESCRIBE_STREAM: &str = "iot:DescribeStream";
-/// The action that reads the job's document.
-pub(super) const GET_JOB_DOCUMENT: &str = "iot:GetJobDocument";
-/// The action that reads a signing job.
-pub(super) const DESCRIBE_SIGNING_JOB: &str = "signer:DescribeSigningJob";
 
 /// An update that is being created for so long will not be any more.
 const CREATE_WITHIN: Duration = Duration::from_secs(3600);
@@ -43,28 +38,32 @@ pub(super) struct Ota {
 impl Ota {
     pub(super) async fn look(
         &mut self,
-        clients: &Clients,
+        caller: &Caller,
         settings: &Settings,
         id: &str,
-    ) -> Result<News, Trouble> {
-        let body = Body::default();
-        let call = clients.iot.get_ota_update().ota_update_id(id).customize();
-        let mut answer = match body.answer(GET, call.interceptor(body.clone()).send().await) {
+    ) -> Result<PollResult, AwsError> {
+        let mut answer = match caller.json(Call::of(&GET_OTA_UPDATE, id)).await {
             Ok(answer) => answer,
-            Err(Trouble::NotFound { .. }) => return Ok(News::NotFound),
-            Err(trouble) => return Err(trouble),
+            Err(AwsError::NotFound { .. }) => return Ok(PollResult::NotFound),
+            Err(error) => return Err(error),
         };
         let mut info = answer["otaUpdateInfo"].take();
         if !info.is_object() {
-            return Err(Trouble::Unreadable { action: GET, why: "it has no otaUpdateInfo" });
+            return Err(AwsError::Unreadable {
+                action: GET_OTA_UPDATE.action,
+                why: "it has no otaUpdateInfo",
+            });
         }
-        let refused = |reason: String| Ok(News::Refused { reason, is_over: false });
+        let refused = |reason: String| Ok(PollResult::Refused { reason, is_over: false });
         let update = match OtaUpdate::read(&info) {
             Ok(update) => update,
             Err(error) => return refused(error.to_string()),
         };
         if update.ota_update_id.as_deref().is_some_and(|theirs| theirs != id) {
-            return Err(Trouble::Unreadable { action: GET, why: "it is about another update" });
+            return Err(AwsError::Unreadable {
+                action: GET_OTA_UPDATE.action,
+                why: "it is about another update",
+            });
         }
         // What an answer without an id is about is known: it was asked for by id.
         info["otaUpdateId"] = json!(id);
@@ -77,7 +76,7 @@ impl Ota {
             OtaStatus::CreatePending | OtaStatus::CreateInProgress => return Ok(self.creating(&status)),
             OtaStatus::CreateFailed => return refused(failed(&update)),
             OtaStatus::DeleteInProgress | OtaStatus::DeleteFailed => {
-                return Ok(News::Withdrawn(status.to_string()));
+                return Ok(PollResult::Withdrawn(status.to_string()));
             }
             OtaStatus::Missing | OtaStatus::Unknown(_) => {
                 return refused(format!(
@@ -93,13 +92,13 @@ impl Ota {
         };
         let cloud = match &self.around {
             Some((of, cloud)) if *of == info => cloud.clone(),
-            _ => match around(clients, &update, file).await? {
+            _ => match around(caller, &update, file).await? {
                 Around::Known(cloud) => {
                     self.around = Some((info.clone(), cloud.clone()));
                     cloud
                 }
                 Around::Refused(reason) => return refused(reason),
-                Around::Waiting(why) => return Ok(News::Waiting(why)),
+                Around::Waiting(why) => return Ok(PollResult::Waiting(why)),
             },
         };
         let json = FuotaTaskJson {
@@ -108,13 +107,13 @@ impl Ota {
             fuotad: (fuotad != FuotadJson::default()).then_some(fuotad),
             ..FuotaTaskJson::default()
         };
-        Ok(News::of(json, status.to_string(), false))
+        Ok(PollResult::of(json, status.to_string(), false))
     }
 
-    fn creating(&mut self, status: &OtaStatus) -> News {
+    fn creating(&mut self, status: &OtaStatus) -> PollResult {
         let since = *self.creating_since.get_or_insert_with(Instant::now);
         let minutes = CREATE_WITHIN.as_secs() / 60;
-        News::Waiting(if since.elapsed() < CREATE_WITHIN {
+        PollResult::Waiting(if since.elapsed() < CREATE_WITHIN {
             status.to_string()
         } else {
             format!(
@@ -127,7 +126,7 @@ impl Ota {
 fn failed(update: &OtaUpdate) -> String {
     let info = update.error_info.clone().unwrap_or_default();
     let (code, message) = (info.code.unwrap_or_default(), info.message.unwrap_or_default());
-    let why = format!("{}: {}", shown(&code), shown(&message));
+    let why = format!("{}: {}", printable(&code), printable(&message));
     format!("CREATE_FAILED ({}); create it anew under another id", why.trim_matches([':', ' ']))
 }
 
@@ -141,20 +140,20 @@ enum Around {
     Waiting(String),
 }
 
-async fn around(clients: &Clients, update: &OtaUpdate, file: &OtaFile) -> Result<Around, Trouble> {
+async fn around(caller: &Caller, update: &OtaUpdate, file: &OtaFile) -> Result<Around, AwsError> {
     let mut cloud = json!({});
     if let Some((stream, _)) = file.stream() {
-        match describe_stream(clients, stream).await {
+        match describe_stream(caller, stream).await {
             Ok(Ok(answer)) => cloud["Stream"] = answer,
             Ok(Err(reason)) => return Ok(Around::Refused(reason)),
-            Err(trouble @ (Trouble::NotFound { .. } | Trouble::Denied { .. })) => {
-                return Ok(Around::Refused(format!("stream {}: {trouble}", shown(stream))));
+            Err(error @ (AwsError::NotFound { .. } | AwsError::Denied { .. })) => {
+                return Ok(Around::Refused(format!("stream {}: {error}", printable(stream))));
             }
-            Err(trouble) => return Err(trouble),
+            Err(error) => return Err(error),
         }
     }
     if let Some(job) = file.signer_job() {
-        match describe_signing_job(clients, job).await {
+        match describe_signing_job(caller, job).await {
             Ok((answer, job)) => {
                 match job.status.as_deref() {
                     Some("InProgress") => {
@@ -163,7 +162,7 @@ async fn around(clients: &Clients, update: &OtaUpdate, file: &OtaFile) -> Result
                         ));
                     }
                     Some("Failed") => {
-                        let why = shown(job.status_reason.as_deref().unwrap_or_default());
+                        let why = printable(job.status_reason.as_deref().unwrap_or_default());
                         return Ok(Around::Refused(format!("its signing job failed ({why}); sign it anew")));
                     }
                     _ => {}
@@ -171,69 +170,62 @@ async fn around(clients: &Clients, update: &OtaUpdate, file: &OtaFile) -> Result
                 cloud["SigningJob"] = answer;
             }
             // Where the file lies is said already; whether its signature can be verified is asked later.
-            Err(Looked::Trouble(trouble)) if is_small(&trouble) && file.file_location.is_some() => {
-                tracing::debug!("{trouble}; the signing job is not known");
+            Err(Looked::Aws(error)) if is_small(&error) && file.file_location.is_some() => {
+                tracing::debug!("{error}; the signing job is not known");
             }
-            Err(Looked::Trouble(trouble)) if is_small(&trouble) => {
-                return Ok(Around::Refused(trouble.to_string()));
+            Err(Looked::Aws(error)) if is_small(&error) => {
+                return Ok(Around::Refused(error.to_string()));
             }
-            Err(Looked::Trouble(trouble)) => return Err(trouble),
+            Err(Looked::Aws(error)) => return Err(error),
             Err(Looked::Refused(reason)) => return Ok(Around::Refused(reason)),
         }
     }
     // The job document is the simplest carrier of a signature, and needs no more than a look.
     let is_signed = file.code_signing.is_some();
     if let Some(job) = update.aws_iot_job_id.as_deref().filter(|job| is_signed && !job.is_empty()) {
-        match job_document(clients, job).await {
+        match job_document(caller, job).await {
             Ok(document) => cloud["JobDocument"] = document,
-            Err(trouble) if is_small(&trouble) => {
-                tracing::debug!("{trouble}; the job document is not known");
+            Err(error) if is_small(&error) => {
+                tracing::debug!("{error}; the job document is not known");
             }
-            Err(trouble) => return Err(trouble),
+            Err(error) => return Err(error),
         }
     }
     Ok(Around::Known(cloud))
 }
 
-/// Trouble that only says that this one thing is not to be had.
-fn is_small(trouble: &Trouble) -> bool {
-    !trouble.is_general()
+/// An error that only says that this one thing is not to be had.
+fn is_small(error: &AwsError) -> bool {
+    !error.is_general()
 }
 
-async fn describe_stream(clients: &Clients, id: &str) -> Result<Result<Value, String>, Trouble> {
-    let body = Body::default();
-    let call = clients.iot.describe_stream().stream_id(id).customize();
-    let mut answer = body.answer(DESCRIBE_STREAM, call.interceptor(body.clone()).send().await)?;
+async fn describe_stream(caller: &Caller, id: &str) -> Result<Result<Value, String>, AwsError> {
+    let mut answer = caller.json(Call::of(&DESCRIBE_STREAM, id)).await?;
     let info = answer["streamInfo"].take();
     if !info.is_object() {
-        return Err(Trouble::Unreadable { action: DESCRIBE_STREAM, why: "it has no streamInfo" });
+        return Err(AwsError::Unreadable { action: DESCRIBE_STREAM.action, why: "it has no streamInfo" });
     }
     Ok(Stream::read(&info).map(|_| info).map_err(|error| error.to_string()))
 }
 
 enum Looked {
-    Trouble(Trouble),
+    Aws(AwsError),
     Refused(String),
 }
 
-async fn describe_signing_job(clients: &Clients, id: &str) -> Result<(Value, SigningJob), Looked> {
-    let body = Body::default();
-    let call = clients.signer.describe_signing_job().job_id(id).customize();
-    let answer = body.answer(DESCRIBE_SIGNING_JOB, call.interceptor(body.clone()).send().await);
-    let answer = answer.map_err(Looked::Trouble)?;
+async fn describe_signing_job(caller: &Caller, id: &str) -> Result<(Value, SigningJob), Looked> {
+    let answer = caller.json(Call::of(&DESCRIBE_SIGNING_JOB, id)).await.map_err(Looked::Aws)?;
     match SigningJob::read(&answer) {
         Ok(job) => Ok((answer, job)),
         Err(error) => Err(Looked::Refused(error.to_string())),
     }
 }
 
-async fn job_document(clients: &Clients, id: &str) -> Result<Value, Trouble> {
-    let body = Body::default();
-    let call = clients.iot.get_job_document().job_id(id).customize();
-    let mut answer = body.answer(GET_JOB_DOCUMENT, call.interceptor(body.clone()).send().await)?;
+async fn job_document(caller: &Caller, id: &str) -> Result<Value, AwsError> {
+    let mut answer = caller.json(Call::of(&GET_JOB_DOCUMENT, id)).await?;
     let document = answer["document"].take();
     if document.is_string() || document.is_null() {
         return Ok(document);
     }
-    Err(Trouble::Malformed { action: GET_JOB_DOCUMENT, why: "document: it is no string".to_owned() })
+    Err(AwsError::Malformed { action: GET_JOB_DOCUMENT.action, why: "document: it is no string".to_owned() })
 }

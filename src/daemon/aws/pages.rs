@@ -2,19 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_iotwireless::Client;
+use serde_json::Value;
 
-use super::trouble::Trouble;
+use super::caller::Caller;
+use super::error::AwsError;
+use super::operation::Call;
+use super::operation::LIST_FUOTA_TASKS;
+use super::operation::LIST_GROUPS_OF_TASK;
 
 /// An endless list is a fault of the other side.
 const MAX_PAGES: usize = 16;
 /// So many entries a page (the service allows 250).
-const PAGE: i32 = 100;
-
-/// The action that [`fuota_tasks`] needs.
-pub(super) const LIST_TASKS: &str = "iotwireless:ListFuotaTasks";
-/// The action that [`groups_of`] needs.
-pub(super) const LIST_GROUPS: &str = "iotwireless:ListMulticastGroupsByFuotaTask";
+const PAGE: &str = "100";
 
 /// The tokens of a list so far.
 #[derive(Default)]
@@ -24,45 +23,60 @@ struct Tokens {
 
 impl Tokens {
     /// The token of the next page; `None` at the end, which an empty token is, too.
-    fn next(&mut self, action: &'static str, token: Option<&str>) -> Result<Option<String>, Trouble> {
+    fn next(&mut self, action: &'static str, token: Option<&str>) -> Result<Option<String>, AwsError> {
         let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
         let is_new = self.seen.insert(token.to_owned());
         if is_new && self.seen.len() < MAX_PAGES {
             return Ok(Some(token.to_owned()));
         }
         let why = if is_new { "it has too many pages" } else { "its pages do not end: a token repeats" };
-        Err(Trouble::Unreadable { action, why })
+        Err(AwsError::Unreadable { action, why })
     }
 }
 
 /// The ids of all FUOTA tasks of the account and region, in the service's order.
-pub(super) async fn fuota_tasks(client: &Client) -> Result<Vec<String>, Trouble> {
+pub(super) async fn fuota_tasks(caller: &Caller) -> Result<Vec<String>, AwsError> {
+    let call = Call::of(&LIST_FUOTA_TASKS, "").with_query("maxResults", Some(PAGE));
+    ids(caller, &call, "FuotaTaskList").await
+}
+
+/// The ids of the multicast groups of FUOTA task `id`.
+pub(super) async fn groups_of(caller: &Caller, id: &str) -> Result<BTreeSet<String>, AwsError> {
+    let ids = ids(caller, &Call::of(&LIST_GROUPS_OF_TASK, id), "MulticastGroupList").await;
+    Ok(ids.map_err(AwsError::not_the_task)?.into_iter().collect())
+}
+
+/// The ids on all pages of the list `member`.
+async fn ids(caller: &Caller, call: &Call, member: &'static str) -> Result<Vec<String>, AwsError> {
+    let action = call.operation.action;
     let mut ids = Vec::new();
     let (mut tokens, mut token) = (Tokens::default(), None);
     loop {
-        let call = client.list_fuota_tasks().max_results(PAGE).set_next_token(token);
-        let page = call.send().await.map_err(|error| Trouble::of(LIST_TASKS, &error))?;
-        ids.extend(page.fuota_task_list().iter().filter_map(|task| task.id().map(str::to_owned)));
-        token = tokens.next(LIST_TASKS, page.next_token())?;
+        let page = caller.json(call.clone().with_query("nextToken", token.as_deref())).await?;
+        ids.extend(ids_in(action, &page, member)?);
+        token = tokens.next(action, page["NextToken"].as_str())?;
         if token.is_none() {
             return Ok(ids);
         }
     }
 }
 
-/// The ids of the multicast groups of FUOTA task `id`.
-pub(super) async fn groups_of(client: &Client, id: &str) -> Result<BTreeSet<String>, Trouble> {
-    let mut ids = BTreeSet::new();
-    let (mut tokens, mut token) = (Tokens::default(), None);
-    loop {
-        let call = client.list_multicast_groups_by_fuota_task().id(id).set_next_token(token);
-        let page = call.send().await.map_err(|error| Trouble::of(LIST_GROUPS, &error).not_the_task())?;
-        ids.extend(page.multicast_group_list().iter().filter_map(|group| group.id().map(str::to_owned)));
-        token = tokens.next(LIST_GROUPS, page.next_token())?;
-        if token.is_none() {
-            return Ok(ids);
+/// The ids in a page's list `member`; an entry without one is none.
+fn ids_in(action: &'static str, page: &Value, member: &str) -> Result<Vec<String>, AwsError> {
+    let wrong = || AwsError::Malformed { action, why: format!("{member} is no list of objects with an Id") };
+    let list = match &page[member] {
+        Value::Null if page.is_object() => return Ok(Vec::new()),
+        list => list.as_array().ok_or_else(wrong)?,
+    };
+    let mut ids = Vec::new();
+    for entry in list {
+        match (entry.is_object(), &entry["Id"]) {
+            (true, Value::Null) => {}
+            (true, Value::String(id)) => ids.push(id.clone()),
+            _ => return Err(wrong()),
         }
     }
+    Ok(ids)
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! One content of an image, and the part of it that an answer brings.
 
+use aws_smithy_types::byte_stream::ByteStream;
+
 use super::checksum::Checksum;
-use super::trouble::Trouble;
+use super::error::AwsError;
 use crate::signing::Evidence;
-use aws_sdk_s3::primitives::ByteStream;
 
 /// Exactly one content of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pin {
+pub(super) struct ObjectVersion {
     pub size: usize,
     /// `None`: nobody can tell whether the next range is of the same content.
     pub etag: Option<String>,
@@ -20,20 +21,20 @@ pub(super) struct Pin {
     pub evidence: Option<Evidence>,
 }
 
-impl Pin {
+impl ObjectVersion {
     /// Whether both are the same content.
-    pub(super) fn is_same(&self, other: &Pin) -> bool {
+    pub(super) fn is_same(&self, other: &ObjectVersion) -> bool {
         self.etag.is_some()
             && (&self.etag, &self.version, self.size) == (&other.etag, &other.version, other.size)
     }
 }
 
 /// Why something brought nothing, or less than asked for.
-pub(super) enum Setback {
-    /// The object is not what was pinned.
+pub(super) enum FetchError {
+    /// The object is not what it was at first.
     Changed,
     /// It may go better later.
-    Trouble(Trouble),
+    Aws(AwsError),
     /// It will not: the whole sentence.
     Final(String),
 }
@@ -66,13 +67,13 @@ pub(super) fn part(
     asked: core::ops::Range<usize>,
     content_range: Option<&str>,
     content_length: Option<usize>,
-) -> Result<Option<(usize, usize)>, Setback> {
+) -> Result<Option<(usize, usize)>, FetchError> {
     match (content_range, content_range.and_then(|text| span(text, size))) {
         (Some(_), Some((from, to))) if from == asked.start && to < asked.end => Ok(Some((from, to + 1))),
         (None, _) if content_length == Some(size) => Ok(None),
         _ => {
             let why = "it is not the range that was asked for";
-            Err(Setback::Trouble(Trouble::Unreadable { action, why }))
+            Err(FetchError::Aws(AwsError::Unreadable { action, why }))
         }
     }
 }

@@ -3,16 +3,16 @@
 use tokio::sync::mpsc;
 
 use super::client::Clients;
+use super::error::AwsError;
 use super::fuota::Fuota;
 use super::network::returned;
-use super::news::News;
 use super::ota::Ota;
 use super::pages::fuota_tasks;
-use super::patience::Backoff;
-use super::patience::jittered;
-use super::patience::random;
+use super::poll_result::PollResult;
 use super::settings::Settings;
-use super::trouble::Trouble;
+use super::timeouts::Backoff;
+use super::timeouts::jittered;
+use super::timeouts::random;
 use crate::broadcast::TaskSource;
 use crate::daemon::fact::Fact;
 use crate::task::TaskId;
@@ -34,7 +34,7 @@ enum State {
     Refused(String),
     Withdrawn(String),
     Gone,
-    Unsure(Trouble),
+    Unsure(AwsError),
 }
 
 /// Whose order it is.
@@ -58,8 +58,8 @@ struct Watch<'a> {
     clients: &'a Clients,
     settings: &'a Settings,
     watched: Vec<Watched>,
-    /// The last trouble with the account's list.
-    listing: Option<Trouble>,
+    /// The last error of the account's list.
+    listing: Option<AwsError>,
     is_full: bool,
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn poll(
     over: &mpsc::Sender<TaskId>,
 ) -> Result<(), Closed> {
     let mut watch = Watch::new(clients, settings);
-    let mut backoff = Backoff::new(settings.patience.poll_first, settings.patience.longest);
+    let mut backoff = Backoff::new(settings.timeouts.poll_first, settings.timeouts.longest);
     loop {
         let wait = jittered(settings.poll, random());
         if watch.round(facts, over).await? {
@@ -83,7 +83,7 @@ pub(super) async fn poll(
         let wait = wait.max(backoff.next(random()));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = returned(settings.routes, settings.patience.network) => {
+            () = returned(settings.routes, settings.timeouts.network) => {
                 tracing::info!("there is another way out: the cloud is asked again");
                 backoff.reset();
             }
@@ -111,21 +111,21 @@ impl Watch<'_> {
         }
         for order in &mut self.watched {
             match order.look(self.clients, self.settings).await {
-                Ok(news) => {
-                    let is_over = matches!(news, News::Document { is_over: true, .. });
-                    if let Some(fact) = order.tell(news, self.settings) {
+                Ok(result) => {
+                    let is_over = matches!(result, PollResult::Document { is_over: true, .. });
+                    if let Some(fact) = order.tell(result, self.settings) {
                         if is_over || matches!(fact, Fact::Gone(_)) {
                             over.send(order.id.clone()).await.map_err(|_| Closed)?;
                         }
                         facts.send(fact).await.map_err(|_| Closed)?;
                     }
                 }
-                Err(trouble) => {
-                    let is_general = trouble.is_general();
-                    if trouble.is_about_credentials() {
+                Err(error) => {
+                    let is_general = error.is_general();
+                    if error.is_about_credentials() {
                         self.clients.credentials.forget().await;
                     }
-                    order.enter(State::Unsure(trouble));
+                    order.enter(State::Unsure(error));
                     if is_general {
                         return Ok(false);
                     }
@@ -138,14 +138,14 @@ impl Watch<'_> {
 
     /// Adds the tasks of the account that are new. Without the right to list them the named ones are looked at.
     async fn discover(&mut self) -> bool {
-        let ids = match fuota_tasks(&self.clients.wireless).await {
+        let ids = match fuota_tasks(&self.clients.aws).await {
             Ok(ids) => ids,
-            Err(trouble) => {
-                let is_general = trouble.is_general();
-                if !self.listing.as_ref().is_some_and(|before| before.is_like(&trouble)) {
-                    tracing::warn!("the account's FUOTA tasks: {trouble}");
+            Err(error) => {
+                let is_general = error.is_general();
+                if !self.listing.as_ref().is_some_and(|before| before.is_like(&error)) {
+                    tracing::warn!("the account's FUOTA tasks: {error}");
                 }
-                self.listing = Some(trouble);
+                self.listing = Some(error);
                 return !is_general;
             }
         };
@@ -180,21 +180,21 @@ impl Watched {
         }
     }
 
-    async fn look(&mut self, clients: &Clients, settings: &Settings) -> Result<News, Trouble> {
+    async fn look(&mut self, clients: &Clients, settings: &Settings) -> Result<PollResult, AwsError> {
         let id = self.id.as_str();
         match &mut self.kind {
-            Kind::Fuota(fuota) => fuota.look(&clients.wireless, settings, id).await,
-            Kind::Ota(ota) => ota.look(clients, settings, id).await,
+            Kind::Fuota(fuota) => fuota.look(&clients.aws, settings, id).await,
+            Kind::Ota(ota) => ota.look(&clients.aws, settings, id).await,
         }
     }
 
-    /// The fact in `news`, if it is one.
-    fn tell(&mut self, news: News, settings: &Settings) -> Option<Fact> {
-        if !matches!(news, News::NotFound) {
+    /// The fact in `result`, if it is one.
+    fn tell(&mut self, result: PollResult, settings: &Settings) -> Option<Fact> {
+        if !matches!(result, PollResult::NotFound) {
             self.missing = 0;
         }
-        match news {
-            News::Document { bytes, status, .. } => {
+        match result {
+            PollResult::Document { bytes, status, .. } => {
                 self.enter(State::Told(status));
                 if self.told.as_ref() == Some(&bytes) {
                     return None;
@@ -203,20 +203,20 @@ impl Watched {
                 let stem = self.id.as_str().to_owned();
                 Some(Fact::Task { document: bytes, stem, source: TaskSource::Cloud })
             }
-            News::Waiting(what) => {
+            PollResult::Waiting(what) => {
                 self.enter(State::Waiting(what));
                 None
             }
-            News::Refused { reason, is_over } => {
+            PollResult::Refused { reason, is_over } => {
                 self.enter(State::Refused(reason));
                 (is_over && self.told.take().is_some()).then(|| Fact::Gone(self.id.clone()))
             }
-            News::Withdrawn(status) => {
+            PollResult::Withdrawn(status) => {
                 self.enter(State::Withdrawn(status));
                 self.told = None;
                 Some(self.withdrawn(settings))
             }
-            News::NotFound => {
+            PollResult::NotFound => {
                 let was_told = self.told.take().is_some();
                 // Once told that it is gone, the count is past the mark.
                 self.missing = if was_told { LOOKS_BEFORE_GONE } else { self.missing.saturating_add(1) };
@@ -264,8 +264,8 @@ impl Watched {
             State::Refused(reason) if is_discovered => tracing::info!("{what} {id}: not taken: {reason}"),
             State::Refused(reason) => tracing::warn!("{what} {id}: not taken: {reason}"),
             State::Gone => tracing::warn!("{what} {id}: not found in this region and account"),
-            State::Unsure(trouble) => {
-                tracing::warn!("{what} {id}: {trouble}; what runs here goes on")
+            State::Unsure(error) => {
+                tracing::warn!("{what} {id}: {error}; what runs here goes on")
             }
         }
         self.state = Some(state);

@@ -3,21 +3,23 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::head_object::HeadObjectError;
-
 use super::client::Clients;
+use super::error::AwsError;
+use super::error::printable;
 use super::fuota::Fuota;
-use super::news::News;
+use super::operation::GET_CALLER_IDENTITY;
+use super::operation::HEAD_OBJECT;
 use super::ota::Ota;
 use super::pages::fuota_tasks;
-use super::raw::Body;
+use super::poll_result::PollResult;
+use super::refusal::CallError;
 use super::settings::Settings;
-use super::source::HEAD;
 use super::source::SIGNATURE_ENDING;
-use super::trouble::Trouble;
-use super::trouble::shown;
+use super::source::head_object;
+use super::source::in_metadata;
+use super::source::size;
+use super::sts::arn_in;
+use super::sts::caller_identity;
 use crate::cloud::task_from_cloud;
 use crate::signing::Evidence;
 use crate::task::ImageRef;
@@ -28,7 +30,6 @@ const CLOCK_OFF_MAX_S: u64 = 240;
 /// So many tasks of an account are looked at.
 const MAX_TASKS: usize = 64;
 
-const IDENTITY: &str = "sts:GetCallerIdentity";
 const NO_SIGNATURE: &str = "no signature beside the object (KEY.sig), in its metadata or in the order";
 const NO_SIGNER: &str = "it is signed, and nobody is trusted to sign: name the signer's certificate in [group.signing], \
                          [aws.task.signing] or [ota.\"ID\".signing], or give its sha256";
@@ -70,7 +71,13 @@ pub struct Anchors {
 
 /// Looks at credentials, clock, and each order with its image and what vouches for that.
 pub async fn probe(settings: &Settings, anchors: &Anchors) -> Vec<Finding> {
-    let clients = Clients::new(settings).await;
+    let clients = match Clients::new(settings).await {
+        Ok(clients) => clients,
+        Err(error) => {
+            let text = format!("TLS cannot be set up: {error}");
+            return vec![Finding { what: "credentials".to_owned(), verdict: Verdict::Bad, text }];
+        }
+    };
     let mut probe = Probe { clients, settings, anchors, findings: Vec::new() };
     if probe.identity().await {
         probe.orders().await;
@@ -93,21 +100,24 @@ impl Probe<'_> {
     /// Whether it makes sense to go on. The call needs no right, so what it fails for is the credentials, the clock
     /// or the way.
     async fn identity(&mut self) -> bool {
-        let body = Body::default();
-        let sts = aws_sdk_sts::Client::new(&self.clients.shared);
-        let sent = sts.get_caller_identity().customize().interceptor(body.clone()).send().await;
-        let sent = sent.map_err(|error| Trouble::of(IDENTITY, &error));
+        let sent = self.clients.aws.try_send(caller_identity(&GET_CALLER_IDENTITY)).await;
+        let headers = match &sent {
+            Ok(answer) => Some(&answer.headers),
+            Err(error) => error.raw_response().map(|response| response.headers()),
+        };
+        let ahead_s = headers.and_then(|headers| ahead_s(headers.get("date")?));
+        let sent = sent.map_err(|error| AwsError::of(GET_CALLER_IDENTITY.action, &error));
         let (verdict, text, goes_on) = match &sent {
             Ok(identity) => {
-                let arn = shown(identity.arn().unwrap_or("without a name"));
+                let arn = printable(arn_in(identity).as_deref().unwrap_or("without a name"));
                 (Verdict::Good, format!("AWS knows them as {arn}"), true)
             }
-            Err(trouble @ Trouble::Clock { .. }) => (Verdict::Unsure, trouble.to_string(), true),
-            Err(trouble @ Trouble::Credentials { .. }) => (Verdict::Bad, trouble.to_string(), false),
-            Err(trouble) => (Verdict::Unsure, format!("not checked: {trouble}"), true),
+            Err(error @ AwsError::Clock { .. }) => (Verdict::Unsure, error.to_string(), true),
+            Err(error @ AwsError::Credentials { .. }) => (Verdict::Bad, error.to_string(), false),
+            Err(error) => (Verdict::Unsure, format!("not checked: {error}"), true),
         };
         self.find("credentials", verdict, text);
-        match body.ahead_s() {
+        match ahead_s {
             Some(ahead_s) if ahead_s.unsigned_abs() > CLOCK_OFF_MAX_S => {
                 let (how, off_s) = (if ahead_s > 0 { "behind" } else { "ahead of" }, ahead_s.unsigned_abs());
                 let text = format!("{off_s} s {how} AWS: set it (NTP or GPS), signatures are not believed");
@@ -125,47 +135,47 @@ impl Probe<'_> {
         let mut fuota: Vec<(String, bool)> =
             self.settings.fuota_tasks.iter().map(|id| (id.clone(), false)).collect();
         if self.settings.all {
-            match fuota_tasks(&self.clients.wireless).await {
+            match fuota_tasks(&self.clients.aws).await {
                 Ok(ids) => {
                     let text = format!("{} FUOTA tasks in this account and region", ids.len());
                     self.find("tasks", Verdict::Good, text);
                     let is_new = |id: &String| !self.settings.fuota_tasks.contains(id);
                     fuota.extend(ids.into_iter().filter(is_new).take(MAX_TASKS).map(|id| (id, true)));
                 }
-                Err(trouble) => self.find("tasks", Verdict::Bad, trouble.to_string()),
+                Err(error) => self.find("tasks", Verdict::Bad, error.to_string()),
             }
         }
         for (id, is_discovered) in fuota {
             let mut look = if is_discovered { Fuota::discovered() } else { Fuota::default() };
-            let news = look.look(&self.clients.wireless, self.settings, &id).await;
+            let result = look.look(&self.clients.aws, self.settings, &id).await;
             // A task of the account that is for others is no fault of this configuration.
             let refused = if is_discovered { Verdict::Unsure } else { Verdict::Bad };
-            self.order(&format!("task {}", shown(&id)), news, refused).await;
+            self.order(&format!("task {}", printable(&id)), result, refused).await;
         }
         for id in &self.settings.ota_updates {
-            let news = Ota::default().look(&self.clients, self.settings, id).await;
-            self.order(&format!("update {}", shown(id)), news, Verdict::Bad).await;
+            let result = Ota::default().look(&self.clients.aws, self.settings, id).await;
+            self.order(&format!("update {}", printable(id)), result, Verdict::Bad).await;
         }
     }
 
-    async fn order(&mut self, what: &str, news: Result<News, Trouble>, refused: Verdict) {
-        match news {
-            Ok(News::Document { bytes, status, .. }) => {
+    async fn order(&mut self, what: &str, result: Result<PollResult, AwsError>, refused: Verdict) {
+        match result {
+            Ok(PollResult::Document { bytes, status, .. }) => {
                 self.find(what, Verdict::Good, status);
                 if let Ok(task) = task_from_cloud(&bytes) {
                     let in_metadata = self.object(what, &task.image).await;
                     self.anchor(what, &task, in_metadata).await;
                 }
             }
-            Ok(News::Waiting(status)) => self.find(what, Verdict::Unsure, status),
-            Ok(News::Withdrawn(status)) => {
+            Ok(PollResult::Waiting(status)) => self.find(what, Verdict::Unsure, status),
+            Ok(PollResult::Withdrawn(status)) => {
                 self.find(what, Verdict::Bad, format!("{status}: it does not begin"))
             }
-            Ok(News::Refused { reason, .. }) => self.find(what, refused, reason),
-            Ok(News::NotFound) => {
+            Ok(PollResult::Refused { reason, .. }) => self.find(what, refused, reason),
+            Ok(PollResult::NotFound) => {
                 self.find(what, Verdict::Bad, "not found: check the id, the region and the account");
             }
-            Err(trouble) => self.find(what, Verdict::Bad, trouble.to_string()),
+            Err(error) => self.find(what, Verdict::Bad, error.to_string()),
         }
     }
 
@@ -176,17 +186,15 @@ impl Probe<'_> {
             self.find(what, Verdict::Unsure, format!("{image}: fetched when it is needed"));
             return None;
         };
-        let mut in_metadata = None;
-        let s3 = self.clients.s3_for(self.settings, image).await;
-        let head = s3.head_object().bucket(bucket).key(key).set_version_id(version.clone()).send().await;
+        let mut signature = None;
+        let caller = self.clients.for_image(self.settings, image);
+        let head = caller.try_send(head_object(bucket, key, version.as_deref())).await;
         let (verdict, text) = match head {
             Ok(head) => {
-                let members = head.metadata().into_iter().flatten();
-                let members = members.map(|(name, value)| (name.as_str(), value.as_str()));
-                in_metadata = Evidence::of_members("the object's metadata", members);
-                let bytes = head.content_length().unwrap_or_default();
+                signature = in_metadata("the object's metadata", &head);
+                let bytes = size(&head);
                 let max = self.settings.max_image_bytes;
-                let fits = usize::try_from(bytes).is_ok_and(|bytes| (1..=max).contains(&bytes));
+                let fits = (1..=max).contains(&bytes);
                 let verdict = if fits { Verdict::Good } else { Verdict::Bad };
                 let hint = if fits {
                     String::new()
@@ -201,15 +209,15 @@ impl Probe<'_> {
                 }
                 None => {
                     let hint = "S3 says so of a missing object, too, unless s3:ListBucket is allowed";
-                    let trouble = Trouble::of(HEAD, &error);
-                    let is_denied = matches!(trouble, Trouble::Denied { .. });
+                    let error = AwsError::of(HEAD_OBJECT.action, &error);
+                    let is_denied = matches!(error, AwsError::Denied { .. });
                     let hint = if is_denied { format!(" ({hint})") } else { String::new() };
-                    (Verdict::Bad, format!("{image}: {trouble}{hint}"))
+                    (Verdict::Bad, format!("{image}: {error}{hint}"))
                 }
             },
         };
         self.find(what, verdict, text);
-        in_metadata
+        signature
     }
 
     /// What vouches for the image. Signatures are not judged here: that needs the image, and is done before a
@@ -253,8 +261,8 @@ impl Probe<'_> {
         }
         let ImageRef::S3 { bucket, key, .. } = &task.image else { return None };
         let key = format!("{key}{SIGNATURE_ENDING}");
-        let s3 = self.clients.s3_for(self.settings, &task.image).await;
-        s3.head_object().bucket(bucket).key(&key).send().await.ok()?;
+        let caller = self.clients.for_image(self.settings, &task.image);
+        caller.send(head_object(bucket, &key, None)).await.ok()?;
         Some(format!("the signature s3://{bucket}/{key}"))
     }
 }
@@ -269,17 +277,14 @@ fn is_for(names: &BTreeSet<String>, task: &Task) -> bool {
 }
 
 /// The region that S3 sends us to.
-fn region_of(error: &SdkError<HeadObjectError, HttpResponse>) -> Option<String> {
+fn region_of(error: &CallError) -> Option<String> {
     let raw = error.raw_response().filter(|raw| matches!(raw.status().as_u16(), 301 | 307 | 400))?;
-    raw.headers().get("x-amz-bucket-region").map(shown)
+    raw.headers().get("x-amz-bucket-region").map(printable)
 }
 
-impl Body {
-    /// How far the last answer's clock is ahead of ours, seconds.
-    fn ahead_s(&self) -> Option<i64> {
-        let date = self.date()?;
-        let theirs = jiff::fmt::rfc2822::parse(&date).ok()?.timestamp().as_second();
-        let ours = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
-        Some(theirs - i64::try_from(ours).ok()?)
-    }
+/// How far the clock of an answer with this `Date` is ahead of ours, seconds.
+fn ahead_s(date: &str) -> Option<i64> {
+    let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp().as_second();
+    let ours = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+    Some(theirs - i64::try_from(ours).ok()?)
 }

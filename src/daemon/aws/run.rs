@@ -9,11 +9,11 @@ use tokio::task::AbortHandle;
 use tokio::task::JoinSet;
 
 use super::client::Clients;
-use super::fetch::Tools;
+use super::fetch::FetchContext;
 use super::fetch::fetch;
+use super::image_cache::ImageCache;
 use super::poll::poll;
 use super::settings::Settings;
-use super::shelf::Shelf;
 use crate::daemon::fact::Fact;
 use crate::daemon::fact::FetchOrder;
 use crate::daemon::fact::ImageWish;
@@ -34,11 +34,17 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) {
     let work = async {
-        let clients = Clients::new(&settings).await;
+        let clients = match Clients::new(&settings).await {
+            Ok(clients) => clients,
+            Err(error) => {
+                tracing::error!("TLS cannot be set up: {error}; the cloud is not asked");
+                return std::future::pending().await;
+            }
+        };
         let (over, gone) = mpsc::channel(MAX_DOWNLOADS);
         tokio::select! {
             _ = poll(&clients, &settings, &facts, &over) => {}
-            () = download(&clients, tools(&clients, &settings), &facts, wishes, gone) => {}
+            () = download(&clients, context(&clients, &settings), &facts, wishes, gone) => {}
         }
     };
     tokio::select! {
@@ -49,13 +55,13 @@ pub async fn run(
 }
 
 /// What downloads are made with. Without its folder a gateway downloads, and keeps nothing.
-fn tools(clients: &Clients, settings: &Settings) -> Tools {
-    let shelf = settings.images_dir.as_deref().and_then(|dir| {
-        let opened = Shelf::open(dir);
+fn context(clients: &Clients, settings: &Settings) -> FetchContext {
+    let cache = settings.images_dir.as_deref().and_then(|dir| {
+        let opened = ImageCache::open(dir);
         opened.map_err(|error| tracing::warn!("{}: {error}: no image is kept", dir.display())).ok()
     });
     let settings = Arc::new(settings.clone());
-    Tools { s3: clients.s3.clone(), web: clients.web.clone(), settings, shelf }
+    FetchContext { s3: clients.aws.clone(), web: clients.http.clone(), settings, cache }
 }
 
 /// Downloads that run, and those that wait for their turn.
@@ -70,7 +76,7 @@ struct Downloads {
 /// Runs downloads for ever. Dropping it aborts them.
 async fn download(
     clients: &Clients,
-    tools: Tools,
+    context: FetchContext,
     facts: &mpsc::Sender<Fact>,
     mut wishes: mpsc::Receiver<ImageWish>,
     mut gone: mpsc::Receiver<TaskId>,
@@ -78,16 +84,16 @@ async fn download(
     let mut downloads = Downloads::default();
     loop {
         // What is wished is known as a whole before any of it begins: after a restart a new image must not push an old
-        // one off the shelf that is asked for behind it.
+        // one out of the cache that is asked for behind it.
         while downloads.has_room()
             && let Ok(wish) = wishes.try_recv()
         {
-            downloads.take(wish, &tools);
+            downloads.take(wish, &context);
         }
-        downloads.start(clients, &tools, facts).await;
+        downloads.start(clients, &context, facts);
         let Downloads { running, waiting, .. } = &mut downloads;
         tokio::select! {
-            Some(wish) = wishes.recv(), if waiting.len() < WISHES_MAX => downloads.take(wish, &tools),
+            Some(wish) = wishes.recv(), if waiting.len() < WISHES_MAX => downloads.take(wish, &context),
             Some(id) = gone.recv() => downloads.stop(&id),
             Some(_) = running.join_next() => {}
             else => std::future::pending().await,
@@ -100,8 +106,8 @@ impl Downloads {
         self.waiting.len() < WISHES_MAX
     }
 
-    fn take(&mut self, wish: ImageWish, tools: &Tools) {
-        let needed = tools.shelf.as_ref().map(Shelf::needed);
+    fn take(&mut self, wish: ImageWish, context: &FetchContext) {
+        let needed = context.cache.as_ref().map(ImageCache::needed);
         match wish {
             ImageWish::Fetch(order) => {
                 self.stop(&order.task);
@@ -121,16 +127,16 @@ impl Downloads {
     }
 
     /// Begins as many as may run at once.
-    async fn start(&mut self, clients: &Clients, tools: &Tools, facts: &mpsc::Sender<Fact>) {
+    fn start(&mut self, clients: &Clients, context: &FetchContext, facts: &mpsc::Sender<Fact>) {
         self.handles.retain(|_, handle| !handle.is_finished());
         while self.running.len() < MAX_DOWNLOADS
             && let Some(order) = self.waiting.pop_front()
         {
-            let s3 = clients.s3_for(&tools.settings, &order.image).await;
-            let (tools, facts) = (Tools { s3, ..tools.clone() }, facts.clone());
+            let s3 = clients.for_image(&context.settings, &order.image);
+            let (context, facts) = (FetchContext { s3, ..context.clone() }, facts.clone());
             let (id, task) = (order.task.clone(), order.task.clone());
             let handle = self.running.spawn(async move {
-                let fact = match fetch(&tools, &order, &facts).await {
+                let fact = match fetch(&context, &order, &facts).await {
                     Ok((bytes, evidence)) => Fact::Image(task, bytes, evidence),
                     Err(reason) => Fact::ImageFailed(task, reason),
                 };

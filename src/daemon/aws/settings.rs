@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::network::Routes;
 use super::network::routes;
-use super::patience::Patience;
+use super::timeouts::Timeouts;
 use crate::cloud::FuotadJson;
 
 /// The documented limit of an image for FUOTA, bytes.
@@ -52,7 +52,7 @@ pub struct Settings {
     /// Where images are kept and downloads go on after a restart; `None`: nowhere.
     pub images_dir: Option<PathBuf>,
     /// How long to wait for what.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Tells when there is another way out.
     pub routes: Routes,
 }
@@ -104,7 +104,7 @@ impl Settings {
             wireless_gateway: None,
             max_image_bytes: MAX_IMAGE_BYTES,
             images_dir: None,
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             routes,
         }
     }

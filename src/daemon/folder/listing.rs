@@ -39,7 +39,7 @@ pub(super) struct Listing {
 /// that are awaited come first, then the names decide. However many there are, no more than `places` are remembered.
 ///
 /// # Errors
-/// The system's.
+/// The system's error when the folder cannot be read.
 pub(super) fn list(
     folder: &Path,
     places: usize,
@@ -100,7 +100,7 @@ fn is_open(metadata: &Metadata) -> bool {
 /// The stamp of the file itself, not of what a link leads to.
 ///
 /// # Errors
-/// The system's.
+/// The system's error when the file has no metadata.
 pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
     let metadata = std::fs::symlink_metadata(path)?;
     let (written, changed) =

@@ -96,8 +96,8 @@ impl Notices {
         is_other
     }
 
-    /// Waits for something to happen in the folder; for ever when it is not watched. Nothing is lost when the wait is
-    /// given up.
+    /// Waits for something to happen in the folder; for ever when it is not watched.
+    /// Nothing is lost when the wait is given up.
     pub(super) async fn next(&mut self) -> News {
         loop {
             let Some(queue) = &self.queue else { return std::future::pending().await };

@@ -95,7 +95,7 @@ impl TaskFolder {
         TaskFolder { path, orphans, ..TaskFolder::default() }
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }

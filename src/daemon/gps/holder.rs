@@ -10,14 +10,14 @@ use std::path::Path;
 /// Another process that has the tty open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its id.
+    /// The id of the process.
     pub pid: u32,
-    /// Its name.
+    /// The name of the process.
     pub name: String,
 }
 
-/// Who has `tty` open besides us, as far as /proc shows: the processes of other users only to root, and none to a
-/// service with `ProtectProc=`.
+/// Who has `tty` open besides us, as far as /proc shows: the processes of other users only to root,
+/// and none to a service with `ProtectProc=`.
 pub fn holder(tty: &Path) -> Option<Holder> {
     let device = device(tty)?;
     let own = std::process::id();

@@ -95,7 +95,7 @@ mod tests {
     }
 
     const FIX: &str = "GNRMC,120000.50,A,4614.400,N,00315.139,E,0.0,0.0,241226,,,A";
-    /// 2026-12-24 12:00:00.5 UTC.
+    /// 2026-12-24 12:00:00.5 UTC in Unix microseconds.
     const AT: Sentence = Sentence::Utc(1_798_113_600_500_000);
 
     #[test]

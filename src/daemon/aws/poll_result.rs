@@ -5,7 +5,7 @@ use crate::cloud::task_from_cloud;
 
 /// What a look showed.
 #[derive(Clone, Debug)]
-pub(super) enum News {
+pub(super) enum PollResult {
     /// An order: its document, and AWS's word for where it stands.
     Document {
         bytes: Vec<u8>,
@@ -23,18 +23,18 @@ pub(super) enum News {
     NotFound,
 }
 
-impl News {
+impl PollResult {
     /// The document `json`, judged as the engine will judge it. Asked here because only here it is certain that
     /// no file of this gateway may be named.
-    pub(super) fn of(json: FuotaTaskJson, status: String, is_over: bool) -> News {
+    pub(super) fn of(json: FuotaTaskJson, status: String, is_over: bool) -> PollResult {
         let bytes = match serde_json::to_vec(&json) {
             Ok(bytes) => bytes,
-            Err(error) => return News::Refused { reason: error.to_string(), is_over },
+            Err(error) => return PollResult::Refused { reason: error.to_string(), is_over },
         };
         // Read again, so that what is told is what the engine reads, its size included.
         match task_from_cloud(&bytes) {
-            Ok(_) => News::Document { bytes, status, is_over },
-            Err(error) => News::Refused { reason: error.to_string(), is_over },
+            Ok(_) => PollResult::Document { bytes, status, is_over },
+            Err(error) => PollResult::Refused { reason: error.to_string(), is_over },
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The shelf: images on this gateway's disk, so that a backhaul is used once. Whole ones by their digest: all that tasks
-//! need, and of the others the three used last; begun ones by what they are of, so that a restart of the process goes on where it was.
+//! The image cache: images on this gateway's disk, so that a backhaul is used once. Whole ones by their digest: all that tasks
+//! need, and of the others the three used last; partial downloads by what they are of, so that a restart of the process goes on where it was.
 //!
 //! Nothing from here is believed: whoever takes an image hashes it. A part of an image counts up to the offset that
 //! was written down after it was synced; what a power cut left behind it is cut off. When the disk fails, downloads
@@ -21,14 +21,14 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 
 use super::needed::Needed;
-use super::part::Pin;
+use super::part::ObjectVersion;
 use crate::daemon::folder::read_regular;
 use crate::image::Digest;
 use crate::image::MAX_IMAGE_BYTES;
 
 /// Whole images that are kept beside those that tasks need.
 const IMAGES_MAX: usize = 3;
-/// Begun ones.
+/// Partial downloads that are kept.
 const PARTS_MAX: usize = 3;
 const IMAGE: &str = "img";
 const PART: &str = "part";
@@ -38,30 +38,30 @@ const DIGITS_MAX: usize = 20;
 
 /// A folder of images.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf {
+pub(super) struct ImageCache {
     dir: PathBuf,
     needed: Needed,
 }
 
-/// The name of a begun image: where it lies, and which content of it.
+/// The name of a partial image: where it lies, and which content of it.
 #[derive(Clone, Debug)]
-pub(super) struct Begun(String);
+pub(super) struct PartialDownload(String);
 
-impl Begun {
-    pub(super) fn new(place: &str, pin: &Pin) -> Begun {
-        let what = format!("{place:?} {:?} {:?} {}", pin.etag, pin.version, pin.size);
-        Begun(Digest::of(what.as_bytes()).to_string()[..32].to_owned())
+impl PartialDownload {
+    pub(super) fn new(place: &str, version: &ObjectVersion) -> PartialDownload {
+        let what = format!("{place:?} {:?} {:?} {}", version.etag, version.version, version.size);
+        PartialDownload(Digest::of(what.as_bytes()).to_string()[..32].to_owned())
     }
 }
 
-impl Shelf {
+impl ImageCache {
     /// The folder, for nobody else to read.
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn open(dir: &Path) -> io::Result<Shelf> {
+    pub(super) fn open(dir: &Path) -> io::Result<ImageCache> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        Ok(Shelf { dir: dir.to_owned(), needed: Needed::default() })
+        Ok(ImageCache { dir: dir.to_owned(), needed: Needed::default() })
     }
 
     /// Which images are not thrown away.
@@ -84,13 +84,13 @@ impl Shelf {
         Some(bytes)
     }
 
-    /// The durable beginning of a begun image.
-    pub(super) fn begun(&self, begun: &Begun, size: usize) -> Vec<u8> {
-        let durable = open(&self.path(&begun.0, DURABLE), OpenOptions::new().read(true))
+    /// The durable beginning of a partial image.
+    pub(super) fn partial(&self, partial: &PartialDownload, size: usize) -> Vec<u8> {
+        let durable = open(&self.path(&partial.0, DURABLE), OpenOptions::new().read(true))
             .and_then(|file| read_regular(&file, DIGITS_MAX));
         let durable = durable.ok().and_then(|text| String::from_utf8(text).ok()?.parse::<usize>().ok());
         let Some(durable) = durable.filter(|durable| *durable <= size) else { return Vec::new() };
-        let part = open(&self.path(&begun.0, PART), OpenOptions::new().read(true))
+        let part = open(&self.path(&partial.0, PART), OpenOptions::new().read(true))
             .and_then(|file| read_regular(&file, MAX_IMAGE_BYTES));
         let mut bytes = part.ok().filter(|part| part.len() >= durable).unwrap_or_default();
         bytes.truncate(durable);
@@ -101,15 +101,15 @@ impl Shelf {
     ///
     /// # Errors
     /// The system's; what was durable before still is.
-    pub(super) fn add(&self, begun: &Begun, bytes: &[u8], known: usize) -> io::Result<()> {
-        let path = self.path(&begun.0, PART);
+    pub(super) fn add(&self, partial: &PartialDownload, bytes: &[u8], known: usize) -> io::Result<()> {
+        let path = self.path(&partial.0, PART);
         let is_new = !path.exists();
         let file = open(&path, OpenOptions::new().write(true).create(true))?;
         let known = if file.metadata()?.len() >= known as u64 { known } else { 0 };
         file.write_all_at(&bytes[known..], known as u64)?;
         file.set_len(bytes.len() as u64)?;
         file.sync_data()?;
-        self.write(&self.path(&begun.0, DURABLE), bytes.len().to_string().as_bytes())?;
+        self.write(&self.path(&partial.0, DURABLE), bytes.len().to_string().as_bytes())?;
         if is_new {
             self.prune(PART, PARTS_MAX);
         }
@@ -120,18 +120,18 @@ impl Shelf {
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn keep(&self, begun: &Begun, digest: Digest, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn keep(&self, partial: &PartialDownload, digest: Digest, bytes: &[u8]) -> io::Result<()> {
         self.write(&self.path(&digest.to_string(), IMAGE), bytes)?;
-        self.forget(begun);
+        self.forget(partial);
         self.prune(IMAGE, IMAGES_MAX);
         Ok(())
     }
 
     /// Forgets the beginning of an image.
-    pub(super) fn forget(&self, begun: &Begun) {
+    pub(super) fn forget(&self, partial: &PartialDownload) {
         for ending in [DURABLE, PART] {
             // It may be on no disk.
-            let _ = std::fs::remove_file(self.path(&begun.0, ending));
+            let _ = std::fs::remove_file(self.path(&partial.0, ending));
         }
     }
 
@@ -184,12 +184,12 @@ mod tests {
     use crate::daemon::folder::tests::TempDir;
     use crate::task::TaskId;
 
-    fn pin(etag: &str) -> Pin {
-        Pin { size: 1000, etag: Some(etag.to_owned()), ..Pin::default() }
+    fn version(etag: &str) -> ObjectVersion {
+        ObjectVersion { size: 1000, etag: Some(etag.to_owned()), ..ObjectVersion::default() }
     }
 
-    fn names(shelf: &Shelf) -> Vec<String> {
-        let entries = std::fs::read_dir(&shelf.dir).unwrap();
+    fn names(cache: &ImageCache) -> Vec<String> {
+        let entries = std::fs::read_dir(&cache.dir).unwrap();
         let mut names: Vec<String> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -198,111 +198,111 @@ mod tests {
 
     #[test]
     fn the_three_images_used_last_are_kept() {
-        let dir = TempDir::new("shelf-three");
-        let shelf = Shelf::open(&dir.path().join("images")).unwrap();
-        let begun = Begun::new("s3://b/k", &pin("\"1\""));
+        let dir = TempDir::new("cache-three");
+        let cache = ImageCache::open(&dir.path().join("images")).unwrap();
+        let partial = PartialDownload::new("s3://b/k", &version("\"1\""));
         let old = SystemTime::UNIX_EPOCH;
         let digests: Vec<Digest> = (0..4_u8).map(|number| Digest::of(&[number])).collect();
         for (digest, number) in digests[..3].iter().zip(0..) {
-            shelf.keep(&begun, *digest, &[number]).unwrap();
-            let path = shelf.path(&digest.to_string(), IMAGE);
+            cache.keep(&partial, *digest, &[number]).unwrap();
+            let path = cache.path(&digest.to_string(), IMAGE);
             File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
         }
         // Use keeps.
-        assert_eq!(shelf.image(digests[0]), Some(vec![0]));
-        shelf.keep(&begun, digests[3], &[3]).unwrap();
-        let there: Vec<bool> = digests.iter().map(|digest| shelf.image(*digest).is_some()).collect();
+        assert_eq!(cache.image(digests[0]), Some(vec![0]));
+        cache.keep(&partial, digests[3], &[3]).unwrap();
+        let there: Vec<bool> = digests.iter().map(|digest| cache.image(*digest).is_some()).collect();
         assert_eq!(there.iter().filter(|there| **there).count(), 3);
         assert!(there[0] && there[3], "{there:?}");
     }
 
     #[test]
     fn an_image_that_a_task_needs_stays_until_the_task_is_over() {
-        let dir = TempDir::new("shelf-needed");
-        let shelf = Shelf::open(dir.path()).unwrap();
-        let begun = Begun::new("s3://b/k", &pin("\"1\""));
+        let dir = TempDir::new("cache-needed");
+        let cache = ImageCache::open(dir.path()).unwrap();
+        let partial = PartialDownload::new("s3://b/k", &version("\"1\""));
         let task = |number: u8| TaskId::new(&number.to_string()).unwrap();
         let keep = |number: u8| {
-            shelf.keep(&begun, Digest::of(&[number]), &[number]).unwrap();
-            let path = shelf.path(&Digest::of(&[number]).to_string(), IMAGE);
+            cache.keep(&partial, Digest::of(&[number]), &[number]).unwrap();
+            let path = cache.path(&Digest::of(&[number]).to_string(), IMAGE);
             let old = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number.into());
             File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
         };
         let there = || -> Vec<u8> {
-            (0..20).filter(|number| shelf.path(&Digest::of(&[*number]).to_string(), IMAGE).exists()).collect()
+            (0..20).filter(|number| cache.path(&Digest::of(&[*number]).to_string(), IMAGE).exists()).collect()
         };
         for number in 0..5 {
-            shelf.needed().need(&task(number), Some(Digest::of(&[number])));
+            cache.needed().need(&task(number), Some(Digest::of(&[number])));
             keep(number);
         }
         for number in 5..10 {
             keep(number);
         }
         assert_eq!(there(), [0, 1, 2, 3, 4, 7, 8, 9], "all that are needed, and three");
-        shelf.needed().over(&task(0));
-        shelf.needed().over(&task(3));
+        cache.needed().over(&task(0));
+        cache.needed().over(&task(3));
         keep(10);
         assert_eq!(there(), [1, 2, 4, 8, 9, 10]);
     }
 
     #[test]
     fn an_image_that_rotted_is_thrown_away() {
-        let dir = TempDir::new("shelf-rot");
-        let shelf = Shelf::open(dir.path()).unwrap();
+        let dir = TempDir::new("cache-rot");
+        let cache = ImageCache::open(dir.path()).unwrap();
         let digest = Digest::of(b"image");
-        shelf.keep(&Begun::new("p", &pin("e")), digest, b"image").unwrap();
-        std::fs::write(shelf.path(&digest.to_string(), IMAGE), b"imagE").unwrap();
-        assert_eq!((shelf.image(digest), names(&shelf)), (None, Vec::new()));
+        cache.keep(&PartialDownload::new("p", &version("e")), digest, b"image").unwrap();
+        std::fs::write(cache.path(&digest.to_string(), IMAGE), b"imagE").unwrap();
+        assert_eq!((cache.image(digest), names(&cache)), (None, Vec::new()));
     }
 
     #[test]
     fn a_begun_image_counts_up_to_what_is_durable() {
-        let dir = TempDir::new("shelf-begun");
-        let shelf = Shelf::open(dir.path()).unwrap();
-        let begun = Begun::new("s3://b/k", &pin("\"1\""));
-        assert_eq!(shelf.begun(&begun, 1000), b"");
-        shelf.add(&begun, &[1; 300], 0).unwrap();
-        shelf.add(&begun, &[[1; 300], [2; 300]].concat(), 300).unwrap();
-        assert_eq!(shelf.begun(&begun, 1000), [[1; 300], [2; 300]].concat());
+        let dir = TempDir::new("cache-partial");
+        let cache = ImageCache::open(dir.path()).unwrap();
+        let partial = PartialDownload::new("s3://b/k", &version("\"1\""));
+        assert_eq!(cache.partial(&partial, 1000), b"");
+        cache.add(&partial, &[1; 300], 0).unwrap();
+        cache.add(&partial, &[[1; 300], [2; 300]].concat(), 300).unwrap();
+        assert_eq!(cache.partial(&partial, 1000), [[1; 300], [2; 300]].concat());
         // A power cut in the middle of the next range.
-        let path = shelf.path(&begun.0, PART);
+        let path = cache.path(&partial.0, PART);
         File::options().append(true).open(&path).unwrap().write_all(&[9; 100]).unwrap();
-        assert_eq!(shelf.begun(&begun, 1000).len(), 600);
+        assert_eq!(cache.partial(&partial, 1000).len(), 600);
         // The same place with another content is something else.
-        assert_eq!(shelf.begun(&Begun::new("s3://b/k", &pin("\"2\"")), 1000), b"");
-        assert_eq!(shelf.begun(&begun, 599), b"");
+        assert_eq!(cache.partial(&PartialDownload::new("s3://b/k", &version("\"2\"")), 1000), b"");
+        assert_eq!(cache.partial(&partial, 599), b"");
         File::options().write(true).open(&path).unwrap().set_len(599).unwrap();
-        assert_eq!(shelf.begun(&begun, 1000), b"");
+        assert_eq!(cache.partial(&partial, 1000), b"");
         // What was lost is written again.
-        shelf.add(&begun, &[3; 700], 600).unwrap();
-        assert_eq!(shelf.begun(&begun, 1000), [3; 700]);
-        shelf.keep(&begun, Digest::of(b"x"), b"x").unwrap();
-        assert_eq!(names(&shelf), [format!("{}.img", Digest::of(b"x"))]);
+        cache.add(&partial, &[3; 700], 600).unwrap();
+        assert_eq!(cache.partial(&partial, 1000), [3; 700]);
+        cache.keep(&partial, Digest::of(b"x"), b"x").unwrap();
+        assert_eq!(names(&cache), [format!("{}.img", Digest::of(b"x"))]);
     }
 
     #[test]
     fn begun_images_are_bounded_and_nobody_else_reads_them() {
         use std::os::unix::fs::PermissionsExt;
-        let dir = TempDir::new("shelf-bound");
-        let shelf = Shelf::open(&dir.path().join("images")).unwrap();
+        let dir = TempDir::new("cache-bound");
+        let cache = ImageCache::open(&dir.path().join("images")).unwrap();
         for number in 0..10 {
-            let begun = Begun::new("p", &pin(&number.to_string()));
-            shelf.add(&begun, &[0; 10], 0).unwrap();
-            let mode = shelf.path(&begun.0, PART).metadata().unwrap().permissions().mode();
+            let partial = PartialDownload::new("p", &version(&number.to_string()));
+            cache.add(&partial, &[0; 10], 0).unwrap();
+            let mode = cache.path(&partial.0, PART).metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o077, 0);
         }
-        assert_eq!(names(&shelf).len(), 2 * PARTS_MAX);
-        assert_eq!(shelf.dir.metadata().unwrap().permissions().mode() & 0o077, 0);
+        assert_eq!(names(&cache).len(), 2 * PARTS_MAX);
+        assert_eq!(cache.dir.metadata().unwrap().permissions().mode() & 0o077, 0);
     }
 
     #[test]
     fn a_link_is_not_followed() {
-        let dir = TempDir::new("shelf-link");
-        let shelf = Shelf::open(dir.path()).unwrap();
-        let (target, begun) = (dir.path().join("precious"), Begun::new("p", &pin("1")));
+        let dir = TempDir::new("cache-link");
+        let cache = ImageCache::open(dir.path()).unwrap();
+        let (target, partial) = (dir.path().join("precious"), PartialDownload::new("p", &version("1")));
         std::fs::write(&target, b"precious").unwrap();
-        std::os::unix::fs::symlink(&target, shelf.path(&begun.0, PART)).unwrap();
-        assert!(shelf.add(&begun, &[0; 10], 0).is_err());
+        std::os::unix::fs::symlink(&target, cache.path(&partial.0, PART)).unwrap();
+        assert!(cache.add(&partial, &[0; 10], 0).is_err());
         assert_eq!(std::fs::read(&target).unwrap(), b"precious");
     }
 }

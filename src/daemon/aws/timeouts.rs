@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Waiting times.
 #[derive(Clone, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// The control plane's first back-off is drawn below this; each further one below twice as much.
     pub poll_first: Duration,
     /// The same for the download.
@@ -20,9 +20,9 @@ pub struct Patience {
     pub network: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
-        Patience {
+        Timeouts {
             poll_first: Duration::from_secs(30),
             fetch_first: Duration::from_secs(1),
             longest: Duration::from_secs(15 * 60),
@@ -33,7 +33,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl Timeouts {
     /// How long one ranged request may take that is answered with `bytes`.
     pub(super) fn of_range(&self, bytes: usize) -> Duration {
         self.answer + Duration::from_secs(bytes as u64 / self.floor_bps.max(1))
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn the_ceiling_doubles_to_a_quarter_of_an_hour_and_progress_resets_it() {
-        let patience = Patience::default();
-        let mut backoff = Backoff::new(patience.poll_first, patience.longest);
+        let timeouts = Timeouts::default();
+        let mut backoff = Backoff::new(timeouts.poll_first, timeouts.longest);
         let ceilings: Vec<u64> = (0..7).map(|_| backoff.next(u32::MAX).as_secs()).collect();
         assert_eq!(ceilings, [30, 60, 120, 240, 480, 900, 900]);
         assert_eq!(backoff.next(0).as_secs(), 15);
@@ -107,6 +107,6 @@ mod tests {
 
     #[test]
     fn a_range_may_take_as_long_as_the_slowest_backhaul_needs() {
-        assert_eq!(Patience::default().of_range(128 * 1024), Duration::from_secs(30 + 262));
+        assert_eq!(Timeouts::default().of_range(128 * 1024), Duration::from_secs(30 + 262));
     }
 }

@@ -5,22 +5,20 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
+use super::endpoint::EndpointError;
 use super::iot_refused::IotRefused;
-
-type AssumeRoleFault = SdkError<AssumeRoleError, HttpResponse>;
+use super::refusal::CallError;
 
 /// The longest code or cause that is shown, characters.
 const MAX_SHOWN_CHARS: usize = 120;
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(super) enum Trouble {
+pub(super) enum AwsError {
     /// There is no such thing (404).
     #[error("{action}: not found; check the id, the region and the account")]
     NotFound { action: &'static str },
@@ -42,6 +40,9 @@ pub(super) enum Trouble {
     /// No answer.
     #[error("{action}: no answer: {cause}; tried again later")]
     Network { action: &'static str, cause: String },
+    /// It is nowhere.
+    #[error("{action}: {why}")]
+    Endpoint { action: &'static str, why: EndpointError },
     /// Somebody else is said to have it. An image is fetched from whom the order names.
     #[error(
         "{action}: redirected ({status}) to {host}, which is not followed; name that address in FirmwareUpdateImage"
@@ -61,25 +62,28 @@ pub(super) enum Trouble {
     Malformed { action: &'static str, why: String },
 }
 
-impl Trouble {
+impl AwsError {
     /// What `error` of `action` means.
-    pub(super) fn of<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> Trouble
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-    {
+    pub(super) fn of(action: &'static str, error: &CallError) -> AwsError {
         if let Some(why) = credentials_fault(error) {
-            return Trouble::Credentials { action, why };
+            return AwsError::Credentials { action, why };
+        }
+        if let Some(why) = chain(error).find_map(|cause| cause.downcast_ref::<EndpointError>()) {
+            return AwsError::Endpoint { action, why: why.clone() };
+        }
+        if let SdkError::ResponseError(_) = error {
+            return AwsError::Unreadable { action, why: "it broke off" };
         }
         let Some(raw) = error.raw_response() else {
             let cause = match error {
                 SdkError::TimeoutError(_) => "timed out".to_owned(),
-                other => shown(&innermost(other)),
+                other => printable(&root_cause(other)),
             };
-            return Trouble::Network { action, cause };
+            return AwsError::Network { action, cause };
         };
         let status = raw.status().as_u16();
         if (300..400).contains(&status) {
-            return Trouble::of_status(action, status, raw.headers().get("location"));
+            return AwsError::of_status(action, status, raw.headers().get("location"));
         }
         let code = error.as_service_error().and_then(|service| service.code()).unwrap_or_default();
         let message = error.as_service_error().and_then(|service| service.message()).unwrap_or_default();
@@ -87,26 +91,32 @@ impl Trouble {
     }
 
     /// What an answer without a body says, with the `Location` that it names.
-    pub(super) fn of_status(action: &'static str, status: u16, location: Option<&str>) -> Trouble {
+    pub(super) fn of_status(action: &'static str, status: u16, location: Option<&str>) -> AwsError {
         match (status, location) {
-            (300..400, Some(location)) => Trouble::Redirected { action, status, host: host(location) },
+            (300..400, Some(location)) => AwsError::Redirected { action, status, host: host(location) },
             _ => classify(action, status, "", ""),
         }
     }
 
     /// Nothing came for so long.
-    pub(super) fn stalled(action: &'static str, after: Duration) -> Trouble {
-        Trouble::Network { action, cause: format!("nothing came for {} s", after.as_secs()) }
+    pub(super) fn stalled(action: &'static str, after: Duration) -> AwsError {
+        AwsError::Network { action, cause: format!("nothing came for {} s", after.as_secs()) }
     }
 
     /// A body that broke off or did not fit its head.
-    pub(super) fn cut(action: &'static str, cause: &(dyn Error + 'static)) -> Trouble {
-        Trouble::Network { action, cause: shown(&innermost(cause)) }
+    pub(super) fn cut(action: &'static str, cause: &(dyn Error + 'static)) -> AwsError {
+        AwsError::Network { action, cause: printable(&root_cause(cause)) }
     }
 
     /// Whether somebody has to do something before it goes better.
     pub(super) fn is_lasting(&self) -> bool {
-        matches!(self, Trouble::NotFound { .. } | Trouble::Denied { .. } | Trouble::Redirected { .. })
+        matches!(
+            self,
+            AwsError::NotFound { .. }
+                | AwsError::Denied { .. }
+                | AwsError::Redirected { .. }
+                | AwsError::Endpoint { .. }
+        )
     }
 
     /// Whether the next call would fare no better: it is about the service, the link or the credentials, not
@@ -114,24 +124,24 @@ impl Trouble {
     pub(super) fn is_general(&self) -> bool {
         !matches!(
             self,
-            Trouble::NotFound { .. }
-                | Trouble::Denied { .. }
-                | Trouble::Invalid { .. }
-                | Trouble::Refused { .. }
-                | Trouble::Malformed { .. }
+            AwsError::NotFound { .. }
+                | AwsError::Denied { .. }
+                | AwsError::Invalid { .. }
+                | AwsError::Refused { .. }
+                | AwsError::Malformed { .. }
         )
     }
 
     /// Whether other credentials may help.
     pub(super) fn is_about_credentials(&self) -> bool {
-        matches!(self, Trouble::Credentials { .. })
+        matches!(self, AwsError::Credentials { .. })
     }
 
     /// A missing list, group or session is no missing task.
-    pub(super) fn not_the_task(self) -> Trouble {
+    pub(super) fn not_the_task(self) -> AwsError {
         match self {
-            Trouble::NotFound { action } => {
-                Trouble::Refused { action, status: 404, code: "not found".to_owned() }
+            AwsError::NotFound { action } => {
+                AwsError::Refused { action, status: 404, code: "not found".to_owned() }
             }
             other => other,
         }
@@ -139,7 +149,7 @@ impl Trouble {
 
     /// Whether it is the same as `other` to an operator: a connection that fails in two ways in turn is one
     /// state, not a line each time.
-    pub(super) fn is_like(&self, other: &Trouble) -> bool {
+    pub(super) fn is_like(&self, other: &AwsError) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 }
@@ -148,23 +158,23 @@ impl Trouble {
 fn host(address: &str) -> String {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    shown(authority.rsplit('@').next().unwrap_or_default())
+    printable(authority.rsplit('@').next().unwrap_or_default())
 }
 
 /// Code first: services use several statuses for one thing. HEAD has a status only.
-fn classify(action: &'static str, status: u16, code: &str, message: &str) -> Trouble {
-    let shown_code = || if code.is_empty() { status.to_string() } else { shown(code) };
+fn classify(action: &'static str, status: u16, code: &str, message: &str) -> AwsError {
+    let shown_code = || if code.is_empty() { status.to_string() } else { printable(code) };
     // "Signature expired: … is now earlier than …" is the clock, too; the message is looked at, never shown.
     let is_signature = matches!(code, "InvalidSignatureException" | "SignatureDoesNotMatch");
     let is_time = message.contains("Signature expired") || message.contains("Signature not yet current");
     match code {
         "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => {
-            return Trouble::Clock { action, code: shown_code() };
+            return AwsError::Clock { action, code: shown_code() };
         }
-        _ if is_signature && is_time => return Trouble::Clock { action, code: shown_code() },
+        _ if is_signature && is_time => return AwsError::Clock { action, code: shown_code() },
         "ExpiredToken" | "ExpiredTokenException" => {
             let why = format!("expired ({code}); renew them");
-            return Trouble::Credentials { action, why };
+            return AwsError::Credentials { action, why };
         }
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -176,24 +186,24 @@ fn classify(action: &'static str, status: u16, code: &str, message: &str) -> Tro
         | "MissingAuthenticationTokenException"
         | "IncompleteSignature" => {
             let why = format!("not accepted ({code}); check key, secret and session token");
-            return Trouble::Credentials { action, why };
+            return AwsError::Credentials { action, why };
         }
         "SlowDown" | "RequestLimitExceeded" | "TooManyRequestsException" | "LimitExceededException" => {
-            return Trouble::Throttled { action, code: shown_code() };
+            return AwsError::Throttled { action, code: shown_code() };
         }
-        _ if code.starts_with("Throttl") => return Trouble::Throttled { action, code: shown_code() },
+        _ if code.starts_with("Throttl") => return AwsError::Throttled { action, code: shown_code() },
         _ => {}
     }
     match status {
-        404 => Trouble::NotFound { action },
-        401 | 403 => Trouble::Denied { action, code: shown_code() },
-        429 => Trouble::Throttled { action, code: shown_code() },
-        500.. => Trouble::Server { action, status },
+        404 => AwsError::NotFound { action },
+        401 | 403 => AwsError::Denied { action, code: shown_code() },
+        429 => AwsError::Throttled { action, code: shown_code() },
+        500.. => AwsError::Server { action, status },
         400 if matches!(code, "ValidationException" | "InvalidRequestException") => {
-            Trouble::Invalid { action, code: shown_code() }
+            AwsError::Invalid { action, code: shown_code() }
         }
-        200..300 => Trouble::Unreadable { action, why: "it is not what the service's model says" },
-        _ => Trouble::Refused { action, status, code: shown_code() },
+        200..300 => AwsError::Unreadable { action, why: "it is not what the service's model says" },
+        _ => AwsError::Refused { action, status, code: shown_code() },
     }
 }
 
@@ -204,8 +214,8 @@ fn credentials_fault(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(ours) = chain(fault).find_map(|cause| cause.downcast_ref::<IotRefused>()) {
         return Some(ours.to_string());
     }
-    if let Some(assume) = chain(fault).find_map(|cause| cause.downcast_ref::<AssumeRoleFault>()) {
-        return Some(Trouble::of("sts:AssumeRole of FirmwareUpdateRole", assume).to_string());
+    if let Some(assume) = chain(fault).find_map(|cause| cause.downcast_ref::<AwsError>()) {
+        return Some(assume.to_string());
     }
     let why = match fault {
         CredentialsError::CredentialsNotLoaded(_) => {
@@ -225,12 +235,12 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 /// The deepest cause of `error`.
-pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// One short line of printable characters.
-pub(super) fn shown(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect()
 }
 
@@ -240,18 +250,19 @@ mod tests {
 
     fn kind(status: u16, code: &str) -> &'static str {
         match classify("a", status, code, "") {
-            Trouble::NotFound { .. } => "not found",
-            Trouble::Denied { .. } => "denied",
-            Trouble::Credentials { .. } => "credentials",
-            Trouble::Clock { .. } => "clock",
-            Trouble::Throttled { .. } => "throttled",
-            Trouble::Server { .. } => "server",
-            Trouble::Network { .. } => "network",
-            Trouble::Invalid { .. } => "invalid",
-            Trouble::Malformed { .. } => "malformed",
-            Trouble::Refused { .. } => "refused",
-            Trouble::Unreadable { .. } => "unreadable",
-            Trouble::Redirected { .. } => "redirected",
+            AwsError::NotFound { .. } => "not found",
+            AwsError::Denied { .. } => "denied",
+            AwsError::Credentials { .. } => "credentials",
+            AwsError::Clock { .. } => "clock",
+            AwsError::Throttled { .. } => "throttled",
+            AwsError::Server { .. } => "server",
+            AwsError::Network { .. } => "network",
+            AwsError::Invalid { .. } => "invalid",
+            AwsError::Malformed { .. } => "malformed",
+            AwsError::Refused { .. } => "refused",
+            AwsError::Unreadable { .. } => "unreadable",
+            AwsError::Redirected { .. } => "redirected",
+            AwsError::Endpoint { .. } => "endpoint",
         }
     }
 
@@ -289,16 +300,16 @@ mod tests {
     #[test]
     fn a_signature_that_is_too_old_is_the_clocks_fault_and_its_message_is_not_shown() {
         let message = "Signature expired: 20260101T000000Z is now earlier than SECRET-CANARY";
-        let trouble = classify("iotwireless:GetFuotaTask", 403, "InvalidSignatureException", message);
-        assert!(matches!(trouble, Trouble::Clock { .. }));
-        assert!(!trouble.to_string().contains("CANARY"), "{trouble}");
-        assert!(trouble.to_string().contains("NTP"), "{trouble}");
+        let error = classify("iotwireless:GetFuotaTask", 403, "InvalidSignatureException", message);
+        assert!(matches!(error, AwsError::Clock { .. }));
+        assert!(!error.to_string().contains("CANARY"), "{error}");
+        assert!(error.to_string().contains("NTP"), "{error}");
     }
 
     #[test]
     fn a_redirection_names_the_other_host_and_nothing_that_may_be_a_password() {
         let location = "https://user:CANARY@evil.example/fw?X-Amz-Signature=CANARY";
-        let text = Trouble::of_status("a", 307, Some(location)).to_string();
+        let text = AwsError::of_status("a", 307, Some(location)).to_string();
         assert!(text.contains("redirected (307) to evil.example, which is not followed"), "{text}");
         assert!(!text.contains("CANARY"), "{text}");
     }
@@ -311,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_code_is_one_short_printable_line() {
-        let trouble = classify("a", 403, &format!("Evil\n\u{1b}[2J{}", "x".repeat(5000)), "");
-        assert!(trouble.to_string().len() < 300 && !trouble.to_string().contains(['\n', '\u{1b}']));
+        let error = classify("a", 403, &format!("Evil\n\u{1b}[2J{}", "x".repeat(5000)), "");
+        assert!(error.to_string().len() < 300 && !error.to_string().contains(['\n', '\u{1b}']));
     }
 }
