@@ -174,6 +174,7 @@ impl Broadcaster {
         }
         let event = match verdict {
             Verdict::Queued { start } => Event::Sent { frame_no, fcnt, start: *start },
+            Verdict::Silent if campaign.progress().next_frame <= frame_no => Event::Unanswered { frame_no },
             Verdict::Silent => Event::Unconfirmed { frame_no },
             Verdict::Refused(refusal) => Event::Refusal { frame_no, error: format!("{refusal:?}") },
         };
@@ -197,8 +198,8 @@ impl Broadcaster {
         }
     }
 
-    /// Does what is due. `handover` is how frames are handed over now; `None` while no forwarder is there.
-    pub fn advance(&mut self, now: Now, handover: Option<Handover>) {
+    /// Does what is due. `handover` is how frames are handed over now, or what is waited for while they cannot be.
+    pub fn advance(&mut self, now: Now, handover: Result<Handover, &str>) {
         self.wake_at = None;
         if self.halted.is_some() || self.stopping != Stopping::No {
             return self.wind_down(now);
@@ -214,18 +215,23 @@ impl Broadcaster {
         self.plan_passed_anew(now);
         self.ask_for_images(now);
         self.prove(now);
-        let Some(handover) = handover else {
-            self.open_tasks.values_mut().filter_map(OpenTask::campaign_mut).for_each(Campaign::rest);
-            // What waits for the clock says so.
-            let clocked = self.open_tasks.iter().filter(|(_, open_task)| !open_task.is_unclocked());
-            let ids: Vec<TaskId> = clocked.map(|(id, _)| id.clone()).collect();
-            for id in ids {
-                self.waiting(now, &id, "the packet forwarder: it has not been heard".to_owned());
-            }
-            return;
+        let handover = match handover {
+            Ok(handover) => handover,
+            Err(reason) => return self.without_forwarder(now, reason),
         };
         self.take_turns(now, handover);
         self.renew_old_mark(now);
+    }
+
+    /// Nothing can be handed over now.
+    fn without_forwarder(&mut self, now: Now, reason: &str) {
+        self.open_tasks.values_mut().filter_map(OpenTask::campaign_mut).for_each(Campaign::rest);
+        // What waits for the clock says so.
+        let clocked = self.open_tasks.iter().filter(|(_, open_task)| !open_task.is_unclocked());
+        let ids: Vec<TaskId> = clocked.map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            self.waiting(now, &id, reason.to_owned());
+        }
     }
 
     /// No new frame from now on; [`Output::Stopped`] follows when the last mark is durable.
@@ -450,13 +456,13 @@ mod tests {
         let mut broadcaster =
             Broadcaster::new(region, Vec::new(), turn_rule, trust, 0, Recovered::default(), now);
         broadcaster.stop();
-        broadcaster.advance(now, None);
+        broadcaster.advance(now, Err("a forwarder"));
         let is_mark = |want: &Output| matches!(want, Output::Save(_, Change::Mark(Mark { clean: true, .. })));
         let Some(Output::Save(save, _)) = std::iter::from_fn(|| broadcaster.poll()).find(is_mark) else {
             panic!("an orderly stop makes a mark")
         };
         broadcaster.saved(now, save, answer);
-        broadcaster.advance(now, None);
+        broadcaster.advance(now, Err("a forwarder"));
         std::iter::from_fn(|| broadcaster.poll()).collect()
     }
 

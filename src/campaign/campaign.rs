@@ -31,6 +31,8 @@ use crate::time::Now;
 
 /// So many refusals or silences in a row, and the campaign rests for [`REST_US`].
 const PATIENCE: u32 = 20;
+/// So often a frame goes out, the forwarder being heard each time and answering none of them; then it counts as sent.
+const SILENCES_MAX: u32 = 5;
 /// How long a campaign rests when the forwarder does not cooperate, microseconds.
 const REST_US: u64 = 60_000_000;
 
@@ -63,6 +65,8 @@ pub struct Campaign {
     last_end: Option<Instant>,
     consecutive_failures: u32,
     consecutive_late: u32,
+    /// How often the next frame was handed over without an answer.
+    silences: u32,
 }
 
 impl Campaign {
@@ -93,6 +97,7 @@ impl Campaign {
             last_end: None,
             consecutive_failures: 0,
             consecutive_late: 0,
+            silences: 0,
         }
     }
 
@@ -282,10 +287,17 @@ impl Campaign {
             Verdict::Queued { start } => {
                 self.consecutive_failures = 0;
                 self.consecutive_late = 0;
+                self.silences = 0;
                 self.progress.sent += 1;
                 self.move_past(frame_no, *start);
             }
+            // The same bytes again cost devices nothing: nobody accepted a higher counter in the meantime.
+            Verdict::Silent if self.silences + 1 < SILENCES_MAX => {
+                self.silences += 1;
+                self.not_before = Some(now);
+            }
             Verdict::Silent => {
+                self.silences = 0;
                 // Counted as sent for counter and ledger; a fresh coded fragment makes up for it.
                 self.progress.unconfirmed += 1;
                 self.make_up(1);

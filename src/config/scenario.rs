@@ -232,6 +232,7 @@ impl Scenario {
             chaos: FaultyLinkSettings::default(),
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),
+            forwarder_outages_us: Vec::new(),
             is_retold: true,
             clock_steps: Vec::new(),
             is_credulous: false,

@@ -86,7 +86,8 @@ impl Reporter {
         }
         let (k, fcnt) = match &report.event {
             Event::Sent { frame_no: k, fcnt, .. } => (Some(*k), Some(*fcnt)),
-            Event::Unconfirmed { frame_no: k }
+            Event::Unanswered { frame_no: k }
+            | Event::Unconfirmed { frame_no: k }
             | Event::Refusal { frame_no: k, .. }
             | Event::Resumed { frame_no: k } => (Some(*k), None),
             _ => (None, None),
@@ -133,6 +134,7 @@ fn key(report: &Report) -> String {
     let task = report.task.as_ref().map_or("", TaskId::as_str);
     match &report.event {
         Event::Sent { .. } => format!("sent {task}"),
+        Event::Unanswered { .. } => format!("unanswered {task}"),
         Event::Unconfirmed { .. } => format!("unconfirmed {task}"),
         Event::Refusal { error, .. } => format!("refusal {task} {error}"),
         Event::CounterKnown { .. } => "counter known".to_owned(),

@@ -196,12 +196,16 @@ impl Engine {
         }
     }
 
-    /// How frames are handed over now; `None` without a forwarder.
-    fn handover(&self) -> Option<Handover> {
-        self.link.is_online().then(|| {
-            let pace = self.link.pace(self.now.mono, self.relay.is_shared());
-            Handover { lead_us: pace.lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us }
-        })
+    /// How frames are handed over now; without a forwarder that answers, what is waited for.
+    fn handover(&self) -> Result<Handover, &'static str> {
+        if !self.link.is_online() {
+            return Err("the packet forwarder: it has not been heard");
+        }
+        if !self.link.is_answering() {
+            return Err("the packet forwarder: it left a frame unanswered and was not heard since");
+        }
+        let pace = self.link.pace(self.now.mono, self.relay.is_shared());
+        Ok(Handover { lead_us: pace.lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us })
     }
 
     /// Carries out what the link wants; whether it wanted anything.

@@ -51,6 +51,7 @@ pub struct Link {
     stat: Option<Stat>,
     counts: Counts,
     outbox: Outbox,
+    is_answering: bool,
 }
 
 impl Link {
@@ -66,6 +67,7 @@ impl Link {
             stat: None,
             counts: Counts::default(),
             outbox: Outbox::default(),
+            is_answering: true,
         }
     }
 
@@ -157,7 +159,7 @@ impl Link {
             self.lost(CounterLoss::Aged);
         }
         let is_online = self.is_online();
-        self.transmitter.time(now, is_online, &self.counter, &mut self.outbox);
+        self.is_answering &= !self.transmitter.time(now, is_online, &self.counter, &mut self.outbox);
     }
 
     /// When [`Link::time`] wants to be called next, if nothing happens before.
@@ -198,6 +200,12 @@ impl Link {
         self.online_path().is_some()
     }
 
+    /// Whether anything came from the forwarder since it left an emission of ours and its copy unanswered. While it did
+    /// not, the next emission would go where the last one went.
+    pub fn is_answering(&self) -> bool {
+        self.is_answering
+    }
+
     /// The link at a glance.
     pub fn state(&self, now: Instant) -> LinkState {
         LinkState {
@@ -216,6 +224,7 @@ impl Link {
             self.counts.foreign += 1;
             return false;
         }
+        self.is_answering = true;
         let Some(push_data) = PushData::read(json) else {
             self.malformed(MalformedKind::Json);
             return true;
@@ -269,6 +278,7 @@ impl Link {
             self.counts.foreign += 1;
             return;
         }
+        self.is_answering = true;
         let keepalive = PullPath::keepalive(&mut self.pull_path, now, from, header.version);
         match keepalive {
             Keepalive::Known => {}
@@ -288,7 +298,10 @@ impl Link {
         let token = header.token;
         let lent = Lent { settings: &self.settings, counter: &self.counter, outbox: &mut self.outbox };
         let answered = match self.gateway == Some(header.gateway) {
-            true => self.transmitter.tx_ack(now, from, token, body, lent),
+            true => {
+                self.is_answering = true;
+                self.transmitter.tx_ack(now, from, token, body, lent)
+            }
             false => Answered::Unknown,
         };
         match answered {

@@ -171,13 +171,15 @@ impl Transmitter {
         }
     }
 
-    /// Does what is due: copies, verdicts of silence, what is off the air.
-    pub fn time(&mut self, now: Instant, is_online: bool, counter: &Counter, outbox: &mut Outbox) {
+    /// Does what is due: copies, verdicts of silence, what is off the air. Whether there was a verdict of silence.
+    pub fn time(&mut self, now: Instant, is_online: bool, counter: &Counter, outbox: &mut Outbox) -> bool {
+        let mut is_silent = false;
         while let Some(index) = self.pending.iter().position(|pending| pending.deadline <= now) {
-            self.silence(now, index, is_online, counter, outbox);
+            is_silent |= self.silence(now, index, is_online, counter, outbox);
         }
         self.in_flight.tidy(now);
         self.server_downlinks.forget_unanswered(now);
+        is_silent
     }
 
     /// When [`Transmitter::time`] wants to be called.
@@ -260,7 +262,7 @@ impl Transmitter {
         if is_counter_wrong { Answered::WrongCounter } else { Answered::Yes }
     }
 
-    /// No answer came in time: one copy if that is harmless, else silence is the verdict.
+    /// No answer came in time: one copy if that is harmless, else silence is the verdict; whether it is.
     fn silence(
         &mut self,
         now: Instant,
@@ -268,7 +270,7 @@ impl Transmitter {
         is_online: bool,
         counter: &Counter,
         outbox: &mut Outbox,
-    ) {
+    ) -> bool {
         let pending = &mut self.pending[index];
         let is_this_run = pending.at.is_some_and(|at| at.session == counter.session());
         let is_ahead = pending.start > now.plus_us(COPY_LEAD_US);
@@ -277,10 +279,12 @@ impl Transmitter {
             pending.copy_token = Some(token);
             pending.deadline = now.plus_us(ACK_US);
             outbox.datagram(pending.to, pending.txpk.datagram(token));
+            false
         } else {
             let pending = self.pending.swap_remove(index);
             let verdict = Verdict::Silent { immediate: pending.at.is_none() };
             outbox.tell(Event::Verdict { id: pending.id, verdict });
+            true
         }
     }
 

@@ -201,6 +201,7 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
         chaos: FaultyLinkSettings::default(),
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
+        forwarder_outages_us: Vec::new(),
         is_retold: false,
         clock_steps: Vec::new(),
         is_credulous: false,

@@ -70,6 +70,11 @@ pub enum Event {
         /// When it goes on the air.
         start: Instant,
     },
+    /// The forwarder did not answer a frame: the same bytes go out again when it is heard.
+    Unanswered {
+        /// Frame number in the campaign.
+        frame_no: u32,
+    },
     /// A frame's fate is unknown: it counts as sent for the law and the counters, and is made up for.
     Unconfirmed {
         /// Frame number in the campaign.
@@ -197,6 +202,7 @@ impl Event {
             | Event::Waiting { .. }
             | Event::SessionsMissed { .. }
             | Event::SessionsMoved { .. }
+            | Event::Unanswered { .. }
             | Event::Unconfirmed { .. }
             | Event::Refusal { .. }
             | Event::Over(Outcome::OutOfSession { .. })
@@ -246,6 +252,12 @@ impl fmt::Display for Event {
             Event::Resumed { frame_no } => write!(f, "resumed at frame {frame_no}"),
             Event::Sent { frame_no, fcnt, start } => {
                 write!(f, "frame {frame_no} (FCnt {fcnt}) goes out at {start}")
+            }
+            Event::Unanswered { frame_no } => {
+                write!(
+                    f,
+                    "no answer for frame {frame_no}: the same goes out again when the packet forwarder is heard"
+                )
             }
             Event::Unconfirmed { frame_no } => {
                 write!(f, "no answer for frame {frame_no}: counted as sent, made up for")

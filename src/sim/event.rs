@@ -31,6 +31,8 @@ pub(super) enum Event {
     Retell(TaskId),
     /// A device gets a unicast command.
     Setup(usize, SetupCommand),
+    /// The forwarder's process is killed.
+    ForwarderDies,
     /// The forwarder's process restarts.
     ForwarderRestarts,
     /// The process is killed.

@@ -50,6 +50,9 @@ pub struct Script {
     pub datagram_loss_ppm: u32,
     /// The forwarder's process restarts at these moments, microseconds after the world's zero.
     pub forwarder_restarts_us: Vec<u64>,
+    /// The forwarder's process is killed (microseconds after the world's zero) and started anew after so many
+    /// microseconds.
+    pub forwarder_outages_us: Vec<(u64, u64)>,
     /// The world ends here at the latest, microseconds.
     pub limit_us: u64,
     /// Power cuts and kills: one in each life of the gateway, in this order.

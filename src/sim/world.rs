@@ -172,6 +172,10 @@ impl World {
         for at_us in world.script.forwarder_restarts_us.clone() {
             world.after(at_us, Event::ForwarderRestarts);
         }
+        for (at_us, outage_us) in world.script.forwarder_outages_us.clone() {
+            world.after(at_us, Event::ForwarderDies);
+            world.after(at_us.saturating_add(outage_us), Event::ForwarderRestarts);
+        }
         world.schedule_uplink();
         world
     }
@@ -294,6 +298,10 @@ impl World {
                     self.devices[index].task = self.devices[index].next_task;
                 }
                 self.devices[index].device.unicast(now, command.fport, &command.payload);
+            }
+            Event::ForwarderDies => {
+                self.concentrator.kill(self.now);
+                self.drain_concentrator();
             }
             Event::ForwarderRestarts => {
                 self.concentrator.restart(self.now);

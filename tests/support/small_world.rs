@@ -147,6 +147,7 @@ pub fn script() -> Script {
         chaos: FaultyLinkSettings::default(),
         datagram_loss_ppm: 0,
         forwarder_restarts_us: Vec::new(),
+        forwarder_outages_us: Vec::new(),
         is_retold: false,
         clock_steps: Vec::new(),
         is_credulous: false,

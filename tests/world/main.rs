@@ -11,6 +11,7 @@ mod crashes;
 mod law_search;
 mod missing_files;
 mod odds;
+mod outages;
 mod region_refusals;
 mod region_tables;
 mod relay;

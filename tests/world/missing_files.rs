@@ -51,7 +51,7 @@ impl Bench {
         for _ in 0..40 {
             self.now =
                 Now { mono: self.now.mono.plus_us(50_000), gps: self.now.gps.map(|gps| gps.plus_us(50_000)) };
-            self.broadcaster.advance(self.now, Some(HANDOVER));
+            self.broadcaster.advance(self.now, Ok(HANDOVER));
             while let Some(want) = self.broadcaster.poll() {
                 match want {
                     Output::Save(save, _) => self.broadcaster.saved(self.now, save, Ok(())),

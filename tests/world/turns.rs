@@ -340,7 +340,7 @@ mod twin {
         }
 
         fn image(&mut self, len: usize) {
-            self.broadcaster.advance(NOW, None);
+            self.broadcaster.advance(NOW, Err("a forwarder"));
             self.broadcaster.image(NOW, &TaskId::new("task-1").unwrap(), image(len), None);
         }
 
@@ -360,7 +360,7 @@ mod twin {
                     }
                 }
                 if step < steps && record.is_none() {
-                    self.broadcaster.advance(NOW, None);
+                    self.broadcaster.advance(NOW, Err("a forwarder"));
                 }
             }
             record.zip(planned)

@@ -289,6 +289,12 @@ impl Concentrator {
         self.reported = self.counts;
     }
 
+    /// The process is killed: it hears, answers and sends nothing until [`Concentrator::restart`].
+    pub fn kill(&mut self, now: Instant) {
+        self.time(now);
+        self.stop();
+    }
+
     /// From now on every fetch of receptions holds the bus for `hold_us` microseconds; 0 sets it free.
     pub fn hold_bus(&mut self, now: Instant, hold_us: u64) {
         self.time(now);
