@@ -19,7 +19,7 @@ pub enum Output {
     Fetch(Fetch),
     /// Make this durable, in order; the answer comes back through [`Broadcaster::saved`](super::broadcaster::Broadcaster::saved).
     Save(u64, Change),
-    /// Tell whoever listens.
+    /// Tell the log, the status page and the simulated world.
     Report(Report),
     /// After [`Broadcaster::stop`](super::broadcaster::Broadcaster::stop): everything is on disk, the process may end.
     Stopped,
@@ -28,9 +28,9 @@ pub enum Output {
 /// An image that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
-    /// For which task.
+    /// Task that the image belongs to.
     pub task: TaskId,
-    /// Where it lies.
+    /// URI of the image, as the task has it.
     pub image: ImageRef,
     /// What it must hash to, where that is known: a copy with this digest is as good.
     pub digest: Option<Digest>,

@@ -58,7 +58,7 @@ pub struct OpenTask {
 /// A signature that was good.
 #[derive(Clone, Debug)]
 pub struct Signed {
-    /// As it came.
+    /// Signature and certificates, as they came.
     pub evidence: Evidence,
     /// When it was checked, Unix time, microseconds; `None` where the time did not matter.
     pub checked_unix_us: Option<i64>,
@@ -66,11 +66,11 @@ pub struct Signed {
 
 /// A campaign that is planned and not armed yet.
 pub struct Prepared {
-    /// The plan.
+    /// Layout, counters, channel and pace of the campaign.
     pub plan: Plan,
-    /// Its group.
+    /// Group that it is sent to, with its keys.
     pub group: Group,
-    /// Its image.
+    /// Image whose digest was verified.
     pub image: Image,
     /// Whether the journal holds its counters already: a former run reserved them.
     pub is_reserved: bool,

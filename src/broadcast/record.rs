@@ -20,7 +20,7 @@ pub struct Record {
     pub stem: String,
     /// Where it came from.
     pub source: TaskSource,
-    /// The group's name.
+    /// Name of the group in the configuration.
     pub group: String,
     /// SHA-256 of the image, pinned when the task was planned.
     pub digest: String,
@@ -41,7 +41,7 @@ pub struct Record {
     /// What came of decoding its frames.
     #[serde(default)]
     pub proof: Option<Proof>,
-    /// How it stands.
+    /// Armed, or over with its outcome.
     pub state: RecordState,
 }
 

@@ -7,7 +7,7 @@ use crate::task::TaskId;
 /// How one task that is not over stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskState {
-    /// Which task.
+    /// Id of the task.
     pub task: TaskId,
     /// Where it came from.
     pub source: TaskSource,
@@ -32,7 +32,7 @@ pub enum Phase {
     Blocked,
     /// Ready; its start or its turn is still to come.
     Armed,
-    /// On the air.
+    /// A frame of it was sent, and others follow.
     Sending,
 }
 

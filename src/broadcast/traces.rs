@@ -9,7 +9,7 @@ use crate::store::Recovered;
 /// Proof that counters of a key were used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// What says so.
+    /// Name of the file that tells it.
     pub what: String,
     /// No counter below this is free, as far as it says.
     pub next_free: u32,

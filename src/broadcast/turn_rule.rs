@@ -28,7 +28,7 @@ impl FromStr for TurnRule {
 /// What a campaign claims of the air. Times are microseconds from now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Whose it is.
+    /// Task that claims the radio.
     pub task: TaskId,
     /// When its devices listen, ascending and apart.
     pub open: Vec<(u64, u64)>,

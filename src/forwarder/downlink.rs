@@ -31,13 +31,13 @@ pub enum Timing {
 /// A network server's downlink, as far as the radio is concerned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Downlink {
-    /// When.
+    /// At once, at a counter's value, or at a GPS time.
     pub timing: Timing,
-    /// Centre frequency, Hz.
+    /// Centre frequency on the air, Hz.
     pub frequency_hz: u32,
-    /// LoRa or GFSK.
+    /// LoRa or GFSK, as `modu` says.
     pub modulation: Modulation,
-    /// Exact airtime, microseconds.
+    /// Exact airtime of the packet, microseconds.
     pub airtime_us: u64,
     /// Airtime as the forwarder's queue counts it, microseconds.
     pub queue_slot_us: u64,

@@ -20,9 +20,9 @@ pub struct EmissionId(pub u64);
 pub enum Output {
     /// Send these bytes from the socket the forwarder talks to.
     Datagram {
-        /// Where to.
+        /// Address and port of the forwarder's socket.
         to: SocketAddr,
-        /// The whole datagram.
+        /// Header and JSON, as they go out.
         bytes: Vec<u8>,
     },
     /// Something the layers above may want to know.
@@ -35,7 +35,7 @@ pub enum Output {
 pub enum Event {
     /// Our forwarder asked for downlinks: for the first time, after a silence, or from a new address.
     Online {
-        /// Who.
+        /// EUI of the gateway in its header.
         gateway: GatewayId,
         /// Where downlinks go from now on.
         from: SocketAddr,
@@ -49,9 +49,9 @@ pub enum Event {
     },
     /// What became of an emission: exactly one for each that was sent.
     Verdict {
-        /// Which.
+        /// The emission that was given to [`Link::send`](super::link::Link::send).
         id: EmissionId,
-        /// What.
+        /// Queued, refused, or without an answer.
         verdict: Verdict,
     },
     /// The concentrator's counter is known: emissions go out by timestamp.
@@ -61,7 +61,7 @@ pub enum Event {
     },
     /// The counter is unknown again; what was queued by it may never go out, or at another time.
     CounterLost {
-        /// Why.
+        /// What showed that the old estimate is void.
         why: CounterLoss,
     },
     /// The forwarder's own statistics (PROTOCOL.TXT 4, `stat`).
@@ -72,12 +72,12 @@ pub enum Event {
     Uplink(Uplink),
     /// A datagram that is not as it should be. It was counted, and acknowledged if its header allowed.
     Malformed {
-        /// In what respect.
+        /// What was wrong with it.
         kind: MalformedKind,
     },
     /// The forwarder radiates less than was asked for.
     PowerReduced {
-        /// Which emission.
+        /// The emission that goes out too weak.
         id: EmissionId,
         /// Conducted power asked for: `powe` minus the forwarder's antenna gain.
         asked: Dbm,
@@ -86,7 +86,7 @@ pub enum Event {
     },
     /// The forwarder's answer to a network server's downlink, to be passed on.
     Answered {
-        /// Which downlink.
+        /// The downlink that was given to [`Link::relay`](super::link::Link::relay).
         id: EmissionId,
         /// The JSON of its TX_ACK as it came; empty means queued.
         body: Vec<u8>,
@@ -96,7 +96,7 @@ pub enum Event {
     /// The forwarder radiates MORE than was asked for: below the lowest step of its gain table it takes that
     /// step. A limit of law may be broken.
     PowerExceeded {
-        /// Which emission.
+        /// The emission that goes out too strong.
         id: EmissionId,
         /// Conducted power asked for: `powe` minus the forwarder's antenna gain.
         asked: Dbm,
@@ -216,7 +216,7 @@ pub struct Uplink {
 pub enum MalformedKind {
     /// Too short for its header.
     Short {
-        /// Bytes.
+        /// Length of the datagram, bytes.
         bytes: usize,
     },
     /// Neither version 1 nor 2.
@@ -227,12 +227,12 @@ pub enum MalformedKind {
     Json,
     /// TX_ACK whose JSON cannot be read; it answers nothing.
     TxAckBody {
-        /// Its token.
+        /// Token of that TX_ACK, which is thrown away.
         token: u16,
     },
     /// TX_ACK that nobody waits for: late, a duplicate, or from a wrong place.
     UnknownAck {
-        /// Its token.
+        /// Token that no pending downlink has.
         token: u16,
     },
 }
@@ -258,9 +258,9 @@ pub struct CounterEstimate {
 /// How often things happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// PUSH_DATA acknowledged.
+    /// PUSH_DATA that came in, each acknowledged.
     pub pushes: u64,
-    /// PULL_DATA acknowledged.
+    /// PULL_DATA that came in, each acknowledged.
     pub pulls: u64,
     /// Datagrams that cannot be read, see [`MalformedKind`]; unknown TX_ACKs are counted apart.
     pub malformed: u64,
@@ -283,7 +283,7 @@ pub struct LinkState {
     pub online: Option<SocketAddr>,
     /// The counter, while it is usable.
     pub counter: Option<CounterEstimate>,
-    /// The newest statistics.
+    /// The newest `stat` object (PROTOCOL.TXT 4), if any came.
     pub stat: Option<Stat>,
     /// How often things happened.
     pub counts: Counts,

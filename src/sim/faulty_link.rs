@@ -47,13 +47,13 @@ pub struct ChaosCounts {
     pub sent: u64,
     /// Copies that came out.
     pub arrived: u64,
-    /// Never arrived.
+    /// Datagrams that never arrived.
     pub lost: u64,
-    /// Arrived twice.
+    /// Datagrams that arrived a second time.
     pub duplicated: u64,
-    /// Copies held back.
+    /// Copies that were held back.
     pub reordered: u64,
-    /// Copies cut.
+    /// Copies that were cut short.
     pub truncated: u64,
     /// Copies with a bit turned over.
     pub flipped: u64,

@@ -17,9 +17,9 @@ use crate::time::Instant;
 /// Who else uses the gateway.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkScript {
-    /// The network server.
+    /// Manners of the network server.
     pub server: ServerSettings,
-    /// The devices.
+    /// Uplinks and ears of its devices.
     pub traffic: TrafficSettings,
     /// A datagram between the gateway and the server needs this, microseconds.
     pub backhaul_us: u64,

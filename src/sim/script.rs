@@ -15,13 +15,13 @@ use crate::time::GpsTime;
 /// The script of one world. The same script and seed give the same world, byte for byte.
 #[derive(Clone)]
 pub struct Script {
-    /// The law.
+    /// The region, whose law the referee keeps.
     pub region: &'static Parameters,
     /// GPS time at the world's zero.
     pub start: GpsTime,
     /// Everything that looks like luck comes from here.
     pub seed: u64,
-    /// The gateway's groups.
+    /// The gateway's multicast groups, with their keys.
     pub groups: Vec<Group>,
     /// Who has the air when several campaigns want it.
     pub turns: TurnRule,
@@ -29,13 +29,13 @@ pub struct Script {
     pub link: forwarder::Settings,
     /// The packet forwarder and its concentrator.
     pub concentrator: concentrator::Settings,
-    /// What is ordered.
+    /// Tasks that the operator puts into the folder.
     pub tasks: Vec<TaskScript>,
     /// The file of a task that is over is removed from the folder.
     pub is_folder_tidied: bool,
     /// Who listens. Devices are told the campaigns of their group.
     pub devices: Vec<DeviceScript>,
-    /// The relay's settings.
+    /// Settings of the gateway's relay.
     pub relay: RelaySettings,
     /// The part of every duty budget that is kept for the network server, parts per million.
     pub server_reserve_ppm: u32,
@@ -81,7 +81,7 @@ pub struct TaskScript {
     pub at_us: u64,
     /// File name without its ending.
     pub stem: String,
-    /// The JSON.
+    /// The document of the task, JSON.
     pub document: String,
     /// The image that its URI leads to.
     pub image: Vec<u8>,
@@ -90,7 +90,7 @@ pub struct TaskScript {
 /// A device and its luck.
 #[derive(Clone)]
 pub struct DeviceScript {
-    /// What it is.
+    /// Stack, limits and keys of the device.
     pub settings: device::Settings,
     /// The group whose campaigns it is told; `None`: those of every group.
     pub group: Option<String>,

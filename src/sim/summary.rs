@@ -29,9 +29,9 @@ pub struct Summary {
     pub reports: Vec<Report>,
     /// Frames of campaigns as the forwarder accepted them.
     pub frames: Vec<SentFrame>,
-    /// Each device.
+    /// What became of each device, in the script's order.
     pub devices: Vec<DeviceResult>,
-    /// The referee's word.
+    /// The referee's judgement of everything on the air.
     pub verdict: Verdict,
     /// Uplinks of other devices: offered to the gateway, and lost because it was sending.
     pub uplinks: (u64, u64),
@@ -54,9 +54,9 @@ pub struct Summary {
 /// One frame of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentFrame {
-    /// Frame number.
+    /// Frame number in its campaign.
     pub frame_no: u32,
-    /// Frame counter.
+    /// FCnt, 32 bits, that it carried.
     pub fcnt: u32,
     /// When it went on the air.
     pub start: Instant,
@@ -65,11 +65,11 @@ pub struct SentFrame {
 /// What a device made of it.
 #[derive(Clone, Debug)]
 pub struct DeviceResult {
-    /// Its name.
+    /// Name of the device in the script.
     pub name: String,
-    /// How it ended.
+    /// Complete, or how far and why not.
     pub state: State,
-    /// Fragments it took.
+    /// Fragments that its decoder took.
     pub heard: u32,
     /// Frames the air took from it.
     pub lost: u64,

@@ -197,12 +197,12 @@ impl World {
         }
     }
 
-    /// Virtual time now.
+    /// Virtual time now, from the world's zero.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// GPS time now.
+    /// GPS time now, from the world's start.
     pub fn gps(&self) -> GpsTime {
         self.script.start.plus_us(self.now.us_since(Instant::ZERO))
     }

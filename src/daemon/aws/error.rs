@@ -37,7 +37,7 @@ pub(super) enum AwsError {
     /// The service's own fault (5xx).
     #[error("{action}: the service answered {status}; tried again later")]
     Server { action: &'static str, status: u16 },
-    /// No answer.
+    /// No HTTP answer arrived: connection, TLS or time limit.
     #[error("{action}: no answer: {cause}; tried again later")]
     Network { action: &'static str, cause: String },
     /// It is nowhere.
@@ -51,7 +51,7 @@ pub(super) enum AwsError {
     /// The request is not what the service takes (400).
     #[error("{action}: refused as invalid ({code}); check the id and the region")]
     Invalid { action: &'static str, code: String },
-    /// Another status.
+    /// The service answered with a status that has no meaning of its own here.
     #[error("{action}: refused with {status} ({code})")]
     Refused { action: &'static str, status: u16, code: String },
     /// An answer that is none.

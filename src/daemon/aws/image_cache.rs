@@ -58,7 +58,7 @@ impl ImageCache {
     /// The folder, for nobody else to read.
     ///
     /// # Errors
-    /// The system's.
+    /// The error of the file system, where the folder cannot be made.
     pub(super) fn open(dir: &Path) -> io::Result<ImageCache> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         Ok(ImageCache { dir: dir.to_owned(), needed: Needed::default() })
@@ -119,7 +119,7 @@ impl ImageCache {
     /// Keeps a whole image, and forgets its beginning.
     ///
     /// # Errors
-    /// The system's.
+    /// The error of the file system, where the image cannot be written or renamed.
     pub(super) fn keep(&self, partial: &PartialDownload, digest: Digest, bytes: &[u8]) -> io::Result<()> {
         self.write(&self.path(&digest.to_string(), IMAGE), bytes)?;
         self.forget(partial);

@@ -136,7 +136,7 @@ enum Around {
     Known(Value),
     /// It cannot be carried out: one line with the way out.
     Refused(String),
-    /// Not yet.
+    /// It is still being made at AWS; the text says what is missing.
     Waiting(String),
 }
 

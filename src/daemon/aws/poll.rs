@@ -53,7 +53,7 @@ struct Watched {
     state: Option<State>,
 }
 
-/// All orders.
+/// All orders that are polled, with what they share.
 struct Watch<'a> {
     clients: &'a Clients,
     settings: &'a Settings,

@@ -39,7 +39,7 @@ const NOTHING_VOUCHES: &str = "nothing vouches for the image: give its sha256 in
 /// How a look ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It will do.
+    /// A campaign can rely on it.
     Good,
     /// It may do: what it depends on is said.
     Unsure,
@@ -52,9 +52,9 @@ pub enum Verdict {
 pub struct Finding {
     /// At what: `credentials`, `clock`, `tasks`, or what belongs to an order, as `task 6d2f…`.
     pub what: String,
-    /// How it ended.
+    /// Good, unsure or bad.
     pub verdict: Verdict,
-    /// One line.
+    /// One line for the operator, with the way out where it is bad.
     pub text: String,
 }
 

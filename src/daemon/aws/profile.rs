@@ -44,7 +44,7 @@ pub(super) fn from_environment(env: &Env) -> Option<Credentials> {
 pub(super) struct Configured {
     pub settings: Settings,
     pub env: Env,
-    /// Asks STS.
+    /// Client for STS, which gives the credentials of a role.
     pub caller: Caller,
 }
 

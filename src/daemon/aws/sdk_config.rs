@@ -29,7 +29,7 @@ pub(super) async fn profiles(
     EnvConfigSections::parse(source).ok()
 }
 
-/// Where services are.
+/// Addresses of services, from the environment and the profile.
 #[derive(Clone)]
 pub(super) struct Endpoints {
     env: Env,

@@ -71,7 +71,7 @@ pub struct OtaSettings {
 pub struct IotCredentialSettings {
     /// The account's endpoint, `….credentials.iot.….amazonaws.com`, with a port if it is not 443.
     pub endpoint: String,
-    /// The role alias.
+    /// Name of the role alias in AWS IoT.
     pub role_alias: String,
     /// The thing that the certificate is attached to.
     pub thing_name: Option<String>,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// Waiting times.
+/// Back-offs and time limits of the client; tests shorten them.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
     /// The control plane's first back-off is drawn below this; each further one below twice as much.
