@@ -25,7 +25,7 @@ use crate::region::Parameters;
 use crate::region::RfRegion;
 use crate::region::parameters;
 use crate::region::parameters_even_withdrawn;
-use crate::time;
+use crate::time::ClockTrust;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -213,18 +213,6 @@ fn nmea_baud() -> u32 {
     9600
 }
 
-/// When the wall clock is believed, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClockTrust {
-    /// While there is evidence that it is synchronised.
-    Auto,
-    /// Always believed: the operator vouches for it.
-    Always,
-    /// Never believed; only tasks that start at once can be served.
-    Never,
-}
-
 /// `[log]`: which log lines are written.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -391,11 +379,6 @@ impl Config {
             let message = format!("{} is outside 1..=3600", self.tasks.scan_s);
             return Err(ConfigError::value("tasks.scan-s", message));
         }
-        let trust = match self.clock.trust {
-            ClockTrust::Auto => time::ClockTrust::Auto,
-            ClockTrust::Always => time::ClockTrust::Always,
-            ClockTrust::Never => time::ClockTrust::Never,
-        };
         Ok(daemon::Settings {
             engine: self.engine(read_key)?,
             listen: self.listen()?,
@@ -403,7 +386,7 @@ impl Config {
             tasks_folder: self.tasks.folder.clone(),
             scan_us: self.tasks.scan_s * 1_000_000,
             status_socket: self.status.socket.clone(),
-            clock: ClockSettings { trust, evidence: self.clock.evidence.clone() },
+            clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps: self.gps.as_ref().map(Gps::settings).transpose()?,
             log: self.log.filter.clone(),
         })

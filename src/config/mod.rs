@@ -29,7 +29,6 @@ pub use devices::DeviceConfig;
 pub use devices::Devices;
 pub use error::ConfigError;
 pub use file::Clock;
-pub use file::ClockTrust;
 pub use file::Config;
 pub use file::Forwarder;
 pub use file::Gateway;

@@ -23,8 +23,8 @@ impl Lock {
     /// Makes the state folder if it is missing, and takes it.
     ///
     /// # Errors
-    /// [`StartError::SecondInstance`] when another instance holds it; [`StartError::StateDir`] when it cannot
-    /// be had.
+    /// [`StartError::SecondInstance`] when another instance holds it;
+    /// [`StartError::StateDir`] when it cannot be had.
     pub fn take(dir: &Path) -> Result<Lock, StartError> {
         let failed = |error: io::Error| StartError::StateDir { dir: dir.to_owned(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;

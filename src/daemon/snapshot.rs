@@ -187,7 +187,7 @@ pub struct CampaignSnapshot {
     pub data_rate: u8,
     /// The name of the sub-band.
     pub sub_band: String,
-    /// Frames that are behind us, sent or skipped.
+    /// Frames that are behind us.
     pub frames_done: u32,
     /// Frames that the campaign has in all.
     pub frames: u32,

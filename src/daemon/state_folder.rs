@@ -30,8 +30,8 @@ impl StateFolder {
     /// Reads the folder and writes nothing; `None` when there is none yet.
     ///
     /// # Errors
-    /// [`StartError::StateDir`] when the folder cannot be used, [`StartError::Store`] when its contents cannot
-    /// be read.
+    /// [`StartError::StateDir`] when the folder cannot be used,
+    /// [`StartError::Store`] when its contents cannot be read.
     pub fn read(dir: &Path) -> Result<Option<StateFolder>, StartError> {
         let failed = |error: io::Error| StartError::StateDir { dir: dir.to_owned(), error };
         let mut files = match FolderFiles::open(dir) {
@@ -50,8 +50,8 @@ impl StateFolder {
 ///
 /// # Errors
 /// [`StartError::SecondInstance`] while the service runs and `enrolment` is one after a loss;
-/// [`StartError::StateDir`], [`StartError::Store`] and [`StartError::System`] for the folder, its contents and
-/// the system.
+/// [`StartError::StateDir`] and [`StartError::Store`] for the folder and its contents;
+/// [`StartError::System`] when the boot's id cannot be read.
 pub fn enrol_in(dir: &Path, key: KeyFingerprint, enrolment: &Enrolment) -> Result<(), StartError> {
     let failed = |error: io::Error| StartError::StateDir { dir: dir.to_owned(), error };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;

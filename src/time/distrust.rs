@@ -2,8 +2,12 @@
 
 use core::fmt;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 /// Rule by which the wall clock is believed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ClockTrust {
     /// Believed while there is evidence that it is synchronised.
     #[default]
