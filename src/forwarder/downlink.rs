@@ -129,7 +129,7 @@ fn payload(txpk: &Value) -> Result<Vec<u8>, BadDownlink> {
     let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let text = txpk.get("data").and_then(Value::as_str).ok_or(BadDownlink::Member("data"))?;
     let payload = GeneralPurpose::new(&STANDARD, lenient).decode(text).map_err(|_| BadDownlink::Data)?;
-    let size = txpk.get("size").and_then(Value::as_u64).ok_or(BadDownlink::Member("size"))?;
+    let size = txpk.get("size").and_then(whole).ok_or(BadDownlink::Member("size"))?;
     let fits = (1..=255).contains(&payload.len()) && payload.len() as u64 == size;
     if fits { Ok(payload) } else { Err(BadDownlink::Data) }
 }
@@ -140,9 +140,17 @@ fn timing(txpk: &Value) -> Option<Timing> {
     }
     // Null and texts count as 0 at the real forwarder; nobody means that.
     match txpk.get("tmst") {
-        Some(tmst) => Some(Timing::At(Tmst(u32::try_from(tmst.as_u64()?).ok()?))),
-        None => txpk.get("tmms").and_then(Value::as_u64).map(Timing::Gps),
+        Some(tmst) => Some(Timing::At(Tmst(u32::try_from(whole(tmst)?).ok()?))),
+        None => txpk.get("tmms").and_then(whole).map(Timing::Gps),
     }
+}
+
+/// A number as the forwarder casts it, fraction cut off: servers write whole ones as `17.0`, too. Nothing where its cast
+/// is not defined.
+fn whole(number: &Value) -> Option<u64> {
+    const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+    let cast = |number: f64| (0.0..EXACT_BELOW).contains(&number).then_some(number as u64);
+    number.as_u64().or_else(|| number.as_f64().and_then(cast))
 }
 
 fn modulation(txpk: &Value) -> Result<Modulation, BadDownlink> {
@@ -150,8 +158,9 @@ fn modulation(txpk: &Value) -> Result<Modulation, BadDownlink> {
     match txpk.get("modu").and_then(Value::as_str) {
         Some("LORA") => datr.as_str().and_then(|datr| datr.parse().ok()).ok_or(BadDownlink::Member("datr")),
         Some("FSK") => {
-            let bit_rate_bps =
-                datr.as_u64().and_then(|rate| u32::try_from(rate).ok()).filter(|rate| *rate > 0);
+            // The forwarder drops a FSK packet without it.
+            txpk.get("fdev").and_then(Value::as_f64).ok_or(BadDownlink::Member("fdev"))?;
+            let bit_rate_bps = whole(datr).and_then(|rate| u32::try_from(rate).ok()).filter(|rate| *rate > 0);
             Ok(Modulation::Gfsk { bit_rate_bps: bit_rate_bps.ok_or(BadDownlink::Member("datr"))? })
         }
         _ => Err(BadDownlink::Member("modu")),
@@ -200,6 +209,32 @@ mod tests {
         let json: Value = serde_json::from_slice(&downlink.json_at(Tmst(5))).unwrap();
         assert_eq!((&json["txpk"]["tmst"], &json["txpk"]["imme"]), (&Value::from(5), &Value::Null));
         assert_eq!((&json["txpk"]["brd"], &json["txpk"]["powe"]), (&Value::from(7), &Value::from(27)));
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float() {
+        let text = CLASS_A
+            .replace("3512348611", "3512348611.0")
+            .replace("\"size\":17", "\"size\":1.7e1")
+            .replace("\"rfch\":0", "\"rfch\":0.0");
+        assert_eq!(Downlink::read(text.as_bytes()).unwrap().timing, Timing::At(Tmst(3_512_348_611)));
+        let gps = CLASS_A.replace("\"tmst\":3512348611", "\"tmms\":1448000000123.0");
+        assert_eq!(Downlink::read(gps.as_bytes()).unwrap().timing, Timing::Gps(1_448_000_000_123));
+        for wrong in ["-1.0", "4294967296.0", "1e300", "\"7\""] {
+            let text = CLASS_A.replace("3512348611", wrong);
+            assert_eq!(Downlink::read(text.as_bytes()), Err(BadDownlink::Member("tmst")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_fsk_downlink_needs_its_deviation() {
+        let fsk = CLASS_A
+            .replace(r#""modu":"LORA""#, r#""modu":"FSK","fdev":25000"#)
+            .replace(r#""datr":"SF9BW125""#, r#""datr":50000.0"#);
+        let modulation = Downlink::read(fsk.as_bytes()).unwrap().modulation;
+        assert_eq!(modulation, Modulation::Gfsk { bit_rate_bps: 50_000 });
+        let without = fsk.replace(r#","fdev":25000"#, "");
+        assert_eq!(Downlink::read(without.as_bytes()), Err(BadDownlink::Member("fdev")));
     }
 
     #[test]
