@@ -223,6 +223,11 @@ impl Broadcaster {
         self.renew_old_mark(now);
     }
 
+    /// The forwarder was started anew, or is heard after a silence.
+    pub fn forwarder_is_back(&mut self) {
+        self.open_tasks.values_mut().filter_map(OpenTask::campaign_mut).for_each(Campaign::end_rest);
+    }
+
     /// Nothing can be handed over now.
     fn without_forwarder(&mut self, now: Now, reason: &str) {
         self.open_tasks.values_mut().filter_map(OpenTask::campaign_mut).for_each(Campaign::rest);

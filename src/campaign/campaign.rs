@@ -67,6 +67,8 @@ pub struct Campaign {
     consecutive_late: u32,
     /// How often the next frame was handed over without an answer.
     silences: u32,
+    /// It rests because the forwarder did not cooperate.
+    is_resting: bool,
 }
 
 impl Campaign {
@@ -98,6 +100,7 @@ impl Campaign {
             consecutive_failures: 0,
             consecutive_late: 0,
             silences: 0,
+            is_resting: false,
         }
     }
 
@@ -344,8 +347,17 @@ impl Campaign {
 
     fn be_patient(&mut self, now: Instant) {
         self.consecutive_failures += 1;
-        if self.consecutive_failures.is_multiple_of(PATIENCE) {
+        self.is_resting = self.consecutive_failures.is_multiple_of(PATIENCE);
+        if self.is_resting {
             self.not_before = Some(now.plus_us(REST_US));
+        }
+    }
+
+    /// The forwarder was started anew or is heard again: what it did before says nothing any more, so a rest ends.
+    pub fn end_rest(&mut self) {
+        if core::mem::take(&mut self.is_resting) {
+            self.consecutive_failures = 0;
+            self.not_before = None;
         }
     }
 
@@ -458,7 +470,9 @@ fn is_sent(plan: &Plan, frame_no: u32) -> bool {
 mod tests {
     use super::*;
     use crate::campaign::group::DeviceProfile;
+    use crate::campaign::group::Handover;
     use crate::campaign::group::SessionRule;
+    use crate::campaign::step::Begin;
     use crate::cloud::task_from_file;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
@@ -493,6 +507,38 @@ mod tests {
             trust: SigningTrust::default(),
             guard_us: 10_000_000,
         }
+    }
+
+    #[test]
+    fn a_rest_after_twenty_refusals_ends_with_the_forwarders_return() {
+        let bytes = vec![7; 2000];
+        let image = Image::verify(bytes.clone(), Digest::of(&bytes)).unwrap();
+        let task = br#"{"FirmwareUpdateImage":"file:///i","RedundancyPercent":30,"FragmentSizeBytes":48,
+            "Fuotad":{"Start":"at-once"}}"#;
+        let task = task_from_file(task, "task").unwrap();
+        let region = parameters(RfRegion::Eu868).unwrap();
+        let mut scheduler = Scheduler::new(region.sub_bands, 0);
+        let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();
+        let mut campaign = Campaign::new(plan, group(), image, None);
+        campaign.calendar_mut().set_begin(Begin::AtOnce);
+        let handover = Handover { lead_us: 350_000, lead_min_us: 150_000, gap_us: 45_000 };
+        let turn = |id| Turn { handover, covered: u32::MAX, id, not_before: None };
+        let at = |second: i64| Now { mono: Instant::from_us(second * 1_000_000), gps: None };
+        for n in 0..20u32 {
+            let step = campaign.step(at(i64::from(n) * 60), &mut scheduler, turn(u64::from(n)));
+            assert!(matches!(step, Step::Transmit(_)), "{n}: {step:?}");
+            let refused = Verdict::Refused(Refusal::Other("no".to_owned()));
+            campaign.verdict(at(i64::from(n) * 60).mono, u64::from(n), &refused, &mut scheduler);
+        }
+        let back = at(19 * 60 + 2);
+        let step = campaign.step(back, &mut scheduler, turn(20));
+        assert!(
+            matches!(step, Step::Wait(Some(until)) if until.us_since(back.mono) > 50_000_000),
+            "{step:?}"
+        );
+        campaign.end_rest();
+        let step = campaign.step(back, &mut scheduler, turn(20));
+        assert!(matches!(step, Step::Transmit(_)), "{step:?}");
     }
 
     #[test]

@@ -241,6 +241,7 @@ impl Engine {
                 forwarder::Output::Event(event) => {
                     if let forwarder::Event::Online { gateway, version, .. } = event {
                         self.relay.adopt(gateway, version);
+                        self.broadcaster.forwarder_is_back();
                     }
                     if let Some(event) = worth_reporting(event) {
                         let report = Report { at: self.now.mono, task: None, event };
