@@ -31,6 +31,7 @@ use super::iot_refused::IotRefused;
 use super::settings::IotCredentialSettings;
 use super::tls;
 use crate::cloud::Moment;
+use crate::cloud::json_tree;
 
 /// An answer is a kilobyte or two.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -55,21 +56,6 @@ impl ProvideCredentials for IotCredentials {
     {
         future::ProvideCredentials::new(async { self.ask().await.map_err(CredentialsError::provider_error) })
     }
-}
-
-/// `{"credentials": {…}}`.
-#[derive(Deserialize)]
-struct Answer {
-    credentials: Given,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Given {
-    access_key_id: String,
-    secret_access_key: String,
-    session_token: String,
-    expiration: Moment,
 }
 
 impl IotCredentials {
@@ -99,15 +85,18 @@ impl IotCredentials {
             404 => return Err(IotRefused::NoAlias { alias: role_alias.clone() }),
             status => return Err(IotRefused::Status { status }),
         }
-        let Answer { credentials } = serde_json::from_slice(&body).map_err(|_| IotRefused::Unreadable)?;
-        Ok(Credentials::new(
-            credentials.access_key_id,
-            credentials.secret_access_key,
-            Some(credentials.session_token),
-            Some(end_of(credentials.expiration)),
-            "iot",
-        ))
+        credentials_in(&body).ok_or(IotRefused::Unreadable)
     }
+}
+
+/// What stands in `{"credentials": {…}}`: no name twice, no list in place of an object.
+fn credentials_in(body: &[u8]) -> Option<Credentials> {
+    let answer = json_tree(body).ok()?;
+    let given = answer.get("credentials")?.as_object()?;
+    let text = |member: &str| given.get(member)?.as_str().map(str::to_owned);
+    let expiration = Moment::deserialize(given.get("expiration")?).ok()?;
+    let (key_id, secret) = (text("accessKeyId")?, text("secretAccessKey")?);
+    Some(Credentials::new(key_id, secret, Some(text("sessionToken")?), Some(end_of(expiration)), "iot"))
 }
 
 fn end_of(Moment(gps): Moment) -> SystemTime {
@@ -152,4 +141,26 @@ fn pem_fault(error: &pem::Error) -> String {
 
 fn wrong(path: &Path, why: &dyn fmt::Display) -> IotRefused {
     IotRefused::File { path: path.display().to_string(), why: why.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = r#"{"credentials":{"accessKeyId":"AKID","secretAccessKey":"S","sessionToken":"T",
+        "expiration":"2026-11-28T12:00:00Z"}}"#;
+
+    #[test]
+    fn an_answer_with_a_list_for_an_object_or_a_name_twice_is_none() {
+        let credentials = credentials_in(ANSWER.as_bytes()).unwrap();
+        assert_eq!((credentials.access_key_id(), credentials.session_token()), ("AKID", Some("T")));
+        for wrong in [
+            r#"{"credentials":["AKID","S","T","2026-11-28T12:00:00Z"]}"#.to_owned(),
+            r#"[{"accessKeyId":"AKID"}]"#.to_owned(),
+            ANSWER.replace(r#""sessionToken""#, r#""accessKeyId":"OTHER","sessionToken""#),
+            ANSWER.replace(r#""T""#, "null"),
+        ] {
+            assert!(credentials_in(wrong.as_bytes()).is_none(), "{wrong}");
+        }
+    }
 }
