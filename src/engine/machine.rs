@@ -1,4 +1,4 @@
-//! The engine itself: the broadcaster, the relay and the forwarder's link around one scheduler.
+//! The engine itself: the broadcaster, the relay and the forwarder's link, which share the broadcaster's scheduler.
 
 use super::io::Input;
 use super::io::Output;

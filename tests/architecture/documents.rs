@@ -14,7 +14,7 @@ const ROOTS: &[&str] =
 
 /// Paths that documents name and that are made elsewhere: by a tool, or by a change that is on its way. The test
 /// refuses a row whose path has come to be.
-const NOT_HERE: &[&str] = &["fuzz/artifacts/", "src/broadcast/task_book.rs"];
+const NOT_HERE: &[&str] = &["fuzz/artifacts/"];
 
 /// Lines of the README, at most.
 const README_LINES: usize = 110;

@@ -457,7 +457,11 @@ fn complaint(request: &Request) -> Option<String> {
     let service = service(request.op);
     let header = |name: &str| request.headers.get(name).map(String::as_str);
     let Some(date) = header("x-amz-date") else { return wrong("no x-amz-date") };
-    let Some(authorization) = header("authorization") else { return wrong("not signed") };
+    // A web identity token vouches for itself.
+    let is_by_token = request.body.contains("Action=AssumeRoleWithWebIdentity&");
+    let Some(authorization) = header("authorization").filter(|_| !is_by_token) else {
+        return if is_by_token && header("authorization").is_none() { None } else { wrong("not signed") };
+    };
     let Some(rest) = authorization.strip_prefix("AWS4-HMAC-SHA256 Credential=") else {
         return wrong("not signed with SigV4");
     };
@@ -619,14 +623,18 @@ fn sts(world: &mut World, request: &Request) -> Answer {
              </GetCallerIdentityResponse>"
                 .to_owned()
         }
-        "AssumeRole" if world.roles.iter().any(|role| role == said("RoleArn")) => format!(
-            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+        action @ ("AssumeRole" | "AssumeRoleWithWebIdentity")
+            if world.roles.iter().any(|role| role == said("RoleArn")) =>
+        {
+            format!(
+                "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result><Credentials>\
              <AccessKeyId>AKIDASSUMED</AccessKeyId><SecretAccessKey>SECRET/CANARY+role</SecretAccessKey>\
              <SessionToken>TOKEN/CANARY+role==</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
              </Credentials><AssumedRoleUser><Arn>{}</Arn><AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser>\
-             </AssumeRoleResult></AssumeRoleResponse>",
-            said("RoleArn")
-        ),
+             </{action}Result></{action}Response>",
+                said("RoleArn")
+            )
+        }
         _ => return Answer::error(Op::Sts, 403, "AccessDenied", "Not authorized to perform sts:AssumeRole"),
     };
     Answer {

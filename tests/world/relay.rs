@@ -81,6 +81,10 @@ impl Desk {
         self.reports.clear();
     }
 
+    fn forget_given(&mut self) {
+        self.south.clear();
+    }
+
     fn tell(&mut self, ms: i64, input: Input<'_>) {
         self.engine.handle(at(ms), input);
         loop {
@@ -310,6 +314,33 @@ fn with_a_frame_handed_over(image_len: usize) -> (Desk, u32) {
     let token = *token;
     desk.tx_ack(30_000, local(PULL), token, "");
     (desk, tmst)
+}
+
+#[test]
+fn a_forwarder_that_comes_back_ends_the_rest_that_its_refusals_caused() {
+    let (mut desk, _) = with_a_frame_handed_over(1000);
+    let mut ms = 31_000;
+    // 10 s are more than the pause after any one refusal.
+    loop {
+        desk.forget_given();
+        for _ in 0..10 {
+            ms += 1000;
+            desk.wait(ms);
+            desk.pull_data(ms);
+        }
+        let given = desk.given();
+        if given.is_empty() {
+            break;
+        }
+        for (token, _) in given {
+            desk.tx_ack(ms, local(PULL), token, r#"{"txpk_ack":{"error":"UNKNOWN"}}"#);
+        }
+        assert!(ms < 1_000_000, "{:?}", desk.reports);
+    }
+    // Another source port: the process was started anew.
+    desk.datagram(ms, local(PULL + 1), [2, 1, 2, 2], b"");
+    desk.wait(ms + 2000);
+    assert!(!desk.given().is_empty(), "the rest is over");
 }
 
 #[test]

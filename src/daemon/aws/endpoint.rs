@@ -27,7 +27,7 @@ impl Service {
     /// Its id, from which the names of its settings are made: `IoT Wireless` gives `AWS_ENDPOINT_URL_IOT_WIRELESS`.
     pub(super) fn id(self) -> &'static str {
         match self {
-            Service::IotWireless => "IoT Wireless",
+            Service::IotWireless => "iot_wireless",
             Service::Iot => "IoT",
             Service::Signer => "signer",
             Service::Sts => "STS",
@@ -97,6 +97,10 @@ pub(super) enum EndpointError {
         "AWS_ENDPOINT_URL is {0:?}, which is no address; write http:// or https://, a host and perhaps a port"
     )]
     Address(String),
+    #[error(
+        "AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT is set beside an address of our own ({0:?}), of which nobody knows that it is either; unset one of the two"
+    )]
+    VariantOfAddress(String),
     #[error("{0}; correct AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT, which are true or false")]
     Variant(String),
 }
