@@ -24,7 +24,8 @@ impl Service {
         }
     }
 
-    /// Its id, from which the names of its settings are made: `IoT Wireless` gives `AWS_ENDPOINT_URL_IOT_WIRELESS`.
+    /// Its id, from which the names of its settings are made: `AWS_ENDPOINT_URL_IOT_WIRELESS`, and `iot_wireless` in
+    /// a profile. With the underscore of AWS's documents: their reader would turn a space into a hyphen.
     pub(super) fn id(self) -> &'static str {
         match self {
             Service::IotWireless => "iot_wireless",
