@@ -37,7 +37,9 @@ pub fn run(data: &[u8]) {
         let against = Against {
             listen: gateway::LISTEN,
             link: &settings.forwarder,
+            region: settings.region,
             groups: &settings.groups,
+            dialect: None,
             gps_tty: Some(Path::new("/dev/ttyS0")),
         };
         for finding in file.findings(&against) {

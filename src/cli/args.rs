@@ -1,5 +1,6 @@
 //! The words that the command line understands.
 
+use crate::config::Dialect;
 use crate::lorawan::McAddr;
 use clap::ArgGroup;
 use clap::Args;
@@ -40,6 +41,10 @@ pub enum Command {
         /// later file wins (local_conf.json)
         #[arg(long, value_name = "FILE")]
         forwarder: Vec<PathBuf>,
+        /// Which forwarder reads the file: semtech reads gateway_conf.server_address, mp, poly and dragino read
+        /// the list gateway_conf.servers
+        #[arg(long, requires = "forwarder", value_name = "NAME")]
+        dialect: Option<Dialect>,
         /// Ask AWS, too: credentials, clock, tasks, their images and what vouches for them
         #[arg(long, conflicts_with = "print")]
         online: bool,

@@ -5,6 +5,7 @@ use super::exit::Failure;
 use super::files;
 use super::table::table;
 use crate::config::Against;
+use crate::config::Dialect;
 use crate::config::Finding;
 use crate::config::ForwarderFile;
 use crate::config::Severity;
@@ -16,7 +17,13 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// Neither can be read; or something must change, after it was printed.
-pub fn run(path: &Path, forwarder: &[PathBuf], json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(
+    path: &Path,
+    forwarder: &[PathBuf],
+    dialect: Option<Dialect>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let (_, settings) = check::checked(path)?;
     let names: Vec<String> = forwarder.iter().map(|path| path.display().to_string()).collect();
     let names = names.join(", ");
@@ -27,6 +34,8 @@ pub fn run(path: &Path, forwarder: &[PathBuf], json: bool, out: &mut dyn Write) 
         listen: settings.listen,
         link: &settings.engine.forwarder,
         groups: &settings.engine.groups,
+        region: settings.engine.region,
+        dialect,
         gps_tty: settings.gps.as_ref().map(|gps| gps.tty.as_path()),
     });
     let must_change = findings.iter().filter(|finding| finding.severity == Severity::MustChange).count();

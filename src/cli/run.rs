@@ -64,8 +64,8 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Check { config, print, forwarder, .. } if forwarder.is_empty() => {
             check::run(&config, print, out)?;
         }
-        Command::Check { config, forwarder, json, .. } => {
-            check_forwarder::run(&config, &forwarder, json, out)?
+        Command::Check { config, forwarder, dialect, json, .. } => {
+            check_forwarder::run(&config, &forwarder, dialect, json, out)?
         }
         Command::Plan(args) => return plan::run(&args, out),
         Command::Verify(args) => return verify::run(&args, out),

@@ -40,6 +40,7 @@ pub use file::Tasks;
 pub use forwarder_check::Against;
 pub use forwarder_check::Finding;
 pub use forwarder_check::Severity;
+pub use forwarder_file::Dialect;
 pub use forwarder_file::ForwarderFile;
 pub use group::GroupConfig;
 pub use group::SessionKind;

@@ -96,7 +96,11 @@ fn the_server_must_be_where_fuotad_listens() {
     let key = "gateway_conf.server_address";
     must_change(address, "\"eu1.cloud.example.org\"", key, ["eu1.cloud.example.org", "127.0.0.1"]);
     must_change(address, "\"192.168.7.9\"", key, ["192.168.7.9", "127.0.0.1"]);
-    must_change("server_address", "server-address", key, ["absent", "127.0.0.1"]);
+    // The forwarder's own default is the loopback.
+    let [severity, _, found, _] = only(CONFIG, "server_address", "server-address");
+    assert_eq!([severity.as_str(), found.as_str()], ["note", "absent"]);
+    let long = format!("\"{}\"", "a".repeat(64));
+    must_change(address, &long, key, [long.trim_matches('"'), "127.0.0.1"]);
     assert!(findings(CONFIG, &[&SX1302.replace(address, "\"localhost\"")]).is_empty());
     // Listening for a forwarder elsewhere: a name may lead here, another address does not.
     let lan = format!("{CONFIG}\n[forwarder]\nlisten = \"192.168.7.9:1700\"\nallow = [\"192.168.7.9\"]\n");
@@ -114,7 +118,12 @@ fn the_server_must_be_where_fuotad_listens() {
 fn both_ports_must_be_fuotads() {
     let up = "\"serv_port_up\": 1700";
     must_change(up, "\"serv_port_up\": 1680", "gateway_conf.serv_port_up", ["1680", "1700"]);
-    must_change(up, "\"serv_port_up\": \"1700\"", "gateway_conf.serv_port_up", ["absent", "1700"]);
+    let odd = ["\"1700\", which the forwarder reads as another port", "1700"];
+    must_change(up, "\"serv_port_up\": \"1700\"", "gateway_conf.serv_port_up", odd);
+    must_change(up, "\"port_up\": 1700", "gateway_conf.serv_port_up", ["absent: 1780", "1700"]);
+    let wrapped = ["67236, which the forwarder reads as another port", "1700"];
+    must_change(up, "\"serv_port_up\": 67236", "gateway_conf.serv_port_up", wrapped);
+    assert!(findings(CONFIG, &[&SX1302.replace(up, "\"serv_port_up\": 1700.0")]).is_empty());
     let down = "\"serv_port_down\": 1700";
     must_change(down, "\"serv_port_down\": 1782", "gateway_conf.serv_port_down", ["1782", "1700"]);
 }
@@ -147,7 +156,7 @@ fn a_group_outside_the_transmit_range_would_be_refused() {
     let key = "SX130x_conf.radio_0.tx_freq_min, tx_freq_max";
     let range = "\"tx_freq_max\": 870000000";
     must_change(range, "\"tx_freq_max\": 869000000", key, ["863000000 to 869000000", "around 869525000"]);
-    must_change(range, "\"max\": 0", key, ["0 to 0", "around 869525000"]);
+    must_change(range, "\"max\": 0", key, ["863000000 to absent (0)", "around 869525000"]);
     // The edge belongs to it.
     assert!(findings(CONFIG, &[&SX1302.replace(range, "\"tx_freq_max\": 869525000")]).is_empty());
 }
@@ -195,8 +204,11 @@ fn a_forwarder_that_keeps_its_uplinks_or_falls_silent_does_not_serve() {
     let valid = "\"forward_crc_valid\": true";
     must_change(valid, "\"forward_crc_valid\": false", "gateway_conf.forward_crc_valid", ["false", "true"]);
     let keepalive = "\"keepalive_interval\": 10";
-    let wanted = ["60", "at most 35, better 10"];
-    must_change(keepalive, "\"keepalive_interval\": 60", "gateway_conf.keepalive_interval", wanted);
+    let wanted = "1 to 35, better 10";
+    for (written, found) in [("60", "60"), ("0", "0"), ("-3", "-3"), ("\"10\"", "\"10\"")] {
+        let to = format!("\"keepalive_interval\": {written}");
+        must_change(keepalive, &to, "gateway_conf.keepalive_interval", [found, wanted]);
+    }
 }
 
 #[test]
@@ -214,10 +226,29 @@ fn listening_before_talking_must_be_true_when_it_is_claimed() {
     let config = configured("[radio]", "[radio]\nlisten-before-talk = true");
     let found = findings(&config, &[SX1302]);
     assert_eq!((found.len(), found[0][1].as_str()), (1, "SX130x_conf listen before talk"));
-    let lbt = SX1302.replace("\"lbt\": { \"enable\": false }", "\"lbt\": { \"enable\": true }");
-    assert!(findings(&config, &[&lbt]).is_empty());
-    let found = findings(CONFIG, &[&lbt]);
+    let with = |frequency_hz: u32, bandwidth_hz: u32, most_ms: u32| {
+        let channel = format!(
+            r#"{{"freq_hz":{frequency_hz},"bandwidth":{bandwidth_hz},"scan_time_us":128,"transmit_time_ms":{most_ms}}}"#
+        );
+        let lbt = format!(r#""lbt": {{ "enable": true, "channels": [{channel}] }}"#);
+        SX1302.replace("\"lbt\": { \"enable\": false }", &lbt)
+    };
+    let right = with(869_525_000, 125_000, 4000);
+    assert!(findings(&config, &[&right]).is_empty());
+    let found = findings(CONFIG, &[&right]);
     assert_eq!((found.len(), found[0][0].as_str()), (1, "note"));
+    // What the list does not have, or not for so long, is dropped after an OK.
+    let none = SX1302.replace("\"lbt\": { \"enable\": false }", "\"lbt\": { \"enable\": true }");
+    for (wrong, shown) in [
+        (none, "0 other channel(s)"),
+        (with(869_524_000, 125_000, 4000), "1 other channel(s)"),
+        (with(869_525_000, 250_000, 4000), "1 other channel(s)"),
+        (with(869_525_000, 125_000, 300), "frames of at most 300 ms"),
+    ] {
+        let found = findings(&config, &[&wrong]);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!(found[0][..3], ["must-change", "SX130x_conf.sx1261_conf.lbt", shown]);
+    }
 }
 
 #[test]
@@ -249,7 +280,10 @@ fn an_sx1301_forwarder_refuses_what_its_table_has_not_and_a_local_file_wins() {
 fn what_cannot_be_read_is_refused_in_one_line() {
     let done = Desk::new().run(CONFIG, &["{\n\"SX130x_conf\": \n}"], &[]);
     assert_eq!((done.code, done.out.as_str()), (65, ""));
-    assert_eq!(done.err.lines().last(), Some("fuotad: conf-0.json: line 3: no JSON: expected value"));
+    assert_eq!(
+        done.err.lines().last(),
+        Some("fuotad: conf-0.json: line 3: no JSON that the forwarder reads: expected a value")
+    );
     let desk = Desk::new();
     desk.0.write("fuotad.toml", CONFIG);
     let done = desk.run(CONFIG, &[], &["--forwarder", "nowhere.json"]);
