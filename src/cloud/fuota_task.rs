@@ -54,7 +54,7 @@ pub struct FuotaTaskJson {
     pub firmware_update_role: Option<String>,
     /// When it was created.
     #[serde(
-        deserialize_with = "moment::deserialize",
+        deserialize_with = "moment::deserialize_kept",
         serialize_with = "moment::serialize_epoch",
         skip_serializing_if = "Option::is_none"
     )]

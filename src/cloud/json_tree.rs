@@ -9,6 +9,7 @@ use serde_json::Map;
 use serde_json::Number;
 use serde_json::Value;
 
+use super::look_alike;
 use crate::task::MAX_TASK_BYTES;
 use crate::task::TaskError;
 use crate::task::shown_name;
@@ -30,24 +31,29 @@ pub fn json_tree(bytes: &[u8]) -> Result<Value, TaskError> {
     match serde_json::from_slice(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)) {
         Ok(Tree(object @ Value::Object(_))) => Ok(object),
         Ok(Tree(other)) => Err(no_document(&other)),
-        Err(error) => Err(syntax(&error)),
+        Err(error) => Err(syntax(&error, bytes)),
     }
 }
 
 /// The refusal of a `value` that is no object.
 pub(super) fn no_document(value: &Value) -> TaskError {
+    let one = if value.is_array() { ", one in a file" } else { "" };
     TaskError::Value {
         path: "the document".to_owned(),
         value: shown(value),
-        allowed: "an object, as `aws iotwireless get-fuota-task` prints it".to_owned(),
+        allowed: format!("an object, as `aws iotwireless get-fuota-task` prints it{one}"),
     }
 }
 
-/// serde_json puts the place behind its reason; here it stands in front.
-fn syntax(error: &serde_json::Error) -> TaskError {
+/// serde_json puts the place behind its reason; here it stands in front. What is no JSON from its beginning on may be
+/// something else that is known.
+fn syntax(error: &serde_json::Error, bytes: &[u8]) -> TaskError {
     let (line, column, whole) = (error.line(), error.column(), error.to_string());
     let place = format!(" at line {line} column {column}");
-    TaskError::Syntax { line, column, reason: whole.strip_suffix(&place).unwrap_or(&whole).to_owned() }
+    let reason = whole.strip_suffix(&place).unwrap_or(&whole).to_owned();
+    let is_other = !bytes.trim_ascii_start().starts_with(b"{");
+    let reason = look_alike::of_text(bytes).filter(|_| is_other).unwrap_or(reason);
+    TaskError::Syntax { line, column, reason }
 }
 
 /// A value as an error shows it: JSON, escaped and shortened.

@@ -23,6 +23,7 @@ mod file_choice;
 mod fuota_task;
 mod job_document;
 mod json_tree;
+mod look_alike;
 mod members;
 mod moment;
 mod ota;

@@ -15,6 +15,16 @@ use crate::time::GpsTime;
 pub(super) const ALLOWED: &str =
     "a time since 1980-01-06 as RFC 3339 with its offset (2026-11-22T02:00:00Z) or in epoch seconds";
 
+/// A moment in either form, or in epoch milliseconds, as several SDKs write `CreatedAt`: it is only kept.
+pub(super) fn deserialize_kept<'de, D: Deserializer<'de>>(from: D) -> Result<Option<GpsTime>, D::Error> {
+    let value = Option::<Value>::deserialize(from)?.unwrap_or_default();
+    let milliseconds = value.as_f64().filter(|number| *number > jiff::Timestamp::MAX.as_second() as f64);
+    match milliseconds.and_then(|number| gps_from_epoch(number / 1000.0)) {
+        Some(gps) => Ok(Some(gps)),
+        None => deserialize(value).map_err(D::Error::custom),
+    }
+}
+
 /// A moment in either form of a timestamp: epoch seconds or RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(pub GpsTime);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::fuota_task::FuotaTaskJson;
+use super::look_alike;
 use super::members::PATHS;
 use super::task_status::status_from_aws;
 use crate::task::IMAGE_ALLOWED;
@@ -68,8 +69,13 @@ impl RawTask {
     /// What GetFuotaTask's answer orders.
     pub(super) fn of_fuota(json: FuotaTaskJson) -> Result<RawTask, TaskError> {
         let lorawan = json.lorawan.unwrap_or_default();
+        look_alike::check_case("", &json.unknown)?;
+        look_alike::check_case("LoRaWAN.", &lorawan.unknown)?;
         let image = json.firmware_update_image.as_deref();
-        let image = image.ok_or_else(|| missing(IMAGE_PATH, IMAGE_ALLOWED))?;
+        let image = image.ok_or_else(|| match look_alike::of_object(&json.unknown) {
+            Some(what) => missing(IMAGE_PATH, &format!("{IMAGE_ALLOWED}; {what}")),
+            None => missing(IMAGE_PATH, IMAGE_ALLOWED),
+        })?;
         let mut warnings = Vec::new();
         warn_of_unknown(&mut warnings, "", &json.unknown);
         warn_of_unknown(&mut warnings, "LoRaWAN.", &lorawan.unknown);

@@ -223,7 +223,7 @@ fn both_timestamps_have_both_forms() {
         Some(Start::At(gps("2024-11-22T00:00:00Z")))
     );
     for path in ["CreatedAt", "LoRaWAN.StartTime"] {
-        for value in [json!("2026-11-22T02:00:00"), json!(1_732_233_600_123_i64), json!(-1)] {
+        for value in [json!("2026-11-22T02:00:00"), json!(1e300), json!(-1)] {
             let message = refused(&with(path, value));
             assert!(message.starts_with(path) && message.contains("since 1980-01-06"), "{message}");
         }
@@ -322,18 +322,70 @@ fn a_misspelt_member_of_fuotad_is_an_error_that_names_the_right_one() {
 #[test]
 fn an_unknown_member_elsewhere_is_a_warning_with_a_hint() {
     let document = json!({"FirmwareUpdateImage": "s3://b/k", "FragmentSize": 50, "ResponseMetadata": {},
-        "fuotad": {}, "Sha256": SHA, "LoRaWAN": {"Starttime": 1, "a\nb": 1}});
+        "Sha256": SHA, "LoRaWAN": {"StartTimes": 1, "a\nb": 1}});
     assert_eq!(
         task(&document).warnings,
         [
             "FragmentSize is unknown and ignored; did you mean FragmentSizeBytes?",
             "ResponseMetadata is unknown and ignored",
             "Sha256 is unknown and ignored; did you mean Fuotad.Sha256?",
-            "fuotad is unknown and ignored; did you mean Fuotad?",
-            "LoRaWAN.Starttime is unknown and ignored; did you mean LoRaWAN.StartTime?",
+            "LoRaWAN.StartTimes is unknown and ignored; did you mean LoRaWAN.StartTime?",
             "LoRaWAN.\"a\\nb\" is unknown and ignored",
         ]
     );
+}
+
+#[test]
+fn a_member_in_another_spelling_is_refused_and_what_it_says_is_not_lost() {
+    for (member, wanted) in [
+        ("firmwareUpdateImage", "firmwareUpdateImage is unknown: write FirmwareUpdateImage"),
+        ("firmware_update_image", "firmware_update_image is unknown: write FirmwareUpdateImage"),
+        ("fuotad", "fuotad is unknown: write Fuotad"),
+        ("lorawan", "lorawan is unknown: write LoRaWAN"),
+        ("LoRaWN", "LoRaWN is unknown: write LoRaWAN"),
+        ("LoRaVAN", "LoRaVAN is unknown: write LoRaWAN"),
+        ("fragmentIntervalMs", "fragmentIntervalMs is unknown: write FragmentIntervalMS"),
+        ("LoRaWAN.rfRegion", "LoRaWAN.rfRegion is unknown: write LoRaWAN.RfRegion"),
+    ] {
+        assert!(refused(&with(member, json!({}))).starts_with(wanted), "{member}");
+    }
+}
+
+#[test]
+fn a_document_that_looks_like_another_is_told_what_it_is() {
+    for (document, needle) in [
+        (json!({"FuotaTaskList": []}), "list-fuota-tasks: save get-fuota-task"),
+        (json!({"otaUpdates": []}), "list-ota-updates: save get-ota-update"),
+        (json!({"otaUpdateId": "a", "otaUpdateFiles": []}), "with otaUpdateInfo around it"),
+        (json!({"Type": "AWS::IoTWireless::FuotaTask", "Properties": {}}), "CloudFormation"),
+        (json!({"Resources": {}}), "CloudFormation"),
+        (json!({"afr_ota": {}}), "a job or its document"),
+        (json!({"FuotaTask": {}}), "its members stand at the top"),
+    ] {
+        let error = refused(&document);
+        assert!(error.starts_with("FirmwareUpdateImage is missing") && error.contains(needle), "{error}");
+    }
+    let of_text = |text: &[u8]| task_from_file(text, "t").unwrap_err().to_string();
+    for (text, needle) in [
+        ("Arn: arn:aws:iotwireless\nLoRaWAN:\n  RfRegion: EU868\n", "looks like YAML"),
+        ("# mine\nFirmwareUpdateImage: s3://b/k", "looks like YAML"),
+        ("-----\n|  GetFuotaTask  |\n", "AWS's table output"),
+        ("arn:aws:iotwireless\t2026\tname", "AWS's text output"),
+        ("  \n", "the file is empty"),
+        ("[{}]", "one in a file"),
+    ] {
+        assert!(of_text(text.as_bytes()).contains(needle), "{text}: {}", of_text(text.as_bytes()));
+    }
+    assert!(of_text(b"\x7FELF\xFF\x00").contains("binary"));
+    // JSON with a slip in it stays JSON.
+    assert!(of_text(b"{\"Arn\": 1,}").contains("trailing comma"));
+}
+
+#[test]
+fn a_creation_in_milliseconds_is_kept_and_a_start_in_them_is_refused() {
+    let created = task(&with("CreatedAt", json!(1_795_312_800_000_i64))).created_at.unwrap();
+    assert_eq!(created.to_unix_us(), 1_795_312_800_000_000);
+    assert!(refused(&with("LoRaWAN.StartTime", json!(1_795_312_800_000_i64))).contains("epoch seconds"));
 }
 
 #[test]
@@ -386,7 +438,10 @@ fn a_document_that_is_no_json_is_refused_with_line_and_column() {
         Err(TaskError::Syntax { line, column, reason }) => (line, column, reason),
         other => panic!("{text}: {other:?}"),
     };
-    assert_eq!(at(""), (1, 0, "EOF while parsing a value".to_owned()));
+    assert_eq!(
+        at(""),
+        (1, 0, "the file is empty: it holds one task, as `aws iotwireless get-fuota-task` prints it".into())
+    );
     assert_eq!(at("{\n  \"Id\": \"a\",\n}").0, 3);
     assert_eq!(at("{\"Id\": 'a'}"), (1, 8, "expected value".to_owned()));
     assert_eq!(at("{} x"), (1, 4, "trailing characters".to_owned()));
