@@ -1,52 +1,69 @@
 //! How a command ends: `sysexits.h` for what went wrong, the simulation's own verdicts for what came out.
 
+use crate::config::ConfigError;
 use crate::daemon::StartError;
 use std::fmt;
 use std::io::ErrorKind;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-/// Why a command failed: one line and its exit code.
+/// Why a command failed: one line, or one for each mistake of a text, and its exit code.
 #[derive(Debug)]
 pub struct Failure {
     code: u8,
     message: String,
+    /// Further lines.
+    details: Vec<String>,
 }
 
 impl Failure {
     /// EX_USAGE: the command was used wrongly.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Failure { code: 64, message: message.to_string() }
+        Failure { code: 64, message: message.to_string(), details: Vec::new() }
     }
 
     /// EX_DATAERR: an input is wrong.
     pub fn data(message: impl fmt::Display) -> Self {
-        Failure { code: 65, message: message.to_string() }
+        Failure { code: 65, message: message.to_string(), details: Vec::new() }
     }
 
     /// EX_NOINPUT: a file cannot be read.
     pub fn no_input(message: impl fmt::Display) -> Self {
-        Failure { code: 66, message: message.to_string() }
+        Failure { code: 66, message: message.to_string(), details: Vec::new() }
     }
 
     /// EX_UNAVAILABLE: a service is not there.
     pub fn unavailable(message: impl fmt::Display) -> Self {
-        Failure { code: 69, message: message.to_string() }
+        Failure { code: 69, message: message.to_string(), details: Vec::new() }
     }
 
     /// EX_CANTCREAT: a file cannot be written.
     pub fn cannot_create(message: impl fmt::Display) -> Self {
-        Failure { code: 73, message: message.to_string() }
+        Failure { code: 73, message: message.to_string(), details: Vec::new() }
     }
 
     /// EX_IOERR: the output cannot be written.
     pub fn io(message: impl fmt::Display) -> Self {
-        Failure { code: 74, message: message.to_string() }
+        Failure { code: 74, message: message.to_string(), details: Vec::new() }
     }
 
     /// EX_CONFIG: the configuration is wrong.
     pub fn config(message: impl fmt::Display) -> Self {
-        Failure { code: 78, message: message.to_string() }
+        Failure { code: 78, message: message.to_string(), details: Vec::new() }
+    }
+
+    /// A text of `path` that cannot be used: each of its mistakes in a line of its own.
+    pub fn text(code: u8, path: &Path, error: &ConfigError) -> Self {
+        let path = path.display();
+        match error {
+            ConfigError::Several { errors } => Failure {
+                code,
+                message: format!("{path}: {} mistakes", errors.len()),
+                details: errors.iter().map(ConfigError::to_string).collect(),
+            },
+            one => Failure { code, message: format!("{path}: {one}"), details: Vec::new() },
+        }
     }
 
     /// The same with the way out.
@@ -54,10 +71,11 @@ impl Failure {
         Failure { message: format!("{}; {hint}", self.message), ..self }
     }
 
-    /// Says it in one line on stderr, and gives the exit code. A reader that went away is told nothing.
+    /// Says it on stderr, and gives the exit code. A reader that went away is told nothing.
     pub fn tell(&self) -> ExitCode {
         if !self.message.is_empty() {
             complain("fuotad", &self.message);
+            self.details.iter().for_each(|line| complain(" ", line));
         }
         ExitCode::from(self.code)
     }
@@ -71,7 +89,7 @@ impl fmt::Display for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        Failure { code: error.exit_code(), message: error.to_string() }
+        Failure { code: error.exit_code(), message: error.to_string(), details: Vec::new() }
     }
 }
 
@@ -91,7 +109,8 @@ pub fn warn(message: impl fmt::Display) {
 
 fn complain(who: &str, message: &str) {
     // Nobody is left to be told when stderr is gone.
-    let _ = writeln!(std::io::stderr(), "{who}: {}", one_line(message));
+    let colon = if who.trim().is_empty() { "" } else { ":" };
+    let _ = writeln!(std::io::stderr(), "{who}{colon} {}", one_line(message));
 }
 
 /// What an operator may see: one line, and nothing that has the form of a key, wherever it was read.

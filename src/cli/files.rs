@@ -52,8 +52,7 @@ pub fn config(path: &Path) -> Result<Config, Failure> {
             value.into_string().map_err(|_| Failure::config(format!("environment: {key} is no text")))?;
         environment.insert(key.to_owned(), value);
     }
-    Config::from_text(&text, &environment)
-        .map_err(|error| Failure::config(format!("{}: {error}", path.display())))
+    Config::from_text(&text, &environment).map_err(|error| Failure::text(78, path, &error))
 }
 
 /// A key from where the configuration says it lies.

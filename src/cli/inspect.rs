@@ -78,8 +78,9 @@ fn frames(args: &FrameArgs, out: &mut dyn Write) -> Result<(), Failure> {
         }
         _ => return Err(Failure::usage("give --mc-key, or --mc-nwk-s-key and --mc-app-s-key")),
     };
-    let payload =
-        unhex(&args.payload).ok_or_else(|| Failure::usage("--payload: not an even number of hex digits"))?;
+    let payload = unhex(&args.payload).ok_or_else(|| {
+        Failure::usage("--payload is not an even number of hex digits (0 to 9, a to f), two for each byte")
+    })?;
     let frame =
         multicast_frame(&keys, args.mc_addr, args.fcnt, args.fport, &payload).map_err(Failure::usage)?;
     writeln!(out, "{{\"fcnt\":{},\"hex\":\"{}\"}}", args.fcnt, hex(&frame))?;

@@ -36,7 +36,7 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
     let text = files::text(&args.scenario)?;
     let wrong =
         |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.scenario.display()));
-    let scenario = Scenario::from_text(&text).map_err(|error| wrong(&error))?;
+    let scenario = Scenario::from_text(&text).map_err(|error| Failure::text(65, &args.scenario, &error))?;
     let image = args.image.as_deref().map(|path| files::bytes(path, MAX_IMAGE_BYTES)).transpose()?;
     let script = scenario.script(args.seed, image).map_err(|error| wrong(&error))?;
     let image_len = script.tasks.first().map_or(0, |task| task.image.len());

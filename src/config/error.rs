@@ -13,6 +13,8 @@ pub enum ConfigError {
     Environment { message: String },
     #[error("{key}: {message}")]
     Value { key: String, message: String },
+    #[error("{} mistakes: {}", errors.len(), listed(errors))]
+    Several { errors: Vec<ConfigError> },
 }
 
 impl ConfigError {
@@ -20,6 +22,10 @@ impl ConfigError {
     pub fn value(key: impl Into<String>, message: impl ToString) -> Self {
         ConfigError::Value { key: printable(&key.into()), message: printable(&message.to_string()) }
     }
+}
+
+fn listed(errors: &[ConfigError]) -> String {
+    errors.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// `text` on one line and without anything that a terminal obeys: names of keys and values come from the file.

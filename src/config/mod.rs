@@ -21,6 +21,7 @@ mod read;
 mod scenario;
 mod server;
 mod signing;
+mod words;
 
 pub use aws::AwsConfig;
 pub use aws::AwsTaskConfig;

@@ -132,7 +132,10 @@ mod tests {
         for (line, said) in [
             ("redundancy-percent = 101", "Fuotad.RedundancyPercent is 101"),
             ("fragment-size-bytes = 0", "Fuotad.FragmentSizeBytes is 0"),
-            ("fragment-size-bytes = 256", "integer `256`, expected u8"),
+            (
+                "fragment-size-bytes = 256",
+                "ota.gw-ota-7.fragment-size-bytes is 256, and must be a whole number from 0 to 255",
+            ),
             ("descriptor = \"%\"", "Fuotad.Descriptor"),
             ("start = \"soon\"", "Fuotad.Start"),
             ("sha256 = \"beef\"", "Fuotad.Sha256"),

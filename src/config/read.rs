@@ -2,7 +2,7 @@
 
 use super::error::ConfigError;
 use super::error::printable;
-use crate::task::nearest;
+use super::words::mistakes;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
@@ -19,9 +19,9 @@ pub fn read<T: DeserializeOwned>(
     let variables: BTreeMap<String, String> = environment.iter().filter_map(overlay_key).collect();
     match in_file {
         Ok(value) if variables.is_empty() => Ok(value),
-        Err(error) if variables.is_empty() => Err(in_text(text, &error)),
+        Err(error) if variables.is_empty() => Err(in_text::<T>(text, error)),
         in_file => overlaid(text, variables).map_err(|message| match in_file {
-            Err(error) => in_text(text, &error),
+            Err(error) => in_text::<T>(text, error),
             Ok(_) => ConfigError::Environment { message },
         }),
     }
@@ -46,23 +46,12 @@ fn overlay_key((name, value): (&String, &String)) -> Option<(String, String)> {
     Some((segments.join("__"), value.clone()))
 }
 
-fn in_text(text: &str, error: &toml::de::Error) -> ConfigError {
-    let at = error.span().map_or(0, |span| span.start).min(text.len());
-    let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-    let message = one_line(error.message());
-    let hint = suggestion(&message).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
-    ConfigError::Text { line, message, hint }
+fn in_text<T: DeserializeOwned>(text: &str, error: toml::de::Error) -> ConfigError {
+    mistakes(text, error, |rest| toml::from_str::<T>(rest).err())
 }
 
 fn one_line(message: &str) -> String {
     printable(&message.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-/// The expected name nearest to the unknown one, from "unknown field `x`, expected one of `a`, `b`".
-fn suggestion(message: &str) -> Option<&str> {
-    let mut names = message.split('`').skip(1).step_by(2);
-    let wrong = names.next().filter(|_| message.starts_with("unknown"))?;
-    nearest(wrong, &names.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
 
 fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Result<Vec<Value>, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", path.display()));
-    let devices = Devices::from_text(&files::text(path)?).map_err(|error| wrong(&error))?;
+    let devices = Devices::from_text(&files::text(path)?).map_err(|error| Failure::text(65, path, &error))?;
     let group = settings.groups.iter().find(|group| group.name == plan.planned.group);
     let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
     let mut lines = Vec::new();

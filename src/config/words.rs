@@ -1,0 +1,324 @@
+//! The TOML reader's refusals in the operator's words: which key, what stands there, what to write.
+
+use super::error::ConfigError;
+use super::error::printable;
+use crate::task::nearest;
+
+/// Mistakes that are told at once.
+const MISTAKES_MAX: usize = 16;
+
+/// All mistakes of `text`, of which `first` is the reader's first; `again` reads a text anew. What was told is blanked,
+/// so that the rest is read.
+pub(super) fn mistakes(
+    text: &str,
+    first: toml::de::Error,
+    again: impl Fn(&str) -> Option<toml::de::Error>,
+) -> ConfigError {
+    let mut errors = Vec::new();
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    let mut next = Some(first);
+    while let Some(error) = next {
+        let at = error.span().map_or(0, |span| span.start).min(text.len());
+        // Blanking keeps the lines, but not the columns.
+        let so_far = lines.join("\n");
+        let number = so_far.as_bytes()[..at.min(so_far.len())].iter().filter(|byte| **byte == b'\n').count();
+        let missing = missing_field(error.message());
+        // An empty span where something is missing: of the whole file.
+        let place = error.span().filter(|span| missing.is_none() || !span.is_empty()).map(|_| number);
+        let table = place.map_or(String::new(), |number| table_at(text, number));
+        let told_key = missing.map_or_else(|| key_at(text, number), |field| joined(&table, field));
+        // What was blanked is missing afterwards, and so is all of a table.
+        let is_known = |(known, _, _): &(String, usize, ConfigError)| {
+            *known == told_key || known.starts_with(&format!("{told_key}."))
+        };
+        let is_said =
+            missing.is_some() && (errors.iter().any(is_known) || place.is_none() && !errors.is_empty());
+        if !is_said {
+            errors.push((told_key, number, told(text, place, error.message())));
+        }
+        if errors.len() == MISTAKES_MAX || place.is_none() || !blank(&mut lines, number, missing.is_some()) {
+            break;
+        }
+        next = again(&lines.join("\n"));
+    }
+    errors.sort_by_key(|(_, number, _)| *number);
+    let mut errors: Vec<ConfigError> = errors.into_iter().map(|(_, _, error)| error).collect();
+    if errors.len() == 1 { errors.remove(0) } else { ConfigError::Several { errors } }
+}
+
+/// Blanks what the mistake of line `number` belongs to: its table where the mistake is the table's. Whether anything
+/// was left to blank.
+fn blank(lines: &mut [&str], number: usize, is_of_table: bool) -> bool {
+    let Some(line) = lines.get(number) else { return false };
+    if line.is_empty() {
+        return false;
+    }
+    if is_header(line) || is_of_table {
+        let start = lines[..=number].iter().rposition(|line| is_header(line)).unwrap_or(number);
+        let length = lines[start + 1..].iter().take_while(|line| !is_header(line)).count();
+        lines[start..=start + length].fill("");
+    } else {
+        lines[number] = "";
+    }
+    true
+}
+
+fn is_header(line: &str) -> bool {
+    line.trim_start().starts_with('[') && !line.contains('=')
+}
+
+/// A mistake in line `place`, from 0; `None`: of the whole file.
+fn told(text: &str, place: Option<usize>, message: &str) -> ConfigError {
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = place.unwrap_or(0) + 1;
+    if let Some((found, expected)) = misfit(&message) {
+        let key = place.map_or(String::new(), |number| key_at(text, number));
+        let message = printable(&in_words(&key, found, expected));
+        return ConfigError::Text { line, message, hint: String::new() };
+    }
+    let message = match (missing_field(&message), place) {
+        (Some(field), Some(number)) => format!("{} is missing", joined(&table_at(text, number), field)),
+        (Some(table), None) => format!("the table [{table}] is missing"),
+        (None, _) => message,
+    };
+    let hint = suggestion(&message).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
+    ConfigError::Text { line, message: printable(&message), hint }
+}
+
+/// What was found and what was expected, of serde's "invalid type: …, expected …".
+fn misfit(message: &str) -> Option<(&str, &str)> {
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
+    rest.rsplit_once(", expected ")
+}
+
+fn missing_field(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.strip_suffix('`')
+}
+
+fn in_words(key: &str, found: &str, expected: &str) -> String {
+    let value = match found {
+        "map" => "a table".to_owned(),
+        "sequence" => "a list".to_owned(),
+        found => {
+            let start = found.find(['`', '"']).unwrap_or(0);
+            found[start..].trim_matches('`').to_owned()
+        }
+    };
+    let wanted = match (expected, found) {
+        ("a sequence", "map") => {
+            let table = key.split('.').next().unwrap_or_default();
+            return format!("[{table}] is written with two brackets, as [[{table}]]: there may be several");
+        }
+        (_, "map") if !key.contains('.') && !key.is_empty() => {
+            return format!("[[{key}]] is written with one bracket, as [{key}]: there is one");
+        }
+        ("a sequence", _) => "a list in brackets, as [\"a\", \"b\"]".to_owned(),
+        ("a boolean", _) => "true or false, without quotes".to_owned(),
+        ("a string" | "path string" | "string", _) => "text in quotes".to_owned(),
+        ("f64" | "f32", _) => format!("a number without quotes{}", unit(key)),
+        ("u8", _) => format!("a whole number from 0 to 255{}", unit(key)),
+        ("u16", _) => format!("a whole number from 0 to 65535{}", unit(key)),
+        ("u32" | "u64" | "usize", _) => format!("a whole number{}", whole(key, &value)),
+        ("i8" | "i16" | "i32" | "i64", _) => format!("a whole number, which may be negative{}", unit(key)),
+        (other, _) if other.starts_with("struct ") => "a table with keys of its own".to_owned(),
+        (other, _) => other.to_owned(),
+    };
+    format!("{key} is {value}, and must be {wanted}")
+}
+
+/// The unit in a key's name.
+fn unit(key: &str) -> &'static str {
+    let units = [
+        ("-hz", ", in Hz"),
+        ("-dbm", ", in dBm"),
+        ("-dbi", ", in dBi"),
+        ("-ms", ", in milliseconds"),
+        ("-s", ", in seconds"),
+        ("-bytes", ", in bytes"),
+        ("-percent", ", in percent"),
+    ];
+    units.iter().find(|(suffix, _)| key.ends_with(suffix)).map_or("", |(_, unit)| unit)
+}
+
+/// The unit, and a frequency in MHz in Hz.
+fn whole(key: &str, value: &str) -> String {
+    let mhz = value.trim_matches('"').parse::<f64>().ok().filter(|mhz| (1.0..10_000.0).contains(mhz));
+    match mhz.filter(|_| key.ends_with("-hz")) {
+        Some(mhz) => format!("{}: {}", unit(key), (mhz * 1e6).round()),
+        None => unit(key).to_owned(),
+    }
+}
+
+/// The key that is set in line `number`, with its table.
+fn key_at(text: &str, number: usize) -> String {
+    let line = text.split('\n').nth(number).unwrap_or_default();
+    let table = table_at(text, number);
+    match line.split_once('=') {
+        Some((key, _)) if !is_header(line) => joined(&table, key.trim()),
+        _ => table,
+    }
+}
+
+/// The table that line `number` belongs to: `radio`, `group[1]`, `group[0].signing`.
+fn table_at(text: &str, number: usize) -> String {
+    let headers = text.split('\n').take(number + 1).map(str::trim).filter(|line| is_header(line));
+    let mut table = String::new();
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for header in headers {
+        let header = header.split('#').next().unwrap_or_default().trim();
+        let name = header.trim_start_matches('[').trim_end_matches(']').trim().to_owned();
+        if header.starts_with("[[") {
+            match counts.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((name.clone(), 0)),
+            }
+        }
+        table = name;
+    }
+    let outer = table.split('.').next().unwrap_or_default().to_owned();
+    match counts.iter().find(|(name, _)| *name == outer) {
+        // A single one needs no number.
+        Some((_, count)) if text.matches(&format!("[[{outer}]]")).count() > 1 => {
+            table.replacen(&outer, &format!("{outer}[{count}]"), 1)
+        }
+        _ => table,
+    }
+}
+
+fn joined(table: &str, key: &str) -> String {
+    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
+}
+
+/// What of the log filter is no filter: a single word is a level, and one that is none would mute the service.
+///
+/// # Errors
+/// The word, and what may stand there.
+pub(super) fn check_log_filter(filter: &str) -> Result<(), ConfigError> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for directive in filter.split(',').map(str::trim) {
+        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level).to_lowercase();
+        if !LEVELS.contains(&level.as_str()) {
+            let levels = LEVELS.join(", ");
+            let message =
+                format!("{directive:?} is no level ({levels}), nor one for a target (fuotad=debug)");
+            return Err(ConfigError::value("log.filter", message));
+        }
+    }
+    Ok(())
+}
+
+/// The expected name nearest to the unknown one, from "unknown field `x`, expected one of `a`, `b`".
+fn suggestion(message: &str) -> Option<&str> {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let wrong = names.next().filter(|_| message.starts_with("unknown"))?;
+    nearest(wrong, &names.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::devices::Devices;
+    use crate::config::file::Config;
+    use std::collections::BTreeMap;
+
+    fn said(text: &str) -> String {
+        Config::from_text(text, &BTreeMap::new()).map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    fn in_gateway(text: &str) -> String {
+        said(&format!("[gateway]\nregion = \"EU868\"\n{text}\n"))
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named_with_its_key_and_what_to_write() {
+        for (text, wanted) in [
+            (
+                "[radio]\nfrequency-hz = 869.525",
+                "line 4: radio.frequency-hz is 869.525, and must be a whole number, in Hz: 869525000",
+            ),
+            (
+                "[radio]\ndata-rate = \"DR5\"",
+                "line 4: radio.data-rate is \"DR5\", and must be a whole number from 0 to 255",
+            ),
+            (
+                "[radio]\ndata-rate = -1",
+                "line 4: radio.data-rate is -1, and must be a whole number from 0 to 255",
+            ),
+            (
+                "[radio]\nduty-share = \"0.4\"",
+                "line 4: radio.duty-share is \"0.4\", and must be a number without quotes",
+            ),
+            (
+                "[radio]\neirp-dbm = \"27\" # dBm",
+                "line 4: radio.eirp-dbm is \"27\", and must be a number without quotes, in dBm",
+            ),
+            (
+                "[radio]\nlisten-before-talk = \"yes\"",
+                "line 4: radio.listen-before-talk is \"yes\", and must be true or false, without quotes",
+            ),
+            (
+                "[forwarder]\nallow = \"10.0.0.1\"",
+                "line 4: forwarder.allow is \"10.0.0.1\", and must be a list in brackets, as [\"a\", \"b\"]",
+            ),
+            (
+                "[[network-server]]\naddress = 1700",
+                "line 4: network-server.address is 1700, and must be text in quotes",
+            ),
+            (
+                "[group]\nname = \"a\"",
+                "line 3: [group] is written with two brackets, as [[group]]: there may be several",
+            ),
+            (
+                "[[radio]]\ndata-rate = 5",
+                "line 3: [[radio]] is written with one bracket, as [radio]: there is one",
+            ),
+            ("[[group]]\nname = \"a\"", "line 3: group.mc-addr is missing"),
+        ] {
+            assert_eq!(in_gateway(text), wanted);
+        }
+        assert_eq!(said("[gateway]\n"), "line 1: gateway.region is missing");
+        assert_eq!(said("[radio]\n"), "line 1: the table [gateway] is missing");
+        let devices = Devices::from_text("[[device]]\nname = 7\n").unwrap_err().to_string();
+        assert!(devices.starts_with("line 2: device.name is 7, and must be text in quotes"), "{devices}");
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_each_once_and_in_the_order_of_the_file() {
+        let text = "[radio]\nfrequency-hz = 869.525\ndata-rate = 5 dr\nduty = 1\n[gatway]\nx = 1\n\
+                    [[group]]\nname = \"a\"\nmc-addr = 26011111\n[[group]]\nname = \"b\"\n";
+        let said = in_gateway(text);
+        let lines: Vec<&str> = said.strip_prefix("6 mistakes: ").unwrap_or(&said).split("; ").collect();
+        let starts = [
+            "line 4: radio.frequency-hz is 869.525",
+            "line 5: ",
+            "line 6: unknown field `duty`",
+            "line 7: unknown field `gatway`",
+            "line 11: group[0].mc-addr is 26011111",
+            "line 12: group[1].mc-addr is missing",
+        ];
+        assert_eq!(lines.len(), starts.len(), "{said}");
+        for (line, start) in lines.iter().zip(starts) {
+            assert!(line.starts_with(start), "{line}");
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_teller_run_for_ever_or_tell_the_same_twice() {
+        let text = "[gateway]\nregion = 1\n".to_owned() + &"[radio]\ndata-rate = \"x\"\n".repeat(50);
+        let told = said(&text);
+        assert!(told.matches("line ").count() <= super::MISTAKES_MAX, "{told}");
+        for text in ["[", "]", "[[", "a", "=", "\u{0}", "[group]\n[group]\n", "[gateway]\n\"", "\"\"\"\n\n"] {
+            assert!(!said(text).is_empty(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_would_mute_the_log_is_refused() {
+        assert_eq!(
+            in_gateway("[log]\nfilter = \"inof\""),
+            "log.filter: \"inof\" is no level (off, error, warn, info, debug, trace), nor one for a target (fuotad=debug)"
+        );
+        for filter in ["info", "WARN", "info,fuotad=debug", "off"] {
+            assert_eq!(in_gateway(&format!("[log]\nfilter = \"{filter}\"")), "");
+        }
+    }
+}
