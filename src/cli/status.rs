@@ -10,6 +10,7 @@ use super::table::percent;
 use super::table::seconds;
 use super::table::table;
 use crate::config::Status;
+use crate::daemon::OtherSenderSnapshot;
 use crate::daemon::Snapshot;
 use crate::daemon::TaskSnapshot;
 use crate::daemon::read_status;
@@ -138,7 +139,7 @@ fn for_people(status: &Snapshot) -> String {
 fn forwarder(status: &Snapshot) -> String {
     let forwarder = &status.forwarder;
     let Some(online) = &forwarder.online else {
-        return format!("forwarder  not connected, expected on {}", forwarder.listen);
+        return format!("forwarder  not connected, expected on {}{}", forwarder.listen, others(status));
     };
     let counter = match forwarder.counter_error_us {
         Some(error_us) => format!("counter known to +-{error_us} us"),
@@ -156,7 +157,18 @@ fn forwarder(status: &Snapshot) -> String {
         let _ =
             write!(text, "\n           {} datagrams dropped unread by the kernel", forwarder.kernel_dropped);
     }
-    text
+    text + &others(status)
+}
+
+/// Who else sends to the forwarder's port, a line each.
+fn others(status: &Snapshot) -> String {
+    let line = |other: &OtherSenderSnapshot| {
+        format!(
+            "\nnot served {} at {}: {} datagrams, neither acknowledged nor relayed",
+            other.gateway, other.address, other.datagrams
+        )
+    };
+    status.forwarder.others.iter().map(line).collect()
 }
 
 fn servers(text: &mut String, status: &Snapshot) {

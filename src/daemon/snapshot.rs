@@ -90,6 +90,20 @@ pub struct ForwarderSnapshot {
     /// Frames that it acknowledged and never gave to its radio.
     #[serde(default)]
     pub swallowed: u64,
+    /// Who else sends to its port: neither acknowledged nor relayed, at most eight.
+    #[serde(default)]
+    pub others: Vec<OtherSenderSnapshot>,
+}
+
+/// A sender on the packet forwarder's port that is not served.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OtherSenderSnapshot {
+    /// EUI in its datagrams.
+    pub gateway: String,
+    /// Address and port of its latest datagram.
+    pub address: String,
+    /// PUSH_DATA and PULL_DATA that came from there.
+    pub datagrams: u64,
 }
 
 /// One network server and our socket towards it.

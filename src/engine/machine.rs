@@ -19,6 +19,7 @@ use crate::forwarder::EmissionId;
 use crate::forwarder::GatewayId;
 use crate::forwarder::Link;
 use crate::forwarder::LinkState;
+use crate::forwarder::OtherSender;
 use crate::forwarder::ServerCounts;
 use crate::relay::Relay;
 use crate::relay::RelayCounts;
@@ -137,6 +138,11 @@ impl Engine {
         self.link.state(self.now.mono)
     }
 
+    /// Who else sends to the packet forwarder's port and is not served, at most eight.
+    pub fn other_senders(&self) -> impl Iterator<Item = OtherSender> {
+        self.link.other_senders()
+    }
+
     /// What was relayed between the forwarder and its network servers.
     pub fn relayed(&self) -> RelayCounts {
         self.relay.counts()
@@ -198,11 +204,8 @@ impl Engine {
 
     /// How frames are handed over now; without a forwarder that answers, what is waited for.
     fn handover(&self) -> Result<Handover, &'static str> {
-        if !self.link.is_online() {
-            return Err("the packet forwarder: it has not been heard");
-        }
-        if !self.link.is_answering() {
-            return Err("the packet forwarder: it left a frame unanswered and was not heard since");
+        if let Some(obstacle) = self.link.obstacle() {
+            return Err(obstacle.as_str());
         }
         let pace = self.link.pace(self.now.mono, self.relay.is_shared());
         Ok(Handover { lead_us: pace.lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us })

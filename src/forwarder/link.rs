@@ -19,6 +19,9 @@ use super::event::MalformedKind;
 use super::event::Output;
 use super::event::Pace;
 use super::event::Uplink;
+use super::obstacle::Obstacle;
+use super::other_senders::OtherSender;
+use super::other_senders::OtherSenders;
 use super::outbox::Outbox;
 use super::packet;
 use super::packet::Datagram;
@@ -39,7 +42,8 @@ use super::transmitter::Transmitter;
 /// Our side of the conversation with one packet forwarder.
 ///
 /// After every call take [`Link::poll`] until it is empty; call [`Link::time`] at [`Link::wake_at`]. A PUSH_DATA or
-/// PULL_DATA with a good header is acknowledged at once, whatever else is in it.
+/// PULL_DATA of our gateway is acknowledged at once, whatever else is in it; those of others are not: what is not
+/// served must not look as if it were.
 #[derive(Debug)]
 pub struct Link {
     settings: Settings,
@@ -50,6 +54,7 @@ pub struct Link {
     transmitter: Transmitter,
     stat: Option<Stat>,
     counts: Counts,
+    others: OtherSenders,
     outbox: Outbox,
     is_answering: bool,
 }
@@ -66,6 +71,7 @@ impl Link {
             transmitter: Transmitter::new(seed),
             stat: None,
             counts: Counts::default(),
+            others: OtherSenders::default(),
             outbox: Outbox::default(),
             is_answering: true,
         }
@@ -87,14 +93,23 @@ impl Link {
         let mut is_ours = false;
         match Datagram::read(bytes) {
             Ok(Datagram::PushData { header, json }) => {
-                self.counts.pushes += 1;
-                self.answer(from, packet::push_ack(header));
-                is_ours = self.push_data(now, from, header, json);
+                is_ours = self.serves_push(from, header.gateway);
+                if is_ours {
+                    self.counts.pushes += 1;
+                    self.answer(from, packet::push_ack(header));
+                    self.push_data(now, json);
+                } else {
+                    self.not_served(now, from, header.gateway);
+                }
             }
             Ok(Datagram::PullData { header }) => {
-                self.counts.pulls += 1;
-                self.answer(from, packet::pull_ack(header));
-                self.pull_data(now, from, header);
+                if self.serves_pull(from, header.gateway) {
+                    self.counts.pulls += 1;
+                    self.answer(from, packet::pull_ack(header));
+                    self.pull_data(now, from, header);
+                } else {
+                    self.not_served(now, from, header.gateway);
+                }
             }
             Ok(Datagram::TxAck { header, body }) => self.tx_ack(now, from, header, body),
             Err(kind) => self.malformed(kind),
@@ -206,29 +221,71 @@ impl Link {
         self.is_answering
     }
 
+    /// Why no emission can be handed over at the moment, if there is a reason.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match (&self.pull_path, self.online_path()) {
+            (_, Some(path)) if !path.has_acks() => Some(Obstacle::Version1),
+            (_, Some(_)) => (!self.is_answering()).then_some(Obstacle::Unanswered),
+            (Some(_), None) => Some(Obstacle::Silent),
+            (None, None) if self.counts.pushes > 0 => Some(Obstacle::NoPullData),
+            (None, None) => Some(Obstacle::NotHeard),
+        }
+    }
+
+    /// Who else sends here and is not served, at most eight.
+    pub fn other_senders(&self) -> impl Iterator<Item = OtherSender> {
+        self.others.iter()
+    }
+
     /// The link at a glance.
     pub fn state(&self, now: Instant) -> LinkState {
         LinkState {
             gateway: self.gateway,
             online: self.online_path().map(|path| path.to),
+            obstacle: self.obstacle(),
             counter: self.counter.error_us(now).map(|error_us| CounterEstimate { error_us }),
             stat: self.stat,
             counts: self.counts,
         }
     }
 
-    /// Whether it is of our gateway.
-    fn push_data(&mut self, now: Instant, from: SocketAddr, header: Header, json: &[u8]) -> bool {
+    /// Whether a PUSH_DATA is of our gateway and its host. The first gateway heard is adopted.
+    fn serves_push(&mut self, from: SocketAddr, gateway: GatewayId) -> bool {
         let is_its_host = self.online_path().is_none_or(|path| path.to.ip() == from.ip());
-        if !self.is_ours(header.gateway) || !is_its_host {
-            self.counts.foreign += 1;
-            return false;
+        *self.gateway.get_or_insert(gateway) == gateway && is_its_host
+    }
+
+    /// Whether a PULL_DATA is of our gateway. Whoever was adopted first and is silent may have been a mistake; a
+    /// configured gateway never is.
+    fn serves_pull(&mut self, from: SocketAddr, gateway: GatewayId) -> bool {
+        match self.online_path() {
+            Some(path) if !from.ip().is_loopback() && path.to.ip() != from.ip() => return false,
+            None if self.settings.gateway.is_none() => self.adopt(gateway),
+            _ => {}
         }
+        *self.gateway.get_or_insert(gateway) == gateway
+    }
+
+    fn adopt(&mut self, gateway: GatewayId) {
+        let before = self.gateway.replace(gateway);
+        if before.is_some_and(|before| before != gateway) {
+            self.counter.forget();
+            self.transmitter.restarted();
+            self.lost(CounterLoss::OtherGateway);
+        }
+    }
+
+    fn not_served(&mut self, now: Instant, from: SocketAddr, gateway: GatewayId) {
+        self.counts.foreign += 1;
+        if let Some(sender) = self.others.heard(now, gateway, from) {
+            let (served, is_configured) = (self.gateway, self.settings.gateway.is_some());
+            self.outbox.tell(Event::OtherSender { sender, served, is_configured });
+        }
+    }
+
+    fn push_data(&mut self, now: Instant, json: &[u8]) {
         self.is_answering = true;
-        let Some(push_data) = PushData::read(json) else {
-            self.malformed(MalformedKind::Json);
-            return true;
-        };
+        let Some(push_data) = PushData::read(json) else { return self.malformed(MalformedKind::Json) };
         for packet in &push_data.rxpk {
             self.uplink(now, packet);
         }
@@ -240,7 +297,6 @@ impl Link {
                 self.outbox.tell(Event::SilentlyDropped(dropped));
             }
         }
-        true
     }
 
     fn uplink(&mut self, now: Instant, packet: &Rxpk) {
@@ -270,14 +326,7 @@ impl Link {
     }
 
     fn pull_data(&mut self, now: Instant, from: SocketAddr, header: Header) {
-        // Whoever was adopted first and is silent may have been a mistake; a configured gateway never is.
-        let is_free = self.settings.gateway.is_none() && self.online_path().is_none();
-        if is_free {
-            self.gateway = Some(header.gateway);
-        } else if !self.is_ours(header.gateway) {
-            self.counts.foreign += 1;
-            return;
-        }
+        self.others.is_served(header.gateway, from);
         self.is_answering = true;
         let keepalive = PullPath::keepalive(&mut self.pull_path, now, from, header.version);
         match keepalive {
@@ -320,10 +369,6 @@ impl Link {
 
     fn online_path(&self) -> Option<PullPath> {
         self.pull_path.filter(|path| path.is_online)
-    }
-
-    fn is_ours(&mut self, gateway: GatewayId) -> bool {
-        *self.gateway.get_or_insert(gateway) == gateway
     }
 
     fn answer(&mut self, to: SocketAddr, ack: [u8; 4]) {

@@ -17,6 +17,8 @@
 //! | `txnb_audit` | what the forwarder accepted against what it gave to its radio |
 //! | `transmitter` | all that is handed over: tokens, copies, verdicts |
 //! | `pull_path` | where downlinks go |
+//! | `obstacle` | why nothing of ours can be handed over |
+//! | `other_senders` | who else sends here and is not served |
 //! | `timing` | the forwarder's distances, with where they were measured |
 //! | `link` | the conversation |
 //! | `downlink` | a network server's `txpk`, checked |
@@ -31,6 +33,8 @@ mod error;
 mod event;
 mod in_flight;
 mod link;
+mod obstacle;
+mod other_senders;
 mod outbox;
 mod packet;
 mod pull_path;
@@ -65,6 +69,8 @@ pub use event::Refusal;
 pub use event::Uplink;
 pub use event::Verdict;
 pub use link::Link;
+pub use obstacle::Obstacle;
+pub use other_senders::OtherSender;
 pub use rxpk::Stat;
 pub use server_downlinks::Slot;
 pub use server_link::ServerCounts;

@@ -192,17 +192,72 @@ fn a_forwarder_of_protocol_v1_is_acked_but_not_sent_anything() {
     assert!(NotSent::ProtocolV1.to_string().starts_with("protocol v1 has no TX_ACK"));
 }
 
+fn push_of(gateway: [u8; 8]) -> Vec<u8> {
+    [&header(2, 6, 0, gateway)[..], br#"{"rxpk":[{"tmst":1}]}"#].concat()
+}
+
+fn other(gateway: [u8; 8], from: SocketAddr, is_configured: bool) -> Event {
+    let sender = OtherSender { gateway: GatewayId(gateway), from, datagrams: 1 };
+    Event::OtherSender { sender, served: Some(GatewayId(GATEWAY)), is_configured }
+}
+
 #[test]
-fn another_gateway_is_acked_and_counted_but_never_sent_anything() {
+fn another_gateway_is_told_and_counted_but_neither_acked_nor_sent_anything() {
     let mut desk = Desk::online();
     desk.take();
     desk.hear(1, host(9), &header(2, 5, 2, [9; 8]));
-    assert_eq!(desk.take(), [Output::Datagram { to: host(9), bytes: vec![2, 0, 5, 4] }]);
-    let push = [&header(2, 6, 0, [9; 8])[..], br#"{"rxpk":[{"tmst":1}]}"#].concat();
-    desk.hear(1, host(9), &push);
-    assert_eq!(desk.take(), [Output::Datagram { to: host(9), bytes: vec![2, 0, 6, 1] }]);
+    assert_eq!(desk.take(), [Output::Event(other([9; 8], host(9), false))]);
+    assert!(!desk.link.datagram(at(1), host(10), &push_of([9; 8])), "not for network servers either");
+    desk.drain();
+    assert_eq!(desk.take(), [], "told once");
     assert_eq!(desk.link.state(at(1)).counts.foreign, 2);
+    let sender = OtherSender { gateway: GatewayId([9; 8]), from: host(10), datagrams: 2 };
+    assert_eq!(desk.link.other_senders().collect::<Vec<_>>(), [sender]);
     desk.send(2, 1, 80 * MS);
+}
+
+#[test]
+fn our_gateways_name_from_another_host_is_told_teaches_nothing_and_is_not_acked() {
+    let mut desk = Desk::online();
+    desk.take();
+    let thief = SocketAddr::from(([10, 0, 0, 1], 1));
+    desk.hear(1, thief, &push_of(GATEWAY));
+    desk.hear(2, thief, &header(2, 5, 2, GATEWAY));
+    assert_eq!(desk.take(), [Output::Event(other(GATEWAY, thief, false))]);
+    assert_eq!(desk.link.state(at(2)).counter, None, "it teaches nothing");
+}
+
+#[test]
+fn whoever_is_adopted_in_place_of_a_silent_one_is_another_gateway_and_no_restart() {
+    let mut desk = Desk::timed();
+    desk.hear(S, host(9), &header(2, 5, 2, [9; 8]));
+    desk.time(123 * S);
+    desk.take();
+    desk.hear(124 * S, host(9), &header(2, 5, 2, [9; 8]));
+    let online = Event::Online { gateway: GatewayId([9; 8]), from: host(9), version: 2 };
+    assert_eq!(desk.events(), [Event::CounterLost { why: CounterLoss::OtherGateway }, online]);
+    assert_eq!(desk.link.other_senders().count(), 0, "it is served now");
+}
+
+#[test]
+fn what_keeps_emissions_back_has_a_name() {
+    let obstacle = |desk: &Desk| desk.link.state(at(0)).obstacle;
+    let mut desk = Desk::silent();
+    assert_eq!(obstacle(&desk), Some(Obstacle::NotHeard));
+    desk.hear(0, host(9), &header(1, 5, 5, GATEWAY));
+    assert_eq!(obstacle(&desk), Some(Obstacle::NotHeard));
+    desk.uplink(0, COUNTER);
+    assert_eq!(obstacle(&desk), Some(Obstacle::NoPullData));
+    desk.pull(0, 2);
+    assert_eq!(obstacle(&desk), None);
+    desk.send(0, 1, 80 * MS + 350 * MS);
+    desk.time(200 * MS);
+    desk.time(400 * MS);
+    assert_eq!(obstacle(&desk), Some(Obstacle::Unanswered));
+    desk.time(123 * S);
+    assert_eq!(obstacle(&desk), Some(Obstacle::Silent));
+    desk.hear(124 * S, host(2), &header(1, 5, 2, GATEWAY));
+    assert_eq!(obstacle(&desk), Some(Obstacle::Version1));
 }
 
 #[test]
@@ -224,18 +279,12 @@ fn a_configured_gateway_is_the_only_one_listened_to() {
     let settings = Settings { gateway: Some(GatewayId([9; 8])), ..Settings::default() };
     let mut desk = Desk { link: Link::new(settings, 7), outputs: Vec::new() };
     desk.pull(0, 2);
-    assert_eq!(desk.events(), []);
-    assert_eq!(desk.link.state(at(0)).online, None);
-}
-
-#[test]
-fn an_uplink_in_our_gateways_name_from_another_host_teaches_nothing() {
-    let mut desk = Desk::online();
-    let push = [&header(2, 6, 0, GATEWAY)[..], br#"{"rxpk":[{"tmst":1}]}"#].concat();
-    desk.take();
-    desk.hear(1, SocketAddr::from(([10, 0, 0, 1], 1)), &push);
-    assert_eq!(desk.events(), []);
-    assert_eq!(desk.link.state(at(1)).counter, None);
+    let sender = OtherSender { gateway: GatewayId(GATEWAY), from: host(2), datagrams: 1 };
+    let served = Some(GatewayId([9; 8]));
+    let told = Event::OtherSender { sender, served, is_configured: true };
+    assert_eq!(desk.take(), [Output::Event(told)]);
+    let state = desk.link.state(at(0));
+    assert_eq!((state.online, state.obstacle), (None, Some(Obstacle::NotHeard)));
 }
 
 #[test]
@@ -624,9 +673,10 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// The ack that PROTOCOL.TXT wants for `bytes`, by its own words.
-fn ack_due(bytes: &[u8]) -> Option<Vec<u8>> {
-    let is_good = bytes.len() >= 12 && [1, 2].contains(&bytes[0]) && [0, 2].contains(&bytes[3]);
+/// The ack that PROTOCOL.TXT wants for `bytes`, by its own words, where they are of the gateway that is served.
+fn ack_due(bytes: &[u8], served: Option<GatewayId>) -> Option<Vec<u8>> {
+    let is_served = served.is_some_and(|served| bytes.get(4..12) == Some(&served.0));
+    let is_good = is_served && bytes.len() >= 12 && [1, 2].contains(&bytes[0]) && [0, 2].contains(&bytes[3]);
     is_good.then(|| vec![bytes[0], bytes[1], bytes[2], if bytes[3] == 0 { 1 } else { 4 }])
 }
 
@@ -658,7 +708,7 @@ proptest! {
                 Output::Datagram { to, bytes } if is_ack(&bytes) => Some((to, bytes)),
                 _ => None,
             }).collect();
-            let due: Vec<_> = ack_due(&bytes).map(|ack| (host(2), ack)).into_iter().collect();
+            let due: Vec<_> = ack_due(&bytes, desk.link.state(at(now)).gateway).map(|ack| (host(2), ack)).into_iter().collect();
             prop_assert_eq!(acks, due);
             // A clock that runs wild is not ours to survive in style, but to survive.
             let mut other = Desk::timed();

@@ -98,6 +98,17 @@ pub enum Event {
     ForwarderOnline,
     /// The forwarder fell silent.
     ForwarderOffline,
+    /// Somebody else sends to the packet forwarder's port: neither acknowledged nor relayed.
+    OtherSender {
+        /// EUI in its datagrams.
+        heard: String,
+        /// Address and port that it sends from.
+        from: String,
+        /// EUI of the gateway that is served.
+        served: Option<String>,
+        /// That gateway stands in the configuration; else it is the first one that was heard.
+        is_configured: bool,
+    },
     /// Frames go out at exact counter values from now on.
     CounterKnown {
         /// How well the counter is known, microseconds.
@@ -208,6 +219,7 @@ impl Event {
             | Event::Over(Outcome::OutOfSession { .. })
             | Event::AlreadyOver { .. }
             | Event::ForwarderOffline
+            | Event::OtherSender { .. }
             | Event::CounterLost { .. }
             | Event::SecondSender { .. }
             | Event::ServerBreach { .. }
@@ -272,6 +284,9 @@ impl fmt::Display for Event {
             ),
             Event::ForwarderOnline => f.write_str("the packet forwarder answers"),
             Event::ForwarderOffline => f.write_str("the packet forwarder is silent"),
+            Event::OtherSender { heard, from, served, is_configured } => {
+                other_sender(f, heard, from, served.as_deref().unwrap_or("none yet"), *is_configured)
+            }
             Event::CounterKnown { error_us } => {
                 write!(f, "the concentrator's counter is known to {error_us} us")
             }
@@ -295,6 +310,27 @@ impl fmt::Display for Event {
             Event::Halted { reason } => write!(f, "halted: {reason}"),
         }
     }
+}
+
+/// Who sends here, who is served instead, and the line that changes it.
+fn other_sender(
+    f: &mut fmt::Formatter<'_>,
+    heard: &str,
+    from: &str,
+    served: &str,
+    is_configured: bool,
+) -> fmt::Result {
+    if heard == served {
+        return write!(
+            f,
+            "{from} sends in the name of our gateway {served}, which is at another address: it is neither acknowledged nor relayed; give each gateway an EUI of its own (gateway_ID of the packet forwarder)"
+        );
+    }
+    let why = if is_configured { "as `gateway.id` says" } else { "the first one heard" };
+    write!(
+        f,
+        "gateway {heard} sends here from {from} and is neither acknowledged nor relayed: {served} is served, {why}; to serve the other one write `id = \"{heard}\"` under `[gateway]`"
+    )
 }
 
 impl fmt::Display for Outcome {

@@ -189,11 +189,29 @@ fn what_is_no_json_is_acked_and_relayed_all_the_same() {
 }
 
 #[test]
-fn another_gateways_uplinks_are_acked_and_not_relayed_in_our_name() {
-    let mut desk = Desk::ready();
-    let bytes = [&[2, 3, 4, 0][..], &[9; 8], b"{\"rxpk\":[]}"].concat();
-    desk.tell(20, Input::Datagram { from: local(40_002), bytes: &bytes });
-    assert_eq!((desk.south.len(), desk.north.len()), (1, 0));
+fn another_gateways_uplinks_are_neither_acked_nor_relayed_and_the_line_that_helps_is_told_once() {
+    let gateway = Some(forwarder::GatewayId(GATEWAY));
+    for (link, why) in [
+        (forwarder::Settings::default(), "the first one heard"),
+        (forwarder::Settings { gateway, ..Default::default() }, "as `gateway.id` says"),
+    ] {
+        let mut desk = Desk::new(vec![server("a:1")], link);
+        desk.pull_data(0);
+        desk.forget();
+        for ms in 20..60 {
+            let bytes = [&[2, 3, 4, 0][..], &[9; 8], b"{\"rxpk\":[]}"].concat();
+            desk.tell(ms, Input::Datagram { from: local(40_002), bytes: &bytes });
+        }
+        assert_eq!((desk.south.len(), desk.north.len()), (0, 0));
+        let told: Vec<String> = desk.reports.iter().map(Event::to_string).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        for part in
+            ["0909090909090909", "127.0.0.1:40002", "0016c001f1500812", why, "`id = \"0909090909090909\"`"]
+        {
+            assert!(told[0].contains(part), "{part} in {}", told[0]);
+        }
+        assert_eq!(desk.engine.other_senders().map(|other| other.datagrams).collect::<Vec<_>>(), [40]);
+    }
 }
 
 #[test]
@@ -461,6 +479,23 @@ fn a_forwarder_of_version_1_is_relayed_for_and_answers_nothing() {
     let (_, bytes) = desk.south.last().unwrap();
     assert_eq!(bytes[..4], [1, 0, 0, 3]);
     assert_eq!(desk.acks(), []);
+}
+
+#[test]
+fn a_campaign_waits_for_a_forwarder_of_version_2_and_says_so() {
+    let mut desk = Desk::new(vec![server("a:1")], forwarder::Settings::default());
+    desk.datagram(0, local(PULL), [1, 1, 2, 2], b"");
+    let document = small_world::document(100, "");
+    let source = TaskSource::File;
+    desk.tell(15, Input::Task { document: document.as_bytes(), stem: "task-1", source });
+    desk.wait(60_000);
+    let waiting: Vec<Option<String>> = desk.engine.tasks().map(|task| task.waiting).collect();
+    let reason = "the packet forwarder: it speaks version 1, which has no TX_ACK";
+    assert_eq!(waiting, [Some(reason.to_owned())]);
+    assert_eq!(desk.given(), [], "nothing is even tried");
+    desk.pull_data(60_001);
+    desk.wait(61_000);
+    assert!(!desk.given().is_empty(), "version 2 is all that was missing");
 }
 
 #[test]
