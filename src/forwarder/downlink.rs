@@ -33,6 +33,8 @@ pub enum Timing {
 pub struct Downlink {
     /// At once, at a counter's value, or at a GPS time.
     pub timing: Timing,
+    /// The board that shall send it, where the server names one; it goes on with the downlink.
+    pub board: Option<u32>,
     /// Centre frequency on the air, Hz.
     pub frequency_hz: u32,
     /// LoRa or GFSK, as `modu` says.
@@ -105,6 +107,7 @@ impl Downlink {
         let timing = timing(txpk).ok_or(BadDownlink::Member("tmst"))?;
         Ok(Downlink {
             timing,
+            board: txpk.get("brd").and_then(whole).and_then(|board| u32::try_from(board).ok()),
             frequency_hz,
             modulation,
             airtime_us,

@@ -6,7 +6,7 @@ use crate::radio::Emission;
 use crate::time::Instant;
 use crate::time::Tmst;
 
-use super::counter::Counter;
+use super::boards::Boards;
 use super::counter::Heard;
 use super::error::NotSent;
 use super::event::CounterEstimate;
@@ -49,7 +49,7 @@ pub struct Link {
     settings: Settings,
     gateway: Option<GatewayId>,
     pull_path: Option<PullPath>,
-    counter: Counter,
+    boards: Boards,
     counter_is_known: bool,
     transmitter: Transmitter,
     stat: Option<Stat>,
@@ -66,7 +66,7 @@ impl Link {
             gateway: settings.gateway,
             settings,
             pull_path: None,
-            counter: Counter::default(),
+            boards: Boards::default(),
             counter_is_known: false,
             transmitter: Transmitter::new(seed),
             stat: None,
@@ -128,7 +128,7 @@ impl Link {
         if !path.has_acks() {
             return Err(NotSent::ProtocolV1);
         }
-        let lent = Lent { settings: &self.settings, counter: &self.counter, outbox: &mut self.outbox };
+        let lent = Lent { settings: &self.settings, boards: &self.boards, outbox: &mut self.outbox };
         self.transmitter.send(now, id, emission, path.to, lent)
     }
 
@@ -148,14 +148,14 @@ impl Link {
         self.transmitter.relay(now, id, json, slot, &path, &mut self.outbox)
     }
 
-    /// The counter's value at `instant`, while it is known.
-    pub fn tmst_at(&self, now: Instant, instant: Instant) -> Option<Tmst> {
-        self.counter.at(now, instant).map(|at| at.tmst())
+    /// What the counter of a server's `board` shows at `instant`, while it is known.
+    pub fn tmst_at(&self, now: Instant, board: Option<u32>, instant: Instant) -> Option<Tmst> {
+        self.boards.counter_of(board)?.at(now, instant).map(|at| at.tmst())
     }
 
-    /// When the counter will show (or showed) `tmst`, while it is known.
-    pub fn instant_of(&self, now: Instant, tmst: Tmst) -> Option<Instant> {
-        self.counter.instant_of(now, tmst, now)
+    /// When the counter of a server's `board` will show (or showed) `tmst`, while it is known.
+    pub fn instant_of(&self, now: Instant, board: Option<u32>, tmst: Tmst) -> Option<Instant> {
+        self.boards.counter_of(board)?.instant_of(now, tmst, now)
     }
 
     /// When the last frame that went out as "immediate" is off the air, if one is on it.
@@ -170,17 +170,17 @@ impl Link {
             let silent_us = now.us_since(path.heard);
             self.outbox.tell(Event::Offline { silent_us });
         }
-        if self.counter_is_known && self.counter.error_us(now).is_none() {
+        if self.counter_is_known && self.boards.ours().error_us(now).is_none() {
             self.lost(CounterLoss::Aged);
         }
         let is_online = self.is_online();
-        self.is_answering &= !self.transmitter.time(now, is_online, &self.counter, &mut self.outbox);
+        self.is_answering &= !self.transmitter.time(now, is_online, self.boards.ours(), &mut self.outbox);
     }
 
     /// When [`Link::time`] wants to be called next, if nothing happens before.
     pub fn wake_at(&self) -> Option<Instant> {
         let offline = self.online_path().as_ref().map(PullPath::deadline);
-        let aged = self.counter_is_known.then(|| self.counter.useless_at()).flatten();
+        let aged = self.counter_is_known.then(|| self.boards.ours().useless_at()).flatten();
         [self.transmitter.wake_at(), offline, aged].into_iter().flatten().min()
     }
 
@@ -191,7 +191,7 @@ impl Link {
 
     /// How emissions should be handed over as things stand; `is_shared`: a network server uses the same radio.
     pub fn pace(&self, now: Instant, is_shared: bool) -> Pace {
-        match self.counter.error_us(now) {
+        match self.boards.ours().error_us(now) {
             Some(_) if is_shared => Pace {
                 lead_us: timing::LEAD_SHARED_US,
                 lead_min_us: timing::LEAD_SHARED_US,
@@ -243,7 +243,7 @@ impl Link {
             gateway: self.gateway,
             online: self.online_path().map(|path| path.to),
             obstacle: self.obstacle(),
-            counter: self.counter.error_us(now).map(|error_us| CounterEstimate { error_us }),
+            counter: self.boards.ours().error_us(now).map(|error_us| CounterEstimate { error_us }),
             stat: self.stat,
             counts: self.counts,
         }
@@ -269,7 +269,7 @@ impl Link {
     fn adopt(&mut self, gateway: GatewayId) {
         let before = self.gateway.replace(gateway);
         if before.is_some_and(|before| before != gateway) {
-            self.counter.forget();
+            self.boards.forget();
             self.transmitter.restarted();
             self.lost(CounterLoss::OtherGateway);
         }
@@ -302,19 +302,22 @@ impl Link {
     fn uplink(&mut self, now: Instant, packet: &Rxpk) {
         // Without a timestamp it neither teaches nor has a place in time.
         let Some(tmst) = packet.tmst.map(Tmst) else { return };
-        if let Heard::Restarted { by_us } = self.counter.hear(now, tmst) {
+        let (heard, is_ours) = self.boards.hear(now, packet.board, tmst);
+        if let Heard::Restarted { by_us } = heard {
             self.transmitter.restarted();
-            self.lost(CounterLoss::Jumped { by_us });
+            if is_ours {
+                self.lost(CounterLoss::Jumped { by_us });
+            }
         }
         if !self.counter_is_known
-            && let Some(error_us) = self.counter.error_us(now)
+            && let Some(error_us) = self.boards.ours().error_us(now)
         {
             self.counter_is_known = true;
             self.outbox.tell(Event::CounterKnown { error_us });
         }
         self.outbox.tell(Event::Uplink(Uplink {
             received: now,
-            ended: self.counter.instant_of(now, tmst, now).unwrap_or(now),
+            ended: self.instant_of(now, packet.board, tmst).unwrap_or(now),
             tmst,
             gps_ms: packet.gps_ms,
             frequency_hz: packet.frequency_hz,
@@ -337,7 +340,7 @@ impl Link {
             }
         }
         if keepalive == Keepalive::Moved {
-            self.counter.forget();
+            self.boards.forget();
             self.transmitter.restarted();
             self.lost(CounterLoss::NewSource);
         }
@@ -345,7 +348,7 @@ impl Link {
 
     fn tx_ack(&mut self, now: Instant, from: SocketAddr, header: Header, body: &[u8]) {
         let token = header.token;
-        let lent = Lent { settings: &self.settings, counter: &self.counter, outbox: &mut self.outbox };
+        let lent = Lent { settings: &self.settings, boards: &self.boards, outbox: &mut self.outbox };
         let answered = match self.gateway == Some(header.gateway) {
             true => {
                 self.is_answering = true;
@@ -361,7 +364,7 @@ impl Link {
                 self.outbox.tell(Event::Malformed { kind: MalformedKind::UnknownAck { token } });
             }
             Answered::WrongCounter => {
-                self.counter.forget();
+                self.boards.forget();
                 self.lost(CounterLoss::TooEarly);
             }
         }

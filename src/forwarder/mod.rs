@@ -11,6 +11,7 @@
 //! | `rxpk` | a tolerant look into PUSH_DATA |
 //! | `txpk` | the PULL_RESP we write, strictly |
 //! | `tx_ack` | what the forwarder answers to it |
+//! | `boards` | the boards of the forwarder and their counters |
 //! | `counter` | the concentrator's microsecond counter, learned from uplinks |
 //! | `in_flight` | emissions whose TX_ACK is awaited, and what is on the air |
 //! | `server_downlinks` | network servers' downlinks whose TX_ACK is awaited |
@@ -27,6 +28,7 @@
 //! The room must not know what a payload means, what a campaign is, or what the law says. Datagrams are only
 //! looked at: whoever relays them further has the bytes as they came.
 
+mod boards;
 mod counter;
 mod downlink;
 mod error;

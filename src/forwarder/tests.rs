@@ -605,6 +605,53 @@ fn a_counter_that_jumps_is_lost_and_learned_anew() {
 }
 
 #[test]
+fn a_backlog_of_thirty_seconds_loses_no_counter() {
+    let mut desk = Desk::timed();
+    for second in 1..=30 {
+        desk.uplink(30 * S + second, COUNTER + second * S);
+    }
+    desk.uplink(31 * S, COUNTER + 31 * S);
+    let events = desk.events();
+    assert!(events.iter().all(|event| matches!(event, Event::Uplink(_))), "{events:?}");
+    let (_, json) = desk.send(31 * S, 1, 31 * S + 350 * MS);
+    assert!(
+        tmst_of(&json).abs_diff((COUNTER + 31 * S + 350 * MS).rem_euclid(1 << 32) as u32) < 2_000,
+        "{json}"
+    );
+}
+
+#[test]
+fn two_boards_have_two_counters_and_our_emissions_name_the_first() {
+    let mut desk = Desk::online();
+    desk.take();
+    let uplink = |board: i64, tmst: i64| {
+        let tmst = tmst.rem_euclid(1 << 32);
+        format!(r#"{{"rxpk":[{{"tmst":{tmst},"brd":{board},"freq":868.1,"size":1,"data":"QA=="}}]}}"#)
+    };
+    for second in 0..60 {
+        let board = second % 2;
+        desk.push(second * S, &uplink(board, COUNTER + second * S + board * 60 * S));
+    }
+    let events = desk.events();
+    let others = events.iter().filter(|event| !matches!(event, Event::Uplink(_)));
+    assert_eq!(others.collect::<Vec<_>>(), [&Event::CounterKnown { error_us: 15_000 }]);
+    let ended = |event: &Event| match event {
+        Event::Uplink(uplink) => {
+            uplink.ended.us_since(uplink.received).max(uplink.received.us_since(uplink.ended))
+        }
+        _ => 0,
+    };
+    assert!(events.iter().all(|event| ended(event) < 5_000), "each by the counter of its board");
+    let (_, json) = desk.send(59 * S, 1, 60 * S);
+    assert!(json.contains(r#","brd":0,"modu""#), "{json}");
+    assert!(tmst_of(&json).abs_diff((COUNTER + 60 * S).rem_euclid(1 << 32) as u32) < 5_000, "{json}");
+    let tmst = Tmst((COUNTER + 121 * S).rem_euclid(1 << 32) as u32);
+    let instant = |board| desk.link.instant_of(at(59 * S), board, tmst).map(|at| (at.as_us() + S / 2) / S);
+    assert_eq!((instant(Some(1)), instant(Some(0)), instant(None)), (Some(61), Some(121), Some(121)));
+    assert_eq!(instant(Some(2)), None, "a board that was never heard has no time");
+}
+
+#[test]
 fn a_keepalive_from_a_new_port_is_a_restart() {
     let mut desk = Desk::timed();
     desk.pull(S, 5);

@@ -244,7 +244,7 @@ impl Relay {
         let Request { server, token, ref downlink, .. } = request;
         let is_immediate = downlink.timing == Timing::Immediate;
         // Two immediate frames at a time: the forwarder would lose one of them without a word.
-        let by_counter = link.tmst_at(now, now).is_some();
+        let by_counter = link.tmst_at(now, downlink.board, now).is_some();
         if is_immediate && !by_counter && link.immediate_until(now).is_some() {
             if self.waiting.len() < WAITING_MAX {
                 self.waiting.push_back(request);
@@ -271,7 +271,8 @@ impl Relay {
         }
         let id = self.next_id;
         self.next_id += 1;
-        let at_tmst = start.filter(|_| is_immediate).and_then(|start| link.tmst_at(now, start));
+        let at_tmst =
+            start.filter(|_| is_immediate).and_then(|start| link.tmst_at(now, downlink.board, start));
         let slot = start.map(|start| Slot {
             start,
             airtime_us: downlink.airtime_us,
@@ -322,7 +323,7 @@ impl Relay {
             Timing::Immediate => {
                 Some(scheduler.first_gap(now.plus_us(IMMEDIATE_LEAD_US), downlink.queue_slot_us, GAP_US))
             }
-            Timing::At(tmst) => link.instant_of(now, tmst),
+            Timing::At(tmst) => link.instant_of(now, downlink.board, tmst),
             Timing::Gps(wanted_ms) => {
                 let (gps_ms, at) = self.gps?;
                 let ahead_us = i64::try_from(wanted_ms).ok()?.checked_sub(i64::try_from(gps_ms).ok()?)?;

@@ -229,6 +229,29 @@ fn a_downlink_gets_a_token_of_ours_and_its_answer_the_servers() {
 }
 
 #[test]
+fn downlinks_of_two_boards_keep_their_board_and_their_own_time() {
+    let mut desk = Desk::ready();
+    let uplink = |board: u32, tmst: u32| {
+        format!(r#"{{"rxpk":[{{"tmst":{tmst},"brd":{board},"stat":1,"data":"AA=="}}]}}"#)
+    };
+    desk.uplink(20, &uplink(0, 20_000));
+    desk.uplink(30, &uplink(1, 60_030_000));
+    let on = |board: u32, tmst: u32| {
+        let mut txpk = answer(tmst);
+        txpk["brd"] = json!(board);
+        txpk
+    };
+    // One second ahead by the counter of each; the same moment on both boards counts as one radio.
+    let (first, second) = (on(0, 1_040_000), on(1, 62_040_000));
+    desk.downlink(40, 0, 1, &first);
+    desk.downlink(40, 0, 2, &second);
+    desk.downlink(40, 0, 3, &on(1, 61_040_000));
+    let given: Vec<Value> = desk.given().into_iter().map(|(_, txpk)| txpk).collect();
+    assert_eq!(given, [first, second], "with every member as it came");
+    assert_eq!(desk.acks(), [(0, 3, COLLISION.to_owned())]);
+}
+
+#[test]
 fn two_servers_with_one_token_and_two_downlinks_at_once_are_kept_apart() {
     let mut desk = Desk::new(vec![server("a:1"), server("b:1")], forwarder::Settings::default());
     desk.pull_data(0);
