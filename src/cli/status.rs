@@ -197,6 +197,14 @@ fn servers(text: &mut String, status: &Snapshot) {
             relay.refused
         );
     }
+    if !relay.refused_by.is_empty() {
+        let each: Vec<String> =
+            relay.refused_by.iter().map(|(reason, times)| format!("{reason} {times}")).collect();
+        let _ = writeln!(text, "           refused by reason: {}", each.join(", "));
+    }
+    if relay.wrong_mic > 0 {
+        let _ = writeln!(text, "           {} to groups of ours with a wrong MIC", relay.wrong_mic);
+    }
 }
 
 fn row(task: &TaskSnapshot) -> Vec<String> {

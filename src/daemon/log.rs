@@ -136,6 +136,7 @@ fn key(report: &Report) -> String {
         Event::Sent { .. } => format!("sent {task}"),
         Event::CounterKnown { .. } => "counter known".to_owned(),
         Event::SecondSender { mc_addr, .. } => format!("second sender {mc_addr:08x}"),
+        Event::WrongMic { mc_addr, .. } => format!("wrong MIC {mc_addr:08x}"),
         Event::OtherSender { heard, from, .. } => format!("other sender {heard} {from}"),
         Event::ServerBreach { server, sub_band } => format!("breach {server} {sub_band}"),
         Event::ServerSilent { server } => format!("silent {server}"),

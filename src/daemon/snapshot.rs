@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The whole daemon at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -125,6 +126,9 @@ pub struct ServerSnapshot {
     pub push_acked: u64,
     /// Downlinks it asked for.
     pub asked: u64,
+    /// Of these, dropped without an answer: more than 100 in a second.
+    #[serde(default)]
+    pub flooded: u64,
     /// Datagrams received from it.
     pub received: u64,
     /// Datagrams sent to it.
@@ -156,6 +160,12 @@ pub struct RelaySnapshot {
     pub refused: u64,
     /// The airtime of those passed, microseconds.
     pub airtime_us: u64,
+    /// Passed to an address of our groups with a wrong MIC.
+    #[serde(default)]
+    pub wrong_mic: u64,
+    /// Refused by us, by reason: the member of the txpk, or what is wrong as a whole.
+    #[serde(default)]
+    pub refused_by: BTreeMap<String, u64>,
 }
 
 /// One sub-band of the law and its airtime.

@@ -170,6 +170,7 @@ fn servers(engine: &Engine, server_sockets: &[ServerSocketState]) -> Vec<ServerS
         pushed: counts.pushed,
         push_acked: counts.push_acked,
         asked: counts.asked,
+        flooded: counts.flooded,
         received: socket.counts.received,
         sent: socket.counts.sent,
         send_errors: socket.counts.send_errors,
@@ -190,6 +191,8 @@ fn relay(engine: &Engine) -> RelaySnapshot {
         breaches: counts.breaches,
         refused: counts.refused,
         airtime_us: counts.airtime_us,
+        wrong_mic: counts.wrong_mic,
+        refused_by: engine.refused_downlinks().iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect(),
     }
 }
 

@@ -34,6 +34,7 @@ use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 /// Two sources of time that are further apart than this contradict each other, microseconds.
@@ -64,7 +65,7 @@ impl Engine {
             outputs.push_back(Output::Report(Report { at: now.mono, task: None, event }));
         }
         let (region, groups, trust) = (settings.region, settings.groups, settings.trust_by_task);
-        let addresses = groups.iter().map(|group| group.mc_addr.as_u32()).collect();
+        let addresses = groups.iter().map(|group| (group.mc_addr, group.keys.clone())).collect();
         let gateway = settings.forwarder.gateway;
         let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
         let session_clock = SessionClock::new(recovered.believed());
@@ -146,6 +147,11 @@ impl Engine {
     /// What was relayed between the forwarder and its network servers.
     pub fn relayed(&self) -> RelayCounts {
         self.relay.counts()
+    }
+
+    /// How often we refused a server's downlink, by reason.
+    pub fn refused_downlinks(&self) -> &BTreeMap<&'static str, u64> {
+        self.relay.refusals()
     }
 
     /// Each network server and its figures.

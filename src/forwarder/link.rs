@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::radio::Dbm;
 use crate::radio::Emission;
 use crate::time::Instant;
 use crate::time::Tmst;
@@ -156,6 +157,11 @@ impl Link {
     /// When the counter of a server's `board` will show (or showed) `tmst`, while it is known.
     pub fn instant_of(&self, now: Instant, board: Option<u32>, tmst: Tmst) -> Option<Instant> {
         self.boards.counter_of(board)?.instant_of(now, tmst, now)
+    }
+
+    /// What leaves the antenna when the forwarder is asked for `powe`, EIRP.
+    pub fn eirp(&self, powe: Dbm) -> Dbm {
+        self.settings.eirp(powe)
     }
 
     /// When the last frame that went out as "immediate" is off the air, if one is on it.

@@ -23,6 +23,7 @@
 //! | `timing` | the forwarder's distances, with where they were measured |
 //! | `link` | the conversation |
 //! | `downlink` | a network server's `txpk`, checked |
+//! | `repeated_name` | what the forwarder's JSON parser refuses |
 //! | `server_link` | the other direction: we are the gateway of each network server |
 //!
 //! The room must not know what a payload means, what a campaign is, or what the law says. Datagrams are only
@@ -40,6 +41,7 @@ mod other_senders;
 mod outbox;
 mod packet;
 mod pull_path;
+mod repeated_name;
 mod rxpk;
 mod server_downlinks;
 mod server_link;

@@ -1,6 +1,9 @@
 //! The way of a server's downlink through us, and of the forwarder's answer back.
 
 use super::counts::RelayCounts;
+use super::groups::Groups;
+use super::groups::Sender;
+use super::refusals::Refusals;
 use super::settings::RelaySettings;
 use super::settings::ServerSettings;
 use super::windows::Windows;
@@ -19,7 +22,10 @@ use crate::forwarder::timing::GAP_US;
 use crate::forwarder::timing::IMMEDIATE_LEAD_US;
 use crate::forwarder::timing::LATEST_US;
 use crate::forwarder::timing::LEAD_SHARED_US;
+use crate::lorawan::McAddr;
+use crate::lorawan::McSessionKeys;
 use crate::region::Parameters;
+use crate::region::SubBand;
 use crate::report::Event;
 use crate::schedule::Booking;
 use crate::schedule::Origin;
@@ -27,7 +33,6 @@ use crate::schedule::RxWindow;
 use crate::schedule::Scheduler;
 use crate::time::Instant;
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
 /// Downlinks that wait for an immediate frame to leave the air, at most.
@@ -40,6 +45,8 @@ const FIRST_ID: u64 = 1 << 63;
 const TELL_EVERY_US: u64 = 3_600_000_000;
 
 const COLLISION: &[u8] = br#"{"txpk_ack":{"error":"COLLISION_PACKET"}}"#;
+const TX_FREQ: &[u8] = br#"{"txpk_ack":{"error":"TX_FREQ"}}"#;
+const TX_POWER: &[u8] = br#"{"txpk_ack":{"error":"TX_POWER"}}"#;
 const UNKNOWN: &[u8] = br#"{"txpk_ack":{"error":"UNKNOWN"}}"#;
 
 /// What the relay wishes.
@@ -88,8 +95,7 @@ pub struct Relay {
     settings: RelaySettings,
     link: ServerLink,
     region: &'static Parameters,
-    /// Our groups' addresses: nobody else may send to them.
-    multicast: BTreeSet<u32>,
+    groups: Groups,
     windows: Windows,
     claims: BTreeMap<u64, PendingDownlink>,
     waiting: VecDeque<Request>,
@@ -97,17 +103,18 @@ pub struct Relay {
     gps: Option<(u64, Instant)>,
     /// When a breach in a sub-band was told last.
     told: BTreeMap<u8, Instant>,
+    refusals: Refusals,
     next_id: u64,
     counts: RelayCounts,
     outputs: VecDeque<RelayOutput>,
 }
 
 impl Relay {
-    /// A relay that has heard nothing yet. `multicast` are the addresses that only we may send to.
+    /// A relay that has heard nothing yet. `multicast` are the groups that only we may send to.
     pub fn new(
         settings: RelaySettings,
         region: &'static Parameters,
-        multicast: BTreeSet<u32>,
+        multicast: Vec<(McAddr, McSessionKeys)>,
         gateway: Option<GatewayId>,
         seed: u64,
         now: Instant,
@@ -118,11 +125,12 @@ impl Relay {
             windows: Windows::new(&settings),
             settings,
             region,
-            multicast,
+            groups: Groups::new(multicast),
             claims: BTreeMap::new(),
             waiting: VecDeque::new(),
             gps: None,
             told: BTreeMap::new(),
+            refusals: Refusals::default(),
             next_id: FIRST_ID,
             counts: RelayCounts::default(),
             outputs: VecDeque::new(),
@@ -193,8 +201,9 @@ impl Relay {
                         let request = Request { server, token, json, downlink };
                         self.pass(now, request, link, scheduler);
                     }
-                    Err(_) => {
+                    Err(bad) => {
                         self.counts.malformed += 1;
+                        self.refuse(now, server, bad.reason(), || bad.to_string());
                         self.link.answer(server, token, UNKNOWN);
                     }
                 },
@@ -235,6 +244,11 @@ impl Relay {
         self.counts
     }
 
+    /// How often we refused a downlink, by reason: a member's name, or what is wrong as a whole.
+    pub fn refusals(&self) -> &BTreeMap<&'static str, u64> {
+        self.refusals.counts()
+    }
+
     /// Each server's name and figures.
     pub fn servers(&self) -> impl Iterator<Item = (&ServerSettings, ServerCounts)> {
         self.settings.servers.iter().zip(self.link.counts())
@@ -252,6 +266,13 @@ impl Relay {
                 self.collided(server, token, Origin::Others);
             }
             return;
+        }
+        if self.settings.servers.get(server).is_some_and(|server| server.is_enforced)
+            && let Err((reason, text, answer)) = self.is_admitted(downlink, link)
+        {
+            self.counts.unlawful += 1;
+            self.refuse(now, server, reason, || text);
+            return self.link.answer(server, token, answer);
         }
         let start = self.start_of(now, downlink, link, scheduler);
         let in_the_way = start.filter(|_| !is_immediate);
@@ -297,17 +318,62 @@ impl Relay {
             self.breach(now, server, sub_band);
         }
         if let Some((dev_addr, fcnt)) = downlink.header {
-            if self.multicast.contains(&dev_addr) {
-                self.outputs.push_back(RelayOutput::SecondSender { mc_addr: dev_addr, fcnt });
-            } else {
-                self.windows.answered(dev_addr, at);
-            }
+            self.sent_to(server, dev_addr, fcnt, &downlink.phy_payload, at);
         }
         if is_answered {
             self.claims.insert(id, PendingDownlink { server, token, airtime_us, booking });
             while self.claims.len() > CLAIMS_MAX {
                 self.claims.pop_first();
             }
+        }
+    }
+
+    /// A data frame of a server was passed: it answers a device, or it goes to a group of ours.
+    fn sent_to(&mut self, server: usize, dev_addr: u32, fcnt: u16, phy_payload: &[u8], at: Instant) {
+        match self.groups.sender(dev_addr, phy_payload) {
+            Sender::NoGroup => self.windows.answered(dev_addr, at),
+            Sender::HasKey => self.outputs.push_back(RelayOutput::SecondSender { mc_addr: dev_addr, fcnt }),
+            Sender::HasNoKey { is_news } => {
+                self.counts.wrong_mic += 1;
+                if is_news {
+                    self.tell(Event::WrongMic { server: self.name(server), mc_addr: dev_addr, fcnt });
+                }
+            }
+        }
+    }
+
+    /// Whether the region has this frequency and allows this power: else the reason, the sentence and the answer.
+    fn is_admitted(
+        &self,
+        downlink: &Downlink,
+        link: &Link,
+    ) -> Result<(), (&'static str, String, &'static [u8])> {
+        let frequency_hz = downlink.frequency_hz;
+        let by_default = self.region.sub_band_of(frequency_hz, downlink.modulation).ok();
+        let by_default = by_default.and_then(|index| self.region.sub_band(index));
+        // Where a national sub-band is used, the operator has named it.
+        let is_there = |band: &&SubBand| (band.min_hz..band.max_hz).contains(&frequency_hz);
+        let named = self.region.sub_bands.iter().filter(is_there).max_by_key(|band| band.max_eirp);
+        let mhz = f64::from(frequency_hz) / 1e6;
+        let Some(band) = by_default.or(named) else {
+            let text = format!("freq {mhz} is in no sub-band of {}", self.region.region);
+            return Err(("frequency", text, TX_FREQ));
+        };
+        let eirp = link.eirp(downlink.power);
+        if eirp > band.max_eirp {
+            let text = format!(
+                "powe {} is {eirp} dBm EIRP at {mhz} MHz, and sub-band {} allows {} dBm ({})",
+                downlink.power, band.label, band.max_eirp, band.clause
+            );
+            return Err(("power", text, TX_POWER));
+        }
+        Ok(())
+    }
+
+    /// Counts a refusal of ours and tells it, if it is news.
+    fn refuse(&mut self, now: Instant, server: usize, reason: &'static str, text: impl FnOnce() -> String) {
+        if self.refusals.add(now, server, reason) {
+            self.tell(Event::DownlinkRefused { server: self.name(server), reason: text() });
         }
     }
 

@@ -133,6 +133,22 @@ pub enum Event {
         /// Label of the sub-band whose limit was exceeded.
         sub_band: &'static str,
     },
+    /// A network server sent to one of our groups without its key: no device takes it.
+    WrongMic {
+        /// Address of the server in the configuration.
+        server: String,
+        /// McAddr of the group, as a number.
+        mc_addr: u32,
+        /// The lower half of the frame counter it used.
+        fcnt: u16,
+    },
+    /// A downlink of a network server was not passed on.
+    DownlinkRefused {
+        /// Address of the server in the configuration.
+        server: String,
+        /// The member with its value, and what would have been taken.
+        reason: String,
+    },
     /// A network server leaves our keepalives unanswered.
     ServerSilent {
         /// Address of the server in the configuration.
@@ -223,6 +239,8 @@ impl Event {
             | Event::CounterLost { .. }
             | Event::SecondSender { .. }
             | Event::ServerBreach { .. }
+            | Event::WrongMic { .. }
+            | Event::DownlinkRefused { .. }
             | Event::ServerSilent { .. }
             | Event::SilentlyDropped { .. } => Severity::Warning,
             Event::Refused { .. } | Event::Halted { .. } | Event::Over(Outcome::Aborted { .. }) => {
@@ -299,6 +317,13 @@ impl fmt::Display for Event {
                 f,
                 "the downlinks of {server} are over the legal limit of sub-band {sub_band}: they were passed on; `enforce = true` refuses them"
             ),
+            Event::WrongMic { server, mc_addr, fcnt } => write!(
+                f,
+                "{server} sent to our group {mc_addr:08x} with a wrong MIC (FCnt {fcnt}): no device takes that, and the campaign goes on; it is counted from now on"
+            ),
+            Event::DownlinkRefused { server, reason } => {
+                write!(f, "a downlink of {server} was refused: {reason}")
+            }
             Event::ServerSilent { server } => {
                 write!(f, "the network server {server} does not answer: its uplinks may be lost")
             }

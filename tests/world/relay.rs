@@ -2,12 +2,15 @@
 //! drawers; nothing is on the air.
 
 use crate::support::small_world;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fuotad::broadcast::TaskSource;
 use fuotad::engine::Engine;
 use fuotad::engine::Input;
 use fuotad::engine::Output;
 use fuotad::engine::Settings;
 use fuotad::forwarder;
+use fuotad::lorawan::multicast_frame;
 use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings;
 use fuotad::report::Event;
@@ -167,6 +170,14 @@ fn answer(tmst: u32) -> Value {
     })
 }
 
+/// A downlink with these bytes.
+fn carrying(tmst: u32, phy_payload: &[u8]) -> Value {
+    let mut txpk = answer(tmst);
+    txpk["size"] = json!(phy_payload.len());
+    txpk["data"] = json!(STANDARD.encode(phy_payload));
+    txpk
+}
+
 const COLLISION: &str = r#"{"txpk_ack":{"error":"COLLISION_PACKET"}}"#;
 
 #[test]
@@ -287,9 +298,51 @@ fn what_would_end_the_forwarder_is_answered_by_us_and_never_reaches_it() {
         desk.downlink(20, 0, token, txpk);
     }
     assert_eq!(desk.given(), []);
+    let refused: Vec<(&str, u64)> =
+        desk.engine.refused_downlinks().iter().map(|(why, n)| (*why, *n)).collect();
+    assert_eq!(refused, [("codr", 1), ("data", 1), ("rfch", 1), ("size", 1), ("too-long", 1)]);
+    let reasons: Vec<String> = desk.reports.iter().map(Event::to_string).collect();
+    assert!(
+        reasons.iter().any(|line| line.contains("a downlink of a:1 was refused: rfch 7 cannot be sent")),
+        "{reasons:?}"
+    );
+    assert_eq!(reasons.len(), 5);
+    for ms in 20..60_000 {
+        desk.downlink(ms, 0, 99, &bad("rfch", json!(9)));
+    }
+    let told = desk.reports.iter().filter(|event| matches!(event, Event::DownlinkRefused { .. })).count();
+    assert_eq!(told, 5, "a reason is told once a minute");
     let unknown = r#"{"txpk_ack":{"error":"UNKNOWN"}}"#;
     let told: Vec<_> = (0u16..).take(all.len()).map(|token| (0, token, unknown.to_owned())).collect();
-    assert_eq!(desk.acks(), told);
+    assert_eq!(desk.acks()[..all.len()], told);
+}
+
+#[test]
+fn an_enforced_server_keeps_to_the_power_and_the_frequencies_of_the_region() {
+    for (member, value, is_told) in [
+        ("powe", json!(16), None),
+        ("powe", json!(17), Some(("TX_POWER", "power"))),
+        ("freq", json!(862.0), Some(("TX_FREQ", "frequency"))),
+        ("freq", json!(915.0), Some(("TX_FREQ", "frequency"))),
+    ] {
+        for is_enforced in [true, false] {
+            let server = ServerSettings { is_enforced, ..server("a:1") };
+            let mut desk = Desk::new(vec![server], forwarder::Settings::default());
+            desk.pull_data(0);
+            desk.uplink(10, r#"{"rxpk":[{"tmst":10000,"stat":1,"data":"AA=="}]}"#);
+            let mut txpk = answer(1_000_000);
+            txpk[member] = value.clone();
+            desk.downlink(20, 0, 1, &txpk);
+            match is_told.filter(|_| is_enforced) {
+                None => assert_eq!(desk.given().len(), 1, "{member} {value}"),
+                Some((error, reason)) => {
+                    assert_eq!(desk.acks(), [(0, 1, format!(r#"{{"txpk_ack":{{"error":"{error}"}}}}"#))]);
+                    assert_eq!(desk.engine.refused_downlinks().get(reason), Some(&1));
+                    assert_eq!((desk.given().len(), desk.engine.relayed().unlawful), (0, 1));
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -426,12 +479,33 @@ fn a_downlink_over_the_legal_limit_passes_and_is_reported_or_is_refused_where_th
 }
 
 #[test]
-fn a_server_that_uses_a_counter_of_the_campaign_ends_it() {
+fn a_server_that_uses_a_counter_of_the_campaign_and_has_its_key_ends_it() {
     let (mut desk, _) = with_a_frame_handed_over(1000);
-    let mut txpk = answer(40_000_000);
-    // A frame to 01c0ffee with counter 10, which the campaign has reserved.
-    txpk["data"] = json!("YO7/wAEACgAAAAAA");
-    desk.downlink(30_010, 0, 1, &txpk);
+    // A frame to 01c0ffee with counter 10, which the campaign has reserved. Without the key it is nobody's.
+    let frame = multicast_frame(&small_world::group().keys, small_world::mc_addr(), 10, 1, b"mine").unwrap();
+    let mut forged = frame.clone();
+    forged[frame.len() - 4..].fill(0);
+    for token in [1, 2] {
+        desk.downlink(
+            30_005 + i64::from(token),
+            0,
+            token,
+            &carrying(40_000_000 + u32::from(token) * 300_000, &forged),
+        );
+    }
+    let told =
+        |wanted: fn(&Event) -> bool, desk: &Desk| desk.reports.iter().filter(|event| wanted(event)).count();
+    assert_eq!(
+        told(|event| matches!(event, Event::WrongMic { mc_addr: 0x01c0_ffee, fcnt: 10, .. }), &desk),
+        1
+    );
+    assert_eq!(told(|event| matches!(event, Event::SecondSender { .. } | Event::Over(_)), &desk), 0);
+    assert_eq!(
+        (desk.engine.relayed().wrong_mic, desk.engine.tasks().count()),
+        (2, 1),
+        "the campaign goes on"
+    );
+    desk.downlink(30_010, 0, 3, &carrying(41_000_000, &frame));
     assert!(
         desk.reports
             .iter()
