@@ -4,6 +4,7 @@
 use super::args::DEFAULT_CONFIG;
 use super::args::StatusArgs;
 use super::exit::Failure;
+use super::exit::warn;
 use super::files;
 use super::table::duration;
 use super::table::percent;
@@ -28,8 +29,22 @@ const CLEAR: &str = "\x1b[2J\x1b[H";
 pub fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let socket = socket(args)?;
     let is_screen = args.watch && !args.json && std::io::stdout().is_terminal();
+    let mut was_shown = false;
     loop {
-        let text = read(&socket)?;
+        let text = match read(&socket) {
+            Ok(text) => text,
+            // A service that was there a moment ago restarts, or is started again.
+            Err(failure) if was_shown => {
+                if is_screen {
+                    write!(out, "{CLEAR}")?;
+                }
+                warn(format!("{failure}; still looking"));
+                std::thread::sleep(Duration::from_secs(1));
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        was_shown = args.watch;
         if is_screen {
             write!(out, "{CLEAR}")?;
         }
@@ -142,11 +157,11 @@ fn forwarder(status: &Snapshot) -> String {
         return format!("forwarder  not connected, expected on {}{}", forwarder.listen, others(status));
     };
     let counter = match forwarder.counter_error_us {
-        Some(error_us) => format!("counter known to +-{error_us} us"),
+        Some(error_us) => format!("counter known to +-{} ms", error_us.div_ceil(1000)),
         None => "counter unknown: frames go out as \"immediate\"".to_owned(),
     };
     let gateway = forwarder.gateway.as_deref().unwrap_or("?");
-    let mut text = format!("forwarder  {gateway} at {online}, {counter}");
+    let mut text = format!("forwarder  {gateway} at {online}, {counter}, {} uplinks", forwarder.uplinks);
     if let (Some(rxok), Some(rxfw)) = (forwarder.rxok, forwarder.rxfw) {
         let _ = write!(text, "\n           last stat: {rxok} received, {rxfw} forwarded");
     }
@@ -176,9 +191,9 @@ fn servers(text: &mut String, status: &Snapshot) {
         let state = match (&server.trouble, &server.address) {
             (Some(trouble), None) => format!("cannot be found: {trouble}"),
             (_, None) => "is being looked up".to_owned(),
-            _ if server.is_uplink_only => format!("gets uplinks only, {} relayed", server.pushed),
-            _ if server.is_online => format!("{} uplinks, {} downlinks", server.pushed, server.asked),
-            _ => format!("does not answer, {} uplinks relayed", server.pushed),
+            _ if server.is_uplink_only => format!("gets uplinks only, {} relayed", server.uplinks),
+            _ if server.is_online => format!("{} uplinks, {} downlinks", server.uplinks, server.asked),
+            _ => format!("does not answer, {} uplinks relayed", server.uplinks),
         };
         let _ = writeln!(text, "server     {} {state}", server.name);
     }

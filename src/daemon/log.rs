@@ -92,11 +92,10 @@ impl Reporter {
             | Event::Resumed { frame_no: k } => (Some(*k), None),
             _ => (None, None),
         };
-        let event = &report.event;
-        match event.severity() {
-            Severity::Error => tracing::error!(task, group, k, fcnt, sub_band, left_out, "{event}"),
-            Severity::Warning => tracing::warn!(task, group, k, fcnt, sub_band, left_out, "{event}"),
-            Severity::Info => tracing::info!(task, group, k, fcnt, sub_band, left_out, "{event}"),
+        match report.event.severity() {
+            Severity::Error => tracing::error!(task, group, k, fcnt, sub_band, left_out, "{report}"),
+            Severity::Warning => tracing::warn!(task, group, k, fcnt, sub_band, left_out, "{report}"),
+            Severity::Info => tracing::info!(task, group, k, fcnt, sub_band, left_out, "{report}"),
         }
         if let (Event::Over(_), Some(task)) = (&report.event, &report.task) {
             self.places.remove(task);
@@ -138,7 +137,7 @@ fn key(report: &Report) -> String {
         Event::SecondSender { mc_addr, .. } => format!("second sender {mc_addr:08x}"),
         Event::WrongMic { mc_addr, .. } => format!("wrong MIC {mc_addr:08x}"),
         Event::OtherSender { heard, from, .. } => format!("other sender {heard} {from}"),
-        Event::ServerBreach { server, sub_band } => format!("breach {server} {sub_band}"),
+        Event::ServerBreach { server, sub_band, .. } => format!("breach {server} {sub_band}"),
         Event::ServerSilent { server } => format!("silent {server}"),
         Event::ServerAnswers { server } => format!("answers {server}"),
         other => {

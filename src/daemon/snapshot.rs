@@ -71,8 +71,11 @@ pub struct ForwarderSnapshot {
     pub txnb: Option<u32>,
     /// Our acknowledgements as it counted them, percent.
     pub ackr_percent: Option<f64>,
-    /// PUSH_DATA and PULL_DATA acknowledged.
+    /// PUSH_DATA acknowledged since the start; each holds uplinks, a report, or both.
     pub pushes: u64,
+    /// Uplinks in them whose CRC is good.
+    #[serde(default)]
+    pub uplinks: u64,
     /// PULL_DATA acknowledged since the start.
     pub pulls: u64,
     /// Odd, foreign and unread datagrams, and TX_ACK that nobody waited for.
@@ -122,7 +125,10 @@ pub struct ServerSnapshot {
     pub is_online: bool,
     /// Uplink datagrams relayed to it.
     pub pushed: u64,
-    /// Of these, acknowledged by it.
+    /// Uplinks in them whose CRC is good.
+    #[serde(default)]
+    pub uplinks: u64,
+    /// Of the datagrams, acknowledged by it.
     pub push_acked: u64,
     /// Downlinks it asked for.
     pub asked: u64,

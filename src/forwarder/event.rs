@@ -276,6 +276,8 @@ pub struct CounterEstimate {
 pub struct Counts {
     /// PUSH_DATA of our gateway, each acknowledged.
     pub pushes: u64,
+    /// Uplinks in them: packets whose CRC is good, or is not said to be bad.
+    pub uplinks: u64,
     /// PULL_DATA of our gateway, each acknowledged.
     pub pulls: u64,
     /// Datagrams that cannot be read, see [`MalformedKind`]; unknown TX_ACKs are counted apart.

@@ -293,6 +293,7 @@ impl Link {
         self.is_answering = true;
         let Some(push_data) = PushData::read(json) else { return self.malformed(MalformedKind::Json) };
         for packet in &push_data.rxpk {
+            self.counts.uplinks += u64::from(packet.crc_ok);
             self.uplink(now, packet);
         }
         if let Some(stat) = push_data.stat {

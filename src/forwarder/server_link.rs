@@ -56,7 +56,9 @@ pub enum ServerLinkOutput {
 pub struct ServerCounts {
     /// Uplink datagrams relayed to the server.
     pub pushed: u64,
-    /// Of those, acknowledged by the server.
+    /// Uplinks in them whose CRC is good; reports of the forwarder are none.
+    pub uplinks: u64,
+    /// Of the datagrams, acknowledged by the server.
     pub push_acked: u64,
     /// Downlinks it asked for.
     pub asked: u64,
@@ -81,6 +83,8 @@ struct Server {
     keepalive_at: Instant,
     /// Downlinks that it may still ask for, and since when that number holds.
     asks: (u32, Instant),
+    /// It got the newest PUSH_DATA.
+    has_newest: bool,
     counts: ServerCounts,
 }
 
@@ -102,6 +106,7 @@ impl ServerLink {
             is_uplink_only: *is_uplink_only,
             keepalive_at: now,
             asks: (ASKS_MAX, now),
+            has_newest: false,
             counts: ServerCounts::default(),
         };
         let servers = uplink_only.iter().map(server).collect();
@@ -128,12 +133,20 @@ impl ServerLink {
     /// Relays a PUSH_DATA of our gateway, byte for byte, its token included: the server's ack is for us.
     pub fn uplink(&mut self, bytes: &[u8]) {
         for (server, state) in self.servers.iter_mut().enumerate() {
-            if self.outputs.len() >= OUTPUTS_MAX {
+            state.has_newest = self.outputs.len() < OUTPUTS_MAX;
+            if !state.has_newest {
                 state.counts.dropped += 1;
                 continue;
             }
             state.counts.pushed += 1;
             self.outputs.push_back(ServerLinkOutput::Datagram { server, bytes: bytes.to_vec() });
+        }
+    }
+
+    /// The newest PUSH_DATA holds an uplink whose CRC is good.
+    pub fn holds_uplink(&mut self) {
+        for state in &mut self.servers {
+            state.counts.uplinks += u64::from(state.has_newest);
         }
     }
 

@@ -318,6 +318,15 @@ fn statistics_are_told_and_kept() {
 }
 
 #[test]
+fn uplinks_are_packets_with_a_good_crc_and_not_datagrams() {
+    let mut desk = Desk::online();
+    desk.push(1, r#"{"rxpk":[{"tmst":1,"stat":1},{"tmst":2,"stat":-1},{"tmst":3},{"tmst":4,"stat":0}]}"#);
+    desk.push(2, r#"{"stat":{"rxok":7}}"#);
+    let counts = desk.link.state(at(2)).counts;
+    assert_eq!((counts.pushes, counts.uplinks), (2, 2));
+}
+
+#[test]
 fn with_a_counter_an_emission_goes_by_timestamp_across_the_wrap() {
     let mut desk = Desk::timed();
     desk.pull(294 * S, 2);

@@ -27,6 +27,7 @@ use crate::lorawan::McSessionKeys;
 use crate::region::Parameters;
 use crate::region::SubBand;
 use crate::report::Event;
+use crate::schedule::BandUse;
 use crate::schedule::Booking;
 use crate::schedule::Origin;
 use crate::schedule::RxWindow;
@@ -169,6 +170,9 @@ impl Relay {
     pub fn heard(&mut self, uplink: &Uplink, scheduler: &mut Scheduler) {
         if let Some(gps_ms) = uplink.gps_ms {
             self.gps = Some((gps_ms, uplink.ended));
+        }
+        if uplink.crc_ok {
+            self.link.holds_uplink();
         }
         if !self.is_shared() || !uplink.crc_ok {
             return;
@@ -315,7 +319,13 @@ impl Relay {
         self.counts.passed += 1;
         self.counts.airtime_us += airtime_us;
         if !is_lawful {
-            self.breach(now, server, sub_band);
+            self.breach(
+                now,
+                server,
+                sub_band,
+                downlink.airtime_us,
+                scheduler.bands(at.plus_us(downlink.airtime_us)),
+            );
         }
         if let Some((dev_addr, fcnt)) = downlink.header {
             self.sent_to(server, dev_addr, fcnt, &downlink.phy_payload, at);
@@ -407,7 +417,14 @@ impl Relay {
     }
 
     /// The law's limit was broken by a server that we do not stop: it is told who did it.
-    fn breach(&mut self, now: Instant, server: usize, sub_band: Option<u8>) {
+    fn breach(
+        &mut self,
+        now: Instant,
+        server: usize,
+        sub_band: Option<u8>,
+        airtime_us: u64,
+        used: Vec<BandUse>,
+    ) {
         self.counts.breaches += 1;
         let Some(band) =
             sub_band.and_then(|band| self.region.sub_bands.get(usize::from(band)).zip(Some(band)))
@@ -417,7 +434,14 @@ impl Relay {
         let is_news = self.told.get(&band.1).is_none_or(|told| now.us_since(*told) >= TELL_EVERY_US);
         if is_news {
             self.told.insert(band.1, now);
-            self.tell(Event::ServerBreach { server: self.name(server), sub_band: band.0.label });
+            let used = used.iter().find(|used| used.sub_band == band.1);
+            self.tell(Event::ServerBreach {
+                server: self.name(server),
+                sub_band: band.0.label,
+                airtime_us,
+                used_us: used.map_or(airtime_us, |used| used.total_us),
+                budget_us: used.and_then(|used| used.budget_us),
+            });
         }
     }
 

@@ -193,6 +193,19 @@ fn an_uplink_is_acked_at_once_and_goes_north_with_every_byte_as_it_came() {
 }
 
 #[test]
+fn a_server_got_as_many_uplinks_as_packets_with_a_good_crc_were_relayed_to_it() {
+    let mut desk = Desk::ready();
+    desk.uplink(
+        20,
+        r#"{"rxpk":[{"tmst":20000,"stat":1,"data":"AA=="},{"tmst":20000,"stat":-1,"data":"AA=="}]}"#,
+    );
+    desk.uplink(30, r#"{"rxpk":[{"tmst":30000,"stat":1,"data":"AA=="}],"stat":{"rxok":1}}"#);
+    desk.uplink(40, r#"{"stat":{"rxok":1}}"#);
+    let counts: Vec<_> = desk.engine.servers().map(|(_, counts)| (counts.pushed, counts.uplinks)).collect();
+    assert_eq!(counts, [(4, 3)], "one more of each came before");
+}
+
+#[test]
 fn what_is_no_json_is_acked_and_relayed_all_the_same() {
     let mut desk = Desk::ready();
     desk.uplink(20, "no json at all");
@@ -474,6 +487,13 @@ fn a_downlink_over_the_legal_limit_passes_and_is_reported_or_is_refused_where_th
         } else {
             assert!(counts.unlawful == 0 && counts.breaches > 5, "{counts:?}");
             assert_eq!(breaches, 1, "told once an hour");
+            let over = |event: &Event| match event {
+                Event::ServerBreach { used_us, budget_us, .. } => {
+                    *used_us > 36_000_000 && *budget_us == Some(36_000_000)
+                }
+                _ => false,
+            };
+            assert!(desk.reports.iter().any(over), "with its numbers: {:?}", desk.reports);
         }
     }
 }
