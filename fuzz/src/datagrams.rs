@@ -204,7 +204,7 @@ impl Talk {
             }
             _ => None,
         };
-        let wants = wants.filter(|_| is_admitted);
+        let wants = wants.filter(|ack| is_admitted && self.is_served(from, ack[3], bytes));
         let is_ours = self.link.datagram(self.now, from, bytes);
         assert!(!is_ours || wants.is_some_and(|ack| ack[3] == PUSH_ACK), "servers get PUSH_DATA only");
         if is_ours {
@@ -212,7 +212,19 @@ impl Talk {
         }
         let acks = self.listen();
         let own = acks.into_iter().filter(|(to, _)| *to == from).map(|(_, ack)| ack).collect::<Vec<_>>();
-        assert_eq!(own, wants.into_iter().collect::<Vec<_>>(), "a good header is acknowledged, and once");
+        assert_eq!(own, wants.into_iter().collect::<Vec<_>>(), "what is served is acknowledged, and once");
+    }
+
+    /// Whether a good header is of the gateway that is served, as things stand before it is heard.
+    fn is_served(&self, from: SocketAddr, ack: u8, bytes: &[u8]) -> bool {
+        let state = self.link.state(self.now);
+        let is_its_host = state.online.is_none_or(|to| to.ip() == from.ip());
+        let is_its_name = state.gateway.is_none_or(|gateway| bytes[4..12] == gateway.0);
+        if ack == PUSH_ACK {
+            return is_its_host && is_its_name;
+        }
+        let is_free = state.online.is_none() && self.settings.gateway.is_none();
+        (is_its_host || from.ip().is_loopback()) && (is_its_name || is_free)
     }
 
     fn send(&mut self, feed: &mut Feed<'_>) {

@@ -176,7 +176,7 @@ impl Broadcaster {
             Verdict::Queued { start } => Event::Sent { frame_no, fcnt, start: *start },
             Verdict::Silent if campaign.progress().next_frame <= frame_no => Event::Unanswered { frame_no },
             Verdict::Silent => Event::Unconfirmed { frame_no },
-            Verdict::Refused(refusal) => Event::Refusal { frame_no, error: format!("{refusal:?}") },
+            Verdict::Refused(refusal) => Event::Refusal { frame_no, error: refusal.to_string() },
         };
         self.report(now, Some(id.clone()), event);
         // The next life goes on behind this frame, however short this one is.

@@ -6,6 +6,7 @@ use crate::radio::Emission;
 use crate::report::Outcome;
 use crate::time::GpsTime;
 use crate::time::Instant;
+use core::fmt;
 
 /// A frame on its way to the forwarder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,18 @@ pub enum Refusal {
     NotSent(String),
     /// Another word of the forwarder.
     Other(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::TooLate => "it came too late",
+            Refusal::WrongCounter => "the counter that we aim by is not its own",
+            Refusal::Collision => "its queue has another packet there",
+            Refusal::Beacon => "a beacon is sent there",
+            Refusal::Channel(text) | Refusal::NotSent(text) | Refusal::Other(text) => text,
+        })
+    }
 }
 
 /// How far a campaign is.

@@ -4,12 +4,14 @@
 use super::args::DEFAULT_CONFIG;
 use super::args::StatusArgs;
 use super::exit::Failure;
+use super::exit::warn;
 use super::files;
 use super::table::duration;
 use super::table::percent;
 use super::table::seconds;
 use super::table::table;
 use crate::config::Status;
+use crate::daemon::OtherSenderSnapshot;
 use crate::daemon::Snapshot;
 use crate::daemon::TaskSnapshot;
 use crate::daemon::read_status;
@@ -27,8 +29,22 @@ const CLEAR: &str = "\x1b[2J\x1b[H";
 pub fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let socket = socket(args)?;
     let is_screen = args.watch && !args.json && std::io::stdout().is_terminal();
+    let mut was_shown = false;
     loop {
-        let text = read(&socket)?;
+        let text = match read(&socket) {
+            Ok(text) => text,
+            // A service that was there a moment ago restarts, or is started again.
+            Err(failure) if was_shown => {
+                if is_screen {
+                    write!(out, "{CLEAR}")?;
+                }
+                warn(format!("{failure}; still looking"));
+                std::thread::sleep(Duration::from_secs(1));
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        was_shown = args.watch;
         if is_screen {
             write!(out, "{CLEAR}")?;
         }
@@ -138,14 +154,14 @@ fn for_people(status: &Snapshot) -> String {
 fn forwarder(status: &Snapshot) -> String {
     let forwarder = &status.forwarder;
     let Some(online) = &forwarder.online else {
-        return format!("forwarder  not connected, expected on {}", forwarder.listen);
+        return format!("forwarder  not connected, expected on {}{}", forwarder.listen, others(status));
     };
     let counter = match forwarder.counter_error_us {
-        Some(error_us) => format!("counter known to +-{error_us} us"),
+        Some(error_us) => format!("counter known to +-{} ms", error_us.div_ceil(1000)),
         None => "counter unknown: frames go out as \"immediate\"".to_owned(),
     };
     let gateway = forwarder.gateway.as_deref().unwrap_or("?");
-    let mut text = format!("forwarder  {gateway} at {online}, {counter}");
+    let mut text = format!("forwarder  {gateway} at {online}, {counter}, {} uplinks", forwarder.uplinks);
     if let (Some(rxok), Some(rxfw)) = (forwarder.rxok, forwarder.rxfw) {
         let _ = write!(text, "\n           last stat: {rxok} received, {rxfw} forwarded");
     }
@@ -156,7 +172,18 @@ fn forwarder(status: &Snapshot) -> String {
         let _ =
             write!(text, "\n           {} datagrams dropped unread by the kernel", forwarder.kernel_dropped);
     }
-    text
+    text + &others(status)
+}
+
+/// Who else sends to the forwarder's port, a line each.
+fn others(status: &Snapshot) -> String {
+    let line = |other: &OtherSenderSnapshot| {
+        format!(
+            "\nnot served {} at {}: {} datagrams, neither acknowledged nor relayed",
+            other.gateway, other.address, other.datagrams
+        )
+    };
+    status.forwarder.others.iter().map(line).collect()
 }
 
 fn servers(text: &mut String, status: &Snapshot) {
@@ -164,9 +191,9 @@ fn servers(text: &mut String, status: &Snapshot) {
         let state = match (&server.trouble, &server.address) {
             (Some(trouble), None) => format!("cannot be found: {trouble}"),
             (_, None) => "is being looked up".to_owned(),
-            _ if server.is_uplink_only => format!("gets uplinks only, {} relayed", server.pushed),
-            _ if server.is_online => format!("{} uplinks, {} downlinks", server.pushed, server.asked),
-            _ => format!("does not answer, {} uplinks relayed", server.pushed),
+            _ if server.is_uplink_only => format!("gets uplinks only, {} relayed", server.uplinks),
+            _ if server.is_online => format!("{} uplinks, {} downlinks", server.uplinks, server.asked),
+            _ => format!("does not answer, {} uplinks relayed", server.uplinks),
         };
         let _ = writeln!(text, "server     {} {state}", server.name);
     }
@@ -184,6 +211,14 @@ fn servers(text: &mut String, status: &Snapshot) {
             relay.unlawful,
             relay.refused
         );
+    }
+    if !relay.refused_by.is_empty() {
+        let each: Vec<String> =
+            relay.refused_by.iter().map(|(reason, times)| format!("{reason} {times}")).collect();
+        let _ = writeln!(text, "           refused by reason: {}", each.join(", "));
+    }
+    if relay.wrong_mic > 0 {
+        let _ = writeln!(text, "           {} to groups of ours with a wrong MIC", relay.wrong_mic);
     }
 }
 

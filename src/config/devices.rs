@@ -22,6 +22,8 @@ pub struct Devices {
 pub struct DeviceConfig {
     /// A name for people.
     pub name: String,
+    /// DevEUI, 16 hex digits as network servers show it; it is printed with each command.
+    pub dev_eui: Option<String>,
     /// The GenAppKey of a LoRaWAN 1.0.x device.
     pub gen_app_key: Option<WrittenKey>,
     /// The AppKey of a LoRaWAN 1.1 device.
@@ -42,6 +44,19 @@ impl Devices {
         if let Some(twice) = devices.device.iter().find(|device| !names.insert(&device.name)) {
             return Err(ConfigError::value(format!("device {}", twice.name), "it is there twice"));
         }
+        let mut euis = BTreeSet::new();
+        for device in &devices.device {
+            let Some(dev_eui) = &device.dev_eui else { continue };
+            let wrong = |message: &str| ConfigError::value(format!("device {}", device.name), message);
+            if dev_eui.len() != 16 || !dev_eui.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                let message =
+                    format!("dev-eui {dev_eui:?} is no DevEUI: write its 16 hex digits, nothing else");
+                return Err(wrong(&message));
+            }
+            if !euis.insert(dev_eui.to_ascii_lowercase()) {
+                return Err(wrong(&format!("dev-eui {dev_eui} is there twice")));
+            }
+        }
         Ok(devices)
     }
 }
@@ -59,6 +74,34 @@ impl DeviceConfig {
                 let message = "give either gen-app-key (LoRaWAN 1.0.x) or app-key (1.1)";
                 Err(ConfigError::value(format!("device {}", self.name), message))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dev_eui_is_sixteen_hex_digits_and_of_one_device() {
+        let read = |euis: [&str; 2]| {
+            let device = |(n, eui): (usize, &&str)| {
+                format!(
+                    "[[device]]\nname = \"d{n}\"\ndev-eui = \"{eui}\"\napp-key = \"{}\"\n",
+                    "00".repeat(16)
+                )
+            };
+            Devices::from_text(&euis.iter().enumerate().map(device).collect::<String>())
+        };
+        let devices = read(["70B3D57ED0000001", "70b3d57ed0000002"]).unwrap();
+        assert_eq!(devices.device[0].dev_eui.as_deref(), Some("70B3D57ED0000001"));
+        for (euis, part) in [
+            (["70b3d57ed0000001", "70B3D57ED0000001"], "device d1: dev-eui 70B3D57ED0000001 is there twice"),
+            (["70b3d57ed000000", "70b3d57ed0000001"], "is no DevEUI: write its 16 hex digits"),
+            (["70-b3-d5-7e-d0-00-00-01", "70b3d57ed0000001"], "device d0"),
+        ] {
+            let error = read(euis).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
         }
     }
 }

@@ -92,11 +92,10 @@ impl Reporter {
             | Event::Resumed { frame_no: k } => (Some(*k), None),
             _ => (None, None),
         };
-        let event = &report.event;
-        match event.severity() {
-            Severity::Error => tracing::error!(task, group, k, fcnt, sub_band, left_out, "{event}"),
-            Severity::Warning => tracing::warn!(task, group, k, fcnt, sub_band, left_out, "{event}"),
-            Severity::Info => tracing::info!(task, group, k, fcnt, sub_band, left_out, "{event}"),
+        match report.event.severity() {
+            Severity::Error => tracing::error!(task, group, k, fcnt, sub_band, left_out, "{report}"),
+            Severity::Warning => tracing::warn!(task, group, k, fcnt, sub_band, left_out, "{report}"),
+            Severity::Info => tracing::info!(task, group, k, fcnt, sub_band, left_out, "{report}"),
         }
         if let (Event::Over(_), Some(task)) = (&report.event, &report.task) {
             self.places.remove(task);
@@ -128,17 +127,27 @@ impl Reporter {
     }
 }
 
-/// What makes two messages the same: of those with a frame number, the kind and the task;
-/// of all others, the whole text.
+/// What makes two messages the same: the kind of event, its task, and whom it is about. Numbers do not count: they are
+/// another one each time.
 fn key(report: &Report) -> String {
     let task = report.task.as_ref().map_or("", TaskId::as_str);
     match &report.event {
         Event::Sent { .. } => format!("sent {task}"),
-        Event::Unanswered { .. } => format!("unanswered {task}"),
-        Event::Unconfirmed { .. } => format!("unconfirmed {task}"),
-        Event::Refusal { error, .. } => format!("refusal {task} {error}"),
         Event::CounterKnown { .. } => "counter known".to_owned(),
-        other => format!("{task}: {other}"),
+        Event::SecondSender { mc_addr, .. } => format!("second sender {mc_addr:08x}"),
+        Event::WrongMic { mc_addr, .. } => format!("wrong MIC {mc_addr:08x}"),
+        Event::OtherSender { heard, from, .. } => format!("other sender {heard} {from}"),
+        Event::ServerBreach { server, sub_band, .. } => format!("breach {server} {sub_band}"),
+        Event::ServerSilent { server } => format!("silent {server}"),
+        Event::ServerAnswers { server } => format!("answers {server}"),
+        other => {
+            let text = other.to_string();
+            let is_number = |word: &&str| {
+                word.contains(|c: char| c.is_ascii_digit()) && !word.contains(char::is_alphabetic)
+            };
+            let words: Vec<&str> = text.split(' ').filter(|word| !is_number(word)).collect();
+            format!("{task}: {}", words.join(" "))
+        }
     }
 }
 
@@ -179,5 +188,19 @@ mod tests {
             event: Event::Sent { frame_no: k, fcnt: k + 2, start: at(0) },
         };
         assert_eq!(key(&sent(1)), key(&sent(2)));
+    }
+
+    #[test]
+    fn events_of_one_kind_are_one_message_whatever_their_numbers_but_not_whomever_they_are_about() {
+        let of = |event: Event| key(&Report { at: at(0), task: None, event });
+        let lost = |us: i64| of(Event::CounterLost { reason: format!("it jumped by {us} us") });
+        assert_eq!(lost(-29_123_456), lost(7));
+        assert_ne!(lost(7), of(Event::CounterLost { reason: "it sends from a new port".to_owned() }));
+        let silent = |n: u8| of(Event::ServerSilent { server: format!("lns{n}.example.org") });
+        assert_ne!(silent(1), silent(2));
+        let warning = |group| of(Event::Warning { text: format!("group {group} is 7 s late") });
+        assert_ne!(warning("meters-1"), warning("meters-2"));
+        let second = |mc_addr| of(Event::SecondSender { mc_addr, fcnt: 1 });
+        assert_ne!(second(1), second(2));
     }
 }

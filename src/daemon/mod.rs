@@ -56,6 +56,7 @@ pub use snapshot::BandSnapshot;
 pub use snapshot::CampaignSnapshot;
 pub use snapshot::ClockSnapshot;
 pub use snapshot::ForwarderSnapshot;
+pub use snapshot::OtherSenderSnapshot;
 pub use snapshot::Snapshot;
 pub use snapshot::TaskSnapshot;
 pub use state_folder::StateFolder;

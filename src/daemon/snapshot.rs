@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The whole daemon at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,8 +71,11 @@ pub struct ForwarderSnapshot {
     pub txnb: Option<u32>,
     /// Our acknowledgements as it counted them, percent.
     pub ackr_percent: Option<f64>,
-    /// PUSH_DATA and PULL_DATA acknowledged.
+    /// PUSH_DATA acknowledged since the start; each holds uplinks, a report, or both.
     pub pushes: u64,
+    /// Uplinks in them whose CRC is good.
+    #[serde(default)]
+    pub uplinks: u64,
     /// PULL_DATA acknowledged since the start.
     pub pulls: u64,
     /// Odd, foreign and unread datagrams, and TX_ACK that nobody waited for.
@@ -90,6 +94,20 @@ pub struct ForwarderSnapshot {
     /// Frames that it acknowledged and never gave to its radio.
     #[serde(default)]
     pub swallowed: u64,
+    /// Who else sends to its port: neither acknowledged nor relayed, at most eight.
+    #[serde(default)]
+    pub others: Vec<OtherSenderSnapshot>,
+}
+
+/// A sender on the packet forwarder's port that is not served.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OtherSenderSnapshot {
+    /// EUI in its datagrams.
+    pub gateway: String,
+    /// Address and port of its latest datagram.
+    pub address: String,
+    /// PUSH_DATA and PULL_DATA that came from there.
+    pub datagrams: u64,
 }
 
 /// One network server and our socket towards it.
@@ -107,10 +125,16 @@ pub struct ServerSnapshot {
     pub is_online: bool,
     /// Uplink datagrams relayed to it.
     pub pushed: u64,
-    /// Of these, acknowledged by it.
+    /// Uplinks in them whose CRC is good.
+    #[serde(default)]
+    pub uplinks: u64,
+    /// Of the datagrams, acknowledged by it.
     pub push_acked: u64,
     /// Downlinks it asked for.
     pub asked: u64,
+    /// Of these, dropped without an answer: more than 100 in a second.
+    #[serde(default)]
+    pub flooded: u64,
     /// Datagrams received from it.
     pub received: u64,
     /// Datagrams sent to it.
@@ -142,6 +166,12 @@ pub struct RelaySnapshot {
     pub refused: u64,
     /// The airtime of those passed, microseconds.
     pub airtime_us: u64,
+    /// Passed to an address of our groups with a wrong MIC.
+    #[serde(default)]
+    pub wrong_mic: u64,
+    /// Refused by us, by reason: the member of the txpk, or what is wrong as a whole.
+    #[serde(default)]
+    pub refused_by: BTreeMap<String, u64>,
 }
 
 /// One sub-band of the law and its airtime.

@@ -5,6 +5,7 @@ use super::snapshot::BandSnapshot;
 use super::snapshot::CampaignSnapshot;
 use super::snapshot::ClockSnapshot;
 use super::snapshot::ForwarderSnapshot;
+use super::snapshot::OtherSenderSnapshot;
 use super::snapshot::RelaySnapshot;
 use super::snapshot::ServerSnapshot;
 use super::snapshot::Snapshot;
@@ -14,6 +15,8 @@ use crate::broadcast::Phase;
 use crate::broadcast::TaskState;
 use crate::campaign::CampaignState;
 use crate::engine::Engine;
+use crate::forwarder::Obstacle;
+use crate::forwarder::OtherSender;
 use crate::region::Parameters;
 use crate::task::rfc3339_from_gps;
 use crate::time::Distrust;
@@ -90,23 +93,38 @@ fn not_ready(
     if let Some(reason) = engine.halted() {
         reasons.push(format!("the disk: {reason}"));
     }
-    if forwarder.online.is_none() {
-        reasons.push(match &forwarder.gateway {
-            None => format!(
-                "the packet forwarder: nothing was heard on {} yet; its server_address and serv_port must name it",
-                around.listen
-            ),
-            Some(gateway) => format!("the packet forwarder {gateway}: it fell silent"),
-        });
-    }
+    let obstacle = engine.link().obstacle;
+    reasons.extend(obstacle.map(|obstacle| not_connected(obstacle, forwarder)));
     for task in tasks {
-        if let Some(waiting) = task.waiting.as_ref().filter(|_| forwarder.online.is_some()) {
+        let is_said = |waiting: &&String| obstacle.is_none_or(|obstacle| obstacle.as_str() != *waiting);
+        if let Some(waiting) = task.waiting.as_ref().filter(is_said) {
             let doubt = around.distrust.filter(|_| waiting.contains("clock"));
             let doubt = doubt.map(|doubt| format!(" ({doubt})")).unwrap_or_default();
             reasons.push(format!("{waiting}{doubt} [task {}]", task.task));
         }
     }
     reasons
+}
+
+/// Why nothing can be handed to the forwarder, with what an operator can do about it.
+fn not_connected(obstacle: Obstacle, forwarder: &ForwarderSnapshot) -> String {
+    let other = forwarder.others.first().filter(|other| Some(&other.gateway) != forwarder.gateway.as_ref());
+    match (obstacle, &forwarder.gateway, other) {
+        (Obstacle::NotHeard, None, _) => format!(
+            "the packet forwarder: nothing was heard on {} yet; its server_address and serv_port must name it",
+            forwarder.listen
+        ),
+        (Obstacle::NotHeard, Some(gateway), Some(other)) => format!(
+            "the packet forwarder {gateway}: it has not been heard on {}, but {} sends there: write `id = \"{}\"` under `[gateway]` if that is this gateway",
+            forwarder.listen, other.gateway, other.gateway
+        ),
+        (Obstacle::NotHeard, Some(gateway), None) => format!(
+            "the packet forwarder {gateway}: it has not been heard on {} yet; its server_address and serv_port must name it",
+            forwarder.listen
+        ),
+        (_, Some(gateway), _) => format!("the packet forwarder {gateway}: {}", obstacle.reason()),
+        (_, None, _) => obstacle.as_str().to_owned(),
+    }
 }
 
 fn forwarder(engine: &Engine, around: HostState<'_>) -> ForwarderSnapshot {
@@ -122,6 +140,7 @@ fn forwarder(engine: &Engine, around: HostState<'_>) -> ForwarderSnapshot {
         txnb: link.stat.and_then(|stat| stat.txnb),
         ackr_percent: link.stat.and_then(|stat| stat.ackr_percent),
         pushes: counts.pushes,
+        uplinks: counts.uplinks,
         pulls: counts.pulls,
         odd: counts.malformed + counts.foreign + counts.dropped + counts.unknown_acks,
         received: around.socket.received,
@@ -130,6 +149,15 @@ fn forwarder(engine: &Engine, around: HostState<'_>) -> ForwarderSnapshot {
         send_errors: around.socket.send_errors,
         kernel_dropped: around.socket.dropped,
         swallowed: counts.silently_dropped,
+        others: engine.other_senders().map(other_sender).collect(),
+    }
+}
+
+fn other_sender(sender: OtherSender) -> OtherSenderSnapshot {
+    OtherSenderSnapshot {
+        gateway: sender.gateway.to_string(),
+        address: sender.from.to_string(),
+        datagrams: sender.datagrams,
     }
 }
 
@@ -141,8 +169,10 @@ fn servers(engine: &Engine, server_sockets: &[ServerSocketState]) -> Vec<ServerS
         is_uplink_only: server.is_uplink_only,
         is_online: counts.is_online() && socket.address.is_some(),
         pushed: counts.pushed,
+        uplinks: counts.uplinks,
         push_acked: counts.push_acked,
         asked: counts.asked,
+        flooded: counts.flooded,
         received: socket.counts.received,
         sent: socket.counts.sent,
         send_errors: socket.counts.send_errors,
@@ -163,6 +193,8 @@ fn relay(engine: &Engine) -> RelaySnapshot {
         breaches: counts.breaches,
         refused: counts.refused,
         airtime_us: counts.airtime_us,
+        wrong_mic: counts.wrong_mic,
+        refused_by: engine.refused_downlinks().iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect(),
     }
 }
 
@@ -219,4 +251,35 @@ fn campaign(state: CampaignState, now: Now, region: &Parameters) -> CampaignSnap
 /// The law's name of sub-band number `index`.
 pub fn sub_band(region: &Parameters, index: u8) -> &'static str {
     region.sub_bands.get(usize::from(index)).map_or("?", |band| band.label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forwarder_that_never_spoke_did_not_fall_silent_and_the_line_to_write_is_named() {
+        let mut forwarder = ForwarderSnapshot {
+            listen: "127.0.0.1:1700".to_owned(),
+            gateway: Some("0016c001f1500812".to_owned()),
+            ..ForwarderSnapshot::default()
+        };
+        let why = not_connected(Obstacle::NotHeard, &forwarder);
+        assert!(
+            why.starts_with("the packet forwarder 0016c001f1500812: it has not been heard on 127.0.0.1:1700"),
+            "{why}"
+        );
+        let silent = "the packet forwarder 0016c001f1500812: it fell silent";
+        assert_eq!(not_connected(Obstacle::Silent, &forwarder), silent);
+        forwarder.others = vec![OtherSenderSnapshot {
+            gateway: "aa555a0000000000".to_owned(),
+            ..OtherSenderSnapshot::default()
+        }];
+        let why = not_connected(Obstacle::NotHeard, &forwarder);
+        assert!(
+            why.contains("aa555a0000000000 sends there") && why.contains("`id = \"aa555a0000000000\"`"),
+            "{why}"
+        );
+        assert!(!why.contains("silent"), "{why}");
+    }
 }

@@ -19,6 +19,7 @@ use crate::forwarder::EmissionId;
 use crate::forwarder::GatewayId;
 use crate::forwarder::Link;
 use crate::forwarder::LinkState;
+use crate::forwarder::OtherSender;
 use crate::forwarder::ServerCounts;
 use crate::relay::Relay;
 use crate::relay::RelayCounts;
@@ -33,6 +34,7 @@ use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 /// Two sources of time that are further apart than this contradict each other, microseconds.
@@ -63,7 +65,7 @@ impl Engine {
             outputs.push_back(Output::Report(Report { at: now.mono, task: None, event }));
         }
         let (region, groups, trust) = (settings.region, settings.groups, settings.trust_by_task);
-        let addresses = groups.iter().map(|group| group.mc_addr.as_u32()).collect();
+        let addresses = groups.iter().map(|group| (group.mc_addr, group.keys.clone())).collect();
         let gateway = settings.forwarder.gateway;
         let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
         let session_clock = SessionClock::new(recovered.believed());
@@ -137,9 +139,19 @@ impl Engine {
         self.link.state(self.now.mono)
     }
 
+    /// Who else sends to the packet forwarder's port and is not served, at most eight.
+    pub fn other_senders(&self) -> impl Iterator<Item = OtherSender> {
+        self.link.other_senders()
+    }
+
     /// What was relayed between the forwarder and its network servers.
     pub fn relayed(&self) -> RelayCounts {
         self.relay.counts()
+    }
+
+    /// How often we refused a server's downlink, by reason.
+    pub fn refused_downlinks(&self) -> &BTreeMap<&'static str, u64> {
+        self.relay.refusals()
     }
 
     /// Each network server and its figures.
@@ -198,11 +210,8 @@ impl Engine {
 
     /// How frames are handed over now; without a forwarder that answers, what is waited for.
     fn handover(&self) -> Result<Handover, &'static str> {
-        if !self.link.is_online() {
-            return Err("the packet forwarder: it has not been heard");
-        }
-        if !self.link.is_answering() {
-            return Err("the packet forwarder: it left a frame unanswered and was not heard since");
+        if let Some(obstacle) = self.link.obstacle() {
+            return Err(obstacle.as_str());
         }
         let pace = self.link.pace(self.now.mono, self.relay.is_shared());
         Ok(Handover { lead_us: pace.lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us })

@@ -28,6 +28,12 @@ pub(super) fn worth_reporting(event: forwarder::Event) -> Option<Event> {
     match event {
         forwarder::Event::Online { .. } => Some(Event::ForwarderOnline),
         forwarder::Event::Offline { .. } => Some(Event::ForwarderOffline),
+        forwarder::Event::OtherSender { sender, served, is_configured } => Some(Event::OtherSender {
+            heard: sender.gateway.to_string(),
+            from: sender.from.to_string(),
+            served: served.map(|served| served.to_string()),
+            is_configured,
+        }),
         forwarder::Event::CounterKnown { error_us } => Some(Event::CounterKnown { error_us }),
         forwarder::Event::CounterLost { why } => Some(Event::CounterLost { reason: why.to_string() }),
         _ => None,

@@ -31,8 +31,15 @@ const AHEAD_MAX_US: i64 = 50_000;
 /// A sample further behind than this was held up on its way and says nothing.
 const BEHIND_USEFUL_US: i64 = 50_000;
 
-/// A sample further behind than this was not held up: the counter began anew.
+/// A sample further behind than this was held up for long, or the counter began anew.
 const BEHIND_MAX_US: i64 = 2_000_000;
+
+/// Datagrams that were held up come all at once: what they say is told apart from a new run of the counter by a second
+/// sample that came at least this much later, microseconds.
+const WITNESS_US: u64 = 1_000_000;
+
+/// A counter that shows less has just begun, microseconds.
+const JUST_BEGUN_US: u32 = 60_000_000;
 
 /// The counter as far as it is known.
 #[derive(Debug, Default)]
@@ -42,6 +49,12 @@ pub(super) struct Counter {
     samples: VecDeque<Sample>,
     /// The best sample there was, kept when it is too old to use: it tells wraps apart.
     anchor: Option<Sample>,
+    /// When the first sample of this run came.
+    begun: Instant,
+    /// The first sample far behind that no other has confirmed yet.
+    doubtful: Option<Sample>,
+    /// When the newest sample came, and for how long it was held up.
+    newest: (Instant, i64),
 }
 
 /// What a sample said.
@@ -49,8 +62,10 @@ pub(super) struct Counter {
 pub(super) enum Heard {
     /// It fits.
     Fits,
-    /// It was held up on its way; ignored.
+    /// It was held up on its way, or nobody has confirmed it yet; ignored.
     Late,
+    /// All that was known had been held up: the counter is further on.
+    Corrected,
     /// It belongs to another run of the counter, which it begins. Off by so many microseconds.
     Restarted { by_us: i64 },
 }
@@ -88,7 +103,7 @@ impl Counter {
             self.samples.pop_front();
         }
         let Some(anchor) = self.samples.front().copied().or(self.anchor) else {
-            self.keep(Sample::new(received, i64::from(tmst.0)));
+            self.begin(received, tmst);
             return Heard::Fits;
         };
         let predicted_us = anchor.counter_us(received);
@@ -96,16 +111,58 @@ impl Counter {
         // Discounting assumed drift one way; the other way it shows twice.
         let age_us = i64::try_from(received.us_since(anchor.received)).unwrap_or(i64::MAX);
         let drift_us = age_us / (DRIFT_DIVISOR / 2);
-        if by_us > AHEAD_MAX_US.saturating_add(drift_us) || by_us < -BEHIND_MAX_US {
-            self.forget();
-            self.keep(Sample::new(received, i64::from(tmst.0)));
+        if by_us > AHEAD_MAX_US.saturating_add(drift_us) {
+            let is_backlog = received.us_since(self.begun) < WITNESS_US;
+            self.begin(received, tmst);
+            return if is_backlog { Heard::Corrected } else { Heard::Restarted { by_us } };
+        }
+        if by_us < -BEHIND_MAX_US
+            && (self.is_too_old(received, tmst, by_us) || self.is_witness(received, tmst))
+        {
+            self.begin(received, tmst);
             return Heard::Restarted { by_us };
         }
+        self.newest = (received, -by_us);
         if by_us < -BEHIND_USEFUL_US {
             return Heard::Late;
         }
+        self.doubtful = None;
         self.keep(Sample::new(received, predicted_us.saturating_add(by_us)));
         Heard::Fits
+    }
+
+    /// Datagrams come in their order: none was held up for longer than the one before it and the time since that came.
+    /// A counter that just began and is further behind did begin.
+    fn is_too_old(&self, received: Instant, tmst: Tmst, by_us: i64) -> bool {
+        let (before, held_up_us) = self.newest;
+        let since_us = i64::try_from(received.us_since(before)).unwrap_or(i64::MAX);
+        let held_up_us = held_up_us.max(0).saturating_add(since_us).saturating_add(BEHIND_MAX_US);
+        tmst.0 < JUST_BEGUN_US && -by_us > held_up_us
+    }
+
+    /// Whether a sample far behind says the same as an earlier one of its kind. If there is none it becomes that.
+    fn is_witness(&mut self, received: Instant, tmst: Tmst) -> bool {
+        let fits = |first: &Sample| {
+            let by_us = nearest(first.counter_us(received), tmst);
+            (-BEHIND_MAX_US..=AHEAD_MAX_US).contains(&by_us)
+        };
+        match self.doubtful.filter(fits) {
+            Some(first) => received.us_since(first.received) >= WITNESS_US,
+            None => {
+                self.doubtful = Some(Sample::new(received, i64::from(tmst.0)));
+                false
+            }
+        }
+    }
+
+    /// Begins another run of the counter with its first sample.
+    fn begin(&mut self, received: Instant, tmst: Tmst) {
+        if self.anchor.is_some() {
+            self.forget();
+        }
+        self.begun = received;
+        self.newest = (received, 0);
+        self.keep(Sample::new(received, i64::from(tmst.0)));
     }
 
     /// Drops everything: what comes next is another run of the counter.
@@ -113,6 +170,7 @@ impl Counter {
         self.session = self.session.wrapping_add(1);
         self.samples.clear();
         self.anchor = None;
+        self.doubtful = None;
     }
 
     /// How wrong the estimate may be, in microseconds; `None` when it is of no use.
@@ -215,17 +273,59 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_that_was_held_up_is_ignored_and_one_far_behind_is_a_restart() {
+    fn a_sample_that_was_held_up_is_ignored_and_one_far_behind_needs_a_witness_a_second_later() {
         let mut counter = Counter::default();
         counter.hear(at(0), tmst(100_000_000));
         assert_eq!(counter.hear(at(1_000_000), tmst(100_900_000)), Heard::Late);
         assert_eq!(counter.hear(at(2_000_000), tmst(100_100_000)), Heard::Late);
         assert_eq!(counter.at(at(2_000_000), at(2_000_000)).unwrap().us, 101_999_900);
-        assert_eq!(counter.hear(at(3_000_000), tmst(100_000_000)), Heard::Restarted { by_us: -2_999_850 });
+        assert_eq!(counter.hear(at(3_000_000), tmst(100_000_000)), Heard::Late, "the first of its kind");
+        assert_eq!(counter.hear(at(3_900_000), tmst(100_890_000)), Heard::Late, "too soon after it");
+        assert_eq!(counter.hear(at(4_000_000), tmst(101_000_000)), Heard::Restarted { by_us: -2_999_800 });
         assert_eq!(
-            counter.at(at(3_000_000), at(3_000_000)),
-            Some(ConcentratorTime { session: 1, us: 100_000_000 })
+            counter.at(at(4_000_000), at(4_000_000)),
+            Some(ConcentratorTime { session: 1, us: 101_000_000 })
         );
+    }
+
+    #[test]
+    fn a_backlog_that_is_read_at_once_or_in_seconds_changes_nothing() {
+        for each_us in [10, 5_000, 100_000] {
+            let mut counter = Counter::default();
+            counter.hear(at(0), tmst(3_000_000_000));
+            counter.hear(at(5_000_000), tmst(3_005_000_000));
+            // 30 s of uplinks, one each 200 ms, are read from 35 s on.
+            for n in 0..150 {
+                let (received, heard) = (35_000_000 + n * each_us, 5_200_000 + n * 200_000);
+                let said = counter.hear(at(received), tmst(3_000_000_000 + heard));
+                assert!(matches!(said, Heard::Late | Heard::Fits), "{said:?} at {heard}, each {each_us} us");
+            }
+            assert_eq!(counter.hear(at(60_000_000), tmst(3_060_000_000)), Heard::Fits);
+            assert_eq!(counter.session(), 0);
+        }
+    }
+
+    #[test]
+    fn a_backlog_after_our_own_start_is_corrected_without_a_word() {
+        let mut counter = Counter::default();
+        assert_eq!(counter.hear(at(0), tmst(0)), Heard::Fits);
+        for n in 1..30 {
+            assert_eq!(counter.hear(at(n * 10), tmst(n * 1_000_000)), Heard::Corrected);
+        }
+        assert_eq!(counter.at(at(300), at(300)).unwrap().us, 29_000_010);
+    }
+
+    #[test]
+    fn a_counter_near_zero_that_no_delay_explains_is_a_restart_at_once() {
+        let mut counter = Counter::default();
+        for second in 0..100 {
+            counter.hear(at(second * 1_000_000), tmst(500_000_000 + second * 1_000_000));
+        }
+        assert_eq!(counter.hear(at(103_000_000), tmst(2_000_000)), Heard::Restarted { by_us: -600_999_800 });
+        let mut young = Counter::default();
+        young.hear(at(0), tmst(10_000_000));
+        young.hear(at(5_000_000), tmst(15_000_000));
+        assert_eq!(young.hear(at(35_000_000), tmst(15_500_000)), Heard::Late, "30 s of silence explain it");
     }
 
     #[test]

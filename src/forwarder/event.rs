@@ -7,6 +7,8 @@ use crate::radio::Dbm;
 use crate::time::Instant;
 use crate::time::Tmst;
 
+use super::obstacle::Obstacle;
+use super::other_senders::OtherSender;
 use super::rxpk::Stat;
 use super::settings::GatewayId;
 use super::txnb_audit::SilentlyDropped;
@@ -41,6 +43,15 @@ pub enum Event {
         from: SocketAddr,
         /// Version of the protocol: one of version 1 never acknowledges a downlink, so no campaign runs on it.
         version: u8,
+    },
+    /// Somebody else sends here: neither acknowledged nor relayed.
+    OtherSender {
+        /// Its EUI and address.
+        sender: OtherSender,
+        /// EUI of the gateway that is served instead.
+        served: Option<GatewayId>,
+        /// The operator named that gateway; else it is the first one that was heard.
+        is_configured: bool,
     },
     /// Three keepalives are missing; nothing is sent until one comes.
     Offline {
@@ -170,6 +181,8 @@ pub enum CounterLoss {
     },
     /// PULL_DATA came from a new address: the forwarder was started anew.
     NewSource,
+    /// Another gateway was adopted because the one before fell silent.
+    OtherGateway,
     /// The forwarder called something planned ahead TOO_EARLY, so our idea of its counter is wrong.
     TooEarly,
     /// No uplink came for so long that drift made the estimate useless.
@@ -181,6 +194,9 @@ impl fmt::Display for CounterLoss {
         match self {
             CounterLoss::Jumped { by_us } => write!(f, "it jumped by {by_us} us: the forwarder restarted"),
             CounterLoss::NewSource => f.write_str("the forwarder sends from a new port: it restarted"),
+            CounterLoss::OtherGateway => {
+                f.write_str("another packet forwarder is served, because the one before fell silent")
+            }
             CounterLoss::TooEarly => f.write_str("the forwarder answered TOO_EARLY: our model is wrong"),
             CounterLoss::Aged => f.write_str("no uplink has confirmed it for minutes"),
         }
@@ -258,15 +274,17 @@ pub struct CounterEstimate {
 /// How often things happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// PUSH_DATA that came in, each acknowledged.
+    /// PUSH_DATA of our gateway, each acknowledged.
     pub pushes: u64,
-    /// PULL_DATA that came in, each acknowledged.
+    /// Uplinks in them: packets whose CRC is good, or is not said to be bad.
+    pub uplinks: u64,
+    /// PULL_DATA of our gateway, each acknowledged.
     pub pulls: u64,
     /// Datagrams that cannot be read, see [`MalformedKind`]; unknown TX_ACKs are counted apart.
     pub malformed: u64,
     /// TX_ACKs that nobody waited for.
     pub unknown_acks: u64,
-    /// Datagrams of other gateways, or in our gateway's name from another host.
+    /// Datagrams of other gateways, or in our gateway's name from another host; none is acknowledged.
     pub foreign: u64,
     /// Datagrams dropped unread because outputs were not taken.
     pub dropped: u64,
@@ -281,6 +299,8 @@ pub struct LinkState {
     pub gateway: Option<GatewayId>,
     /// Where downlinks go while it is online.
     pub online: Option<SocketAddr>,
+    /// Why nothing can be handed over, while there is a reason.
+    pub obstacle: Option<Obstacle>,
     /// The counter, while it is usable.
     pub counter: Option<CounterEstimate>,
     /// The newest `stat` object (PROTOCOL.TXT 4), if any came.

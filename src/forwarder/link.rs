@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use crate::radio::Dbm;
 use crate::radio::Emission;
 use crate::time::Instant;
 use crate::time::Tmst;
 
-use super::counter::Counter;
+use super::boards::Boards;
 use super::counter::Heard;
 use super::error::NotSent;
 use super::event::CounterEstimate;
@@ -19,6 +20,9 @@ use super::event::MalformedKind;
 use super::event::Output;
 use super::event::Pace;
 use super::event::Uplink;
+use super::obstacle::Obstacle;
+use super::other_senders::OtherSender;
+use super::other_senders::OtherSenders;
 use super::outbox::Outbox;
 use super::packet;
 use super::packet::Datagram;
@@ -39,17 +43,19 @@ use super::transmitter::Transmitter;
 /// Our side of the conversation with one packet forwarder.
 ///
 /// After every call take [`Link::poll`] until it is empty; call [`Link::time`] at [`Link::wake_at`]. A PUSH_DATA or
-/// PULL_DATA with a good header is acknowledged at once, whatever else is in it.
+/// PULL_DATA of our gateway is acknowledged at once, whatever else is in it; those of others are not: what is not
+/// served must not look as if it were.
 #[derive(Debug)]
 pub struct Link {
     settings: Settings,
     gateway: Option<GatewayId>,
     pull_path: Option<PullPath>,
-    counter: Counter,
+    boards: Boards,
     counter_is_known: bool,
     transmitter: Transmitter,
     stat: Option<Stat>,
     counts: Counts,
+    others: OtherSenders,
     outbox: Outbox,
     is_answering: bool,
 }
@@ -61,11 +67,12 @@ impl Link {
             gateway: settings.gateway,
             settings,
             pull_path: None,
-            counter: Counter::default(),
+            boards: Boards::default(),
             counter_is_known: false,
             transmitter: Transmitter::new(seed),
             stat: None,
             counts: Counts::default(),
+            others: OtherSenders::default(),
             outbox: Outbox::default(),
             is_answering: true,
         }
@@ -87,14 +94,23 @@ impl Link {
         let mut is_ours = false;
         match Datagram::read(bytes) {
             Ok(Datagram::PushData { header, json }) => {
-                self.counts.pushes += 1;
-                self.answer(from, packet::push_ack(header));
-                is_ours = self.push_data(now, from, header, json);
+                is_ours = self.serves_push(from, header.gateway);
+                if is_ours {
+                    self.counts.pushes += 1;
+                    self.answer(from, packet::push_ack(header));
+                    self.push_data(now, json);
+                } else {
+                    self.not_served(now, from, header.gateway);
+                }
             }
             Ok(Datagram::PullData { header }) => {
-                self.counts.pulls += 1;
-                self.answer(from, packet::pull_ack(header));
-                self.pull_data(now, from, header);
+                if self.serves_pull(from, header.gateway) {
+                    self.counts.pulls += 1;
+                    self.answer(from, packet::pull_ack(header));
+                    self.pull_data(now, from, header);
+                } else {
+                    self.not_served(now, from, header.gateway);
+                }
             }
             Ok(Datagram::TxAck { header, body }) => self.tx_ack(now, from, header, body),
             Err(kind) => self.malformed(kind),
@@ -113,7 +129,7 @@ impl Link {
         if !path.has_acks() {
             return Err(NotSent::ProtocolV1);
         }
-        let lent = Lent { settings: &self.settings, counter: &self.counter, outbox: &mut self.outbox };
+        let lent = Lent { settings: &self.settings, boards: &self.boards, outbox: &mut self.outbox };
         self.transmitter.send(now, id, emission, path.to, lent)
     }
 
@@ -133,14 +149,19 @@ impl Link {
         self.transmitter.relay(now, id, json, slot, &path, &mut self.outbox)
     }
 
-    /// The counter's value at `instant`, while it is known.
-    pub fn tmst_at(&self, now: Instant, instant: Instant) -> Option<Tmst> {
-        self.counter.at(now, instant).map(|at| at.tmst())
+    /// What the counter of a server's `board` shows at `instant`, while it is known.
+    pub fn tmst_at(&self, now: Instant, board: Option<u32>, instant: Instant) -> Option<Tmst> {
+        self.boards.counter_of(board)?.at(now, instant).map(|at| at.tmst())
     }
 
-    /// When the counter will show (or showed) `tmst`, while it is known.
-    pub fn instant_of(&self, now: Instant, tmst: Tmst) -> Option<Instant> {
-        self.counter.instant_of(now, tmst, now)
+    /// When the counter of a server's `board` will show (or showed) `tmst`, while it is known.
+    pub fn instant_of(&self, now: Instant, board: Option<u32>, tmst: Tmst) -> Option<Instant> {
+        self.boards.counter_of(board)?.instant_of(now, tmst, now)
+    }
+
+    /// What leaves the antenna when the forwarder is asked for `powe`, EIRP.
+    pub fn eirp(&self, powe: Dbm) -> Dbm {
+        self.settings.eirp(powe)
     }
 
     /// When the last frame that went out as "immediate" is off the air, if one is on it.
@@ -155,17 +176,17 @@ impl Link {
             let silent_us = now.us_since(path.heard);
             self.outbox.tell(Event::Offline { silent_us });
         }
-        if self.counter_is_known && self.counter.error_us(now).is_none() {
+        if self.counter_is_known && self.boards.ours().error_us(now).is_none() {
             self.lost(CounterLoss::Aged);
         }
         let is_online = self.is_online();
-        self.is_answering &= !self.transmitter.time(now, is_online, &self.counter, &mut self.outbox);
+        self.is_answering &= !self.transmitter.time(now, is_online, self.boards.ours(), &mut self.outbox);
     }
 
     /// When [`Link::time`] wants to be called next, if nothing happens before.
     pub fn wake_at(&self) -> Option<Instant> {
         let offline = self.online_path().as_ref().map(PullPath::deadline);
-        let aged = self.counter_is_known.then(|| self.counter.useless_at()).flatten();
+        let aged = self.counter_is_known.then(|| self.boards.ours().useless_at()).flatten();
         [self.transmitter.wake_at(), offline, aged].into_iter().flatten().min()
     }
 
@@ -176,7 +197,7 @@ impl Link {
 
     /// How emissions should be handed over as things stand; `is_shared`: a network server uses the same radio.
     pub fn pace(&self, now: Instant, is_shared: bool) -> Pace {
-        match self.counter.error_us(now) {
+        match self.boards.ours().error_us(now) {
             Some(_) if is_shared => Pace {
                 lead_us: timing::LEAD_SHARED_US,
                 lead_min_us: timing::LEAD_SHARED_US,
@@ -206,30 +227,73 @@ impl Link {
         self.is_answering
     }
 
+    /// Why no emission can be handed over at the moment, if there is a reason.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match (&self.pull_path, self.online_path()) {
+            (_, Some(path)) if !path.has_acks() => Some(Obstacle::Version1),
+            (_, Some(_)) => (!self.is_answering()).then_some(Obstacle::Unanswered),
+            (Some(_), None) => Some(Obstacle::Silent),
+            (None, None) if self.counts.pushes > 0 => Some(Obstacle::NoPullData),
+            (None, None) => Some(Obstacle::NotHeard),
+        }
+    }
+
+    /// Who else sends here and is not served, at most eight.
+    pub fn other_senders(&self) -> impl Iterator<Item = OtherSender> {
+        self.others.iter()
+    }
+
     /// The link at a glance.
     pub fn state(&self, now: Instant) -> LinkState {
         LinkState {
             gateway: self.gateway,
             online: self.online_path().map(|path| path.to),
-            counter: self.counter.error_us(now).map(|error_us| CounterEstimate { error_us }),
+            obstacle: self.obstacle(),
+            counter: self.boards.ours().error_us(now).map(|error_us| CounterEstimate { error_us }),
             stat: self.stat,
             counts: self.counts,
         }
     }
 
-    /// Whether it is of our gateway.
-    fn push_data(&mut self, now: Instant, from: SocketAddr, header: Header, json: &[u8]) -> bool {
+    /// Whether a PUSH_DATA is of our gateway and its host. The first gateway heard is adopted.
+    fn serves_push(&mut self, from: SocketAddr, gateway: GatewayId) -> bool {
         let is_its_host = self.online_path().is_none_or(|path| path.to.ip() == from.ip());
-        if !self.is_ours(header.gateway) || !is_its_host {
-            self.counts.foreign += 1;
-            return false;
+        *self.gateway.get_or_insert(gateway) == gateway && is_its_host
+    }
+
+    /// Whether a PULL_DATA is of our gateway. Whoever was adopted first and is silent may have been a mistake; a
+    /// configured gateway never is.
+    fn serves_pull(&mut self, from: SocketAddr, gateway: GatewayId) -> bool {
+        match self.online_path() {
+            Some(path) if !from.ip().is_loopback() && path.to.ip() != from.ip() => return false,
+            None if self.settings.gateway.is_none() => self.adopt(gateway),
+            _ => {}
         }
+        *self.gateway.get_or_insert(gateway) == gateway
+    }
+
+    fn adopt(&mut self, gateway: GatewayId) {
+        let before = self.gateway.replace(gateway);
+        if before.is_some_and(|before| before != gateway) {
+            self.boards.forget();
+            self.transmitter.restarted();
+            self.lost(CounterLoss::OtherGateway);
+        }
+    }
+
+    fn not_served(&mut self, now: Instant, from: SocketAddr, gateway: GatewayId) {
+        self.counts.foreign += 1;
+        if let Some(sender) = self.others.heard(now, gateway, from) {
+            let (served, is_configured) = (self.gateway, self.settings.gateway.is_some());
+            self.outbox.tell(Event::OtherSender { sender, served, is_configured });
+        }
+    }
+
+    fn push_data(&mut self, now: Instant, json: &[u8]) {
         self.is_answering = true;
-        let Some(push_data) = PushData::read(json) else {
-            self.malformed(MalformedKind::Json);
-            return true;
-        };
+        let Some(push_data) = PushData::read(json) else { return self.malformed(MalformedKind::Json) };
         for packet in &push_data.rxpk {
+            self.counts.uplinks += u64::from(packet.crc_ok);
             self.uplink(now, packet);
         }
         if let Some(stat) = push_data.stat {
@@ -240,25 +304,27 @@ impl Link {
                 self.outbox.tell(Event::SilentlyDropped(dropped));
             }
         }
-        true
     }
 
     fn uplink(&mut self, now: Instant, packet: &Rxpk) {
         // Without a timestamp it neither teaches nor has a place in time.
         let Some(tmst) = packet.tmst.map(Tmst) else { return };
-        if let Heard::Restarted { by_us } = self.counter.hear(now, tmst) {
+        let (heard, is_ours) = self.boards.hear(now, packet.board, tmst);
+        if let Heard::Restarted { by_us } = heard {
             self.transmitter.restarted();
-            self.lost(CounterLoss::Jumped { by_us });
+            if is_ours {
+                self.lost(CounterLoss::Jumped { by_us });
+            }
         }
         if !self.counter_is_known
-            && let Some(error_us) = self.counter.error_us(now)
+            && let Some(error_us) = self.boards.ours().error_us(now)
         {
             self.counter_is_known = true;
             self.outbox.tell(Event::CounterKnown { error_us });
         }
         self.outbox.tell(Event::Uplink(Uplink {
             received: now,
-            ended: self.counter.instant_of(now, tmst, now).unwrap_or(now),
+            ended: self.instant_of(now, packet.board, tmst).unwrap_or(now),
             tmst,
             gps_ms: packet.gps_ms,
             frequency_hz: packet.frequency_hz,
@@ -270,14 +336,7 @@ impl Link {
     }
 
     fn pull_data(&mut self, now: Instant, from: SocketAddr, header: Header) {
-        // Whoever was adopted first and is silent may have been a mistake; a configured gateway never is.
-        let is_free = self.settings.gateway.is_none() && self.online_path().is_none();
-        if is_free {
-            self.gateway = Some(header.gateway);
-        } else if !self.is_ours(header.gateway) {
-            self.counts.foreign += 1;
-            return;
-        }
+        self.others.is_served(header.gateway, from);
         self.is_answering = true;
         let keepalive = PullPath::keepalive(&mut self.pull_path, now, from, header.version);
         match keepalive {
@@ -288,7 +347,7 @@ impl Link {
             }
         }
         if keepalive == Keepalive::Moved {
-            self.counter.forget();
+            self.boards.forget();
             self.transmitter.restarted();
             self.lost(CounterLoss::NewSource);
         }
@@ -296,7 +355,7 @@ impl Link {
 
     fn tx_ack(&mut self, now: Instant, from: SocketAddr, header: Header, body: &[u8]) {
         let token = header.token;
-        let lent = Lent { settings: &self.settings, counter: &self.counter, outbox: &mut self.outbox };
+        let lent = Lent { settings: &self.settings, boards: &self.boards, outbox: &mut self.outbox };
         let answered = match self.gateway == Some(header.gateway) {
             true => {
                 self.is_answering = true;
@@ -312,7 +371,7 @@ impl Link {
                 self.outbox.tell(Event::Malformed { kind: MalformedKind::UnknownAck { token } });
             }
             Answered::WrongCounter => {
-                self.counter.forget();
+                self.boards.forget();
                 self.lost(CounterLoss::TooEarly);
             }
         }
@@ -320,10 +379,6 @@ impl Link {
 
     fn online_path(&self) -> Option<PullPath> {
         self.pull_path.filter(|path| path.is_online)
-    }
-
-    fn is_ours(&mut self, gateway: GatewayId) -> bool {
-        *self.gateway.get_or_insert(gateway) == gateway
     }
 
     fn answer(&mut self, to: SocketAddr, ack: [u8; 4]) {

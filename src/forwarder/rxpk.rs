@@ -41,6 +41,7 @@ pub struct Stat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rxpk {
     pub tmst: Option<u32>,
+    pub board: Option<u32>,
     pub gps_ms: Option<u64>,
     pub frequency_hz: Option<u32>,
     pub size: Option<u16>,
@@ -78,6 +79,8 @@ struct RxpkWire {
     #[serde(default)]
     tmst: Any<Number>,
     #[serde(default)]
+    brd: Any<Number>,
+    #[serde(default)]
     tmms: Any<Number>,
     #[serde(default)]
     freq: Any<Number>,
@@ -112,6 +115,7 @@ impl From<RxpkWire> for Rxpk {
         let hz = Number(wire.freq.0.0.map(|mhz| (mhz * 1e6).round()));
         Rxpk {
             tmst: wire.tmst.0.to_u32(),
+            board: wire.brd.0.to_u32(),
             gps_ms: wire.tmms.0.to_u64(),
             frequency_hz: hz.to_u32(),
             size: wire.size.0.to_u32().and_then(|size| u16::try_from(size).ok()),
@@ -317,6 +321,7 @@ mod tests {
         let look = PushData::read(FULL.as_bytes()).unwrap();
         let packet = Rxpk {
             tmst: Some(3_512_348_611),
+            board: None,
             gps_ms: Some(1_451_361_863_123),
             frequency_hz: Some(866_349_812),
             size: Some(32),

@@ -17,6 +17,9 @@ pub const DOWNLINK_MAX: usize = 999;
 /// Wishes that may wait; uplinks beyond are dropped and counted.
 const OUTPUTS_MAX: usize = 512;
 
+/// Downlinks that a server may ask for in a second, and at once: more than any radio sends.
+const ASKS_MAX: u32 = 100;
+
 /// What the link to the servers asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerLinkOutput {
@@ -53,10 +56,14 @@ pub enum ServerLinkOutput {
 pub struct ServerCounts {
     /// Uplink datagrams relayed to the server.
     pub pushed: u64,
-    /// Of those, acknowledged by the server.
+    /// Uplinks in them whose CRC is good; reports of the forwarder are none.
+    pub uplinks: u64,
+    /// Of the datagrams, acknowledged by the server.
     pub push_acked: u64,
     /// Downlinks it asked for.
     pub asked: u64,
+    /// Of these, dropped without an answer: more than 100 in a second.
+    pub flooded: u64,
     /// Uplink datagrams dropped because nobody took our wishes.
     pub dropped: u64,
     /// Keepalives since it last answered one.
@@ -74,6 +81,10 @@ impl ServerCounts {
 struct Server {
     is_uplink_only: bool,
     keepalive_at: Instant,
+    /// Downlinks that it may still ask for, and since when that number holds.
+    asks: (u32, Instant),
+    /// It got the newest PUSH_DATA.
+    has_newest: bool,
     counts: ServerCounts,
 }
 
@@ -94,6 +105,8 @@ impl ServerLink {
         let server = |is_uplink_only: &bool| Server {
             is_uplink_only: *is_uplink_only,
             keepalive_at: now,
+            asks: (ASKS_MAX, now),
+            has_newest: false,
             counts: ServerCounts::default(),
         };
         let servers = uplink_only.iter().map(server).collect();
@@ -120,12 +133,20 @@ impl ServerLink {
     /// Relays a PUSH_DATA of our gateway, byte for byte, its token included: the server's ack is for us.
     pub fn uplink(&mut self, bytes: &[u8]) {
         for (server, state) in self.servers.iter_mut().enumerate() {
-            if self.outputs.len() >= OUTPUTS_MAX {
+            state.has_newest = self.outputs.len() < OUTPUTS_MAX;
+            if !state.has_newest {
                 state.counts.dropped += 1;
                 continue;
             }
             state.counts.pushed += 1;
             self.outputs.push_back(ServerLinkOutput::Datagram { server, bytes: bytes.to_vec() });
+        }
+    }
+
+    /// The newest PUSH_DATA holds an uplink whose CRC is good.
+    pub fn holds_uplink(&mut self) {
+        for state in &mut self.servers {
+            state.counts.uplinks += u64::from(state.has_newest);
         }
     }
 
@@ -142,6 +163,11 @@ impl ServerLink {
             }
             Some(packet::Answer::PullResp { token, json }) if !state.is_uplink_only => {
                 state.counts.asked += 1;
+                let Some(left) = state.asks.0.checked_sub(1) else {
+                    state.counts.flooded += 1;
+                    return;
+                };
+                state.asks.0 = left;
                 if self.outputs.len() < OUTPUTS_MAX {
                     self.outputs.push_back(ServerLinkOutput::Downlink { server, token, json: json.to_vec() });
                 }
@@ -157,8 +183,14 @@ impl ServerLink {
         self.outputs.push_back(ServerLinkOutput::Datagram { server, bytes });
     }
 
-    /// Sends the keepalives that are due.
+    /// Sends the keepalives that are due, and lets servers ask again.
     pub fn time(&mut self, now: Instant) {
+        for state in &mut self.servers {
+            let us_each = u64::from(1_000_000 / ASKS_MAX);
+            let more = now.us_since(state.asks.1) / us_each;
+            state.asks.0 = ASKS_MAX.min(state.asks.0.saturating_add(u32::try_from(more).unwrap_or(ASKS_MAX)));
+            state.asks.1 = state.asks.1.plus_us(more.saturating_mul(us_each));
+        }
         let Some(gateway) = self.gateway else { return };
         for (server, state) in self.servers.iter_mut().enumerate() {
             if state.is_uplink_only || state.keepalive_at > now {
@@ -247,6 +279,29 @@ mod tests {
         assert_eq!(bytes, [&[2, 0xab, 0xcd, 5], &GATEWAY.0[..]].concat());
         link.datagram(1, b"\x02\xab\xcd\x03{\"txpk\":{}}");
         assert_eq!(link.poll(), None, "the second server was configured for uplinks only");
+    }
+
+    #[test]
+    fn a_server_may_ask_for_a_hundred_downlinks_a_second_and_one_flood_is_not_anothers() {
+        let mut link = ServerLink::new(&[false, false], Some(GATEWAY), 7, Instant::ZERO);
+        let mut passed = [0; 2];
+        for ms in 0..10_000 {
+            link.time(Instant::from_us(ms * 1000));
+            for _ in 0..5 {
+                link.datagram(0, b"\x02\xab\xcd\x03{\"txpk\":{}}");
+            }
+            if ms % 20 == 0 {
+                link.datagram(1, b"\x02\xab\xcd\x03{\"txpk\":{}}");
+            }
+            while let Some(output) = link.poll() {
+                if let ServerLinkOutput::Downlink { server, .. } = output {
+                    passed[server] += 1;
+                }
+            }
+        }
+        let counts = link.counts();
+        assert_eq!((passed, counts[0].asked), ([1099, 500], 50_000));
+        assert_eq!((counts[0].flooded, counts[1].flooded), (50_000 - 1099, 0));
     }
 
     #[test]

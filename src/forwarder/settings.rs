@@ -49,6 +49,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What leaves the antenna when the forwarder is asked for `powe`, EIRP.
+    pub(super) fn eirp(&self, powe: Dbm) -> Dbm {
+        powe - self.forwarder_antenna_gain + self.antenna_gain
+    }
+
     /// Whether datagrams from there are read at all.
     pub(super) fn admits(&self, from: IpAddr) -> bool {
         let from = from.to_canonical();

@@ -192,17 +192,72 @@ fn a_forwarder_of_protocol_v1_is_acked_but_not_sent_anything() {
     assert!(NotSent::ProtocolV1.to_string().starts_with("protocol v1 has no TX_ACK"));
 }
 
+fn push_of(gateway: [u8; 8]) -> Vec<u8> {
+    [&header(2, 6, 0, gateway)[..], br#"{"rxpk":[{"tmst":1}]}"#].concat()
+}
+
+fn other(gateway: [u8; 8], from: SocketAddr, is_configured: bool) -> Event {
+    let sender = OtherSender { gateway: GatewayId(gateway), from, datagrams: 1 };
+    Event::OtherSender { sender, served: Some(GatewayId(GATEWAY)), is_configured }
+}
+
 #[test]
-fn another_gateway_is_acked_and_counted_but_never_sent_anything() {
+fn another_gateway_is_told_and_counted_but_neither_acked_nor_sent_anything() {
     let mut desk = Desk::online();
     desk.take();
     desk.hear(1, host(9), &header(2, 5, 2, [9; 8]));
-    assert_eq!(desk.take(), [Output::Datagram { to: host(9), bytes: vec![2, 0, 5, 4] }]);
-    let push = [&header(2, 6, 0, [9; 8])[..], br#"{"rxpk":[{"tmst":1}]}"#].concat();
-    desk.hear(1, host(9), &push);
-    assert_eq!(desk.take(), [Output::Datagram { to: host(9), bytes: vec![2, 0, 6, 1] }]);
+    assert_eq!(desk.take(), [Output::Event(other([9; 8], host(9), false))]);
+    assert!(!desk.link.datagram(at(1), host(10), &push_of([9; 8])), "not for network servers either");
+    desk.drain();
+    assert_eq!(desk.take(), [], "told once");
     assert_eq!(desk.link.state(at(1)).counts.foreign, 2);
+    let sender = OtherSender { gateway: GatewayId([9; 8]), from: host(10), datagrams: 2 };
+    assert_eq!(desk.link.other_senders().collect::<Vec<_>>(), [sender]);
     desk.send(2, 1, 80 * MS);
+}
+
+#[test]
+fn our_gateways_name_from_another_host_is_told_teaches_nothing_and_is_not_acked() {
+    let mut desk = Desk::online();
+    desk.take();
+    let thief = SocketAddr::from(([10, 0, 0, 1], 1));
+    desk.hear(1, thief, &push_of(GATEWAY));
+    desk.hear(2, thief, &header(2, 5, 2, GATEWAY));
+    assert_eq!(desk.take(), [Output::Event(other(GATEWAY, thief, false))]);
+    assert_eq!(desk.link.state(at(2)).counter, None, "it teaches nothing");
+}
+
+#[test]
+fn whoever_is_adopted_in_place_of_a_silent_one_is_another_gateway_and_no_restart() {
+    let mut desk = Desk::timed();
+    desk.hear(S, host(9), &header(2, 5, 2, [9; 8]));
+    desk.time(123 * S);
+    desk.take();
+    desk.hear(124 * S, host(9), &header(2, 5, 2, [9; 8]));
+    let online = Event::Online { gateway: GatewayId([9; 8]), from: host(9), version: 2 };
+    assert_eq!(desk.events(), [Event::CounterLost { why: CounterLoss::OtherGateway }, online]);
+    assert_eq!(desk.link.other_senders().count(), 0, "it is served now");
+}
+
+#[test]
+fn what_keeps_emissions_back_has_a_name() {
+    let obstacle = |desk: &Desk| desk.link.state(at(0)).obstacle;
+    let mut desk = Desk::silent();
+    assert_eq!(obstacle(&desk), Some(Obstacle::NotHeard));
+    desk.hear(0, host(9), &header(1, 5, 5, GATEWAY));
+    assert_eq!(obstacle(&desk), Some(Obstacle::NotHeard));
+    desk.uplink(0, COUNTER);
+    assert_eq!(obstacle(&desk), Some(Obstacle::NoPullData));
+    desk.pull(0, 2);
+    assert_eq!(obstacle(&desk), None);
+    desk.send(0, 1, 80 * MS + 350 * MS);
+    desk.time(200 * MS);
+    desk.time(400 * MS);
+    assert_eq!(obstacle(&desk), Some(Obstacle::Unanswered));
+    desk.time(123 * S);
+    assert_eq!(obstacle(&desk), Some(Obstacle::Silent));
+    desk.hear(124 * S, host(2), &header(1, 5, 2, GATEWAY));
+    assert_eq!(obstacle(&desk), Some(Obstacle::Version1));
 }
 
 #[test]
@@ -224,18 +279,12 @@ fn a_configured_gateway_is_the_only_one_listened_to() {
     let settings = Settings { gateway: Some(GatewayId([9; 8])), ..Settings::default() };
     let mut desk = Desk { link: Link::new(settings, 7), outputs: Vec::new() };
     desk.pull(0, 2);
-    assert_eq!(desk.events(), []);
-    assert_eq!(desk.link.state(at(0)).online, None);
-}
-
-#[test]
-fn an_uplink_in_our_gateways_name_from_another_host_teaches_nothing() {
-    let mut desk = Desk::online();
-    let push = [&header(2, 6, 0, GATEWAY)[..], br#"{"rxpk":[{"tmst":1}]}"#].concat();
-    desk.take();
-    desk.hear(1, SocketAddr::from(([10, 0, 0, 1], 1)), &push);
-    assert_eq!(desk.events(), []);
-    assert_eq!(desk.link.state(at(1)).counter, None);
+    let sender = OtherSender { gateway: GatewayId(GATEWAY), from: host(2), datagrams: 1 };
+    let served = Some(GatewayId([9; 8]));
+    let told = Event::OtherSender { sender, served, is_configured: true };
+    assert_eq!(desk.take(), [Output::Event(told)]);
+    let state = desk.link.state(at(0));
+    assert_eq!((state.online, state.obstacle), (None, Some(Obstacle::NotHeard)));
 }
 
 #[test]
@@ -266,6 +315,15 @@ fn statistics_are_told_and_kept() {
     let stat = Stat { txnb: Some(3), dwnb: Some(6), ..Stat::default() };
     assert_eq!(desk.events(), [Event::Stat(stat)]);
     assert_eq!(desk.link.state(at(1)).stat, Some(stat));
+}
+
+#[test]
+fn uplinks_are_packets_with_a_good_crc_and_not_datagrams() {
+    let mut desk = Desk::online();
+    desk.push(1, r#"{"rxpk":[{"tmst":1,"stat":1},{"tmst":2,"stat":-1},{"tmst":3},{"tmst":4,"stat":0}]}"#);
+    desk.push(2, r#"{"stat":{"rxok":7}}"#);
+    let counts = desk.link.state(at(2)).counts;
+    assert_eq!((counts.pushes, counts.uplinks), (2, 2));
 }
 
 #[test]
@@ -556,6 +614,53 @@ fn a_counter_that_jumps_is_lost_and_learned_anew() {
 }
 
 #[test]
+fn a_backlog_of_thirty_seconds_loses_no_counter() {
+    let mut desk = Desk::timed();
+    for second in 1..=30 {
+        desk.uplink(30 * S + second, COUNTER + second * S);
+    }
+    desk.uplink(31 * S, COUNTER + 31 * S);
+    let events = desk.events();
+    assert!(events.iter().all(|event| matches!(event, Event::Uplink(_))), "{events:?}");
+    let (_, json) = desk.send(31 * S, 1, 31 * S + 350 * MS);
+    assert!(
+        tmst_of(&json).abs_diff((COUNTER + 31 * S + 350 * MS).rem_euclid(1 << 32) as u32) < 2_000,
+        "{json}"
+    );
+}
+
+#[test]
+fn two_boards_have_two_counters_and_our_emissions_name_the_first() {
+    let mut desk = Desk::online();
+    desk.take();
+    let uplink = |board: i64, tmst: i64| {
+        let tmst = tmst.rem_euclid(1 << 32);
+        format!(r#"{{"rxpk":[{{"tmst":{tmst},"brd":{board},"freq":868.1,"size":1,"data":"QA=="}}]}}"#)
+    };
+    for second in 0..60 {
+        let board = second % 2;
+        desk.push(second * S, &uplink(board, COUNTER + second * S + board * 60 * S));
+    }
+    let events = desk.events();
+    let others = events.iter().filter(|event| !matches!(event, Event::Uplink(_)));
+    assert_eq!(others.collect::<Vec<_>>(), [&Event::CounterKnown { error_us: 15_000 }]);
+    let ended = |event: &Event| match event {
+        Event::Uplink(uplink) => {
+            uplink.ended.us_since(uplink.received).max(uplink.received.us_since(uplink.ended))
+        }
+        _ => 0,
+    };
+    assert!(events.iter().all(|event| ended(event) < 5_000), "each by the counter of its board");
+    let (_, json) = desk.send(59 * S, 1, 60 * S);
+    assert!(json.contains(r#","brd":0,"modu""#), "{json}");
+    assert!(tmst_of(&json).abs_diff((COUNTER + 60 * S).rem_euclid(1 << 32) as u32) < 5_000, "{json}");
+    let tmst = Tmst((COUNTER + 121 * S).rem_euclid(1 << 32) as u32);
+    let instant = |board| desk.link.instant_of(at(59 * S), board, tmst).map(|at| (at.as_us() + S / 2) / S);
+    assert_eq!((instant(Some(1)), instant(Some(0)), instant(None)), (Some(61), Some(121), Some(121)));
+    assert_eq!(instant(Some(2)), None, "a board that was never heard has no time");
+}
+
+#[test]
 fn a_keepalive_from_a_new_port_is_a_restart() {
     let mut desk = Desk::timed();
     desk.pull(S, 5);
@@ -624,9 +729,10 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// The ack that PROTOCOL.TXT wants for `bytes`, by its own words.
-fn ack_due(bytes: &[u8]) -> Option<Vec<u8>> {
-    let is_good = bytes.len() >= 12 && [1, 2].contains(&bytes[0]) && [0, 2].contains(&bytes[3]);
+/// The ack that PROTOCOL.TXT wants for `bytes`, by its own words, where they are of the gateway that is served.
+fn ack_due(bytes: &[u8], served: Option<GatewayId>) -> Option<Vec<u8>> {
+    let is_served = served.is_some_and(|served| bytes.get(4..12) == Some(&served.0));
+    let is_good = is_served && bytes.len() >= 12 && [1, 2].contains(&bytes[0]) && [0, 2].contains(&bytes[3]);
     is_good.then(|| vec![bytes[0], bytes[1], bytes[2], if bytes[3] == 0 { 1 } else { 4 }])
 }
 
@@ -658,7 +764,7 @@ proptest! {
                 Output::Datagram { to, bytes } if is_ack(&bytes) => Some((to, bytes)),
                 _ => None,
             }).collect();
-            let due: Vec<_> = ack_due(&bytes).map(|ack| (host(2), ack)).into_iter().collect();
+            let due: Vec<_> = ack_due(&bytes, desk.link.state(at(now)).gateway).map(|ack| (host(2), ack)).into_iter().collect();
             prop_assert_eq!(acks, due);
             // A clock that runs wild is not ours to survive in style, but to survive.
             let mut other = Desk::timed();

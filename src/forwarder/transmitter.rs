@@ -8,6 +8,7 @@ use crate::radio::Emission;
 use crate::time::ConcentratorTime;
 use crate::time::Instant;
 
+use super::boards::Boards;
 use super::counter::Counter;
 use super::error::NotSent;
 use super::event::EmissionId;
@@ -53,7 +54,7 @@ pub(super) enum Answered {
 /// What the link lends for a call.
 pub(super) struct Lent<'a> {
     pub settings: &'a Settings,
-    pub counter: &'a Counter,
+    pub boards: &'a Boards,
     pub outbox: &'a mut Outbox,
 }
 
@@ -90,7 +91,8 @@ impl Transmitter {
         to: SocketAddr,
         lent: Lent<'_>,
     ) -> Result<(), NotSent> {
-        let Lent { settings, counter, outbox } = lent;
+        let Lent { settings, boards, outbox } = lent;
+        let counter = boards.ours();
         let by_counter = counter.at(now, emission.start);
         is_in_time(now, emission.start, by_counter.is_some())?;
         self.has_room(now, emission.start, by_counter.is_none(), outbox.is_full())?;
@@ -98,7 +100,7 @@ impl Transmitter {
             Some(at) => self.in_step(emission.start, at),
             None => (now.plus_us(IMMEDIATE_LEAD_US), None),
         };
-        let txpk = TxPk::new(settings, emission, at.map(ConcentratorTime::tmst))?;
+        let txpk = TxPk::new(settings, emission, at.map(ConcentratorTime::tmst), boards.name())?;
         let airtime_us = emission.airtime_us();
         let end = start.plus_us(airtime_us);
         if let Some(at) = at {
@@ -151,7 +153,8 @@ impl Transmitter {
         body: &[u8],
         lent: Lent<'_>,
     ) -> Answered {
-        let Lent { settings, counter, outbox } = lent;
+        let Lent { settings, boards, outbox } = lent;
+        let counter = boards.ours();
         let is_this = |pending: &PendingAck| {
             pending.to == from && (pending.token == token || pending.copy_token == Some(token))
         };

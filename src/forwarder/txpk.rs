@@ -35,13 +35,19 @@ pub(super) struct TxPk {
 }
 
 impl TxPk {
-    /// Checks and writes `emission`, to start when the counter shows `tmst`, or at once without it.
-    pub fn new(settings: &Settings, emission: &Emission, tmst: Option<Tmst>) -> Result<TxPk, Invalid> {
+    /// Checks and writes `emission`, to start when the counter shows `tmst`, or at once without it; `board` is named
+    /// where the forwarder has several.
+    pub fn new(
+        settings: &Settings,
+        emission: &Emission,
+        tmst: Option<Tmst>,
+        board: Option<u32>,
+    ) -> Result<TxPk, Invalid> {
         let powe = powe(settings, emission.eirp);
         check(settings, emission, powe)?;
         // 200 bytes hold all but the payload.
         let mut json = String::with_capacity(200 + emission.phy_payload.len() * 4 / 3);
-        write(&mut json, settings, emission, tmst, powe).expect("a String takes every text");
+        write(&mut json, settings, emission, (tmst, board), powe).expect("a String takes every text");
         let datagram = [&packet::pull_resp(packet::VERSION_NEWEST, 0), json.as_bytes()].concat();
         debug_assert!(datagram.len() <= MAX_DATAGRAM, "255 bytes of payload need less than 600");
         Ok(TxPk { datagram, powe })
@@ -96,7 +102,7 @@ fn write(
     json: &mut String,
     settings: &Settings,
     emission: &Emission,
-    tmst: Option<Tmst>,
+    (tmst, board): (Option<Tmst>, Option<u32>),
     powe: i32,
 ) -> core::fmt::Result {
     match tmst {
@@ -106,6 +112,9 @@ fn write(
     let mhz = emission.frequency_hz / 1_000_000;
     let hz = emission.frequency_hz % 1_000_000;
     write!(json, r#","freq":{mhz}.{hz:06},"rfch":{},"powe":{powe}"#, settings.rf_chain)?;
+    if let Some(board) = board {
+        write!(json, r#","brd":{board}"#)?;
+    }
     let datr = emission.modulation;
     match emission.modulation {
         Modulation::LoRa { sf, .. } => {
@@ -153,7 +162,7 @@ mod tests {
     }
 
     fn json(emission: &Emission, tmst: Option<Tmst>) -> String {
-        let datagram = TxPk::new(&Settings::default(), emission, tmst).unwrap().datagram(0);
+        let datagram = TxPk::new(&Settings::default(), emission, tmst, None).unwrap().datagram(0);
         String::from_utf8(datagram[4..].to_vec()).unwrap()
     }
 
@@ -166,8 +175,9 @@ mod tests {
 
     #[test]
     fn a_lora_request_is_written_to_the_byte() {
-        let datagram =
-            TxPk::new(&Settings::default(), &sf9(b"\xff\xff\xfe"), Some(Tmst(7))).unwrap().datagram(0xABCD);
+        let datagram = TxPk::new(&Settings::default(), &sf9(b"\xff\xff\xfe"), Some(Tmst(7)), None)
+            .unwrap()
+            .datagram(0xABCD);
         let mut expected = vec![2, 0xAB, 0xCD, 3];
         expected.extend_from_slice(
             br#"{"txpk":{"imme":false,"tmst":7,"freq":869.525000,"rfch":0,"powe":27,"modu":"LORA","datr":"SF9BW125","codr":"4/5","ipol":true,"prea":8,"ncrc":true,"size":3,"data":"///+"}}"#,
@@ -215,14 +225,14 @@ mod tests {
         assert_eq!(powe(&settings(215, 0), Dbm::from_whole(27)), 24);
         assert_eq!(powe(&settings(215, 200), Dbm::from_whole(27)), 26);
         assert_eq!(powe(&settings(50, 0), Dbm::from_whole(0)), -1);
-        let txpk = TxPk::new(&settings(215, 200), &sf9(&[1]), None).unwrap();
+        let txpk = TxPk::new(&settings(215, 200), &sf9(&[1]), None, None).unwrap();
         assert_eq!(txpk.conducted(&settings(215, 200)), Dbm::from_whole(24));
     }
 
     #[test]
     fn what_a_forwarder_would_drop_or_die_of_is_refused() {
         let refused =
-            |settings: Settings, emission: &Emission| TxPk::new(&settings, emission, None).unwrap_err();
+            |settings: Settings, emission: &Emission| TxPk::new(&settings, emission, None, None).unwrap_err();
         let plain = Settings::default();
         let chain = Settings { rf_chain: 2, ..plain.clone() };
         assert_eq!(refused(chain, &sf9(&[1])), Invalid::RfChain { rf_chain: 2 });
@@ -247,7 +257,9 @@ mod tests {
 
     #[test]
     fn the_largest_request_fits_the_forwarders_buffer() {
-        let largest = TxPk::new(&Settings::default(), &sf9(&[0xFF; 255]), Some(Tmst(u32::MAX))).unwrap();
+        let largest =
+            TxPk::new(&Settings::default(), &sf9(&[0xFF; 255]), Some(Tmst(u32::MAX)), Some(u32::MAX))
+                .unwrap();
         assert!(largest.datagram(0).len() <= MAX_DATAGRAM);
     }
 
@@ -264,7 +276,7 @@ mod tests {
         ) {
             let modulation = Modulation::LoRa { sf, bw_hz: bw_khz * 1000 };
             let wanted = emission(modulation, step * 100, Dbm::from_whole(whole_dbm), payload.clone());
-            let txpk = TxPk::new(&Settings::default(), &wanted, tmst.map(Tmst)).unwrap();
+            let txpk = TxPk::new(&Settings::default(), &wanted, tmst.map(Tmst), None).unwrap();
             let packet = by_semtech(&txpk.datagram(token));
             prop_assert_eq!(packet.random_token, token);
             let heard = packet.data.txpk;

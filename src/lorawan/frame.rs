@@ -1,5 +1,7 @@
 //! Multicast data frames: LoRaWAN TS001-1.0.4 4, unconfirmed data down without MAC commands.
 
+use core::ops::Range;
+
 use aes::cipher::Block;
 use aes::cipher::BlockCipherEncrypt;
 use cmac::Mac;
@@ -182,14 +184,34 @@ pub fn open_multicast(
     if header.fcnt16 != (fcnt & 0xffff) as u16 {
         return Err(FrameError::FCnt { fcnt, found: header.fcnt16 });
     }
+    if !is_authentic(keys, mc_addr, fcnt, phy) {
+        return Err(FrameError::Mic);
+    }
+    let mut payload = phy[HEADER_LEN + 1..phy.len() - MIC_LEN].to_vec();
+    apply_keystream(keys, mc_addr, fcnt, &mut payload);
+    Ok(Opened { fport, payload })
+}
+
+/// The full counter of a data frame down to `mc_addr` whose MIC is right under McNwkSKey, whatever else is in it. The
+/// upper half of the counter is not in the frame: those of `upper_halves` are tried in turn.
+pub fn authentic_fcnt(
+    keys: &McSessionKeys,
+    mc_addr: McAddr,
+    phy: &[u8],
+    upper_halves: Range<u16>,
+) -> Option<u32> {
+    let header = parse_header(phy).ok().filter(|header| header.mc_addr == mc_addr)?;
+    let fcnts = upper_halves.map(|upper| u32::from(upper) << 16 | u32::from(header.fcnt16));
+    fcnts.into_iter().find(|fcnt| is_authentic(keys, mc_addr, *fcnt, phy))
+}
+
+/// Whether the MIC of a data frame down is right (TS001-1.0.4 4.4); `phy` has 12 to 255 bytes.
+fn is_authentic(keys: &McSessionKeys, mc_addr: McAddr, fcnt: u32, phy: &[u8]) -> bool {
     let (message, mic) = phy.split_at(phy.len() - MIC_LEN);
     let mut mac = keys.nwk_mac();
     mac.update(&helper_block(0x49, mc_addr, fcnt, message.len() as u8));
     mac.update(message);
-    mac.verify_truncated_left(mic).map_err(|_| FrameError::Mic)?;
-    let mut payload = message[HEADER_LEN + 1..].to_vec();
-    apply_keystream(keys, mc_addr, fcnt, &mut payload);
-    Ok(Opened { fport, payload })
+    mac.verify_truncated_left(mic).is_ok()
 }
 
 fn check_multicast(header: &MulticastHeader) -> Result<u8, FrameError> {
@@ -279,6 +301,19 @@ mod tests {
         assert_eq!(open_multicast(&keys(), MC_ADDR, 2, &phy), Err(FrameError::Mic));
         let expected = FrameError::FCnt { fcnt: 65_539, found: 2 };
         assert_eq!(open_multicast(&keys(), MC_ADDR, 65_539, &phy), Err(expected));
+    }
+
+    #[test]
+    fn a_right_mic_names_the_counter_and_a_wrong_one_none() {
+        let phy = multicast_frame(&keys(), MC_ADDR, 3 << 16 | 7, 10, b"x").unwrap();
+        assert_eq!(authentic_fcnt(&keys(), MC_ADDR, &phy, 0..4), Some(3 << 16 | 7));
+        assert_eq!(authentic_fcnt(&keys(), MC_ADDR, &phy, 0..3), None);
+        let others = McSessionKeys::derive(&Secret::from_bytes([8; 16]), MC_ADDR);
+        assert_eq!(authentic_fcnt(&others, MC_ADDR, &phy, 0..4), None);
+        let mut forged = phy.clone();
+        forged[10..].fill(0);
+        assert_eq!(authentic_fcnt(&keys(), MC_ADDR, &forged, 0..64), None);
+        assert_eq!(authentic_fcnt(&keys(), MC_ADDR, &phy[..11], 0..4), None);
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub use frame::FrameError;
 pub use frame::MAX_PAYLOAD;
 pub use frame::MulticastHeader;
 pub use frame::Opened;
+pub use frame::authentic_fcnt;
 pub use frame::multicast_frame;
 pub use frame::open_multicast;
 pub use frame::parse_header;

@@ -9,6 +9,8 @@
 //! answers that it sees.
 
 mod counts;
+mod groups;
+mod refusals;
 mod router;
 mod settings;
 mod windows;

@@ -1,6 +1,9 @@
 //! The way of a server's downlink through us, and of the forwarder's answer back.
 
 use super::counts::RelayCounts;
+use super::groups::Groups;
+use super::groups::Sender;
+use super::refusals::Refusals;
 use super::settings::RelaySettings;
 use super::settings::ServerSettings;
 use super::windows::Windows;
@@ -19,15 +22,18 @@ use crate::forwarder::timing::GAP_US;
 use crate::forwarder::timing::IMMEDIATE_LEAD_US;
 use crate::forwarder::timing::LATEST_US;
 use crate::forwarder::timing::LEAD_SHARED_US;
+use crate::lorawan::McAddr;
+use crate::lorawan::McSessionKeys;
 use crate::region::Parameters;
+use crate::region::SubBand;
 use crate::report::Event;
+use crate::schedule::BandUse;
 use crate::schedule::Booking;
 use crate::schedule::Origin;
 use crate::schedule::RxWindow;
 use crate::schedule::Scheduler;
 use crate::time::Instant;
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
 /// Downlinks that wait for an immediate frame to leave the air, at most.
@@ -40,6 +46,8 @@ const FIRST_ID: u64 = 1 << 63;
 const TELL_EVERY_US: u64 = 3_600_000_000;
 
 const COLLISION: &[u8] = br#"{"txpk_ack":{"error":"COLLISION_PACKET"}}"#;
+const TX_FREQ: &[u8] = br#"{"txpk_ack":{"error":"TX_FREQ"}}"#;
+const TX_POWER: &[u8] = br#"{"txpk_ack":{"error":"TX_POWER"}}"#;
 const UNKNOWN: &[u8] = br#"{"txpk_ack":{"error":"UNKNOWN"}}"#;
 
 /// What the relay wishes.
@@ -88,8 +96,7 @@ pub struct Relay {
     settings: RelaySettings,
     link: ServerLink,
     region: &'static Parameters,
-    /// Our groups' addresses: nobody else may send to them.
-    multicast: BTreeSet<u32>,
+    groups: Groups,
     windows: Windows,
     claims: BTreeMap<u64, PendingDownlink>,
     waiting: VecDeque<Request>,
@@ -97,17 +104,18 @@ pub struct Relay {
     gps: Option<(u64, Instant)>,
     /// When a breach in a sub-band was told last.
     told: BTreeMap<u8, Instant>,
+    refusals: Refusals,
     next_id: u64,
     counts: RelayCounts,
     outputs: VecDeque<RelayOutput>,
 }
 
 impl Relay {
-    /// A relay that has heard nothing yet. `multicast` are the addresses that only we may send to.
+    /// A relay that has heard nothing yet. `multicast` are the groups that only we may send to.
     pub fn new(
         settings: RelaySettings,
         region: &'static Parameters,
-        multicast: BTreeSet<u32>,
+        multicast: Vec<(McAddr, McSessionKeys)>,
         gateway: Option<GatewayId>,
         seed: u64,
         now: Instant,
@@ -118,11 +126,12 @@ impl Relay {
             windows: Windows::new(&settings),
             settings,
             region,
-            multicast,
+            groups: Groups::new(multicast),
             claims: BTreeMap::new(),
             waiting: VecDeque::new(),
             gps: None,
             told: BTreeMap::new(),
+            refusals: Refusals::default(),
             next_id: FIRST_ID,
             counts: RelayCounts::default(),
             outputs: VecDeque::new(),
@@ -162,6 +171,9 @@ impl Relay {
         if let Some(gps_ms) = uplink.gps_ms {
             self.gps = Some((gps_ms, uplink.ended));
         }
+        if uplink.crc_ok {
+            self.link.holds_uplink();
+        }
         if !self.is_shared() || !uplink.crc_ok {
             return;
         }
@@ -193,8 +205,9 @@ impl Relay {
                         let request = Request { server, token, json, downlink };
                         self.pass(now, request, link, scheduler);
                     }
-                    Err(_) => {
+                    Err(bad) => {
                         self.counts.malformed += 1;
+                        self.refuse(now, server, bad.reason(), || bad.to_string());
                         self.link.answer(server, token, UNKNOWN);
                     }
                 },
@@ -235,6 +248,11 @@ impl Relay {
         self.counts
     }
 
+    /// How often we refused a downlink, by reason: a member's name, or what is wrong as a whole.
+    pub fn refusals(&self) -> &BTreeMap<&'static str, u64> {
+        self.refusals.counts()
+    }
+
     /// Each server's name and figures.
     pub fn servers(&self) -> impl Iterator<Item = (&ServerSettings, ServerCounts)> {
         self.settings.servers.iter().zip(self.link.counts())
@@ -244,7 +262,7 @@ impl Relay {
         let Request { server, token, ref downlink, .. } = request;
         let is_immediate = downlink.timing == Timing::Immediate;
         // Two immediate frames at a time: the forwarder would lose one of them without a word.
-        let by_counter = link.tmst_at(now, now).is_some();
+        let by_counter = link.tmst_at(now, downlink.board, now).is_some();
         if is_immediate && !by_counter && link.immediate_until(now).is_some() {
             if self.waiting.len() < WAITING_MAX {
                 self.waiting.push_back(request);
@@ -252,6 +270,13 @@ impl Relay {
                 self.collided(server, token, Origin::Others);
             }
             return;
+        }
+        if self.settings.servers.get(server).is_some_and(|server| server.is_enforced)
+            && let Err((reason, text, answer)) = self.is_admitted(downlink, link)
+        {
+            self.counts.unlawful += 1;
+            self.refuse(now, server, reason, || text);
+            return self.link.answer(server, token, answer);
         }
         let start = self.start_of(now, downlink, link, scheduler);
         let in_the_way = start.filter(|_| !is_immediate);
@@ -271,7 +296,8 @@ impl Relay {
         }
         let id = self.next_id;
         self.next_id += 1;
-        let at_tmst = start.filter(|_| is_immediate).and_then(|start| link.tmst_at(now, start));
+        let at_tmst =
+            start.filter(|_| is_immediate).and_then(|start| link.tmst_at(now, downlink.board, start));
         let slot = start.map(|start| Slot {
             start,
             airtime_us: downlink.airtime_us,
@@ -293,20 +319,71 @@ impl Relay {
         self.counts.passed += 1;
         self.counts.airtime_us += airtime_us;
         if !is_lawful {
-            self.breach(now, server, sub_band);
+            self.breach(
+                now,
+                server,
+                sub_band,
+                downlink.airtime_us,
+                scheduler.bands(at.plus_us(downlink.airtime_us)),
+            );
         }
         if let Some((dev_addr, fcnt)) = downlink.header {
-            if self.multicast.contains(&dev_addr) {
-                self.outputs.push_back(RelayOutput::SecondSender { mc_addr: dev_addr, fcnt });
-            } else {
-                self.windows.answered(dev_addr, at);
-            }
+            self.sent_to(server, dev_addr, fcnt, &downlink.phy_payload, at);
         }
         if is_answered {
             self.claims.insert(id, PendingDownlink { server, token, airtime_us, booking });
             while self.claims.len() > CLAIMS_MAX {
                 self.claims.pop_first();
             }
+        }
+    }
+
+    /// A data frame of a server was passed: it answers a device, or it goes to a group of ours.
+    fn sent_to(&mut self, server: usize, dev_addr: u32, fcnt: u16, phy_payload: &[u8], at: Instant) {
+        match self.groups.sender(dev_addr, phy_payload) {
+            Sender::NoGroup => self.windows.answered(dev_addr, at),
+            Sender::HasKey => self.outputs.push_back(RelayOutput::SecondSender { mc_addr: dev_addr, fcnt }),
+            Sender::HasNoKey { is_news } => {
+                self.counts.wrong_mic += 1;
+                if is_news {
+                    self.tell(Event::WrongMic { server: self.name(server), mc_addr: dev_addr, fcnt });
+                }
+            }
+        }
+    }
+
+    /// Whether the region has this frequency and allows this power: else the reason, the sentence and the answer.
+    fn is_admitted(
+        &self,
+        downlink: &Downlink,
+        link: &Link,
+    ) -> Result<(), (&'static str, String, &'static [u8])> {
+        let frequency_hz = downlink.frequency_hz;
+        let by_default = self.region.sub_band_of(frequency_hz, downlink.modulation).ok();
+        let by_default = by_default.and_then(|index| self.region.sub_band(index));
+        // Where a national sub-band is used, the operator has named it.
+        let is_there = |band: &&SubBand| (band.min_hz..band.max_hz).contains(&frequency_hz);
+        let named = self.region.sub_bands.iter().filter(is_there).max_by_key(|band| band.max_eirp);
+        let mhz = f64::from(frequency_hz) / 1e6;
+        let Some(band) = by_default.or(named) else {
+            let text = format!("freq {mhz} is in no sub-band of {}", self.region.region);
+            return Err(("frequency", text, TX_FREQ));
+        };
+        let eirp = link.eirp(downlink.power);
+        if eirp > band.max_eirp {
+            let text = format!(
+                "powe {} is {eirp} dBm EIRP at {mhz} MHz, and sub-band {} allows {} dBm ({})",
+                downlink.power, band.label, band.max_eirp, band.clause
+            );
+            return Err(("power", text, TX_POWER));
+        }
+        Ok(())
+    }
+
+    /// Counts a refusal of ours and tells it, if it is news.
+    fn refuse(&mut self, now: Instant, server: usize, reason: &'static str, text: impl FnOnce() -> String) {
+        if self.refusals.add(now, server, reason) {
+            self.tell(Event::DownlinkRefused { server: self.name(server), reason: text() });
         }
     }
 
@@ -322,7 +399,7 @@ impl Relay {
             Timing::Immediate => {
                 Some(scheduler.first_gap(now.plus_us(IMMEDIATE_LEAD_US), downlink.queue_slot_us, GAP_US))
             }
-            Timing::At(tmst) => link.instant_of(now, tmst),
+            Timing::At(tmst) => link.instant_of(now, downlink.board, tmst),
             Timing::Gps(wanted_ms) => {
                 let (gps_ms, at) = self.gps?;
                 let ahead_us = i64::try_from(wanted_ms).ok()?.checked_sub(i64::try_from(gps_ms).ok()?)?;
@@ -340,7 +417,14 @@ impl Relay {
     }
 
     /// The law's limit was broken by a server that we do not stop: it is told who did it.
-    fn breach(&mut self, now: Instant, server: usize, sub_band: Option<u8>) {
+    fn breach(
+        &mut self,
+        now: Instant,
+        server: usize,
+        sub_band: Option<u8>,
+        airtime_us: u64,
+        used: Vec<BandUse>,
+    ) {
         self.counts.breaches += 1;
         let Some(band) =
             sub_band.and_then(|band| self.region.sub_bands.get(usize::from(band)).zip(Some(band)))
@@ -350,7 +434,14 @@ impl Relay {
         let is_news = self.told.get(&band.1).is_none_or(|told| now.us_since(*told) >= TELL_EVERY_US);
         if is_news {
             self.told.insert(band.1, now);
-            self.tell(Event::ServerBreach { server: self.name(server), sub_band: band.0.label });
+            let used = used.iter().find(|used| used.sub_band == band.1);
+            self.tell(Event::ServerBreach {
+                server: self.name(server),
+                sub_band: band.0.label,
+                airtime_us,
+                used_us: used.map_or(airtime_us, |used| used.total_us),
+                budget_us: used.and_then(|used| used.budget_us),
+            });
         }
     }
 

@@ -98,6 +98,17 @@ pub enum Event {
     ForwarderOnline,
     /// The forwarder fell silent.
     ForwarderOffline,
+    /// Somebody else sends to the packet forwarder's port: neither acknowledged nor relayed.
+    OtherSender {
+        /// EUI in its datagrams.
+        heard: String,
+        /// Address and port that it sends from.
+        from: String,
+        /// EUI of the gateway that is served.
+        served: Option<String>,
+        /// That gateway stands in the configuration; else it is the first one that was heard.
+        is_configured: bool,
+    },
     /// Frames go out at exact counter values from now on.
     CounterKnown {
         /// How well the counter is known, microseconds.
@@ -121,6 +132,28 @@ pub enum Event {
         server: String,
         /// Label of the sub-band whose limit was exceeded.
         sub_band: &'static str,
+        /// Airtime of the downlink that exceeded it, microseconds.
+        airtime_us: u64,
+        /// Airtime of everything in the window that ends with it, microseconds.
+        used_us: u64,
+        /// What the law allows in a window, microseconds; `None` where it limits single packets only.
+        budget_us: Option<u64>,
+    },
+    /// A network server sent to one of our groups without its key: no device takes it.
+    WrongMic {
+        /// Address of the server in the configuration.
+        server: String,
+        /// McAddr of the group, as a number.
+        mc_addr: u32,
+        /// The lower half of the frame counter it used.
+        fcnt: u16,
+    },
+    /// A downlink of a network server was not passed on.
+    DownlinkRefused {
+        /// Address of the server in the configuration.
+        server: String,
+        /// The member with its value, and what would have been taken.
+        reason: String,
     },
     /// A network server leaves our keepalives unanswered.
     ServerSilent {
@@ -208,14 +241,30 @@ impl Event {
             | Event::Over(Outcome::OutOfSession { .. })
             | Event::AlreadyOver { .. }
             | Event::ForwarderOffline
+            | Event::OtherSender { .. }
             | Event::CounterLost { .. }
             | Event::SecondSender { .. }
             | Event::ServerBreach { .. }
+            | Event::WrongMic { .. }
+            | Event::DownlinkRefused { .. }
             | Event::ServerSilent { .. }
             | Event::SilentlyDropped { .. } => Severity::Warning,
             Event::Refused { .. } | Event::Halted { .. } | Event::Over(Outcome::Aborted { .. }) => {
                 Severity::Error
             }
+        }
+    }
+}
+
+/// One line for a log: the event, with times as they are from now on.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.event {
+            Event::Sent { frame_no, fcnt, start } => {
+                let in_s = start.us_since(self.at) as f64 / 1e6;
+                write!(f, "frame {frame_no} (FCnt {fcnt}) goes out in {in_s:.1} s")
+            }
+            event => event.fmt(f),
         }
     }
 }
@@ -272,18 +321,33 @@ impl fmt::Display for Event {
             ),
             Event::ForwarderOnline => f.write_str("the packet forwarder answers"),
             Event::ForwarderOffline => f.write_str("the packet forwarder is silent"),
+            Event::OtherSender { heard, from, served, is_configured } => {
+                other_sender(f, heard, from, served.as_deref().unwrap_or("none yet"), *is_configured)
+            }
             Event::CounterKnown { error_us } => {
-                write!(f, "the concentrator's counter is known to {error_us} us")
+                write!(f, "the concentrator's counter is known to +-{} ms", error_us.div_ceil(1000))
             }
             Event::CounterLost { reason } => write!(f, "the concentrator's counter is lost: {reason}"),
             Event::SecondSender { mc_addr, fcnt } => write!(
                 f,
                 "a network server sends to our group {mc_addr:08x} (FCnt {fcnt}): two senders of one key; take the group out of the network server, or out of this gateway"
             ),
-            Event::ServerBreach { server, sub_band } => write!(
+            Event::ServerBreach { server, sub_band, airtime_us, used_us, budget_us } => {
+                let budget = budget_us.map_or("no limit".to_owned(), seconds);
+                write!(
+                    f,
+                    "the downlinks of {server} are over the legal limit of sub-band {sub_band}: {} of {budget} in its window, {} of them for the last one; they were passed on, `enforce = true` refuses them",
+                    seconds(*used_us),
+                    seconds(*airtime_us)
+                )
+            }
+            Event::WrongMic { server, mc_addr, fcnt } => write!(
                 f,
-                "the downlinks of {server} are over the legal limit of sub-band {sub_band}: they were passed on; `enforce = true` refuses them"
+                "{server} sent to our group {mc_addr:08x} with a wrong MIC (FCnt {fcnt}): no device takes that, and the campaign goes on; it is counted from now on"
             ),
+            Event::DownlinkRefused { server, reason } => {
+                write!(f, "a downlink of {server} was refused: {reason}")
+            }
             Event::ServerSilent { server } => {
                 write!(f, "the network server {server} does not answer: its uplinks may be lost")
             }
@@ -295,6 +359,31 @@ impl fmt::Display for Event {
             Event::Halted { reason } => write!(f, "halted: {reason}"),
         }
     }
+}
+
+fn seconds(us: u64) -> String {
+    format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000)
+}
+
+/// Who sends here, who is served instead, and the line that changes it.
+fn other_sender(
+    f: &mut fmt::Formatter<'_>,
+    heard: &str,
+    from: &str,
+    served: &str,
+    is_configured: bool,
+) -> fmt::Result {
+    if heard == served {
+        return write!(
+            f,
+            "{from} sends in the name of our gateway {served}, which is at another address: it is neither acknowledged nor relayed; give each gateway an EUI of its own (gateway_ID of the packet forwarder)"
+        );
+    }
+    let why = if is_configured { "as `gateway.id` says" } else { "the first one heard" };
+    write!(
+        f,
+        "gateway {heard} sends here from {from} and is neither acknowledged nor relayed: {served} is served, {why}; to serve the other one write `id = \"{heard}\"` under `[gateway]`"
+    )
 }
 
 impl fmt::Display for Outcome {
@@ -317,12 +406,33 @@ impl fmt::Display for Outcome {
 mod tests {
     use super::*;
 
+    fn breach() -> Event {
+        Event::ServerBreach {
+            server: "lns.example.org:1700".to_owned(),
+            sub_band: "M",
+            airtime_us: 1_318_912,
+            used_us: 36_929_536,
+            budget_us: Some(36_000_000),
+        }
+    }
+
+    #[test]
+    fn numbers_are_told_as_people_read_them() {
+        let breach = breach().to_string();
+        assert!(breach.contains("sub-band M: 36.9 s of 36.0 s in its window, 1.3 s of them"), "{breach}");
+        let known = Event::CounterKnown { error_us: 15_105 }.to_string();
+        assert_eq!(known, "the concentrator's counter is known to +-16 ms");
+        let sent = Event::Sent { frame_no: 3, fcnt: 5, start: Instant::from_us(12_192_252) };
+        let report = Report { at: Instant::from_us(9_000_000), task: None, event: sent };
+        assert_eq!(report.to_string(), "frame 3 (FCnt 5) goes out in 3.2 s");
+    }
+
     #[test]
     fn what_an_operator_must_look_at_is_no_information() {
         let server = || "lns.example.org:1700".to_owned();
         let warnings = [
             Event::SecondSender { mc_addr: 1, fcnt: 2 },
-            Event::ServerBreach { server: server(), sub_band: "P" },
+            breach(),
             Event::ServerSilent { server: server() },
             Event::SilentlyDropped { frames: 3, extra_coded: 3 },
             Event::SessionsMissed { group: "meters".to_owned(), left: 2, planned: 9 },

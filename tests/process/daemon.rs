@@ -2,9 +2,11 @@
 
 use crate::support::site;
 use crate::support::site::Site;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::net::ToSocketAddrs;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
@@ -37,7 +39,38 @@ fn a_campaign_over_real_sockets_reaches_the_devices_within_the_law() {
     assert!(site.has_report("lamps-1"), "a report stays in the state folder");
     let log = site.log();
     assert!(!log.contains(site::MC_KEY), "no key in the log");
-    assert!(log.lines().filter(|line| line.contains("goes out at")).count() <= 3, "{log}");
+    assert!(log.lines().filter(|line| line.contains("goes out in 0.")).count() <= 3, "{log}");
+    assert!(log.contains("goes out in 0.") && log.contains("is known to +-15 ms"), "{log}");
+}
+
+#[test]
+fn a_watched_status_goes_on_when_the_service_restarts() {
+    let mut site = Site::new("watch", 4);
+    site.start();
+    site.wait("it answers", 10, |_| true);
+    let (shown, told) = (site.path("shown"), site.path("told"));
+    let mut watcher = Command::new(env!("CARGO_BIN_EXE_fuotad"))
+        .args(["status", "--watch", "--json", "--socket", &site.socket()])
+        .stdout(File::create(&shown).unwrap())
+        .stderr(File::create(&told).unwrap())
+        .spawn()
+        .unwrap();
+    let looks = |path: &Path| std::fs::read_to_string(path).unwrap().lines().count();
+    site.wait("a look", 10, |_| looks(&shown) > 0);
+    site.terminate();
+    let until = Instant::now() + Duration::from_secs(10);
+    while looks(&told) == 0 && Instant::now() < until {
+        site.wait_for(Duration::from_millis(20));
+    }
+    let before = looks(&shown);
+    site.start();
+    site.wait("another look", 10, |_| looks(&shown) > before);
+    assert!(watcher.try_wait().unwrap().is_none(), "it goes on");
+    watcher.kill().unwrap();
+    watcher.wait().unwrap();
+    let told = std::fs::read_to_string(told).unwrap();
+    assert!(told.contains("is the service running") && told.contains("still looking"), "{told}");
+    assert_eq!(site.terminate().0, Some(0));
 }
 
 #[test]

@@ -2,12 +2,15 @@
 //! drawers; nothing is on the air.
 
 use crate::support::small_world;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fuotad::broadcast::TaskSource;
 use fuotad::engine::Engine;
 use fuotad::engine::Input;
 use fuotad::engine::Output;
 use fuotad::engine::Settings;
 use fuotad::forwarder;
+use fuotad::lorawan::multicast_frame;
 use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings;
 use fuotad::report::Event;
@@ -167,6 +170,14 @@ fn answer(tmst: u32) -> Value {
     })
 }
 
+/// A downlink with these bytes.
+fn carrying(tmst: u32, phy_payload: &[u8]) -> Value {
+    let mut txpk = answer(tmst);
+    txpk["size"] = json!(phy_payload.len());
+    txpk["data"] = json!(STANDARD.encode(phy_payload));
+    txpk
+}
+
 const COLLISION: &str = r#"{"txpk_ack":{"error":"COLLISION_PACKET"}}"#;
 
 #[test]
@@ -182,6 +193,19 @@ fn an_uplink_is_acked_at_once_and_goes_north_with_every_byte_as_it_came() {
 }
 
 #[test]
+fn a_server_got_as_many_uplinks_as_packets_with_a_good_crc_were_relayed_to_it() {
+    let mut desk = Desk::ready();
+    desk.uplink(
+        20,
+        r#"{"rxpk":[{"tmst":20000,"stat":1,"data":"AA=="},{"tmst":20000,"stat":-1,"data":"AA=="}]}"#,
+    );
+    desk.uplink(30, r#"{"rxpk":[{"tmst":30000,"stat":1,"data":"AA=="}],"stat":{"rxok":1}}"#);
+    desk.uplink(40, r#"{"stat":{"rxok":1}}"#);
+    let counts: Vec<_> = desk.engine.servers().map(|(_, counts)| (counts.pushed, counts.uplinks)).collect();
+    assert_eq!(counts, [(4, 3)], "one more of each came before");
+}
+
+#[test]
 fn what_is_no_json_is_acked_and_relayed_all_the_same() {
     let mut desk = Desk::ready();
     desk.uplink(20, "no json at all");
@@ -189,11 +213,29 @@ fn what_is_no_json_is_acked_and_relayed_all_the_same() {
 }
 
 #[test]
-fn another_gateways_uplinks_are_acked_and_not_relayed_in_our_name() {
-    let mut desk = Desk::ready();
-    let bytes = [&[2, 3, 4, 0][..], &[9; 8], b"{\"rxpk\":[]}"].concat();
-    desk.tell(20, Input::Datagram { from: local(40_002), bytes: &bytes });
-    assert_eq!((desk.south.len(), desk.north.len()), (1, 0));
+fn another_gateways_uplinks_are_neither_acked_nor_relayed_and_the_line_that_helps_is_told_once() {
+    let gateway = Some(forwarder::GatewayId(GATEWAY));
+    for (link, why) in [
+        (forwarder::Settings::default(), "the first one heard"),
+        (forwarder::Settings { gateway, ..Default::default() }, "as `gateway.id` says"),
+    ] {
+        let mut desk = Desk::new(vec![server("a:1")], link);
+        desk.pull_data(0);
+        desk.forget();
+        for ms in 20..60 {
+            let bytes = [&[2, 3, 4, 0][..], &[9; 8], b"{\"rxpk\":[]}"].concat();
+            desk.tell(ms, Input::Datagram { from: local(40_002), bytes: &bytes });
+        }
+        assert_eq!((desk.south.len(), desk.north.len()), (0, 0));
+        let told: Vec<String> = desk.reports.iter().map(Event::to_string).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        for part in
+            ["0909090909090909", "127.0.0.1:40002", "0016c001f1500812", why, "`id = \"0909090909090909\"`"]
+        {
+            assert!(told[0].contains(part), "{part} in {}", told[0]);
+        }
+        assert_eq!(desk.engine.other_senders().map(|other| other.datagrams).collect::<Vec<_>>(), [40]);
+    }
 }
 
 #[test]
@@ -208,6 +250,29 @@ fn a_downlink_gets_a_token_of_ours_and_its_answer_the_servers() {
     assert_eq!(desk.acks(), [(0, 0xABCD, r#"{"txpk_ack":{"warn":"TX_POWER","value":12}}"#.to_owned())]);
     desk.tx_ack(22, local(PULL), given[0].0, "");
     assert_eq!(desk.acks().len(), 1, "a second answer is nobody's");
+}
+
+#[test]
+fn downlinks_of_two_boards_keep_their_board_and_their_own_time() {
+    let mut desk = Desk::ready();
+    let uplink = |board: u32, tmst: u32| {
+        format!(r#"{{"rxpk":[{{"tmst":{tmst},"brd":{board},"stat":1,"data":"AA=="}}]}}"#)
+    };
+    desk.uplink(20, &uplink(0, 20_000));
+    desk.uplink(30, &uplink(1, 60_030_000));
+    let on = |board: u32, tmst: u32| {
+        let mut txpk = answer(tmst);
+        txpk["brd"] = json!(board);
+        txpk
+    };
+    // One second ahead by the counter of each; the same moment on both boards counts as one radio.
+    let (first, second) = (on(0, 1_040_000), on(1, 62_040_000));
+    desk.downlink(40, 0, 1, &first);
+    desk.downlink(40, 0, 2, &second);
+    desk.downlink(40, 0, 3, &on(1, 61_040_000));
+    let given: Vec<Value> = desk.given().into_iter().map(|(_, txpk)| txpk).collect();
+    assert_eq!(given, [first, second], "with every member as it came");
+    assert_eq!(desk.acks(), [(0, 3, COLLISION.to_owned())]);
 }
 
 #[test]
@@ -246,9 +311,51 @@ fn what_would_end_the_forwarder_is_answered_by_us_and_never_reaches_it() {
         desk.downlink(20, 0, token, txpk);
     }
     assert_eq!(desk.given(), []);
+    let refused: Vec<(&str, u64)> =
+        desk.engine.refused_downlinks().iter().map(|(why, n)| (*why, *n)).collect();
+    assert_eq!(refused, [("codr", 1), ("data", 1), ("rfch", 1), ("size", 1), ("too-long", 1)]);
+    let reasons: Vec<String> = desk.reports.iter().map(Event::to_string).collect();
+    assert!(
+        reasons.iter().any(|line| line.contains("a downlink of a:1 was refused: rfch 7 cannot be sent")),
+        "{reasons:?}"
+    );
+    assert_eq!(reasons.len(), 5);
+    for ms in 20..60_000 {
+        desk.downlink(ms, 0, 99, &bad("rfch", json!(9)));
+    }
+    let told = desk.reports.iter().filter(|event| matches!(event, Event::DownlinkRefused { .. })).count();
+    assert_eq!(told, 5, "a reason is told once a minute");
     let unknown = r#"{"txpk_ack":{"error":"UNKNOWN"}}"#;
     let told: Vec<_> = (0u16..).take(all.len()).map(|token| (0, token, unknown.to_owned())).collect();
-    assert_eq!(desk.acks(), told);
+    assert_eq!(desk.acks()[..all.len()], told);
+}
+
+#[test]
+fn an_enforced_server_keeps_to_the_power_and_the_frequencies_of_the_region() {
+    for (member, value, is_told) in [
+        ("powe", json!(16), None),
+        ("powe", json!(17), Some(("TX_POWER", "power"))),
+        ("freq", json!(862.0), Some(("TX_FREQ", "frequency"))),
+        ("freq", json!(915.0), Some(("TX_FREQ", "frequency"))),
+    ] {
+        for is_enforced in [true, false] {
+            let server = ServerSettings { is_enforced, ..server("a:1") };
+            let mut desk = Desk::new(vec![server], forwarder::Settings::default());
+            desk.pull_data(0);
+            desk.uplink(10, r#"{"rxpk":[{"tmst":10000,"stat":1,"data":"AA=="}]}"#);
+            let mut txpk = answer(1_000_000);
+            txpk[member] = value.clone();
+            desk.downlink(20, 0, 1, &txpk);
+            match is_told.filter(|_| is_enforced) {
+                None => assert_eq!(desk.given().len(), 1, "{member} {value}"),
+                Some((error, reason)) => {
+                    assert_eq!(desk.acks(), [(0, 1, format!(r#"{{"txpk_ack":{{"error":"{error}"}}}}"#))]);
+                    assert_eq!(desk.engine.refused_downlinks().get(reason), Some(&1));
+                    assert_eq!((desk.given().len(), desk.engine.relayed().unlawful), (0, 1));
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -380,17 +487,45 @@ fn a_downlink_over_the_legal_limit_passes_and_is_reported_or_is_refused_where_th
         } else {
             assert!(counts.unlawful == 0 && counts.breaches > 5, "{counts:?}");
             assert_eq!(breaches, 1, "told once an hour");
+            let over = |event: &Event| match event {
+                Event::ServerBreach { used_us, budget_us, .. } => {
+                    *used_us > 36_000_000 && *budget_us == Some(36_000_000)
+                }
+                _ => false,
+            };
+            assert!(desk.reports.iter().any(over), "with its numbers: {:?}", desk.reports);
         }
     }
 }
 
 #[test]
-fn a_server_that_uses_a_counter_of_the_campaign_ends_it() {
+fn a_server_that_uses_a_counter_of_the_campaign_and_has_its_key_ends_it() {
     let (mut desk, _) = with_a_frame_handed_over(1000);
-    let mut txpk = answer(40_000_000);
-    // A frame to 01c0ffee with counter 10, which the campaign has reserved.
-    txpk["data"] = json!("YO7/wAEACgAAAAAA");
-    desk.downlink(30_010, 0, 1, &txpk);
+    // A frame to 01c0ffee with counter 10, which the campaign has reserved. Without the key it is nobody's.
+    let frame = multicast_frame(&small_world::group().keys, small_world::mc_addr(), 10, 1, b"mine").unwrap();
+    let mut forged = frame.clone();
+    forged[frame.len() - 4..].fill(0);
+    for token in [1, 2] {
+        desk.downlink(
+            30_005 + i64::from(token),
+            0,
+            token,
+            &carrying(40_000_000 + u32::from(token) * 300_000, &forged),
+        );
+    }
+    let told =
+        |wanted: fn(&Event) -> bool, desk: &Desk| desk.reports.iter().filter(|event| wanted(event)).count();
+    assert_eq!(
+        told(|event| matches!(event, Event::WrongMic { mc_addr: 0x01c0_ffee, fcnt: 10, .. }), &desk),
+        1
+    );
+    assert_eq!(told(|event| matches!(event, Event::SecondSender { .. } | Event::Over(_)), &desk), 0);
+    assert_eq!(
+        (desk.engine.relayed().wrong_mic, desk.engine.tasks().count()),
+        (2, 1),
+        "the campaign goes on"
+    );
+    desk.downlink(30_010, 0, 3, &carrying(41_000_000, &frame));
     assert!(
         desk.reports
             .iter()
@@ -461,6 +596,23 @@ fn a_forwarder_of_version_1_is_relayed_for_and_answers_nothing() {
     let (_, bytes) = desk.south.last().unwrap();
     assert_eq!(bytes[..4], [1, 0, 0, 3]);
     assert_eq!(desk.acks(), []);
+}
+
+#[test]
+fn a_campaign_waits_for_a_forwarder_of_version_2_and_says_so() {
+    let mut desk = Desk::new(vec![server("a:1")], forwarder::Settings::default());
+    desk.datagram(0, local(PULL), [1, 1, 2, 2], b"");
+    let document = small_world::document(100, "");
+    let source = TaskSource::File;
+    desk.tell(15, Input::Task { document: document.as_bytes(), stem: "task-1", source });
+    desk.wait(60_000);
+    let waiting: Vec<Option<String>> = desk.engine.tasks().map(|task| task.waiting).collect();
+    let reason = "the packet forwarder: it speaks version 1, which has no TX_ACK";
+    assert_eq!(waiting, [Some(reason.to_owned())]);
+    assert_eq!(desk.given(), [], "nothing is even tried");
+    desk.pull_data(60_001);
+    desk.wait(61_000);
+    assert!(!desk.given().is_empty(), "version 2 is all that was missing");
 }
 
 #[test]

@@ -19,6 +19,8 @@ use crate::plan::choices;
 use crate::plan::counters_from;
 use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::json;
 use std::io::Write;
@@ -105,9 +107,11 @@ fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Re
         for command in commands {
             lines.push(json!({
                 "device": device.name,
+                "dev_eui": device.dev_eui,
                 "command": command.name,
                 "fport": command.fport,
                 "hex": hex(&command.payload),
+                "base64": STANDARD.encode(&command.payload),
                 "session": command.session.map(|session| session + 1),
             }));
         }

@@ -11,6 +11,9 @@ use semtech_udp::pull_resp::PhyData;
 use semtech_udp::pull_resp::Time;
 use semtech_udp::pull_resp::TxPk;
 
+use crate::lorawan::McAddr;
+use crate::lorawan::McSessionKeys;
+use crate::lorawan::multicast_frame;
 use crate::radio::Modulation;
 use crate::sim::server::settings::Manner;
 
@@ -58,6 +61,11 @@ pub(super) fn data_frame(dev_addr: u32, fcnt: u16, acks: bool, payload_bytes: u8
     }
     frame.extend([0xd0, 0xd1, 0xd2, 0xd3]);
     frame
+}
+
+/// A data frame to a group by somebody who has its keys.
+pub(super) fn signed_frame(keys: &McSessionKeys, dev_addr: u32, fcnt: u32) -> Option<Vec<u8>> {
+    multicast_frame(keys, McAddr::new(dev_addr), fcnt, FPORT, &[0x5a; 12]).ok()
 }
 
 /// A join-accept without CFList: 17 bytes, encrypted, so any bytes will do.

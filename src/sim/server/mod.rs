@@ -17,7 +17,8 @@
 //! belongs to the source of PUSH_DATA, everything else to the source of PULL_DATA. At [`Traffic::next_at`] call
 //! [`Traffic::take`] and give [`Uplink::reception`] to the concentrator; give every transmission to [`Traffic::hear`].
 //!
-//! Not in it: deduplication, retransmission of what was not answered, MAC commands, and MICs that are right.
+//! Not in it: deduplication, retransmission of what was not answered, MAC commands, and MICs that are right (but those of a
+//! multicast whose keys it was given).
 
 mod downlink;
 mod network_server;

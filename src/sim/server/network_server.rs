@@ -17,6 +17,7 @@ use crate::sim::server::downlink;
 use crate::sim::server::downlink::Try;
 use crate::sim::server::downlink::When;
 use crate::sim::server::settings::Manner;
+use crate::sim::server::settings::Multicast;
 use crate::sim::server::settings::ServerSettings;
 use crate::sim::server::tally::ServerCounts;
 use crate::sim::server::tally::Tally;
@@ -237,7 +238,7 @@ impl Server {
     }
 
     fn plan_multicast(&mut self, now: Instant) {
-        if let Some(multicast) = self.settings.multicast {
+        if let Some(multicast) = &self.settings.multicast {
             self.plan(now.plus_us(multicast.every_us.max(1)), Plan::Multicast);
         }
     }
@@ -245,18 +246,21 @@ impl Server {
     fn class_c(&mut self, now: Instant) {
         let which = self.random.below(self.settings.class_c.len() as u64) as usize;
         if let Some(&dev_addr) = self.settings.class_c.iter().nth(which) {
-            self.send_unasked(now, Kind::ClassC, dev_addr);
+            let frame = self.frame(dev_addr, false);
+            self.send_unasked(now, Kind::ClassC, frame);
         }
     }
 
     fn multicast(&mut self, now: Instant) {
-        if let Some(multicast) = self.settings.multicast {
-            self.send_unasked(now, Kind::Multicast, multicast.dev_addr);
-        }
+        let Some(Multicast { dev_addr, keys, .. }) = self.settings.multicast.clone() else { return };
+        let frame = self.frame(dev_addr, false);
+        let fcnt = u32::from(self.fcnts.get(&dev_addr).copied().unwrap_or_default());
+        let frame = keys.and_then(|keys| downlink::signed_frame(&keys, dev_addr, fcnt)).unwrap_or(frame);
+        self.send_unasked(now, Kind::Multicast, frame);
     }
 
     /// A downlink that no uplink asked for, on RX2's channel.
-    fn send_unasked(&mut self, now: Instant, kind: Kind, dev_addr: u32) {
+    fn send_unasked(&mut self, now: Instant, kind: Kind, phy_payload: Vec<u8>) {
         let when = match self.settings.manner {
             Manner::ChirpStack => Some(When::Immediate),
             // Without an uplink the counter is not known, and nothing can be timed.
@@ -268,7 +272,6 @@ impl Server {
         let (frequency_hz, modulation) = (windows.rx2_frequency_hz, windows.rx2_modulation);
         let tries = when.map(|when| Try { when, frequency_hz, modulation }).into_iter().collect();
         self.tally(kind).due += 1;
-        let phy_payload = self.frame(dev_addr, false);
         self.send(now, Downlink { kind, phy_payload, tries });
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::lorawan::McSessionKeys;
 use crate::radio::Modulation;
 use crate::sim::server::windows::Windows;
 
@@ -16,12 +17,14 @@ pub enum Manner {
 }
 
 /// A downlink to a multicast address that the server should know nothing of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Multicast {
     /// DevAddr to which it is sent.
     pub dev_addr: u32,
     /// The first one after so many microseconds, and one more each time they passed again; at least 1.
     pub every_us: u64,
+    /// The group's keys; without them its MIC is a fixed pattern, which is wrong.
+    pub keys: Option<McSessionKeys>,
 }
 
 /// Settings of a network server.

@@ -285,7 +285,7 @@ fn the_things_stack_times_class_c_530_ms_ahead_and_needs_an_uplink_for_it() {
 
 #[test]
 fn it_sends_to_a_multicast_address_when_told_to() {
-    let multicast = Some(Multicast { dev_addr: 0x01c0_ffee, every_us: 60_000_000 });
+    let multicast = Some(Multicast { dev_addr: 0x01c0_ffee, every_us: 60_000_000, keys: None });
     let mut bench = Bench::new(ServerSettings { multicast, ..ServerSettings::default() });
     bench.run(185 * S);
     let resps = bench.pull_resps();

@@ -10,6 +10,8 @@ use super::text;
 use super::unhex;
 use super::vectors;
 use super::with;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fuotad::lorawan::McAddr;
 use fuotad::lorawan::PackageVersion;
 use fuotad::lorawan::ts004;
@@ -27,7 +29,13 @@ fn the_setup_commands_say_what_the_plan_says() {
         let config = with(CONFIG, "01c0ffee", text(row, "mc_addr"));
         desk.write("meters.toml", format!("{config}session-timeout-exponent = 9\n"));
         let kind = if text(row, "root_key_kind").starts_with("Gen") { "gen-app-key" } else { "app-key" };
-        desk.write("d.toml", format!("[[device]]\nname = \"d1\"\n{kind} = \"{}\"\n", text(row, "root_key")));
+        desk.write(
+            "d.toml",
+            format!(
+                "[[device]]\nname = \"d1\"\ndev-eui = \"70b3d57ed0000001\"\n{kind} = \"{}\"\n",
+                text(row, "root_key")
+            ),
+        );
         let json = desk.json(&format!("{plan} --json"));
         let out = desk.prints(&format!("{plan} --setup --devices d.toml"));
         let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -35,7 +43,12 @@ fn the_setup_commands_say_what_the_plan_says() {
         let sessions = json["sessions"].as_array().unwrap();
         assert!(sessions.len() > 1);
         assert_eq!(lines.len(), 2 + sessions.len());
-        assert!(lines.iter().all(|line| text(line, "device") == "d1"));
+        let of_the_device =
+            |line: &Value| text(line, "device") == "d1" && text(line, "dev_eui") == "70b3d57ed0000001";
+        assert!(lines.iter().all(of_the_device));
+        let in_base64 =
+            |line: &Value| STANDARD.decode(text(line, "base64")).unwrap() == unhex(text(line, "hex"));
+        assert!(lines.iter().all(in_base64));
         let request = |line: &Value| {
             let (mut requests, tail) = ts005::Request::parse(&unhex(text(line, "hex")), PackageVersion::V1);
             assert_eq!((requests.len(), tail, number(line, "fport")), (1, None, 200));
