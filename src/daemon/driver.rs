@@ -10,8 +10,8 @@ use super::fact::TASKS_MAX;
 use super::images::Fetched;
 use super::images::Images;
 use super::log::Reporter;
+use super::server_socket::ServerSocketState;
 use super::server_sockets::Found;
-use super::server_sockets::ServerSocketState;
 use super::server_sockets::ServerSockets;
 use super::signals::Signal;
 use super::signals::Signals;
@@ -78,6 +78,8 @@ pub struct Memory {
     fed_at: Option<Instant>,
     stop_by: Option<Instant>,
     is_stopped: bool,
+    /// Whether the engine was told that a server's queue is full.
+    are_full: bool,
     /// The kind of distrust that was told last.
     distrust: Option<&'static str>,
     reporter: Reporter,
@@ -129,7 +131,7 @@ impl Driver {
                 }
                 Turn::Readable => self.datagrams(),
                 Turn::ServerReadable => self.downlinks(),
-                Turn::Found(found) => self.server_sockets.settle(found),
+                Turn::Found(found) => self.server_sockets.settle(now.mono, found),
                 Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
                 Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
                 Turn::Fact(fact) => self.fact(now, fact),
@@ -141,6 +143,10 @@ impl Driver {
                 Turn::Time => {}
             }
             self.due();
+        }
+        let waiting: usize = self.server_sockets.states().map(|state| state.waiting).sum();
+        if waiting > 0 {
+            tracing::warn!(waiting, "{waiting} datagrams are lost that waited for their network server");
         }
         self.systemd.status("stopped");
         // What is left to store are reports; the stopping mark is durable.
@@ -193,6 +199,7 @@ impl Driver {
         self.datagrams();
         self.downlinks();
         let now = self.clock.now();
+        self.server_sockets.time(now.mono);
         self.tell(now, Input::Time);
         self.tell_unneeded();
         self.tell_of_the_clock(now.mono);
@@ -243,16 +250,26 @@ impl Driver {
             let Some((from, length)) = self.socket.receive() else { return };
             // The concentrator's counter is learned from this moment.
             let now = self.clock.now();
+            self.tell_if_full(now);
             self.engine.handle(now, Input::Datagram { from, bytes: self.socket.bytes(length) });
             self.carry_out(now);
+        }
+    }
+
+    /// What the next uplink would push out of a server's queue was acknowledged; so the next one is not.
+    fn tell_if_full(&mut self, now: Now) {
+        let are_full = self.server_sockets.are_full();
+        if self.memory.are_full != are_full {
+            self.memory.are_full = are_full;
+            self.tell(now, Input::ServersFull(are_full));
         }
     }
 
     /// What network servers sent.
     fn downlinks(&mut self) {
         for _ in 0..BATCH {
-            let Some((server, length)) = self.server_sockets.receive() else { return };
             let now = self.clock.now();
+            let Some((server, length)) = self.server_sockets.receive(now.mono) else { return };
             self.engine.handle(now, Input::FromServer { server, bytes: self.server_sockets.bytes(length) });
             self.carry_out(now);
         }
@@ -311,7 +328,7 @@ impl Driver {
         loop {
             match self.engine.poll() {
                 Output::Datagram { to, bytes } => self.socket.send(to, &bytes),
-                Output::ToServer { server, bytes } => self.server_sockets.send(server, &bytes),
+                Output::ToServer { server, bytes } => self.server_sockets.send(now.mono, server, bytes),
                 Output::Fetch(order) => match &order.image {
                     ImageRef::File(path) => self.images.fetch(order.task.clone(), path.clone()),
                     _ => self.order(order),

@@ -39,7 +39,8 @@ use super::transmitter::Transmitter;
 /// Our side of the conversation with one packet forwarder.
 ///
 /// After every call take [`Link::poll`] until it is empty; call [`Link::time`] at [`Link::wake_at`]. A PUSH_DATA or
-/// PULL_DATA with a good header is acknowledged at once, whatever else is in it.
+/// PULL_DATA with a good header is acknowledged at once, whatever else is in it, except as
+/// [`Link::hold_push_acks`] says.
 #[derive(Debug)]
 pub struct Link {
     settings: Settings,
@@ -52,6 +53,7 @@ pub struct Link {
     counts: Counts,
     outbox: Outbox,
     is_answering: bool,
+    holds_push_acks: bool,
 }
 
 impl Link {
@@ -68,6 +70,7 @@ impl Link {
             counts: Counts::default(),
             outbox: Outbox::default(),
             is_answering: true,
+            holds_push_acks: false,
         }
     }
 
@@ -88,7 +91,9 @@ impl Link {
         match Datagram::read(bytes) {
             Ok(Datagram::PushData { header, json }) => {
                 self.counts.pushes += 1;
-                self.answer(from, packet::push_ack(header));
+                if !self.holds_push_acks {
+                    self.answer(from, packet::push_ack(header));
+                }
                 is_ours = self.push_data(now, from, header, json);
             }
             Ok(Datagram::PullData { header }) => {
@@ -101,6 +106,11 @@ impl Link {
         }
         self.time(now);
         is_ours
+    }
+
+    /// Whether a PUSH_DATA is left without its ack from now on: what cannot be placed is not acknowledged.
+    pub fn hold_push_acks(&mut self, is_held: bool) {
+        self.holds_push_acks = is_held;
     }
 
     /// Hands an emission to the forwarder: by timestamp while the counter is known, else at once, which then is
