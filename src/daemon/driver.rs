@@ -1,7 +1,7 @@
 //! The loop: wait for one fact, hand it to the engine, carry out its wishes until it says when to wake.
 
 use super::clock::Clock;
-use super::end_report::end_report;
+use super::clock_log::ClockLog;
 use super::error::StartError;
 use super::fact::Fact;
 use super::fact::FetchOrder;
@@ -10,6 +10,7 @@ use super::fact::TASKS_MAX;
 use super::images::Fetched;
 use super::images::Images;
 use super::log::Reporter;
+use super::notes::Notes;
 use super::server_socket::ServerSocketState;
 use super::server_sockets::Found;
 use super::server_sockets::ServerSockets;
@@ -28,14 +29,11 @@ use crate::engine::Input;
 use crate::engine::Output;
 use crate::region::Parameters;
 use crate::report::Event;
-use crate::report::Planned;
 use crate::report::Report;
 use crate::task::ImageRef;
 use crate::task::TaskId;
-use crate::time::Distrust;
 use crate::time::Instant;
 use crate::time::Now;
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -47,8 +45,6 @@ const BATCH: usize = 64;
 const TICK_US: u64 = 1_000_000;
 /// From the signal to the end at the latest, microseconds: what is not stored by then never will be.
 const STOP_US: u64 = 900_000;
-/// Endings and refusals that are remembered for the status page.
-const REMEMBERED: usize = 16;
 
 /// Everything the loop touches.
 pub struct Driver {
@@ -80,13 +76,9 @@ pub struct Memory {
     is_stopped: bool,
     /// Whether the engine was told that a server's queue is full.
     are_full: bool,
-    /// The kind of distrust that was told last.
-    distrust: Option<&'static str>,
+    clock_log: ClockLog,
     reporter: Reporter,
-    planned: BTreeMap<TaskId, Planned>,
-    missing_images: BTreeMap<TaskId, String>,
-    refused: VecDeque<(String, String)>,
-    finished: VecDeque<(String, String)>,
+    notes: Notes,
     /// Tasks whose image is not needed any more, while the cloud's side is not told yet.
     unneeded: BTreeSet<TaskId>,
     /// Facts that arose while the engine's wishes were carried out.
@@ -202,7 +194,7 @@ impl Driver {
         self.server_sockets.time(now.mono);
         self.tell(now, Input::Time);
         self.tell_unneeded();
-        self.tell_of_the_clock(now.mono);
+        self.memory.clock_log.tell(now.mono, &mut self.clock, &mut self.memory.reporter);
         let headline = view::headline(&self.snapshot(now));
         self.systemd.status(&headline);
         let every_us = self.systemd.feed_every().map(|every| every.as_micros() as u64);
@@ -211,37 +203,6 @@ impl Driver {
         if every_us.is_some_and(is_hungry) {
             self.memory.fed_at = Some(now.mono);
             self.systemd.alive();
-        }
-    }
-
-    /// A line for every step and for every change. The minutes that are left are no change, and a wall clock that
-    /// steps to and fro is one line in a while.
-    fn tell_of_the_clock(&mut self, at: Instant) {
-        let reporter = &mut self.memory.reporter;
-        if let Some(step_s) = self.clock.take_step()
-            && let Some(left_out) = reporter.admit(at, "the wall clock stepped")
-        {
-            tracing::warn!(step_s, left_out, "the wall clock stepped by {step_s:+} s");
-        }
-        let distrust = self.clock.distrust();
-        let kind = distrust.map(Distrust::kind);
-        if kind == self.memory.distrust {
-            return;
-        }
-        let key = format!("the wall clock: {}", kind.unwrap_or("trusted"));
-        // What is left out now is told later, if it is still so.
-        if reporter.admit(at, &key).is_none() {
-            return;
-        }
-        self.memory.distrust = kind;
-        match distrust {
-            Some(reason) if reason.is_time_kept() => {
-                tracing::warn!("the wall clock is not followed: {reason}");
-            }
-            Some(reason) => {
-                tracing::warn!("the wall clock is not trusted: {reason}; tasks with a start time wait");
-            }
-            None => tracing::info!("the wall clock is trusted"),
         }
     }
 
@@ -284,12 +245,12 @@ impl Driver {
             Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
             Fact::Withdrawn(task) => self.tell(now, Input::Withdraw(task)),
             Fact::Image(task, bytes, evidence) => {
-                self.memory.missing_images.remove(&task);
+                self.memory.notes.image_came(&task);
                 self.tell(now, Input::Image(task, bytes, evidence));
             }
             Fact::ImageMissing(task, reason) => {
                 tracing::warn!(task = task.as_str(), "{reason}; tried again and again");
-                self.memory.missing_images.insert(task, reason);
+                self.memory.notes.image_is_missing(task, reason);
             }
             Fact::ImageFailed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
         }
@@ -298,13 +259,13 @@ impl Driver {
     fn fetched(&mut self, now: Now, fetched: Fetched) {
         match fetched {
             Fetched::Image(task, bytes) => {
-                self.memory.missing_images.remove(&task);
+                self.memory.notes.image_came(&task);
                 self.tell(now, Input::Image(task, bytes, None));
             }
             Fetched::Failed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
             Fetched::Missing(task, reason) => {
                 tracing::warn!(task = task.as_str(), "{reason}; looking again every 5 s");
-                self.memory.missing_images.insert(task, reason);
+                self.memory.notes.image_is_missing(task, reason);
             }
         }
     }
@@ -379,7 +340,7 @@ impl Driver {
         if let Some(task) = &report.task {
             match &report.event {
                 Event::Planned(planned) => {
-                    self.memory.planned.insert(task.clone(), planned.clone());
+                    self.memory.notes.planned(task.clone(), planned.clone());
                 }
                 // What was refused may be a change of a task that goes on.
                 Event::Refused { .. } if self.engine.progress().any(|(open, _)| open == task) => {}
@@ -391,8 +352,7 @@ impl Driver {
             }
         }
         if let Event::Refused { reason } = &report.event {
-            let task = report.task.as_ref().map_or(String::new(), TaskId::to_string);
-            remember(&mut self.memory.refused, (task, reason.clone()));
+            self.memory.notes.refused(report.task.as_ref(), reason);
         }
         self.memory.reporter.line(report);
     }
@@ -410,12 +370,13 @@ impl Driver {
         self.images.forget(task);
         self.memory.unneeded.insert(task.clone());
         self.tell_unneeded();
-        self.memory.missing_images.remove(task);
-        let planned = self.memory.planned.remove(task);
-        if let Event::Over(outcome) = &report.event {
-            remember(&mut self.memory.finished, (task.to_string(), outcome.to_string()));
-            let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
-            self.store.note(end_report(task, &outcome.to_string(), planned.as_ref(), utc));
+        let outcome = match &report.event {
+            Event::Over(outcome) => Some(outcome.to_string()),
+            _ => None,
+        };
+        let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
+        if let Some(note) = self.memory.notes.ended(task, outcome, utc) {
+            self.store.note(note);
         }
     }
 
@@ -440,17 +401,13 @@ impl Driver {
 
     fn document(&mut self, now: Now) -> Vec<u8> {
         let mut snapshot = self.snapshot(now);
-        snapshot.refused = self.memory.refused.iter().cloned().collect();
-        snapshot.finished = self.memory.finished.iter().cloned().collect();
+        self.memory.notes.fill(&mut snapshot);
         let mut document = serde_json::to_vec(&snapshot).expect("strings and numbers always serialise");
         document.push(b'\n');
         document
     }
 
     fn snapshot(&self, now: Now) -> Snapshot {
-        let missing = &self.memory.missing_images;
-        let missing_image =
-            |task: &str| missing.iter().find(|(id, _)| id.as_str() == task).map(|(_, reason)| reason.clone());
         let server_sockets: Vec<ServerSocketState> = self.server_sockets.states().collect();
         let around = HostState {
             started: self.started,
@@ -460,16 +417,8 @@ impl Driver {
             server_sockets: &server_sockets,
             distrust: self.clock.distrust(),
             gps: self.clock.gps_state(),
-            missing_image: &missing_image,
+            missing_image: &|task| self.memory.notes.missing_image(task),
         };
         view::snapshot(&self.engine, now, around)
     }
-}
-
-fn remember(list: &mut VecDeque<(String, String)>, entry: (String, String)) {
-    list.retain(|known| known.0 != entry.0 || entry.0.is_empty() && known.1 != entry.1);
-    if list.len() == REMEMBERED {
-        list.pop_front();
-    }
-    list.push_back(entry);
 }

@@ -16,6 +16,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 mod clock;
+mod clock_log;
 mod driver;
 mod end_report;
 mod error;
@@ -27,6 +28,7 @@ mod gps;
 mod images;
 mod lock;
 mod log;
+mod notes;
 mod run;
 mod server_socket;
 mod server_sockets;
