@@ -61,6 +61,13 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
         Ok(None)
     };
     config.trust(&mut settings.engine, &mut read_certificates).map_err(|error| wrong(&error))?;
+    for server in &settings.engine.relay.servers {
+        if let Some(own) =
+            files::addresses(&server.name).find(|address| daemon::is_own(settings.listen, *address))
+        {
+            return Err(wrong(&daemon::own_address(&server.name, own)));
+        }
+    }
     if let Some(aws) = &config.aws {
         aws.check(&config.group, &config.ota).map_err(|error| wrong(&error))?;
         if cfg!(not(feature = "aws")) {

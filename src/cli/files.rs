@@ -9,12 +9,18 @@ use crate::signing::MAX_EVIDENCE_BYTES;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::net::SocketAddr;
+use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Configurations, scenarios and devices files have at most so many bytes.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+/// A name that is not found by then is left alone.
+const LOOK_UP: Duration = Duration::from_secs(3);
 
 /// A file's bytes, at most `limit` of them.
 pub fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
@@ -53,6 +59,17 @@ pub fn config(path: &Path) -> Result<Config, Failure> {
         environment.insert(key.to_owned(), value);
     }
     Config::from_text(&text, &environment).map_err(|error| Failure::text(78, path, &error))
+}
+
+/// The addresses of a server by its name and port, here and now. A name server that hangs, or knows nothing, has none:
+/// a configuration may be checked elsewhere than on its gateway.
+pub fn addresses(name: &str) -> impl Iterator<Item = SocketAddr> {
+    let (tell, found) = mpsc::channel();
+    let name = name.to_owned();
+    // The look-up has no end of its own; it is left behind.
+    std::thread::spawn(move || tell.send(name.to_socket_addrs().map(Vec::from_iter)));
+    let found = found.recv_timeout(LOOK_UP);
+    found.ok().and_then(Result::ok).unwrap_or_default().into_iter()
 }
 
 /// A key from where the configuration says it lies.

@@ -195,7 +195,13 @@ fn servers(text: &mut String, status: &Snapshot) {
             _ if server.is_online => format!("{} uplinks, {} downlinks", server.uplinks, server.asked),
             _ => format!("does not answer, {} uplinks relayed", server.uplinks),
         };
-        let _ = writeln!(text, "server     {} {state}", server.name);
+        // A name can have several addresses; an address speaks for itself.
+        let in_use = server.address.as_ref().filter(|address| **address != server.name);
+        let in_use = in_use.map(|address| format!(" at {address},")).unwrap_or_default();
+        let _ = writeln!(text, "server     {}{in_use} {state}", server.name);
+        if server.waiting > 0 {
+            let _ = writeln!(text, "           {} datagrams wait for an address", server.waiting);
+        }
     }
     let relay = &status.relay;
     let refused = relay.collided + relay.overlapped + relay.malformed + relay.unlawful + relay.refused;

@@ -294,7 +294,7 @@ impl Config {
     pub fn engine(&self, read_key: ReadKey<'_>) -> Result<engine::Settings, ConfigError> {
         let (region, _) = self.region()?;
         self.radio.check()?;
-        self.listen()?;
+        let listen = self.listen()?;
         let mut groups = Vec::new();
         let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
         for (index, group) in self.group.iter().enumerate() {
@@ -309,7 +309,7 @@ impl Config {
             }
             groups.push(settled);
         }
-        let relay = server::relay(&self.network_server, &self.forwarder.listen)?;
+        let relay = server::relay(&self.network_server, listen)?;
         let may_send = relay.servers.iter().any(|server| !server.is_uplink_only);
         let server_reserve_ppm = if may_send { self.radio.server_reserve_ppm()? } else { 0 };
         let turns = turns("radio.turns", &self.radio.turns)?;

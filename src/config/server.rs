@@ -1,11 +1,16 @@
 //! `[[network-server]]`: whom the gateway's normal traffic is relayed to.
 
 use super::error::ConfigError;
+use crate::daemon::is_own;
+use crate::daemon::own_address;
 use crate::relay::RelaySettings;
 use crate::relay::ServerSettings;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
 
 /// More servers than this are a mistake.
 const SERVERS_MAX: usize = 8;
@@ -37,7 +42,7 @@ pub struct NetworkServer {
 ///
 /// # Errors
 /// An address without host or port, or twice; a delay that no device can be told; no prefix.
-pub fn relay(servers: &[NetworkServer], listen: &str) -> Result<RelaySettings, ConfigError> {
+pub fn relay(servers: &[NetworkServer], listen: SocketAddr) -> Result<RelaySettings, ConfigError> {
     if servers.len() > SERVERS_MAX {
         let message = format!("{} are too many: at most {SERVERS_MAX}", servers.len());
         return Err(ConfigError::value("network-server", message));
@@ -51,10 +56,8 @@ pub fn relay(servers: &[NetworkServer], listen: &str) -> Result<RelaySettings, C
         if let Err(message) = host_and_port(&server.address) {
             return wrong("address", message);
         }
-        if server.address == listen {
-            let message =
-                format!("{listen} is where we listen ourselves: move one of the two to another port");
-            return wrong("address", message);
+        if let Some(own) = known_addresses(&server.address).into_iter().find(|known| is_own(listen, *known)) {
+            return wrong("address", own_address(&server.address, own));
         }
         if !addresses.insert(&server.address) {
             return wrong("address", format!("{} is there twice", server.address));
@@ -78,6 +81,21 @@ pub fn relay(servers: &[NetworkServer], listen: &str) -> Result<RelaySettings, C
         });
     }
     Ok(relay)
+}
+
+/// The addresses that need no look-up: a literal one's, and those that `localhost` has everywhere (RFC 6761 6.3).
+fn known_addresses(address: &str) -> Vec<SocketAddr> {
+    match address.parse() {
+        Ok(literal) => vec![literal],
+        Err(_) => {
+            match address.rsplit_once(':').map(|(host, port)| (host.trim_end_matches('.'), port.parse())) {
+                Some((host, Ok(port))) if host.eq_ignore_ascii_case("localhost") => {
+                    vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+                }
+                _ => Vec::new(),
+            }
+        }
+    }
 }
 
 fn host_and_port(address: &str) -> Result<(), String> {
@@ -106,10 +124,14 @@ mod tests {
         }
     }
 
+    fn listen() -> SocketAddr {
+        "127.0.0.1:1700".parse().unwrap()
+    }
+
     #[test]
     fn names_and_addresses_of_both_families_are_taken() {
         for address in ["lns.example.org:1700", "192.0.2.7:1700", "[2001:db8::1]:1700"] {
-            assert_eq!(relay(&[server(address)], "127.0.0.1:1700").unwrap().servers[0].name, address);
+            assert_eq!(relay(&[server(address)], listen()).unwrap().servers[0].name, address);
         }
     }
 
@@ -118,16 +140,24 @@ mod tests {
         let wrong =
             ["", "lns", ":1700", "lns:", "lns:0", "lns:70000", "2001:db8::1:1700", "udp://lns:1700", "[x]:1"];
         for address in wrong {
-            let error = relay(&[server("a:1"), server(address)], "127.0.0.1:1700").unwrap_err().to_string();
+            let error = relay(&[server("a:1"), server(address)], listen()).unwrap_err().to_string();
             assert!(error.contains("network-server[1].address"), "{address}: {error}");
         }
     }
 
     #[test]
     fn a_server_that_is_ourselves_or_there_twice_is_refused() {
-        let ourselves = relay(&[server("127.0.0.1:1700")], "127.0.0.1:1700").unwrap_err().to_string();
-        assert!(ourselves.contains("we listen"), "{ourselves}");
-        let twice = relay(&[server("a:1"), server("a:1")], "127.0.0.1:1700").unwrap_err().to_string();
+        for ours in ["127.0.0.1:1700", "localhost:1700", "LocalHost.:1700", "0.0.0.0:1700"] {
+            let refused = relay(&[server(ours)], listen()).unwrap_err().to_string();
+            assert!(
+                refused.contains("network-server[0].address") && refused.contains("we listen"),
+                "{refused}"
+            );
+        }
+        let any = "0.0.0.0:1700".parse().unwrap();
+        assert!(relay(&[server("127.0.0.1:1700")], any).is_err());
+        assert!(relay(&[server("localhost:1710")], any).is_ok());
+        let twice = relay(&[server("a:1"), server("a:1")], listen()).unwrap_err().to_string();
         assert!(twice.contains("twice"), "{twice}");
     }
 
@@ -135,7 +165,7 @@ mod tests {
     fn a_delay_that_no_device_can_be_told_is_refused() {
         for delay_s in [0, 16] {
             let late = NetworkServer { rx1_delay_s: Some(delay_s), ..server("a:1") };
-            let error = relay(&[late], "127.0.0.1:1700").unwrap_err().to_string();
+            let error = relay(&[late], listen()).unwrap_err().to_string();
             assert!(error.contains("rx1-delay-s") && error.contains("1..=15"), "{error}");
         }
     }

@@ -1,7 +1,7 @@
 //! The loop: wait for one fact, hand it to the engine, carry out its wishes until it says when to wake.
 
 use super::clock::Clock;
-use super::end_report::end_report;
+use super::clock_log::ClockLog;
 use super::error::StartError;
 use super::fact::Fact;
 use super::fact::FetchOrder;
@@ -10,8 +10,9 @@ use super::fact::TASKS_MAX;
 use super::images::Fetched;
 use super::images::Images;
 use super::log::Reporter;
+use super::notes::Notes;
+use super::server_socket::ServerSocketState;
 use super::server_sockets::Found;
-use super::server_sockets::ServerSocketState;
 use super::server_sockets::ServerSockets;
 use super::signals::Signal;
 use super::signals::Signals;
@@ -28,14 +29,11 @@ use crate::engine::Input;
 use crate::engine::Output;
 use crate::region::Parameters;
 use crate::report::Event;
-use crate::report::Planned;
 use crate::report::Report;
 use crate::task::ImageRef;
 use crate::task::TaskId;
-use crate::time::Distrust;
 use crate::time::Instant;
 use crate::time::Now;
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -47,8 +45,6 @@ const BATCH: usize = 64;
 const TICK_US: u64 = 1_000_000;
 /// From the signal to the end at the latest, microseconds: what is not stored by then never will be.
 const STOP_US: u64 = 900_000;
-/// Endings and refusals that are remembered for the status page.
-const REMEMBERED: usize = 16;
 
 /// Everything the loop touches.
 pub struct Driver {
@@ -78,13 +74,11 @@ pub struct Memory {
     fed_at: Option<Instant>,
     stop_by: Option<Instant>,
     is_stopped: bool,
-    /// The kind of distrust that was told last.
-    distrust: Option<&'static str>,
+    /// Whether the engine was told that a server's queue is full.
+    are_full: bool,
+    clock_log: ClockLog,
     reporter: Reporter,
-    planned: BTreeMap<TaskId, Planned>,
-    missing_images: BTreeMap<TaskId, String>,
-    refused: VecDeque<(String, String)>,
-    finished: VecDeque<(String, String)>,
+    notes: Notes,
     /// Tasks whose image is not needed any more, while the cloud's side is not told yet.
     unneeded: BTreeSet<TaskId>,
     /// Facts that arose while the engine's wishes were carried out.
@@ -129,7 +123,7 @@ impl Driver {
                 }
                 Turn::Readable => self.datagrams(),
                 Turn::ServerReadable => self.downlinks(),
-                Turn::Found(found) => self.server_sockets.settle(found),
+                Turn::Found(found) => self.server_sockets.settle(now.mono, found),
                 Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
                 Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
                 Turn::Fact(fact) => self.fact(now, fact),
@@ -141,6 +135,10 @@ impl Driver {
                 Turn::Time => {}
             }
             self.due();
+        }
+        let waiting: usize = self.server_sockets.states().map(|state| state.waiting).sum();
+        if waiting > 0 {
+            tracing::warn!(waiting, "{waiting} datagrams are lost that waited for their network server");
         }
         self.systemd.status("stopped");
         // What is left to store are reports; the stopping mark is durable.
@@ -193,9 +191,10 @@ impl Driver {
         self.datagrams();
         self.downlinks();
         let now = self.clock.now();
+        self.server_sockets.time(now.mono);
         self.tell(now, Input::Time);
         self.tell_unneeded();
-        self.tell_of_the_clock(now.mono);
+        self.memory.clock_log.tell(now.mono, &mut self.clock, &mut self.memory.reporter);
         let headline = view::headline(&self.snapshot(now));
         self.systemd.status(&headline);
         let every_us = self.systemd.feed_every().map(|every| every.as_micros() as u64);
@@ -207,52 +206,31 @@ impl Driver {
         }
     }
 
-    /// A line for every step and for every change. The minutes that are left are no change, and a wall clock that
-    /// steps to and fro is one line in a while.
-    fn tell_of_the_clock(&mut self, at: Instant) {
-        let reporter = &mut self.memory.reporter;
-        if let Some(step_s) = self.clock.take_step()
-            && let Some(left_out) = reporter.admit(at, "the wall clock stepped")
-        {
-            tracing::warn!(step_s, left_out, "the wall clock stepped by {step_s:+} s");
-        }
-        let distrust = self.clock.distrust();
-        let kind = distrust.map(Distrust::kind);
-        if kind == self.memory.distrust {
-            return;
-        }
-        let key = format!("the wall clock: {}", kind.unwrap_or("trusted"));
-        // What is left out now is told later, if it is still so.
-        if reporter.admit(at, &key).is_none() {
-            return;
-        }
-        self.memory.distrust = kind;
-        match distrust {
-            Some(reason) if reason.is_time_kept() => {
-                tracing::warn!("the wall clock is not followed: {reason}");
-            }
-            Some(reason) => {
-                tracing::warn!("the wall clock is not trusted: {reason}; tasks with a start time wait");
-            }
-            None => tracing::info!("the wall clock is trusted"),
-        }
-    }
-
     fn datagrams(&mut self) {
         for _ in 0..BATCH {
             let Some((from, length)) = self.socket.receive() else { return };
             // The concentrator's counter is learned from this moment.
             let now = self.clock.now();
+            self.tell_if_full(now);
             self.engine.handle(now, Input::Datagram { from, bytes: self.socket.bytes(length) });
             self.carry_out(now);
+        }
+    }
+
+    /// What the next uplink would push out of a server's queue was acknowledged; so the next one is not.
+    fn tell_if_full(&mut self, now: Now) {
+        let are_full = self.server_sockets.are_full();
+        if self.memory.are_full != are_full {
+            self.memory.are_full = are_full;
+            self.tell(now, Input::ServersFull(are_full));
         }
     }
 
     /// What network servers sent.
     fn downlinks(&mut self) {
         for _ in 0..BATCH {
-            let Some((server, length)) = self.server_sockets.receive() else { return };
             let now = self.clock.now();
+            let Some((server, length)) = self.server_sockets.receive(now.mono) else { return };
             self.engine.handle(now, Input::FromServer { server, bytes: self.server_sockets.bytes(length) });
             self.carry_out(now);
         }
@@ -267,12 +245,12 @@ impl Driver {
             Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
             Fact::Withdrawn(task) => self.tell(now, Input::Withdraw(task)),
             Fact::Image(task, bytes, evidence) => {
-                self.memory.missing_images.remove(&task);
+                self.memory.notes.image_came(&task);
                 self.tell(now, Input::Image(task, bytes, evidence));
             }
             Fact::ImageMissing(task, reason) => {
                 tracing::warn!(task = task.as_str(), "{reason}; tried again and again");
-                self.memory.missing_images.insert(task, reason);
+                self.memory.notes.image_is_missing(task, reason);
             }
             Fact::ImageFailed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
         }
@@ -281,13 +259,13 @@ impl Driver {
     fn fetched(&mut self, now: Now, fetched: Fetched) {
         match fetched {
             Fetched::Image(task, bytes) => {
-                self.memory.missing_images.remove(&task);
+                self.memory.notes.image_came(&task);
                 self.tell(now, Input::Image(task, bytes, None));
             }
             Fetched::Failed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
             Fetched::Missing(task, reason) => {
                 tracing::warn!(task = task.as_str(), "{reason}; looking again every 5 s");
-                self.memory.missing_images.insert(task, reason);
+                self.memory.notes.image_is_missing(task, reason);
             }
         }
     }
@@ -311,7 +289,7 @@ impl Driver {
         loop {
             match self.engine.poll() {
                 Output::Datagram { to, bytes } => self.socket.send(to, &bytes),
-                Output::ToServer { server, bytes } => self.server_sockets.send(server, &bytes),
+                Output::ToServer { server, bytes } => self.server_sockets.send(now.mono, server, bytes),
                 Output::Fetch(order) => match &order.image {
                     ImageRef::File(path) => self.images.fetch(order.task.clone(), path.clone()),
                     _ => self.order(order),
@@ -362,7 +340,7 @@ impl Driver {
         if let Some(task) = &report.task {
             match &report.event {
                 Event::Planned(planned) => {
-                    self.memory.planned.insert(task.clone(), planned.clone());
+                    self.memory.notes.planned(task.clone(), planned.clone());
                 }
                 // What was refused may be a change of a task that goes on.
                 Event::Refused { .. } if self.engine.progress().any(|(open, _)| open == task) => {}
@@ -374,8 +352,7 @@ impl Driver {
             }
         }
         if let Event::Refused { reason } = &report.event {
-            let task = report.task.as_ref().map_or(String::new(), TaskId::to_string);
-            remember(&mut self.memory.refused, (task, reason.clone()));
+            self.memory.notes.refused(report.task.as_ref(), reason);
         }
         self.memory.reporter.line(report);
     }
@@ -393,12 +370,13 @@ impl Driver {
         self.images.forget(task);
         self.memory.unneeded.insert(task.clone());
         self.tell_unneeded();
-        self.memory.missing_images.remove(task);
-        let planned = self.memory.planned.remove(task);
-        if let Event::Over(outcome) = &report.event {
-            remember(&mut self.memory.finished, (task.to_string(), outcome.to_string()));
-            let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
-            self.store.note(end_report(task, &outcome.to_string(), planned.as_ref(), utc));
+        let outcome = match &report.event {
+            Event::Over(outcome) => Some(outcome.to_string()),
+            _ => None,
+        };
+        let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
+        if let Some(note) = self.memory.notes.ended(task, outcome, utc) {
+            self.store.note(note);
         }
     }
 
@@ -423,17 +401,13 @@ impl Driver {
 
     fn document(&mut self, now: Now) -> Vec<u8> {
         let mut snapshot = self.snapshot(now);
-        snapshot.refused = self.memory.refused.iter().cloned().collect();
-        snapshot.finished = self.memory.finished.iter().cloned().collect();
+        self.memory.notes.fill(&mut snapshot);
         let mut document = serde_json::to_vec(&snapshot).expect("strings and numbers always serialise");
         document.push(b'\n');
         document
     }
 
     fn snapshot(&self, now: Now) -> Snapshot {
-        let missing = &self.memory.missing_images;
-        let missing_image =
-            |task: &str| missing.iter().find(|(id, _)| id.as_str() == task).map(|(_, reason)| reason.clone());
         let server_sockets: Vec<ServerSocketState> = self.server_sockets.states().collect();
         let around = HostState {
             started: self.started,
@@ -443,16 +417,8 @@ impl Driver {
             server_sockets: &server_sockets,
             distrust: self.clock.distrust(),
             gps: self.clock.gps_state(),
-            missing_image: &missing_image,
+            missing_image: &|task| self.memory.notes.missing_image(task),
         };
         view::snapshot(&self.engine, now, around)
     }
-}
-
-fn remember(list: &mut VecDeque<(String, String)>, entry: (String, String)) {
-    list.retain(|known| known.0 != entry.0 || entry.0.is_empty() && known.1 != entry.1);
-    if list.len() == REMEMBERED {
-        list.pop_front();
-    }
-    list.push_back(entry);
 }

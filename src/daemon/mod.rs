@@ -16,6 +16,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 mod clock;
+mod clock_log;
 mod driver;
 mod end_report;
 mod error;
@@ -27,7 +28,9 @@ mod gps;
 mod images;
 mod lock;
 mod log;
+mod notes;
 mod run;
+mod server_socket;
 mod server_sockets;
 mod settings;
 mod signals;
@@ -38,6 +41,7 @@ mod status;
 mod store_thread;
 mod systemd;
 mod view;
+mod waiting;
 
 pub use clock::wall_clock;
 pub use error::StartError;
@@ -59,6 +63,8 @@ pub use snapshot::ForwarderSnapshot;
 pub use snapshot::OtherSenderSnapshot;
 pub use snapshot::Snapshot;
 pub use snapshot::TaskSnapshot;
+pub use socket::is_own;
+pub use socket::own_address;
 pub use state_folder::StateFolder;
 pub use state_folder::enrol_in;
 pub use status::read_status;

@@ -113,7 +113,7 @@ async fn serve(
 ) -> Result<(), StartError> {
     let signals = Signals::new()?;
     let socket = Socket::new(udp).map_err(|error| StartError::System { what: "the socket", error })?;
-    let listen = socket.local_address().map_or(settings.listen, |address| address).to_string();
+    let listen = socket.local_address().unwrap_or(settings.listen);
     let mut clock = Clock::new(settings.clock);
     if let Some((mono, gps)) = recovered.believed() {
         clock.resume(mono, gps);
@@ -124,7 +124,7 @@ async fn serve(
     }
     let region = settings.engine.region;
     let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
-    let (server_sockets, found) = ServerSockets::new(names);
+    let (server_sockets, found) = ServerSockets::new(names, listen, clock.now().mono);
     let stems = stems(&recovered);
     let mut engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
     if let Some(reason) = broken {
@@ -148,7 +148,7 @@ async fn serve(
     let driver = Driver {
         engine,
         region,
-        listen,
+        listen: listen.to_string(),
         clock,
         socket,
         server_sockets,

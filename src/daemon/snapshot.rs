@@ -115,9 +115,9 @@ pub struct OtherSenderSnapshot {
 pub struct ServerSnapshot {
     /// Host and port as configured.
     pub name: String,
-    /// Where it was found.
+    /// The address of its name that is in use.
     pub address: Option<String>,
-    /// Why its name cannot be looked up.
+    /// Why there is none, or why its name cannot be looked up.
     pub trouble: Option<String>,
     /// It gets uplinks and may not send.
     pub is_uplink_only: bool,
@@ -145,6 +145,9 @@ pub struct ServerSnapshot {
     pub foreign: u64,
     /// Datagrams of it that the kernel dropped because they were not read in time.
     pub kernel_dropped: u64,
+    /// Datagrams for it that wait for an address; what was pushed out for newer ones is among `send_errors`.
+    #[serde(default)]
+    pub waiting: u64,
 }
 
 /// What became of network servers' downlinks.

@@ -28,6 +28,20 @@ pub struct SocketCounts {
     pub dropped: u64,
 }
 
+/// Whether what is sent to `address` comes back to our own socket at `listen`.
+pub fn is_own(listen: SocketAddr, address: SocketAddr) -> bool {
+    let (ours, theirs) = (listen.ip().to_canonical(), address.ip().to_canonical());
+    // Nobody but this machine can give us a socket with its address.
+    let is_this_machine = || theirs.is_loopback() || std::net::UdpSocket::bind((theirs, 0)).is_ok();
+    let is_met = || theirs == ours || theirs.is_unspecified() || ours.is_unspecified() && is_this_machine();
+    listen.port() == address.port() && is_met()
+}
+
+/// Why the server `name` is refused when it leads to `address`, our own.
+pub fn own_address(name: &str, address: SocketAddr) -> String {
+    format!("{name} leads to {address}, where we listen ourselves: move one of the two to another port")
+}
+
 /// The socket and its buffer.
 #[derive(Debug)]
 pub struct Socket {
@@ -146,6 +160,28 @@ mod tests {
             99: 0100007F:06AE 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4712 2 0000000000000000 90\n";
         assert_eq!(drops_of(table, 4712), Some(90));
         assert_eq!(drops_of(table, 3), None);
+    }
+
+    #[test]
+    fn our_own_socket_is_known_by_every_address_that_leads_to_it() {
+        let is_own = |listen: &str, address: &str| is_own(listen.parse().unwrap(), address.parse().unwrap());
+        for (listen, address) in [
+            ("127.0.0.1:1700", "127.0.0.1:1700"),
+            ("127.0.0.1:1700", "[::ffff:127.0.0.1]:1700"),
+            ("127.0.0.1:1700", "0.0.0.0:1700"),
+            ("0.0.0.0:1700", "127.0.0.2:1700"),
+            ("[::]:1700", "127.0.0.1:1700"),
+            ("[::1]:1700", "[::1]:1700"),
+        ] {
+            assert!(is_own(listen, address), "{listen} {address}");
+        }
+        for (listen, address) in [
+            ("127.0.0.1:1700", "127.0.0.1:1710"),
+            ("127.0.0.1:1700", "[::1]:1700"),
+            ("0.0.0.0:1700", "192.0.2.7:1700"),
+        ] {
+            assert!(!is_own(listen, address), "{listen} {address}");
+        }
     }
 
     #[test]

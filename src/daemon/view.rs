@@ -1,6 +1,6 @@
 //! From the engine's state to what the status socket and the service manager show.
 
-use super::server_sockets::ServerSocketState;
+use super::server_socket::ServerSocketState;
 use super::snapshot::BandSnapshot;
 use super::snapshot::CampaignSnapshot;
 use super::snapshot::ClockSnapshot;
@@ -178,6 +178,7 @@ fn servers(engine: &Engine, server_sockets: &[ServerSocketState]) -> Vec<ServerS
         send_errors: socket.counts.send_errors,
         foreign: socket.foreign,
         kernel_dropped: socket.counts.dropped,
+        waiting: socket.waiting as u64,
     });
     servers.collect()
 }

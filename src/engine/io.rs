@@ -53,6 +53,9 @@ pub enum Input<'a> {
         /// The datagram's bytes, header included.
         bytes: &'a [u8],
     },
+    /// Whether some network server's queue is full: while it is, what the gateway pushes is relayed, and not
+    /// acknowledged, because it may push out something older.
+    ServersFull(bool),
     /// The answer to [`Output::Save`]: durable, or why not.
     Saved(u64, Result<(), NotSaved>),
     /// No new frame from now on; [`Output::Stopped`] follows.

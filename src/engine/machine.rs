@@ -109,11 +109,15 @@ impl Engine {
                 }
             }
             Input::FromServer { server, bytes } => self.relay.from_server(server, bytes),
+            Input::ServersFull(are_full) => self.link.hold_push_acks(are_full),
             Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
             Input::Stop => self.broadcaster.stop(),
             Input::Time => self.link.time(now.mono),
         }
         self.settle();
+        // What goes to the servers is placed before the forwarder reads its ack: whoever is killed between the two has
+        // acknowledged nothing that is lost.
+        self.outputs.make_contiguous().sort_by_key(|output| matches!(output, Output::Datagram { .. }));
     }
 
     /// The one time that everybody here is told. Of two clocks that disagree one is wrong, and nobody knows which; and

@@ -43,8 +43,8 @@ use super::transmitter::Transmitter;
 /// Our side of the conversation with one packet forwarder.
 ///
 /// After every call take [`Link::poll`] until it is empty; call [`Link::time`] at [`Link::wake_at`]. A PUSH_DATA or
-/// PULL_DATA of our gateway is acknowledged at once, whatever else is in it; those of others are not: what is not
-/// served must not look as if it were.
+/// PULL_DATA of our gateway is acknowledged at once, whatever else is in it, except as [`Link::hold_push_acks`] says;
+/// those of others are not: what is not served must not look as if it were.
 #[derive(Debug)]
 pub struct Link {
     settings: Settings,
@@ -58,6 +58,7 @@ pub struct Link {
     others: OtherSenders,
     outbox: Outbox,
     is_answering: bool,
+    holds_push_acks: bool,
 }
 
 impl Link {
@@ -75,6 +76,7 @@ impl Link {
             others: OtherSenders::default(),
             outbox: Outbox::default(),
             is_answering: true,
+            holds_push_acks: false,
         }
     }
 
@@ -97,7 +99,9 @@ impl Link {
                 is_ours = self.serves_push(from, header.gateway);
                 if is_ours {
                     self.counts.pushes += 1;
-                    self.answer(from, packet::push_ack(header));
+                    if !self.holds_push_acks {
+                        self.answer(from, packet::push_ack(header));
+                    }
                     self.push_data(now, json);
                 } else {
                     self.not_served(now, from, header.gateway);
@@ -117,6 +121,11 @@ impl Link {
         }
         self.time(now);
         is_ours
+    }
+
+    /// Whether a PUSH_DATA is left without its ack from now on: what cannot be placed is not acknowledged.
+    pub fn hold_push_acks(&mut self, is_held: bool) {
+        self.holds_push_acks = is_held;
     }
 
     /// Hands an emission to the forwarder: by timestamp while the counter is known, else at once, which then is

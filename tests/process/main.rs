@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod activation;
 mod cli;
 mod daemon;
 mod forwarder_file;

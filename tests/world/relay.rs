@@ -206,6 +206,33 @@ fn a_server_got_as_many_uplinks_as_packets_with_a_good_crc_were_relayed_to_it() 
 }
 
 #[test]
+fn the_servers_get_an_uplink_before_the_forwarder_gets_its_ack() {
+    let mut desk = Desk::ready();
+    let bytes = [&[2, 3, 4, 0][..], &GATEWAY, br#"{"rxpk":[]}"#].concat();
+    desk.engine.handle(at(20), Input::Datagram { from: local(40_000), bytes: &bytes });
+    let first = desk.engine.poll();
+    assert!(matches!(first, Output::ToServer { server: 0, .. }), "{first:?}");
+    let is_ack = |output: &Output| matches!(output, Output::Datagram { bytes, .. } if *bytes == [2, 3, 4, 1]);
+    assert!(std::iter::repeat_with(|| desk.engine.poll()).take(10).any(|output| is_ack(&output)));
+}
+
+#[test]
+fn while_a_servers_queue_is_full_uplinks_are_relayed_and_not_acked_and_keepalives_are() {
+    let mut desk = Desk::ready();
+    desk.forget();
+    desk.forget_given();
+    desk.tell(20, Input::ServersFull(true));
+    desk.uplink(30, r#"{"rxpk":[]}"#);
+    assert_eq!((desk.north.len(), desk.south.len()), (1, 0), "{:?}", desk.south);
+    desk.pull_data(40);
+    assert_eq!(desk.south, [(local(PULL), vec![2, 1, 2, 4])]);
+    desk.forget_given();
+    desk.tell(50, Input::ServersFull(false));
+    desk.uplink(60, r#"{"rxpk":[]}"#);
+    assert_eq!(desk.south, [(local(40_000), vec![2, 3, 4, 1])]);
+}
+
+#[test]
 fn what_is_no_json_is_acked_and_relayed_all_the_same() {
     let mut desk = Desk::ready();
     desk.uplink(20, "no json at all");

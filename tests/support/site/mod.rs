@@ -30,6 +30,7 @@ use std::fs::File;
 use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ pub struct Site {
     lns: Option<Lns>,
     traffic: Option<TrafficSettings>,
     environment: Vec<(String, String)>,
+    held: Option<UdpSocket>,
 }
 
 impl Site {
@@ -75,6 +77,7 @@ impl Site {
             lns: None,
             traffic: None,
             environment: Vec::new(),
+            held: None,
         };
         let image = site.image.clone();
         site.put_image(&image);
@@ -254,6 +257,21 @@ impl Site {
         self.radio.as_ref().unwrap().frames()
     }
 
+    /// Opens the port and holds it for every process to come, as a service manager does.
+    pub fn hold_port(&mut self) {
+        self.held = Some(UdpSocket::bind(self.listen).unwrap());
+    }
+
+    /// The program as it is started: with the socket that is held for it as descriptor 3 (sd_listen_fds(3)).
+    fn program(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_fuotad");
+        let Some(held) = &self.held else { return Command::new(program) };
+        let mut shell = Command::new("sh");
+        let pass = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"";
+        shell.args(["-c", pass, program]).stdin(OwnedFd::from(held.try_clone().unwrap()));
+        shell
+    }
+
     /// Starts the process and waits until it answers.
     pub fn start(&mut self) {
         if let Some(radio) = &self.radio {
@@ -265,12 +283,15 @@ impl Site {
             self.cli(&["group", "enrol", "lamps", "--config", &self.config()]);
         }
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_fuotad"))
+        let mut program = self.program();
+        if self.held.is_none() {
+            program.stdin(Stdio::null());
+        }
+        let child = program
             .args(["run", "--config", &self.config()])
             .env_remove("NOTIFY_SOCKET")
             .env_remove("JOURNAL_STREAM")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

@@ -1,0 +1,117 @@
+//! What the loop notes of the tasks for the status page and for their reports on disk.
+
+use super::end_report::end_report;
+use super::snapshot::Snapshot;
+use crate::report::Planned;
+use crate::store::Change;
+use crate::task::TaskId;
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+
+/// Endings and refusals that are remembered for the status page.
+const REMEMBERED: usize = 16;
+
+/// Plans and missing images of tasks that are not over; the last endings and refusals.
+#[derive(Debug, Default)]
+pub struct Notes {
+    planned: BTreeMap<TaskId, Planned>,
+    missing_images: BTreeMap<TaskId, String>,
+    refused: VecDeque<(String, String)>,
+    finished: VecDeque<(String, String)>,
+}
+
+impl Notes {
+    /// The task's plan; its report on disk tells it.
+    pub fn planned(&mut self, task: TaskId, planned: Planned) {
+        self.planned.insert(task, planned);
+    }
+
+    /// The task's image is not where it should be, and why.
+    pub fn image_is_missing(&mut self, task: TaskId, reason: String) {
+        self.missing_images.insert(task, reason);
+    }
+
+    /// The task's image is there.
+    pub fn image_came(&mut self, task: &TaskId) {
+        self.missing_images.remove(task);
+    }
+
+    /// Why the image of the task with this id is not there.
+    pub fn missing_image(&self, task: &str) -> Option<String> {
+        let missing = self.missing_images.iter().find(|(id, _)| id.as_str() == task);
+        missing.map(|(_, reason)| reason.clone())
+    }
+
+    /// Something was refused, a task or a document that is none.
+    pub fn refused(&mut self, task: Option<&TaskId>, reason: &str) {
+        let task = task.map_or(String::new(), TaskId::to_string);
+        remember(&mut self.refused, (task, reason.to_owned()));
+    }
+
+    /// The task is over. With an outcome it leaves a report for the disk, which says when: `utc`.
+    pub fn ended(&mut self, task: &TaskId, outcome: Option<String>, utc: Option<String>) -> Option<Change> {
+        self.missing_images.remove(task);
+        let planned = self.planned.remove(task);
+        let outcome = outcome?;
+        let note = end_report(task, &outcome, planned.as_ref(), utc);
+        remember(&mut self.finished, (task.to_string(), outcome));
+        Some(note)
+    }
+
+    /// Puts the last endings and refusals on the page.
+    pub fn fill(&self, page: &mut Snapshot) {
+        page.refused = self.refused.iter().cloned().collect();
+        page.finished = self.finished.iter().cloned().collect();
+    }
+}
+
+fn remember(list: &mut VecDeque<(String, String)>, entry: (String, String)) {
+    list.retain(|known| known.0 != entry.0 || entry.0.is_empty() && known.1 != entry.1);
+    if list.len() == REMEMBERED {
+        list.pop_front();
+    }
+    list.push_back(entry);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(notes: &Notes) -> Snapshot {
+        let mut page = Snapshot::default();
+        notes.fill(&mut page);
+        page
+    }
+
+    #[test]
+    fn the_last_word_on_a_task_is_the_one_that_is_shown_and_no_more_than_some() {
+        let mut notes = Notes::default();
+        let task = |n: usize| TaskId::new(&format!("task-{n}")).unwrap();
+        notes.refused(Some(&task(0)), "at first");
+        notes.refused(Some(&task(0)), "then");
+        assert_eq!(page(&notes).refused, [("task-0".to_owned(), "then".to_owned())]);
+        // Documents without a task are told apart by their reasons.
+        for reason in ["one", "another", "one"] {
+            notes.refused(None, reason);
+        }
+        assert_eq!(page(&notes).refused.len(), 3);
+        for n in 1..100 {
+            notes.refused(Some(&task(n)), "no");
+        }
+        assert_eq!(page(&notes).refused.len(), REMEMBERED);
+        assert_eq!(page(&notes).refused[REMEMBERED - 1].0, "task-99");
+    }
+
+    #[test]
+    fn a_task_that_is_over_misses_no_image_and_leaves_a_report_only_with_an_outcome() {
+        let mut notes = Notes::default();
+        let task = TaskId::new("lamps-1").unwrap();
+        for outcome in [None, Some("complete".to_owned())] {
+            notes.image_is_missing(task.clone(), "it is not there".to_owned());
+            assert_eq!(notes.missing_image("lamps-1").as_deref(), Some("it is not there"));
+            let note = notes.ended(&task, outcome.clone(), None);
+            assert_eq!((notes.missing_image("lamps-1"), note.is_some()), (None, outcome.is_some()));
+        }
+        assert_eq!(page(&notes).finished, [("lamps-1".to_owned(), "complete".to_owned())]);
+    }
+}
