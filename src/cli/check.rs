@@ -46,7 +46,7 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
                 _ => format!("credential {name}"),
             },
         };
-        warnings.push(format!("{shown} is not here: `fuotad run` will refuse to start without it"));
+        warnings.push(format!("{shown} is not here: `fuotad run` relays only without it"));
         is_key_missing = true;
         // Stands in for the missing key so that the rest can be checked; nothing is made with it.
         Ok(Secret::from_bytes([0; 16]))
@@ -57,14 +57,14 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
             return files::certificates(path).map(Some);
         }
         let path = path.display();
-        warnings.push(format!("{path} is not here: `fuotad run` will refuse to start without it"));
+        warnings.push(format!("{path} is not here: `fuotad run` relays only without it"));
         Ok(None)
     };
     config.trust(&mut settings.engine, &mut read_certificates).map_err(|error| wrong(&error))?;
     if let Some(aws) = &config.aws {
         aws.check(&config.group, &config.ota).map_err(|error| wrong(&error))?;
         if cfg!(not(feature = "aws")) {
-            warnings.push("[aws]: this fuotad was built without the cloud: `run` will refuse it".to_owned());
+            warnings.push("[aws]: this fuotad was built without the cloud: `run` relays only".to_owned());
         }
     }
     if let Some(gps) = settings.gps.as_ref().filter(|gps| !gps.tty.exists()) {

@@ -43,17 +43,44 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, String> {
 
 /// The configuration, with the environment over it.
 pub fn config(path: &Path) -> Result<Config, Failure> {
-    let text = utf8(path, bytes(path, TEXT_BYTES_MAX)?).map_err(Failure::config)?;
+    let (text, environment) = config_sources(path).map_err(|(_, failure)| failure)?;
+    config_in(path, &text, &environment)
+}
+
+/// The text of a configuration and the variables that lie over it.
+pub type Sources = (String, BTreeMap<String, String>);
+
+/// What a configuration is made of; beside a failure what there is nevertheless.
+pub fn config_sources(path: &Path) -> Result<Sources, (Sources, Failure)> {
     let mut environment = BTreeMap::new();
+    let mut failure = None;
     // Other people's variables may be no text at all.
     for (key, value) in std::env::vars_os() {
         let Some(key) = key.to_str().filter(|key| key.starts_with("FUOTAD__")) else { continue };
-        let value =
-            value.into_string().map_err(|_| Failure::config(format!("environment: {key} is no text")))?;
-        environment.insert(key.to_owned(), value);
+        match value.into_string() {
+            Ok(value) => drop(environment.insert(key.to_owned(), value)),
+            Err(_) => failure = Some(Failure::config(format!("environment: {key} is no text"))),
+        }
     }
-    Config::from_text(&text, &environment)
+    match bytes(path, TEXT_BYTES_MAX).and_then(|bytes| utf8(path, bytes).map_err(Failure::config)) {
+        Err(failure) => Err(((String::new(), environment), failure)),
+        Ok(text) => match failure {
+            None => Ok((text, environment)),
+            Some(failure) => Err(((text, environment), failure)),
+        },
+    }
+}
+
+/// The configuration that `text` at `path` is.
+pub fn config_in(path: &Path, text: &str, environment: &BTreeMap<String, String>) -> Result<Config, Failure> {
+    Config::from_text(text, environment)
         .map_err(|error| Failure::config(format!("{}: {error}", path.display())))
+}
+
+/// The folder that the service manager keeps for the service (`StateDirectory=`).
+pub fn state_directory() -> Option<PathBuf> {
+    let folders = std::env::var_os("STATE_DIRECTORY")?;
+    folders.to_str()?.split(':').next().filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 /// A key from where the configuration says it lies.

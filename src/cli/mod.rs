@@ -20,3 +20,5 @@ mod verify;
 pub use exit::Failure;
 pub use exit::warn;
 pub use run::run;
+pub use service::Start;
+pub use service::prepare;

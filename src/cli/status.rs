@@ -79,7 +79,8 @@ fn for_people(status: &Snapshot) -> String {
         let _ = writeln!(text, "ready");
     }
     for reason in &status.not_ready {
-        let _ = writeln!(text, "not ready, it waits for {reason}");
+        let waits = if reason.starts_with("relay only: ") { "" } else { "it waits for " };
+        let _ = writeln!(text, "not ready, {waits}{reason}");
     }
     let _ = writeln!(text, "\n{}", forwarder(status));
     servers(&mut text, status);

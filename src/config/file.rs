@@ -389,6 +389,8 @@ impl Config {
             clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps: self.gps.as_ref().map(Gps::settings).transpose()?,
             log: self.log.filter.clone(),
+            relay_only: None,
+            relay_text: self.relay_text(),
         })
     }
 

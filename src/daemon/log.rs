@@ -1,7 +1,6 @@
 //! Log lines. What an operator should see is a report first and becomes a line here, with fields a program can
 //! filter by; nobody can flood the log.
 
-use super::error::StartError;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Severity;
@@ -22,10 +21,12 @@ const PLACES_MAX: usize = 64;
 
 /// Sends log lines to the journal when the service manager reads our stderr into it, else to stderr.
 ///
-/// # Errors
-/// [`StartError::LogFilter`] when `filter` cannot be read.
-pub fn init(filter: &str) -> Result<(), StartError> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| StartError::LogFilter(error.to_string()))?;
+/// A filter that cannot be read is no reason to say nothing, or to end: what is wrong with it comes back.
+pub fn init(filter: &str) -> Option<String> {
+    let (filter, fault) = match EnvFilter::try_new(filter) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("info"), Some(format!("log.filter: {error}; taken as info"))),
+    };
     let journal = is_under_journal().then(tracing_journald::layer).and_then(Result::ok);
     let lines = tracing_subscriber::registry().with(filter);
     // A second initialisation in one process (tests) keeps the first.
@@ -37,7 +38,7 @@ pub fn init(filter: &str) -> Result<(), StartError> {
             lines.with(layer.with_writer(std::io::stderr).with_ansi(is_terminal)).try_init()
         }
     };
-    Ok(())
+    fault
 }
 
 /// Whether JOURNAL_STREAM names the file that our stderr is (systemd.exec(5)).

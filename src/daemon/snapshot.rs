@@ -16,6 +16,9 @@ pub struct Snapshot {
     pub is_ready: bool,
     /// Why not, a line each.
     pub not_ready: Vec<String>,
+    /// Why nothing but traffic is relayed, and what to do about it.
+    #[serde(default)]
+    pub relay_only: Option<String>,
     /// How far the wall clock is believed.
     pub clock: ClockSnapshot,
     /// What is known of the packet forwarder.

@@ -20,6 +20,9 @@ use crate::time::Distrust;
 use crate::time::Instant;
 use crate::time::Now;
 
+/// How a reason begins that keeps us from sending anything, while traffic is relayed.
+pub const RELAY_ONLY: &str = "relay only: ";
+
 /// What the engine does not know.
 #[derive(Clone, Copy)]
 pub struct HostState<'a> {
@@ -49,9 +52,10 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
     Snapshot {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: now.mono.us_since(around.started) / 1_000_000,
-        region: around.region.region.to_string(),
+        region: region_name(around.region),
         is_ready: not_ready.is_empty(),
         not_ready,
+        relay_only: relay_only(engine),
         clock: ClockSnapshot {
             is_trusted: now.gps.is_some(),
             reason: around.distrust.map(|distrust| distrust.to_string()),
@@ -75,9 +79,15 @@ pub fn headline(snapshot: &Snapshot) -> String {
         return format!("sending {}: {}/{} frames", task.task, campaign.frames_done, campaign.frames);
     }
     match snapshot.not_ready.first() {
+        Some(reason) if reason.starts_with(RELAY_ONLY) => reason.clone(),
         Some(reason) => format!("waiting for {reason}"),
         None => format!("ready, {} task(s)", snapshot.tasks.len()),
     }
+}
+
+/// The name of a region; of one that nobody knows, that.
+fn region_name(region: &Parameters) -> String {
+    if region.sub_bands.is_empty() { region.rp_name.to_owned() } else { region.region.to_string() }
 }
 
 fn not_ready(
@@ -87,9 +97,7 @@ fn not_ready(
     around: HostState<'_>,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
-    if let Some(reason) = engine.halted() {
-        reasons.push(format!("the disk: {reason}"));
-    }
+    reasons.extend(relay_only(engine).map(|reason| format!("{RELAY_ONLY}{reason}")));
     if forwarder.online.is_none() {
         reasons.push(match &forwarder.gateway {
             None => format!(
@@ -107,6 +115,13 @@ fn not_ready(
         }
     }
     reasons
+}
+
+/// Why nothing but traffic is relayed.
+fn relay_only(engine: &Engine) -> Option<String> {
+    let reason = engine.halted()?;
+    let of_the_start = reason.strip_prefix(RELAY_ONLY).map(str::to_owned);
+    Some(of_the_start.unwrap_or_else(|| format!("the disk: {reason}")))
 }
 
 fn forwarder(engine: &Engine, around: HostState<'_>) -> ForwarderSnapshot {
