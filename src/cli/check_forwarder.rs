@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// # Errors
 /// Neither can be read; or something must change, after it was printed.
 pub fn run(path: &Path, forwarder: &[PathBuf], json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let (_, settings) = check::checked(path)?;
+    let (_, settings) = check::checked(path, false)?;
     let names: Vec<String> = forwarder.iter().map(|path| path.display().to_string()).collect();
     let names = names.join(", ");
     let texts = forwarder.iter().map(|path| files::text(path)).collect::<Result<Vec<_>, _>>()?;

@@ -2,10 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "the command line reads the files it was given")]
 
 use super::exit::Failure;
+use crate::cloud::task_from_file;
 use crate::config::Config;
 use crate::config::KeySource;
 use crate::lorawan::Secret;
 use crate::signing::MAX_EVIDENCE_BYTES;
+use crate::task::ImageRef;
+use crate::task::MAX_TASK_BYTES;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -15,6 +18,9 @@ use zeroize::Zeroizing;
 
 /// Configurations, scenarios and devices files have at most so many bytes.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// Task files that are looked at.
+const TASKS_MAX: usize = 256;
 
 /// A file's bytes, at most `limit` of them.
 pub fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
@@ -81,6 +87,31 @@ pub fn config_in(path: &Path, text: &str, environment: &BTreeMap<String, String>
 pub fn state_directory() -> Option<PathBuf> {
     let folders = std::env::var_os("STATE_DIRECTORY")?;
     folders.to_str()?.split(':').next().filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
+/// The task files in `folder`, as far as it can be read.
+pub fn tasks(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.extension().is_some_and(|ending| ending == "json")).take(TASKS_MAX).collect()
+}
+
+/// The local image that a task file names.
+pub fn image_of(task: &Path) -> Option<PathBuf> {
+    let document = bytes(task, MAX_TASK_BYTES).ok()?;
+    let stem = task.file_stem()?.to_str()?;
+    match task_from_file(&document, stem).ok()?.image {
+        ImageRef::File(path) => Some(PathBuf::from(path)),
+        _ => None,
+    }
+}
+
+/// What is to be said of a file of secrets that others may read.
+pub fn open_to_the_world(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let shown = path.display();
+    (mode & 0o007 != 0)
+        .then(|| format!("{shown} holds keys and is open to the world (mode {mode:o}): chmod 0600 {shown}"))
 }
 
 /// A key from where the configuration says it lies.

@@ -12,6 +12,7 @@ mod online;
 mod plan;
 mod run;
 mod service;
+mod service_user;
 mod simulate;
 mod status;
 mod table;

@@ -93,6 +93,12 @@ fn for_people(status: &Snapshot) -> String {
     if let Some(gps) = &status.clock.gps {
         let _ = writeln!(text, "GPS        {gps}");
     }
+    for warning in &status.warnings {
+        let _ = writeln!(text, "warning    {warning}");
+    }
+    for (task, reason) in &status.ordered_again {
+        let _ = writeln!(text, "ignored    {task}: {reason}");
+    }
     for (task, reason) in &status.refused {
         let _ = writeln!(text, "refused    {task}: {reason}");
     }

@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 
 /// Speeds that receivers have.
@@ -266,6 +267,35 @@ impl Config {
         let parameters = parameters(region)
             .map_err(|error| wrong(format!("{error}; gateway.withdrawn-region = true insists")))?;
         Ok((parameters, note))
+    }
+
+    /// The files that the service reads beside this one, with the keys that name them: without one of them it only relays.
+    pub fn files(&self) -> Vec<(String, &Path)> {
+        let mut files: Vec<(String, &Path)> = Vec::new();
+        for group in &self.group {
+            let own = [
+                ("mc-key-file", &group.mc_key_file),
+                ("mc-nwk-s-key-file", &group.mc_nwk_s_key_file),
+                ("mc-app-s-key-file", &group.mc_app_s_key_file),
+            ];
+            for (key, path) in own {
+                files.extend(path.iter().map(|path| (format!("group {}.{key}", group.name), path.as_path())));
+            }
+            let anchors = group.signing.iter().flat_map(|signing| &signing.anchors);
+            files.extend(anchors.map(|path| (format!("group {}.signing", group.name), path.as_path())));
+        }
+        if let Some(aws) = &self.aws {
+            let credentials = aws.credentials_file.iter().map(|path| ("aws.credentials-file", path));
+            let device = aws.iot_credentials.iter().flat_map(|iot| {
+                let own = [
+                    ("aws.iot-credentials.certificate-file", &iot.certificate_file),
+                    ("aws.iot-credentials.key-file", &iot.key_file),
+                ];
+                own.into_iter().chain(iot.ca_file.iter().map(|path| ("aws.iot-credentials.ca-file", path)))
+            });
+            files.extend(credentials.chain(device).map(|(key, path)| (key.to_owned(), path.as_path())));
+        }
+        files
     }
 
     /// The keys of one group, and the first counter that it proposes for them.

@@ -103,8 +103,8 @@ fn without_law(relay: &mut RelaySettings) {
 pub struct Salvaged {
     /// The relay's tables; all else has its defaults.
     pub config: Config,
-    /// Every table that the relay needs is there and understood. Otherwise what was kept of a good start is better: a
-    /// misspelt `[[network-server]]` is one that is missing.
+    /// No table is there that nobody knows: it may be one of the relay's, misspelt. Otherwise what was kept of a good start
+    /// is better.
     pub is_sure: bool,
 }
 
@@ -115,8 +115,8 @@ impl Salvaged {
         let is_strange =
             |name: &str| !RELAY.contains(&name) && !HOUSEHOLD.contains(&name) && !OTHERS.contains(&name);
         let has_strange = whole.keys().any(|name| is_strange(name) && nearest(name, &OTHERS).is_none());
-        let has_servers =
-            whole.get("network-server").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+        // Without a server there is nothing to relay, and a misspelt one is one that is missing.
+        whole.get("network-server").and_then(Value::as_array).filter(|list| !list.is_empty())?;
         let mut table = Table::new();
         table.insert("gateway".to_owned(), Value::Table(gateway(&whole)));
         for name in &RELAY[1..] {
@@ -132,7 +132,7 @@ impl Salvaged {
                 (table, sections, config) = (more, and_its, better);
             }
         }
-        Some(Salvaged { config, is_sure: has_servers && !has_strange })
+        Some(Salvaged { config, is_sure: !has_strange })
     }
 }
 
@@ -240,8 +240,9 @@ mod tests {
 
     #[test]
     fn what_may_be_a_misspelt_table_of_the_relay_is_not_relied_on() {
-        assert!(!salvaged(&GOOD.replace("network-server", "network-servers")).unwrap().is_sure);
-        assert!(!salvaged(&GOOD.replace("[[network-server]]", "[[server]]")).unwrap().is_sure);
+        assert!(salvaged(&GOOD.replace("network-server", "network-servers")).is_none());
+        let more = "[[network-servers]]\naddress = \"b:1\"\n[[network-server]]";
+        assert!(!salvaged(&GOOD.replace("[[network-server]]", more)).unwrap().is_sure);
         assert!(salvaged(&GOOD.replace("enforce = true", "enforc = true")).is_none());
         assert!(salvaged(&GOOD.replace("listen = ", "lisen = ")).is_none());
         assert!(salvaged(&GOOD.replace("[radio]", "[radio")).is_none());

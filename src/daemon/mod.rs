@@ -25,8 +25,10 @@ mod folder;
 #[cfg(feature = "gps")]
 mod gps;
 mod images;
+mod journal;
 mod lock;
 mod log;
+mod log_queue;
 mod relay_text;
 mod run;
 mod server_sockets;
@@ -63,3 +65,4 @@ pub use snapshot::TaskSnapshot;
 pub use state_folder::StateFolder;
 pub use state_folder::enrol_in;
 pub use status::read_status;
+pub use view::NO_SERVER;

@@ -24,6 +24,7 @@ use super::state_folder::StateFolder;
 use super::status::StatusSocket;
 use super::store_thread::StoreThread;
 use super::systemd::Systemd;
+use super::view::NO_SERVER;
 use super::view::RELAY_ONLY;
 use crate::broadcast::Record;
 use crate::broadcast::TaskSource;
@@ -44,6 +45,9 @@ const ASKS_MAX: usize = 4;
 /// What may still run on blocking threads when we end gets this long.
 const BLOCKED: Duration = Duration::from_millis(50);
 
+/// The last log lines get this long.
+const LOGGED: Duration = Duration::from_millis(100);
+
 /// What a source of tasks beyond the folder is given.
 #[derive(Debug)]
 pub struct CloudChannels {
@@ -62,10 +66,16 @@ pub type Cloud = Box<dyn FnOnce(CloudChannels) -> Pin<Box<dyn Future<Output = ()
 /// # Errors
 /// Why it could not start or go on.
 pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
-    let log_fault = log::init(&settings.log);
-    if let Some(fault) = log_fault {
+    let log = log::init(&settings.log);
+    if let Some(fault) = &log.fault {
         tracing::error!("{fault}");
     }
+    let ended = run_logged(settings, cloud);
+    log.flush(LOGGED);
+    ended
+}
+
+fn run_logged(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
     // In this order: a second instance must not read a counter, nor take the first one's port.
     let lock = lock(&settings)?;
     let udp = socket::bind(settings.listen)?;
@@ -163,6 +173,9 @@ async fn serve(
     let (server_sockets, found) = ServerSockets::new(names);
     let stems = stems(&recovered);
     let mut engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
+    if engine.servers().next().is_none() {
+        tracing::warn!("{NO_SERVER}");
+    }
     let takes_tasks = settings.relay_only.is_none();
     if let Some(fault) = fault {
         engine.halt(clock.now(), format!("{RELAY_ONLY}{fault}"));

@@ -35,6 +35,12 @@ pub struct Snapshot {
     pub tasks: Vec<TaskSnapshot>,
     /// What was refused last, newest last: task and reason.
     pub refused: Vec<(String, String)>,
+    /// Tasks that are ordered again although they are over, which does nothing: task, how it ended and the way out.
+    #[serde(default)]
+    pub ordered_again: Vec<(String, String)>,
+    /// What is worth a look and stops nothing, a line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// What ended in this run, newest last: task and outcome.
     pub finished: Vec<(String, String)>,
 }

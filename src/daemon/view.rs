@@ -15,6 +15,8 @@ use crate::broadcast::TaskState;
 use crate::campaign::CampaignState;
 use crate::engine::Engine;
 use crate::region::Parameters;
+use crate::report::Event;
+use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
 use crate::time::Distrust;
 use crate::time::Instant;
@@ -22,6 +24,9 @@ use crate::time::Now;
 
 /// How a reason begins that keeps us from sending anything, while traffic is relayed.
 pub const RELAY_ONLY: &str = "relay only: ";
+
+/// What is to be said where no network server is configured.
+pub const NO_SERVER: &str = "no [[network-server]]: the gateway's own traffic ends here, so the gateway leaves its network; write [[network-server]] and address = \"HOST:PORT\" of the server that the packet forwarder used to send to";
 
 /// What the engine does not know.
 #[derive(Clone, Copy)]
@@ -68,6 +73,8 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         bands: bands(engine, around.region),
         tasks,
         refused: Vec::new(),
+        ordered_again: engine.ordered_again().map(ordered_again).collect(),
+        warnings: warnings(engine),
         finished: Vec::new(),
     }
 }
@@ -83,6 +90,16 @@ pub fn headline(snapshot: &Snapshot) -> String {
         Some(reason) => format!("waiting for {reason}"),
         None => format!("ready, {} task(s)", snapshot.tasks.len()),
     }
+}
+
+/// The words of [`Event::AlreadyOver`], for whoever did not look into the log.
+fn ordered_again((task, outcome): (&TaskId, &str)) -> (String, String) {
+    (task.to_string(), Event::AlreadyOver { outcome: outcome.to_owned() }.to_string())
+}
+
+fn warnings(engine: &Engine) -> Vec<String> {
+    let has_servers = engine.servers().next().is_some();
+    if has_servers { Vec::new() } else { vec![NO_SERVER.to_owned()] }
 }
 
 /// The name of a region; of one that nobody knows, that.
