@@ -310,6 +310,11 @@ impl Broadcaster {
         })
     }
 
+    /// Finished tasks that are ordered again, which does nothing, and how each ended.
+    pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
+        self.finished.again()
+    }
+
     /// Why nothing is sent any more, after storage failed.
     pub fn halted(&self) -> Option<&str> {
         self.halted.as_deref()

@@ -2,11 +2,17 @@
 
 use crate::store::EndedTask;
 use crate::store::RecordId;
+use crate::task::TaskId;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 /// Finished tasks that are kept at most; the store holds a few more than that.
 const KEPT: usize = 200;
+
+/// Finished tasks that are ordered again and shown, at most.
+const AGAIN_MAX: usize = 16;
+/// What is said of an end that nobody remembers.
+pub const UNKNOWN: &str = "how is not known any more";
 
 /// Finished tasks in the order in which they ended.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +22,8 @@ pub struct FinishedTasks {
     outcomes: BTreeMap<RecordId, String>,
     /// Those that somebody still orders: forgetting one of them would run it again.
     present: BTreeSet<RecordId>,
+    /// Those that were ordered anew in this life, by their ids.
+    again: BTreeMap<TaskId, RecordId>,
     next: u64,
 }
 
@@ -57,9 +65,22 @@ impl FinishedTasks {
         self.present.insert(record)
     }
 
+    /// The finished task was ordered again, which does nothing.
+    pub fn ordered_again(&mut self, task: TaskId, record: RecordId) {
+        if self.again.len() < AGAIN_MAX {
+            self.again.insert(task, record);
+        }
+    }
+
+    /// The finished tasks that are ordered again, and how each ended.
+    pub fn again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
+        self.again.iter().map(|(task, record)| (task, self.outcome(record).unwrap_or(UNKNOWN)))
+    }
+
     /// The finished task is not at its source any more.
     pub fn gone(&mut self, record: &RecordId) {
         self.present.remove(record);
+        self.again.retain(|_, again| again != record);
     }
 
     /// Takes out the oldest task that nobody orders any more, when there are too many.

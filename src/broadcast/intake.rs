@@ -1,6 +1,7 @@
 //! A task's way in and out: its document, its withdrawal, and what a former run left of it.
 
 use super::broadcaster::Broadcaster;
+use super::finished_tasks::UNKNOWN;
 use super::io::TaskSource;
 use super::open_task::OpenTask;
 use super::open_task::Stage;
@@ -41,8 +42,8 @@ impl Broadcaster {
             let is_news = self.finished.seen(record);
             // A file is told when it is new or changed, a cloud's task whenever it is asked for.
             if is_news || source == TaskSource::File {
-                let outcome =
-                    self.finished.outcome(&record).unwrap_or("how is not known any more").to_owned();
+                let outcome = self.finished.outcome(&record).unwrap_or(UNKNOWN).to_owned();
+                self.finished.ordered_again(task.id.clone(), record);
                 self.report(now, Some(task.id), Event::AlreadyOver { outcome });
             }
             return;

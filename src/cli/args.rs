@@ -48,6 +48,9 @@ pub enum Command {
         /// Ask AWS, too: credentials, clock, tasks, their images and what vouches for them
         #[arg(long, conflicts_with = "print")]
         online: bool,
+        /// On the gateway, before a reload: whatever would make `run` relay only is an error
+        #[arg(long)]
+        strict: bool,
         /// Machine-readable, with --forwarder or --online
         #[arg(long, requires = "asked")]
         json: bool,

@@ -3,10 +3,14 @@
 use super::exit::Failure;
 use super::exit::warn;
 use super::files;
+use super::service_user::ServiceUser;
+use super::service_user::has_unit;
+use super::service_user::hidden;
 use crate::campaign::Group;
 use crate::config::Config;
 use crate::config::KeySource;
 use crate::daemon;
+use crate::daemon::NO_SERVER;
 use crate::daemon::StateFolder;
 use crate::lorawan::Secret;
 use crate::store::RangeState;
@@ -14,9 +18,9 @@ use std::io::Write;
 use std::path::Path;
 
 /// Validates the configuration at `path`.
-pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(path: &Path, print: bool, is_strict: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
-    let (config, settings) = checked(path)?;
+    let (config, settings) = checked(path, is_strict)?;
     if print {
         let effective = config.effective().map_err(|error| wrong(&error))?;
         let text = toml::to_string(&effective).map_err(|error| wrong(&error))?;
@@ -29,8 +33,8 @@ pub fn run(path: &Path, print: bool, out: &mut dyn Write) -> Result<(), Failure>
 }
 
 /// A configuration that can be used, with its settings; warnings are told. A key file that is missing here is one: a
-/// configuration may be checked elsewhere than on its gateway.
-pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
+/// configuration may be checked elsewhere than on its gateway; not so when it `is_strict`.
+pub fn checked(path: &Path, is_strict: bool) -> Result<(Config, daemon::Settings), Failure> {
     let config = files::config(path)?;
     let mut warnings = Vec::new();
     let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
@@ -43,10 +47,20 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
             KeySource::File(path) => path.display().to_string(),
             KeySource::Credential(name) => match files::credential(name) {
                 Ok(path) if path.exists() => return files::key(&path),
-                _ => format!("credential {name}"),
+                // The service manager passes it to the service and to nobody else.
+                _ => {
+                    is_key_missing = true;
+                    warnings.push(format!(
+                        "credential {name} is passed to the service only (LoadCredential={name}:/path), so its key is not checked here"
+                    ));
+                    return Ok(Secret::from_bytes([0; 16]));
+                }
             },
         };
-        warnings.push(format!("{shown} is not here: `fuotad run` will refuse to start without it"));
+        if is_strict {
+            return Err(format!("{shown} is not here: `fuotad run` relays only without it"));
+        }
+        warnings.push(format!("{shown} is not here: `fuotad run` relays only without it"));
         is_key_missing = true;
         // Stands in for the missing key so that the rest can be checked; nothing is made with it.
         Ok(Secret::from_bytes([0; 16]))
@@ -57,7 +71,10 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
             return files::certificates(path).map(Some);
         }
         let path = path.display();
-        warnings.push(format!("{path} is not here: `fuotad run` will refuse to start without it"));
+        if is_strict {
+            return Err(format!("{path} is not here: `fuotad run` relays only without it"));
+        }
+        warnings.push(format!("{path} is not here: `fuotad run` relays only without it"));
         Ok(None)
     };
     config.trust(&mut settings.engine, &mut read_certificates).map_err(|error| wrong(&error))?;
@@ -71,7 +88,11 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
     if let Some(aws) = &config.aws {
         aws.check(&config.group, &config.ota).map_err(|error| wrong(&error))?;
         if cfg!(not(feature = "aws")) {
-            warnings.push("[aws]: this fuotad was built without the cloud: `run` will refuse it".to_owned());
+            let text = "[aws]: this fuotad was built without the cloud: `run` relays only";
+            if is_strict {
+                return Err(wrong(&text));
+            }
+            warnings.push(text.to_owned());
         }
     }
     if let Some(gps) = settings.gps.as_ref().filter(|gps| !gps.tty.exists()) {
@@ -87,8 +108,56 @@ pub fn checked(path: &Path) -> Result<(Config, daemon::Settings), Failure> {
     if !is_key_missing {
         warnings.extend(unenrolled(&config, &settings.engine.groups));
     }
+    warnings.extend(no_server(&config));
+    let devices = path.with_file_name("devices.toml");
+    warnings.extend(files::open_to_the_world(&devices));
+    warnings.extend(as_the_service(path, &config)?);
     warnings.iter().for_each(warn);
     Ok((config, settings))
+}
+
+/// A gateway whose forwarder sends here and nowhere else is on no network without a network server.
+pub fn no_server(config: &Config) -> Option<String> {
+    config.network_server.is_empty().then(|| NO_SERVER.to_owned())
+}
+
+/// What keeps the service's user from what it must read. Root, who asks, could read everything.
+///
+/// # Errors
+/// A file without which the service only relays.
+fn as_the_service(path: &Path, config: &Config) -> Result<Vec<String>, Failure> {
+    let Some(user) = ServiceUser::of(path, &config.state.dir) else { return Ok(Vec::new()) };
+    let mut warnings = Vec::new();
+    let itself = [("the configuration".to_owned(), path)];
+    for (key, file) in itself.into_iter().chain(config.files()) {
+        user.can_read(file).map_err(|error| Failure::config(format!("{key}: {error}")))?;
+        if let Some(folder) = hidden(file).filter(|_| file.exists()) {
+            let text = format!(
+                "{key}: {}: the unit hides {} from the service (ProtectHome, PrivateTmp): put the file into /etc/fuotad",
+                file.display(),
+                folder.display()
+            );
+            if has_unit() {
+                return Err(Failure::config(text));
+            }
+            warnings.push(text);
+        }
+    }
+    for task in std::iter::once(config.tasks.folder.clone()).chain(files::tasks(&config.tasks.folder)) {
+        warnings.extend(user.can_read(&task).err());
+        let image = files::image_of(&task).filter(|image| image.exists());
+        warnings.extend(image.iter().filter_map(|image| user.can_read(image).err()));
+        warnings.extend(image.iter().filter_map(|image| {
+            let folder = hidden(image)?;
+            Some(format!(
+                "{}: its image {} is hidden from the service by the unit (ProtectHome, PrivateTmp): put it elsewhere than below {}",
+                task.display(),
+                image.display(),
+                folder.display()
+            ))
+        }));
+    }
+    Ok(warnings)
 }
 
 /// What is to be said of the counters of each group's key.

@@ -24,7 +24,7 @@ pub fn run(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let (_, settings) = check::checked(path)?;
+    let (_, settings) = check::checked(path, false)?;
     let names: Vec<String> = forwarder.iter().map(|path| path.display().to_string()).collect();
     let names = names.join(", ");
     let texts = forwarder.iter().map(|path| files::text(path)).collect::<Result<Vec<_>, _>>()?;

@@ -4,6 +4,7 @@ use super::args::EnrolArgs;
 use super::exit::Failure;
 use super::exit::warn;
 use super::files;
+use super::service_user::ServiceUser;
 use crate::broadcast::trace_of_use;
 use crate::config::Config;
 use crate::config::KeySource;
@@ -16,9 +17,11 @@ use crate::store::Enrolment;
 use crate::store::FCNT_FIRST;
 use crate::store::RangeState;
 use serde_json::json;
+use std::fs::DirBuilder;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -27,6 +30,7 @@ pub fn run(args: &EnrolArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let wrong =
         |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", args.config.display()));
     let config = files::config(&args.config)?;
+    make_state_folder(&args.config, &config);
     let mut key_path = args.key_file.clone();
     let mut read_key = |source: KeySource<'_>| {
         match (&args.key_file, source) {
@@ -66,6 +70,16 @@ pub fn run(args: &EnrolArgs, out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "group {}: its key is enrolled, the first FCnt is {first_fcnt}", args.name)?;
     writeln!(out, "a service that runs takes it at its next start: systemctl restart fuotad")?;
     Ok(())
+}
+
+/// The service's folder, where root enrols before the first start: one of root's would be of no use to the service.
+/// What cannot be done here is told by whoever needs the folder.
+pub fn make_state_folder(path: &Path, config: &Config) {
+    let dir = &config.state.dir;
+    let Some(user) = ServiceUser::of(path, dir).filter(|_| !dir.exists()) else { return };
+    if DirBuilder::new().recursive(true).mode(0o700).create(dir).is_ok() {
+        let _ = std::os::unix::fs::chown(dir, Some(user.uid), Some(user.gid));
+    }
 }
 
 /// A key that is to be enrolled.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Why a command failed: one line, or one for each mistake of a text, and its exit code.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     code: u8,
     message: String,
@@ -114,7 +114,7 @@ fn complain(who: &str, message: &str) {
 }
 
 /// What an operator may see: one line, and nothing that has the form of a key, wherever it was read.
-fn one_line(message: &str) -> String {
+pub fn one_line(message: &str) -> String {
     let mut line = String::with_capacity(message.len());
     let mut rest = message;
     while !rest.is_empty() {

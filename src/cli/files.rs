@@ -2,10 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "the command line reads the files it was given")]
 
 use super::exit::Failure;
+use crate::cloud::task_from_file;
 use crate::config::Config;
 use crate::config::KeySource;
 use crate::lorawan::Secret;
 use crate::signing::MAX_EVIDENCE_BYTES;
+use crate::task::ImageRef;
+use crate::task::MAX_TASK_BYTES;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -21,6 +24,9 @@ use zeroize::Zeroizing;
 const TEXT_BYTES_MAX: usize = 1 << 20;
 /// A name that is not found by then is left alone.
 const LOOK_UP: Duration = Duration::from_secs(3);
+
+/// Task files that are looked at.
+const TASKS_MAX: usize = 256;
 
 /// A file's bytes, at most `limit` of them.
 pub fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
@@ -49,16 +55,37 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, String> {
 
 /// The configuration, with the environment over it.
 pub fn config(path: &Path) -> Result<Config, Failure> {
-    let text = utf8(path, bytes(path, TEXT_BYTES_MAX)?).map_err(Failure::config)?;
+    let (text, environment) = config_sources(path).map_err(|(_, failure)| failure)?;
+    config_in(path, &text, &environment)
+}
+
+/// The text of a configuration and the variables that lie over it.
+pub type Sources = (String, BTreeMap<String, String>);
+
+/// What a configuration is made of; beside a failure what there is nevertheless.
+pub fn config_sources(path: &Path) -> Result<Sources, (Sources, Failure)> {
     let mut environment = BTreeMap::new();
+    let mut failure = None;
     // Other people's variables may be no text at all.
     for (key, value) in std::env::vars_os() {
         let Some(key) = key.to_str().filter(|key| key.starts_with("FUOTAD__")) else { continue };
-        let value =
-            value.into_string().map_err(|_| Failure::config(format!("environment: {key} is no text")))?;
-        environment.insert(key.to_owned(), value);
+        match value.into_string() {
+            Ok(value) => drop(environment.insert(key.to_owned(), value)),
+            Err(_) => failure = Some(Failure::config(format!("environment: {key} is no text"))),
+        }
     }
-    Config::from_text(&text, &environment).map_err(|error| Failure::text(78, path, &error))
+    match bytes(path, TEXT_BYTES_MAX).and_then(|bytes| utf8(path, bytes).map_err(Failure::config)) {
+        Err(failure) => Err(((String::new(), environment), failure)),
+        Ok(text) => match failure {
+            None => Ok((text, environment)),
+            Some(failure) => Err(((text, environment), failure)),
+        },
+    }
+}
+
+/// The configuration that `text` at `path` is.
+pub fn config_in(path: &Path, text: &str, environment: &BTreeMap<String, String>) -> Result<Config, Failure> {
+    Config::from_text(text, environment).map_err(|error| Failure::text(78, path, &error))
 }
 
 /// The addresses of a server by its name and port, here and now. A name server that hangs, or knows nothing, has none:
@@ -70,6 +97,37 @@ pub fn addresses(name: &str) -> impl Iterator<Item = SocketAddr> {
     std::thread::spawn(move || tell.send(name.to_socket_addrs().map(Vec::from_iter)));
     let found = found.recv_timeout(LOOK_UP);
     found.ok().and_then(Result::ok).unwrap_or_default().into_iter()
+}
+
+/// The folder that the service manager keeps for the service (`StateDirectory=`).
+pub fn state_directory() -> Option<PathBuf> {
+    let folders = std::env::var_os("STATE_DIRECTORY")?;
+    folders.to_str()?.split(':').next().filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
+/// The task files in `folder`, as far as it can be read.
+pub fn tasks(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.extension().is_some_and(|ending| ending == "json")).take(TASKS_MAX).collect()
+}
+
+/// The local image that a task file names.
+pub fn image_of(task: &Path) -> Option<PathBuf> {
+    let document = bytes(task, MAX_TASK_BYTES).ok()?;
+    let stem = task.file_stem()?.to_str()?;
+    match task_from_file(&document, stem).ok()?.image {
+        ImageRef::File(path) => Some(PathBuf::from(path)),
+        _ => None,
+    }
+}
+
+/// What is to be said of a file of secrets that others may read.
+pub fn open_to_the_world(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let shown = path.display();
+    (mode & 0o007 != 0)
+        .then(|| format!("{shown} holds keys and is open to the world (mode {mode:o}): chmod 0600 {shown}"))
 }
 
 /// A key from where the configuration says it lies.

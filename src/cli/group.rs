@@ -2,10 +2,13 @@
 
 use super::enrol::NewKey;
 use super::enrol::enrol;
+use super::enrol::make_state_folder;
 use super::exit::Failure;
 use super::exit::warn;
 use super::files;
 use super::inspect::hex;
+use super::service_user::ServiceUser;
+use super::service_user::hidden;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
@@ -54,18 +57,14 @@ pub fn new(
         let new = NewKey {
             group: name,
             key: keys.fingerprint(),
-            key_path: Some(key_file),
+            key_path: Some(key_file.clone()),
             first_fcnt: FCNT_FIRST,
             after_loss: false,
         };
         let config_file = files::config(config)?;
+        make_state_folder(config, &config_file);
         enrol(&config_file, &new)?;
-        // The key is for the service to read, which runs as the state folder's user.
-        if let Err(error) = give_to_the_service(&file, &config_file.state.dir) {
-            warn(format!(
-                "the service may not be able to read the key: {error}; give it to its group, mode 0640"
-            ));
-        }
+        give_to_the_service(&file, &key_file, config, &config_file.state.dir);
         warn(format!(
             "the key is enrolled: put the lines into {}, then systemctl restart fuotad",
             config.display()
@@ -110,22 +109,19 @@ fn make_key_file(key_file: &Path, text: &str) -> Result<File, Failure> {
     Ok(file)
 }
 
-/// What root makes the group of the state folder may read.
-#[cfg(unix)]
-fn give_to_the_service(key_file: &File, state_dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    use std::os::unix::fs::PermissionsExt;
-    let (service, own) = (std::fs::metadata(state_dir)?.gid(), key_file.metadata()?);
-    if own.uid() == 0 && service != 0 {
-        std::os::unix::fs::fchown(key_file, None, Some(service))?;
-        key_file.set_permissions(std::fs::Permissions::from_mode(0o640))?;
+/// A key that root makes is for the service to read, which runs as another user.
+fn give_to_the_service(key_file: &File, path: &Path, config: &Path, state_dir: &Path) {
+    let Some(user) = ServiceUser::of(config, state_dir) else { return };
+    let given = user.give_to_group(key_file).map_err(|error| error.to_string());
+    if let Err(error) = given.and_then(|()| user.can_read(path)) {
+        warn(format!("the service cannot read the key: {error}"));
     }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn give_to_the_service(_: &File, _: &Path) -> std::io::Result<()> {
-    Ok(())
+    if let Some(folder) = hidden(path) {
+        warn(format!(
+            "the unit hides {} from the service (ProtectHome, PrivateTmp): make the key in /etc/fuotad, or pass it with LoadCredential=",
+            folder.display()
+        ));
+    }
 }
 
 /// A random address in the block of experimental networks (NetID 0 and 1, TS001-1.0.4 6.1.1: prefix 0000000b).

@@ -61,8 +61,8 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Run { config } => service::run(&config)?,
         Command::Status(args) => status::run(&args, out)?,
         Command::Check { config, online: true, json, .. } => return online::run(&config, json, out),
-        Command::Check { config, print, forwarder, .. } if forwarder.is_empty() => {
-            check::run(&config, print, out)?;
+        Command::Check { config, print, forwarder, strict, .. } if forwarder.is_empty() => {
+            check::run(&config, print, strict, out)?;
         }
         Command::Check { config, forwarder, dialect, json, .. } => {
             check_forwarder::run(&config, &forwarder, dialect, json, out)?

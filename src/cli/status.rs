@@ -95,7 +95,8 @@ fn for_people(status: &Snapshot) -> String {
         let _ = writeln!(text, "ready");
     }
     for reason in &status.not_ready {
-        let _ = writeln!(text, "not ready, it waits for {reason}");
+        let waits = if reason.starts_with("relay only: ") { "" } else { "it waits for " };
+        let _ = writeln!(text, "not ready, {waits}{reason}");
     }
     let _ = writeln!(text, "\n{}", forwarder(status));
     servers(&mut text, status);
@@ -107,6 +108,12 @@ fn for_people(status: &Snapshot) -> String {
     let _ = writeln!(text, "clock      {clock}");
     if let Some(gps) = &status.clock.gps {
         let _ = writeln!(text, "GPS        {gps}");
+    }
+    for warning in &status.warnings {
+        let _ = writeln!(text, "warning    {warning}");
+    }
+    for (task, reason) in &status.ordered_again {
+        let _ = writeln!(text, "ignored    {task}: {reason}");
     }
     for (task, reason) in &status.refused {
         let _ = writeln!(text, "refused    {task}: {reason}");

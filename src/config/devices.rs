@@ -104,4 +104,26 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
     }
+
+    const SHIPPED: &str = include_str!("../../config/examples/devices/devices.toml");
+
+    #[test]
+    fn the_shipped_example_is_good_and_what_it_comments_out_is_too() {
+        let whole = SHIPPED.replace("#session-cnt", "session-cnt");
+        assert_ne!(whole, SHIPPED);
+        for text in [SHIPPED, &whole] {
+            let devices = Devices::from_text(text).unwrap();
+            assert_eq!(devices.device.len(), 2);
+            devices.device.iter().for_each(|device| drop(device.root_key().unwrap()));
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_device_stands_in_the_shipped_example() {
+        let error = Devices::from_text("[[device]]\nnam = \"x\"\n").unwrap_err().to_string();
+        let keys = error.split('`').skip(3).step_by(2).filter(|key| *key != "name");
+        for key in keys.chain(["name"]) {
+            assert!(SHIPPED.contains(&format!("{key} = ")), "{key}: {error}");
+        }
+    }
 }

@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 
 /// Speeds that receivers have.
@@ -270,6 +271,35 @@ impl Config {
         Ok((parameters, note))
     }
 
+    /// The files that the service reads beside this one, with the keys that name them: without one of them it only relays.
+    pub fn files(&self) -> Vec<(String, &Path)> {
+        let mut files: Vec<(String, &Path)> = Vec::new();
+        for group in &self.group {
+            let own = [
+                ("mc-key-file", &group.mc_key_file),
+                ("mc-nwk-s-key-file", &group.mc_nwk_s_key_file),
+                ("mc-app-s-key-file", &group.mc_app_s_key_file),
+            ];
+            for (key, path) in own {
+                files.extend(path.iter().map(|path| (format!("group {}.{key}", group.name), path.as_path())));
+            }
+            let anchors = group.signing.iter().flat_map(|signing| &signing.anchors);
+            files.extend(anchors.map(|path| (format!("group {}.signing", group.name), path.as_path())));
+        }
+        if let Some(aws) = &self.aws {
+            let credentials = aws.credentials_file.iter().map(|path| ("aws.credentials-file", path));
+            let device = aws.iot_credentials.iter().flat_map(|iot| {
+                let own = [
+                    ("aws.iot-credentials.certificate-file", &iot.certificate_file),
+                    ("aws.iot-credentials.key-file", &iot.key_file),
+                ];
+                own.into_iter().chain(iot.ca_file.iter().map(|path| ("aws.iot-credentials.ca-file", path)))
+            });
+            files.extend(credentials.chain(device).map(|(key, path)| (key.to_owned(), path.as_path())));
+        }
+        files
+    }
+
     /// The keys of one group, and the first counter that it proposes for them.
     ///
     /// # Errors
@@ -391,6 +421,8 @@ impl Config {
             clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps: self.gps.as_ref().map(Gps::settings).transpose()?,
             log: self.log.filter.clone(),
+            relay_only: None,
+            relay_text: self.relay_text(),
         })
     }
 

@@ -61,16 +61,13 @@ pub enum StartError {
         /// The system's word for the reason.
         error: io::Error,
     },
-    /// The log filter cannot be read.
-    #[error("log.filter: {0}")]
-    LogFilter(String),
     /// A part of the daemon ended that never should.
     #[error("the {0} ended unexpectedly: please report it; the service manager starts anew")]
     Broken(&'static str),
 }
 
 impl StartError {
-    /// The exit code of the process (sysexits.h): 69 to 78.
+    /// The exit code of the process (sysexits.h): 69 to 75.
     pub fn exit_code(&self) -> u8 {
         match self {
             StartError::PortInUse { .. } | StartError::Listen { .. } => 69,
@@ -79,7 +76,6 @@ impl StartError {
             StartError::StateDir { .. } => 73,
             StartError::Store { .. } => 74,
             StartError::SecondInstance { .. } => 75,
-            StartError::LogFilter(_) => 78,
         }
     }
 }

@@ -1,7 +1,12 @@
 //! Log lines. What an operator should see is a report first and becomes a line here, with fields a program can
 //! filter by; nobody can flood the log.
 
-use super::error::StartError;
+use super::journal;
+use super::journal::JournalLayer;
+use super::journal::to_journal;
+use super::log_queue::LogQueue;
+use super::log_queue::dropped_line;
+use super::log_queue::to_stderr;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::Severity;
@@ -9,6 +14,8 @@ use crate::task::TaskId;
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -20,24 +27,48 @@ const MESSAGES_MAX: usize = 128;
 /// Tasks whose group and sub-band are known.
 const PLACES_MAX: usize = 64;
 
-/// Sends log lines to the journal when the service manager reads our stderr into it, else to stderr.
-///
-/// # Errors
-/// [`StartError::LogFilter`] when `filter` cannot be read.
-pub fn init(filter: &str) -> Result<(), StartError> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| StartError::LogFilter(error.to_string()))?;
-    let journal = is_under_journal().then(tracing_journald::layer).and_then(Result::ok);
+/// The log of this process, as far as it begins here.
+#[derive(Debug, Default)]
+pub struct Log {
+    queue: Option<LogQueue>,
+    /// What is wrong with the filter. It is no reason to say nothing, or to end: `info` is taken.
+    pub fault: Option<String>,
+}
+
+impl Log {
+    /// What is not written within `patience` never will be.
+    pub fn flush(&self, patience: Duration) {
+        if let Some(queue) = &self.queue {
+            queue.flush(patience);
+        }
+    }
+}
+
+/// Sends log lines to the journal when the service manager reads our stderr into it, else to stderr. Whoever logs waits
+/// for neither.
+pub fn init(filter: &str) -> Log {
+    let (filter, fault) = match EnvFilter::try_new(filter) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("info"), Some(format!("log.filter: {error}; taken as info"))),
+    };
     let lines = tracing_subscriber::registry().with(filter);
-    // A second initialisation in one process (tests) keeps the first.
-    let _ = match journal {
-        Some(journal) => lines.with(journal.with_field_prefix(None)).try_init(),
+    let journal = is_under_journal().then(|| to_journal(Path::new(journal::SOCKET))).and_then(Result::ok);
+    // A second initialisation in one process (tests) keeps the first. Without a thread to write there is no log, but a relay.
+    let queue = match journal {
+        Some(journal) => {
+            let queue = LogQueue::start(journal, journal::dropped).ok();
+            let _ = lines.with(queue.clone().map(JournalLayer::new)).try_init();
+            queue
+        }
         None => {
+            let queue = LogQueue::start(to_stderr(), dropped_line).ok();
             let is_terminal = std::io::stderr().is_terminal();
-            let layer = tracing_subscriber::fmt::layer();
-            lines.with(layer.with_writer(std::io::stderr).with_ansi(is_terminal)).try_init()
+            let layer = |queue| tracing_subscriber::fmt::layer().with_writer(queue).with_ansi(is_terminal);
+            let _ = lines.with(queue.clone().map(layer)).try_init();
+            queue
         }
     };
-    Ok(())
+    Log { queue, fault }
 }
 
 /// Whether JOURNAL_STREAM names the file that our stderr is (systemd.exec(5)).

@@ -14,17 +14,22 @@ use super::folder::watch;
 use super::images::Images;
 use super::lock::Lock;
 use super::log;
+use super::relay_text;
 use super::server_sockets::ServerSockets;
 use super::settings::Settings;
 use super::signals::Signals;
 use super::socket;
 use super::socket::Socket;
+use super::state_folder::StateFolder;
 use super::status::StatusSocket;
 use super::store_thread::StoreThread;
 use super::systemd::Systemd;
+use super::view::NO_SERVER;
+use super::view::RELAY_ONLY;
 use crate::broadcast::Record;
 use crate::broadcast::TaskSource;
 use crate::engine::Engine;
+use crate::store::Mark;
 use crate::store::Recovered;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -40,6 +45,9 @@ const ASKS_MAX: usize = 4;
 /// What may still run on blocking threads when we end gets this long.
 const BLOCKED: Duration = Duration::from_millis(50);
 
+/// The last log lines get this long.
+const LOGGED: Duration = Duration::from_millis(100);
+
 /// What a source of tasks beyond the folder is given.
 #[derive(Debug)]
 pub struct CloudChannels {
@@ -52,24 +60,32 @@ pub struct CloudChannels {
 /// Starts a source of tasks on the daemon's runtime; it lives until the daemon ends.
 pub type Cloud = Box<dyn FnOnce(CloudChannels) -> Pin<Box<dyn Future<Output = ()>>>>;
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until it is told to stop. A fault of the broadcaster's own, in [`Settings::relay_only`] or in the
+/// state folder, never ends it: the gateway stays on its network, and nothing of ours is sent.
 ///
 /// # Errors
 /// Why it could not start or go on.
 pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
-    log::init(&settings.log)?;
-    let has_servers = !settings.engine.relay.servers.is_empty();
+    let log = log::init(&settings.log);
+    if let Some(fault) = &log.fault {
+        tracing::error!("{fault}");
+    }
+    let ended = run_logged(settings, cloud);
+    log.flush(LOGGED);
+    ended
+}
+
+fn run_logged(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
     // In this order: a second instance must not read a counter, nor take the first one's port.
-    let lock = relays_on(has_servers, Lock::take(&settings.state_dir))?;
+    let lock = lock(&settings)?;
     let udp = socket::bind(settings.listen)?;
-    let opened = match lock {
-        Ok(lock) => relays_on(has_servers, open(&settings.state_dir))?.map(|opened| (lock, opened)),
-        Err(reason) => Err(reason),
+    let State { store, recovered, fault } = match lock {
+        Ok(_) => open(&settings)?,
+        Err(ref fault) => State { fault: Some(fault.clone()), ..State::default() },
     };
-    let (_lock, store, recovered, broken) = match opened {
-        Ok((lock, (store, recovered))) => (Some(lock), Some(store), recovered, None),
-        Err(reason) => (None, None, Recovered::default(), Some(reason)),
-    };
+    if let (None, Some(text)) = (&fault, &settings.relay_text) {
+        relay_text::keep(&settings.state_dir, text);
+    }
     let store = StoreThread::start(store)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -78,29 +94,59 @@ pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
         .map_err(|error| StartError::System { what: "an event loop", error })?;
     let ended = runtime.block_on(
         tokio::task::LocalSet::new()
-            .run_until(async move { serve(settings, cloud, udp, store, recovered, broken).await }),
+            .run_until(async move { serve(settings, cloud, udp, store, recovered, fault).await }),
     );
     runtime.shutdown_timeout(BLOCKED);
     ended
 }
 
-fn open(dir: &Path) -> Result<(Store<FolderFiles>, Recovered), StartError> {
-    let files =
-        FolderFiles::open(dir).map_err(|error| StartError::StateDir { dir: dir.to_owned(), error })?;
-    Store::open(files, boot_id()?)
-        .map_err(|error: StoreError| StartError::Store { dir: dir.to_owned(), error })
+/// What the state folder gives.
+#[derive(Default)]
+struct State {
+    store: Option<Store<FolderFiles>>,
+    recovered: Recovered,
+    /// Why nothing may be sent.
+    fault: Option<String>,
 }
 
-/// A state folder that cannot be used stops every campaign, but a gateway with network servers stays on its network:
-/// what went wrong is an answer then, not the end.
-fn relays_on<T>(has_servers: bool, result: Result<T, StartError>) -> Result<Result<T, String>, StartError> {
-    match result {
-        Ok(value) => Ok(Ok(value)),
-        Err(error @ (StartError::StateDir { .. } | StartError::Store { .. })) if has_servers => {
-            Ok(Err(error.to_string()))
-        }
+/// Takes the state folder: it, or why nothing may be sent. Whoever only relays makes no folder, which would hide that one
+/// is missing.
+fn lock(settings: &Settings) -> Result<Result<Option<Lock>, String>, StartError> {
+    if settings.relay_only.is_some() && !settings.state_dir.is_dir() {
+        return Ok(Ok(None));
+    }
+    match Lock::take(&settings.state_dir) {
+        Ok(lock) => Ok(Ok(Some(lock))),
+        Err(StartError::StateDir { .. }) if settings.relay_only.is_some() => Ok(Ok(None)),
+        Err(error @ StartError::StateDir { .. }) => Ok(Err(error.to_string())),
         Err(error) => Err(error),
     }
+}
+
+/// Opens the state folder. Whoever only relays reads in it and changes nothing.
+fn open(settings: &Settings) -> Result<State, StartError> {
+    let dir = &settings.state_dir;
+    if let Some(fault) = &settings.relay_only {
+        let folder = StateFolder::read(dir).ok().flatten();
+        let recovered = folder.map(|folder| airtime_of(folder.recovered)).unwrap_or_default();
+        return Ok(State { store: None, recovered, fault: Some(fault.clone()) });
+    }
+    let files = FolderFiles::open(dir).map_err(|error| StartError::StateDir { dir: dir.to_owned(), error });
+    let boot_id = boot_id()?;
+    let opened = files.and_then(|files| {
+        Store::open(files, boot_id)
+            .map_err(|error: StoreError| StartError::Store { dir: dir.to_owned(), error })
+    });
+    Ok(match opened {
+        Ok((store, recovered)) => State { store: Some(store), recovered, fault: None },
+        Err(error) => State { fault: Some(error.to_string()), ..State::default() },
+    })
+}
+
+/// What counts for the law of what was recovered: it limits what network servers send, too.
+fn airtime_of(recovered: Recovered) -> Recovered {
+    let mark = recovered.mark.map(|mark| Mark { campaigns: Vec::new(), ..mark });
+    Recovered { mark, ledger_lost: recovered.ledger_lost, ..Recovered::default() }
 }
 
 async fn serve(
@@ -109,7 +155,7 @@ async fn serve(
     udp: std::net::UdpSocket,
     store: StoreThread,
     recovered: Recovered,
-    broken: Option<String>,
+    fault: Option<String>,
 ) -> Result<(), StartError> {
     let signals = Signals::new()?;
     let socket = Socket::new(udp).map_err(|error| StartError::System { what: "the socket", error })?;
@@ -127,16 +173,23 @@ async fn serve(
     let (server_sockets, found) = ServerSockets::new(names, listen, clock.now().mono);
     let stems = stems(&recovered);
     let mut engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
-    if let Some(reason) = broken {
-        engine.halt(clock.now(), reason);
+    if engine.servers().next().is_none() {
+        tracing::warn!("{NO_SERVER}");
+    }
+    let takes_tasks = settings.relay_only.is_none();
+    if let Some(fault) = fault {
+        engine.halt(clock.now(), format!("{RELAY_ONLY}{fault}"));
     }
     let (tell, facts) = mpsc::channel(FACTS_MAX);
-    let known = engine.tasks().filter(|state| state.source == TaskSource::File).map(|state| {
-        let stem = stems.get(&state.task.record_id()).cloned();
-        (state.task, stem.unwrap_or_default())
-    });
-    let folder = TaskFolder::new(settings.tasks_folder, known);
-    tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
+    // Without its groups nobody can say what a task is, and what ran is not to be cancelled.
+    if takes_tasks {
+        let known = engine.tasks().filter(|state| state.source == TaskSource::File).map(|state| {
+            let stem = stems.get(&state.task.record_id()).cloned();
+            (state.task, stem.unwrap_or_default())
+        });
+        let folder = TaskFolder::new(settings.tasks_folder, known);
+        tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
+    }
     let asks = status(&settings.status_socket);
     let fetcher = cloud.map(|cloud| {
         let (fetcher, wishes) = mpsc::channel(WISHES_MAX);

@@ -25,6 +25,10 @@ pub struct Settings {
     pub gps: Option<GpsSettings>,
     /// What is logged, in the words of tracing's EnvFilter: `info`, `fuotad=debug`.
     pub log: String,
+    /// Why nothing but traffic is relayed; `None`: nothing keeps it from broadcasting.
+    pub relay_only: Option<String>,
+    /// What is kept in the state folder for a start whose configuration cannot be read.
+    pub relay_text: Option<String>,
 }
 
 /// Which wall clock is believed.

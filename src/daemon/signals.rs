@@ -8,9 +8,10 @@ use tokio::signal::unix::signal;
 /// A signal that means something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM or SIGINT: stop in order.
+    /// SIGTERM or SIGINT: stop in order. Or SIGHUP from a service manager, who starts the service again: a configuration is
+    /// read at a start.
     Stop,
-    /// SIGHUP: caught, because its default would end the process.
+    /// SIGHUP without a service manager: caught, because its default would end the process.
     Reload,
 }
 
@@ -20,6 +21,8 @@ pub struct Signals {
     terminate: Stream,
     interrupt: Stream,
     hang_up: Stream,
+    /// Somebody starts us again (`Restart=always`).
+    is_managed: bool,
 }
 
 impl Signals {
@@ -33,6 +36,7 @@ impl Signals {
             terminate: catch(SignalKind::terminate())?,
             interrupt: catch(SignalKind::interrupt())?,
             hang_up: catch(SignalKind::hangup())?,
+            is_managed: std::env::var_os("NOTIFY_SOCKET").is_some(),
         })
     }
 
@@ -41,7 +45,17 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Stop,
             _ = self.interrupt.recv() => Signal::Stop,
-            _ = self.hang_up.recv() => Signal::Reload,
+            _ = self.hang_up.recv() => self.reload(),
         }
+    }
+
+    fn reload(&self) -> Signal {
+        if self.is_managed {
+            tracing::info!(
+                "SIGHUP: ending, so that the service manager starts it with the configuration as it is now"
+            );
+            return Signal::Stop;
+        }
+        Signal::Reload
     }
 }

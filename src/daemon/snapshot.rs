@@ -17,6 +17,9 @@ pub struct Snapshot {
     pub is_ready: bool,
     /// Why not, a line each.
     pub not_ready: Vec<String>,
+    /// Why nothing but traffic is relayed, and what to do about it.
+    #[serde(default)]
+    pub relay_only: Option<String>,
     /// How far the wall clock is believed.
     pub clock: ClockSnapshot,
     /// What is known of the packet forwarder.
@@ -33,6 +36,12 @@ pub struct Snapshot {
     pub tasks: Vec<TaskSnapshot>,
     /// What was refused last, newest last: task and reason.
     pub refused: Vec<(String, String)>,
+    /// Tasks that are ordered again although they are over, which does nothing: task, how it ended and the way out.
+    #[serde(default)]
+    pub ordered_again: Vec<(String, String)>,
+    /// What is worth a look and stops nothing, a line each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// What ended in this run, newest last: task and outcome.
     pub finished: Vec<(String, String)>,
 }

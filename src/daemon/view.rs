@@ -18,10 +18,18 @@ use crate::engine::Engine;
 use crate::forwarder::Obstacle;
 use crate::forwarder::OtherSender;
 use crate::region::Parameters;
+use crate::report::Event;
+use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
 use crate::time::Distrust;
 use crate::time::Instant;
 use crate::time::Now;
+
+/// How a reason begins that keeps us from sending anything, while traffic is relayed.
+pub const RELAY_ONLY: &str = "relay only: ";
+
+/// What is to be said where no network server is configured.
+pub const NO_SERVER: &str = "no [[network-server]]: the gateway's own traffic ends here, so the gateway leaves its network; write [[network-server]] and address = \"HOST:PORT\" of the server that the packet forwarder used to send to";
 
 /// What the engine does not know.
 #[derive(Clone, Copy)]
@@ -52,9 +60,10 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
     Snapshot {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: now.mono.us_since(around.started) / 1_000_000,
-        region: around.region.region.to_string(),
+        region: region_name(around.region),
         is_ready: not_ready.is_empty(),
         not_ready,
+        relay_only: relay_only(engine),
         clock: ClockSnapshot {
             is_trusted: now.gps.is_some(),
             reason: around.distrust.map(|distrust| distrust.to_string()),
@@ -67,6 +76,8 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         bands: bands(engine, around.region),
         tasks,
         refused: Vec::new(),
+        ordered_again: engine.ordered_again().map(ordered_again).collect(),
+        warnings: warnings(engine),
         finished: Vec::new(),
     }
 }
@@ -78,9 +89,25 @@ pub fn headline(snapshot: &Snapshot) -> String {
         return format!("sending {}: {}/{} frames", task.task, campaign.frames_done, campaign.frames);
     }
     match snapshot.not_ready.first() {
+        Some(reason) if reason.starts_with(RELAY_ONLY) => reason.clone(),
         Some(reason) => format!("waiting for {reason}"),
         None => format!("ready, {} task(s)", snapshot.tasks.len()),
     }
+}
+
+/// The words of [`Event::AlreadyOver`], for whoever did not look into the log.
+fn ordered_again((task, outcome): (&TaskId, &str)) -> (String, String) {
+    (task.to_string(), Event::AlreadyOver { outcome: outcome.to_owned() }.to_string())
+}
+
+fn warnings(engine: &Engine) -> Vec<String> {
+    let has_servers = engine.servers().next().is_some();
+    if has_servers { Vec::new() } else { vec![NO_SERVER.to_owned()] }
+}
+
+/// The name of a region; of one that nobody knows, that.
+fn region_name(region: &Parameters) -> String {
+    if region.sub_bands.is_empty() { region.rp_name.to_owned() } else { region.region.to_string() }
 }
 
 fn not_ready(
@@ -90,9 +117,7 @@ fn not_ready(
     around: HostState<'_>,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
-    if let Some(reason) = engine.halted() {
-        reasons.push(format!("the disk: {reason}"));
-    }
+    reasons.extend(relay_only(engine).map(|reason| format!("{RELAY_ONLY}{reason}")));
     let obstacle = engine.link().obstacle;
     reasons.extend(obstacle.map(|obstacle| not_connected(obstacle, forwarder)));
     for task in tasks {
@@ -125,6 +150,13 @@ fn not_connected(obstacle: Obstacle, forwarder: &ForwarderSnapshot) -> String {
         (_, Some(gateway), _) => format!("the packet forwarder {gateway}: {}", obstacle.reason()),
         (_, None, _) => obstacle.as_str().to_owned(),
     }
+}
+
+/// Why nothing but traffic is relayed.
+fn relay_only(engine: &Engine) -> Option<String> {
+    let reason = engine.halted()?;
+    let of_the_start = reason.strip_prefix(RELAY_ONLY).map(str::to_owned);
+    Some(of_the_start.unwrap_or_else(|| format!("the disk: {reason}")))
 }
 
 fn forwarder(engine: &Engine, around: HostState<'_>) -> ForwarderSnapshot {

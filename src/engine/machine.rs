@@ -186,6 +186,11 @@ impl Engine {
         self.broadcaster.tasks(self.now)
     }
 
+    /// Finished tasks that are ordered again, which does nothing, and how each ended.
+    pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
+        self.broadcaster.ordered_again()
+    }
+
     /// Why nothing is sent any more, after storage failed.
     pub fn halted(&self) -> Option<&str> {
         self.broadcaster.halted()

@@ -81,6 +81,14 @@ pub fn parameters(region: RfRegion) -> Result<&'static Parameters, RegionError> 
     }
 }
 
+/// Where the region is not known nothing is broadcast, and what others send is under no limit that we could name.
+static UNKNOWN: Parameters = Parameters { rp_name: "unknown", sub_bands: &[], ..EU868 };
+
+/// A table without limits and without sub-bands: for whoever passes on traffic in a region that nobody named.
+pub fn unknown_law() -> &'static Parameters {
+    &UNKNOWN
+}
+
 /// The table of any region, for an operator who insists on one that is withdrawn.
 pub fn parameters_even_withdrawn(region: RfRegion) -> &'static Parameters {
     match region {

@@ -33,6 +33,7 @@ pub use error::RegionError;
 pub use lookup::Note;
 pub use lookup::parameters;
 pub use lookup::parameters_even_withdrawn;
+pub use lookup::unknown_law;
 pub use parameters::Channel;
 pub use parameters::ClassB;
 pub use parameters::Parameters;

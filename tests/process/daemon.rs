@@ -267,15 +267,14 @@ fn a_start_that_cannot_be_says_why_in_one_line() {
         assert!(text.contains(words), "{text}");
         assert!(started.elapsed() < Duration::from_secs(5));
     };
-    let site = Site::new("refused", 4);
+    let mut site = Site::new("refused", 4);
     let occupied = UdpSocket::bind(site.listen()).unwrap();
     refused(&site, 69, "is in use");
     drop(occupied);
-    std::fs::remove_dir_all(site.path("state")).unwrap();
-    std::fs::write(site.path("state"), "a file").unwrap();
-    refused(&site, 73, "the state folder");
-    std::fs::remove_file(site.path("key")).unwrap();
-    refused(&site, 78, "mc-key-file");
+    site.replace("[forwarder]", "[forwarder");
+    refused(&site, 78, "line ");
+    std::fs::remove_file(site.config()).unwrap();
+    refused(&site, 66, "No such file");
 }
 
 #[test]

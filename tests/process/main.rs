@@ -11,3 +11,4 @@ mod daemon;
 mod forwarder_file;
 #[cfg(feature = "gps")]
 mod gps;
+mod relay_only;

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::json::as_json;
 use super::text::print;
 use crate::cli::args::PlanArgs;
+use crate::cli::check;
 use crate::cli::exit::Failure;
 use crate::cli::exit::warn;
 use crate::cli::files;
@@ -51,6 +52,7 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     };
     let image = files::bytes(&path, MAX_IMAGE_BYTES)?;
     let mut warnings = task.warnings.clone();
+    warnings.extend(check::no_server(&config));
     let dir = config.state.dir.display();
     let folder = match StateFolder::read(&config.state.dir) {
         Ok(folder) => folder,
@@ -97,6 +99,7 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
 fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Result<Vec<Value>, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", path.display()));
     let devices = Devices::from_text(&files::text(path)?).map_err(|error| Failure::text(65, path, &error))?;
+    files::open_to_the_world(path).iter().for_each(warn);
     let group = settings.groups.iter().find(|group| group.name == plan.planned.group);
     let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
     let mut lines = Vec::new();
