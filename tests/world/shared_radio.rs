@@ -214,7 +214,7 @@ fn an_empty_air_is_used_to_the_share_although_a_server_might_speak() {
 
 #[test]
 fn datagrams_that_are_lost_doubled_late_or_damaged_break_no_law_and_stop_no_campaign() {
-    let chaos = FaultyLinkSettings {
+    let faulty_link = FaultyLinkSettings {
         lost_ppm: 100_000,
         duplicated_ppm: 300_000,
         reordered_ppm: 300_000,
@@ -224,8 +224,8 @@ fn datagrams_that_are_lost_doubled_late_or_damaged_break_no_law_and_stop_no_camp
         ..FaultyLinkSettings::default()
     };
     for seed in 1..=100 {
-        let summary = run(Script { seed, chaos, ..shared(3, 112, 4000, 1, Manner::ChirpStack) });
-        assert_content(&summary, "chaos");
+        let summary = run(Script { seed, faulty_link, ..shared(3, 112, 4000, 1, Manner::ChirpStack) });
+        assert_content(&summary, "a faulty link");
         assert!(outcome(&summary).is_some(), "seed {seed}: the campaign did not end");
     }
 }
