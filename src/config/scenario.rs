@@ -11,12 +11,10 @@ use crate::lorawan::Secret;
 use crate::sim::DeviceScript;
 use crate::sim::Fault;
 use crate::sim::Loss;
-use crate::sim::PageLuck;
 use crate::sim::Script;
 use crate::sim::TaskScript;
 use crate::sim::concentrator;
 use crate::sim::device;
-use crate::sim::faulty_link::FaultyLinkSettings;
 use crate::task::gps_from_rfc3339;
 use serde::Deserialize;
 use sha2::Digest as _;
@@ -197,49 +195,25 @@ impl Scenario {
             Some(image) => image,
             None => self.image.generate()?,
         };
-        let region = settings.region;
-        let seed = seed.unwrap_or(self.world.seed);
+        let seed = seed.unwrap_or(world.seed);
         let mut devices = Vec::new();
         for section in &self.device {
             section.add(&settings, seed, &mut devices)?;
         }
         let drift_ppb = (world.concentrator_drift_ppm * 1000.0).round() as i32;
+        let script = Script::of_gateway(settings);
         Ok(Script {
-            region,
             start,
             seed,
-            concentrator: concentrator::Settings {
-                drift_ppb,
-                tx_freq_min_hz: region.freq_min_hz,
-                tx_freq_max_hz: region.freq_max_hz,
-                antenna_gain_db: (settings.forwarder.forwarder_antenna_gain.centi() / 100) as i8,
-                real_antenna_gain: settings.forwarder.antenna_gain,
-                gps_at_zero: start,
-                ..concentrator::Settings::default()
-            },
-            turns: settings.turns,
-            link: settings.forwarder,
-            relay: settings.relay,
-            server_reserve_ppm: settings.server_reserve_ppm,
-            network: None,
-            groups: settings.groups,
+            concentrator: concentrator::Settings { drift_ppb, ..script.concentrator },
             tasks: self.task.iter().map(|task| task.script(&image)).collect::<Result<_, _>>()?,
             devices,
-            uplinks_per_hour: self.world.uplinks_per_hour,
-            limit_us: self.world.limit_h.saturating_mul(3_600_000_000),
-            accidents: self.world.power_cut_at_frame.map(Fault::AfterSend).into_iter().collect(),
-            is_folder_tidied: false,
-            chaos: FaultyLinkSettings::default(),
-            datagram_loss_ppm: 0,
-            forwarder_restarts_us: Vec::new(),
-            forwarder_outages_us: Vec::new(),
+            uplinks_per_hour: world.uplinks_per_hour,
+            limit_us: world.limit_h.saturating_mul(3_600_000_000),
+            faults: world.power_cut_at_frame.map(Fault::AfterSend).into_iter().collect(),
             is_retold: true,
-            clock_steps: Vec::new(),
-            is_credulous: false,
-            is_forgetful: false,
-            meddling: Vec::new(),
-            page_luck: PageLuck::default(),
-            boot_us: self.world.boot_s.saturating_mul(1_000_000),
+            boot_us: world.boot_s.saturating_mul(1_000_000),
+            ..script
         })
     }
 

@@ -94,6 +94,7 @@ pub enum Output {
 }
 
 /// What the engine is made of. No Debug: groups hold keys.
+#[derive(Clone)]
 pub struct Settings {
     /// The law of the gateway's region.
     pub region: &'static Parameters,

@@ -15,15 +15,12 @@ use crate::report::Planned;
 use crate::sim::BandAir;
 use crate::sim::DeviceScript;
 use crate::sim::Loss;
-use crate::sim::PageLuck;
 use crate::sim::Script;
 use crate::sim::SentFrame;
 use crate::sim::Summary;
 use crate::sim::TaskScript;
 use crate::sim::World;
-use crate::sim::concentrator;
 use crate::sim::device;
-use crate::sim::faulty_link::FaultyLinkSettings;
 use crate::task::Start;
 use crate::task::Task;
 use crate::time::GpsTime;
@@ -165,23 +162,8 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
         }
     }
     Script {
-        region: settings.region,
         start: zero,
         seed: 0,
-        groups: settings.groups.clone(),
-        turns: settings.turns,
-        link: settings.forwarder.clone(),
-        relay: settings.relay.clone(),
-        server_reserve_ppm: settings.server_reserve_ppm,
-        network: None,
-        concentrator: concentrator::Settings {
-            tx_freq_min_hz: settings.region.freq_min_hz,
-            tx_freq_max_hz: settings.region.freq_max_hz,
-            antenna_gain_db: (settings.forwarder.forwarder_antenna_gain.centi() / 100) as i8,
-            real_antenna_gain: settings.forwarder.antenna_gain,
-            gps_at_zero: zero,
-            ..concentrator::Settings::default()
-        },
         tasks: vec![TaskScript {
             at_us: 0,
             stem: task.id.as_str().to_owned(),
@@ -194,21 +176,8 @@ fn script(settings: &Settings, task: &Task, document: &str, zero: GpsTime, image
             loss: Loss::Random { ppm: 0 },
             is_told: true,
         }],
-        uplinks_per_hour: 60,
         limit_us: LIMIT_US,
-        accidents: Vec::new(),
-        is_folder_tidied: false,
-        chaos: FaultyLinkSettings::default(),
-        datagram_loss_ppm: 0,
-        forwarder_restarts_us: Vec::new(),
-        forwarder_outages_us: Vec::new(),
-        is_retold: false,
-        clock_steps: Vec::new(),
-        is_credulous: false,
-        is_forgetful: false,
-        meddling: Vec::new(),
-        page_luck: PageLuck::default(),
-        boot_us: 0,
+        ..Script::of_gateway(settings.clone())
     }
 }
 

@@ -28,14 +28,14 @@ pub enum Loss {
 #[derive(Clone, Debug)]
 pub struct Channel {
     loss: Loss,
-    random: Random,
+    rng: Random,
     in_burst: bool,
 }
 
 impl Channel {
-    /// A way that loses frames as `loss` says, with luck of its own; it begins outside a burst.
-    pub fn new(loss: Loss, random: Random) -> Channel {
-        Channel { loss, random, in_burst: false }
+    /// A way that loses frames as `loss` says, with random numbers of its own; it begins outside a burst.
+    pub fn new(loss: Loss, rng: Random) -> Channel {
+        Channel { loss, rng, in_burst: false }
     }
 
     /// Whether the next frame arrives. To be asked once a frame.
@@ -44,11 +44,11 @@ impl Channel {
             Loss::Random { ppm } => ppm,
             Loss::Bursty { enter_ppm, leave_ppm, lost_ppm_in_burst, lost_ppm_outside } => {
                 let turn_ppm = if self.in_burst { leave_ppm } else { enter_ppm };
-                self.in_burst ^= self.random.chance_ppm(turn_ppm);
+                self.in_burst ^= self.rng.chance_ppm(turn_ppm);
                 if self.in_burst { lost_ppm_in_burst } else { lost_ppm_outside }
             }
         };
-        !self.random.chance_ppm(lost_ppm)
+        !self.rng.chance_ppm(lost_ppm)
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_has_the_same_luck() {
+    fn the_same_seed_loses_the_same_frames() {
         let loss = Loss::Random { ppm: 500_000 };
         assert_eq!(fates(loss), fates(loss));
     }

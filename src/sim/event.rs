@@ -4,6 +4,8 @@ use super::concentrator::Socket;
 use super::concentrator::Transmission;
 use crate::campaign::setup::SetupCommand;
 use crate::task::TaskId;
+use crate::time::Instant;
+use std::collections::BTreeMap;
 
 /// Something that will happen.
 pub(super) enum Event {
@@ -19,14 +21,10 @@ pub(super) enum Event {
     FrameEnds(Transmission),
     /// Somebody else's uplink ends.
     Uplink,
-    /// A save is durable.
-    Saved(u64),
     /// A task appears in the folder.
     Task(usize),
     /// A task's file is removed.
     Gone(TaskId),
-    /// An image was read.
-    Image(TaskId),
     /// The operator moves a task to a later start.
     Retell(TaskId),
     /// A device gets a unicast command.
@@ -35,8 +33,41 @@ pub(super) enum Event {
     ForwarderDies,
     /// The forwarder's process restarts.
     ForwarderRestarts,
-    /// The process is killed.
-    Killed,
+    /// Something happens to this process of the gateway; void when it is gone.
+    OfProcess(u32, ProcessEvent),
     /// The gateway has booted, and the forwarder with it after a power cut.
     Boot { after_power_cut: bool },
+}
+
+/// Something that will happen to one process of the gateway.
+pub(super) enum ProcessEvent {
+    /// A save is durable.
+    Saved(u64),
+    /// An image was read.
+    Image(TaskId),
+    /// The process is killed.
+    Killed,
+}
+
+/// Everything that will happen, soonest first; of two that fall together, the one that was put in first.
+#[derive(Default)]
+pub(super) struct Events {
+    waiting: BTreeMap<(Instant, u64), Event>,
+    put_in: u64,
+}
+
+impl Events {
+    pub(super) fn put(&mut self, at: Instant, event: Event) {
+        self.put_in += 1;
+        self.waiting.insert((at, self.put_in), event);
+    }
+
+    /// When the next one happens.
+    pub(super) fn next_at(&self) -> Option<Instant> {
+        self.waiting.keys().next().map(|(at, _)| *at)
+    }
+
+    pub(super) fn take(&mut self) -> Option<Event> {
+        self.waiting.pop_first().map(|(_, event)| event)
+    }
 }

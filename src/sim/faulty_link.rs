@@ -1,4 +1,4 @@
-//! A wire that cannot be trusted: what happens to datagrams between two ends, in virtual time and seeded luck.
+//! A wire that cannot be trusted: what happens to datagrams between two ends, in virtual time and from a seed.
 //!
 //! UDP promises nothing (RFC 768): datagrams get lost, come twice, late or out of order; what is cut or changed on
 //! the way stands for a peer that writes nonsense.
@@ -17,7 +17,7 @@ pub struct FaultyLinkSettings {
     pub reordered_ppm: u32,
     /// For how long at most, microseconds; at least 1.
     pub held_back_us: u64,
-    /// It loses its end; how much is luck, and it may be all of it.
+    /// It loses its end; how much is drawn, and it may be all of it.
     pub truncated_ppm: u32,
     /// One bit of it is turned over.
     pub flipped_ppm: u32,
@@ -42,7 +42,7 @@ impl Default for FaultyLinkSettings {
 
 /// What happened on the way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChaosCounts {
+pub struct FaultyLinkCounts {
     /// Datagrams that went in.
     pub sent: u64,
     /// Copies that came out.
@@ -63,16 +63,16 @@ pub struct ChaosCounts {
 #[derive(Clone, Debug)]
 pub struct FaultyLink {
     settings: FaultyLinkSettings,
-    random: Random,
+    rng: Random,
     /// The latest arrival of what was not held back.
     newest: Instant,
-    counts: ChaosCounts,
+    counts: FaultyLinkCounts,
 }
 
 impl FaultyLink {
-    /// A wire with luck of its own.
-    pub fn new(settings: FaultyLinkSettings, random: Random) -> FaultyLink {
-        FaultyLink { settings, random, newest: Instant::from_us(i64::MIN), counts: ChaosCounts::default() }
+    /// A wire with random numbers of its own.
+    pub fn new(settings: FaultyLinkSettings, rng: Random) -> FaultyLink {
+        FaultyLink { settings, rng, newest: Instant::from_us(i64::MIN), counts: FaultyLinkCounts::default() }
     }
 
     /// From now on other things strike; what is under way arrives as it was told.
@@ -83,27 +83,27 @@ impl FaultyLink {
     /// A datagram goes in at `now`: when it arrives and as what; nothing, once or twice.
     pub fn pass(&mut self, now: Instant, bytes: &[u8]) -> Vec<(Instant, Vec<u8>)> {
         self.counts.sent += 1;
-        if self.random.chance_ppm(self.settings.lost_ppm) {
+        if self.rng.chance_ppm(self.settings.lost_ppm) {
             self.counts.lost += 1;
             return Vec::new();
         }
-        let is_twice = self.random.chance_ppm(self.settings.duplicated_ppm);
+        let is_twice = self.rng.chance_ppm(self.settings.duplicated_ppm);
         self.counts.duplicated += u64::from(is_twice);
         (0..1 + u8::from(is_twice)).map(|_| (self.arrival(now), self.damage(bytes))).collect()
     }
 
     /// What happened so far.
-    pub fn counts(&self) -> ChaosCounts {
+    pub fn counts(&self) -> FaultyLinkCounts {
         self.counts
     }
 
     fn arrival(&mut self, now: Instant) -> Instant {
         self.counts.arrived += 1;
         let (least_us, most_us) = self.settings.delay_us;
-        let arrival = now.plus_us(self.random.range(least_us, most_us)).max(self.newest);
-        if self.random.chance_ppm(self.settings.reordered_ppm) {
+        let arrival = now.plus_us(self.rng.range(least_us, most_us)).max(self.newest);
+        if self.rng.chance_ppm(self.settings.reordered_ppm) {
             self.counts.reordered += 1;
-            return arrival.plus_us(self.random.range(1, self.settings.held_back_us));
+            return arrival.plus_us(self.rng.range(1, self.settings.held_back_us));
         }
         self.newest = arrival;
         arrival
@@ -111,13 +111,13 @@ impl FaultyLink {
 
     fn damage(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
-        if self.random.chance_ppm(self.settings.truncated_ppm) {
+        if self.rng.chance_ppm(self.settings.truncated_ppm) {
             self.counts.truncated += 1;
-            bytes.truncate(self.random.below(bytes.len() as u64) as usize);
+            bytes.truncate(self.rng.below(bytes.len() as u64) as usize);
         }
-        if self.random.chance_ppm(self.settings.flipped_ppm) && !bytes.is_empty() {
+        if self.rng.chance_ppm(self.settings.flipped_ppm) && !bytes.is_empty() {
             self.counts.flipped += 1;
-            let bit = self.random.below(8 * bytes.len() as u64);
+            let bit = self.rng.below(8 * bytes.len() as u64);
             bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
         }
         bytes
@@ -131,13 +131,13 @@ mod tests {
     const SENT: i64 = 20_000;
 
     /// Numbered datagrams of 20 bytes, a millisecond apart: (arrival, number in the first bytes, all bytes).
-    fn through(settings: FaultyLinkSettings) -> (Vec<(Instant, Vec<u8>)>, ChaosCounts) {
-        let mut chaos = FaultyLink::new(settings, Random::new(7));
+    fn through(settings: FaultyLinkSettings) -> (Vec<(Instant, Vec<u8>)>, FaultyLinkCounts) {
+        let mut wire = FaultyLink::new(settings, Random::new(7));
         let mut arrived = Vec::new();
         for n in 0..SENT {
-            arrived.extend(chaos.pass(Instant::from_us(n * 1000), &datagram(n)));
+            arrived.extend(wire.pass(Instant::from_us(n * 1000), &datagram(n)));
         }
-        (arrived, chaos.counts())
+        (arrived, wire.counts())
     }
 
     fn datagram(n: i64) -> Vec<u8> {
@@ -158,7 +158,7 @@ mod tests {
         let (arrived, counts) = through(FaultyLinkSettings::default());
         let expected: Vec<_> = (0..SENT).map(|n| (Instant::from_us(n * 1000 + 50), datagram(n))).collect();
         assert_eq!(arrived, expected);
-        assert_eq!(counts, ChaosCounts { sent: 20_000, arrived: 20_000, ..ChaosCounts::default() });
+        assert_eq!(counts, FaultyLinkCounts { sent: 20_000, arrived: 20_000, ..FaultyLinkCounts::default() });
     }
 
     #[test]
@@ -250,18 +250,18 @@ mod tests {
             flipped_ppm: always,
             ..FaultyLinkSettings::default()
         };
-        let mut chaos = FaultyLink::new(settings, Random::new(7));
-        let arrived = chaos.pass(Instant::ZERO, &[]);
-        assert_eq!((arrived.len(), chaos.counts().flipped), (2, 0));
+        let mut wire = FaultyLink::new(settings, Random::new(7));
+        let arrived = wire.pass(Instant::ZERO, &[]);
+        assert_eq!((arrived.len(), wire.counts().flipped), (2, 0));
     }
 
     #[test]
-    fn the_same_seed_has_the_same_luck_and_new_settings_hold_from_now_on() {
+    fn the_same_seed_has_the_same_faults_and_new_settings_hold_from_now_on() {
         let settings =
             FaultyLinkSettings { lost_ppm: 500_000, flipped_ppm: 500_000, ..FaultyLinkSettings::default() };
         assert_eq!(through(settings), through(settings));
-        let mut chaos = FaultyLink::new(settings, Random::new(7));
-        chaos.set(FaultyLinkSettings { lost_ppm: 1_000_000, ..settings });
-        assert!((0..100).all(|n| chaos.pass(Instant::ZERO, &datagram(n)).is_empty()));
+        let mut wire = FaultyLink::new(settings, Random::new(7));
+        wire.set(FaultyLinkSettings { lost_ppm: 1_000_000, ..settings });
+        assert!((0..100).all(|n| wire.pass(Instant::ZERO, &datagram(n)).is_empty()));
     }
 }

@@ -1,29 +1,36 @@
 //! The gateway's lives: the engine and its disk, told facts, killed and started again.
 
 use super::concentrator::Socket;
-use super::disk::Disk;
-use super::disk::PAGE_BYTES;
 use super::disk::PageFate;
 use super::event::Event;
+use super::event::ProcessEvent;
+use super::meddling::enrol_all;
+use super::meddling::meddle;
 use super::random::Random;
 use super::script::Fault;
 use super::script::Meddling;
-use super::script::PageLuck;
-use super::world::World;
+use super::script::Script;
+use super::script::UnsyncedPages;
+use super::spoiled::GatewayDisk;
+use super::spoiled::Spoil;
+use super::wall::TrueClock;
+use super::wall::Wall;
 use crate::broadcast::CRASH_REST_US;
 use crate::broadcast::NotSaved;
 use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
 use crate::engine::Settings;
+use crate::relay::RelayCounts;
 use crate::report::Event as Happened;
 use crate::report::Report;
-use crate::store::Files;
 use crate::store::FilesErrorKind;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::time::Instant;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -36,43 +43,148 @@ const FULL_US: u64 = 60_000_000;
 /// The service manager starts a process that died after this, microseconds.
 const RESTART_US: u64 = 2_000_000;
 
-impl World {
+/// What the gateway does to the world.
+pub(super) enum GatewayEffect {
+    /// It sends to one of the forwarder's sockets.
+    Sends(Socket, Vec<u8>),
+    /// The same, and the datagram is there at once, whatever happens.
+    Delivers(Socket, Vec<u8>),
+    /// It sends to its network server.
+    SendsToServer(Vec<u8>),
+    /// It reports what happened.
+    Reports(Report),
+    /// Its power goes, and that of the concentrator with it.
+    LosesPower,
+    /// Something will happen after so many microseconds.
+    Later(u64, Event),
+}
+
+/// A gateway without its concentrator: one disk, one process after the other.
+pub(super) struct Gateway {
+    settings: Settings,
+    seed: u64,
+    faults: Vec<Fault>,
+    meddling: Vec<Meddling>,
+    unsynced_pages: UnsyncedPages,
+    boot_us: u64,
+    disk: GatewayDisk,
+    wall: Wall,
+    /// Every power cut draws the same from it.
+    rng: Random,
+    /// Counts the boots: a killed process comes back in the same one.
+    boots: u32,
+    /// Counts the processes; what was meant for an earlier one is void.
+    incarnation: u32,
+    engine: Option<Engine>,
+    wake_at: Option<Instant>,
+    store: Option<Store<GatewayDisk>>,
+    /// What this process will die of.
+    fault: Option<Fault>,
+    /// Facts that this process was told, and frames that it handed to the forwarder.
+    facts: u64,
+    handed_over: u64,
+    effects: VecDeque<GatewayEffect>,
+}
+
+impl Gateway {
+    /// A gateway that is switched off, its keys enrolled.
+    pub(super) fn new(script: &Script, truth: TrueClock, rng: Random) -> Gateway {
+        let settings = Settings {
+            trust_by_task: BTreeMap::new(),
+            region: script.region,
+            groups: script.groups.clone(),
+            turns: script.turns,
+            forwarder: script.link.clone(),
+            relay: script.relay.clone(),
+            server_reserve_ppm: script.server_reserve_ppm,
+            crash_rest_us: CRASH_REST_US,
+        };
+        let disk = GatewayDisk::default();
+        enrol_all(&disk.disk, &settings.groups);
+        Gateway {
+            settings,
+            seed: script.seed,
+            faults: script.faults.clone(),
+            meddling: script.meddling.clone(),
+            unsynced_pages: script.unsynced_pages,
+            boot_us: script.boot_us,
+            disk,
+            wall: Wall::new(truth, &script.clock_steps, script.is_credulous),
+            rng,
+            boots: 0,
+            incarnation: 0,
+            engine: None,
+            wake_at: None,
+            store: None,
+            fault: None,
+            facts: 0,
+            handed_over: 0,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// From its next life on its store sees the files through `spoil`.
+    pub(super) fn spoil(&mut self, spoil: Rc<RefCell<dyn Spoil>>) {
+        self.disk.spoil = Some(spoil);
+    }
+
+    /// When its engine wants to be told the time.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.wake_at
+    }
+
+    /// Which process it is, from 0 on: so often it died.
+    pub(super) fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// What the relay of this process counted.
+    pub(super) fn relayed(&self) -> RelayCounts {
+        self.engine.as_ref().map(Engine::relayed).unwrap_or_default()
+    }
+
+    /// Bytes written to the disk, 4 KiB for each synced page.
+    pub(super) fn written_bytes(&self) -> u64 {
+        self.disk.disk.borrow().written_bytes()
+    }
+
+    /// What it does next; to be asked after every call until there is nothing.
+    pub(super) fn poll(&mut self) -> Option<GatewayEffect> {
+        self.effects.pop_front()
+    }
+
     /// Tells the engine a fact and carries out its wishes.
-    pub(super) fn tell(&mut self, input: Input<'_>) {
-        let now = self.clock();
+    pub(super) fn tell(&mut self, now: Instant, input: Input<'_>) {
+        let clocks = self.wall.read(now);
         let Some(engine) = &mut self.engine else { return };
-        engine.handle(now, input);
+        engine.handle(clocks, input);
         self.facts += 1;
-        if self.accident == Some(Fault::KillAtFact(self.facts)) {
+        if self.fault == Some(Fault::KillAtFact(self.facts)) {
             return self.kill();
         }
         while let Some(engine) = &mut self.engine {
             match engine.poll() {
                 Output::WakeAt(at) => {
-                    self.engine_wake = at;
+                    self.wake_at = at;
                     return;
                 }
                 Output::Datagram { to, bytes } => self.send(to, bytes),
-                Output::ToServer { bytes, .. } => self.send_to_server(bytes),
-                Output::Fetch(fetch) => self.after(FETCH_US, Event::Image(fetch.task)),
+                Output::ToServer { bytes, .. } => {
+                    self.effects.push_back(GatewayEffect::SendsToServer(bytes));
+                }
+                Output::Fetch(fetch) => self.later(FETCH_US, ProcessEvent::Image(fetch.task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };
                     match store.apply(&change) {
-                        Ok(()) => self.after(DISK_US, Event::Saved(save)),
+                        Ok(()) => self.later(DISK_US, ProcessEvent::Saved(save)),
                         Err(error) if is_power_cut(&error) => self.strike(),
-                        Err(error) => self.not_saved(save, &error),
+                        Err(error) => engine
+                            .handle(self.wall.read(now), Input::Saved(save, Err(NotSaved::from(&error)))),
                     }
                 }
-                Output::Report(report) => self.reported(report),
+                Output::Report(report) => self.effects.push_back(GatewayEffect::Reports(report)),
                 Output::Stopped => {}
             }
-        }
-    }
-
-    fn not_saved(&mut self, save: u64, error: &StoreError) {
-        let now = self.clock();
-        if let Some(engine) = &mut self.engine {
-            engine.handle(now, Input::Saved(save, Err(NotSaved::from(error))));
         }
     }
 
@@ -81,167 +193,111 @@ impl World {
         let is_frame = bytes.get(3) == Some(&3);
         self.handed_over += u64::from(is_frame);
         let strikes = |n: u64| is_frame && self.handed_over == n;
-        match self.accident {
+        match self.fault {
             Some(Fault::BeforeSend(n)) if strikes(n) => self.power_cut(),
             Some(Fault::AfterSend(n)) if strikes(n) => {
-                self.concentrator.datagram(self.now, socket, &bytes);
-                self.drain_concentrator();
+                self.effects.push_back(GatewayEffect::Delivers(socket, bytes));
                 self.power_cut();
             }
             Some(Fault::Kill(n)) if strikes(n) => {
-                self.travel(Event::ToForwarder(socket, bytes));
+                self.effects.push_back(GatewayEffect::Sends(socket, bytes));
                 self.kill();
             }
-            _ => self.travel(Event::ToForwarder(socket, bytes)),
+            _ => self.effects.push_back(GatewayEffect::Sends(socket, bytes)),
         }
     }
 
-    /// The accident at a disk operation.
+    fn later(&mut self, us: u64, event: ProcessEvent) {
+        let event = Event::OfProcess(self.incarnation, event);
+        self.effects.push_back(GatewayEffect::Later(us, event));
+    }
+
+    /// The fault at a disk operation.
     fn strike(&mut self) {
-        match self.accident {
+        match self.fault {
             Some(Fault::KillAtDiskOperation(_)) => self.kill(),
             _ => self.power_cut(),
         }
     }
 
-    /// Everything stops; each page that was not synced is new, old or torn, as luck has it.
-    pub(super) fn power_cut(&mut self) {
-        let mut rng = self.rng.split(3);
+    /// Everything stops; each page that was not synced is new, old or torn, as the script says.
+    fn power_cut(&mut self) {
         self.die();
-        // The concentrator loses its power with the gateway: what it still held never reaches the air.
-        self.concentrator.restart(self.now);
-        self.drain_concentrator();
-        let page_luck = self.script.page_luck;
-        self.files.disk.borrow_mut().power_cut(&mut |_| match (page_luck, rng.below(3)) {
-            (PageLuck::New, _) | (PageLuck::Mixed, 0) => PageFate::New,
-            (PageLuck::Old, _) | (PageLuck::Mixed, 1) => PageFate::Old,
+        self.effects.push_back(GatewayEffect::LosesPower);
+        let (unsynced_pages, mut rng) = (self.unsynced_pages, self.rng.clone());
+        self.disk.disk.borrow_mut().power_cut(&mut |_| match (unsynced_pages, rng.below(3)) {
+            (UnsyncedPages::New, _) | (UnsyncedPages::Mixed, 0) => PageFate::New,
+            (UnsyncedPages::Old, _) | (UnsyncedPages::Mixed, 1) => PageFate::Old,
             _ => PageFate::Torn(rng.next_u64()),
         });
-        self.after(self.script.boot_us, Event::Boot { after_power_cut: true });
+        let boot = Event::Boot { after_power_cut: true };
+        self.effects.push_back(GatewayEffect::Later(self.boot_us, boot));
     }
 
     /// The process is gone until the service manager starts it again; the forwarder noticed nothing.
     pub(super) fn kill(&mut self) {
         self.die();
-        self.files.disk.borrow_mut().fill_from(None);
-        self.files.disk.borrow_mut().process_died();
-        self.after(RESTART_US, Event::Boot { after_power_cut: false });
+        self.disk.disk.borrow_mut().fill_from(None);
+        self.disk.disk.borrow_mut().process_died();
+        let boot = Event::Boot { after_power_cut: false };
+        self.effects.push_back(GatewayEffect::Later(RESTART_US, boot));
     }
 
     fn die(&mut self) {
         self.incarnation += 1;
         self.engine = None;
-        self.engine_wake = None;
+        self.wake_at = None;
         self.store = None;
-        self.accident = None;
+        self.fault = None;
         self.handed_over = 0;
         self.facts = 0;
     }
 
-    /// What happens to the state folder while the gateway is down.
-    pub(super) fn meddle(&mut self) {
-        let meddling = (self.incarnation as usize)
-            .checked_sub(1)
-            .and_then(|incarnation| self.script.meddling.get(incarnation));
-        if meddling == Some(&Meddling::EnrolAnew) {
-            return self.enrol_anew();
+    /// Another process starts; after a power cut the whole gateway does. What the script says of the time between two
+    /// lives happens before.
+    pub(super) fn boot(&mut self, now: Instant, after_power_cut: bool) {
+        if after_power_cut {
+            self.boots += 1;
+            self.wall.boot(now);
         }
-        let mut disk = self.files.disk.borrow_mut();
-        let mut names = disk.list().unwrap_or_default();
-        names.sort();
-        let length =
-            |disk: &mut Disk, name: &str| disk.read(name).ok().flatten().map_or(0, |bytes| bytes.len());
-        match meddling {
-            None | Some(Meddling::Nothing | Meddling::EnrolAnew) => {}
-            Some(Meddling::Remove(bits)) => {
-                for name in
-                    names.iter().enumerate().filter(|(n, _)| bits >> (n % 64) & 1 == 1).map(|(_, name)| name)
-                {
-                    // It is on the list.
-                    let _ = disk.remove(name);
-                }
-                let _ = disk.sync_dir();
-            }
-            Some(Meddling::FlipBit(seed)) => {
-                let mut rng = Random::new(*seed);
-                let name = &names[rng.below(names.len() as u64) as usize];
-                let bits = length(&mut disk, name) as u64 * 8;
-                disk.flip_bit(name, rng.below(bits) as usize);
-            }
-            Some(Meddling::FlipNewestMark) => {
-                let marks = disk.read("marks").ok().flatten().unwrap_or_default();
-                let seq = |page: &[u8]| {
-                    page.get(8..16).map_or(0, |seq| seq.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)))
-                };
-                let newest = marks.chunks(PAGE_BYTES).enumerate().max_by_key(|(_, page)| seq(page));
-                if let Some((page, _)) = newest {
-                    disk.flip_bit("marks", page * PAGE_BYTES * 8 + 1000);
-                }
-            }
+        let lives_before = self.incarnation as usize;
+        if let Some(meddling) = lives_before.checked_sub(1).and_then(|life| self.meddling.get(life)) {
+            meddle(&self.disk.disk, *meddling, &self.settings.groups);
         }
-    }
-
-    /// Somebody removes what is known of the keys and enrols them as if they had never been used.
-    fn enrol_anew(&mut self) {
-        let mut disk = Rc::clone(&self.files.disk);
-        for name in disk.list().unwrap_or_default() {
-            if name.ends_with(".a") || name.ends_with(".b") || name.starts_with("key-") {
-                // It is on the list.
-                let _ = disk.remove(&name);
-            }
-        }
-        self.enrol();
-    }
-
-    pub(super) fn boot(&mut self) {
-        self.accident = self.script.accidents.get(self.incarnation as usize).copied();
-        let before = self.files.disk.borrow().operations();
-        match self.accident {
-            Some(Fault::AtDiskOperation(n) | Fault::KillAtDiskOperation(n)) => {
-                self.files.disk.borrow_mut().crash_after(before + n);
-            }
-            Some(Fault::DiskFull(n)) => {
-                self.files.disk.borrow_mut().fill_from(Some(before + n));
-                self.after(FULL_US, Event::Killed);
-            }
-            Some(Fault::KillAfter(us)) => self.after(us, Event::Killed),
-            _ => {}
-        }
+        self.fault = self.faults.get(lives_before).copied();
+        self.lay_fault();
         let mut boot_id = [0; 16];
         boot_id[..4].copy_from_slice(&self.boots.to_be_bytes());
-        match Store::open(self.files.clone(), boot_id) {
+        match Store::open(self.disk.clone(), boot_id) {
             Ok((store, recovered)) => {
                 self.store = Some(store);
-                let settings = Settings {
-                    trust_by_task: BTreeMap::new(),
-                    region: self.script.region,
-                    groups: self.script.groups.clone(),
-                    turns: self.script.turns,
-                    forwarder: self.script.link.clone(),
-                    relay: self.script.relay.clone(),
-                    server_reserve_ppm: self.script.server_reserve_ppm,
-                    crash_rest_us: CRASH_REST_US,
-                };
-                let seed = self.script.seed ^ u64::from(self.incarnation);
-                self.wall.start(self.now, recovered.believed());
-                let now = self.clock();
-                self.engine = Some(Engine::new(settings, recovered, seed, now));
-                self.tell(Input::Time);
+                let seed = self.seed ^ u64::from(self.incarnation);
+                self.wall.start(now, recovered.believed());
+                let clocks = self.wall.read(now);
+                self.engine = Some(Engine::new(self.settings.clone(), recovered, seed, clocks));
+                self.tell(now, Input::Time);
             }
             Err(error) if is_power_cut(&error) => self.strike(),
             Err(error) => {
                 let event = Happened::Halted { reason: error.to_string() };
-                self.reports.push(Report { at: self.now, task: None, event });
+                self.effects.push_back(GatewayEffect::Reports(Report { at: now, task: None, event }));
             }
         }
     }
 
-    /// A new process sees every task that was put into the folder so far.
-    pub(super) fn scan_folder(&mut self) {
-        let known = self.script.tasks.iter().map(|task| task.at_us).enumerate();
-        let here = known.filter(|(_, at_us)| Instant::ZERO.plus_us(*at_us) <= self.now);
-        for index in here.map(|(index, _)| index).collect::<Vec<_>>() {
-            self.after(0, Event::Task(index));
+    /// Faults of the disk and of the clock are laid before the process starts.
+    fn lay_fault(&mut self) {
+        let before = self.disk.disk.borrow().operations();
+        match self.fault {
+            Some(Fault::AtDiskOperation(n) | Fault::KillAtDiskOperation(n)) => {
+                self.disk.disk.borrow_mut().crash_after(before + n);
+            }
+            Some(Fault::DiskFull(n)) => {
+                self.disk.disk.borrow_mut().fill_from(Some(before + n));
+                self.later(FULL_US, ProcessEvent::Killed);
+            }
+            Some(Fault::KillAfter(us)) => self.later(us, ProcessEvent::Killed),
+            _ => {}
         }
     }
 }

@@ -1,29 +1,16 @@
 //! The gateway's normal traffic: devices that talk, and the network server that answers them through the engine.
 
-use super::event::Event;
+use super::concentrator::Transmission;
 use super::faulty_link::FaultyLink;
 use super::faulty_link::FaultyLinkSettings;
 use super::random::Random;
+use super::script::NetworkScript;
 use super::server::Server;
 use super::server::ServerCounts;
-use super::server::ServerSettings;
 use super::server::Traffic;
 use super::server::TrafficCounts;
-use super::server::TrafficSettings;
-use super::world::World;
-use crate::engine::Input;
+use super::server::Uplink;
 use crate::time::Instant;
-
-/// Who else uses the gateway.
-#[derive(Clone, Debug, Default)]
-pub struct NetworkScript {
-    /// Manners of the network server.
-    pub server: ServerSettings,
-    /// Uplinks and ears of its devices.
-    pub traffic: TrafficSettings,
-    /// A datagram between the gateway and the server needs this, microseconds.
-    pub backhaul_us: u64,
-}
 
 /// What became of the normal traffic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,78 +23,70 @@ pub struct NetworkCounts {
 
 /// The server, its devices and the way to them.
 pub(super) struct Network {
-    pub(super) server: Server,
-    pub(super) traffic: Traffic,
+    server: Server,
+    traffic: Traffic,
     backhaul_us: u64,
     /// From the server to us.
     wire: FaultyLink,
 }
 
 impl Network {
+    /// The network of a script, on a wire with these faults.
     pub(super) fn new(
         script: NetworkScript,
-        chaos: FaultyLinkSettings,
+        faults: FaultyLinkSettings,
         rng: &mut Random,
         now: Instant,
     ) -> Self {
-        let chaos = FaultyLinkSettings { delay_us: (script.backhaul_us, script.backhaul_us), ..chaos };
+        let faults = FaultyLinkSettings { delay_us: (script.backhaul_us, script.backhaul_us), ..faults };
         Network {
-            wire: FaultyLink::new(chaos, rng.split(7)),
+            wire: FaultyLink::new(faults, rng.split(7)),
             server: Server::new(script.server, rng.split(4), now),
             traffic: Traffic::new(script.traffic, rng.split(5), now),
             backhaul_us: script.backhaul_us,
         }
     }
 
+    /// When [`Network::wake`] and [`Network::uplink`] are due.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.server.wake_at().into_iter().chain(self.traffic.next_at()).min()
+    }
+
+    /// A datagram to the server needs this, microseconds.
+    pub(super) fn backhaul_us(&self) -> u64 {
+        self.backhaul_us
     }
 
     pub(super) fn counts(&self) -> NetworkCounts {
         NetworkCounts { server: self.server.counts().clone(), traffic: self.traffic.counts() }
     }
-}
 
-impl World {
-    /// What is due at the server and at its devices.
-    pub(super) fn wake_network(&mut self) {
-        let now = self.now;
-        let Some(network) = &mut self.network else { return };
-        network.server.wake(now);
-        while let Some(uplink) = self.network.as_mut().and_then(|network| network.traffic.take(now)) {
-            self.concentrator.uplink(now, uplink.reception());
-            self.drain_concentrator();
-        }
-        self.drain_server();
+    /// The server does what is due.
+    pub(super) fn wake(&mut self, now: Instant) {
+        self.server.wake(now);
     }
 
-    /// The engine sends to its network server.
-    pub(super) fn send_to_server(&mut self, bytes: Vec<u8>) {
-        if let Some(network) = &self.network {
-            self.after(network.backhaul_us, Event::ToServer(bytes));
-        }
+    /// The next uplink of a device that has ended by `now`.
+    pub(super) fn uplink(&mut self, now: Instant) -> Option<Uplink> {
+        self.traffic.take(now)
     }
 
-    pub(super) fn at_server(&mut self, bytes: &[u8]) {
-        if let Some(network) = &mut self.network {
-            network.server.datagram(self.now, bytes);
-        }
-        self.drain_server();
+    /// Its devices hear what is on the air.
+    pub(super) fn hear(&mut self, transmission: &Transmission) {
+        self.traffic.hear(transmission);
     }
 
-    pub(super) fn at_gateway(&mut self, bytes: &[u8]) {
-        self.tell(Input::FromServer { server: 0, bytes });
+    /// A datagram of the gateway reaches the server.
+    pub(super) fn at_server(&mut self, now: Instant, bytes: &[u8]) {
+        self.server.datagram(now, bytes);
     }
 
-    fn drain_server(&mut self) {
-        let now = self.now;
-        while let Some(arrivals) = self.network.as_mut().and_then(|network| {
-            let bytes = network.server.take()?;
-            Some(network.wire.pass(now, &bytes))
-        }) {
-            for (at, bytes) in arrivals {
-                self.at(at, Event::FromServer(bytes));
-            }
+    /// What the server sends: when it reaches the gateway, and as what; to be asked after every call.
+    pub(super) fn send_to_gateway(&mut self, now: Instant) -> Vec<(Instant, Vec<u8>)> {
+        let mut arrivals = Vec::new();
+        while let Some(bytes) = self.server.take() {
+            arrivals.extend(self.wire.pass(now, &bytes));
         }
+        arrivals
     }
 }

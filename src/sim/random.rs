@@ -1,7 +1,7 @@
-//! Luck with a seed: xoshiro256** seeded by SplitMix64, integers only.
+//! Random numbers from a seed: xoshiro256** seeded by SplitMix64, integers only.
 
 /// A small seeded generator. Every actor of the world gets its own by [`Random::split`], so that one more
-/// actor does not change the luck of the others.
+/// actor does not change what the others draw.
 #[derive(Clone, Debug)]
 pub struct Random {
     seed: u64,
@@ -17,7 +17,7 @@ impl Random {
     }
 
     /// The generator of the actor `label`. It depends on this generator's seed and on `label` only, neither
-    /// on what was drawn nor on what was split off before; the same label twice gives the same luck twice.
+    /// on what was drawn nor on what was split off before; the same label twice gives the same generator twice.
     pub fn split(&mut self, label: u64) -> Random {
         let mut walk = label;
         let mut mixed = self.seed.rotate_left(32) ^ split_mix(&mut walk);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn one_more_actor_does_not_change_the_luck_of_the_others() {
+    fn one_more_actor_does_not_change_what_the_others_draw() {
         let mut world = Random::new(7);
         let alone = world.split(3).next_u64();
         world.next_u64();

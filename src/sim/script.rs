@@ -4,9 +4,11 @@ use super::air::Loss;
 use super::concentrator;
 use super::device;
 use super::faulty_link::FaultyLinkSettings;
-use super::network::NetworkScript;
+use super::server::ServerSettings;
+use super::server::TrafficSettings;
 use crate::broadcast::TurnRule;
 use crate::campaign::Group;
+use crate::engine;
 use crate::forwarder;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
@@ -19,7 +21,7 @@ pub struct Script {
     pub region: &'static Parameters,
     /// GPS time at the world's zero.
     pub start: GpsTime,
-    /// Everything that looks like luck comes from here.
+    /// Every random number comes from it.
     pub seed: u64,
     /// The gateway's multicast groups, with their keys.
     pub groups: Vec<Group>,
@@ -27,7 +29,7 @@ pub struct Script {
     pub turns: TurnRule,
     /// The gateway's side of the forwarder.
     pub link: forwarder::Settings,
-    /// The packet forwarder and its concentrator.
+    /// The packet forwarder and its concentrator; its clock is the world's (`gps_at_zero` becomes `start`).
     pub concentrator: concentrator::Settings,
     /// Tasks that the operator puts into the folder.
     pub tasks: Vec<TaskScript>,
@@ -45,7 +47,7 @@ pub struct Script {
     /// deaf for some of them.
     pub uplinks_per_hour: u32,
     /// What strikes datagrams on their way to us, from the forwarder and from the network server.
-    pub chaos: FaultyLinkSettings,
+    pub faulty_link: FaultyLinkSettings,
     /// Datagrams lost on their way to the forwarder, parts per million.
     pub datagram_loss_ppm: u32,
     /// The forwarder's process restarts at these moments, microseconds after the world's zero.
@@ -56,7 +58,7 @@ pub struct Script {
     /// The world ends here at the latest, microseconds.
     pub limit_us: u64,
     /// Power cuts and kills: one in each life of the gateway, in this order.
-    pub accidents: Vec<Fault>,
+    pub faults: Vec<Fault>,
     /// The operator moves a task whose sessions were missed to a later start, and has its devices told.
     pub is_retold: bool,
     /// Steps of the gateway's wall clock: when, microseconds after the world's zero, and by how many microseconds. Nobody
@@ -69,9 +71,79 @@ pub struct Script {
     /// What happens to the state folder between two lives: the n-th before the (n + 1)-th boot.
     pub meddling: Vec<Meddling>,
     /// What a power cut leaves of pages that were not synced.
-    pub page_luck: PageLuck,
+    pub unsynced_pages: UnsyncedPages,
     /// How long the gateway needs to boot after a power cut, microseconds.
     pub boot_us: u64,
+}
+
+impl Script {
+    /// A gateway in `region` with a good packet forwarder and an uplink a minute; nothing is ordered, nobody listens,
+    /// and nothing goes wrong for two days.
+    pub fn new(region: &'static Parameters) -> Script {
+        let concentrator = concentrator::Settings {
+            tx_freq_min_hz: region.freq_min_hz,
+            tx_freq_max_hz: region.freq_max_hz,
+            ..concentrator::Settings::default()
+        };
+        Script {
+            region,
+            start: concentrator.gps_at_zero,
+            seed: 1,
+            groups: Vec::new(),
+            turns: TurnRule::default(),
+            link: forwarder::Settings::default(),
+            concentrator,
+            tasks: Vec::new(),
+            is_folder_tidied: false,
+            devices: Vec::new(),
+            relay: RelaySettings::default(),
+            server_reserve_ppm: 0,
+            network: None,
+            uplinks_per_hour: 60,
+            faulty_link: FaultyLinkSettings::default(),
+            datagram_loss_ppm: 0,
+            forwarder_restarts_us: Vec::new(),
+            forwarder_outages_us: Vec::new(),
+            limit_us: 2 * 24 * 3_600_000_000,
+            faults: Vec::new(),
+            is_retold: false,
+            clock_steps: Vec::new(),
+            is_credulous: false,
+            is_forgetful: false,
+            meddling: Vec::new(),
+            unsynced_pages: UnsyncedPages::default(),
+            boot_us: 30_000_000,
+        }
+    }
+
+    /// The same around a gateway with these settings; its antenna is the one they speak of.
+    pub fn of_gateway(settings: engine::Settings) -> Script {
+        let script = Script::new(settings.region);
+        Script {
+            concentrator: concentrator::Settings {
+                antenna_gain_db: (settings.forwarder.forwarder_antenna_gain.centi() / 100) as i8,
+                real_antenna_gain: settings.forwarder.antenna_gain,
+                ..script.concentrator
+            },
+            groups: settings.groups,
+            turns: settings.turns,
+            link: settings.forwarder,
+            relay: settings.relay,
+            server_reserve_ppm: settings.server_reserve_ppm,
+            ..script
+        }
+    }
+}
+
+/// Who else uses the gateway.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkScript {
+    /// Manners of the network server.
+    pub server: ServerSettings,
+    /// Uplinks and ears of its devices.
+    pub traffic: TrafficSettings,
+    /// A datagram between the gateway and the server needs this, microseconds.
+    pub backhaul_us: u64,
 }
 
 /// A task in the task folder.
@@ -87,7 +159,7 @@ pub struct TaskScript {
     pub image: Vec<u8>,
 }
 
-/// A device and its luck.
+/// A device, and what it hears.
 #[derive(Clone)]
 pub struct DeviceScript {
     /// Stack, limits and keys of the device.
@@ -109,7 +181,7 @@ impl DeviceScript {
 
 /// What becomes of a page that was written but not synced when the power goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PageLuck {
+pub enum UnsyncedPages {
     /// Each page by itself: new, old or torn.
     #[default]
     Mixed,
@@ -150,7 +222,7 @@ pub enum Meddling {
     Nothing,
     /// The files whose numbers (in the order of their names) are the bits of this are removed.
     Remove(u64),
-    /// One bit of one file turns over, by luck with this seed.
+    /// One bit of one file turns over, which one is drawn from this seed.
     FlipBit(u64),
     /// One bit of the newest mark turns over.
     FlipNewestMark,

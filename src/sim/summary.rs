@@ -1,12 +1,9 @@
 //! What came of a world, for people and for JSON.
 
 use super::device::State;
-use super::network::Network;
 use super::network::NetworkCounts;
 use super::referee::BandAir;
 use super::referee::Verdict;
-use super::world::World;
-use crate::engine::Engine;
 use crate::relay::RelayCounts;
 use crate::report::Event;
 use crate::report::Planned;
@@ -100,44 +97,5 @@ impl Summary {
             Event::Refused { reason } | Event::Halted { reason } => Some(reason.as_str()),
             _ => None,
         })
-    }
-}
-
-impl World {
-    /// The result, when the world is over.
-    pub fn summary(&self) -> Summary {
-        let devices = self.devices.iter().zip(&self.script.devices).map(|(listener, script)| {
-            let status = listener.device.status(self.true_clock());
-            DeviceResult {
-                name: script.settings.name.clone(),
-                state: status.state,
-                heard: status.heard,
-                lost: listener.lost,
-                lost_uncoded: status.lost_uncoded,
-                coded_used: status.coded_used,
-                missed_deaf: status.missed_deaf,
-                listening_us: listener.device.listening_us(self.true_clock()),
-            }
-        });
-        let images: Vec<&[u8]> = self.script.tasks.iter().map(|task| &task.image[..]).collect();
-        let counts = self.concentrator.counts();
-        Summary {
-            zero: self.script.start,
-            seed: self.script.seed,
-            end: self.now,
-            planned: self.planned.clone(),
-            reports: self.reports.clone(),
-            frames: self.frames.clone(),
-            devices: devices.collect(),
-            verdict: self.referee.verdict_of(&images),
-            uplinks: (counts.rxnb + counts.deaf, counts.deaf),
-            network: self.network.as_ref().map(Network::counts),
-            relay: self.engine.as_ref().map(Engine::relayed).unwrap_or_default(),
-            swallowed: counts.swallowed,
-            completions: self.completions,
-            over: self.over,
-            restarts: self.incarnation,
-            disk_bytes: self.files.disk.borrow().written_bytes(),
-        }
     }
 }

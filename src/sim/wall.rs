@@ -1,6 +1,6 @@
-//! The gateway's wall clock: right until somebody moves it, and judged by the very code that judges a real one.
+//! The time as it is, and the gateway's wall clock: right until somebody moves it, and judged by the very code that
+//! judges a real one.
 
-use super::script::Script;
 use crate::time::ClockTrust;
 use crate::time::Evidence;
 use crate::time::GpsTime;
@@ -12,10 +12,34 @@ use crate::time::WallClock;
 /// After a boot the network puts the clock right in this time, microseconds.
 const SYNC_US: u64 = 30_000_000;
 
+/// The time as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TrueClock {
+    zero: GpsTime,
+}
+
+impl TrueClock {
+    /// The clock of a world that begins at `zero`.
+    pub(super) fn new(zero: GpsTime) -> TrueClock {
+        TrueClock { zero }
+    }
+
+    /// GPS time at `now`.
+    pub(super) fn gps(self, now: Instant) -> GpsTime {
+        self.zero.plus_us(now.us_since(Instant::ZERO))
+    }
+
+    /// Both clocks at `now`.
+    pub(super) fn read(self, now: Instant) -> Now {
+        Now { mono: now, gps: Some(self.gps(now)) }
+    }
+}
+
 /// A wall clock and its judge.
 #[derive(Debug)]
 pub(super) struct Wall {
     judge: WallClock,
+    truth: TrueClock,
     steps: Vec<(Instant, i64)>,
     is_credulous: bool,
     booted_at: Instant,
@@ -24,13 +48,15 @@ pub(super) struct Wall {
 }
 
 impl Wall {
-    /// The clock of a script, in its first boot; synchronised before the world began.
-    pub(super) fn new(script: &Script) -> Wall {
+    /// A clock in its first boot; synchronised before the world began. `steps_us`: when somebody moves it, microseconds
+    /// after the world's zero, and by how many microseconds.
+    pub(super) fn new(truth: TrueClock, steps_us: &[(u64, i64)], is_credulous: bool) -> Wall {
         let step = |(at_us, by_us): &(u64, i64)| (Instant::ZERO.plus_us(*at_us), *by_us);
         Wall {
             judge: WallClock::new(ClockTrust::Auto),
-            steps: script.clock_steps.iter().map(step).collect(),
-            is_credulous: script.is_credulous,
+            truth,
+            steps: steps_us.iter().map(step).collect(),
+            is_credulous,
             booted_at: Instant::ZERO.minus_us(SYNC_US),
             boots: 0,
         }
@@ -51,13 +77,16 @@ impl Wall {
         }
     }
 
-    /// What the gateway takes for the time when it is `gps`.
-    pub(super) fn read(&mut self, now: Instant, gps: GpsTime) -> Now {
+    /// What the gateway takes for the time at `now`.
+    pub(super) fn read(&mut self, now: Instant) -> Now {
+        if self.steps.is_empty() {
+            return self.truth.read(now);
+        }
         // The last synchronisation undid what was moved before it.
         let synced_at = self.booted_at.plus_us(SYNC_US);
         let counts = |at: Instant| at <= now && (now < synced_at || at > synced_at);
         let off_us: i64 = self.steps.iter().filter(|(at, _)| counts(*at)).map(|(_, by_us)| by_us).sum();
-        let wall_us = gps.to_unix_us().saturating_add(off_us);
+        let wall_us = self.truth.gps(now).to_unix_us().saturating_add(off_us);
         if self.is_credulous {
             return Now { mono: now, gps: GpsTime::from_unix_us(wall_us) };
         }

@@ -23,14 +23,11 @@ use fuotad::schedule::TxPolicy;
 use fuotad::signing::SigningTrust;
 use fuotad::sim::DeviceScript;
 use fuotad::sim::Loss;
-use fuotad::sim::PageLuck;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::TaskScript;
 use fuotad::sim::World;
-use fuotad::sim::concentrator;
 use fuotad::sim::device;
-use fuotad::sim::faulty_link::FaultyLinkSettings;
 use fuotad::store::KeyCounters;
 use fuotad::store::RangeState;
 use fuotad::store::Recovered;
@@ -123,13 +120,8 @@ pub fn listener(name: &str, loss_ppm: u32) -> DeviceScript {
 /// 1000 B at once to three devices, one without losses; so much redundancy that luck plays no part.
 pub fn script() -> Script {
     Script {
-        region: parameters(RfRegion::Eu868).expect("EU868 is known"),
         start: START,
-        seed: 1,
         groups: vec![group()],
-        turns: TurnRule::default(),
-        link: forwarder::Settings::default(),
-        concentrator: concentrator::Settings { gps_at_zero: START, ..concentrator::Settings::default() },
         tasks: vec![TaskScript {
             at_us: 1_000_000,
             stem: "task-1".to_owned(),
@@ -137,24 +129,10 @@ pub fn script() -> Script {
             image: image(1000),
         }],
         devices: vec![listener("lossless", 0), listener("lossy-1", 100_000), listener("lossy-2", 100_000)],
-        relay: RelaySettings::default(),
-        server_reserve_ppm: 0,
-        network: None,
         uplinks_per_hour: 600,
         limit_us: 24 * 3_600_000_000,
-        accidents: Vec::new(),
-        is_folder_tidied: false,
-        chaos: FaultyLinkSettings::default(),
-        datagram_loss_ppm: 0,
-        forwarder_restarts_us: Vec::new(),
-        forwarder_outages_us: Vec::new(),
-        is_retold: false,
-        clock_steps: Vec::new(),
-        is_credulous: false,
-        is_forgetful: false,
-        meddling: Vec::new(),
-        page_luck: PageLuck::Mixed,
         boot_us: 20_000_000,
+        ..Script::new(parameters(RfRegion::Eu868).expect("EU868 is known"))
     }
 }
 

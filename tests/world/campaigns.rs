@@ -115,7 +115,7 @@ fn a_long_campaign_goes_over_several_sessions_and_devices_follow() {
 /// The power goes in the first session, and the gateway is away until all of them are over.
 fn away_for_all_sessions() -> Script {
     let mut script = sessions_of_1024_s();
-    script.accidents = vec![fuotad::sim::Fault::AfterSend(30)];
+    script.faults = vec![fuotad::sim::Fault::AfterSend(30)];
     script.boot_us = 12_000_000_000;
     script
 }
@@ -283,7 +283,7 @@ fn an_image_that_is_not_what_was_ordered_is_never_sent() {
 fn an_image_that_changed_between_two_lives_is_never_sent() {
     // The digest was pinned when the task was planned; after the restart another image lies there.
     let mut script = script_of(4000);
-    script.accidents = vec![fuotad::sim::Fault::AfterSend(40)];
+    script.faults = vec![fuotad::sim::Fault::AfterSend(40)];
     let mut world = fuotad::sim::World::new(script);
     while world.step() {
         if world.frames().len() == 30 {
@@ -344,7 +344,7 @@ fn a_restart_is_no_way_around_the_law() {
         for device in &mut script.devices {
             device.settings.permanent_class_c = Some((869_525_000, region.data_rate(0).unwrap().modulation));
         }
-        script.accidents = cuts.iter().map(|frame| fuotad::sim::Fault::AfterSend(*frame)).collect();
+        script.faults = cuts.iter().map(|frame| fuotad::sim::Fault::AfterSend(*frame)).collect();
         let summary = run(script);
         assert_content(&summary, &format!("cuts after {cuts:?} frames"));
         assert_eq!(summary.complete(), 3);

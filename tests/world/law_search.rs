@@ -409,7 +409,7 @@ fn random_script(seed: u64) -> Script {
         let image = small_world::image(1 + luck.below(1500) as usize);
         tasks.push(TaskScript { at_us: luck.below(20_000_000), stem: format!("task-{n}"), document, image });
     }
-    let accidents = (0..luck.below(3)).map(|_| match luck.below(3) {
+    let faults = (0..luck.below(3)).map(|_| match luck.below(3) {
         0 => Fault::BeforeSend(1 + luck.below(40)),
         1 => Fault::AfterSend(1 + luck.below(40)),
         _ => Fault::Kill(1 + luck.below(40)),
@@ -418,7 +418,7 @@ fn random_script(seed: u64) -> Script {
     Script {
         region,
         seed,
-        accidents: accidents.collect(),
+        faults: faults.collect(),
         concentrator: fuotad::sim::concentrator::Settings {
             tx_freq_min_hz: region.freq_min_hz,
             tx_freq_max_hz: region.freq_max_hz,

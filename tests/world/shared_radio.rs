@@ -228,7 +228,7 @@ fn an_empty_air_is_used_to_the_share_although_a_server_might_speak() {
 
 #[test]
 fn datagrams_that_are_lost_doubled_late_or_damaged_break_no_law_and_stop_no_campaign() {
-    let chaos = FaultyLinkSettings {
+    let faulty_link = FaultyLinkSettings {
         lost_ppm: 100_000,
         duplicated_ppm: 300_000,
         reordered_ppm: 300_000,
@@ -238,7 +238,7 @@ fn datagrams_that_are_lost_doubled_late_or_damaged_break_no_law_and_stop_no_camp
         ..FaultyLinkSettings::default()
     };
     for seed in 1..=100 {
-        let mut summary = run(Script { seed, chaos, ..shared(3, 112, 4000, 1, Manner::ChirpStack) });
+        let mut summary = run(Script { seed, faulty_link, ..shared(3, 112, 4000, 1, Manner::ChirpStack) });
         // A digit of a server's frequency that flips on its way to the forwarder is the wire's deed; ours is RX2's.
         let is_the_wires = |breach: &Breach| matches!(breach, Breach::OutsideSubBands { frequency_hz, .. } if *frequency_hz != 869_525_000);
         summary.verdict.breaches.retain(|breach| !is_the_wires(breach));

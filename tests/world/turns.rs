@@ -213,7 +213,7 @@ fn who_comes_later_may_not_take_the_session_of_who_was_planned_before() {
 fn a_power_cut_among_several_campaigns_on_the_air_reuses_no_counter() {
     for turns in [TurnRule::InOrder, TurnRule::Fairly] {
         let mut script = several(3, turns);
-        script.accidents = [70, 3, 40].map(fuotad::sim::Fault::AfterSend).to_vec();
+        script.faults = [70, 3, 40].map(fuotad::sim::Fault::AfterSend).to_vec();
         let summary = run(script);
         assert_content(&summary, &format!("{turns:?} with power cuts"));
         assert_eq!((over(&summary), summary.restarts), (3, 3));

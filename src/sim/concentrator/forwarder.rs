@@ -2,25 +2,17 @@
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
-use semtech_udp::push_data::Stat;
 use semtech_udp::tx_ack::Error as TxError;
 
-use crate::radio::Dbm;
-use crate::sim::concentrator::airtime::on_air_us;
 use crate::sim::concentrator::beacon;
-use crate::sim::concentrator::bus::Bus;
-use crate::sim::concentrator::counter::Counter;
+use crate::sim::concentrator::beacon::Beacons;
+use crate::sim::concentrator::board::Board;
+use crate::sim::concentrator::counts::Counts;
 use crate::sim::concentrator::frame::Transmission;
 use crate::sim::concentrator::gps::Gps;
-use crate::sim::concentrator::jit_queue::Entry;
-use crate::sim::concentrator::jit_queue::JitQueue;
-use crate::sim::concentrator::jit_queue::PROGRAM_US;
 use crate::sim::concentrator::jit_queue::Refusal;
 use crate::sim::concentrator::jit_queue::Start;
-use crate::sim::concentrator::jit_queue::TX_START_US;
-use crate::sim::concentrator::radio_chip::HandOver;
-use crate::sim::concentrator::radio_chip::RadioChip;
+use crate::sim::concentrator::push_thread::PushThread;
 use crate::sim::concentrator::settings::Settings;
 use crate::sim::concentrator::tokens::Tokens;
 use crate::sim::concentrator::txpk;
@@ -32,7 +24,6 @@ use crate::sim::concentrator::upstream::Answer;
 use crate::sim::concentrator::upstream::Heard;
 use crate::sim::concentrator::upstream::Reception;
 use crate::sim::random::Random;
-use crate::time::GpsTime;
 use crate::time::Instant;
 
 /// Bytes of a datagram that reach the forwarder; the rest is cut off.
@@ -44,22 +35,11 @@ const DATAGRAM_US: u64 = 15;
 const START_UP_US: u64 = 300;
 /// The receive time-out that decides how late a PULL_DATA may be.
 const PULL_JITTER_US: u64 = 200_000;
-/// An unacknowledged PUSH_DATA holds back the next one so long: 100 ms of waiting and a fetch (measured).
-const PUSH_WAIT_US: u64 = 112_000;
-/// Receptions waiting to be pushed, and in one datagram; what is heard beyond is lost.
-const HEARD_MAX: usize = 255;
-/// The downlink thread thinks of beacons whenever its wait for a datagram ends.
-const BEACONS_US: u64 = 200_000;
 /// The poll of the queue runs every 10 ms, so a packet is found 30-40 ms before its start.
 const LEAD_US: (u64, u64) = (30_050, 39_950);
 
-/// Where the gateway is, in `stat` with a GPS receiver: latitude and longitude in degrees, altitude in metres.
-const PLACE: (f64, f64, i64) = (46.24, 3.2523, 145);
-
 /// Conducted power asked for beacons.
 const BEACON_DBM: i8 = 14;
-/// A GPS time can be so much too late.
-const GPS_GLITCH_US: u64 = 1 << 32;
 
 /// Which of the forwarder's two sockets a datagram arrived at, that is, to which of its two source ports
 /// the server sent it.
@@ -87,54 +67,16 @@ pub enum Output {
     },
 }
 
-/// What happened since the concentrator was made, restarts included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// PULL_RESP that got no TX_ACK: malformed, cut, or lost in a burst.
-    pub vanished: u64,
-    /// PULL_RESP the codec of `semtech-udp` could not read and the forwarder could.
-    pub by_hand: u64,
-    /// `dwnb`: PULL_RESP whose JSON was complete, refused ones included.
-    pub dwnb: u64,
-    /// PULL_RESP that were queued (TX_ACK without an error).
-    pub accepted: u64,
-    /// PULL_RESP that were answered with an error.
-    pub refused: u64,
-    /// `txnb`: packets given to the driver with success, overwritten ones included.
-    pub txnb: u64,
-    /// Packets that were on the air.
-    pub on_air: u64,
-    /// Packets accepted and never radiated.
-    pub swallowed: u64,
-    /// Beacons that were on the air; they count in `txnb`, not in `on_air`.
-    pub beacons: u64,
-    /// Beacons that found the radio sending, were overwritten, or came too late.
-    pub beacons_lost: u64,
-    /// `rxnb`, `rxok`, `rxfw`: receptions.
-    pub rxnb: u64,
-    /// Receptions lost because the gateway was sending.
-    pub deaf: u64,
-    /// PUSH_DATA sent.
-    pub pushed: u64,
-    /// PUSH_DATA acknowledged in time.
-    pub push_acked: u64,
-}
-
 /// A gateway in virtual time. Tell it what arrives, call [`Concentrator::time`] at
 /// [`Concentrator::wake_at`], and after every call take [`Concentrator::poll`] until it is empty.
 #[derive(Clone, Debug)]
 pub struct Concentrator {
     settings: Settings,
-    random: Random,
+    rng: Random,
     tokens: Tokens,
-    counter: Counter,
-    queue: JitQueue,
-    radio: RadioChip,
-    bus: Bus,
+    board: Board,
     gps: Gps,
-    /// GPS seconds of the newest beacon queued, and when the next is thought of.
-    beacon_gps_s: Option<u64>,
-    beacons_at: Instant,
+    beacons: Beacons,
     is_running: bool,
     port_generation: u32,
     /// When the downlink thread has read all that arrived.
@@ -142,11 +84,8 @@ pub struct Concentrator {
     pull_at: Instant,
     stat_at: Instant,
     tx_acks: VecDeque<(Instant, Vec<u8>)>,
-    heard: VecDeque<Heard>,
-    report: Option<(Instant, Stat)>,
-    push_waits: Option<(u16, Instant)>,
+    push_thread: PushThread,
     counts: Counts,
-    reported: Counts,
     outputs: VecDeque<Output>,
 }
 
@@ -164,31 +103,21 @@ enum Event {
 
 impl Concentrator {
     /// A gateway whose forwarder starts at `now`.
-    pub fn new(settings: Settings, mut random: Random, now: Instant) -> Self {
-        let bus = Bus::new(settings.bus_hold_us, random.split(1));
-        let gps = Gps::new(settings.gps, settings.gps_silences_us.clone(), now);
-        let counter = Counter::new(now, settings.counter_at_start, settings.drift_ppb);
+    pub fn new(settings: Settings, mut rng: Random, now: Instant) -> Self {
         Concentrator {
-            random,
+            board: Board::new(&settings, rng.split(1), now),
+            rng,
             tokens: Tokens::new(),
-            counter,
-            queue: JitQueue::default(),
-            radio: RadioChip::default(),
-            bus,
-            gps,
-            beacon_gps_s: None,
-            beacons_at: now,
+            gps: Gps::new(&settings, now),
+            beacons: Beacons::new(&settings, now),
             is_running: true,
             port_generation: 0,
             read_until: now,
             pull_at: now.plus_us(START_UP_US),
             stat_at: now.plus_us(settings.stat_us),
             tx_acks: VecDeque::new(),
-            heard: VecDeque::new(),
-            report: None,
-            push_waits: None,
+            push_thread: PushThread::default(),
             counts: Counts::default(),
-            reported: Counts::default(),
             outputs: VecDeque::new(),
             settings,
         }
@@ -218,22 +147,20 @@ impl Concentrator {
         if !self.is_running {
             return false;
         }
-        if self.radio.was_deaf(reception.start, now) {
+        if self.board.was_deaf(reception.start, now) {
             self.counts.deaf += 1;
             return false;
         }
-        if self.heard.len() >= HEARD_MAX {
+        if self.push_thread.is_full() {
             return false;
         }
         let (least_us, most_us) = self.settings.uplink_delay_us;
-        let found_at = self.bus.free_at(now.plus_us(self.random.range(least_us, most_us)));
-        // One fetch brings all there is, in the order it was heard.
-        let ready_at = self.heard.back().map_or(found_at, |last| last.ready_at.max(found_at));
-        let gps = self.gps_of_reception(now);
+        let ready_at = self.board.free_at(now.plus_us(self.rng.range(least_us, most_us)));
+        let gps = self.gps.time_of_reception(now, &mut self.rng);
         self.counts.rxnb += 1;
-        self.heard.push_back(Heard {
+        self.push_thread.hear(Heard {
             ready_at,
-            tmst: self.counter.tmst(now),
+            tmst: self.board.tmst(now),
             frequency_hz: reception.frequency_hz,
             modulation: reception.modulation,
             phy_payload: reception.phy_payload.to_vec(),
@@ -251,12 +178,12 @@ impl Concentrator {
                 break;
             }
             match event {
-                Event::Fire => self.fire(),
+                Event::Fire => self.outputs.extend(self.board.fire(&mut self.counts).map(Output::OnAir)),
                 Event::HandOver => self.hand_over(at),
                 Event::Beacons => self.queue_beacons(at),
                 Event::TxAck => self.send_tx_ack(),
                 Event::Pull => self.send_pull_data(at),
-                Event::Stat => self.write_report(at),
+                Event::Stat => self.report(at),
                 Event::Push => self.send_push_data(at),
             }
         }
@@ -278,15 +205,15 @@ impl Concentrator {
     pub fn restart(&mut self, now: Instant) {
         self.time(now);
         self.stop();
-        self.gps = Gps::new(self.settings.gps, self.settings.gps_silences_us.clone(), now);
+        self.gps = Gps::new(&self.settings, now);
         self.is_running = true;
         self.port_generation += 1;
         self.tokens = Tokens::new();
-        self.counter = Counter::new(now, 0, self.settings.drift_ppb);
+        self.board.reset(now);
         self.read_until = now;
         self.pull_at = now.plus_us(START_UP_US);
         self.stat_at = now.plus_us(self.settings.stat_us);
-        self.reported = self.counts;
+        self.push_thread.restart(self.counts);
     }
 
     /// The process is killed: it hears, answers and sends nothing until [`Concentrator::restart`].
@@ -298,7 +225,7 @@ impl Concentrator {
     /// From now on every fetch of receptions holds the bus for `hold_us` microseconds; 0 sets it free.
     pub fn hold_bus(&mut self, now: Instant, hold_us: u64) {
         self.time(now);
-        self.bus.hold(now, hold_us);
+        self.board.hold_bus(now, hold_us);
     }
 
     /// How often it was restarted; with each generation both source ports change.
@@ -308,7 +235,7 @@ impl Concentrator {
 
     /// What the concentrator's register shows.
     pub fn counter(&self, now: Instant) -> u32 {
-        self.counter.tmst(now)
+        self.board.tmst(now)
     }
 
     /// What happened so far.
@@ -320,52 +247,27 @@ impl Concentrator {
         if !self.is_running {
             return None;
         }
-        let hand_over_at = self.queue.soonest().map(|entry| self.hand_over_at(entry));
         [
-            self.radio.armed_start().map(|at| (at, Event::Fire)),
-            hand_over_at.map(|at| (at, Event::HandOver)),
-            self.beacons_at().map(|at| (at, Event::Beacons)),
+            self.board.fire_at().map(|at| (at, Event::Fire)),
+            self.board.hand_over_at().map(|at| (at, Event::HandOver)),
+            self.beacons.thinks_at(&self.gps, self.board.beacons()).map(|at| (at, Event::Beacons)),
             self.tx_acks.front().map(|&(at, _)| (at, Event::TxAck)),
             Some((self.pull_at, Event::Pull)),
             Some((self.stat_at, Event::Stat)),
-            self.push_at().map(|at| (at, Event::Push)),
+            self.push_thread.push_at().map(|at| (at, Event::Push)),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
-    /// When the poll of the queue finds it.
-    fn hand_over_at(&self, entry: &Entry) -> Instant {
-        let lead_us = if self.bus.is_idle() { entry.lead_us } else { PROGRAM_US };
-        self.bus.poll_at(self.counter.instant_of(entry.start.saturating_sub(lead_us).max(entry.came)))
-    }
-
-    /// When beacons can be queued: never without a period or a receiver, not while enough of them wait.
-    fn beacons_at(&self) -> Option<Instant> {
-        let wants = self.settings.beacon_period_s > 0 && self.settings.gps;
-        (wants && self.queue.beacons() < beacon::QUEUED)
-            .then(|| self.gps.beacons_ready_at().max(self.beacons_at))
-    }
-
-    /// When there is something to push and nothing to wait for.
-    fn push_at(&self) -> Option<Instant> {
-        let heard_at = self.heard.front().map(|heard| heard.ready_at);
-        let reported_at = self.report.as_ref().map(|&(at, _)| at);
-        let ready_at = heard_at.into_iter().chain(reported_at).min()?;
-        Some(self.push_waits.map_or(ready_at, |(_, until)| ready_at.max(until)))
-    }
-
     fn push_ack(&mut self, now: Instant, token: u16) {
-        if self.push_waits.is_some_and(|(awaited, until)| awaited == token && now < until) {
-            self.push_waits = None;
-            self.counts.push_acked += 1;
-        }
+        self.counts.push_acked += u64::from(self.push_thread.acknowledged(now, token));
     }
 
     fn pull_resp(&mut self, now: Instant, token: u16, bytes: &[u8]) {
         // The counter is read, and everything judged, when the bus is free.
-        let now = self.bus.free_at(now);
+        let now = self.board.free_at(now);
         if self.read_until.us_since(now) >= SOCKET_DEPTH * DATAGRAM_US {
             self.counts.vanished += 1;
             return;
@@ -406,15 +308,14 @@ impl Concentrator {
         }
         let start = match request.when {
             When::Start(start) => start,
-            When::GpsMs(gps_ms) => Start::Gps(self.tmst_at_gps(now, gps_ms)),
+            When::GpsMs(gps_ms) => Start::Gps(self.board.tmst_in(now, self.gps.ahead_us(now, gps_ms))),
         };
         // Without `powe` the conducted power is zero, whatever the antenna.
         let asked_dbm = request.power_dbm.map_or(0, |powe| powe.wrapping_sub(self.settings.antenna_gain_db));
-        let conducted_dbm = self.conducted_dbm(asked_dbm);
-        let lead_us = self.random.range(LEAD_US.0, LEAD_US.1);
-        match self.queue.enqueue(self.counter.read(now), start, lead_us, request.frame, conducted_dbm) {
-            Ok(()) if conducted_dbm == asked_dbm => Answer::Queued,
-            Ok(()) => Answer::QueuedWithPower(conducted_dbm),
+        let lead_us = self.rng.range(LEAD_US.0, LEAD_US.1);
+        match self.board.enqueue(now, start, lead_us, request.frame, asked_dbm) {
+            Ok(conducted_dbm) if conducted_dbm == asked_dbm => Answer::Queued,
+            Ok(conducted_dbm) => Answer::QueuedWithPower(conducted_dbm),
             Err(Refusal::TooLate) => Answer::Refused(TxError::TooLate),
             Err(Refusal::TooEarly) => Answer::Refused(TxError::TooEarly),
             Err(Refusal::Collision) => Answer::Refused(TxError::CollisionPacket),
@@ -422,106 +323,26 @@ impl Concentrator {
         }
     }
 
-    /// Keeps beacons waiting, one at every multiple of the period; one that collides is left out.
+    /// Keeps beacons waiting; one that collides is left out.
     fn queue_beacons(&mut self, at: Instant) {
-        self.beacons_at = at.plus_us(BEACONS_US);
+        self.beacons.think_again(at);
         if !self.gps.is_valid(at) {
             return;
         }
-        let (count, gps) = (self.counter.read(at), self.gps_at(at));
-        let period_s = u64::from(self.settings.beacon_period_s);
-        for _ in self.queue.beacons()..beacon::QUEUED {
-            let gps_s = gps.as_us() / 1_000_000;
-            let last_s = self.beacon_gps_s.filter(|last_s| *last_s >= gps_s).unwrap_or(gps_s);
-            let next_s = (last_s / period_s + 1) * period_s;
-            self.beacon_gps_s = Some(next_s);
-            let tmst = self.tmst_at_gps(at, next_s * 1000);
+        let (count, gps) = (self.board.count(at), self.gps.time(at));
+        for _ in self.board.beacons()..beacon::QUEUED {
+            let (gps_s, frame) = self.beacons.next(gps);
+            let tmst = self.board.tmst_in(at, self.gps.ahead_us(at, gps_s * 1000));
             let start = Start::Beacon(count + u64::from(tmst.wrapping_sub(count as u32)));
-            let frame = beacon::frame(next_s, self.settings.beacon_frequency_hz);
-            let (dbm, lead_us) = (self.conducted_dbm(BEACON_DBM), self.random.range(LEAD_US.0, LEAD_US.1));
-            let queued = self.queue.enqueue(count, start, lead_us, frame, dbm);
+            let lead_us = self.rng.range(LEAD_US.0, LEAD_US.1);
+            let queued = self.board.enqueue(at, start, lead_us, frame, BEACON_DBM);
             self.counts.beacons_lost += u64::from(queued.is_err());
         }
     }
 
-    fn gps_at(&self, at: Instant) -> GpsTime {
-        self.settings.gps_at_zero.plus_us(at.us_since(Instant::ZERO))
-    }
-
-    /// GPS time of a reception that ends now, as far as the forwarder knows it.
-    fn gps_of_reception(&mut self, now: Instant) -> Option<GpsTime> {
-        let is_glitch =
-            self.settings.gps_glitch_ppm > 0 && self.random.chance_ppm(self.settings.gps_glitch_ppm);
-        let gps = self.gps_at(now).plus_us(if is_glitch { GPS_GLITCH_US } else { 0 });
-        self.gps.is_valid(now).then_some(gps)
-    }
-
-    /// The register at a GPS time, by the counter's present rate; it wraps as the forwarder's does.
-    fn tmst_at_gps(&self, now: Instant, gps_ms: u64) -> u32 {
-        let zero_us = i128::from(self.settings.gps_at_zero.as_us());
-        let ahead_us = i128::from(gps_ms) * 1000 - zero_us - i128::from(now.as_us());
-        let drift_us = ahead_us * i128::from(self.settings.drift_ppb) / 1_000_000_000;
-        self.counter(now).wrapping_add((ahead_us + drift_us) as u32)
-    }
-
-    /// The entry asked for or the next lower one; below the lowest, the lowest, which is more than asked.
-    fn conducted_dbm(&self, asked_dbm: i8) -> i8 {
-        let table = &self.settings.gain_table_dbm;
-        let lower = table.iter().copied().filter(|&entry_dbm| entry_dbm <= asked_dbm).max();
-        lower.or(table.first().copied()).unwrap_or(asked_dbm)
-    }
-
     fn hand_over(&mut self, at: Instant) {
-        let Some(entry) = self.queue.hand_over() else {
-            return;
-        };
-        let is_beacon = entry.is_beacon;
-        if is_beacon {
-            self.beacons_at = self.beacons_at.max(at);
-        }
-        let lead_us = entry.start.saturating_sub(self.counter.read(at));
-        if self.radio.is_emitting(at) || !entry.frame.is_radiatable() || lead_us == 0 {
-            self.swallow(is_beacon);
-            return;
-        }
-        self.counts.txnb += 1;
-        if lead_us < TX_START_US {
-            // The chip compares for equality: it would go a whole turn of its counter later.
-            self.swallow(is_beacon);
-            return;
-        }
-        let transmission = self.transmission(entry);
-        match self.radio.arm(transmission, is_beacon) {
-            HandOver::Armed => {}
-            HandOver::Overwrote { beacon } => self.swallow(beacon),
-        }
-    }
-
-    fn swallow(&mut self, is_beacon: bool) {
-        self.counts.swallowed += u64::from(!is_beacon);
-        self.counts.beacons_lost += u64::from(is_beacon);
-    }
-
-    fn transmission(&self, entry: Entry) -> Transmission {
-        let conducted = Dbm::from_whole(i32::from(entry.conducted_dbm));
-        Transmission {
-            start: self.counter.instant_of(entry.start),
-            airtime_us: on_air_us(&entry.frame),
-            frequency_hz: entry.frame.frequency_hz,
-            modulation: entry.frame.modulation,
-            eirp: conducted + self.settings.real_antenna_gain,
-            inverted_iq: entry.frame.inverted_iq,
-            crc: entry.frame.crc,
-            preamble_symbols: entry.frame.preamble_symbols,
-            phy_payload: entry.frame.phy_payload,
-        }
-    }
-
-    fn fire(&mut self) {
-        if let Some((transmission, is_beacon)) = self.radio.fire() {
-            self.counts.on_air += u64::from(!is_beacon);
-            self.counts.beacons += u64::from(is_beacon);
-            self.outputs.push_back(Output::OnAir(transmission));
+        if self.board.hand_over(at, &mut self.counts) {
+            self.beacons.handed_over(at);
         }
     }
 
@@ -534,62 +355,29 @@ impl Concentrator {
     fn send_pull_data(&mut self, at: Instant) {
         let datagram = upstream::pull_data(self.settings.gateway_id, self.tokens.draw());
         self.outputs.push_back(Output::Pull(datagram));
-        let jitter_us = self.random.below(PULL_JITTER_US);
+        let jitter_us = self.rng.below(PULL_JITTER_US);
         self.pull_at = at.plus_us(self.settings.keepalive_us.max(1)).plus_us(jitter_us);
     }
 
-    /// The status report of the interval that ends now; one not yet sent is lost.
-    fn write_report(&mut self, at: Instant) {
-        let (now, then) = (self.counts, self.reported);
-        let (pushed, acked) = (now.pushed - then.pushed, now.push_acked - then.push_acked);
-        let place = self.gps.is_valid(at).then_some(PLACE);
-        let stat = Stat {
-            time: self.system_clock(at),
-            lati: place.map(|(lati, _, _)| lati),
-            long: place.map(|(_, long, _)| long),
-            alti: place.map(|(_, _, alti)| alti),
-            rxnb: now.rxnb - then.rxnb,
-            rxok: now.rxnb - then.rxnb,
-            rxfw: now.rxnb - then.rxnb,
-            ackr: Some((1000 * acked).checked_div(pushed).unwrap_or(0) as f64 / 10.0),
-            dwnb: now.dwnb - then.dwnb,
-            txnb: now.txnb - then.txnb,
-            temp: Some(25.0),
-        };
-        self.reported = now;
-        self.report = Some((at, stat));
+    fn report(&mut self, at: Instant) {
+        self.push_thread.report(at, self.gps.time(at), self.gps.is_valid(at), self.counts);
         self.stat_at = at.plus_us(self.settings.stat_us.max(1));
     }
 
-    fn system_clock(&self, at: Instant) -> String {
-        let unix_us = self.settings.gps_at_zero.to_unix_us().saturating_add(at.as_us());
-        let timestamp = Timestamp::from_microsecond(unix_us).unwrap_or(Timestamp::UNIX_EPOCH);
-        timestamp.strftime("%Y-%m-%d %H:%M:%S GMT").to_string()
-    }
-
-    /// All that is ready goes in one datagram, and nothing more until it is acknowledged or given up.
     fn send_push_data(&mut self, at: Instant) {
-        let ready = self.heard.partition_point(|heard| heard.ready_at <= at);
-        let heard: Vec<Heard> = self.heard.drain(..ready).collect();
-        let stat = self.report.take().map(|(_, stat)| stat);
         let token = self.tokens.draw();
+        let (heard, stat) = self.push_thread.push(at, token);
         let datagram = upstream::push_data(self.settings.gateway_id, token, &heard, stat);
         self.outputs.push_back(Output::Push(datagram));
         self.counts.pushed += 1;
-        self.push_waits = Some((token, at.plus_us(PUSH_WAIT_US)));
     }
 
     /// The process is gone with all it held.
     fn stop(&mut self) {
         self.is_running = false;
-        let armed = u64::from(self.radio.holds_packet());
-        self.counts.swallowed += self.queue.packets() as u64 + armed;
-        self.queue = JitQueue::default();
-        self.beacon_gps_s = None;
-        self.radio.reset();
+        self.board.stop(&mut self.counts);
+        self.beacons.stop();
         self.tx_acks.clear();
-        self.heard.clear();
-        self.report = None;
-        self.push_waits = None;
+        self.push_thread.restart(self.counts);
     }
 }

@@ -19,12 +19,15 @@
 
 mod airtime;
 mod beacon;
+mod board;
 mod bus;
 mod counter;
+mod counts;
 mod forwarder;
 mod frame;
 mod gps;
 mod jit_queue;
+mod push_thread;
 mod radio_chip;
 mod settings;
 mod tokens;
@@ -36,8 +39,8 @@ mod hazard_tests;
 #[cfg(test)]
 mod tests;
 
+pub use counts::Counts;
 pub use forwarder::Concentrator;
-pub use forwarder::Counts;
 pub use forwarder::Output;
 pub use forwarder::Socket;
 pub use frame::Transmission;

@@ -215,7 +215,7 @@ impl Server {
                     return None;
                 }
                 let is_confirmed = mhdr == downlink::CONFIRMED_UP;
-                // Luck is asked for every frame, so that a confirmed one changes nobody else's.
+                // A number is drawn for every frame, so that a confirmed one changes nothing for the others.
                 let is_lucky = self.random.chance_ppm(settings.answered_ppm);
                 (is_confirmed || is_lucky).then(|| (self.frame(dev_addr, is_confirmed), false))
             }

@@ -18,9 +18,9 @@ const MOMENTS_S: [u64; 6] = [2, 60, 125, 131, 200, 2_650];
 /// A world with a step, and a death 20 s later of one kind.
 pub fn stepped(step_s: i64, moment_s: u64, death: Option<fn(u64) -> Fault>) -> Script {
     // With a death the clock is moved just before it, so that the next life begins with it.
-    let accidents = death.map(|death| death((moment_s + 20) * SECOND_US)).into_iter().collect();
+    let faults = death.map(|death| death((moment_s + 20) * SECOND_US)).into_iter().collect();
     let clock_steps = vec![(moment_s * SECOND_US, step_s * 1_000_000)];
-    Script { accidents, clock_steps, limit_us: 12 * 3_600 * SECOND_US, ..within_the_hour() }
+    Script { faults, clock_steps, limit_us: 12 * 3_600 * SECOND_US, ..within_the_hour() }
 }
 
 /// The four tasks, all of them over before a step that nobody vouches for is believed.
@@ -58,14 +58,14 @@ fn many_steps_kills_and_cuts_together_break_no_law() {
             .map(|_| (next(1_300) * SECOND_US, next(7_200) as i64 * 1_000_000 - 3_600_000_000))
             .collect();
         clock_steps.sort();
-        let accidents = vec![
+        let faults = vec![
             Fault::KillAfter((20 + next(200)) * SECOND_US),
             Fault::AfterSend(1 + next(30)),
             Fault::KillAfter((31 + next(600)) * SECOND_US),
         ];
-        let story = format!("seed {seed}: {clock_steps:?}, {accidents:?}");
+        let story = format!("seed {seed}: {clock_steps:?}, {faults:?}");
         let limit_us = 24 * 3_600 * SECOND_US;
-        let (_, verdict) = judged(Script { accidents, clock_steps, seed, limit_us, ..within_the_hour() });
+        let (_, verdict) = judged(Script { faults, clock_steps, seed, limit_us, ..within_the_hour() });
         assert_eq!(verdict, Ok(()), "{story}");
     }
 }

@@ -23,7 +23,7 @@ fn any_one_file_may_be_removed_and_no_campaign_is_lost() {
     for moment_s in MOMENTS_S {
         for file in 0..16 {
             let script = Script {
-                accidents: vec![Fault::KillAfter(moment_s * SECOND_US)],
+                faults: vec![Fault::KillAfter(moment_s * SECOND_US)],
                 meddling: vec![Meddling::Remove(1 << file)],
                 ..four_tasks()
             };
@@ -41,7 +41,7 @@ fn any_subset_of_files_may_be_removed_and_no_counter_is_used_twice() {
         for seed in 1..60_u64 {
             let bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
             let script = Script {
-                accidents: vec![Fault::KillAfter(moment_s * SECOND_US)],
+                faults: vec![Fault::KillAfter(moment_s * SECOND_US)],
                 meddling: vec![Meddling::Remove(bits)],
                 limit_us: 4 * 3_600 * SECOND_US,
                 ..four_tasks()
@@ -63,7 +63,7 @@ fn a_bit_may_turn_over_in_every_life_and_the_law_holds() {
     let mut refused = 0;
     for seed in 0..40_u64 {
         let script = Script {
-            accidents: (0..8).map(|life| Fault::KillAfter((31 + 17 * life) * SECOND_US)).collect(),
+            faults: (0..8).map(|life| Fault::KillAfter((31 + 17 * life) * SECOND_US)).collect(),
             meddling: (0..8).map(|life| Meddling::FlipBit(seed * 8 + life)).collect(),
             limit_us: 24 * 3_600 * SECOND_US,
             seed,
@@ -84,7 +84,7 @@ pub fn rotten_marks() -> Script {
     for device in &mut script.devices {
         device.settings.permanent_class_c = None;
     }
-    script.accidents = vec![Fault::KillAfter(45 * SECOND_US); 71];
+    script.faults = vec![Fault::KillAfter(45 * SECOND_US); 71];
     script.meddling = vec![Meddling::FlipNewestMark; 71];
     script.limit_us = 3 * 3_600 * SECOND_US;
     script
@@ -106,7 +106,7 @@ fn ends(summary: &Summary) -> usize {
 fn the_disk_may_be_full_at_any_moment_and_what_is_over_stays_over() {
     let (mut full, mut moments) = (0, 0);
     for operation in (25..240).step_by(3) {
-        let script = Script { accidents: vec![Fault::DiskFull(operation)], ..four_tasks() };
+        let script = Script { faults: vec![Fault::DiskFull(operation)], ..four_tasks() };
         let summary = survive(script, &format!("full from operation {operation} on"));
         full += usize::from(summary.restarts > 0);
         moments += 1;
@@ -128,7 +128,7 @@ pub fn full_at_the_end() -> impl Iterator<Item = Script> {
             ..script.tasks[0].clone()
         };
         script.tasks.push(next);
-        script.accidents = vec![Fault::DiskFull(operation)];
+        script.faults = vec![Fault::DiskFull(operation)];
         script.limit_us = 1_800 * SECOND_US;
         script
     })

@@ -24,7 +24,7 @@ pub fn four_short_lives() -> Script {
     let mut script = script_of(4000);
     script.concentrator.keepalive_us = SECOND_US;
     script.tasks[0].document = script.tasks[0].document.replace("08:00:30Z", "08:00:02Z");
-    script.accidents = vec![Fault::KillAfter(4 * SECOND_US); 4];
+    script.faults = vec![Fault::KillAfter(4 * SECOND_US); 4];
     script
 }
 
@@ -40,7 +40,7 @@ fn every_life_goes_on_behind_the_first_frame_of_the_one_before() {
 #[test]
 fn after_five_starts_in_a_row_only_traffic_is_relayed_for_ten_minutes() {
     let mut script = script();
-    script.accidents = vec![Fault::KillAfter(3 * SECOND_US); 6];
+    script.faults = vec![Fault::KillAfter(3 * SECOND_US); 6];
     script.limit_us = 3_600 * SECOND_US;
     let (summary, verdict) = judged(script);
     assert_eq!(verdict, Ok(()));
@@ -65,7 +65,7 @@ fn after_five_starts_in_a_row_only_traffic_is_relayed_for_ten_minutes() {
 
 #[test]
 fn restarts_in_order_are_no_crash_loop() {
-    let mut script = Script { accidents: vec![Fault::KillAfter(31 * SECOND_US); 8], ..script_of(4000) };
+    let mut script = Script { faults: vec![Fault::KillAfter(31 * SECOND_US); 8], ..script_of(4000) };
     script.limit_us = 3_600 * SECOND_US;
     let (summary, verdict) = judged(script);
     assert_eq!(verdict, Ok(()));

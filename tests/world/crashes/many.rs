@@ -14,10 +14,10 @@ use fuotad::lorawan::Secret;
 use fuotad::report::Event;
 use fuotad::sim::DeviceScript;
 use fuotad::sim::Fault;
-use fuotad::sim::PageLuck;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::TaskScript;
+use fuotad::sim::UnsyncedPages;
 use fuotad::sim::World;
 use fuotad::sim::random::Random;
 use std::collections::BTreeMap;
@@ -151,8 +151,8 @@ fn the_process_may_be_killed_in_every_state_of_every_task() {
     let mut died = 0;
     // Every fact of the first minutes, in which all are planned; then every seventh.
     for fact in (1..150).chain((150..).step_by(7)) {
-        let accidents = vec![Fault::KillAtFact(fact)];
-        let summary = survive(Script { accidents, ..four_tasks() }, &format!("killed at fact {fact}"));
+        let faults = vec![Fault::KillAtFact(fact)];
+        let summary = survive(Script { faults, ..four_tasks() }, &format!("killed at fact {fact}"));
         if summary.restarts == 0 {
             break;
         }
@@ -167,15 +167,15 @@ fn it_may_die_at_every_disk_operation_of_four_tasks() {
     let mut died = 0;
     for operation in 1.. {
         let kinds = [
-            (Fault::KillAtDiskOperation(operation), PageLuck::New),
-            (Fault::AtDiskOperation(operation), PageLuck::Old),
-            (Fault::AtDiskOperation(operation), PageLuck::Torn),
-            (Fault::AtDiskOperation(operation), PageLuck::Mixed),
+            (Fault::KillAtDiskOperation(operation), UnsyncedPages::New),
+            (Fault::AtDiskOperation(operation), UnsyncedPages::Old),
+            (Fault::AtDiskOperation(operation), UnsyncedPages::Torn),
+            (Fault::AtDiskOperation(operation), UnsyncedPages::Mixed),
         ];
         let mut is_past_the_end = true;
-        for (accident, page_luck) in kinds {
-            let story = format!("{accident:?}, pages {page_luck:?}");
-            let summary = survive(Script { accidents: vec![accident], page_luck, ..four_tasks() }, &story);
+        for (fault, unsynced_pages) in kinds {
+            let story = format!("{fault:?}, pages {unsynced_pages:?}");
+            let summary = survive(Script { faults: vec![fault], unsynced_pages, ..four_tasks() }, &story);
             is_past_the_end &= summary.restarts == 0;
             died += summary.restarts;
         }
@@ -192,15 +192,15 @@ fn it_may_die_again_and_again() {
     for seed in 0..60_u64 {
         let mut luck = Random::new(seed);
         let mut next = |below: u64| 1 + luck.below(below);
-        let mut accident = || match next(4) {
+        let mut fault = || match next(4) {
             1 => Fault::KillAtFact(next(400)),
             2 => Fault::KillAtDiskOperation(next(60)),
             3 => Fault::AfterSend(next(30)),
             _ => Fault::AtDiskOperation(next(60)),
         };
-        let accidents = vec![accident(), accident(), accident(), accident()];
-        let story = format!("seed {seed}: {accidents:?}");
-        survive(Script { accidents, seed, ..four_tasks() }, &story);
+        let faults = vec![fault(), fault(), fault(), fault()];
+        let story = format!("seed {seed}: {faults:?}");
+        survive(Script { faults, seed, ..four_tasks() }, &story);
     }
 }
 

@@ -10,11 +10,12 @@ use crate::support::small_world::script;
 use fuotad::report::Outcome;
 use fuotad::schedule::Pattern;
 use fuotad::sim::Fault;
-use fuotad::sim::PageLuck;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
+use fuotad::sim::UnsyncedPages;
 
-const ALL_LUCK: [PageLuck; 4] = [PageLuck::New, PageLuck::Old, PageLuck::Torn, PageLuck::Mixed];
+const ALL_LUCK: [UnsyncedPages; 4] =
+    [UnsyncedPages::New, UnsyncedPages::Old, UnsyncedPages::Torn, UnsyncedPages::Mixed];
 
 fn survive(script: Script, story: &str) -> Summary {
     let devices = script.devices.len();
@@ -33,8 +34,8 @@ fn the_power_may_go_at_every_operation_on_the_disk() {
     for luck in ALL_LUCK {
         for operation in 1.. {
             let story = format!("power cut in disk operation {operation}, pages {luck:?}");
-            let accidents = vec![Fault::AtDiskOperation(operation)];
-            let summary = survive(Script { accidents, page_luck: luck, ..script() }, &story);
+            let faults = vec![Fault::AtDiskOperation(operation)];
+            let summary = survive(Script { faults, unsynced_pages: luck, ..script() }, &story);
             if summary.restarts == 0 {
                 break;
             }
@@ -52,11 +53,11 @@ fn the_power_may_go_at_every_operation_on_the_disk() {
 #[test]
 fn the_power_may_go_at_every_frame() {
     let mut died = 0;
-    for accident in [Fault::BeforeSend as fn(u64) -> Fault, Fault::AfterSend, Fault::Kill] {
+    for fault in [Fault::BeforeSend as fn(u64) -> Fault, Fault::AfterSend, Fault::Kill] {
         for frame in 1.. {
-            let accidents = vec![accident(frame)];
-            let story = format!("{accidents:?}");
-            let summary = survive(Script { accidents, ..script() }, &story);
+            let faults = vec![fault(frame)];
+            let story = format!("{faults:?}");
+            let summary = survive(Script { faults, ..script() }, &story);
             if summary.restarts == 0 {
                 break;
             }
@@ -71,13 +72,13 @@ fn the_power_may_go_at_every_frame() {
 fn the_power_may_go_again_while_the_gateway_recovers() {
     for first in (1..60).step_by(3) {
         for second in 1..14 {
-            let accidents = vec![
+            let faults = vec![
                 Fault::AtDiskOperation(first),
                 Fault::AtDiskOperation(second),
                 Fault::AtDiskOperation(second + 1),
             ];
-            let story = format!("{accidents:?}");
-            survive(Script { accidents, seed: first * 100 + second, ..script() }, &story);
+            let story = format!("{faults:?}");
+            survive(Script { faults, seed: first * 100 + second, ..script() }, &story);
         }
     }
 }
@@ -89,7 +90,7 @@ fn a_power_cut_repeats_at_most_32_frames_or_those_of_ten_seconds() {
     {
         let mut script = small_world::script_of(4000);
         script.groups[0].policy.pattern = pattern;
-        script.accidents = vec![Fault::AfterSend(frame)];
+        script.faults = vec![Fault::AfterSend(frame)];
         let story = format!("{pattern:?}, power cut after frame {frame}");
         let summary = survive(script, &story);
         assert_eq!(summary.restarts, 1);

@@ -65,7 +65,7 @@ impl Spoil for NewestOnly {
 
 #[test]
 fn a_journal_of_one_reservation_is_caught_by_several_tasks_and_a_restart() {
-    let script = Script { accidents: vec![Fault::KillAfter(35 * SECOND_US)], ..four_tasks() };
+    let script = Script { faults: vec![Fault::KillAfter(35 * SECOND_US)], ..four_tasks() };
     let (_, verdict) = spoiled(script, NewestOnly);
     caught(verdict, "");
 }
@@ -73,7 +73,7 @@ fn a_journal_of_one_reservation_is_caught_by_several_tasks_and_a_restart() {
 #[test]
 fn an_enrolment_that_looks_for_no_traces_is_caught_by_removed_files() {
     let script = Script {
-        accidents: vec![Fault::KillAfter(40 * SECOND_US)],
+        faults: vec![Fault::KillAfter(40 * SECOND_US)],
         meddling: vec![Meddling::EnrolAnew],
         ..four_tasks()
     };
@@ -95,7 +95,7 @@ fn ends_that_are_known_from_one_place_are_caught_by_a_removed_file() {
     let mut wrong = Vec::new();
     for file in 0..16 {
         let script = Script {
-            accidents: vec![Fault::KillAfter(200 * SECOND_US)],
+            faults: vec![Fault::KillAfter(200 * SECOND_US)],
             meddling: vec![Meddling::Remove(1 << file)],
             limit_us: 2 * 3_600 * SECOND_US,
             ..four_tasks()
@@ -185,7 +185,7 @@ fn a_life_without_a_mark_of_its_first_frame_is_caught_by_lives_that_are_short() 
 #[test]
 fn a_session_that_nobody_was_told_is_caught_by_devices_that_know_only_theirs() {
     let script = Script {
-        accidents: vec![Fault::AfterSend(60)],
+        faults: vec![Fault::AfterSend(60)],
         boot_us: 3_000 * SECOND_US,
         is_forgetful: true,
         limit_us: 4 * 3_600 * SECOND_US,
