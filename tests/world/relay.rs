@@ -471,6 +471,12 @@ fn a_forwarder_that_comes_back_ends_the_rest_that_its_refusals_caused() {
         }
         assert!(ms < 1_000_000, "{:?}", desk.reports);
     }
+    let refused = |event: &&Event| matches!(event, Event::Refusal { .. });
+    let told: Vec<String> = desk.reports.iter().filter(refused).map(Event::to_string).collect();
+    assert!(
+        !told.is_empty() && told.iter().all(|line| line.ends_with(": UNKNOWN")),
+        "in its words: {told:?}"
+    );
     // Another source port: the process was started anew.
     desk.datagram(ms, local(PULL + 1), [2, 1, 2, 2], b"");
     desk.wait(ms + 2000);
