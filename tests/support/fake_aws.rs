@@ -456,12 +456,12 @@ fn complaint(request: &Request) -> Option<String> {
     let wrong = |what: &str| Some(format!("{} {}: {what}", request.method, request.target));
     let service = service(request.op);
     let header = |name: &str| request.headers.get(name).map(String::as_str);
-    let Some(date) = header("x-amz-date") else { return wrong("no x-amz-date") };
     // A web identity token vouches for itself.
-    let is_by_token = request.body.contains("Action=AssumeRoleWithWebIdentity&");
-    let Some(authorization) = header("authorization").filter(|_| !is_by_token) else {
-        return if is_by_token && header("authorization").is_none() { None } else { wrong("not signed") };
-    };
+    if request.body.contains("Action=AssumeRoleWithWebIdentity&") {
+        return header("authorization").and_then(|_| wrong("signed beside a token"));
+    }
+    let Some(date) = header("x-amz-date") else { return wrong("no x-amz-date") };
+    let Some(authorization) = header("authorization") else { return wrong("not signed") };
     let Some(rest) = authorization.strip_prefix("AWS4-HMAC-SHA256 Credential=") else {
         return wrong("not signed with SigV4");
     };
