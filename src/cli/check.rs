@@ -109,8 +109,6 @@ pub fn checked(path: &Path, is_strict: bool) -> Result<(Config, daemon::Settings
         warnings.extend(unenrolled(&config, &settings.engine.groups));
     }
     warnings.extend(no_server(&config));
-    let devices = path.with_file_name("devices.toml");
-    warnings.extend(files::open_to_the_world(&devices));
     warnings.extend(as_the_service(path, &config)?);
     warnings.iter().for_each(warn);
     Ok((config, settings))
@@ -127,7 +125,8 @@ pub fn no_server(config: &Config) -> Option<String> {
 /// A file without which the service only relays.
 fn as_the_service(path: &Path, config: &Config) -> Result<Vec<String>, Failure> {
     let Some(user) = ServiceUser::of(path, &config.state.dir) else { return Ok(Vec::new()) };
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> =
+        files::open_to_the_world(&path.with_file_name("devices.toml")).into_iter().collect();
     let itself = [("the configuration".to_owned(), path)];
     for (key, file) in itself.into_iter().chain(config.files()) {
         user.can_read(file).map_err(|error| Failure::config(format!("{key}: {error}")))?;

@@ -45,7 +45,7 @@ impl ServiceUser {
         let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
         match std::fs::metadata(state_dir) {
             Ok(folder) if folder.uid() != 0 => {
-                let name = name_of(&passwd, folder.uid()).unwrap_or_else(|| format!("user {}", folder.uid()));
+                let name = name_of(&passwd, folder.uid()).unwrap_or_else(|| folder.uid().to_string());
                 let more = groups_of(&groups, &name);
                 Some(ServiceUser { name, uid: folder.uid(), gid: folder.gid(), more })
             }

@@ -15,6 +15,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+mod boot;
 mod clock;
 mod clock_log;
 mod driver;

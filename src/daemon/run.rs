@@ -1,5 +1,7 @@
 //! The wiring, on one page: settings in, one runtime with one thread, drain on SIGTERM.
 
+use super::boot::boot_id;
+use super::boot::random;
 use super::clock::Clock;
 use super::driver::Driver;
 use super::driver::Memory;
@@ -243,25 +245,4 @@ fn seed() -> Result<u64, StartError> {
     let mut bytes = [0; 8];
     random(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
-}
-
-/// The kernel's number of this boot; a random one where /proc is hidden.
-pub(super) fn boot_id() -> Result<[u8; 16], StartError> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    match u128::from_str_radix(&digits, 16) {
-        Ok(number) if digits.len() == 32 => Ok(number.to_be_bytes()),
-        _ => {
-            let mut bytes = [0; 16];
-            random(&mut bytes)?;
-            Ok(bytes)
-        }
-    }
-}
-
-fn random(bytes: &mut [u8]) -> Result<(), StartError> {
-    getrandom::fill(bytes).map_err(|error| StartError::System {
-        what: "randomness",
-        error: std::io::Error::other(error.to_string()),
-    })
 }

@@ -1,9 +1,9 @@
 //! The state folder as a command sees it, beside the service or before its first start.
 
+use super::boot::boot_id;
 use super::error::StartError;
 use super::files::FolderFiles;
 use super::lock::Lock;
-use super::run::boot_id;
 use crate::lorawan::KeyFingerprint;
 use crate::store::Enrolment;
 use crate::store::Recovered;

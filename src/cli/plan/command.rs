@@ -52,7 +52,6 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     };
     let image = files::bytes(&path, MAX_IMAGE_BYTES)?;
     let mut warnings = task.warnings.clone();
-    warnings.extend(check::no_server(&config));
     let dir = config.state.dir.display();
     let folder = match StateFolder::read(&config.state.dir) {
         Ok(folder) => folder,
@@ -69,6 +68,7 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let timetable =
         Timetable::new(&settings, &document, &stem, image.clone()).map_err(|error| wrong(&error))?;
     warnings.extend(timetable.planned.warnings.iter().cloned());
+    warnings.extend(check::no_server(&config));
     if args.setup {
         // All devices' commands or none: half of them would be half a campaign.
         let lines = setup(&timetable, &settings, &args.devices, &image)?;
@@ -99,7 +99,6 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
 fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Result<Vec<Value>, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", path.display()));
     let devices = Devices::from_text(&files::text(path)?).map_err(|error| Failure::text(65, path, &error))?;
-    files::open_to_the_world(path).iter().for_each(warn);
     let group = settings.groups.iter().find(|group| group.name == plan.planned.group);
     let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
     let mut lines = Vec::new();
@@ -119,5 +118,6 @@ fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Re
             }));
         }
     }
+    files::open_to_the_world(path).iter().for_each(warn);
     Ok(lines)
 }
