@@ -1,7 +1,7 @@
 //! The loop: wait for one fact, hand it to the engine, carry out its wishes until it says when to wake.
 
 use super::clock::Clock;
-use super::end_report::end_report;
+use super::end_report::EndReports;
 use super::error::StartError;
 use super::fact::Fact;
 use super::fact::FetchOrder;
@@ -28,7 +28,6 @@ use crate::engine::Input;
 use crate::engine::Output;
 use crate::region::Parameters;
 use crate::report::Event;
-use crate::report::Planned;
 use crate::report::Report;
 use crate::task::ImageRef;
 use crate::task::TaskId;
@@ -81,7 +80,7 @@ pub struct Memory {
     /// The kind of distrust that was told last.
     distrust: Option<&'static str>,
     reporter: Reporter,
-    planned: BTreeMap<TaskId, Planned>,
+    end_reports: EndReports,
     missing_images: BTreeMap<TaskId, String>,
     refused: VecDeque<(String, String)>,
     finished: VecDeque<(String, String)>,
@@ -317,11 +316,12 @@ impl Driver {
                     _ => self.order(order),
                 },
                 Output::Save(save, change) => {
+                    self.memory.end_reports.saves(&change);
                     if let Err(why) = self.store.save(save, change) {
                         self.memory.next.push_back(Next::NotSaved(save, why));
                     }
                 }
-                Output::Report(report) => self.report(&report),
+                Output::Report(report) => self.report(now, &report),
                 Output::Stopped => self.memory.is_stopped = true,
                 Output::WakeAt(at) => {
                     self.memory.wake_at = at;
@@ -358,15 +358,14 @@ impl Driver {
         self.memory.next.push_back(Next::ImageFailed(task, reason));
     }
 
-    fn report(&mut self, report: &Report) {
+    fn report(&mut self, now: Now, report: &Report) {
+        let progress = |task: &TaskId| self.engine.progress().find(|(open, _)| *open == task)?.1;
+        self.memory.end_reports.hear(now, report, progress);
         if let Some(task) = &report.task {
             match &report.event {
-                Event::Planned(planned) => {
-                    self.memory.planned.insert(task.clone(), planned.clone());
-                }
                 // What was refused may be a change of a task that goes on.
                 Event::Refused { .. } if self.engine.progress().any(|(open, _)| open == task) => {}
-                Event::Refused { .. } | Event::Over(_) => self.ended(report, task),
+                Event::Refused { .. } | Event::Over(_) => self.ended(now, report, task),
                 Event::Sent { .. } | Event::Resumed { .. } if self.memory.reporter.wants_place(task) => {
                     self.learn_place(task);
                 }
@@ -389,16 +388,17 @@ impl Driver {
     }
 
     /// A task is over: what it leaves is a report on disk and a line on the status page.
-    fn ended(&mut self, report: &Report, task: &TaskId) {
+    fn ended(&mut self, now: Now, report: &Report, task: &TaskId) {
         self.images.forget(task);
         self.memory.unneeded.insert(task.clone());
         self.tell_unneeded();
         self.memory.missing_images.remove(task);
-        let planned = self.memory.planned.remove(task);
-        if let Event::Over(outcome) = &report.event {
-            remember(&mut self.memory.finished, (task.to_string(), outcome.to_string()));
-            let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
-            self.store.note(end_report(task, &outcome.to_string(), planned.as_ref(), utc));
+        match &report.event {
+            Event::Over(outcome) => {
+                remember(&mut self.memory.finished, (task.to_string(), outcome.to_string()));
+                self.store.note(self.memory.end_reports.end(now, task, outcome));
+            }
+            _ => self.memory.end_reports.forget(task),
         }
     }
 

@@ -11,7 +11,8 @@
 //! | `marks` | progress and the pre-charged ledger, 16 slots of 4 KiB | in place, one sync |
 //! | `ended` | the tasks that are over, 8 slots of 8 KiB | in place, once a campaign |
 //! | `lives` | short lives in a row, 2 slots of 4 KiB | in place, twice a life |
-//! | `task-<id>`, `report-<name>` | one record and a trailer | temporary file, sync, rename, directory sync |
+//! | `task-<id>` | one record and a trailer | temporary file, sync, rename, directory sync |
+//! | `report-<name>` | one JSON object with its number and its sum | the same way |
 //! | `*.new` | a file on its way | removed at the next start |
 //!
 //! Every slot and every trailer has a magic number, a format version and a CRC-32C at fixed places that no
@@ -55,6 +56,7 @@ mod new_file;
 mod range;
 mod record;
 mod recovery;
+mod report;
 mod ring;
 mod state_store;
 
@@ -78,7 +80,6 @@ pub use range::RangeState;
 pub use range::Reservation;
 pub use range::SLOT_BYTES;
 pub use range::SLOTS;
-pub use record::REPORT_BYTES_MAX;
 pub use record::RecordId;
 pub use record::TASK_BYTES_MAX;
 pub use record::TaskRecord;
@@ -86,6 +87,7 @@ pub use recovery::KEYS_MAX;
 pub use recovery::Recovered;
 pub use recovery::read;
 pub use recovery::read_reports;
+pub use report::REPORT_BYTES_MAX;
 pub use state_store::Change;
 pub use state_store::REPORTS_MAX;
 pub use state_store::Store;
