@@ -47,9 +47,18 @@ pub struct Radio {
     /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
     pub max_deaf: f64,
     /// Spacing of a campaign's frames, "even" or "burst".
-    pub spacing: String,
+    pub spacing: Pattern,
     /// Who has the air when several campaigns want it: "in-order" or "fairly".
-    pub turns: String,
+    #[serde(with = "Turns")]
+    pub turns: TurnRule,
+}
+
+/// The names of the turn rules.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "TurnRule", rename_all = "kebab-case")]
+enum Turns {
+    InOrder,
+    Fairly,
 }
 
 impl Default for Radio {
@@ -67,8 +76,8 @@ impl Default for Radio {
             duty_share: 0.4,
             server_reserve: 0.1,
             max_deaf: 0.2,
-            spacing: "even".to_owned(),
-            turns: "in-order".to_owned(),
+            spacing: Pattern::default(),
+            turns: TurnRule::default(),
         }
     }
 }
@@ -79,7 +88,6 @@ impl Radio {
         fraction_ppm("radio.duty-share", self.duty_share)?;
         fraction_ppm("radio.max-deaf", self.max_deaf)?;
         self.server_reserve_ppm()?;
-        pattern("radio.spacing", &self.spacing)?;
         self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose()?;
         Ok(())
     }
@@ -116,19 +124,5 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
         Ok((value * 1_000_000.0).round() as u32)
     } else {
         Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1")))
-    }
-}
-
-/// The turn rule called `name`: "in-order" or "fairly".
-pub fn turns(key: &str, name: &str) -> Result<TurnRule, ConfigError> {
-    name.parse().map_err(|message: String| ConfigError::value(key, message))
-}
-
-/// The spacing pattern called `name`: "even" or "burst".
-pub fn pattern(key: &str, name: &str) -> Result<Pattern, ConfigError> {
-    match name {
-        "even" => Ok(Pattern::Even),
-        "burst" => Ok(Pattern::Burst),
-        other => Err(ConfigError::value(key, format!("{other:?} is neither \"even\" nor \"burst\""))),
     }
 }

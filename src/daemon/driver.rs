@@ -5,9 +5,9 @@ use super::end_report::EndReports;
 use super::error::StartError;
 use super::fact::Fact;
 use super::fact::FetchOrder;
+use super::fact::Fetched;
 use super::fact::ImageWish;
 use super::fact::TASKS_MAX;
-use super::images::Fetched;
 use super::images::Images;
 use super::log::Reporter;
 use super::server_sockets::Found;
@@ -103,7 +103,6 @@ enum Turn {
     Found(Found),
     Saved(Option<(u64, Result<(), NotSaved>)>),
     Fact(Fact),
-    Fetched(Fetched),
     StatusRequest(StatusRequest),
     Time,
 }
@@ -132,7 +131,6 @@ impl Driver {
                 Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
                 Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
                 Turn::Fact(fact) => self.fact(now, fact),
-                Turn::Fetched(fetched) => self.fetched(now, fetched),
                 Turn::StatusRequest(ask) => {
                     // A reader that is gone already is none of our business.
                     let _ = ask.send(self.document(now));
@@ -158,7 +156,7 @@ impl Driver {
             Some(found) = self.found.recv() => Turn::Found(found),
             saved = self.store.answer() => Turn::Saved(saved),
             Some(fact) = self.facts.recv() => Turn::Fact(fact),
-            fetched = self.images.answer() => Turn::Fetched(fetched),
+            (task, fetched) = self.images.answer() => Turn::Fact(Fact::Image(task, fetched)),
             Some(ask) = self.asks.recv() => Turn::StatusRequest(ask),
             () = patience => Turn::Time,
         }
@@ -265,29 +263,15 @@ impl Driver {
             Fact::Missing(task) => self.tell(now, Input::Hold(task)),
             Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
             Fact::Withdrawn(task) => self.tell(now, Input::Withdraw(task)),
-            Fact::Image(task, bytes, evidence) => {
+            Fact::Image(task, Fetched::Image(bytes, evidence)) => {
                 self.memory.missing_images.remove(&task);
                 self.tell(now, Input::Image(task, bytes, evidence));
             }
-            Fact::ImageMissing(task, reason) => {
+            Fact::Image(task, Fetched::Missing(reason)) => {
                 tracing::warn!(task = task.as_str(), "{reason}; tried again and again");
                 self.memory.missing_images.insert(task, reason);
             }
-            Fact::ImageFailed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
-        }
-    }
-
-    fn fetched(&mut self, now: Now, fetched: Fetched) {
-        match fetched {
-            Fetched::Image(task, bytes) => {
-                self.memory.missing_images.remove(&task);
-                self.tell(now, Input::Image(task, bytes, None));
-            }
-            Fetched::Failed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
-            Fetched::Missing(task, reason) => {
-                tracing::warn!(task = task.as_str(), "{reason}; looking again every 5 s");
-                self.memory.missing_images.insert(task, reason);
-            }
+            Fact::Image(task, Fetched::Failed(reason)) => self.tell(now, Input::ImageFailed(task, reason)),
         }
     }
 

@@ -44,6 +44,7 @@ pub use error::StartError;
 pub use fact::FACTS_MAX;
 pub use fact::Fact;
 pub use fact::FetchOrder;
+pub use fact::Fetched;
 pub use fact::ImageWish;
 pub use files::FolderFiles;
 pub use run::Cloud;
