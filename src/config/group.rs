@@ -403,3 +403,45 @@ fn fragment_port() -> u8 {
 fn guard_s() -> u64 {
     GUARD_S
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::Config;
+    use crate::config::read::read;
+    use std::collections::BTreeMap;
+
+    fn group(more: &str, variables: &[(&str, &str)]) -> Result<GroupConfig, ConfigError> {
+        let text = format!(
+            "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\n{more}\n"
+        );
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        read::<Config>(&text, &variables.collect::<BTreeMap<_, _>>()).map(|mut config| config.group.remove(0))
+    }
+
+    #[test]
+    fn every_profile_and_version_is_read_and_shown_as_it_is_written() {
+        // Beside a variable the file is read by another reader.
+        for variables in [&[][..], &[("FUOTAD__RADIO__TURNS", "fairly")]] {
+            for name in ["unknown", "loramac-node", "lbm", "zephyr", "fast"] {
+                let line = format!("device-profile = \"{name}\"");
+                let read = group(&line, variables).unwrap();
+                assert_eq!(read.device_profile.profile().name, name);
+                assert!(toml::to_string(&read).unwrap().contains(&line));
+            }
+            for (number, version) in [(1, Ts004Version::V1), (2, Ts004Version::V2)] {
+                let line = format!("ts004-version = {number}");
+                let read = group(&line, variables).unwrap();
+                assert_eq!(read.ts004_version, version);
+                assert!(toml::to_string(&read).unwrap().contains(&line));
+            }
+            assert!(
+                group("ts004-version = 3", variables).unwrap_err().to_string().contains("expected 1 or 2")
+            );
+            assert!(group("device-profile = \"LBM\"", variables).is_err());
+        }
+        let by_default = group("", &[]).unwrap();
+        assert_eq!(by_default.ts004_version, Ts004Version::V1);
+        assert_eq!(by_default.device_profile, ProfileName::Unknown);
+    }
+}

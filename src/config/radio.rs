@@ -126,3 +126,39 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
         Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::Config;
+    use crate::config::read::read;
+    use std::collections::BTreeMap;
+
+    const GATEWAY: &str = "[gateway]\nregion = \"EU868\"\n";
+
+    fn radio(text: &str, variable: Option<(&str, &str)>) -> Result<Radio, ConfigError> {
+        let environment = variable.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = read::<Config>(&format!("{GATEWAY}{text}"), &BTreeMap::from_iter(environment));
+        config.map(|config| config.radio)
+    }
+
+    #[test]
+    fn spacing_and_turns_are_read_from_file_and_environment_and_shown_as_they_are_written() {
+        for (spacing, turns, rule) in [
+            ("even", "in-order", (Pattern::Even, TurnRule::InOrder)),
+            ("burst", "fairly", (Pattern::Burst, TurnRule::Fairly)),
+        ] {
+            let text = format!("[radio]\nspacing = \"{spacing}\"\nturns = \"{turns}\"\n");
+            let read = radio(&text, None).unwrap();
+            assert_eq!((read.spacing, read.turns), rule);
+            let shown = toml::to_string(&read).unwrap();
+            assert!(text.lines().skip(1).all(|line| shown.contains(line)), "{shown}");
+            assert_eq!(radio("", Some(("FUOTAD__RADIO__SPACING", spacing))).unwrap().spacing, rule.0);
+            assert_eq!(radio("", Some(("FUOTAD__RADIO__TURNS", turns))).unwrap().turns, rule.1);
+        }
+        for word in ["Burst", "BURST", "", "0"] {
+            let error = radio("", Some(("FUOTAD__RADIO__SPACING", word))).unwrap_err().to_string();
+            assert!(error.contains("even") && error.contains("burst"), "{error}");
+        }
+    }
+}

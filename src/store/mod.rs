@@ -42,6 +42,28 @@
 //!
 //! Its record says so and the list `ended` does: one of the two can be lost, and the list needs no room
 //! on a full disk.
+//! # An example
+//!
+//! ```
+//! use fuotad::lorawan::KeyFingerprint;
+//! use fuotad::sim::disk::{Disk, PageFate};
+//! use fuotad::store::{Change, Enrolment, RecordId, Reservation, Store, enrol};
+//!
+//! let (boot_id, key) = ([1; 16], KeyFingerprint::from_bytes([7; 16]));
+//! let mut disk = Disk::new();
+//! enrol(&mut disk, key, &Enrolment::new("meters", None, 2, false), boot_id)?;
+//! let (mut store, _) = Store::open(disk, boot_id)?;
+//! let task = RecordId([1; 16]);
+//! let wanted = Reservation { key, mc_addr: 0x01c0_ffee, base: 2, next_free: 102, plan_hash: [9; 32], task };
+//! store.apply(&Change::Reserve { wanted, over: Vec::new() })?;
+//! // The power goes, and with it all that was not synced.
+//! let mut disk = store.into_files();
+//! disk.power_cut(&mut |_| PageFate::Old);
+//! let (_, recovered) = Store::open(disk, boot_id)?;
+//! let counters = recovered.ranges[&key].counters();
+//! assert_eq!(counters.map(|counters| counters.next_free), Some(102));
+//! # Ok::<(), fuotad::store::StoreError>(())
+//! ```
 
 mod bytes;
 mod ended;
