@@ -9,14 +9,16 @@
 
 use std::time::Duration;
 
+use fuotad::cloud::image_ref;
+
 use fuotad::broadcast::SignatureWish;
 use fuotad::cloud::task_from_file;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
+use fuotad::daemon::Fetched;
 use fuotad::daemon::ImageWish;
 use fuotad::daemon::aws;
 use fuotad::image::Digest;
-use fuotad::task::ImageRef;
 use fuotad::task::TaskId;
 use tokio::sync::mpsc;
 
@@ -58,7 +60,7 @@ fn main() -> anyhow::Result<()> {
                         let order = FetchOrder { task: task.id, image: task.image, digest: None, signature };
                         wishes.send(ImageWish::Fetch(order)).await?;
                     }
-                    Fact::Image(_, bytes, evidence) => {
+                    Fact::Image(_, Fetched::Image(bytes, evidence)) => {
                         let signature = evidence.map_or("none".to_owned(), |evidence| evidence.origin);
                         println!("signature: {signature}");
                         println!("image: {} bytes, SHA-256 {}", bytes.len(), Digest::of(&bytes));
@@ -86,11 +88,13 @@ fn objects(settings: &aws::Settings) -> anyhow::Result<()> {
         let talk = async {
             for line in std::io::stdin().lines() {
                 let address = line?;
-                let (task, image) = (TaskId::new("object")?, ImageRef::parse(&address)?);
+                let (task, image) = (TaskId::new("object")?, image_ref(&address)?);
                 let order = FetchOrder { task, image, digest: None, signature: SignatureWish::No };
                 wishes.send(ImageWish::Fetch(order)).await?;
                 match facts.recv().await {
-                    Some(Fact::Image(_, bytes, _)) => println!("{} {address}", Digest::of(&bytes)),
+                    Some(Fact::Image(_, Fetched::Image(bytes, _))) => {
+                        println!("{} {address}", Digest::of(&bytes))
+                    }
                     other => anyhow::bail!("{address}: {other:?}"),
                 }
             }

@@ -13,7 +13,7 @@
 //!  4  schedule/   report              when a frame may go out; what happened
 //!  3  region/   forwarder/   store/   cloud/   the law; PROTOCOL.TXT; what must survive a power cut; AWS's documents
 //!  2  radio/   odds/   signing/   task/   modulation and airtime; who completes; who vouches; what was ordered
-//!  1  time/   image   fragment/   lorawan/
+//!  1  time/   image   json   fragment/   lorawan/
 //! ```
 //!
 //! Nothing below `daemon/` and `cli/` knows a clock, a file, a socket, a thread or randomness: time is an
@@ -32,6 +32,7 @@ pub mod engine;
 pub mod forwarder;
 pub mod fragment;
 pub mod image;
+pub mod json;
 pub mod lorawan;
 pub mod odds;
 pub mod plan;

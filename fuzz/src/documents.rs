@@ -12,6 +12,7 @@ use fuotad::cloud::OtaUpdate;
 use fuotad::cloud::SigningJob;
 use fuotad::cloud::Stream;
 use fuotad::cloud::WirelessGateway;
+use fuotad::cloud::image_ref;
 use fuotad::cloud::json_tree;
 use fuotad::cloud::status_from_aws;
 use fuotad::cloud::status_to_aws;
@@ -92,7 +93,7 @@ fn answers(data: &[u8]) {
 }
 
 fn members(text: &str) {
-    if let Some(image) = checked_short(ImageRef::parse(text)) {
+    if let Some(image) = checked_short(image_ref(text)) {
         assert!(image.is_same_place(&image), "a place is itself");
     }
     if let Some(id) = checked_short(TaskId::new(text)) {

@@ -1,8 +1,8 @@
 //! One gateway for the targets that need one: the only place that knows how an engine's settings are made.
 
 use fuotad::broadcast::TurnRule;
-use fuotad::campaign::DeviceProfile;
 use fuotad::campaign::Group;
+use fuotad::campaign::ProfileName;
 use fuotad::campaign::SessionRule;
 use fuotad::engine::Settings;
 use fuotad::forwarder;
@@ -67,7 +67,7 @@ fn settings_of(groups: Vec<Group>, turns: TurnRule, servers: usize) -> Settings 
 
 fn group(name: &str, mc_addr: u32) -> Group {
     let mc_addr = McAddr::new(mc_addr);
-    let Ok(profile) = "fast".parse::<DeviceProfile>() else { panic!("the profile is known") };
+    let profile = ProfileName::Fast.profile();
     Group {
         name: name.to_owned(),
         mc_addr,

@@ -218,7 +218,10 @@ fn change(
         },
         5 => Change::Task(TaskRecord { id, bytes: feed.chunk().to_vec() }),
         6 => Change::ForgetTask(id),
-        _ => Change::Report { name: feed.text(), bytes: feed.chunk().to_vec() },
+        _ => {
+            let (name, text) = (feed.text(), feed.text());
+            Change::Report { name, report: serde_json::Map::from_iter([(text.clone(), text.into())]) }
+        }
     };
     match (store.apply(&change), &change) {
         (Ok(()), Change::Reserve { wanted, over }) => {

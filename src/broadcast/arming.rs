@@ -181,7 +181,7 @@ pub fn session_warnings(group: &Group, begin: &Begin, gps: Option<GpsTime>) -> V
 pub fn begin_of(task: &Task, source: TaskSource, group: &Group, plan: &Plan) -> Result<Begin, String> {
     let (exponent, group_start) = match group.session {
         SessionRule::Always => {
-            let is_called = source == TaskSource::Cloud && task.status == TaskStatus::InFuotaSession;
+            let is_called = source == TaskSource::Cloud && task.status == TaskStatus::InSession;
             return Ok(match task.start {
                 None if is_called => Begin::AtOnce,
                 None => Begin::Unknown,

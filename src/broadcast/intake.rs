@@ -48,13 +48,13 @@ impl Broadcaster {
             }
             return;
         }
-        if task.status == TaskStatus::DeleteWaiting {
+        if task.status == TaskStatus::Deleting {
             return self.cancel(now, &task.id);
         }
         if source == TaskSource::Cloud && !self.open_tasks.contains_key(&task.id) {
             // A control plane's word counts when nothing of the task was seen armed here.
             match &task.status {
-                TaskStatus::FuotaDone => return,
+                TaskStatus::Done => return,
                 TaskStatus::Unknown(status) => {
                     let text =
                         format!("Status {status:?} is unknown to this version: the task is left alone");

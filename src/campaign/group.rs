@@ -10,7 +10,8 @@ use crate::schedule::TxPolicy;
 use crate::signing::SigningTrust;
 use crate::time::GpsTime;
 use core::fmt;
-use core::str::FromStr;
+use serde::Deserialize;
+use serde::Serialize;
 
 /// A multicast group: address, keys, channel and manners. No Debug: it holds keys.
 #[derive(Clone)]
@@ -134,46 +135,60 @@ const UNKNOWN: DeviceProfile = DeviceProfile {
     frag_size_multiple: 1,
 };
 
-const PROFILES: [DeviceProfile; 5] = [
-    UNKNOWN,
-    DeviceProfile {
-        name: "loramac-node",
-        finishes_on_coded: true,
-        has_one_start_timer: true,
-        repeats: 2,
-        stock_caps: Some((21, 50)),
-        stock_max_lost: Some(MaxLost::Fragments(5)),
-        ..UNKNOWN
-    },
-    DeviceProfile {
-        name: "lbm",
-        repeats: 2,
-        stock_caps: Some((100, 242)),
-        stock_max_lost: Some(MaxLost::Fragments(100)),
-        ..UNKNOWN
-    },
-    DeviceProfile {
-        name: "zephyr",
-        frag_size_multiple: 8,
-        stock_max_lost: Some(MaxLost::Percent(20)),
-        ..UNKNOWN
-    },
-    DeviceProfile { name: "fast", gap_uncoded_us: 0, gap_coded_us: 0, repeats: 0, ..UNKNOWN },
-];
+/// The stacks that are known, by their names in configurations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileName {
+    /// Nothing is known: the widest gaps.
+    #[default]
+    Unknown,
+    /// Semtech's LoRaMac-node.
+    LoramacNode,
+    /// Semtech's LoRa Basics Modem.
+    Lbm,
+    /// The LoRaWAN services of Zephyr.
+    Zephyr,
+    /// Devices that need no time between frames.
+    Fast,
+}
+
+impl ProfileName {
+    /// What is known of this stack.
+    pub fn profile(self) -> DeviceProfile {
+        match self {
+            ProfileName::Unknown => UNKNOWN,
+            ProfileName::LoramacNode => DeviceProfile {
+                name: "loramac-node",
+                finishes_on_coded: true,
+                has_one_start_timer: true,
+                repeats: 2,
+                stock_caps: Some((21, 50)),
+                stock_max_lost: Some(MaxLost::Fragments(5)),
+                ..UNKNOWN
+            },
+            ProfileName::Lbm => DeviceProfile {
+                name: "lbm",
+                repeats: 2,
+                stock_caps: Some((100, 242)),
+                stock_max_lost: Some(MaxLost::Fragments(100)),
+                ..UNKNOWN
+            },
+            ProfileName::Zephyr => DeviceProfile {
+                name: "zephyr",
+                frag_size_multiple: 8,
+                stock_max_lost: Some(MaxLost::Percent(20)),
+                ..UNKNOWN
+            },
+            ProfileName::Fast => {
+                DeviceProfile { name: "fast", gap_uncoded_us: 0, gap_coded_us: 0, repeats: 0, ..UNKNOWN }
+            }
+        }
+    }
+}
 
 impl Default for DeviceProfile {
     fn default() -> Self {
         UNKNOWN
-    }
-}
-
-impl FromStr for DeviceProfile {
-    type Err = String;
-    fn from_str(name: &str) -> Result<Self, String> {
-        PROFILES.into_iter().find(|profile| profile.name == name).ok_or_else(|| {
-            let known: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
-            format!("device-profile {name:?} is unknown: use one of {}", known.join(", "))
-        })
     }
 }
 

@@ -32,6 +32,7 @@ pub use group::DeviceProfile;
 pub use group::Group;
 pub use group::Handover;
 pub use group::MaxLost;
+pub use group::ProfileName;
 pub use group::SessionRule;
 pub use plan::ENCODER_VERSION;
 pub use plan::Plan;

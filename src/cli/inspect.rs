@@ -48,8 +48,8 @@ fn fragments(
     path: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let version = Ts004Version::from_number(ts004)
-        .ok_or_else(|| Failure::usage(format!("--ts004 {ts004}: the versions are 1 and 2")))?;
+    let version = Ts004Version::try_from(ts004)
+        .map_err(|_| Failure::usage(format!("--ts004 {ts004}: the versions are 1 and 2")))?;
     let wrong = |error: FragmentError| match error {
         FragmentError::FragSize { .. } => Failure::usage(format!("--frag-size: {error}")),
         error => Failure::data(format!("{}: {error}", path.display())),

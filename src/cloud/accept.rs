@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::facts::CloudFacts;
 use super::fuota_task::FuotaTaskJson;
 use super::fuota_task::FuotadJson;
+use super::image_ref::IMAGE_PATH;
 use super::members;
 use super::members::Limit;
 use super::ota;
@@ -17,8 +18,8 @@ use super::raw_task::warn_of_unknown;
 use super::raw_task::with_role;
 use super::task_status::resembling;
 use crate::image::Digest;
+use crate::json::shown_text;
 use crate::task::DEFAULT_REDUNDANCY_PERCENT;
-use crate::task::IMAGE_PATH;
 use crate::task::ImageRef;
 use crate::task::Interval;
 use crate::task::MAX_GROUPS;
@@ -29,7 +30,6 @@ use crate::task::TaskError;
 use crate::task::TaskId;
 use crate::task::TaskStatus;
 use crate::task::gps_from_rfc3339;
-use crate::task::shown_text;
 
 /// The longest `Descriptor` in bytes: 332 characters of base64 (GetFuotaTask).
 const MAX_DESCRIPTOR_BYTES: usize = 249;

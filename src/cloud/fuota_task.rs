@@ -18,9 +18,9 @@ use super::moment;
 use super::reader::Misfit;
 use super::reader::UnknownMember;
 use super::reader::read;
+use crate::json::shown_name;
 use crate::task::TaskError;
 use crate::task::nearest;
-use crate::task::shown_name;
 use crate::time::GpsTime;
 
 /// A FUOTA task as its JSON says it. Every member may be absent, as in the service's own model. Serialised it

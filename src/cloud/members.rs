@@ -1,8 +1,8 @@
 //! The members that documents have: their paths, what they may be, the ranges of their numbers.
 
+use super::image_ref::IMAGE_ALLOWED;
+use super::image_ref::IMAGE_PATH;
 use super::moment;
-use crate::task::IMAGE_ALLOWED;
-use crate::task::IMAGE_PATH;
 use crate::task::TaskError;
 
 /// A whole number: where it stands and what it may be.

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::fuota_task::FuotaTaskJson;
+use super::image_ref::IMAGE_ALLOWED;
+use super::image_ref::IMAGE_PATH;
+use super::image_ref::image_ref;
 use super::look_alike;
 use super::members::PATHS;
 use super::task_status::status_from_aws;
-use crate::task::IMAGE_ALLOWED;
-use crate::task::IMAGE_PATH;
+use crate::json::shown_name;
 use crate::task::ImageRef;
 use crate::task::Start;
 use crate::task::TaskError;
 use crate::task::TaskSignature;
 use crate::task::TaskStatus;
 use crate::task::nearest;
-use crate::task::shown_name;
 use crate::time::GpsTime;
 
 /// An order before ranges and defaults.
@@ -94,7 +95,7 @@ impl RawTask {
             role: json.firmware_update_role,
             created_at: json.created_at,
             warnings,
-            ..RawTask::of(ImageRef::parse(image)?)
+            ..RawTask::of(image_ref(image)?)
         })
     }
 }

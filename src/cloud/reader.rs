@@ -1,20 +1,13 @@
 //! From a tree of JSON to a type of ours, the one way for all documents: a value of the wrong type is named by its
 //! path, a list is no object, and members that we do not know are told of.
 
-use serde::Deserializer;
 use serde::de::DeserializeOwned;
-use serde::de::Error as _;
-use serde::de::IntoDeserializer;
-use serde::de::Unexpected;
-use serde::de::Visitor;
-use serde::de::value::MapDeserializer;
-use serde::de::value::SeqDeserializer;
-use serde::forward_to_deserialize_any;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
+use crate::json::Node;
+use crate::json::shown_name;
 use crate::task::TaskError;
-use crate::task::shown_name;
 
 /// How much of a reason is shown, in characters: it quotes the value.
 const MAX_SHOWN_CHARS: usize = 160;
@@ -101,84 +94,6 @@ fn unknown_member(path: &serde_ignored::Path<'_>) -> Option<UnknownMember> {
     let object = parent.to_string().replace(".?", "");
     let object = object.strip_prefix('?').unwrap_or(&object).trim_start_matches('.').to_owned();
     Some(UnknownMember { object, name: key.clone() })
-}
-
-/// A value that is read. Types that derive `Deserialize` take the items of a list for their members, one by one;
-/// here a list is no object.
-#[derive(Clone, Copy)]
-struct Node<'a>(&'a Value);
-
-impl<'a> IntoDeserializer<'a, serde_json::Error> for Node<'a> {
-    type Deserializer = Node<'a>;
-
-    fn into_deserializer(self) -> Node<'a> {
-        self
-    }
-}
-
-impl<'de> Deserializer<'de> for Node<'de> {
-    type Error = serde_json::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
-        match self.0 {
-            Value::Array(items) => {
-                let mut items = SeqDeserializer::new(items.iter().map(Node));
-                let read = visitor.visit_seq(&mut items)?;
-                items.end().map(|()| read)
-            }
-            Value::Object(members) => {
-                let members = members.iter().map(|(name, value)| (name.as_str(), Node(value)));
-                let mut members = MapDeserializer::new(members);
-                let read = visitor.visit_map(&mut members)?;
-                members.end().map(|()| read)
-            }
-            leaf => leaf.deserialize_any(visitor),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
-        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
-        let found = match self.0 {
-            Value::Object(_) => return self.deserialize_any(visitor),
-            Value::Null => Unexpected::Unit,
-            Value::Bool(value) => Unexpected::Bool(*value),
-            Value::Number(number) => {
-                return Err(not_an_object(Unexpected::Other(&format!("number `{number}`"))));
-            }
-            Value::String(text) => Unexpected::Str(text),
-            Value::Array(_) => Unexpected::Other("a list"),
-        };
-        Err(not_an_object(found))
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, serde_json::Error> {
-        self.deserialize_map(visitor)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, serde_json::Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct enum identifier ignored_any
-    }
-}
-
-fn not_an_object(found: Unexpected<'_>) -> serde_json::Error {
-    serde_json::Error::invalid_type(found, &"an object")
 }
 
 #[cfg(test)]

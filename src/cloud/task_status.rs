@@ -5,10 +5,10 @@ use crate::task::nearest;
 
 const KNOWN: [(&str, TaskStatus); 5] = [
     ("Pending", TaskStatus::Pending),
-    ("FuotaSession_Waiting", TaskStatus::FuotaSessionWaiting),
-    ("In_FuotaSession", TaskStatus::InFuotaSession),
-    ("FuotaDone", TaskStatus::FuotaDone),
-    ("Delete_Waiting", TaskStatus::DeleteWaiting),
+    ("FuotaSession_Waiting", TaskStatus::Armed),
+    ("In_FuotaSession", TaskStatus::InSession),
+    ("FuotaDone", TaskStatus::Done),
+    ("Delete_Waiting", TaskStatus::Deleting),
 ];
 
 /// The status that AWS calls `text`; never fails, a new word is [`TaskStatus::Unknown`].
@@ -21,10 +21,10 @@ pub fn status_from_aws(text: &str) -> TaskStatus {
 pub fn status_to_aws(status: &TaskStatus) -> &str {
     match status {
         TaskStatus::Pending => "Pending",
-        TaskStatus::FuotaSessionWaiting => "FuotaSession_Waiting",
-        TaskStatus::InFuotaSession => "In_FuotaSession",
-        TaskStatus::FuotaDone => "FuotaDone",
-        TaskStatus::DeleteWaiting => "Delete_Waiting",
+        TaskStatus::Armed => "FuotaSession_Waiting",
+        TaskStatus::InSession => "In_FuotaSession",
+        TaskStatus::Done => "FuotaDone",
+        TaskStatus::Deleting => "Delete_Waiting",
         TaskStatus::Unknown(text) => text,
     }
 }

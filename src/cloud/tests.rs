@@ -69,7 +69,7 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
         id: TaskId::new("6d2f").unwrap(),
         name: Some("meter-fw-1-4-2".to_owned()),
         description: Some(String::new()),
-        status: TaskStatus::FuotaSessionWaiting,
+        status: TaskStatus::Armed,
         rf_region: Some("EU868".to_owned()),
         start: Some(Start::At(gps(NIGHT))),
         image: ImageRef::S3 {

@@ -7,7 +7,6 @@ use super::key_source::ReadKey;
 use super::ota::OtaConfig;
 use super::radio::Radio;
 use super::radio::antenna_gain;
-use super::radio::turns;
 use super::read::read;
 use super::server;
 use super::server::NetworkServer;
@@ -342,12 +341,11 @@ impl Config {
         let relay = server::relay(&self.network_server, listen)?;
         let may_send = relay.servers.iter().any(|server| !server.is_uplink_only);
         let server_reserve_ppm = if may_send { self.radio.server_reserve_ppm()? } else { 0 };
-        let turns = turns("radio.turns", &self.radio.turns)?;
         Ok(engine::Settings {
             region,
             groups,
             trust_by_task: BTreeMap::new(),
-            turns,
+            turns: self.radio.turns,
             forwarder: self.link()?,
             relay,
             server_reserve_ppm,

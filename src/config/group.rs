@@ -6,10 +6,9 @@ use super::key_source::ReadKey;
 use super::radio::Radio;
 use super::radio::decibels;
 use super::radio::fraction_ppm;
-use super::radio::pattern;
 use super::signing::SigningConfig;
-use crate::campaign::DeviceProfile;
 use crate::campaign::Group;
+use crate::campaign::ProfileName;
 use crate::campaign::Session;
 use crate::campaign::SessionRule;
 use crate::fragment::Ts004Version;
@@ -20,6 +19,7 @@ use crate::radio::Dbm;
 use crate::region::Parameters;
 use crate::region::RegionError;
 use crate::region::Terms;
+use crate::schedule::Pattern;
 use crate::schedule::TxPolicy;
 use crate::signing::SigningTrust;
 use crate::task::gps_from_rfc3339;
@@ -65,8 +65,8 @@ pub struct GroupConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_fcnt: Option<u32>,
     /// 1 or 2: which parity lines the devices compute.
-    #[serde(default = "one")]
-    pub ts004_version: u8,
+    #[serde(default = "first_version")]
+    pub ts004_version: Ts004Version,
     /// FPort of DataFragment, 1 to 223.
     #[serde(default = "fragment_port")]
     pub fport: u8,
@@ -92,8 +92,8 @@ pub struct GroupConfig {
     #[serde(default = "guard_s")]
     pub session_guard_s: u64,
     /// What the devices can bear: "unknown", "loramac-node", "lbm", "zephyr", "fast".
-    #[serde(default = "unknown_profile")]
-    pub device_profile: String,
+    #[serde(default)]
+    pub device_profile: ProfileName,
     /// Downlink frequency, Hz; default: that of `[radio]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_hz: Option<u32>,
@@ -117,7 +117,7 @@ pub struct GroupConfig {
     pub max_deaf: Option<f64>,
     /// Spacing of frames, "even" or "burst"; default: that of `[radio]`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub spacing: Option<String>,
+    pub spacing: Option<Pattern>,
 }
 
 /// A key that stands in a text. It is never shown again.
@@ -164,14 +164,14 @@ pub enum SessionKind {
 }
 
 /// What a group may leave to `[radio]` and the region.
-struct Air<'a> {
+struct Air {
     terms: Terms,
     frequency_hz: u32,
     data_rate: u8,
     eirp: Dbm,
     duty_share: f64,
     max_deaf: f64,
-    spacing: &'a str,
+    spacing: Pattern,
 }
 
 impl GroupConfig {
@@ -187,12 +187,12 @@ impl GroupConfig {
             eirp_dbm: Some(f64::from(air.eirp.centi()) / 100.0),
             duty_share: Some(air.duty_share),
             max_deaf: Some(air.max_deaf),
-            spacing: Some(air.spacing.to_owned()),
+            spacing: Some(air.spacing),
             ..self.clone()
         })
     }
 
-    fn air<'a>(&'a self, radio: &'a Radio, region: &Parameters) -> Result<Air<'a>, ConfigError> {
+    fn air(&self, radio: &Radio, region: &Parameters) -> Result<Air, ConfigError> {
         let frequency_hz = self.frequency_hz.or(radio.frequency_hz).unwrap_or(region.rx2.frequency_hz);
         let terms = self.terms(radio, region)?;
         let eirp = self.eirp(radio, region.default_eirp(&terms, frequency_hz))?;
@@ -203,7 +203,7 @@ impl GroupConfig {
             eirp,
             duty_share: self.duty_share.unwrap_or(radio.duty_share),
             max_deaf: self.max_deaf.unwrap_or(radio.max_deaf),
-            spacing: self.spacing.as_deref().unwrap_or(&radio.spacing),
+            spacing: self.spacing.unwrap_or(radio.spacing),
         })
     }
 
@@ -228,8 +228,6 @@ impl GroupConfig {
         region
             .check_under(&terms, frequency_hz, data_rate, eirp)
             .map_err(|error| wrong(key_of(&error), format!("{error}{}", way_out(&error))))?;
-        let ts004_version = Ts004Version::from_number(self.ts004_version)
-            .ok_or_else(|| wrong("ts004-version", format!("{} is not 1 or 2", self.ts004_version)))?;
         if !(1..=223).contains(&self.fport) {
             return Err(wrong("fport", format!("{} is not an application port: use 1..=223", self.fport)));
         }
@@ -251,13 +249,10 @@ impl GroupConfig {
             keys,
             mc_key,
             first_fcnt: self.first_fcnt,
-            ts004_version,
+            ts004_version: self.ts004_version,
             fport: self.fport,
             session: self.session_rule(guard_us)?,
-            profile: self
-                .device_profile
-                .parse::<DeviceProfile>()
-                .map_err(|message| wrong("device-profile", message))?,
+            profile: self.device_profile.profile(),
             frequency_hz,
             data_rate,
             eirp,
@@ -265,7 +260,7 @@ impl GroupConfig {
             policy: TxPolicy {
                 duty_share_ppm: fraction_ppm(&self.key("duty-share"), duty_share)?,
                 max_deaf_ppm: fraction_ppm(&self.key("max-deaf"), max_deaf)?,
-                pattern: pattern(&self.key("spacing"), spacing)?,
+                pattern: spacing,
             },
             trust: SigningTrust::default(),
             accepts_unsigned: self.unsigned == Some(Unsigned::Accept),
@@ -397,8 +392,8 @@ fn way_out(error: &RegionError) -> &'static str {
     }
 }
 
-fn one() -> u8 {
-    1
+fn first_version() -> Ts004Version {
+    Ts004Version::V1
 }
 
 fn fragment_port() -> u8 {
@@ -409,6 +404,44 @@ fn guard_s() -> u64 {
     GUARD_S
 }
 
-fn unknown_profile() -> String {
-    DeviceProfile::default().to_string()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::Config;
+    use crate::config::read::read;
+    use std::collections::BTreeMap;
+
+    fn group(more: &str, variables: &[(&str, &str)]) -> Result<GroupConfig, ConfigError> {
+        let text = format!(
+            "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\n{more}\n"
+        );
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        read::<Config>(&text, &variables.collect::<BTreeMap<_, _>>()).map(|mut config| config.group.remove(0))
+    }
+
+    #[test]
+    fn every_profile_and_version_is_read_and_shown_as_it_is_written() {
+        // Beside a variable the file is read by another reader.
+        for variables in [&[][..], &[("FUOTAD__RADIO__TURNS", "fairly")]] {
+            for name in ["unknown", "loramac-node", "lbm", "zephyr", "fast"] {
+                let line = format!("device-profile = \"{name}\"");
+                let read = group(&line, variables).unwrap();
+                assert_eq!(read.device_profile.profile().name, name);
+                assert!(toml::to_string(&read).unwrap().contains(&line));
+            }
+            for (number, version) in [(1, Ts004Version::V1), (2, Ts004Version::V2)] {
+                let line = format!("ts004-version = {number}");
+                let read = group(&line, variables).unwrap();
+                assert_eq!(read.ts004_version, version);
+                assert!(toml::to_string(&read).unwrap().contains(&line));
+            }
+            assert!(
+                group("ts004-version = 3", variables).unwrap_err().to_string().contains("expected 1 or 2")
+            );
+            assert!(group("device-profile = \"LBM\"", variables).is_err());
+        }
+        let by_default = group("", &[]).unwrap();
+        assert_eq!(by_default.ts004_version, Ts004Version::V1);
+        assert_eq!(by_default.device_profile, ProfileName::Unknown);
+    }
 }

@@ -47,9 +47,18 @@ pub struct Radio {
     /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
     pub max_deaf: f64,
     /// Spacing of a campaign's frames, "even" or "burst".
-    pub spacing: String,
+    pub spacing: Pattern,
     /// Who has the air when several campaigns want it: "in-order" or "fairly".
-    pub turns: String,
+    #[serde(with = "Turns")]
+    pub turns: TurnRule,
+}
+
+/// The names of the turn rules.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "TurnRule", rename_all = "kebab-case")]
+enum Turns {
+    InOrder,
+    Fairly,
 }
 
 impl Default for Radio {
@@ -67,8 +76,8 @@ impl Default for Radio {
             duty_share: 0.4,
             server_reserve: 0.1,
             max_deaf: 0.2,
-            spacing: "even".to_owned(),
-            turns: "in-order".to_owned(),
+            spacing: Pattern::default(),
+            turns: TurnRule::default(),
         }
     }
 }
@@ -79,7 +88,6 @@ impl Radio {
         fraction_ppm("radio.duty-share", self.duty_share)?;
         fraction_ppm("radio.max-deaf", self.max_deaf)?;
         self.server_reserve_ppm()?;
-        pattern("radio.spacing", &self.spacing)?;
         self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose()?;
         Ok(())
     }
@@ -119,16 +127,38 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
     }
 }
 
-/// The turn rule called `name`: "in-order" or "fairly".
-pub fn turns(key: &str, name: &str) -> Result<TurnRule, ConfigError> {
-    name.parse().map_err(|message: String| ConfigError::value(key, message))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::Config;
+    use crate::config::read::read;
+    use std::collections::BTreeMap;
 
-/// The spacing pattern called `name`: "even" or "burst".
-pub fn pattern(key: &str, name: &str) -> Result<Pattern, ConfigError> {
-    match name {
-        "even" => Ok(Pattern::Even),
-        "burst" => Ok(Pattern::Burst),
-        other => Err(ConfigError::value(key, format!("{other:?} is neither \"even\" nor \"burst\""))),
+    const GATEWAY: &str = "[gateway]\nregion = \"EU868\"\n";
+
+    fn radio(text: &str, variable: Option<(&str, &str)>) -> Result<Radio, ConfigError> {
+        let environment = variable.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = read::<Config>(&format!("{GATEWAY}{text}"), &BTreeMap::from_iter(environment));
+        config.map(|config| config.radio)
+    }
+
+    #[test]
+    fn spacing_and_turns_are_read_from_file_and_environment_and_shown_as_they_are_written() {
+        for (spacing, turns, rule) in [
+            ("even", "in-order", (Pattern::Even, TurnRule::InOrder)),
+            ("burst", "fairly", (Pattern::Burst, TurnRule::Fairly)),
+        ] {
+            let text = format!("[radio]\nspacing = \"{spacing}\"\nturns = \"{turns}\"\n");
+            let read = radio(&text, None).unwrap();
+            assert_eq!((read.spacing, read.turns), rule);
+            let shown = toml::to_string(&read).unwrap();
+            assert!(text.lines().skip(1).all(|line| shown.contains(line)), "{shown}");
+            assert_eq!(radio("", Some(("FUOTAD__RADIO__SPACING", spacing))).unwrap().spacing, rule.0);
+            assert_eq!(radio("", Some(("FUOTAD__RADIO__TURNS", turns))).unwrap().turns, rule.1);
+        }
+        for word in ["Burst", "BURST", "", "0"] {
+            let error = radio("", Some(("FUOTAD__RADIO__SPACING", word))).unwrap_err().to_string();
+            assert!(error.contains("even") && error.contains("burst"), "{error}");
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use super::clock::Clock;
 use super::clock_log::ClockLog;
+use super::end_report::EndReports;
 use super::error::StartError;
 use super::fact::Fact;
 use super::fact::FetchOrder;
+use super::fact::Fetched;
 use super::fact::ImageWish;
 use super::fact::TASKS_MAX;
-use super::images::Fetched;
 use super::images::Images;
 use super::log::Reporter;
 use super::notes::Notes;
@@ -79,6 +80,7 @@ pub struct Memory {
     clock_log: ClockLog,
     reporter: Reporter,
     notes: Notes,
+    end_reports: EndReports,
     /// Tasks whose image is not needed any more, while the cloud's side is not told yet.
     unneeded: BTreeSet<TaskId>,
     /// Facts that arose while the engine's wishes were carried out.
@@ -98,7 +100,6 @@ enum Turn {
     Found(Found),
     Saved(Option<(u64, Result<(), NotSaved>)>),
     Fact(Fact),
-    Fetched(Fetched),
     StatusRequest(StatusRequest),
     Time,
 }
@@ -127,7 +128,6 @@ impl Driver {
                 Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
                 Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
                 Turn::Fact(fact) => self.fact(now, fact),
-                Turn::Fetched(fetched) => self.fetched(now, fetched),
                 Turn::StatusRequest(ask) => {
                     // A reader that is gone already is none of our business.
                     let _ = ask.send(self.document(now));
@@ -157,7 +157,7 @@ impl Driver {
             Some(found) = self.found.recv() => Turn::Found(found),
             saved = self.store.answer() => Turn::Saved(saved),
             Some(fact) = self.facts.recv() => Turn::Fact(fact),
-            fetched = self.images.answer() => Turn::Fetched(fetched),
+            (task, fetched) = self.images.answer() => Turn::Fact(Fact::Image(task, fetched)),
             Some(ask) = self.asks.recv() => Turn::StatusRequest(ask),
             () = patience => Turn::Time,
         }
@@ -244,29 +244,15 @@ impl Driver {
             Fact::Missing(task) => self.tell(now, Input::Hold(task)),
             Fact::Gone(task) => self.tell(now, Input::Cancel(task)),
             Fact::Withdrawn(task) => self.tell(now, Input::Withdraw(task)),
-            Fact::Image(task, bytes, evidence) => {
+            Fact::Image(task, Fetched::Image(bytes, evidence)) => {
                 self.memory.notes.image_came(&task);
                 self.tell(now, Input::Image(task, bytes, evidence));
             }
-            Fact::ImageMissing(task, reason) => {
+            Fact::Image(task, Fetched::Missing(reason)) => {
                 tracing::warn!(task = task.as_str(), "{reason}; tried again and again");
                 self.memory.notes.image_is_missing(task, reason);
             }
-            Fact::ImageFailed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
-        }
-    }
-
-    fn fetched(&mut self, now: Now, fetched: Fetched) {
-        match fetched {
-            Fetched::Image(task, bytes) => {
-                self.memory.notes.image_came(&task);
-                self.tell(now, Input::Image(task, bytes, None));
-            }
-            Fetched::Failed(task, reason) => self.tell(now, Input::ImageFailed(task, reason)),
-            Fetched::Missing(task, reason) => {
-                tracing::warn!(task = task.as_str(), "{reason}; looking again every 5 s");
-                self.memory.notes.image_is_missing(task, reason);
-            }
+            Fact::Image(task, Fetched::Failed(reason)) => self.tell(now, Input::ImageFailed(task, reason)),
         }
     }
 
@@ -295,11 +281,12 @@ impl Driver {
                     _ => self.order(order),
                 },
                 Output::Save(save, change) => {
+                    self.memory.end_reports.saves(&change);
                     if let Err(why) = self.store.save(save, change) {
                         self.memory.next.push_back(Next::NotSaved(save, why));
                     }
                 }
-                Output::Report(report) => self.report(&report),
+                Output::Report(report) => self.report(now, &report),
                 Output::Stopped => self.memory.is_stopped = true,
                 Output::WakeAt(at) => {
                     self.memory.wake_at = at;
@@ -336,15 +323,14 @@ impl Driver {
         self.memory.next.push_back(Next::ImageFailed(task, reason));
     }
 
-    fn report(&mut self, report: &Report) {
+    fn report(&mut self, now: Now, report: &Report) {
+        let progress = |task: &TaskId| self.engine.progress().find(|(open, _)| *open == task)?.1;
+        self.memory.end_reports.hear(now, report, progress);
         if let Some(task) = &report.task {
             match &report.event {
-                Event::Planned(planned) => {
-                    self.memory.notes.planned(task.clone(), planned.clone());
-                }
                 // What was refused may be a change of a task that goes on.
                 Event::Refused { .. } if self.engine.progress().any(|(open, _)| open == task) => {}
-                Event::Refused { .. } | Event::Over(_) => self.ended(report, task),
+                Event::Refused { .. } | Event::Over(_) => self.ended(now, report, task),
                 Event::Sent { .. } | Event::Resumed { .. } if self.memory.reporter.wants_place(task) => {
                     self.learn_place(task);
                 }
@@ -366,17 +352,19 @@ impl Driver {
     }
 
     /// A task is over: what it leaves is a report on disk and a line on the status page.
-    fn ended(&mut self, report: &Report, task: &TaskId) {
+    fn ended(&mut self, now: Now, report: &Report, task: &TaskId) {
         self.images.forget(task);
         self.memory.unneeded.insert(task.clone());
         self.tell_unneeded();
-        let outcome = match &report.event {
-            Event::Over(outcome) => Some(outcome.to_string()),
-            _ => None,
-        };
-        let utc = self.clock.now().gps.map(crate::task::rfc3339_from_gps);
-        if let Some(note) = self.memory.notes.ended(task, outcome, utc) {
-            self.store.note(note);
+        match &report.event {
+            Event::Over(outcome) => {
+                self.memory.notes.ended(task, Some(outcome.to_string()));
+                self.store.note(self.memory.end_reports.end(now, task, outcome));
+            }
+            _ => {
+                self.memory.notes.ended(task, None);
+                self.memory.end_reports.forget(task);
+            }
         }
     }
 

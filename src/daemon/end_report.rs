@@ -1,29 +1,229 @@
 //! The report that stays when a campaign is over.
 
+use crate::broadcast::Record;
+use crate::campaign::Progress;
+use crate::report::Event;
+use crate::report::Outcome;
 use crate::report::Planned;
+use crate::report::Report;
 use crate::store::Change;
+use crate::store::RecordId;
 use crate::task::TaskId;
+use crate::task::rfc3339_from_gps;
+use crate::time::GpsTime;
+use crate::time::Now;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use std::collections::BTreeMap;
 
-/// The report that stays: `report-<task>` in the state folder.
-pub fn end_report(task: &TaskId, outcome: &str, planned: Option<&Planned>, utc: Option<String>) -> Change {
+/// What is gathered of the campaigns that are not over, for their reports.
+#[derive(Debug, Default)]
+pub struct EndReports {
+    open: BTreeMap<TaskId, Notes>,
+    /// The campaign whose frame was handed over last.
+    on_the_air: Option<TaskId>,
+    /// The record that was written last, and the digest of its image.
+    recorded: Option<(RecordId, String)>,
+}
+
+/// One campaign, as far as this run of the service saw it.
+#[derive(Debug, Default)]
+struct Notes {
+    planned: Option<Planned>,
+    /// When the first frame was handed over, where that was in this run and the clock was trusted.
+    begin: Option<GpsTime>,
+    progress: Option<Progress>,
+    /// Frames without an answer.
+    unconfirmed: u32,
+    /// Frames that the forwarder acknowledged and never gave to its radio.
+    swallowed: u32,
+}
+
+impl EndReports {
+    /// Something happened; `progress` is how far the engine says that a task is.
+    pub fn hear(&mut self, now: Now, report: &Report, progress: impl Fn(&TaskId) -> Option<Progress>) {
+        if let Event::SilentlyDropped { frames, .. } = report.event {
+            let task = self.on_the_air.as_ref();
+            if let Some((task, notes)) = task.and_then(|task| Some((task, self.open.get_mut(task)?))) {
+                notes.swallowed = notes.swallowed.saturating_add(frames);
+                notes.progress = progress(task).or(notes.progress);
+            }
+        }
+        let Some(task) = &report.task else { return };
+        match &report.event {
+            Event::Planned(planned) => {
+                self.open.entry(task.clone()).or_default().planned = Some(planned.clone());
+            }
+            Event::Began | Event::Resumed { .. } | Event::Sent { .. } => self.on_the_air = Some(task.clone()),
+            _ => {}
+        }
+        let Some(notes) = self.open.get_mut(task) else { return };
+        match &report.event {
+            Event::Began => notes.begin = now.gps,
+            Event::Unconfirmed { .. } => notes.unconfirmed += 1,
+            _ => {}
+        }
+        notes.progress = progress(task).or(notes.progress);
+    }
+
+    /// A task's record is written once more when its campaign is over; it names the image.
+    pub fn saves(&mut self, change: &Change) {
+        if let Change::Task(task) = change {
+            let record = Record::from_bytes(&task.bytes).ok();
+            self.recorded = record.map(|record| (task.id, record.digest));
+        }
+    }
+
+    /// The task was refused: it leaves no report.
+    pub fn forget(&mut self, task: &TaskId) {
+        self.open.remove(task);
+    }
+
+    /// The report that stays: `report-<task>` in the state folder.
+    pub fn end(&mut self, now: Now, task: &TaskId, outcome: &Outcome) -> Change {
+        let notes = self.open.remove(task).unwrap_or_default();
+        let (sent, unconfirmed) = match outcome {
+            Outcome::Complete { sent, unconfirmed } => (Some(*sent), *unconfirmed),
+            Outcome::OutOfSession { sent, .. } | Outcome::Cancelled { sent } => {
+                (Some(*sent), notes.unconfirmed)
+            }
+            Outcome::Aborted { .. } => (notes.progress.map(|progress| progress.sent), notes.unconfirmed),
+        };
+        let end = now.gps.map(rfc3339_from_gps);
+        let image = self.recorded.take().filter(|(record, _)| record.0 == task.record_id());
+        let mut report = Map::new();
+        let members: [(&str, Value); 11] = [
+            ("task", task.as_str().into()),
+            ("outcome", outcome.to_string().into()),
+            ("begin", notes.begin.map(rfc3339_from_gps).into()),
+            ("end", end.clone().into()),
+            // The name of `end` in earlier releases.
+            ("utc", end.into()),
+            ("sent", sent.into()),
+            ("unconfirmed", unconfirmed.into()),
+            ("made-up", notes.progress.map(|progress| progress.extra_coded).into()),
+            ("swallowed", notes.swallowed.into()),
+            ("image-sha256", image.map(|(_, digest)| digest).into()),
+            ("planned", notes.planned.as_ref().map(planned).into()),
+        ];
+        report.extend(members.map(|(name, value)| (name.to_owned(), value)));
+        Change::Report { name: name(task), report }
+    }
+}
+
+fn name(task: &TaskId) -> String {
     let letters = task.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
     let digest: String = task.record_id()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    let name = format!("{}-{digest}", letters.take(48).collect::<String>());
-    let planned = planned.map(|planned| {
-        serde_json::json!({
-            "group": planned.group,
-            "key": planned.key,
-            "fragments": planned.nb_frag,
-            "fragment-size": planned.frag_size,
-            "coded": planned.coded,
-            "first-fcnt": planned.first_fcnt,
-            "end-fcnt": planned.end_fcnt,
-            "airtime-us": planned.airtime_us,
-        })
-    });
-    let report =
-        serde_json::json!({ "task": task.as_str(), "outcome": outcome, "utc": utc, "planned": planned });
-    let mut bytes = serde_json::to_vec(&report).expect("strings and numbers always serialise");
-    bytes.push(b'\n');
-    Change::Report { name, bytes }
+    format!("{}-{digest}", letters.take(48).collect::<String>())
+}
+
+fn planned(planned: &Planned) -> Value {
+    json!({
+        "group": planned.group,
+        "key": planned.key,
+        "fragments": planned.nb_frag,
+        "fragment-size": planned.frag_size,
+        "coded": planned.coded,
+        "first-fcnt": planned.first_fcnt,
+        "end-fcnt": planned.end_fcnt,
+        "airtime-us": planned.airtime_us,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broadcast::TaskSource;
+    use crate::report::Decoded;
+    use crate::store::TaskRecord;
+    use crate::time::Instant;
+
+    fn gps(second: u64) -> GpsTime {
+        GpsTime::from_us((1_400_000_000 + second) * 1_000_000)
+    }
+
+    fn now(second: u64) -> Now {
+        Now { mono: Instant::from_us(second as i64 * 1_000_000), gps: Some(gps(second)) }
+    }
+
+    fn task() -> TaskId {
+        TaskId::new("lamps-1").unwrap()
+    }
+
+    fn plan() -> Planned {
+        Planned {
+            group: "lamps".to_owned(),
+            key: "00".to_owned(),
+            nb_frag: 30,
+            frag_size: 40,
+            padding: 0,
+            descriptor: [0; 4],
+            coded: 4,
+            first_fcnt: 2,
+            end_fcnt: 60,
+            airtime_us: 100_000,
+            spacing_us: 1_000_000,
+            limited_by: "devices".to_owned(),
+            sessions: Vec::new(),
+            decoded: Decoded::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What the reports say after `events` of the task, and its end at second 60.
+    fn report_after(events: Vec<Event>, outcome: &Outcome) -> Map<String, Value> {
+        let mut reports = EndReports::default();
+        for (second, event) in (0..).zip(events) {
+            let task = (!matches!(event, Event::SilentlyDropped { .. })).then(task);
+            let progress = Progress { next_frame: 9, sent: second as u32, unconfirmed: 0, extra_coded: 3 };
+            reports.hear(now(second), &Report { at: now(second).mono, task, event }, |_| Some(progress));
+        }
+        let record = Record::from_bytes(
+            br#"{"version":1,"document":"{}","stem":"t","source":"File","group":"lamps","digest":"abcd",
+                "base":2,"state":"Armed"}"#,
+        )
+        .unwrap();
+        assert_eq!(record.source, TaskSource::File);
+        for id in [[9; 16], task().record_id()] {
+            reports.saves(&Change::Task(TaskRecord { id: RecordId(id), bytes: record.to_bytes() }));
+        }
+        match reports.end(now(60), &task(), outcome) {
+            Change::Report { report, .. } => report,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn sent(frame_no: u32) -> Event {
+        Event::Sent { frame_no, fcnt: frame_no + 2, start: Instant::ZERO }
+    }
+
+    #[test]
+    fn a_report_says_begin_and_end_what_was_sent_and_what_became_of_it() {
+        let dropped = Event::SilentlyDropped { frames: 5, extra_coded: 3 };
+        let unconfirmed = Event::Unconfirmed { frame_no: 1 };
+        let events = vec![Event::Planned(plan()), Event::Began, sent(0), unconfirmed, dropped];
+        let report = report_after(events, &Outcome::Cancelled { sent: 7 });
+        let said = |name: &str| report[name].clone();
+        assert_eq!(said("begin"), rfc3339_from_gps(gps(1)));
+        assert_eq!(said("end"), rfc3339_from_gps(gps(60)));
+        assert_eq!(said("utc"), said("end"));
+        let numbers = ["sent", "unconfirmed", "made-up", "swallowed"].map(said);
+        assert_eq!(numbers, [7, 1, 3, 5].map(Value::from));
+        assert_eq!((said("image-sha256"), said("task")), ("abcd".into(), "lamps-1".into()));
+        assert_eq!((&report["planned"]["key"], &report["planned"]["end-fcnt"]), (&"00".into(), &60.into()));
+    }
+
+    #[test]
+    fn what_happened_before_this_run_of_the_service_is_not_known() {
+        let events = vec![Event::Planned(plan()), Event::Resumed { frame_no: 9 }, sent(9)];
+        let report = report_after(events, &Outcome::Aborted { reason: "why".to_owned() });
+        assert_eq!(
+            (&report["begin"], &report["sent"]),
+            (&Value::Null, &2.into()),
+            "as the engine counted last"
+        );
+        let report = report_after(Vec::new(), &Outcome::Aborted { reason: "why".to_owned() });
+        assert_eq!([&report["sent"], &report["made-up"], &report["planned"]], [&Value::Null; 3]);
+    }
 }

@@ -31,12 +31,19 @@ pub enum Fact {
     Gone(TaskId),
     /// The order is being deleted: it is cancelled unless its first frame was sent.
     Withdrawn(TaskId),
-    /// The image that a [`FetchOrder`] asked for, and the signature that came with it.
-    Image(TaskId, Vec<u8>, Option<Evidence>),
+    /// What became of the image that was to be brought for a task.
+    Image(TaskId, Fetched),
+}
+
+/// What became of a fetch of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The bytes of the whole image, and the signature that came with it.
+    Image(Vec<u8>, Option<Evidence>),
     /// It cannot be had yet, and is tried again: one line why.
-    ImageMissing(TaskId, String),
-    /// It cannot be had: one line why.
-    ImageFailed(TaskId, String),
+    Missing(String),
+    /// It can never be had: one line why.
+    Failed(String),
 }
 
 /// What the driver asks of the cloud's side.
@@ -48,6 +55,6 @@ pub enum ImageWish {
     Over(TaskId),
 }
 
-/// An image that the driver cannot bring by itself (`s3://`, `https://`): the answer is [`Fact::Image`] or
-/// [`Fact::ImageFailed`], and [`Fact::ImageMissing`] as often as something new keeps it away.
+/// An image that the driver cannot bring by itself (`s3://`, `https://`): the answer is [`Fetched::Image`] or
+/// [`Fetched::Failed`], and [`Fetched::Missing`] as often as something new keeps it away.
 pub use crate::broadcast::Fetch as FetchOrder;

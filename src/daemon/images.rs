@@ -3,6 +3,7 @@
 //! An image that is not there yet is no reason to forget its task: a medium may be mounted late, a copy may
 //! still run. It is looked for again, and the operator is told what is missing.
 
+use super::fact::Fetched;
 use super::folder::read_regular;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::task::TaskId;
@@ -22,16 +23,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Answers that may wait for the driver, and images that are read at a time: they are large.
 const ANSWERS_MAX: usize = 1;
 
-/// What became of a fetch.
-#[derive(Debug)]
-pub enum Fetched {
-    /// The bytes of the whole image.
-    Image(TaskId, Vec<u8>),
-    /// It will never do.
-    Failed(TaskId, String),
-    /// Not yet: one line why.
-    Missing(TaskId, String),
-}
+/// An answer to a fetch, by the fetch's number.
+type Answer = (u64, TaskId, Fetched);
 
 /// Fetches that are under way, one per task.
 #[derive(Debug)]
@@ -40,8 +33,8 @@ pub struct Images {
     running: BTreeMap<TaskId, (u64, AbortHandle)>,
     /// Whoever reads an image holds it until the driver has taken it.
     reading: Arc<Semaphore>,
-    tell: mpsc::Sender<(u64, Fetched)>,
-    answers: mpsc::Receiver<(u64, Fetched)>,
+    tell: mpsc::Sender<Answer>,
+    answers: mpsc::Receiver<Answer>,
 }
 
 impl Images {
@@ -71,11 +64,11 @@ impl Images {
                 let read = tokio::task::spawn_blocking(move || read(&file)).await;
                 let trouble = match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
                     Ok(bytes) => {
-                        let _ = tell.send((number, Fetched::Image(id, bytes))).await;
+                        let _ = tell.send((number, id, Fetched::Image(bytes, None))).await;
                         return;
                     }
                     Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                        let _ = tell.send((number, Fetched::Failed(id, format!("{path}: {error}")))).await;
+                        let _ = tell.send((number, id, Fetched::Failed(format!("{path}: {error}")))).await;
                         return;
                     }
                     Err(error) => format!("the image {path}: {error}"),
@@ -83,7 +76,7 @@ impl Images {
                 drop(permit);
                 if told.as_ref() != Some(&trouble) {
                     told = Some(trouble.clone());
-                    let _ = tell.send((number, Fetched::Missing(id.clone(), trouble))).await;
+                    let _ = tell.send((number, id.clone(), Fetched::Missing(trouble))).await;
                 }
                 tokio::time::sleep(AGAIN).await;
             }
@@ -100,16 +93,17 @@ impl Images {
 
     /// The next answer to a fetch that is still wanted. An answer that was on its way when its task changed
     /// is not for the new task.
-    pub async fn answer(&mut self) -> Fetched {
+    pub async fn answer(&mut self) -> (TaskId, Fetched) {
         loop {
             // Never `None`: one sender is ours.
-            let Some((number, fetched)) = self.answers.recv().await else { std::future::pending().await };
-            let (Fetched::Image(task, _) | Fetched::Failed(task, _) | Fetched::Missing(task, _)) = &fetched;
-            if self.running.get(task).is_some_and(|(wanted, _)| *wanted == number) {
-                if !matches!(fetched, Fetched::Missing(..)) {
-                    self.running.remove(&task.clone());
+            let Some((number, task, fetched)) = self.answers.recv().await else {
+                std::future::pending().await
+            };
+            if self.running.get(&task).is_some_and(|(wanted, _)| *wanted == number) {
+                if !matches!(fetched, Fetched::Missing(_)) {
+                    self.running.remove(&task);
                 }
-                return fetched;
+                return (task, fetched);
             }
         }
     }

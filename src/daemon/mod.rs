@@ -52,6 +52,7 @@ pub use error::StartError;
 pub use fact::FACTS_MAX;
 pub use fact::Fact;
 pub use fact::FetchOrder;
+pub use fact::Fetched;
 pub use fact::ImageWish;
 pub use files::FolderFiles;
 pub use relay_text::kept_relay_text;

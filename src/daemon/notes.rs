@@ -1,9 +1,6 @@
-//! What the loop notes of the tasks for the status page and for their reports on disk.
+//! What the loop notes of the tasks for the status page.
 
-use super::end_report::end_report;
 use super::snapshot::Snapshot;
-use crate::report::Planned;
-use crate::store::Change;
 use crate::task::TaskId;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -11,21 +8,15 @@ use std::collections::VecDeque;
 /// Endings and refusals that are remembered for the status page.
 const REMEMBERED: usize = 16;
 
-/// Plans and missing images of tasks that are not over; the last endings and refusals.
+/// Missing images of tasks that are not over; the last endings and refusals.
 #[derive(Debug, Default)]
 pub struct Notes {
-    planned: BTreeMap<TaskId, Planned>,
     missing_images: BTreeMap<TaskId, String>,
     refused: VecDeque<(String, String)>,
     finished: VecDeque<(String, String)>,
 }
 
 impl Notes {
-    /// The task's plan; its report on disk tells it.
-    pub fn planned(&mut self, task: TaskId, planned: Planned) {
-        self.planned.insert(task, planned);
-    }
-
     /// The task's image is not where it should be, and why.
     pub fn image_is_missing(&mut self, task: TaskId, reason: String) {
         self.missing_images.insert(task, reason);
@@ -48,14 +39,12 @@ impl Notes {
         remember(&mut self.refused, (task, reason.to_owned()));
     }
 
-    /// The task is over. With an outcome it leaves a report for the disk, which says when: `utc`.
-    pub fn ended(&mut self, task: &TaskId, outcome: Option<String>, utc: Option<String>) -> Option<Change> {
+    /// The task is over, with this outcome where it ran.
+    pub fn ended(&mut self, task: &TaskId, outcome: Option<String>) {
         self.missing_images.remove(task);
-        let planned = self.planned.remove(task);
-        let outcome = outcome?;
-        let note = end_report(task, &outcome, planned.as_ref(), utc);
-        remember(&mut self.finished, (task.to_string(), outcome));
-        Some(note)
+        if let Some(outcome) = outcome {
+            remember(&mut self.finished, (task.to_string(), outcome));
+        }
     }
 
     /// Puts the last endings and refusals on the page.
@@ -103,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_is_over_misses_no_image_and_leaves_a_report_only_with_an_outcome() {
+    fn a_task_that_is_over_misses_no_image_and_is_shown_only_with_an_outcome() {
         let mut notes = Notes::default();
         let task = TaskId::new("lamps-1").unwrap();
         for outcome in [None, Some("complete".to_owned())] {
             notes.image_is_missing(task.clone(), "it is not there".to_owned());
             assert_eq!(notes.missing_image("lamps-1").as_deref(), Some("it is not there"));
-            let note = notes.ended(&task, outcome.clone(), None);
-            assert_eq!((notes.missing_image("lamps-1"), note.is_some()), (None, outcome.is_some()));
+            notes.ended(&task, outcome.clone());
+            assert_eq!(notes.missing_image("lamps-1"), None);
         }
         assert_eq!(page(&notes).finished, [("lamps-1".to_owned(), "complete".to_owned())]);
     }

@@ -4,6 +4,38 @@
 //! the next fact. The engine knows no clock, socket, file or randomness, so the simulated world and the
 //! daemon drive the very same one.
 //! Each `handle` does a bounded amount of work: at most one new emission per campaign.
+//! ```
+//! use fuotad::engine::{Engine, Input, Output, Settings};
+//! use fuotad::region::{RfRegion, parameters};
+//! use fuotad::time::{Instant, Now};
+//!
+//! let settings = Settings {
+//!     region: parameters(RfRegion::Eu868)?,
+//!     groups: Vec::new(),
+//!     trust_by_task: Default::default(),
+//!     turns: Default::default(),
+//!     forwarder: Default::default(),
+//!     relay: Default::default(),
+//!     server_reserve_ppm: 0,
+//!     crash_rest_us: 0,
+//! };
+//! let at = |us| Now { mono: Instant::from_us(us), gps: None };
+//! let mut engine = Engine::new(settings, Default::default(), 1, at(0));
+//! // A packet forwarder's PULL_DATA comes in.
+//! let pull_data = [2, 0, 7, 2, 0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12];
+//! engine.handle(at(1000), Input::Datagram { from: ([127, 0, 0, 1], 40_001).into(), bytes: &pull_data });
+//! let mut sent = Vec::new();
+//! let wake_at = loop {
+//!     match engine.poll() {
+//!         Output::WakeAt(at) => break at,
+//!         Output::Datagram { bytes, .. } => sent.push(bytes),
+//!         other => println!("{other:?}"),
+//!     }
+//! };
+//! assert_eq!(sent, [[2, 0, 7, 4]], "PULL_ACK");
+//! assert!(wake_at.is_some(), "a forwarder that falls silent is noticed");
+//! # Ok::<(), fuotad::region::RegionError>(())
+//! ```
 
 mod io;
 mod machine;

@@ -45,6 +45,32 @@ use super::transmitter::Transmitter;
 /// After every call take [`Link::poll`] until it is empty; call [`Link::time`] at [`Link::wake_at`]. A PUSH_DATA or
 /// PULL_DATA of our gateway is acknowledged at once, whatever else is in it, except as [`Link::hold_push_acks`] says;
 /// those of others are not: what is not served must not look as if it were.
+///
+/// ```
+/// use fuotad::forwarder::{EmissionId, Link, Output, Settings};
+/// use fuotad::radio::{Dbm, Emission, Modulation};
+/// use fuotad::time::Instant;
+///
+/// let mut link = Link::new(Settings::default(), 1);
+/// let pull_data = [2, 0, 7, 2, 0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12];
+/// link.datagram(Instant::ZERO, ([127, 0, 0, 1], 40_001).into(), &pull_data);
+/// let emission = Emission {
+///     start: Instant::from_us(500_000),
+///     frequency_hz: 869_525_000,
+///     modulation: Modulation::LoRa { sf: 9, bw_hz: 125_000 },
+///     eirp: Dbm::from_whole(27),
+///     phy_payload: vec![0x60; 20],
+/// };
+/// link.send(Instant::ZERO, EmissionId(1), &emission)?;
+/// let mut kinds = Vec::new();
+/// while let Some(output) = link.poll() {
+///     if let Output::Datagram { bytes, .. } = output {
+///         kinds.push(bytes[3]);
+///     }
+/// }
+/// assert_eq!(kinds, [4, 3], "PULL_ACK and PULL_RESP");
+/// # Ok::<(), fuotad::forwarder::NotSent>(())
+/// ```
 #[derive(Debug)]
 pub struct Link {
     settings: Settings,

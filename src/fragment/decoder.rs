@@ -12,7 +12,7 @@ use super::matrix::columns;
 pub enum Progress {
     /// The fragments received so far do not determine the image yet.
     Incomplete {
-        /// Independent fragments still needed, coded or (if lost) uncoded: `MissingFrag` of TS004-1.0.0 3.2.
+        /// Independent fragments still needed, coded or (if lost) uncoded: `MissingFrag` of FragSessionStatusAns, TS004-1.0.0.
         missing: u16,
     },
     /// The image is complete; further fragments are ignored.
@@ -114,7 +114,7 @@ impl Decoder {
     }
 
     /// Fragments received until the session ended: uncoded, coded and repeated, as `NbFragReceived` of
-    /// TS004-1.0.0 3.2 counts them (where it has 14 bits).
+    /// FragSessionStatusAns of TS004-1.0.0 counts them (where it has 14 bits).
     pub fn received(&self) -> u32 {
         self.received
     }

@@ -7,7 +7,7 @@ use super::matrix::Ts004Version;
 use super::matrix::add_rows;
 
 /// Makes fragment n of an image, for any n in any order: a fragment is a pure function of the image, the
-/// layout, the version and n (TS004-1.0.0 3.6 and annex "Fragmentation error coding"). Holds one parity line
+/// layout, the version and n (TS004-1.0.0, DataFragment and annex "Fragmentation error coding"). Holds one parity line
 /// and nothing else; no fragment is stored and making one allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Encoder {

@@ -2,11 +2,11 @@
 
 use thiserror::Error;
 
-/// The highest fragment number: N has 14 bits in `DataFragment` (TS004-1.0.0 3.6), and uncoded and
+/// The highest fragment number: N has 14 bits in `DataFragment` (TS004-1.0.0), and uncoded and
 /// coded fragments share them.
 pub const MAX_FRAGMENTS: u16 = 16_383;
 
-/// The largest `FragSize` the 8-bit field of `FragSessionSetupReq` can carry, in bytes (TS004-1.0.0 3.3).
+/// The largest `FragSize` the 8-bit field of `FragSessionSetupReq` can carry, in bytes (TS004-1.0.0).
 pub const MAX_FRAG_SIZE: usize = 255;
 
 /// Errors of an image's cut, a fragment's number or a received fragment.
@@ -79,7 +79,7 @@ pub enum FragmentError {
     },
 }
 
-/// The cut of one image (TS004-1.0.0 3.3): image length = `NbFrag` x `FragSize` - `Padding`. A value of this
+/// The cut of one image (TS004-1.0.0, FragSessionSetupReq): image length = `NbFrag` x `FragSize` - `Padding`. A value of this
 /// type is always possible on the air.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {

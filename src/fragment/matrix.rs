@@ -2,10 +2,13 @@
 
 use super::layout::Layout;
 use super::layout::MAX_FRAGMENTS;
+use serde::Deserialize;
+use serde::Serialize;
 
 /// The version of the fragmentation package a device answered in `PackageVersionAns`. The two draw different
 /// parity lines, so one multicast session serves devices of one version only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "u8", into = "u8")]
 pub enum Ts004Version {
     /// TS004-1.0.0: a column may be drawn twice, so a line has about 0.39 M ones.
     V1,
@@ -14,21 +17,30 @@ pub enum Ts004Version {
 }
 
 impl Ts004Version {
-    /// The version with this `PackageVersion`, if there is one.
-    pub fn from_number(number: u8) -> Option<Ts004Version> {
-        match number {
-            1 => Some(Ts004Version::V1),
-            2 => Some(Ts004Version::V2),
-            _ => None,
-        }
-    }
-
     /// The `PackageVersion` of this version, 1 or 2.
     pub fn number(self) -> u8 {
         match self {
             Ts004Version::V1 => 1,
             Ts004Version::V2 => 2,
         }
+    }
+}
+
+impl TryFrom<u8> for Ts004Version {
+    type Error = String;
+
+    fn try_from(number: u8) -> Result<Ts004Version, String> {
+        match number {
+            1 => Ok(Ts004Version::V1),
+            2 => Ok(Ts004Version::V2),
+            _ => Err(format!("{number} is no version of TS004, expected 1 or 2")),
+        }
+    }
+}
+
+impl From<Ts004Version> for u8 {
+    fn from(version: Ts004Version) -> u8 {
+        version.number()
     }
 }
 
@@ -223,8 +235,8 @@ mod tests {
     #[test]
     fn version_numbers_are_those_of_the_package() {
         for version in [Ts004Version::V1, Ts004Version::V2] {
-            assert_eq!(Ts004Version::from_number(version.number()), Some(version));
+            assert_eq!(Ts004Version::try_from(version.number()), Ok(version));
         }
-        assert_eq!([0, 3, 255].map(Ts004Version::from_number), [None; 3]);
+        assert!([0, 3, 255].map(Ts004Version::try_from).iter().all(Result::is_err));
     }
 }

@@ -5,10 +5,10 @@ use super::layout::Layout;
 use super::layout::MAX_FRAG_SIZE;
 use super::layout::MAX_FRAGMENTS;
 
-/// The command identifier of `DataFragment` (TS004-1.0.0 3, table of commands).
+/// The command identifier of `DataFragment` (TS004-1.0.0, table of commands).
 const CID: u8 = 0x08;
 
-/// `DataFragment` (TS004-1.0.0 3.6): which session, which fragment, and the fragment. It must be alone in its
+/// `DataFragment` (TS004-1.0.0): which session, which fragment, and the fragment. It must be alone in its
 /// frame: a device would run trailing bytes as further commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataFragment<'a> {

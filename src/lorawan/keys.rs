@@ -143,7 +143,7 @@ impl RootKey {
         }
     }
 
-    /// DataBlockIntKey of this device (TS004-2.0.0 4): the same block for both kinds.
+    /// DataBlockIntKey of this device (TS004-2.0.0, FragSessionSetupReq): the same block for both kinds.
     fn data_block_int_key(&self) -> Secret {
         let (RootKey::GenAppKey(key) | RootKey::AppKey(key)) = self;
         encrypt_block(key, first_byte(0x30))
@@ -177,7 +177,7 @@ pub fn decrypt_mc_key(mc_ke_key: &Secret, mc_key_encrypted: &[u8; 16]) -> Secret
     encrypt_block(mc_ke_key, *mc_key_encrypted)
 }
 
-/// The MIC of a data block in FragSessionSetupReq version 2 (TS004-2.0.0 4). It is different for every device.
+/// The MIC of a data block in FragSessionSetupReq version 2 (TS004-2.0.0). It is different for every device.
 ///
 /// `descriptor` is as sent, `image` without padding. Session counters count per device and FragIndex.
 pub fn data_block_mic(

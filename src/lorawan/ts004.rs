@@ -10,11 +10,11 @@ use crate::lorawan::command::bit;
 use crate::lorawan::command::fits;
 use crate::lorawan::command::parse_each;
 
-/// Default FPort (TS004-1.0.0 3).
+/// Default FPort (TS004-1.0.0).
 pub const FPORT: u8 = 201;
-/// PackageIdentifier in PackageVersionAns (TS004-1.0.0 3.1).
+/// PackageIdentifier in PackageVersionAns (TS004-1.0.0).
 pub const PACKAGE_ID: u8 = 3;
-/// Highest NbFragReceived, a field of 14 bits (TS004-1.0.0 3.5).
+/// Highest NbFragReceived, a field of 14 bits of FragSessionStatusAns (TS004-1.0.0).
 pub const NB_FRAG_RECEIVED_MAX: u16 = 0x3fff;
 
 const FRAG_INDEX_MAX: u32 = 3;
@@ -22,23 +22,23 @@ const FRAG_INDEX_MAX: u32 = 3;
 /// Commands from the server to the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// PackageVersionReq, answered by [`Answer::PackageVersion`] (TS004-1.0.0 3.1).
+    /// PackageVersionReq, answered by [`Answer::PackageVersion`] (TS004-1.0.0).
     PackageVersion,
-    /// FragSessionStatusReq (TS004-1.0.0 3.5, TS004-2.0.0 3.2); the only command that may be multicast.
+    /// FragSessionStatusReq (TS004-1.0.0 and TS004-2.0.0); the only command that may be multicast.
     FragSessionStatus {
         /// FragIndex of the session asked about, 0..=3.
         frag_index: u8,
         /// `true`: every device answers; `false`: only devices that still miss fragments.
         participants: bool,
     },
-    /// FragSessionSetupReq (TS004-1.0.0 3.2, TS004-2.0.0 3.3).
+    /// FragSessionSetupReq (TS004-1.0.0 and TS004-2.0.0).
     FragSessionSetup(FragSessionSetupReq),
-    /// FragSessionDeleteReq (TS004-1.0.0 3.3, TS004-2.0.0 3.4).
+    /// FragSessionDeleteReq (TS004-1.0.0 and TS004-2.0.0).
     FragSessionDelete {
         /// FragIndex of the session to delete, 0..=3.
         frag_index: u8,
     },
-    /// FragDataBlockReceivedAns (TS004-2.0.0 3.5), version 2 only: the server received
+    /// FragDataBlockReceivedAns (TS004-2.0.0), version 2 only: the server received
     /// the device's FragDataBlockReceivedReq, [`Answer::FragDataBlockReceived`].
     FragDataBlockReceived {
         /// FragIndex of the reported session, 0..=3.
@@ -46,7 +46,7 @@ pub enum Request {
     },
 }
 
-/// FragSessionSetupReq (TS004-1.0.0 3.2, TS004-2.0.0 3.3). The data block has NbFrag x FragSize - Padding bytes.
+/// FragSessionSetupReq (TS004-1.0.0 and TS004-2.0.0). The data block has NbFrag x FragSize - Padding bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FragSessionSetupReq {
     /// FragIndex of the session to set up, 0..=3.
@@ -69,7 +69,7 @@ pub struct FragSessionSetupReq {
     pub v2: Option<FragSessionSetupV2>,
 }
 
-/// The fields that version 2 added to FragSessionSetupReq (TS004-2.0.0 3.3).
+/// The fields that version 2 added to FragSessionSetupReq (TS004-2.0.0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragSessionSetupV2 {
     /// AckReception: the device sends [`Answer::FragDataBlockReceived`] when the block is complete.
@@ -83,25 +83,25 @@ pub struct FragSessionSetupV2 {
 /// Commands from the device to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// PackageVersionAns, the answer to [`Request::PackageVersion`] (TS004-1.0.0 3.1).
+    /// PackageVersionAns, the answer to [`Request::PackageVersion`] (TS004-1.0.0).
     PackageVersion {
         /// PackageIdentifier; [`PACKAGE_ID`] in a correct answer.
         package_identifier: u8,
         /// PackageVersion, read by [`PackageVersion::from_number`].
         package_version: u8,
     },
-    /// FragSessionStatusAns (TS004-1.0.0 3.5, TS004-2.0.0 3.2).
+    /// FragSessionStatusAns (TS004-1.0.0 and TS004-2.0.0).
     FragSessionStatus(FragSessionStatusAns),
-    /// FragSessionSetupAns (TS004-1.0.0 3.2, TS004-2.0.0 3.3).
+    /// FragSessionSetupAns (TS004-1.0.0 and TS004-2.0.0).
     FragSessionSetup(FragSessionSetupAns),
-    /// FragSessionDeleteAns (TS004-1.0.0 3.3, TS004-2.0.0 3.4).
+    /// FragSessionDeleteAns (TS004-1.0.0 and TS004-2.0.0).
     FragSessionDelete {
         /// FragIndex of the request, 0..=3.
         frag_index: u8,
         /// SessionDoesNotExist: there was no session to delete.
         session_does_not_exist: bool,
     },
-    /// FragDataBlockReceivedReq (TS004-2.0.0 3.5), version 2 only: the data block is complete.
+    /// FragDataBlockReceivedReq (TS004-2.0.0), version 2 only: the data block is complete.
     FragDataBlockReceived {
         /// FragIndex of the completed session, 0..=3.
         frag_index: u8,
@@ -110,7 +110,7 @@ pub enum Answer {
     },
 }
 
-/// FragSessionStatusAns (TS004-1.0.0 3.5, TS004-2.0.0 3.2). Device stacks count differently, so the numbers are a
+/// FragSessionStatusAns (TS004-1.0.0 and TS004-2.0.0). Device stacks count differently, so the numbers are a
 /// hint and no proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragSessionStatusAns {
@@ -135,7 +135,7 @@ pub struct FragCounts {
     pub missing_frag: u8,
 }
 
-/// FragSessionSetupAns (TS004-1.0.0 3.2, TS004-2.0.0 3.3).
+/// FragSessionSetupAns (TS004-1.0.0 and TS004-2.0.0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FragSessionSetupAns {
     /// FragIndex of the request, 0..=3.

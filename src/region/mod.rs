@@ -5,6 +5,19 @@
 //! in [`Parameters::check_under`]. This room knows no tasks, no schedules and no configuration: whoever
 //! configures may narrow these limits, never widen them. A national rule that is wider than the region's
 //! default is a sub-band of its own, used only under [`Terms`] that name it.
+//! ```
+//! use fuotad::radio::Dbm;
+//! use fuotad::region::{RfRegion, parameters};
+//!
+//! let eu868 = parameters(RfRegion::Eu868)?;
+//! let channel = eu868.check(869_525_000, 3, Dbm::from_whole(27))?;
+//! let sub_band = eu868.sub_band(channel.sub_band);
+//! assert_eq!(sub_band.map(|sub_band| sub_band.label), Some("P"));
+//! // The same power is too much half a megahertz above the uplinks.
+//! let error = eu868.check(868_300_000, 3, Dbm::from_whole(27)).unwrap_err();
+//! assert!(error.to_string().contains("dBm"), "{error}");
+//! # Ok::<(), fuotad::region::RegionError>(())
+//! ```
 
 mod as923;
 mod au915;

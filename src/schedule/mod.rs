@@ -8,6 +8,36 @@
 //!   is the airtime in ANY observation period, so later windows count as much as the one that ends now).
 //! * [`Ledger`]: one such window per sub-band for the whole transmitter, ours and the network server's.
 //! * [`Scheduler`]: the arbiter of the one radio: conflicts, ledger, deafness.
+//! ```
+//! use fuotad::radio::Dbm;
+//! use fuotad::region::{RfRegion, parameters};
+//! use fuotad::schedule::{Pattern, Placement, Scheduler, TxPolicy, TxRequest};
+//! use fuotad::time::Instant;
+//!
+//! let eu868 = parameters(RfRegion::Eu868)?;
+//! let mut scheduler = Scheduler::new(eu868.sub_bands, 0);
+//! let request = TxRequest {
+//!     channel: eu868.check(869_525_000, 0, Dbm::from_whole(27))?,
+//!     airtime_us: 2_000_000,
+//!     queue_slot_us: 2_000_000,
+//!     earliest: Instant::ZERO,
+//!     until: None,
+//!     gap_us: 100_000,
+//!     lead_us: 0,
+//!     policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
+//! };
+//! let mut starts = Vec::new();
+//! while let Placement::At(start) = scheduler.place(Instant::ZERO, &request)
+//!     && starts.len() < 181
+//! {
+//!     scheduler.commit(start, &request);
+//!     starts.push(start);
+//! }
+//! // A tenth of the hour is spent after 180 frames of 2 s: the next waits until the first is an hour old.
+//! assert!(starts[179] < Instant::from_us(400_000_000));
+//! assert!(starts[180] >= Instant::from_us(3_600_000_000));
+//! # Ok::<(), fuotad::region::RegionError>(())
+//! ```
 
 mod airtime_window;
 mod ledger;

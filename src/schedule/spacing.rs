@@ -2,9 +2,12 @@
 //! and our manners leave (design: "the spacing used is the largest of").
 
 use core::fmt;
+use serde::Deserialize;
+use serde::Serialize;
 
 /// How a campaign uses its share of the air.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Pattern {
     /// The share is spread evenly over the observation period.
     #[default]

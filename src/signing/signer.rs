@@ -5,6 +5,8 @@ use super::bounds::MAX_EVIDENCE_BYTES;
 use super::error::SigningError;
 use super::evidence::Evidence;
 use super::form::unwrapped;
+use crate::json::Node;
+use crate::json::tree;
 use serde::Deserialize;
 
 /// The members that are of use; there may be others.
@@ -20,9 +22,10 @@ pub(super) struct Document {
 
 impl Document {
     /// # Errors
-    /// [`SigningError::SignerDocument`]: it is no JSON, or has no signature.
+    /// [`SigningError::SignerDocument`]: it is no JSON object, has a name twice, or no signature.
     pub(super) fn from_slice(bytes: &[u8]) -> Result<Document, SigningError> {
-        let document: Document = serde_json::from_slice(bytes).map_err(|_| refuse("it is no JSON object"))?;
+        let read = tree(bytes).and_then(|tree| Document::deserialize(Node(&tree)));
+        let document = read.map_err(|_| refuse("it is no such JSON object, or has a name twice"))?;
         if document.signature.is_none() {
             return Err(refuse("it has no \"signature\""));
         }
@@ -113,6 +116,16 @@ mod tests {
         for image in [&b"\x7fELF"[..], b"", b"{", b"{}", br#"{"signature":"x"}"#, br#"{"payload":"YWJj"}"#] {
             assert_eq!(open_signed_object("o", image), Ok(None));
         }
+    }
+
+    #[test]
+    fn a_document_with_a_name_twice_is_none_even_where_the_name_is_of_no_use() {
+        let twice = SIGNED.replace("\"certificateId\"", "\"certificateId\":\"y\",\"certificateId\"");
+        assert_eq!(open_signed_object("o", twice.as_bytes()), Ok(None));
+        let of =
+            |text: &str| Evidence { signature: text.as_bytes().to_vec(), ..Evidence::default() }.unfolded();
+        assert!(of(SIGNED).is_ok());
+        assert!(of(&twice).unwrap_err().to_string().contains("has a name twice"));
     }
 
     #[test]

@@ -50,6 +50,45 @@ pub type Tamper = Box<dyn FnMut(&mut Transmission)>;
 
 /// The world: it joins the gateway, its concentrator, the operator, the network and the devices, each of which gets
 /// events and answers with what it does.
+///
+/// ```
+/// use fuotad::config::Scenario;
+/// use fuotad::sim::World;
+///
+/// let text = r#"
+///     [world]
+///     start = "2026-11-22T08:00:00Z"
+///     [image]
+///     generator = "lcg"
+///     seed = 1
+///     bytes = 1000
+///     [gateway]
+///     region = "EU868"
+///     [[group]]
+///     name = "lamps"
+///     mc-addr = "01c0ffee"
+///     mc-key = "00112233445566778899aabbccddeeff"
+///     first-fcnt = 2
+///     data-rate = 5
+///     spacing = "burst"
+///     [[task]]
+///     name = "lamps-1"
+///     document.FirmwareUpdateImage = "file:///lamps-1.bin"
+///     document.RedundancyPercent = 100
+///     document.FragmentSizeBytes = 100
+///     [[device]]
+///     name = "lamp"
+///     count = 3
+///     stack = "ideal"
+///     loss = 0.1
+/// "#;
+/// let mut world = World::new(Scenario::from_text(text)?.script(None, None)?);
+/// while world.step() {}
+/// let summary = world.summary();
+/// assert_eq!(summary.complete(), 3, "devices have the image");
+/// assert!(summary.verdict.is_content(), "and the law was kept: {:?}", summary.verdict.breaches);
+/// # Ok::<(), fuotad::config::ConfigError>(())
+/// ```
 pub struct World {
     truth: TrueClock,
     start: GpsTime,

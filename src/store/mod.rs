@@ -11,7 +11,8 @@
 //! | `marks` | progress and the pre-charged ledger, 16 slots of 4 KiB | in place, one sync |
 //! | `ended` | the tasks that are over, 8 slots of 8 KiB | in place, once a campaign |
 //! | `lives` | short lives in a row, 2 slots of 4 KiB | in place, twice a life |
-//! | `task-<id>`, `report-<name>` | one record and a trailer | temporary file, sync, rename, directory sync |
+//! | `task-<id>` | one record and a trailer | temporary file, sync, rename, directory sync |
+//! | `report-<name>` | one JSON object with its number and its sum | the same way |
 //! | `*.new` | a file on its way | removed at the next start |
 //!
 //! Every slot and every trailer has a magic number, a format version and a CRC-32C at fixed places that no
@@ -41,6 +42,28 @@
 //!
 //! Its record says so and the list `ended` does: one of the two can be lost, and the list needs no room
 //! on a full disk.
+//! # An example
+//!
+//! ```
+//! use fuotad::lorawan::KeyFingerprint;
+//! use fuotad::sim::disk::{Disk, PageFate};
+//! use fuotad::store::{Change, Enrolment, RecordId, Reservation, Store, enrol};
+//!
+//! let (boot_id, key) = ([1; 16], KeyFingerprint::from_bytes([7; 16]));
+//! let mut disk = Disk::new();
+//! enrol(&mut disk, key, &Enrolment::new("meters", None, 2, false), boot_id)?;
+//! let (mut store, _) = Store::open(disk, boot_id)?;
+//! let task = RecordId([1; 16]);
+//! let wanted = Reservation { key, mc_addr: 0x01c0_ffee, base: 2, next_free: 102, plan_hash: [9; 32], task };
+//! store.apply(&Change::Reserve { wanted, over: Vec::new() })?;
+//! // The power goes, and with it all that was not synced.
+//! let mut disk = store.into_files();
+//! disk.power_cut(&mut |_| PageFate::Old);
+//! let (_, recovered) = Store::open(disk, boot_id)?;
+//! let counters = recovered.ranges[&key].counters();
+//! assert_eq!(counters.map(|counters| counters.next_free), Some(102));
+//! # Ok::<(), fuotad::store::StoreError>(())
+//! ```
 
 mod bytes;
 mod ended;
@@ -55,6 +78,7 @@ mod new_file;
 mod range;
 mod record;
 mod recovery;
+mod report;
 mod ring;
 mod state_store;
 
@@ -78,7 +102,6 @@ pub use range::RangeState;
 pub use range::Reservation;
 pub use range::SLOT_BYTES;
 pub use range::SLOTS;
-pub use record::REPORT_BYTES_MAX;
 pub use record::RecordId;
 pub use record::TASK_BYTES_MAX;
 pub use record::TaskRecord;
@@ -86,6 +109,7 @@ pub use recovery::KEYS_MAX;
 pub use recovery::Recovered;
 pub use recovery::read;
 pub use recovery::read_reports;
+pub use report::REPORT_BYTES_MAX;
 pub use state_store::Change;
 pub use state_store::REPORTS_MAX;
 pub use state_store::Store;

@@ -7,9 +7,6 @@ use crate::store::bytes::array;
 /// The most bytes of one task record: 256 KiB.
 pub const TASK_BYTES_MAX: usize = 256 << 10;
 
-/// The most bytes of one report: 16 KiB, so that 64 of them stay within 1 MiB.
-pub const REPORT_BYTES_MAX: usize = 16 << 10;
-
 const TRAILER_BYTES: usize = 40;
 const VERSION: u16 = 1;
 
@@ -37,6 +34,7 @@ pub struct TaskRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Task,
+    /// Of earlier releases only.
     Report,
     Key,
 }

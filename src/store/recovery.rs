@@ -25,6 +25,7 @@ use crate::store::record::Kind;
 use crate::store::record::RecordId;
 use crate::store::record::Sealed;
 use crate::store::record::TaskRecord;
+use crate::store::report;
 use crate::store::ring::Form;
 use crate::time::GpsTime;
 use crate::time::Instant;
@@ -106,9 +107,7 @@ pub fn read<F: Files>(files: &mut F) -> Result<Recovered, StoreError> {
 pub fn read_reports<F: Files>(files: &mut F) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
     let mut reports = Vec::new();
     for name in files.list()?.into_iter().filter(|name| name.starts_with(REPORT) && !name.ends_with(NEW)) {
-        if let Sealed::Whole { bytes, .. } =
-            record::open(Kind::Report, whole(files, &name)?.unwrap_or_default())
-        {
+        if let Sealed::Whole { bytes, .. } = report::open(whole(files, &name)?.unwrap_or_default()) {
             reports.push((name, bytes));
         }
     }
@@ -191,7 +190,11 @@ impl Found {
     fn read_records<F: Files>(&mut self, files: &mut F) -> Result<(), StoreError> {
         for name in self.names.clone() {
             let Some(kind) = kind_of(&name) else { continue };
-            let sealed = record::open(kind, whole(files, &name)?.unwrap_or_default());
+            let file = whole(files, &name)?.unwrap_or_default();
+            let sealed = match kind {
+                Kind::Report => report::open(file),
+                kind => record::open(kind, file),
+            };
             match (kind, sealed) {
                 (_, Sealed::Newer(found)) => return Err(StoreError::NewerFormat { name, found }),
                 (Kind::Task, Sealed::Whole { id, bytes, .. }) if name == task_name(id) => {

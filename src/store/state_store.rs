@@ -24,7 +24,6 @@ use crate::store::new_file::replace;
 use crate::store::range::Reservation;
 use crate::store::record;
 use crate::store::record::Kind;
-use crate::store::record::REPORT_BYTES_MAX;
 use crate::store::record::RecordId;
 use crate::store::record::TASK_BYTES_MAX;
 use crate::store::record::TaskRecord;
@@ -35,6 +34,10 @@ use crate::store::recovery::Recovered;
 use crate::store::recovery::is_ours;
 use crate::store::recovery::key_name;
 use crate::store::recovery::task_name;
+use crate::store::report;
+use crate::store::report::REPORT_BYTES_MAX;
+use serde_json::Map;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -70,8 +73,9 @@ pub enum Change {
     Report {
         /// The name, without the prefix it gets on disk.
         name: String,
-        /// Text of the report, at most [`REPORT_BYTES_MAX`](crate::store::REPORT_BYTES_MAX) bytes.
-        bytes: Vec<u8>,
+        /// Members of the report, as a file at most [`REPORT_BYTES_MAX`](crate::store::REPORT_BYTES_MAX) bytes;
+        /// `sequence` and `crc32c` are the store's own.
+        report: Map<String, Value>,
     },
 }
 
@@ -146,7 +150,7 @@ impl<F: Files> Store<F> {
             Change::ForgetTask(id) => self.forget_task(*id),
             Change::Ended(ended) => self.ended(ended),
             Change::Lived => self.count_lives(0),
-            Change::Report { name, bytes } => self.report(name, bytes),
+            Change::Report { name, report } => self.report(name, report),
         };
         if let Err(StoreError::Files(error)) = &done {
             self.halted = Some(error.clone());
@@ -266,15 +270,15 @@ impl<F: Files> Store<F> {
         Ok(())
     }
 
-    fn report(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    fn report(&mut self, name: &str, report: &Map<String, Value>) -> Result<(), StoreError> {
         let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if name.is_empty() || name.len() > REPORT_NAME_BYTES_MAX || !name.bytes().all(is_safe) {
             return Err(StoreError::ReportName(name.chars().take(REPORT_NAME_BYTES_MAX).collect()));
         }
-        within("bytes in a report", bytes.len(), REPORT_BYTES_MAX)?;
         let seq = self.reports.values().max().map_or(1, |seq| seq.saturating_add(1));
         let file_name = format!("{REPORT}{name}");
-        let file = record::close(Kind::Report, RecordId([0; 16]), seq, bytes);
+        let file = report::close(report, seq);
+        within("bytes in a report", file.len(), REPORT_BYTES_MAX)?;
         replace(&mut self.files, &file_name, &file)?;
         self.reports.insert(file_name, seq);
         while self.reports.len() > REPORTS_MAX {

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::error::TaskError;
-use super::text::shown_text;
 use crate::image::Digest;
+use crate::json::shown_text;
 
 /// The longest task id in characters.
 pub const MAX_ID_CHARS: usize = 256;

@@ -1,25 +1,12 @@
-//! How names and values from outside are shown: escaped, shortened, and with the known name they resemble.
+//! The known name that a name from outside resembles.
 
-/// How much of a value or of a name an error shows, in characters.
-const MAX_SHOWN_CHARS: usize = 80;
-
-/// A text in quotes, escaped and shortened.
-pub fn shown_text(text: &str) -> String {
-    let is_whole = text.chars().nth(MAX_SHOWN_CHARS).is_none();
-    let beginning: String = text.chars().take(MAX_SHOWN_CHARS).collect();
-    format!("{beginning:?}{}", if is_whole { "" } else { "…" })
-}
-
-/// The name of a member: bare if it is an ordinary one, else as a text.
-pub fn shown_name(name: &str) -> String {
-    let is_plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_plain && name.len() <= MAX_SHOWN_CHARS { name.to_owned() } else { shown_text(name) }
-}
+/// No longer name resembles any, in bytes.
+const MAX_NAME_BYTES: usize = 80;
 
 /// The one of `paths` whose last part `name` was probably meant to be: at most a third of it written
 /// differently. So a member in the wrong object finds its place, too.
 pub fn nearest<'a>(name: &str, paths: &[&'a str]) -> Option<&'a str> {
-    if name.len() > MAX_SHOWN_CHARS {
+    if name.len() > MAX_NAME_BYTES {
         return None;
     }
     let scored = paths.iter().map(|path| (distance(name, last_part(path)), *path));
@@ -67,15 +54,5 @@ mod tests {
             assert_eq!(nearest(name, &known), meant, "{name}");
         }
         assert_eq!(nearest(&"Start".repeat(100), &known), None);
-    }
-
-    #[test]
-    fn what_an_error_shows_is_escaped_and_short() {
-        assert_eq!(shown_text("a\"\n\u{1b}b"), r#""a\"\n\u{1b}b""#);
-        assert_eq!(shown_text(&"ä".repeat(80)).chars().count(), 82);
-        assert_eq!(shown_text(&"ä".repeat(81)).chars().count(), 83);
-        assert_eq!(shown_name("Sha256"), "Sha256");
-        assert_eq!(shown_name("a b"), "\"a b\"");
-        assert_eq!(shown_name(""), "\"\"");
     }
 }

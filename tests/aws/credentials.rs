@@ -12,6 +12,7 @@ use crate::support::fake_aws::FakeAws;
 use crate::support::fake_aws::Fault;
 use crate::support::fake_aws::Op;
 use crate::support::scratch::Scratch;
+use fuotad::cloud::image_ref;
 use fuotad::daemon::aws::IotCredentialSettings;
 use fuotad::daemon::aws::Settings;
 use fuotad::task::ImageRef;
@@ -154,7 +155,7 @@ fn a_profile_may_say_which_program_has_the_credentials() {
 }
 
 fn image_with_role(role: &str) -> ImageRef {
-    match ImageRef::parse(IMAGE).unwrap() {
+    match image_ref(IMAGE).unwrap() {
         ImageRef::S3 { bucket, key, version, .. } => {
             ImageRef::S3 { bucket, key, version, role: Some(role.to_owned()) }
         }

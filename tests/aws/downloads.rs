@@ -14,8 +14,10 @@ use crate::support::small_world;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fuotad::broadcast::SignatureWish;
+use fuotad::cloud::image_ref;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
+use fuotad::daemon::Fetched;
 use fuotad::daemon::ImageWish;
 use fuotad::daemon::aws;
 use fuotad::daemon::aws::Settings;
@@ -123,7 +125,7 @@ impl Process {
         // A stand-in on this machine speaks no TLS; a task could not name it.
         let image = match image.strip_prefix("http://") {
             Some(_) => ImageRef::Https(image.to_owned()),
-            None => ImageRef::parse(image).unwrap(),
+            None => image_ref(image).unwrap(),
         };
         self.wish(ImageWish::Fetch(FetchOrder { task: task_id(), image, digest, signature }));
     }
@@ -146,9 +148,9 @@ impl Process {
     fn brought(&mut self) -> Result<(Vec<u8>, Option<Evidence>), String> {
         loop {
             match self.fact() {
-                Fact::Image(_, bytes, evidence) => return Ok((bytes, evidence)),
-                Fact::ImageFailed(_, reason) => return Err(reason),
-                Fact::ImageMissing(..) => {}
+                Fact::Image(_, Fetched::Image(bytes, evidence)) => return Ok((bytes, evidence)),
+                Fact::Image(_, Fetched::Failed(reason)) => return Err(reason),
+                Fact::Image(_, Fetched::Missing(_)) => {}
                 other => panic!("{other:?} is not about an image"),
             }
         }
@@ -328,7 +330,7 @@ fn an_image_whose_digest_is_known_is_taken_from_the_disk_and_three_are_kept_besi
 
 /// What `task` asks for: the object `b/task`.
 fn asked(task: &str, digest: Option<Digest>) -> FetchOrder {
-    let image = ImageRef::parse(&format!("s3://b/{task}")).unwrap();
+    let image = image_ref(&format!("s3://b/{task}")).unwrap();
     FetchOrder { task: TaskId::new(task).unwrap(), image, digest, signature: SignatureWish::No }
 }
 
@@ -387,7 +389,7 @@ fn after_a_restart_no_new_image_pushes_out_one_that_is_asked_for_behind_it() {
     let mut process = Process::start_asked(&fake, &disk, [new, old].concat());
     let mut brought: Vec<String> = (0..18)
         .map(|_| match process.fact() {
-            Fact::Image(task, ..) => task.to_string(),
+            Fact::Image(task, Fetched::Image(..)) => task.to_string(),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -403,7 +405,7 @@ fn a_task_that_is_over_leaves_its_place_to_the_next_download() {
     // As many as are fetched at once, and none of them is there.
     for number in 0..8 {
         process.wish(ImageWish::Fetch(asked(&format!("t{number}"), None)));
-        assert!(matches!(process.fact(), Fact::ImageMissing(..)));
+        assert!(matches!(process.fact(), Fact::Image(_, Fetched::Missing(_))));
     }
     fake.put_object("b/good", &bytes, true);
     process.wish(ImageWish::Fetch(asked("good", None)));
@@ -492,7 +494,7 @@ fn a_redirection_to_another_host_is_told_by_its_name_and_not_followed() {
     for op in [Op::Head, Op::Get] {
         fake.fail(op, [Fault::Redirect(address.clone())]);
         process.fetch();
-        let Fact::ImageMissing(_, reason) = process.fact() else { panic!("it was followed") };
+        let Fact::Image(_, Fetched::Missing(reason)) = process.fact() else { panic!("it was followed") };
         let host = elsewhere.url().trim_start_matches("http://").to_owned();
         assert!(reason.contains(&format!("redirected (307) to {host}, which is not followed")), "{reason}");
         assert!(!reason.contains("CANARY"));
@@ -555,7 +557,7 @@ fn a_signature_is_brought_from_beside_the_object_from_its_metadata_or_from_withi
     process.order(IMAGE, None, SignatureWish::IfThere);
     assert_eq!(process.brought().unwrap().1, None);
     process.order(IMAGE, None, SignatureWish::Needed);
-    let Fact::ImageMissing(_, reason) = process.fact() else { panic!("it needs a signature") };
+    let Fact::Image(_, Fetched::Missing(reason)) = process.fact() else { panic!("it needs a signature") };
     assert!(reason.contains("no signature: put it beside the object as KEY.sig"), "{reason}");
     fake.put_object(&format!("{OBJECT}.sig"), b"beside", false);
     let (image, evidence) = process.brought().unwrap();
@@ -590,7 +592,7 @@ fn an_image_that_is_replaced_while_its_signature_is_awaited_is_fetched_anew() {
     let (fake, disk) = started("late", &old);
     let mut process = Process::start(&fake, &disk);
     process.order(IMAGE, None, SignatureWish::Needed);
-    assert!(matches!(process.fact(), Fact::ImageMissing(..)));
+    assert!(matches!(process.fact(), Fact::Image(_, Fetched::Missing(_))));
     fake.put_object(OBJECT, &new, true);
     fake.wait(Op::Head, 3);
     fake.put_object(&format!("{OBJECT}.sig"), b"of the new one", false);

@@ -42,13 +42,13 @@ fn each_status_of_a_task_is_told_once_and_in_order() {
     let start = Some("2026-11-22T02:00:00Z");
     cloud.fake.put_task(TASK, "FuotaSession_Waiting", start, IMAGE);
     let task = cloud.task();
-    assert_eq!(task.status, TaskStatus::FuotaSessionWaiting);
+    assert_eq!(task.status, TaskStatus::Armed);
     assert!(task.start.is_some());
     cloud.fake.wait(Op::GetTask, 3);
     cloud.assert_no_fact();
 
     cloud.fake.put_task(TASK, "In_FuotaSession", start, IMAGE);
-    assert_eq!(cloud.task().status, TaskStatus::InFuotaSession);
+    assert_eq!(cloud.task().status, TaskStatus::InSession);
     cloud.fake.wait(Op::GetTask, 3);
     cloud.assert_no_fact();
     let log = cloud.log();
@@ -60,7 +60,7 @@ fn a_task_that_is_deleted_is_told_as_such_and_then_as_gone_once() {
     let mut cloud = Cloud::start("deleted", |fake, _| fake.put_task(TASK, "Pending", None, IMAGE));
     cloud.task();
     cloud.fake.put_task(TASK, "Delete_Waiting", None, IMAGE);
-    assert_eq!(cloud.task().status, TaskStatus::DeleteWaiting);
+    assert_eq!(cloud.task().status, TaskStatus::Deleting);
     cloud.fake.world().tasks.clear();
     assert!(matches!(cloud.fact(), Fact::Gone(id) if id == task_id()));
     cloud.fake.wait(Op::GetTask, 4);
@@ -118,7 +118,7 @@ fn a_control_plane_that_fails_throttles_or_refuses_changes_nothing_for_what_runs
         cloud.assert_no_fact();
     }
     cloud.fake.put_task(TASK, "FuotaDone", None, IMAGE);
-    assert_eq!(cloud.task().status, TaskStatus::FuotaDone);
+    assert_eq!(cloud.task().status, TaskStatus::Done);
 }
 
 #[test]

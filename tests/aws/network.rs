@@ -213,7 +213,7 @@ fn a_proxy_of_the_environment_is_asked_for_a_tunnel_and_its_refusal_is_told() {
     let address = format!("http://user:CANARY@127.0.0.1:{port}");
     let said = check("proxy", "region = \"eu-west-1\"\n", &[("HTTPS_PROXY", &address)]);
     assert_eq!(proxy.join().unwrap(), "CONNECT sts.eu-west-1.amazonaws.com:443 HTTP/1.1\r\n");
-    assert!(said.contains("no answer: "), "{said}");
+    assert!(said.contains("no answer: the proxy of the environment: "), "{said}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::support::fake_aws::Fault;
 use crate::support::fake_aws::Op;
 use fuotad::cloud::FuotadJson;
 use fuotad::cloud::OtaFileChoice;
+use fuotad::cloud::s3_object;
 use fuotad::daemon::Fact;
 use fuotad::daemon::aws::OtaSettings;
 use fuotad::daemon::aws::Settings;
@@ -59,7 +60,7 @@ fn an_update_waits_until_it_is_complete_and_is_told_once() {
     cloud.fake.put_update(UPDATE, "CREATE_COMPLETE", json!([in_s3("app.bin", Some("v1"))]));
     let task = cloud.task();
     assert_eq!((task.id.as_str(), task.name.as_deref()), (UPDATE, Some("app.bin")));
-    assert_eq!(task.status, TaskStatus::InFuotaSession);
+    assert_eq!(task.status, TaskStatus::InSession);
     assert!(matches!(&task.image, ImageRef::S3 { version: Some(version), .. } if version == "v1"));
     assert!(!task.signature.is_present(), "an empty object signs nothing");
     cloud.fake.wait(Op::GetOta, 3);
@@ -292,14 +293,14 @@ fn the_version_that_was_ordered_is_the_one_that_is_fetched() {
         fake.put_object("fw-bucket/app.bin", &old, true);
     });
     let version = cloud.fake.world().objects["fw-bucket/app.bin"].version.clone();
-    cloud.fetch_ref(ImageRef::s3("fw-bucket", "app.bin", version.as_deref()).unwrap());
+    cloud.fetch_ref(s3_object("fw-bucket", "app.bin", version.as_deref()).unwrap());
     assert!(cloud.image() == Ok(old));
     assert!(
         cloud.fake.requests(Op::Head)[0].target.contains("versionId="),
         "even the first look is at that version"
     );
     cloud.fake.put_object("fw-bucket/app.bin", &new, true);
-    cloud.fetch_ref(ImageRef::s3("fw-bucket", "app.bin", version.as_deref()).unwrap());
+    cloud.fetch_ref(s3_object("fw-bucket", "app.bin", version.as_deref()).unwrap());
     let reason = cloud.missing();
     assert!(
         reason.contains(&format!("(version {})", version.unwrap())) && reason.contains("not found"),

@@ -179,7 +179,7 @@ fn a_task_from_the_cloud_goes_through_its_statuses_to_the_devices() {
     assert_eq!(cloud.site.frames(), 0, "nothing before the session");
     cloud.put("In_FuotaSession");
     cloud.assert_complete(32);
-    assert!(cloud.site.has_report(TASK), "a report stays in the state folder");
+    assert_eq!(cloud.site.report(TASK)["task"], TASK);
     let log = cloud.site.log();
     let told = ["Pending", "FuotaSession_Waiting", "In_FuotaSession"]
         .map(|status| log.find(&format!("FUOTA task {TASK}: {status}")));

@@ -27,8 +27,7 @@ struct Case {
 
 impl Case {
     fn new(json: Value) -> Case {
-        let version =
-            Ts004Version::from_number(u8::try_from(number(&json["ts004_version"])).unwrap()).unwrap();
+        let version = Ts004Version::try_from(u8::try_from(number(&json["ts004_version"])).unwrap()).unwrap();
         let image = image(&json["data"]);
         let layout = Layout::new(image.len(), number(&json["frag_size"]) as usize).unwrap();
         let redundancy = number(&json["redundancy"]) as u16;

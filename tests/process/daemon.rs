@@ -36,7 +36,15 @@ fn a_campaign_over_real_sockets_reaches_the_devices_within_the_law() {
     let verdict = site.verdict();
     assert!(verdict.is_content(), "{:?}", verdict.breaches);
     assert_eq!((verdict.devices_complete, verdict.frames, verdict.repeated_frames), (site.devices(), 32, 0));
-    assert!(site.has_report("lamps-1"), "a report stays in the state folder");
+    let report = site.report("lamps-1");
+    assert_eq!(
+        (&report["sent"], &report["unconfirmed"], &report["swallowed"]),
+        (&32.into(), &0.into(), &0.into())
+    );
+    assert_eq!(report["outcome"], status.finished[0].1);
+    let [begin, end] = ["begin", "end"].map(|member| report[member].as_str().unwrap());
+    assert!(begin < end, "{report:#}");
+    assert_eq!(report["image-sha256"].as_str().map(str::len), Some(64), "{report:#}");
     let log = site.log();
     assert!(!log.contains(site::MC_KEY), "no key in the log");
     assert!(log.lines().filter(|line| line.contains("goes out in 0.")).count() <= 3, "{log}");

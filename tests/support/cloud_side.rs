@@ -6,11 +6,14 @@ use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use fuotad::cloud::image_ref;
+
 use fuotad::broadcast::SignatureWish;
 use fuotad::broadcast::TaskSource;
 use fuotad::cloud::FuotaTaskJson;
 use fuotad::daemon::Fact;
 use fuotad::daemon::FetchOrder;
+use fuotad::daemon::Fetched;
 use fuotad::daemon::ImageWish;
 use fuotad::daemon::aws;
 use fuotad::daemon::aws::Settings;
@@ -109,7 +112,7 @@ impl Cloud {
     }
 
     pub fn fetch(&self, image: &str) {
-        self.fetch_ref(ImageRef::parse(image).unwrap());
+        self.fetch_ref(image_ref(image).unwrap());
     }
 
     pub fn fetch_ref(&self, image: ImageRef) {
@@ -120,7 +123,7 @@ impl Cloud {
     /// The next fact says why the image is not there yet.
     pub fn missing(&mut self) -> String {
         match self.fact() {
-            Fact::ImageMissing(id, reason) if id == task_id() => reason,
+            Fact::Image(id, Fetched::Missing(reason)) if id == task_id() => reason,
             other => panic!("{other:?} is not about a missing image"),
         }
     }
@@ -129,9 +132,9 @@ impl Cloud {
     pub fn image(&mut self) -> Result<Vec<u8>, String> {
         loop {
             match self.fact() {
-                Fact::Image(id, bytes, None) if id == task_id() => return Ok(bytes),
-                Fact::ImageFailed(id, reason) if id == task_id() => return Err(reason),
-                Fact::Task { .. } | Fact::ImageMissing(..) => {}
+                Fact::Image(id, Fetched::Image(bytes, None)) if id == task_id() => return Ok(bytes),
+                Fact::Image(id, Fetched::Failed(reason)) if id == task_id() => return Err(reason),
+                Fact::Task { .. } | Fact::Image(_, Fetched::Missing(_)) => {}
                 other => panic!("{other:?} is not about the image"),
             }
         }

@@ -1,8 +1,8 @@
 //! A small world that tests bend to their sentence.
 
 use fuotad::broadcast::TurnRule;
-use fuotad::campaign::DeviceProfile;
 use fuotad::campaign::Group;
+use fuotad::campaign::ProfileName;
 use fuotad::campaign::SessionRule;
 use fuotad::engine;
 use fuotad::forwarder;
@@ -56,7 +56,7 @@ pub fn group() -> Group {
         ts004_version: Ts004Version::V1,
         fport: 201,
         session: SessionRule::Always,
-        profile: "fast".parse::<DeviceProfile>().expect("a known profile"),
+        profile: ProfileName::Fast.profile(),
         frequency_hz: 869_525_000,
         data_rate: 5,
         eirp: Dbm::from_whole(27),

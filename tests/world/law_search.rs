@@ -6,6 +6,7 @@ use crate::support::small_world;
 use crate::support::small_world::script;
 use fuotad::broadcast::TurnRule;
 use fuotad::campaign::Group;
+use fuotad::campaign::ProfileName;
 use fuotad::campaign::SessionRule;
 use fuotad::fragment::Ts004Version;
 use fuotad::lorawan::McAddr;
@@ -379,7 +380,8 @@ fn random_script(seed: u64) -> Script {
         let n = groups.len() as u32 + 1;
         let mc_addr = McAddr::new(sender.mc_addr);
         let is_window = luck.chance_ppm(300_000);
-        let profiles = ["unknown", "fast", "loramac-node", "zephyr"];
+        let profiles =
+            [ProfileName::Unknown, ProfileName::Fast, ProfileName::LoramacNode, ProfileName::Zephyr];
         groups.push(Group {
             name: format!("group-{n}"),
             mc_addr,
@@ -389,7 +391,7 @@ fn random_script(seed: u64) -> Script {
             eirp: sender.eirp,
             terms: sender.terms,
             policy: sender.policy,
-            profile: profiles[luck.below(4) as usize].parse().unwrap(),
+            profile: profiles[luck.below(4) as usize].profile(),
             ts004_version: if luck.chance_ppm(500_000) { Ts004Version::V1 } else { Ts004Version::V2 },
             session: if is_window {
                 SessionRule::Windows { exponent: None, start: None }

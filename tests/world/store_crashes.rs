@@ -31,6 +31,7 @@ use fuotad::store::Store;
 use fuotad::store::StoreError;
 use fuotad::store::TaskRecord;
 use fuotad::store::enrol;
+use fuotad::store::read_reports;
 use proptest::prelude::*;
 
 const BOOT: [u8; 16] = [0xb0; 16];
@@ -419,7 +420,7 @@ fn act<F: Files>(
             Change::Ended((0..judge.ends_written).map(ended).collect())
         }
         Action::Lived => Change::Lived,
-        Action::Report => Change::Report { name: "r".to_owned(), bytes: vec![1; 100] },
+        Action::Report => Change::Report { name: "r".to_owned(), report: text("x") },
         Action::Restart => return Err("a restart is not a change".to_owned()),
     };
     judge.task_in_flight = matches!(change, Change::Task(_) | Change::ForgetTask(_));
@@ -863,10 +864,10 @@ fn records_come_back_and_reports_are_bounded() {
     }
     store.apply(&Change::ForgetTask(RecordId([1; 16]))).unwrap();
     for number in (0..70).rev() {
-        store.apply(&Change::Report { name: format!("n{number}"), bytes: vec![1] }).unwrap();
+        store.apply(&Change::Report { name: format!("n{number}"), report: text("x") }).unwrap();
     }
     for name in ["", "a/b", "a.b", "..", "ä"] {
-        let refused = store.apply(&Change::Report { name: name.to_owned(), bytes: Vec::new() }).unwrap_err();
+        let refused = store.apply(&Change::Report { name: name.to_owned(), report: text("x") }).unwrap_err();
         assert_eq!(refused, StoreError::ReportName(name.to_owned()));
     }
     let large = TaskRecord { id: TASK, bytes: vec![0; 256 * 1024 + 1] };
@@ -890,7 +891,7 @@ fn records_come_back_and_reports_are_bounded() {
 fn an_old_report_that_somebody_removed_halts_nothing() {
     let disk = Rc::new(std::cell::RefCell::new(Disk::new()));
     let (mut store, _) = Store::open(Rc::clone(&disk), BOOT).unwrap();
-    let report = |n: usize| Change::Report { name: format!("n{n}"), bytes: vec![1] };
+    let report = |n: usize| Change::Report { name: format!("n{n}"), report: text("x") };
     for number in 0..64 {
         store.apply(&report(number)).unwrap();
     }
@@ -901,6 +902,75 @@ fn an_old_report_that_somebody_removed_halts_nothing() {
         store.apply(&report(number)).unwrap();
     }
     store.apply(&Change::Mark(mark(1))).unwrap();
+}
+
+/// A report of one member, on several pages.
+fn text(word: &str) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::Map::from_iter([("outcome".to_owned(), word.repeat(3_000 / word.len() * 3).into())])
+}
+
+fn reports_of(disk: &mut Disk) -> Vec<serde_json::Value> {
+    let reports = read_reports(disk).unwrap();
+    reports.iter().map(|(_, text)| serde_json::from_slice(text).unwrap()).collect()
+}
+
+#[test]
+fn a_power_cut_leaves_the_old_report_or_the_new_one_and_never_a_part() {
+    let write = |disk: &mut Disk, word: &str| {
+        let report = Change::Report { name: "r".to_owned(), report: text(word) };
+        Store::open(disk, BOOT).and_then(|(mut store, _)| store.apply(&report))
+    };
+    let mut before = Disk::new();
+    write(&mut before, "old").unwrap();
+    let first = before.operations();
+    let mut whole = before.clone();
+    write(&mut whole, "new").unwrap();
+    let (mut old, mut new) = (0, 0);
+    for cut in first + 1..=whole.operations() + 1 {
+        for seed in 0..200_u64 {
+            let mut disk = before.clone();
+            disk.crash_after(cut);
+            let _ = write(&mut disk, "new");
+            disk.power_cut(&mut |number| match (seed.wrapping_mul(0x9e37_79b9) >> (number % 30)) % 3 {
+                0 => PageFate::New,
+                1 => PageFate::Old,
+                _ => PageFate::Torn(seed),
+            });
+            let (_, recovered) = Store::open(&mut disk, BOOT).unwrap();
+            assert!(
+                recovered.warnings.iter().all(|line| !line.contains("report")),
+                "{:?}",
+                recovered.warnings
+            );
+            let [report] = &reports_of(&mut disk)[..] else { panic!("cut {cut}, seed {seed}") };
+            let found = report["outcome"].as_str().unwrap();
+            assert!(found.len() == 3_000 && ["old", "new"].contains(&&found[..3]), "{found:.20}");
+            if found.starts_with("old") { old += 1 } else { new += 1 }
+        }
+    }
+    assert!(old > 0 && new > 0, "{old} old, {new} new");
+}
+
+#[test]
+fn a_report_with_a_trailer_of_an_earlier_release_is_kept_and_read() {
+    let mut disk = Disk::new();
+    let mut file = b"{\"task\":\"lamps-1\"}\n".to_vec();
+    let length = file.len() as u32;
+    file.extend([0; 16]);
+    file.extend(7_u64.to_le_bytes());
+    file.extend(length.to_le_bytes());
+    file.extend(*b"FTRP\x01\0\0\0");
+    file.extend(crc32c::crc32c(&file).to_le_bytes());
+    disk.create("report-old", &file).unwrap();
+    let (mut store, recovered) = Store::open(&mut disk, BOOT).unwrap();
+    assert_eq!(recovered.warnings, Vec::<String>::new());
+    store.apply(&Change::Report { name: "new".to_owned(), report: text("x") }).unwrap();
+    drop(store);
+    let reports = reports_of(&mut disk);
+    let [old, new] =
+        [0, 1].map(|n| reports.iter().find(|report| report.get("task").is_some() == (n == 0)).unwrap());
+    assert_eq!(old["task"], "lamps-1");
+    assert_eq!(new["sequence"], 8, "one more than the newest of both forms");
 }
 
 proptest! {

@@ -9,14 +9,15 @@ use super::status::OtaStatus;
 use crate::cloud::facts::CloudFacts;
 use crate::cloud::facts::S3Location;
 use crate::cloud::file_choice::OtaFileChoice;
+use crate::cloud::image_ref::s3_object;
 use crate::cloud::members;
 use crate::cloud::members::Limit;
 use crate::cloud::raw_task::RawTask;
 use crate::cloud::reader::UnknownMember;
+use crate::json::shown_text;
 use crate::task::ImageRef;
 use crate::task::TaskError;
 use crate::task::TaskStatus;
-use crate::task::shown_text;
 
 const FRAG_SIZE: Limit = Limit { path: "attributes.fragSize", ..members::FRAGMENT_SIZE_BYTES };
 const REDUNDANCY: Limit = Limit { path: "attributes.redundancy", ..members::REDUNDANCY_PERCENT };
@@ -39,7 +40,7 @@ pub(in crate::cloud) fn accept(
     let mut warnings = Vec::new();
     let status = match OtaStatus::from_aws(update.ota_update_status.as_deref()) {
         // It is called, as a FUOTA task in its session is: where no start is said, it begins.
-        OtaStatus::CreateComplete => TaskStatus::InFuotaSession,
+        OtaStatus::CreateComplete => TaskStatus::InSession,
         other => TaskStatus::Unknown(other.to_string()),
     };
     if !is_custom(file) && file.signer_job().is_none() && is_to_be_signed(file) {
@@ -130,7 +131,7 @@ fn image(file: &OtaFile, cloud: &CloudFacts) -> Result<ImageRef, TaskError> {
 
 fn s3(location: &S3Location) -> Result<ImageRef, TaskError> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    ImageRef::s3(&text(&location.bucket), &text(&location.key), location.version.as_deref())
+    s3_object(&text(&location.bucket), &text(&location.key), location.version.as_deref())
 }
 
 fn missing(allowed: String) -> TaskError {

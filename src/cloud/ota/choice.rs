@@ -4,8 +4,8 @@ use super::answer::OtaFile;
 use super::answer::OtaUpdate;
 use crate::cloud::file_choice::OtaFileChoice;
 use crate::cloud::members::FILE;
+use crate::json::shown_text;
 use crate::task::TaskError;
-use crate::task::shown_text;
 
 /// So many files are named in an error.
 const MAX_SHOWN: usize = 8;

@@ -49,7 +49,7 @@ impl fmt::Display for OtaStatus {
             OtaStatus::DeleteInProgress => f.write_str("DELETE_IN_PROGRESS"),
             OtaStatus::DeleteFailed => f.write_str("DELETE_FAILED"),
             OtaStatus::Missing => f.write_str("no otaUpdateStatus"),
-            OtaStatus::Unknown(text) => f.write_str(&crate::task::shown_text(text)),
+            OtaStatus::Unknown(text) => f.write_str(&crate::json::shown_text(text)),
         }
     }
 }

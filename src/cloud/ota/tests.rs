@@ -74,7 +74,7 @@ fn an_update_says_what_it_says_and_its_attributes_are_hints() {
     let task = read(&full()).unwrap();
     assert_eq!(task.warnings, [""; 0]);
     assert_eq!((task.id.as_str(), task.name.as_deref()), ("gw-ota-7", Some("app.bin")));
-    assert_eq!(task.status, TaskStatus::InFuotaSession, "it is called");
+    assert_eq!(task.status, TaskStatus::InSession, "it is called");
     assert_eq!(task.image, s3("fw-bucket", "meters/app.bin", Some("v7")));
     assert_eq!((task.redundancy_percent, task.fragment_size_bytes), (10, Some(48)));
     assert_eq!(task.fragment_interval, Some(Interval::rounded(1500)));

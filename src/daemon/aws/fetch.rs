@@ -23,6 +23,7 @@ use super::web::Web;
 use crate::broadcast::SignatureWish;
 use crate::daemon::fact::Fact;
 use crate::daemon::fact::FetchOrder;
+use crate::daemon::fact::Fetched;
 use crate::image::Digest;
 use crate::signing::Evidence;
 use crate::signing::open_signed_object;
@@ -233,7 +234,7 @@ impl Download<'_> {
 
     async fn tell_missing(&self, why: String) {
         // Nobody there: the daemon stops.
-        let _ = self.facts.send(Fact::ImageMissing(self.task().clone(), why)).await;
+        let _ = self.facts.send(Fact::Image(self.task().clone(), Fetched::Missing(why))).await;
     }
 
     fn hint(&self, error: &AwsError) -> String {

@@ -41,7 +41,7 @@ impl Fuota {
             Err(AwsError::NotFound { .. }) => return Ok(PollResult::NotFound),
             Err(error) => return Err(error),
         };
-        let is_over = answer["Status"].as_str() == Some(status_to_aws(&TaskStatus::DeleteWaiting));
+        let is_over = answer["Status"].as_str() == Some(status_to_aws(&TaskStatus::Deleting));
         let mut json = match FuotaTaskJson::from_tree(&answer) {
             Ok(json) => json,
             Err(error) => return Ok(PollResult::Refused { reason: error.to_string(), is_over }),

@@ -16,6 +16,7 @@ use super::poll::poll;
 use super::settings::Settings;
 use crate::daemon::fact::Fact;
 use crate::daemon::fact::FetchOrder;
+use crate::daemon::fact::Fetched;
 use crate::daemon::fact::ImageWish;
 use crate::daemon::fact::WISHES_MAX;
 use crate::task::TaskId;
@@ -136,12 +137,12 @@ impl Downloads {
             let (context, facts) = (FetchContext { s3, ..context.clone() }, facts.clone());
             let (id, task) = (order.task.clone(), order.task.clone());
             let handle = self.running.spawn(async move {
-                let fact = match fetch(&context, &order, &facts).await {
-                    Ok((bytes, evidence)) => Fact::Image(task, bytes, evidence),
-                    Err(reason) => Fact::ImageFailed(task, reason),
+                let fetched = match fetch(&context, &order, &facts).await {
+                    Ok((bytes, evidence)) => Fetched::Image(bytes, evidence),
+                    Err(reason) => Fetched::Failed(reason),
                 };
                 // Nobody there: the daemon stops.
-                let _ = facts.send(fact).await;
+                let _ = facts.send(Fact::Image(task, fetched)).await;
             });
             self.handles.insert(id, handle);
         }

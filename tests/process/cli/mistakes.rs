@@ -87,7 +87,10 @@ fn a_configuration_that_cannot_be_is_refused_with_key_number_and_way_out() {
     desk.check_refuses(&group("session-timeout-exponent = 4"), &["2^4 s", "guards of 10 s", "larger"]);
     desk.check_refuses(&group("fport = 224"), &["224", "1..=223"]);
     desk.check_refuses(&group("duty-share = 1.5"), &["meters.duty-share", "1.5"]);
-    desk.check_refuses(&group("device-profile = \"lbn\""), &["lbn", "lbm"]);
+    let known = ["`lbn`", "unknown", "loramac-node", "lbm", "zephyr", "fast", "did you mean `lbm`"];
+    desk.check_refuses(&group("device-profile = \"lbn\""), &known);
+    desk.check_refuses(&group("ts004-version = 3"), &["line ", "3 is no version", "expected 1 or 2"]);
+    desk.check_refuses(&group("spacing = \"brust\""), &["line ", "did you mean `burst`"]);
     desk.check_refuses(&group("session-start = \"noon\""), &["session-start", "noon", "RFC 3339"]);
     desk.check_refuses(&config("= \"windows\"", "= \"window\""), &["line 17", "did you mean `windows`"]);
     let second = "[[group]]\nname = \"b\"\nmc-addr = \"01C0FFEE\"\nmc-key-file = \"meters.mckey\"";
@@ -103,7 +106,10 @@ fn what_no_group_uses_is_checked_too() {
     let desk = Desk::new();
     let gateway = "[gateway]\nregion = \"EU868\"\n";
     desk.check_refuses(&format!("{gateway}[radio]\nduty-share = 7\n"), &["radio.duty-share", "7"]);
-    desk.check_refuses(&format!("{gateway}[radio]\nspacing = \"odd\"\n"), &["radio.spacing", "odd"]);
+    let odd = ["line 4", "`odd`", "`even`", "`burst`"];
+    desk.check_refuses(&format!("{gateway}[radio]\nspacing = \"odd\"\n"), &odd);
+    let first = ["line 4", "`first`", "`in-order`", "`fairly`"];
+    desk.check_refuses(&format!("{gateway}[radio]\nturns = \"first\"\n"), &first);
     desk.check_refuses(&format!("{gateway}[forwarder]\nlisten = \"1700\"\n"), &["listen", "127.0.0.1:1700"]);
     desk.check_refuses(&format!("{gateway}id = \"banana\"\n"), &["gateway.id"]);
 }

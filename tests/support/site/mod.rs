@@ -369,11 +369,13 @@ impl Site {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// Whether a report of `task` is in the state folder.
-    pub fn has_report(&self, task: &str) -> bool {
+    /// The report of `task` in the state folder, which is plain JSON.
+    pub fn report(&self, task: &str) -> serde_json::Value {
         let names = std::fs::read_dir(self.path("state")).unwrap();
+        let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let prefix = format!("report-{task}");
-        names.map(|entry| entry.unwrap().file_name()).any(|name| name.to_str().unwrap().starts_with(&prefix))
+        let name = names.find(|name| name.starts_with(&prefix)).expect("a report stays in the state folder");
+        serde_json::from_slice(&std::fs::read(self.path("state").join(name)).unwrap()).unwrap()
     }
 
     /// What a command of the program says when it refuses: one line, and its exit code.
