@@ -39,6 +39,17 @@ pub(super) enum Event {
     Boot { after_power_cut: bool },
 }
 
+impl Event {
+    /// Whether it waits while the host stands still.
+    pub(super) fn is_for_our_process(&self) -> bool {
+        match self {
+            Event::ToUs(..) | Event::FromServer(_) | Event::Task(_) | Event::Gone(_) => true,
+            Event::OfProcess(_, event) => !matches!(event, ProcessEvent::Killed),
+            _ => false,
+        }
+    }
+}
+
 /// Something that will happen to one process of the gateway.
 pub(super) enum ProcessEvent {
     /// A save is durable.

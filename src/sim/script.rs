@@ -3,6 +3,7 @@
 use super::air::Loss;
 use super::concentrator;
 use super::device;
+use super::event::Event;
 use super::faulty_link::FaultyLinkSettings;
 use super::server::ServerSettings;
 use super::server::TrafficSettings;
@@ -29,7 +30,8 @@ pub struct Script {
     pub turns: TurnRule,
     /// The gateway's side of the forwarder.
     pub link: forwarder::Settings,
-    /// The packet forwarder and its concentrator; its clock is the world's (`gps_at_zero` becomes `start`).
+    /// The packet forwarder and its concentrator, and their hazards; its clock is the world's (`gps_at_zero` becomes
+    /// `start`).
     pub concentrator: concentrator::Settings,
     /// Tasks that the operator puts into the folder.
     pub tasks: Vec<TaskScript>,
@@ -114,6 +116,17 @@ impl Script {
             unsynced_pages: UnsyncedPages::default(),
             boot_us: 30_000_000,
         }
+    }
+
+    /// What happens in any case, and after how many microseconds.
+    pub(super) fn events(&self) -> Vec<(u64, Event)> {
+        let tasks = self.tasks.iter().enumerate().map(|(index, task)| (task.at_us, Event::Task(index)));
+        let restarts = self.forwarder_restarts_us.iter().map(|at_us| (*at_us, Event::ForwarderRestarts));
+        let outages = self.forwarder_outages_us.iter().flat_map(|(at_us, outage_us)| {
+            let ends_us = at_us.saturating_add(*outage_us);
+            [(*at_us, Event::ForwarderDies), (ends_us, Event::ForwarderRestarts)]
+        });
+        tasks.chain(restarts).chain(outages).collect()
     }
 
     /// The same around a gateway with these settings; its antenna is the one they speak of.

@@ -149,15 +149,8 @@ impl World {
         };
         world.gateway.boot(Instant::ZERO, false);
         world.drain_gateway();
-        for (index, task) in script.tasks.iter().enumerate() {
-            world.after(task.at_us, Event::Task(index));
-        }
-        for at_us in script.forwarder_restarts_us {
-            world.after(at_us, Event::ForwarderRestarts);
-        }
-        for (at_us, outage_us) in script.forwarder_outages_us {
-            world.after(at_us, Event::ForwarderDies);
-            world.after(at_us.saturating_add(outage_us), Event::ForwarderRestarts);
+        for (us, event) in script.events() {
+            world.after(us, event);
         }
         world.schedule_uplink();
         world
@@ -232,7 +225,7 @@ impl World {
         let next_event = self.events.next_at();
         let next_radio = self.concentrator.wake_at();
         let next_network = self.network.as_ref().and_then(Network::wake_at);
-        let next_engine = self.gateway.wake_at();
+        let next_engine = self.gateway.wake_at().map(|at| self.concentrator.awake_at(at.max(self.now)));
         let next = [next_event, next_radio, next_network, next_engine].into_iter().flatten().min();
         let Some(at) = next.map(|at| at.max(self.now)).filter(|at| *at <= self.ends_at) else {
             self.now = self.ends_at.min(next.unwrap_or(self.ends_at)).max(self.now);
@@ -253,6 +246,10 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        let awake_at = self.concentrator.awake_at(self.now);
+        if awake_at > self.now && event.is_for_our_process() {
+            return self.at(awake_at, event);
+        }
         match event {
             Event::ToUs(socket, generation, bytes) => {
                 let port = 40_000 + 2 * (generation % 10_000) as u16 + u16::from(socket == Socket::Pull);

@@ -73,6 +73,7 @@ mod tests {
             implicit_header: false,
             size,
             phy_payload: vec![0; usize::from(size)],
+            is_swallowed: false,
         }
     }
 

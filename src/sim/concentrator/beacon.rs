@@ -74,5 +74,6 @@ fn frame(gps_s: u64, frequency_hz: u32) -> Frame {
         implicit_header: true,
         size: 17,
         phy_payload,
+        is_swallowed: false,
     }
 }

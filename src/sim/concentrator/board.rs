@@ -7,6 +7,7 @@ use crate::sim::concentrator::counter::Counter;
 use crate::sim::concentrator::counts::Counts;
 use crate::sim::concentrator::frame::Frame;
 use crate::sim::concentrator::frame::Transmission;
+use crate::sim::concentrator::hazards::Hazards;
 use crate::sim::concentrator::jit_queue::Entry;
 use crate::sim::concentrator::jit_queue::JitQueue;
 use crate::sim::concentrator::jit_queue::PROGRAM_US;
@@ -15,6 +16,7 @@ use crate::sim::concentrator::jit_queue::Start;
 use crate::sim::concentrator::jit_queue::TX_START_US;
 use crate::sim::concentrator::radio_chip::HandOver;
 use crate::sim::concentrator::radio_chip::RadioChip;
+use crate::sim::concentrator::settings::SecondBoard;
 use crate::sim::concentrator::settings::Settings;
 use crate::sim::random::Random;
 use crate::time::Instant;
@@ -22,30 +24,45 @@ use crate::time::Instant;
 #[derive(Clone, Debug)]
 pub(super) struct Board {
     counter: Counter,
+    /// What the counter shows after a reset.
+    at_reset: u32,
     drift_ppb: i32,
     queue: JitQueue,
     radio: RadioChip,
     bus: Bus,
+    /// How late the polls of the queue come.
+    late: Random,
     gain_table_dbm: Vec<i8>,
     real_antenna_gain: Dbm,
 }
 
 impl Board {
-    pub(super) fn new(settings: &Settings, bus: Random, now: Instant) -> Board {
+    /// The first board.
+    pub(super) fn first(settings: &Settings, rng: &mut Random, now: Instant) -> Board {
         Board {
             counter: Counter::new(now, settings.counter_at_start, settings.drift_ppb),
+            at_reset: 0,
             drift_ppb: settings.drift_ppb,
             queue: JitQueue::default(),
             radio: RadioChip::default(),
-            bus: Bus::new(settings.bus_hold_us, bus),
+            bus: Bus::new(settings.hazards.bus_hold_us(now, settings.bus_hold_us), rng.split(1)),
+            late: rng.split(2),
             gain_table_dbm: settings.gain_table_dbm.clone(),
             real_antenna_gain: settings.real_antenna_gain,
         }
     }
 
-    /// The chip is reset: its counter begins at zero.
+    /// The second board, where there is one.
+    pub(super) fn second(settings: &Settings, rng: &mut Random, now: Instant) -> Option<Board> {
+        let SecondBoard { counter_at_start, drift_ppb } = settings.second_board?;
+        let counter = Counter::new(now, counter_at_start, drift_ppb);
+        let first = Board::first(settings, &mut rng.split(3), now);
+        Some(Board { counter, at_reset: counter_at_start, drift_ppb, ..first })
+    }
+
+    /// The chip is reset: its counter begins anew.
     pub(super) fn reset(&mut self, now: Instant) {
-        self.counter = Counter::new(now, 0, self.drift_ppb);
+        self.counter = Counter::new(now, self.at_reset, self.drift_ppb);
     }
 
     /// The process in front of it is gone: what waited is lost. What is on the air stays there.
@@ -119,11 +136,13 @@ impl Board {
     }
 
     /// When the poll of the queue finds the soonest packet.
-    pub(super) fn hand_over_at(&self) -> Option<Instant> {
+    pub(super) fn hand_over_at(&self, hazards: &Hazards) -> Option<Instant> {
         let entry = self.queue.soonest()?;
         let lead_us = if self.bus.is_idle() { entry.lead_us } else { PROGRAM_US };
         let wanted = entry.start.saturating_sub(lead_us).max(entry.came);
-        Some(self.bus.poll_at(self.counter.instant_of(wanted)))
+        let due_at = self.bus.poll_at(self.counter.instant_of(wanted));
+        let late_us = hazards.late_us(due_at, &mut self.late.clone().split(entry.start));
+        Some(hazards.awake_at(due_at.plus_us(late_us)))
     }
 
     /// The soonest packet is given to the radio, which may swallow it; whether it was a beacon.

@@ -8,10 +8,11 @@ use crate::sim::concentrator::beacon;
 use crate::sim::concentrator::beacon::Beacons;
 use crate::sim::concentrator::board::Board;
 use crate::sim::concentrator::counts::Counts;
-use crate::sim::concentrator::frame::Transmission;
 use crate::sim::concentrator::gps::Gps;
 use crate::sim::concentrator::jit_queue::Refusal;
 use crate::sim::concentrator::jit_queue::Start;
+use crate::sim::concentrator::output::Output;
+use crate::sim::concentrator::output::Socket;
 use crate::sim::concentrator::push_thread::PushThread;
 use crate::sim::concentrator::settings::Settings;
 use crate::sim::concentrator::tokens::Tokens;
@@ -41,32 +42,6 @@ const LEAD_US: (u64, u64) = (30_050, 39_950);
 /// Conducted power asked for beacons.
 const BEACON_DBM: i8 = 14;
 
-/// Which of the forwarder's two sockets a datagram arrived at, that is, to which of its two source ports
-/// the server sent it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Socket {
-    /// The source of PUSH_DATA: takes PUSH_ACK and nothing else.
-    Push,
-    /// The source of PULL_DATA: takes PULL_ACK and PULL_RESP and nothing else.
-    Pull,
-}
-
-/// What the gateway does to the world.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// A datagram from the push socket: PUSH_DATA.
-    Push(Vec<u8>),
-    /// A datagram from the pull socket: PULL_DATA or TX_ACK.
-    Pull(Vec<u8>),
-    /// A transmission that begins now.
-    OnAir(Transmission),
-    /// The process ended; nothing happens until [`Concentrator::restart`].
-    Exited {
-        /// What it died of.
-        why: &'static str,
-    },
-}
-
 /// A gateway in virtual time. Tell it what arrives, call [`Concentrator::time`] at
 /// [`Concentrator::wake_at`], and after every call take [`Concentrator::poll`] until it is empty.
 #[derive(Clone, Debug)]
@@ -74,10 +49,19 @@ pub struct Concentrator {
     settings: Settings,
     rng: Random,
     tokens: Tokens,
-    board: Board,
+    /// One or two.
+    boards: Vec<Board>,
+    /// The number of receptions that the boards took in turn.
+    turns: usize,
     gps: Gps,
     beacons: Beacons,
     is_running: bool,
+    /// When the supervisor starts it again.
+    starts_at: Option<Instant>,
+    /// When the hazards were looked at last.
+    looked_at: Instant,
+    /// What came while the host stood still, and when it goes on.
+    backlog: VecDeque<(Instant, Socket, Vec<u8>)>,
     port_generation: u32,
     /// When the downlink thread has read all that arrived.
     read_until: Instant,
@@ -92,8 +76,11 @@ pub struct Concentrator {
 /// What is next, in the order of what happens first when two fall together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Fire,
-    HandOver,
+    Start,
+    Hazard,
+    Fire(usize),
+    HandOver(usize),
+    Backlog,
     Beacons,
     TxAck,
     Pull,
@@ -104,13 +91,19 @@ enum Event {
 impl Concentrator {
     /// A gateway whose forwarder starts at `now`.
     pub fn new(settings: Settings, mut rng: Random, now: Instant) -> Self {
+        let mut boards = vec![Board::first(&settings, &mut rng, now)];
+        boards.extend(Board::second(&settings, &mut rng, now));
         Concentrator {
-            board: Board::new(&settings, rng.split(1), now),
+            boards,
+            turns: 0,
             rng,
             tokens: Tokens::new(),
             gps: Gps::new(&settings, now),
             beacons: Beacons::new(&settings, now),
             is_running: true,
+            starts_at: None,
+            looked_at: now,
+            backlog: VecDeque::new(),
             port_generation: 0,
             read_until: now,
             pull_at: now.plus_us(START_UP_US),
@@ -129,15 +122,26 @@ impl Concentrator {
         if !self.is_running {
             return;
         }
-        match (socket, bytes) {
-            (Socket::Push, [2, high, low, 1, ..]) => self.push_ack(now, u16::from_be_bytes([*high, *low])),
-            (Socket::Pull, [2, high, low, 3, ..]) => {
-                self.pull_resp(now, u16::from_be_bytes([*high, *low]), bytes);
-            }
-            // Other versions, other types, PULL_ACK: a log line at most.
+        let awake_at = self.awake_at(now);
+        if awake_at == now {
+            self.read(now, socket, bytes);
+            self.time(now);
+        } else if (self.backlog.len() as u64) < SOCKET_DEPTH {
+            self.backlog.push_back((awake_at, socket, bytes.to_vec()));
+        }
+    }
+
+    fn read(&mut self, now: Instant, socket: Socket, bytes: &[u8]) {
+        let &[version, high, low, identifier, ..] = bytes else { return };
+        if version != self.settings.protocol_version {
+            return;
+        }
+        match (socket, identifier) {
+            (Socket::Push, 1) => self.push_ack(now, u16::from_be_bytes([high, low])),
+            (Socket::Pull, 3) => self.pull_resp(now, u16::from_be_bytes([high, low]), bytes),
+            // Other types, PULL_ACK: a log line at most.
             _ => {}
         }
-        self.time(now);
     }
 
     /// A packet that arrives at the antenna ends at `now`. `false` when the gateway did not hear it: it was
@@ -147,7 +151,10 @@ impl Concentrator {
         if !self.is_running {
             return false;
         }
-        if self.board.was_deaf(reception.start, now) {
+        let (number, turn) = (self.turns % self.boards.len(), self.turns + 1);
+        self.turns = turn;
+        let board = &self.boards[number];
+        if board.was_deaf(reception.start, now) {
             self.counts.deaf += 1;
             return false;
         }
@@ -155,12 +162,13 @@ impl Concentrator {
             return false;
         }
         let (least_us, most_us) = self.settings.uplink_delay_us;
-        let ready_at = self.board.free_at(now.plus_us(self.rng.range(least_us, most_us)));
+        let found_at = board.free_at(now.plus_us(self.rng.range(least_us, most_us)));
         let gps = self.gps.time_of_reception(now, &mut self.rng);
         self.counts.rxnb += 1;
         self.push_thread.hear(Heard {
-            ready_at,
-            tmst: self.board.tmst(now),
+            ready_at: self.settings.hazards.awake_at(found_at),
+            board: (self.boards.len() > 1).then_some(number),
+            tmst: board.tmst(now),
             frequency_hz: reception.frequency_hz,
             modulation: reception.modulation,
             phy_payload: reception.phy_payload.to_vec(),
@@ -178,8 +186,22 @@ impl Concentrator {
                 break;
             }
             match event {
-                Event::Fire => self.outputs.extend(self.board.fire(&mut self.counts).map(Output::OnAir)),
-                Event::HandOver => self.hand_over(at),
+                Event::Start => self.start(at),
+                Event::Hazard => self.meet_hazard(at),
+                Event::Fire(board) => {
+                    let on_air = self.boards[board].fire(&mut self.counts);
+                    self.outputs.extend(on_air.map(Output::OnAir));
+                }
+                Event::HandOver(board) => {
+                    if self.boards[board].hand_over(at, &mut self.counts) {
+                        self.beacons.handed_over(at);
+                    }
+                }
+                Event::Backlog => {
+                    if let Some((_, socket, bytes)) = self.backlog.pop_front() {
+                        self.read(at, socket, &bytes);
+                    }
+                }
                 Event::Beacons => self.queue_beacons(at),
                 Event::TxAck => self.send_tx_ack(),
                 Event::Pull => self.send_pull_data(at),
@@ -189,7 +211,7 @@ impl Concentrator {
         }
     }
 
-    /// When [`Concentrator::time`] must be called next; never after the process ended.
+    /// When [`Concentrator::time`] must be called next; after the process ended, only if something will start it.
     pub fn wake_at(&self) -> Option<Instant> {
         self.next_event().map(|(at, _)| at)
     }
@@ -205,27 +227,65 @@ impl Concentrator {
     pub fn restart(&mut self, now: Instant) {
         self.time(now);
         self.stop();
+        self.start(now);
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.starts_at = None;
         self.gps = Gps::new(&self.settings, now);
         self.is_running = true;
         self.port_generation += 1;
         self.tokens = Tokens::new();
-        self.board.reset(now);
+        for board in &mut self.boards {
+            board.reset(now);
+        }
         self.read_until = now;
         self.pull_at = now.plus_us(START_UP_US);
         self.stat_at = now.plus_us(self.settings.stat_us);
         self.push_thread.restart(self.counts);
     }
 
-    /// The process is killed: it hears, answers and sends nothing until [`Concentrator::restart`].
+    /// The process is killed: it hears, answers and sends nothing until [`Concentrator::restart`], or until its
+    /// supervisor starts it.
     pub fn kill(&mut self, now: Instant) {
         self.time(now);
+        self.die(now);
+    }
+
+    fn die(&mut self, now: Instant) {
+        if !self.is_running {
+            return;
+        }
+        self.outputs.extend(self.settings.hazards.last_words.clone().map(Output::Push));
         self.stop();
+        let after_us = self.settings.hazards.supervisor_us;
+        self.starts_at = after_us.map(|(least_us, most_us)| now.plus_us(self.rng.range(least_us, most_us)));
+    }
+
+    /// Holds or frees the bus, or dies, as the hazards of this moment are.
+    fn meet_hazard(&mut self, at: Instant) {
+        self.looked_at = at;
+        self.hold_bus_from(at, self.settings.hazards.bus_hold_us(at, self.settings.bus_hold_us));
+        if self.settings.hazards.kills(at) {
+            self.die(at);
+        }
     }
 
     /// From now on every fetch of receptions holds the bus for `hold_us` microseconds; 0 sets it free.
     pub fn hold_bus(&mut self, now: Instant, hold_us: u64) {
         self.time(now);
-        self.board.hold_bus(now, hold_us);
+        self.hold_bus_from(now, hold_us);
+    }
+
+    fn hold_bus_from(&mut self, now: Instant, hold_us: u64) {
+        for board in &mut self.boards {
+            board.hold_bus(now, hold_us);
+        }
+    }
+
+    /// The first instant from `at` on at which the host does not stand still.
+    pub fn awake_at(&self, at: Instant) -> Instant {
+        self.settings.hazards.awake_at(at)
     }
 
     /// How often it was restarted; with each generation both source ports change.
@@ -233,9 +293,9 @@ impl Concentrator {
         self.port_generation
     }
 
-    /// What the concentrator's register shows.
+    /// What the register of the (first) board shows.
     pub fn counter(&self, now: Instant) -> u32 {
-        self.board.tmst(now)
+        self.boards[0].tmst(now)
     }
 
     /// What happened so far.
@@ -244,21 +304,28 @@ impl Concentrator {
     }
 
     fn next_event(&self) -> Option<(Instant, Event)> {
+        let hazards = &self.settings.hazards;
+        let start = self.starts_at.map(|at| (at, Event::Start));
+        let hazard = hazards.next_change(self.looked_at).map(|at| (at, Event::Hazard));
+        let always = start.into_iter().chain(hazard);
         if !self.is_running {
-            return None;
+            return always.min();
         }
-        [
-            self.board.fire_at().map(|at| (at, Event::Fire)),
-            self.board.hand_over_at().map(|at| (at, Event::HandOver)),
-            self.beacons.thinks_at(&self.gps, self.board.beacons()).map(|at| (at, Event::Beacons)),
+        let boards = self.boards.iter().enumerate().flat_map(|(number, board)| {
+            let fire = board.fire_at().map(|at| (at, Event::Fire(number)));
+            let hand_over = board.hand_over_at(hazards).map(|at| (at, Event::HandOver(number)));
+            fire.into_iter().chain(hand_over)
+        });
+        let backlog = self.backlog.front().map(|&(at, ..)| (at, Event::Backlog));
+        let host = [
+            self.beacons.thinks_at(&self.gps, self.boards[0].beacons()).map(|at| (at, Event::Beacons)),
             self.tx_acks.front().map(|&(at, _)| (at, Event::TxAck)),
             Some((self.pull_at, Event::Pull)),
             Some((self.stat_at, Event::Stat)),
             self.push_thread.push_at().map(|at| (at, Event::Push)),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ];
+        let host = host.into_iter().flatten().map(|(at, event)| (hazards.awake_at(at), event));
+        always.chain(boards).chain(backlog).chain(host).min()
     }
 
     fn push_ack(&mut self, now: Instant, token: u16) {
@@ -267,7 +334,7 @@ impl Concentrator {
 
     fn pull_resp(&mut self, now: Instant, token: u16, bytes: &[u8]) {
         // The counter is read, and everything judged, when the bus is free.
-        let now = self.board.free_at(now);
+        let now = self.boards[0].free_at(now);
         if self.read_until.us_since(now) >= SOCKET_DEPTH * DATAGRAM_US {
             self.counts.vanished += 1;
             return;
@@ -275,12 +342,12 @@ impl Concentrator {
         self.read_until = self.read_until.max(now).plus_us(DATAGRAM_US);
         let has_gps = self.gps.is_valid(now);
         let answer = match txpk::read(&bytes[..bytes.len().min(RECEIVE_MAX)], has_gps) {
-            Ok(request) if request.rf_chain == self.settings.rf_chain => self.execute(now, request),
+            Ok(request) if self.has_chain_of(&request) => self.execute(now, request),
             Err(Unread::GpsUnlocked) => Answer::Refused(TxError::GpsUnlocked),
             Err(Unread::Exit) => {
                 // Earlier answers had left before this datagram was read.
                 self.outputs.extend(self.tx_acks.drain(..).map(|(_, datagram)| Output::Pull(datagram)));
-                self.stop();
+                self.die(now);
                 self.outputs
                     .push_back(Output::Exited { why: "txpk.data holds a character that is not base64" });
                 return;
@@ -294,31 +361,44 @@ impl Concentrator {
             Answer::Refused(_) => self.counts.refused += 1,
             Answer::Queued | Answer::QueuedWithPower(_) => self.counts.accepted += 1,
         }
-        let answered_at = self.read_until.plus_us(self.settings.ack_latency_us);
-        let datagram = upstream::tx_ack(self.settings.gateway_id, token, answer);
-        self.tx_acks.push_back((answered_at, datagram));
+        if self.settings.protocol_version > 1 {
+            let answered_at = self.read_until.plus_us(self.settings.ack_latency_us);
+            let datagram = upstream::tx_ack(self.settings.gateway_id, token, answer);
+            self.tx_acks.push_back((answered_at, datagram));
+        }
     }
 
-    fn execute(&mut self, now: Instant, request: Request) -> Answer {
+    fn has_chain_of(&self, request: &Request) -> bool {
+        request.rf_chain == self.settings.rf_chain && usize::from(request.board) < self.boards.len()
+    }
+
+    fn execute(&mut self, now: Instant, mut request: Request) -> Answer {
         self.counts.dwnb += 1;
         self.counts.by_hand += u64::from(request.by_hand);
         let allowed_hz = self.settings.tx_freq_min_hz..=self.settings.tx_freq_max_hz;
         if !allowed_hz.contains(&request.frame.frequency_hz) {
             return Answer::Refused(TxError::InvalidTransmitFrequency);
         }
+        let board = &mut self.boards[usize::from(request.board)];
         let start = match request.when {
             When::Start(start) => start,
-            When::GpsMs(gps_ms) => Start::Gps(self.board.tmst_in(now, self.gps.ahead_us(now, gps_ms))),
+            When::GpsMs(gps_ms) => Start::Gps(board.tmst_in(now, self.gps.ahead_us(now, gps_ms))),
         };
         // Without `powe` the conducted power is zero, whatever the antenna.
         let asked_dbm = request.power_dbm.map_or(0, |powe| powe.wrapping_sub(self.settings.antenna_gain_db));
         let lead_us = self.rng.range(LEAD_US.0, LEAD_US.1);
-        match self.board.enqueue(now, start, lead_us, request.frame, asked_dbm) {
+        let hazards = &self.settings.hazards;
+        request.frame.is_swallowed = hazards.swallows(now, &mut self.rng);
+        match board.enqueue(now, start, lead_us, request.frame, asked_dbm) {
             Ok(conducted_dbm) if conducted_dbm == asked_dbm => Answer::Queued,
             Ok(conducted_dbm) => Answer::QueuedWithPower(conducted_dbm),
             Err(Refusal::TooLate) => Answer::Refused(TxError::TooLate),
             Err(Refusal::TooEarly) => Answer::Refused(TxError::TooEarly),
             Err(Refusal::Collision) => Answer::Refused(TxError::CollisionPacket),
+            Err(Refusal::Beacon) if hazards.beacons_swallow => {
+                self.counts.swallow(false);
+                Answer::Queued
+            }
             Err(Refusal::Beacon) => Answer::Refused(TxError::CollisionBeacon),
         }
     }
@@ -329,20 +409,15 @@ impl Concentrator {
         if !self.gps.is_valid(at) {
             return;
         }
-        let (count, gps) = (self.board.count(at), self.gps.time(at));
-        for _ in self.board.beacons()..beacon::QUEUED {
+        let board = &mut self.boards[0];
+        let (count, gps) = (board.count(at), self.gps.time(at));
+        for _ in board.beacons()..beacon::QUEUED {
             let (gps_s, frame) = self.beacons.next(gps);
-            let tmst = self.board.tmst_in(at, self.gps.ahead_us(at, gps_s * 1000));
+            let tmst = board.tmst_in(at, self.gps.ahead_us(at, gps_s * 1000));
             let start = Start::Beacon(count + u64::from(tmst.wrapping_sub(count as u32)));
             let lead_us = self.rng.range(LEAD_US.0, LEAD_US.1);
-            let queued = self.board.enqueue(at, start, lead_us, frame, BEACON_DBM);
+            let queued = board.enqueue(at, start, lead_us, frame, BEACON_DBM);
             self.counts.beacons_lost += u64::from(queued.is_err());
-        }
-    }
-
-    fn hand_over(&mut self, at: Instant) {
-        if self.board.hand_over(at, &mut self.counts) {
-            self.beacons.handed_over(at);
         }
     }
 
@@ -354,7 +429,7 @@ impl Concentrator {
 
     fn send_pull_data(&mut self, at: Instant) {
         let datagram = upstream::pull_data(self.settings.gateway_id, self.tokens.draw());
-        self.outputs.push_back(Output::Pull(datagram));
+        self.outputs.push_back(Output::Pull(self.versioned(datagram)));
         let jitter_us = self.rng.below(PULL_JITTER_US);
         self.pull_at = at.plus_us(self.settings.keepalive_us.max(1)).plus_us(jitter_us);
     }
@@ -368,14 +443,23 @@ impl Concentrator {
         let token = self.tokens.draw();
         let (heard, stat) = self.push_thread.push(at, token);
         let datagram = upstream::push_data(self.settings.gateway_id, token, &heard, stat);
-        self.outputs.push_back(Output::Push(datagram));
+        self.outputs.push_back(Output::Push(self.versioned(datagram)));
         self.counts.pushed += 1;
+    }
+
+    /// The codec writes version 2.
+    fn versioned(&self, mut datagram: Vec<u8>) -> Vec<u8> {
+        datagram[0] = self.settings.protocol_version;
+        datagram
     }
 
     /// The process is gone with all it held.
     fn stop(&mut self) {
         self.is_running = false;
-        self.board.stop(&mut self.counts);
+        for board in &mut self.boards {
+            board.stop(&mut self.counts);
+        }
+        self.backlog.clear();
         self.beacons.stop();
         self.tx_acks.clear();
         self.push_thread.restart(self.counts);

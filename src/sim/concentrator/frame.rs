@@ -28,6 +28,8 @@ pub(super) struct Frame {
     /// What `size` said; the payload was cut or filled with zeros to it.
     pub(super) size: u16,
     pub(super) phy_payload: Vec<u8>,
+    /// The driver refuses it, whatever it is.
+    pub(super) is_swallowed: bool,
 }
 
 impl Frame {
@@ -39,7 +41,7 @@ impl Frame {
                 FSK_BIT_RATES.contains(&bit_rate_bps) && FSK_DEVIATIONS_KHZ.contains(&self.deviation_khz)
             }
         };
-        is_modulation_good && self.size <= PHY_PAYLOAD_MAX
+        !self.is_swallowed && is_modulation_good && self.size <= PHY_PAYLOAD_MAX
     }
 }
 

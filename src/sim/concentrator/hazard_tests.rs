@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::sim::concentrator::forwarder::Output;
+use crate::sim::concentrator::output::Output;
 use crate::sim::concentrator::settings::Settings;
 use crate::sim::concentrator::tests::Bench;
 use crate::sim::concentrator::tests::MS;

@@ -12,7 +12,7 @@
 //! [`Counts::swallowed`] tells the tests; a server never learns.
 //!
 //! Beacons, when the forwarder is told to send them, wait in the same queue; a bus that is held too long makes
-//! the poll of the queue come too late.
+//! the poll of the queue come too late. What else goes wrong over a span of time stands in [`Hazards`].
 //!
 //! It shares no code with our own side of the protocol. Not in it: the second RF chain, TX_ACK `UNKNOWN` (the
 //! original has no way to it from a datagram), and comments in JSON.
@@ -26,7 +26,9 @@ mod counts;
 mod forwarder;
 mod frame;
 mod gps;
+mod hazards;
 mod jit_queue;
+mod output;
 mod push_thread;
 mod radio_chip;
 mod settings;
@@ -38,11 +40,16 @@ mod upstream;
 mod hazard_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trouble_tests;
 
 pub use counts::Counts;
 pub use forwarder::Concentrator;
-pub use forwarder::Output;
-pub use forwarder::Socket;
 pub use frame::Transmission;
+pub use hazards::Hazards;
+pub use hazards::Span;
+pub use output::Output;
+pub use output::Socket;
+pub use settings::SecondBoard;
 pub use settings::Settings;
 pub use upstream::Reception;

@@ -1,6 +1,7 @@
 //! What an operator wrote into the forwarder's configuration, and what the hardware is like.
 
 use crate::radio::Dbm;
+use crate::sim::concentrator::hazards::Hazards;
 use crate::time::GpsTime;
 
 /// The forwarder's configuration and the concentrator's nature.
@@ -48,6 +49,22 @@ pub struct Settings {
     /// How long every fetch of receptions holds the bus to the concentrator, microseconds; 0 on a good one. From
     /// 30 ms on packets are lost without a word.
     pub bus_hold_us: u64,
+    /// The protocol's version, 2 or 1. One of version 1 has no TX_ACK, and no version takes datagrams of another.
+    pub protocol_version: u8,
+    /// The second of two boards, where there is one: receptions come from both in turn and name theirs as `brd`, and a
+    /// `brd` in `txpk` says which of them sends.
+    pub second_board: Option<SecondBoard>,
+    /// What goes wrong, and when.
+    pub hazards: Hazards,
+}
+
+/// A board beside the first one, with the same radio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecondBoard {
+    /// What its counter shows when the world begins and after every restart: the two have nothing to do with each other.
+    pub counter_at_start: u32,
+    /// How fast it runs, in parts per 10^9; positive is fast.
+    pub drift_ppb: i32,
 }
 
 /// An EU868 gateway on the bench: 12..27 dBm conducted, no antenna gain, no drift.
@@ -75,6 +92,9 @@ impl Default for Settings {
             beacon_period_s: 0,
             beacon_frequency_hz: 869_525_000,
             bus_hold_us: 0,
+            protocol_version: 2,
+            second_board: None,
+            hazards: Hazards::default(),
         }
     }
 }

@@ -31,6 +31,8 @@ const DECODED_MAX: usize = 256;
 pub(super) struct Request {
     pub(super) when: When,
     pub(super) rf_chain: u8,
+    /// `brd`: the board that is to send it.
+    pub(super) board: u8,
     /// `powe`; absent is not zero of the same kind (see `Concentrator`).
     pub(super) power_dbm: Option<i8>,
     pub(super) frame: Frame,
@@ -68,8 +70,9 @@ pub(super) fn read(datagram: &[u8], has_gps: bool) -> Result<Request, Unread> {
 /// `None` unless the codec read every key the way the forwarder does.
 fn read_with_codec(datagram: &[u8]) -> Option<Request> {
     let text = datagram.get(HEADER..)?;
-    // The codec takes `[{..}]` for `{"txpk":{..}}` and overlooks the implicit header.
-    if !text.is_ascii() || text.first() != Some(&b'{') || text.windows(4).any(|key| key == b"nhdr") {
+    // The codec takes `[{..}]` for `{"txpk":{..}}` and overlooks the implicit header and the board.
+    let has = |key: &[u8]| text.windows(key.len()).any(|there| there == key);
+    if !text.is_ascii() || text.first() != Some(&b'{') || has(b"nhdr") || has(b"\"brd\"") {
         return None;
     }
     let Down::PullResp(packet) = Packet::parse_downlink(datagram).ok()? else {
@@ -90,6 +93,7 @@ fn read_with_codec(datagram: &[u8]) -> Option<Request> {
     Some(Request {
         when: When::Start(when),
         rf_chain: txpk.rfch as u8,
+        board: 0,
         power_dbm: Some(txpk.powe as i8),
         frame: Frame {
             frequency_hz: frequency_hz(txpk.freq),
@@ -102,6 +106,7 @@ fn read_with_codec(datagram: &[u8]) -> Option<Request> {
             implicit_header: false,
             size,
             phy_payload: payload(txpk.data.data(), size),
+            is_swallowed: false,
         },
         by_hand: false,
     })
@@ -118,6 +123,7 @@ fn read_by_hand(text: &[u8], has_gps: bool) -> Result<Request, Unread> {
     let when = read_when(txpk, has_gps)?;
     let frequency_hz = frequency_hz(mandatory(txpk, "freq")?);
     let rf_chain = mandatory(txpk, "rfch")? as i64 as u8;
+    let board = number(txpk, "brd").unwrap_or(0.0) as i64 as u8;
     let power_dbm = number(txpk, "powe").map(|dbm| dbm as i64 as i8);
     let mut frame = match text_of(txpk, "modu")? {
         "LORA" => read_lora(txpk)?,
@@ -129,7 +135,7 @@ fn read_by_hand(text: &[u8], has_gps: bool) -> Result<Request, Unread> {
     frame.implicit_header = flag(txpk, "nhdr");
     frame.size = mandatory(txpk, "size")? as i64 as u16;
     frame.phy_payload = payload(&decode_base64(text_of(txpk, "data")?)?, frame.size);
-    Ok(Request { when, rf_chain, power_dbm, frame, by_hand: true })
+    Ok(Request { when, rf_chain, board, power_dbm, frame, by_hand: true })
 }
 
 fn read_when(txpk: &Map<String, Value>, has_gps: bool) -> Result<When, Unread> {
@@ -186,6 +192,7 @@ fn blank(modulation: Modulation) -> Frame {
         implicit_header: false,
         size: 0,
         phy_payload: Vec::new(),
+        is_swallowed: false,
     }
 }
 

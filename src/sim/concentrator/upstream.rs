@@ -1,7 +1,7 @@
 //! What the forwarder writes: PUSH_DATA, PULL_DATA and TX_ACK (PROTOCOL.TXT 3.2, 5.2, 5.5), through the codec
 //! of `semtech-udp`. By hand, letter by letter as the forwarder prints it, only what the codec cannot say: a TX_ACK
 //! without a body, which is how the forwarder accepts (the codec writes `"error":"NONE"`), receptions in FSK (its
-//! `datr` is LoRa's), and receptions with GPS time (it has no `tmms`).
+//! `datr` is LoRa's), and receptions with GPS time (it has no `tmms`) or of one of two boards (it has no `brd`).
 
 use core::str::FromStr;
 
@@ -58,7 +58,9 @@ pub struct Reception<'a> {
 pub(super) struct Heard {
     /// When a fetch will find it.
     pub(super) ready_at: Instant,
-    /// The counter at the end of reception.
+    /// The board that heard it, where there are two.
+    pub(super) board: Option<usize>,
+    /// Its counter at the end of reception.
     pub(super) tmst: u32,
     pub(super) frequency_hz: u32,
     pub(super) modulation: Modulation,
@@ -121,7 +123,8 @@ pub(super) fn push_data(gateway_id: [u8; 8], token: u16, heard: &[Heard], stat: 
 
 /// `None` for what the codec has no words for.
 fn rxpk(heard: &Heard) -> Option<RxPk> {
-    if matches!(heard.modulation, Modulation::Gfsk { .. }) || heard.gps.is_some() {
+    let is_beyond = heard.gps.is_some() || heard.board.is_some();
+    if is_beyond || matches!(heard.modulation, Modulation::Gfsk { .. }) {
         return None;
     }
     Some(RxPk::V1(RxPkV1 {
@@ -149,6 +152,9 @@ fn rxpk_by_hand(heard: &Heard) -> String {
         let utc = Timestamp::from_microsecond(gps.to_unix_us()).unwrap_or(Timestamp::UNIX_EPOCH);
         let time = utc.strftime("%Y-%m-%dT%H:%M:%S%.6fZ");
         text.push_str(&format!(",\"time\":\"{time}\",\"tmms\":{}", gps.as_us() / 1000));
+    }
+    if let Some(board) = heard.board {
+        text.push_str(&format!(",\"brd\":{board}"));
     }
     let mhz = f64::from(heard.frequency_hz) / 1e6;
     let rssi = whole_dbm(heard.rssi);
