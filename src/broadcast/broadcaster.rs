@@ -18,23 +18,19 @@ use crate::campaign::Progress;
 use crate::campaign::Session;
 use crate::campaign::Verdict;
 use crate::lorawan::KeyFingerprint;
-use crate::radio::MinuteLoad;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Outcome;
 use crate::report::Report;
-use crate::schedule::BandUse;
 use crate::schedule::Scheduler;
 use crate::signing::SigningTrust;
 use crate::store::CampaignMark;
 use crate::store::Change;
-use crate::store::Mark;
 use crate::store::RangeState;
 use crate::store::RecordId;
 use crate::store::Recovered;
 use crate::store::TaskRecord;
 use crate::task::TaskId;
-use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
@@ -49,7 +45,6 @@ pub struct Broadcaster {
     pub(super) groups: Vec<Group>,
     /// Whose signatures count for single tasks, by their ids, instead of the group's trust.
     pub(super) trust_by_task: BTreeMap<String, SigningTrust>,
-    pub(super) scheduler: Scheduler,
     pub(super) ranges: BTreeMap<KeyFingerprint, RangeState>,
     pub(super) open_tasks: BTreeMap<TaskId, OpenTask>,
     pub(super) finished: FinishedTasks,
@@ -83,23 +78,14 @@ impl Broadcaster {
         groups: Vec<Group>,
         turn_rule: TurnRule,
         trust_by_task: BTreeMap<String, SigningTrust>,
-        reserve_ppm: u32,
         recovered: Recovered,
         now: Now,
     ) -> Self {
-        let mut scheduler = Scheduler::new(region.sub_bands, reserve_ppm);
-        if let Some(mark) = &recovered.mark {
-            restore_ledger(&mut scheduler, mark, recovered.is_same_boot, now);
-        }
-        if recovered.ledger_lost {
-            scheduler.assume_spent(now.mono);
-        }
         let campaigns = recovered.mark.into_iter().flat_map(|mark| mark.campaigns);
         let mut broadcaster = Broadcaster {
             region,
             groups,
             trust_by_task,
-            scheduler,
             ranges: recovered.ranges,
             open_tasks: BTreeMap::new(),
             finished: FinishedTasks::default(),
@@ -161,10 +147,10 @@ impl Broadcaster {
     }
 
     /// The forwarder's word on a frame.
-    pub fn verdict(&mut self, now: Now, emission: u64, verdict: &Verdict) {
+    pub fn verdict(&mut self, now: Now, scheduler: &mut Scheduler, emission: u64, verdict: &Verdict) {
         let Some(id) = self.turns.last.clone() else { return };
         let Some(campaign) = self.open_tasks.get_mut(&id).and_then(OpenTask::campaign_mut) else { return };
-        let Some((frame_no, end)) = campaign.verdict(now.mono, emission, verdict, &mut self.scheduler) else {
+        let Some((frame_no, end)) = campaign.verdict(now.mono, emission, verdict, scheduler) else {
             return;
         };
         let plan = campaign.plan();
@@ -184,25 +170,25 @@ impl Broadcaster {
             && self.stopping == Stopping::No
             && self.marks.wants_first()
         {
-            self.mark(now);
+            self.mark(now, scheduler);
         }
         if let Some(outcome) = end {
-            self.finish(now, &id, outcome);
+            self.finish(now, scheduler, &id, outcome);
         }
     }
 
     /// The campaign on the air must not go on.
-    pub fn abort(&mut self, now: Now, reason: String) {
+    pub fn abort(&mut self, now: Now, scheduler: &mut Scheduler, reason: String) {
         if let Some(id) = self.turns.last.clone() {
-            self.finish(now, &id, Outcome::Aborted { reason });
+            self.finish(now, scheduler, &id, Outcome::Aborted { reason });
         }
     }
 
     /// Does what is due. `handover` is how frames are handed over now, or what is waited for while they cannot be.
-    pub fn advance(&mut self, now: Now, handover: Result<Handover, &str>) {
+    pub fn advance(&mut self, now: Now, scheduler: &mut Scheduler, handover: Result<Handover, &str>) {
         self.wake_at = None;
         if self.halted.is_some() || self.stopping != Stopping::No {
-            return self.wind_down(now);
+            return self.wind_down(now, scheduler);
         }
         if self.breaker.has_lived(now.mono) {
             self.save(Change::Lived);
@@ -219,8 +205,8 @@ impl Broadcaster {
             Ok(handover) => handover,
             Err(reason) => return self.without_forwarder(now, reason),
         };
-        self.take_turns(now, handover);
-        self.renew_old_mark(now);
+        self.take_turns(now, scheduler, handover);
+        self.renew_old_mark(now, scheduler);
     }
 
     /// The forwarder was started anew, or is heard after a silence.
@@ -256,14 +242,9 @@ impl Broadcaster {
         self.outputs.pop_front()
     }
 
-    /// The arbiter of the radio, for whoever else sends through it.
-    pub fn scheduler(&mut self) -> &mut Scheduler {
-        &mut self.scheduler
-    }
-
     /// Somebody else sends to one of our groups: two senders of one key. The group pauses until that has not been
     /// seen for an hour; a campaign whose own counters were used cannot go on at all.
-    pub fn second_sender(&mut self, now: Now, mc_addr: u32, fcnt: u16) {
+    pub fn second_sender(&mut self, now: Now, scheduler: &mut Scheduler, mc_addr: u32, fcnt: u16) {
         self.report(now, None, Event::SecondSender { mc_addr, fcnt });
         self.paused.insert(mc_addr, now.mono.plus_us(PAUSE_US));
         let has_its_counter = |open_task: &OpenTask| {
@@ -279,7 +260,7 @@ impl Broadcaster {
         if let Some(id) = id {
             let reason =
                 format!("a network server used frame counter {fcnt} of this campaign for other bytes");
-            self.finish(now, &id, Outcome::Aborted { reason });
+            self.finish(now, scheduler, &id, Outcome::Aborted { reason });
         }
     }
 
@@ -287,11 +268,6 @@ impl Broadcaster {
     pub fn make_up(&mut self, frames: u32) -> u32 {
         let last = self.turns.last.as_ref().and_then(|id| self.open_tasks.get_mut(id));
         last.and_then(OpenTask::campaign_mut).map_or(0, |campaign| campaign.make_up(frames))
-    }
-
-    /// Airtime in every sub-band with a limit.
-    pub fn bands(&self, now: Instant) -> Vec<BandUse> {
-        self.scheduler.bands(now)
     }
 
     /// How far each task that is not over is; `None` while it is not planned.
@@ -339,7 +315,7 @@ impl Broadcaster {
         self.halted = Some(reason);
     }
 
-    fn wind_down(&mut self, now: Now) {
+    fn wind_down(&mut self, now: Now, scheduler: &mut Scheduler) {
         let is_awaiting =
             self.open_tasks.values().any(|open_task| open_task.campaign().is_some_and(Campaign::is_awaiting));
         if self.stopping != Stopping::Asked || is_awaiting {
@@ -351,11 +327,11 @@ impl Broadcaster {
         } else {
             // Whoever stops in order did not live too short.
             self.save(Change::Lived);
-            self.stopping = Stopping::Saving(self.mark(now));
+            self.stopping = Stopping::Saving(self.mark(now, scheduler));
         }
     }
 
-    pub(super) fn finish(&mut self, now: Now, id: &TaskId, outcome: Outcome) {
+    pub(super) fn finish(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId, outcome: Outcome) {
         let Some(open_task) = self.open_tasks.remove(id) else { return };
         self.resumable.remove(&open_task.record_id());
         if let Some(record) = open_task.record(&outcome, self.finished.next()) {
@@ -371,7 +347,7 @@ impl Broadcaster {
             }
         }
         if self.turns.holders.remove(id) && self.stopping == Stopping::No {
-            self.mark(now);
+            self.mark(now, scheduler);
         }
         self.report(now, Some(id.clone()), Event::Over(outcome));
         self.wake_by(Some(now.mono));
@@ -401,9 +377,9 @@ impl Broadcaster {
     }
 
     /// The time is another one than it was believed to be: the next mark says so, now.
-    pub fn mark_time(&mut self, now: Now) {
+    pub fn mark_time(&mut self, now: Now, scheduler: &mut Scheduler) {
         if self.halted.is_none() && self.stopping == Stopping::No {
-            self.mark(now);
+            self.mark(now, scheduler);
         }
     }
 
@@ -432,26 +408,12 @@ impl Broadcaster {
     }
 }
 
-/// Puts back what a mark says was on the air.
-fn restore_ledger(scheduler: &mut Scheduler, mark: &Mark, is_same_boot: bool, now: Now) {
-    // Nobody moves the monotonic clock of one boot. Across boots time counts only when both ends have a trusted clock.
-    let ends = now.gps.zip(mark.gps_us.map(GpsTime::from_us));
-    let elapsed_us = match mark.mono_us {
-        Some(mono_us) if is_same_boot => now.mono.us_since(Instant::from_us(mono_us)),
-        _ => ends.map_or(0, |(now, then)| now.us_since(then)),
-    };
-    // What a mark covered went out at any time between it and the end of that run, so as late as now.
-    let is_open = |minute: &MinuteLoad| !mark.clean && minute.age_min == 0;
-    let (open, past): (Vec<_>, Vec<_>) = mark.ledger.iter().copied().partition(is_open);
-    scheduler.restore(now.mono, elapsed_us, &past);
-    scheduler.restore(now.mono, 0, &open);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::region::RfRegion;
     use crate::region::parameters;
+    use crate::store::Mark;
 
     /// What is wished when the mark of an orderly stop was answered so.
     fn stopped_with(answer: Result<(), NotSaved>) -> Vec<Output> {
@@ -459,15 +421,16 @@ mod tests {
         let now = Now { mono: Instant::ZERO, gps: None };
         let (turn_rule, trust) = (TurnRule::default(), BTreeMap::new());
         let mut broadcaster =
-            Broadcaster::new(region, Vec::new(), turn_rule, trust, 0, Recovered::default(), now);
+            Broadcaster::new(region, Vec::new(), turn_rule, trust, Recovered::default(), now);
+        let scheduler = &mut Scheduler::new(region.sub_bands, 0);
         broadcaster.stop();
-        broadcaster.advance(now, Err("a forwarder"));
+        broadcaster.advance(now, scheduler, Err("a forwarder"));
         let is_mark = |want: &Output| matches!(want, Output::Save(_, Change::Mark(Mark { clean: true, .. })));
         let Some(Output::Save(save, _)) = std::iter::from_fn(|| broadcaster.poll()).find(is_mark) else {
             panic!("an orderly stop makes a mark")
         };
         broadcaster.saved(now, save, answer);
-        broadcaster.advance(now, Err("a forwarder"));
+        broadcaster.advance(now, scheduler, Err("a forwarder"));
         std::iter::from_fn(|| broadcaster.poll()).collect()
     }
 

@@ -10,6 +10,7 @@ use super::open_task::OpenTask;
 use super::open_task::Stage;
 use crate::image::Image;
 use crate::report::Outcome;
+use crate::schedule::Scheduler;
 use crate::signing::Evidence;
 use crate::task::TaskId;
 use crate::time::Instant;
@@ -78,7 +79,14 @@ impl Broadcaster {
     }
 
     /// The bytes that [`Output::Fetch`] asked for, and what vouches for them.
-    pub fn image(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>, evidence: Option<Evidence>) {
+    pub fn image(
+        &mut self,
+        now: Now,
+        scheduler: &Scheduler,
+        id: &TaskId,
+        bytes: Vec<u8>,
+        evidence: Option<Evidence>,
+    ) {
         let is_other_checked =
             self.open_tasks.iter().any(|(other, open_task)| other != id && open_task.is_checking());
         let is_resting = self.is_resting(now);
@@ -91,7 +99,7 @@ impl Broadcaster {
                 open_task.is_fetched = true;
                 if is_other_checked || is_resting {
                     open_task.stage = Stage::Parked;
-                } else if let Err(reason) = self.plan(now, id, bytes) {
+                } else if let Err(reason) = self.plan(now, scheduler, id, bytes) {
                     self.refuse(now, id, reason);
                 }
             }
@@ -110,11 +118,11 @@ impl Broadcaster {
     }
 
     /// The image cannot be had.
-    pub fn image_failed(&mut self, now: Now, id: &TaskId, reason: &str) {
+    pub fn image_failed(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId, reason: &str) {
         let reason = format!("no image: {reason}");
         // What was armed and cannot be sent any more is over, and is not planned anew by itself.
         match self.open_tasks.get(id).is_some_and(|open_task| open_task.campaign().is_some()) {
-            true => self.finish(now, id, Outcome::Aborted { reason }),
+            true => self.finish(now, scheduler, id, Outcome::Aborted { reason }),
             false => self.refuse(now, id, reason),
         }
     }

@@ -11,6 +11,7 @@ use crate::cloud::task_from_cloud;
 use crate::cloud::task_from_file;
 use crate::report::Event;
 use crate::report::Outcome;
+use crate::schedule::Scheduler;
 use crate::store::RecordId;
 use crate::task::Task;
 use crate::task::TaskId;
@@ -24,7 +25,14 @@ const MAX_ORDERS: usize = 64;
 
 impl Broadcaster {
     /// A task document arrived, or arrived again. `stem` is its id where it has none.
-    pub fn task(&mut self, now: Now, document: &[u8], stem: &str, source: TaskSource) {
+    pub fn task(
+        &mut self,
+        now: Now,
+        scheduler: &mut Scheduler,
+        document: &[u8],
+        stem: &str,
+        source: TaskSource,
+    ) {
         let read = match source {
             TaskSource::File => task_from_file(document, stem),
             // A cloud's task must name itself, and may not point at this gateway's own files.
@@ -48,7 +56,7 @@ impl Broadcaster {
             return;
         }
         if task.status == TaskStatus::DeleteWaiting {
-            return self.cancel(now, &task.id);
+            return self.cancel(now, scheduler, &task.id);
         }
         if source == TaskSource::Cloud && !self.open_tasks.contains_key(&task.id) {
             // A control plane's word counts when nothing of the task was seen armed here.
@@ -107,22 +115,22 @@ impl Broadcaster {
     }
 
     /// The task is withdrawn: not one more frame of it.
-    pub fn cancel(&mut self, now: Now, id: &TaskId) {
+    pub fn cancel(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
         let Some(open_task) = self.open_tasks.get(id) else {
             return self.finished.gone(&RecordId(id.record_id()));
         };
         let sent = open_task.progress().map_or(0, |progress| progress.sent);
-        self.finish(now, &id.clone(), Outcome::Cancelled { sent });
+        self.finish(now, scheduler, &id.clone(), Outcome::Cancelled { sent });
     }
 
     /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
     /// restart and is not armed again may be either, and is left until it is.
-    pub fn withdraw(&mut self, now: Now, id: &TaskId) {
+    pub fn withdraw(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
         let may_have_begun = |open_task: &OpenTask| {
             open_task.has_begun() || (open_task.resumed.is_some() && open_task.campaign().is_none())
         };
         if !self.open_tasks.get(id).is_some_and(may_have_begun) {
-            self.cancel(now, id);
+            self.cancel(now, scheduler, id);
         }
     }
 

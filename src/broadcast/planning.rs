@@ -23,6 +23,7 @@ use crate::campaign::agreement;
 use crate::image::Image;
 use crate::lorawan::KeyFingerprint;
 use crate::report::Event;
+use crate::schedule::Scheduler;
 use crate::signing::SigningTrust;
 use crate::store::Change;
 use crate::store::RangeState;
@@ -34,7 +35,13 @@ use crate::time::Now;
 
 impl Broadcaster {
     /// Verifies the image, plans, and begins to decode the plan's frames, unless that was done before.
-    pub(super) fn plan(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>) -> Result<(), String> {
+    pub(super) fn plan(
+        &mut self,
+        now: Now,
+        scheduler: &Scheduler,
+        id: &TaskId,
+        bytes: Vec<u8>,
+    ) -> Result<(), String> {
         let Some(open_task) = self.open_tasks.get(id) else { return Ok(()) };
         let group = group_of(&open_task.task, open_task.resumed.as_ref(), &self.groups)?.clone();
         agreement::check(&open_task.task, &group)?;
@@ -58,14 +65,14 @@ impl Broadcaster {
             }
         };
         let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
-        let found = self.reserved_plan(open_task, &group, &image)?;
+        let found = self.reserved_plan(scheduler, open_task, &group, &image)?;
         let is_reserved = found.is_some();
         let plan = match found {
             Some(plan) => plan,
             // A new task, or one whose counters were never reserved: nothing of it was sent.
             None => {
                 let base = first_free(self.ranges.get(&group.keys.fingerprint()), &group)?;
-                self.plan_from(open_task, &group, &image, base.max(self.planned_to(&group)))?
+                self.plan_from(scheduler, open_task, &group, &image, base.max(self.planned_to(&group)))?
             }
         };
         let begin = begin_of(&open_task.task, open_task.source, &group, &plan)?;
@@ -83,12 +90,13 @@ impl Broadcaster {
 
     fn plan_from(
         &self,
+        scheduler: &Scheduler,
         open_task: &OpenTask,
         group: &Group,
         image: &Image,
         base: u32,
     ) -> Result<Plan, String> {
-        let plan = Plan::new(&open_task.task, group, image, self.region, &self.scheduler, base);
+        let plan = Plan::new(&open_task.task, group, image, self.region, scheduler, base);
         plan.map_err(|error| error.to_string())
     }
 
@@ -96,6 +104,7 @@ impl Broadcaster {
     /// since.
     fn reserved_plan(
         &self,
+        scheduler: &Scheduler,
         open_task: &OpenTask,
         group: &Group,
         image: &Image,
@@ -110,7 +119,7 @@ impl Broadcaster {
             if !has_begun && self.is_passed(&held.key, held.base) {
                 continue;
             }
-            let plan = self.plan_from(open_task, group, image, held.base);
+            let plan = self.plan_from(scheduler, open_task, group, image, held.base);
             if let Ok(plan) = plan
                 && plan.hash == held.plan_hash
             {

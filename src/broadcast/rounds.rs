@@ -17,6 +17,7 @@ use crate::lorawan::KeyFingerprint;
 use crate::radio::MinuteLoad;
 use crate::report::Event;
 use crate::report::Outcome;
+use crate::schedule::Scheduler;
 use crate::store::CAMPAIGNS_MAX;
 use crate::store::CampaignMark;
 use crate::store::Change;
@@ -54,7 +55,7 @@ enum Leaves {
 
 impl Broadcaster {
     /// Lets each campaign have its turn, the first in order first, until one of them uses it.
-    pub(super) fn take_turns(&mut self, now: Now, handover: Handover) {
+    pub(super) fn take_turns(&mut self, now: Now, scheduler: &mut Scheduler, handover: Handover) {
         let is_awaiting = |open_task: &OpenTask| open_task.campaign().is_some_and(Campaign::is_awaiting);
         if self.open_tasks.values().any(is_awaiting) {
             return;
@@ -99,7 +100,7 @@ impl Broadcaster {
                 self.rest(&id);
                 continue;
             }
-            match self.turn_of(now, &id, handover) {
+            match self.turn_of(now, scheduler, &id, handover) {
                 Leaves::Nothing => return,
                 Leaves::OtherSubBands => {
                     sub_bands_taken.insert(sub_band);
@@ -115,7 +116,7 @@ impl Broadcaster {
 
     /// The campaign of `id` begins. Another one of its group that had begun and missed its sessions is over: a key's
     /// counters only rise.
-    fn end_missed(&mut self, now: Now, id: &TaskId) {
+    fn end_missed(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
         let Some(key) = self.open_tasks.get(id).and_then(OpenTask::plan).map(|plan| plan.key) else { return };
         let is_missed = |open_task: &OpenTask| {
             let campaign =
@@ -127,7 +128,7 @@ impl Broadcaster {
             .filter_map(|(id, open_task)| Some((id.clone(), open_task.campaign()?.out_of_session())))
             .collect();
         for (id, outcome) in over {
-            self.finish(now, &id, outcome);
+            self.finish(now, scheduler, &id, outcome);
         }
     }
 
@@ -163,7 +164,7 @@ impl Broadcaster {
             || self.open_tasks.values().filter(|open_task| open_task.has_begun()).count() < BEGUN_MAX
     }
 
-    fn turn_of(&mut self, now: Now, id: &TaskId, handover: Handover) -> Leaves {
+    fn turn_of(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId, handover: Handover) -> Leaves {
         let Some(campaign) = self.open_tasks.get_mut(id).and_then(OpenTask::campaign_mut) else {
             return Leaves::Everything;
         };
@@ -180,7 +181,7 @@ impl Broadcaster {
             id: self.turns.next_emission,
             not_before: self.turns.free_at.get(&campaign.plan().channel.sub_band).copied(),
         };
-        let step = campaign.step(now, &mut self.scheduler, turn);
+        let step = campaign.step(now, scheduler, turn);
         if !matches!(step, Step::Blocked(_) | Step::Missed(_) | Step::NeedImage)
             && let Some(open_task) = self.open_tasks.get_mut(id)
         {
@@ -196,7 +197,7 @@ impl Broadcaster {
                 self.outputs.push_back(Output::Transmit(transmit));
                 if !had_begun {
                     self.report(now, Some(id.clone()), Event::Began);
-                    self.end_missed(now, id);
+                    self.end_missed(now, scheduler, id);
                 }
                 Leaves::Nothing
             }
@@ -219,12 +220,12 @@ impl Broadcaster {
             Step::NeedMark => {
                 self.turns.holders.insert(id.clone());
                 if !self.marks.is_pending_for(id) {
-                    self.mark(now);
+                    self.mark(now, scheduler);
                 }
                 Leaves::Nothing
             }
             Step::Over(outcome) => {
-                self.finish(now, id, outcome);
+                self.finish(now, scheduler, id, outcome);
                 Leaves::Everything
             }
             Step::Missed(ended) => {
@@ -254,10 +255,10 @@ impl Broadcaster {
         self.waiting(now, id, reason);
     }
 
-    pub(super) fn renew_old_mark(&mut self, now: Now) {
+    pub(super) fn renew_old_mark(&mut self, now: Now, scheduler: &mut Scheduler) {
         match self.marks.due_at(self.next_numbers()) {
             Some(due) if due <= now.mono => {
-                self.mark(now);
+                self.mark(now, scheduler);
             }
             due => self.wake_by(due),
         }
@@ -270,8 +271,8 @@ impl Broadcaster {
     }
 
     /// Writes a mark that covers the next frames of the campaigns on the air.
-    pub(super) fn mark(&mut self, now: Now) -> u64 {
-        let mut minutes = self.scheduler.minutes(now.mono);
+    pub(super) fn mark(&mut self, now: Now, scheduler: &Scheduler) -> u64 {
+        let mut minutes = scheduler.minutes(now.mono);
         let mut covers = Coverage::new();
         let holders: Vec<TaskId> = match self.stopping {
             Stopping::No => self.turns.holders.iter().cloned().collect(),

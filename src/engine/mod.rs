@@ -6,6 +6,7 @@
 //! Each `handle` does a bounded amount of work: at most one new emission per campaign.
 
 mod io;
+mod ledger;
 mod machine;
 mod session_clock;
 mod verdict;
