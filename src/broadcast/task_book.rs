@@ -94,7 +94,7 @@ impl TaskBook {
         }
     }
 
-    /// A task document arrived, or arrived again. `stem` is its id where it has none. The task that it withdraws, if
+    /// A task document arrived, or arrived again. `stem` is its id where it has none. The task that it cancels, if
     /// that is what it says.
     pub fn take_in(
         &mut self,
