@@ -2,8 +2,9 @@
 //! devices are told, not when their session is over.
 
 use super::arming::begin_of;
-use super::broadcaster::Broadcaster;
 use super::open_task::OpenTask;
+use super::outbox::Outbox;
+use super::task_book::TaskBook;
 use super::turn_rule::Claim;
 use super::turn_rule::Span;
 use super::turn_rule::foresee;
@@ -15,38 +16,45 @@ use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use crate::time::Now;
 
-impl Broadcaster {
+impl TaskBook {
     /// Admits the campaign of `id`, which is planned as `plan` to begin as `begin`; says so when it has to queue.
     ///
     /// # Errors
     /// One line: its group is still busy, its devices would stop listening before its turn is over, or it would
     /// take that turn from a campaign planned before it.
-    pub(super) fn admit(&mut self, now: Now, id: &TaskId, plan: &Plan, begin: &Begin) -> Result<(), String> {
-        let others = || self.open_tasks.iter().filter(|(other, _)| *other != id);
+    pub fn admit(
+        &self,
+        now: Now,
+        id: &TaskId,
+        plan: &Plan,
+        begin: &Begin,
+        outbox: &mut Outbox,
+    ) -> Result<(), String> {
+        let others = || self.open().iter().filter(|(other, _)| *other != id);
         let same_key = |open_task: &&OpenTask| open_task.plan().is_some_and(|other| other.key == plan.key);
         let of_group: Vec<&TaskId> =
             others().filter(|(_, open_task)| same_key(open_task)).map(|(other, _)| other).collect();
         let Some(mine) = claim(now, id, begin, plan.duration_us(), self.guard_us(&plan.group)) else {
             return match of_group.first() {
                 None => Ok(()),
-                Some(other) => Err(self.busy(plan, other, None)),
+                Some(other) => Err(busy(plan, other, None)),
             };
         };
         let mut claims: Vec<Claim> =
             others().filter_map(|(other, open_task)| self.claim_of(now, other, open_task)).collect();
         let rank = |claim: &Claim| {
-            let open_task = self.open_tasks.get(&claim.task);
+            let open_task = self.get(&claim.task);
             (
                 !open_task.is_some_and(OpenTask::has_begun),
                 opens(claim),
-                open_task.map(|open_task| open_task.arrival),
+                open_task.map(|open_task| open_task.arrival()),
             )
         };
         claims.sort_by_key(rank);
-        let without = foresee(self.turn_rule, &claims);
+        let without = foresee(self.site().turn_rule(), &claims);
         let at = claims.partition_point(|other| rank(other) < rank(&mine));
         claims.insert(at, mine);
-        let with = foresee(self.turn_rule, &claims);
+        let with = foresee(self.site().turn_rule(), &claims);
         let my_span = with[at];
         for other in of_group {
             let its = claims.iter().position(|claim| claim.task == *other);
@@ -56,7 +64,7 @@ impl Broadcaster {
             }
             let span = its.map(|at| with[at]);
             if span.is_none_or(|span| overlap(span, my_span)) {
-                return Err(self.busy(plan, other, span.and_then(|span| self.utc(now, span.until_us?))));
+                return Err(busy(plan, other, span.and_then(|span| utc(now, span.until_us?))));
             }
         }
         if my_span.until_us.is_none() {
@@ -74,37 +82,19 @@ impl Broadcaster {
                 ));
             }
         }
-        let mut old = without.iter();
-        for (index, (claim, span)) in claims.iter().zip(&with).enumerate() {
-            if index == at {
-                continue;
-            }
-            if old.next().is_some_and(|old| old.until_us.is_some()) && span.until_us.is_none() {
-                return Err(format!(
-                    "task {} was planned before and its sessions would end before it is sent: give a StartTime after it",
-                    claim.task
-                ));
-            }
+        if let Some(other) = displaced(&claims, at, &without, &with) {
+            return Err(format!(
+                "task {other} was planned before and its sessions would end before it is sent: give a StartTime after it"
+            ));
         }
         let begins_us = opens(&claims[at]);
         if let Some(from_us) = my_span.from_us.filter(|from_us| *from_us > begins_us) {
             let ahead = claims[..at].last().map_or("another", |claim| claim.task.as_str()).to_owned();
-            let when = self.utc(now, from_us).map_or(String::new(), |when| format!(", until about {when}"));
-            self.report(
-                now,
-                Some(id.clone()),
-                Event::Waiting { reason: format!("its turn: task {ahead} has the air{when}") },
-            );
+            let when = utc(now, from_us).map_or(String::new(), |when| format!(", until about {when}"));
+            let reason = format!("its turn: task {ahead} has the air{when}");
+            outbox.report(now, Some(id), Event::Waiting { reason });
         }
         Ok(())
-    }
-
-    fn busy(&self, plan: &Plan, other: &TaskId, until: Option<String>) -> String {
-        let until = until.map_or(String::new(), |until| format!(" until about {until}"));
-        format!(
-            "group {} has task {other}{until}, and its devices hold one fragmentation session (TS004 FragIndex 0): order this one for a StartTime after it, or again when it is over",
-            plan.group
-        )
     }
 
     fn claim_of(&self, now: Now, id: &TaskId, open_task: &OpenTask) -> Option<Claim> {
@@ -113,19 +103,23 @@ impl Broadcaster {
         if let Some(campaign) = open_task.campaign() {
             return claim(now, id, campaign.calendar().begin(), campaign.need_us(), guard_us);
         }
-        let group = self.groups.iter().find(|group| group.name == plan.group)?;
-        let begin = begin_of(&open_task.task, open_task.source, group, plan).ok()?;
+        let group = self.site().group(&plan.group)?;
+        let begin = begin_of(open_task, group, plan).ok()?;
         claim(now, id, &begin, plan.duration_us(), guard_us)
     }
 
     fn guard_us(&self, group: &str) -> u64 {
-        self.groups.iter().find(|known| known.name == group).map_or(0, |group| group.guard_us)
+        self.site().group(group).map_or(0, |group| group.guard_us)
     }
+}
 
-    fn utc(&self, now: Now, us: u64) -> Option<String> {
-        let whole_s = |gps: GpsTime| GpsTime::from_us(gps.as_us() / 1_000_000 * 1_000_000);
-        Some(rfc3339_from_gps(whole_s(now.gps?.plus_us(us))))
-    }
+/// Why the campaign cannot be sent beside another one of its group.
+fn busy(plan: &Plan, other: &TaskId, until: Option<String>) -> String {
+    let until = until.map_or(String::new(), |until| format!(" until about {until}"));
+    format!(
+        "group {} has task {other}{until}, and its devices hold one fragmentation session (TS004 FragIndex 0): order this one for a StartTime after it, or again when it is over",
+        plan.group
+    )
 }
 
 /// What a campaign claims from `now` on; `None` while nobody knows when it begins.
@@ -147,6 +141,14 @@ fn claim(now: Now, id: &TaskId, begin: &Begin, need_us: u64, guard_us: u64) -> O
     Some(Claim { task: id.clone(), open, need_us })
 }
 
+/// A task that is done in time without the claim at `at`, and not beside it.
+fn displaced<'a>(claims: &'a [Claim], at: usize, without: &[Span], with: &[Span]) -> Option<&'a TaskId> {
+    let mut others = claims.iter().zip(with).enumerate().filter(|(index, _)| *index != at).zip(without);
+    let displaced =
+        others.find(|((_, (_, with)), without)| without.until_us.is_some() && with.until_us.is_none());
+    displaced.map(|((_, (claim, _)), _)| &claim.task)
+}
+
 fn opens(claim: &Claim) -> u64 {
     claim.open.first().map_or(0, |(from, _)| *from)
 }
@@ -154,4 +156,9 @@ fn opens(claim: &Claim) -> u64 {
 fn overlap(one: Span, other: Span) -> bool {
     let (Some(one_from), Some(other_from)) = (one.from_us, other.from_us) else { return true };
     one_from < other.until_us.unwrap_or(u64::MAX) && other_from < one.until_us.unwrap_or(u64::MAX)
+}
+
+fn utc(now: Now, us: u64) -> Option<String> {
+    let whole_s = |gps: GpsTime| GpsTime::from_us(gps.as_us() / 1_000_000 * 1_000_000);
+    Some(rfc3339_from_gps(whole_s(now.gps?.plus_us(us))))
 }

@@ -4,8 +4,7 @@
 use super::io::SignatureWish;
 use super::io::TaskSource;
 use super::open_task::OpenTask;
-use super::open_task::Signed;
-use super::record::Record;
+use super::stage::Signed;
 use crate::campaign::Begin;
 use crate::campaign::Group;
 use crate::campaign::Plan;
@@ -44,16 +43,15 @@ pub fn check_provenance(
     group: &Group,
     trust: &SigningTrust,
     bytes: &[u8],
-    delivered: Option<&Evidence>,
     gps: Option<GpsTime>,
 ) -> Result<(Digest, Option<Signed>), ProvenanceError> {
     let refuse = |reason: String| Err(ProvenanceError::Refused(reason));
     let found = Digest::of(bytes);
-    let task = &open_task.task;
+    let task = open_task.task();
     // A hint vouches for nothing, and yet an image that differs is not the one that was meant.
     let mut expected = task.sha256.or(task.hinted_sha256);
-    let (mut evidence, mut at) = (delivered.cloned(), gps);
-    if let Some(record) = &open_task.resumed {
+    let (mut evidence, mut at) = (open_task.delivered().cloned(), gps);
+    if let Some(record) = open_task.resumed() {
         match record.digest.parse() {
             Ok(digest) => expected = Some(digest),
             Err(error) => return refuse(format!("the task record's digest: {error}")),
@@ -63,7 +61,7 @@ pub fn check_provenance(
     } else if evidence.is_none() && !trust.is_empty() {
         evidence = enclosed_evidence(task);
     }
-    if open_task.resumed.is_none()
+    if open_task.resumed().is_none()
         && let Some((digest, hinted)) = task.sha256.zip(task.hinted_sha256)
         && digest != hinted
     {
@@ -76,7 +74,7 @@ pub fn check_provenance(
         return Ok((digest, None));
     }
     if let Some(evidence) = evidence.filter(|_| !trust.is_empty()) {
-        let created_unix_us = open_task.task.created_at.map(GpsTime::to_unix_us);
+        let created_unix_us = task.created_at.map(GpsTime::to_unix_us);
         let evidence = Evidence { created_unix_us: evidence.created_unix_us.or(created_unix_us), ..evidence };
         return match verify(bytes, &evidence, trust, at) {
             Ok(_) => {
@@ -87,8 +85,8 @@ pub fn check_provenance(
             Err(error) => refuse(format!("the signature ({}): {error}", evidence.origin)),
         };
     }
-    let is_local = matches!(open_task.task.image, ImageRef::File(_));
-    if open_task.task.sha256.is_some() || is_local || group.accepts_unsigned {
+    let is_local = matches!(task.image, ImageRef::File(_));
+    if task.sha256.is_some() || is_local || group.accepts_unsigned {
         return Ok((found, None));
     }
     refuse(format!(
@@ -108,27 +106,6 @@ pub fn signature_wish(task: &Task, group: &Group, trust: &SigningTrust) -> Signa
         _ if is_enclosed => SignatureWish::No,
         _ if task.sha256.is_some() || group.accepts_unsigned => SignatureWish::IfThere,
         _ => SignatureWish::Needed,
-    }
-}
-
-/// The group that the task names, the recorded one, or the only one there is.
-pub fn group_of<'a>(task: &Task, resumed: Option<&Record>, groups: &'a [Group]) -> Result<&'a Group, String> {
-    let known = || groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", ");
-    let named = match (resumed, task.groups.as_slice()) {
-        (Some(record), _) => Some(&record.group),
-        (None, []) => None,
-        (None, [name]) => Some(name),
-        (None, names) => {
-            return Err(format!("the task names {} groups: order one task per group", names.len()));
-        }
-    };
-    match (named, groups) {
-        (Some(name), _) => groups.iter().find(|group| group.name == *name).ok_or_else(|| {
-            format!("multicast group {name:?} is not configured: the gateway has {}", known())
-        }),
-        (None, [only]) => Ok(only),
-        (None, []) => Err("no [[group]] is configured: `fuotad group new` makes one".to_owned()),
-        (None, _) => Err(format!("the task names no group: set \"MulticastGroups\" to one of {}", known())),
     }
 }
 
@@ -178,10 +155,11 @@ pub fn session_warnings(group: &Group, begin: &Begin, gps: Option<GpsTime>) -> V
 }
 
 /// When the campaign may begin.
-pub fn begin_of(task: &Task, source: TaskSource, group: &Group, plan: &Plan) -> Result<Begin, String> {
+pub fn begin_of(open_task: &OpenTask, group: &Group, plan: &Plan) -> Result<Begin, String> {
+    let task = open_task.task();
     let (exponent, group_start) = match group.session {
         SessionRule::Always => {
-            let is_called = source == TaskSource::Cloud && task.status == TaskStatus::InSession;
+            let is_called = open_task.source() == TaskSource::Cloud && task.status == TaskStatus::InSession;
             return Ok(match task.start {
                 None if is_called => Begin::AtOnce,
                 None => Begin::Unknown,

@@ -1,121 +1,103 @@
 //! Images: asked for when they are needed, held no longer. A hundred armed tasks keep theirs on the disk.
 
-use super::arming::group_of;
 use super::arming::signature_wish;
-use super::broadcaster::Broadcaster;
 use super::io::Fetch;
 use super::io::Output;
 use super::io::SignatureWish;
 use super::open_task::OpenTask;
-use super::open_task::Stage;
+use super::outbox::Outbox;
+use super::stage::Stage;
+use super::task_book::TaskBook;
 use crate::image::Image;
-use crate::report::Outcome;
-use crate::signing::Evidence;
+use crate::schedule::Scheduler;
 use crate::task::TaskId;
-use crate::time::Instant;
 use crate::time::Now;
 
-impl Broadcaster {
+impl TaskBook {
     /// Asks for the images that are wanted: those never seen at once, those that lie on the disk one after the other.
-    pub(super) fn ask_for_images(&mut self, now: Now) {
+    pub fn ask_for_images(&mut self, now: Now, outbox: &mut Outbox) {
         let is_busy = |open_task: &OpenTask| {
-            open_task.is_checking() || (open_task.is_fetched && matches!(open_task.stage, Stage::Fetching))
+            open_task.is_checking()
+                || (open_task.is_fetched() && matches!(open_task.stage(), Stage::Fetching))
         };
-        let mut is_free = !self.open_tasks.values().any(is_busy);
-        let mut waiting: Vec<(u64, TaskId)> = Vec::new();
-        let mut later = None;
-        for (id, open_task) in &self.open_tasks {
-            let is_due = match open_task.stage {
-                Stage::Parked => true,
-                // The signature's certificate is judged as soon as the clock is trusted.
-                Stage::AwaitingClock => now.gps.is_some(),
-                _ => false,
-            };
-            match open_task.not_before.filter(|at| is_due && *at > now.mono) {
-                Some(at) => later = Some(later.map_or(at, |later: Instant| later.min(at))),
-                None if is_due => waiting.push((open_task.arrival, id.clone())),
+        let mut is_free = !self.open().values().any(is_busy);
+        let mut wanted: Vec<(u64, TaskId)> = Vec::new();
+        for (id, open_task) in self.open() {
+            match open_task.image_due(now) {
+                Some(at) if at > now.mono => outbox.wake_by(Some(at)),
+                Some(_) => wanted.push((open_task.arrival(), id.clone())),
                 None => {}
             }
         }
-        self.wake_by(later);
-        waiting.sort();
-        for (_, id) in waiting {
-            let Some(open_task) = self.open_tasks.get_mut(&id) else { continue };
-            if open_task.is_fetched && !std::mem::replace(&mut is_free, false) {
+        wanted.sort();
+        for (_, id) in wanted {
+            let Some(open_task) = self.get_mut(&id) else { continue };
+            if open_task.is_fetched() && !std::mem::replace(&mut is_free, false) {
                 continue;
             }
-            open_task.waiting = None;
-            open_task.stage = Stage::Fetching;
-            self.ask(&id);
+            open_task.fetch();
+            self.ask(&id, outbox);
         }
     }
 
     /// Asks for the image of one task.
-    fn ask(&mut self, id: &TaskId) {
-        let Some(open_task) = self.open_tasks.get(id) else { return };
-        let recorded = open_task.resumed.as_ref().and_then(|record| record.digest.parse().ok());
+    fn ask(&self, id: &TaskId, outbox: &mut Outbox) {
+        let Some(open_task) = self.get(id) else { return };
+        let recorded = open_task.resumed().and_then(|record| record.digest.parse().ok());
         let armed = open_task.campaign().map(|campaign| campaign.digest());
-        let is_new = open_task.resumed.is_none() && open_task.delivered.is_none() && armed.is_none();
-        let group =
-            group_of(&open_task.task, open_task.resumed.as_ref(), &self.groups).ok().filter(|_| is_new);
-        let signature = group
-            .map_or(SignatureWish::No, |group| signature_wish(&open_task.task, group, self.trust(id, group)));
-        self.outputs.push_back(Output::Fetch(Fetch {
+        let is_new = open_task.resumed().is_none() && open_task.delivered().is_none() && armed.is_none();
+        let group = self.site().group_of(open_task).ok().filter(|_| is_new);
+        let signature = group.map_or(SignatureWish::No, |group| {
+            signature_wish(open_task.task(), group, self.site().trust(id, group))
+        });
+        outbox.push(Output::Fetch(Fetch {
             task: id.clone(),
-            image: open_task.task.image.clone(),
-            digest: armed.or(recorded).or(open_task.task.sha256),
+            image: open_task.task().image.clone(),
+            digest: armed.or(recorded).or(open_task.task().sha256),
             signature,
         }));
     }
 
     /// A campaign whose time comes has no image: asks for it, once.
-    pub(super) fn ask_again(&mut self, now: Now, id: &TaskId) {
-        let Some(campaign) = self.open_tasks.get_mut(id).and_then(OpenTask::campaign_mut) else { return };
+    pub fn ask_again(&mut self, now: Now, id: &TaskId, outbox: &mut Outbox) {
+        let Some(campaign) = self.campaign_mut(id) else { return };
         match campaign.ask_for_image(now.mono) {
-            Ok(()) => self.ask(id),
-            Err(at) => self.wake_by(at),
+            Ok(()) => self.ask(id, outbox),
+            Err(at) => outbox.wake_by(at),
         }
     }
 
-    /// The bytes that [`Output::Fetch`] asked for, and what vouches for them.
-    pub fn image(&mut self, now: Now, id: &TaskId, bytes: Vec<u8>, evidence: Option<Evidence>) {
+    /// The bytes that [`Output::Fetch`] asked for. Nothing is planned while `is_resting`.
+    pub fn image(
+        &mut self,
+        now: Now,
+        scheduler: &Scheduler,
+        id: &TaskId,
+        bytes: Vec<u8>,
+        is_resting: bool,
+        outbox: &mut Outbox,
+    ) {
         let is_other_checked =
-            self.open_tasks.iter().any(|(other, open_task)| other != id && open_task.is_checking());
-        let is_resting = self.is_resting(now);
-        let Some(open_task) = self.open_tasks.get_mut(id) else { return };
-        if evidence.is_some() {
-            open_task.delivered = evidence;
-        }
-        match &mut open_task.stage {
-            Stage::Fetching => {
-                open_task.is_fetched = true;
-                if is_other_checked || is_resting {
-                    open_task.stage = Stage::Parked;
-                } else if let Err(reason) = self.plan(now, id, bytes) {
-                    self.refuse(now, id, reason);
-                }
+            self.open().iter().any(|(other, open_task)| other != id && open_task.is_checking());
+        let Some(open_task) = self.get_mut(id) else { return };
+        if matches!(open_task.stage(), Stage::Fetching) {
+            open_task.fetched();
+            if is_other_checked || is_resting {
+                open_task.park();
+            } else if let Err(reason) = self.plan(now, scheduler, id, bytes, outbox) {
+                self.refuse(now, id, reason, outbox);
             }
-            Stage::Running(campaign) => match Image::verify(bytes, campaign.digest()) {
+        } else if let Some(campaign) = open_task.campaign_mut() {
+            match Image::verify(bytes, campaign.digest()) {
                 Ok(image) => campaign.hold_image(image),
                 Err(error) => {
                     campaign.refuse_image(now.mono);
                     let reason = format!(
                         "its image: the one it was planned with is gone ({error}); put it back, or cancel the task"
                     );
-                    self.waiting(now, id, reason);
+                    self.waiting(now, id, reason, outbox);
                 }
-            },
-            _ => {}
-        }
-    }
-
-    /// The image cannot be had.
-    pub fn image_failed(&mut self, now: Now, id: &TaskId, reason: &str) {
-        let reason = format!("no image: {reason}");
-        // What was armed and cannot be sent any more is over, and is not planned anew by itself.
-        match self.open_tasks.get(id).is_some_and(|open_task| open_task.campaign().is_some()) {
-            true => self.finish(now, id, Outcome::Aborted { reason }),
-            false => self.refuse(now, id, reason),
+            }
         }
     }
 }

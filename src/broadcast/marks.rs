@@ -2,9 +2,22 @@
 //! and a mark's ledger already holds the airtime of everything it covers (pre-charged), so what is on disk
 //! is never below the truth although nothing is written per frame.
 
+use super::open_task::OpenTask;
+use super::outbox::Outbox;
+use super::task_book::TaskBook;
+use crate::campaign::Progress;
+use crate::radio::MinuteLoad;
+use crate::schedule::Scheduler;
+use crate::store::CAMPAIGNS_MAX;
+use crate::store::CampaignMark;
+use crate::store::Change;
+use crate::store::Mark;
 use crate::task::TaskId;
+use crate::time::GpsTime;
 use crate::time::Instant;
+use crate::time::Now;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// A mark covers at least this many frames.
 const FRAMES: u32 = 32;
@@ -16,6 +29,10 @@ const OLDEST_US: u64 = 300_000_000;
 /// The coverage of the campaigns on the air.
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
+    /// The campaigns on the air: marks cover their next frames.
+    holders: BTreeSet<TaskId>,
+    /// No frame goes out any more: marks cover none.
+    is_closed: bool,
     covered: Coverage,
     made_at: Option<Instant>,
     /// The sum of the next frame numbers when the last mark was made.
@@ -27,7 +44,7 @@ pub struct Marks {
 }
 
 /// For each campaign the first frame number that may not be sent.
-pub type Coverage = BTreeMap<TaskId, u32>;
+type Coverage = BTreeMap<TaskId, u32>;
 
 impl Marks {
     /// Frames of the campaign below this number may be sent.
@@ -36,7 +53,7 @@ impl Marks {
     }
 
     /// Frames that one mark covers at the given spacing.
-    pub fn frames(spacing_us: u64) -> u32 {
+    fn frames(spacing_us: u64) -> u32 {
         u32::try_from(CLOSEST_US.div_ceil(spacing_us.max(1))).unwrap_or(u32::MAX).max(FRAMES)
     }
 
@@ -47,18 +64,89 @@ impl Marks {
 
     /// When the mark is too old to stand: frames were sent since (`next` is the sum of the next frame numbers)
     /// and five minutes are over.
-    pub fn due_at(&self, next: u64) -> Option<Instant> {
+    fn due_at(&self, next: u64) -> Option<Instant> {
         let made_at = self.made_at.filter(|_| self.pending.is_none() && next > self.marked)?;
         Some(made_at.plus_us(OLDEST_US))
     }
 
     /// Whether the first frame that was accepted since the start still wants a mark of its own.
     pub fn wants_first(&mut self) -> bool {
-        !std::mem::replace(&mut self.has_progress, true)
+        !self.is_closed && !std::mem::replace(&mut self.has_progress, true)
+    }
+
+    /// The campaign is on the air: marks cover it from now on.
+    pub fn hold(&mut self, task: &TaskId) {
+        self.holders.insert(task.clone());
+    }
+
+    /// Whether the campaign is on the air.
+    pub fn is_held(&self, task: &TaskId) -> bool {
+        self.holders.contains(task)
+    }
+
+    /// The campaign is over; whether a mark is to say so.
+    pub fn release(&mut self, task: &TaskId) -> bool {
+        self.holders.remove(task) && !self.is_closed
+    }
+
+    /// No frame goes out any more.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Writes a mark that covers the next frames of the campaigns on the air; its save.
+    pub fn write(&mut self, now: Now, scheduler: &Scheduler, book: &TaskBook, outbox: &mut Outbox) -> u64 {
+        let mut ledger = scheduler.minutes(now.mono);
+        let mut covers = Coverage::new();
+        for id in self.holders.iter().filter(|_| !self.is_closed) {
+            let Some(campaign) = book.campaign(id) else { continue };
+            let (plan, next_frame) = (campaign.plan(), campaign.progress().next_frame);
+            let spacing_us = plan.pace_uncoded.spacing_us.min(plan.pace_coded.spacing_us);
+            let frames = Marks::frames(spacing_us);
+            // Nobody's in particular: the law counts it after a power cut, our share does not.
+            let total_us = u64::from(frames).saturating_mul(plan.airtime_us);
+            ledger.push(MinuteLoad {
+                sub_band: plan.channel.sub_band.0,
+                age_min: 0,
+                ours_us: 0,
+                total_us: u32::try_from(total_us).unwrap_or(u32::MAX),
+            });
+            covers.insert(id.clone(), next_frame.saturating_add(frames));
+        }
+        let marked = |open_task: &OpenTask| {
+            let Progress { next_frame, extra_coded, .. } =
+                open_task.progress().filter(|_| open_task.has_begun())?;
+            Some(CampaignMark { task: open_task.record_id(), next_frame, extra_coded })
+        };
+        // What is not armed again yet is still where the last mark left it.
+        let waiting = book.resumable().values().copied();
+        let campaigns = book.open().values().filter_map(marked).chain(waiting).take(CAMPAIGNS_MAX).collect();
+        let gps_us = now.gps.map(GpsTime::as_us);
+        let mono_us = Some(now.mono.as_us());
+        let mark = Mark { clean: covers.is_empty(), gps_us, mono_us, campaigns, ledger };
+        let save = outbox.save(Change::Mark(mark));
+        self.begin(save, now.mono, self.next_numbers(book), covers);
+        save
+    }
+
+    /// Writes a mark when the last one is too old to stand.
+    pub fn renew(&mut self, now: Now, scheduler: &Scheduler, book: &TaskBook, outbox: &mut Outbox) {
+        match self.due_at(self.next_numbers(book)) {
+            Some(due) if due <= now.mono => {
+                self.write(now, scheduler, book, outbox);
+            }
+            due => outbox.wake_by(due),
+        }
+    }
+
+    /// The sum of the next frame numbers of all on the air.
+    fn next_numbers(&self, book: &TaskBook) -> u64 {
+        let next = |id: &TaskId| book.get(id).and_then(OpenTask::progress);
+        self.holders.iter().filter_map(next).map(|progress| u64::from(progress.next_frame)).sum()
     }
 
     /// A mark is on its way to the disk; once there it covers these frames.
-    pub fn begin(&mut self, save: u64, now: Instant, next: u64, covers: Coverage) {
+    fn begin(&mut self, save: u64, now: Instant, next: u64, covers: Coverage) {
         // Whoever had coverage keeps no more than the mark on its way will promise: the newest mark is the truth.
         self.covered.retain(|task, _| covers.contains_key(task));
         self.pending = Some((save, covers));

@@ -4,6 +4,9 @@
 //! * [`TurnRule`]: whose turn it is when several campaigns share the radio.
 //! * [`Record`]: a task as it is kept on disk.
 //!
+//! Inside, the book of tasks (`task_book.rs`) knows what is ordered and how far it is, the turns (`turns.rs`) whose frame
+//! is next, and the broadcaster joins them. The radio's scheduler is lent to it for each call.
+//!
 //! This room knows no datagrams, sockets or files.
 
 mod admission;
@@ -12,14 +15,18 @@ mod breaker;
 mod broadcaster;
 mod fetching;
 mod finished_tasks;
-mod intake;
 mod io;
+mod key_ranges;
 mod marks;
 mod open_task;
+mod outbox;
 mod planning;
+mod queue;
 mod record;
-mod rounds;
+mod site;
+mod stage;
 mod state;
+mod task_book;
 mod traces;
 mod turn_rule;
 mod turns;

@@ -5,95 +5,58 @@ use super::record;
 use super::record::Proof;
 use super::record::Record;
 use super::record::RecordState;
+use super::stage::Prepared;
+use super::stage::Signed;
+use super::stage::Stage;
+use super::stage::Step;
 use crate::campaign::Campaign;
-use crate::campaign::Group;
 use crate::campaign::Plan;
 use crate::campaign::Preflight;
 use crate::campaign::Progress;
 use crate::campaign::agreement;
 use crate::image::Digest;
-use crate::image::Image;
+use crate::report::Decoded;
 use crate::report::Outcome;
 use crate::signing::Evidence;
 use crate::store::RecordId;
 use crate::task::Task;
+use crate::task::TaskId;
 use crate::time::Instant;
+use crate::time::Now;
+use std::collections::BTreeMap;
+
+/// What a task waits for whose file was taken away a moment ago.
+pub const HELD: &str = "its file in the task folder: it is gone and cancels the task unless it comes back";
+
+/// All tasks that are not over, by their ids.
+pub type OpenTasks = BTreeMap<TaskId, OpenTask>;
 
 /// A task that is not over.
 pub struct OpenTask {
     /// What was ordered, as last seen.
-    pub task: Task,
+    task: Task,
     /// The document as first received.
-    pub document: String,
+    document: String,
     /// Name of its source.
-    pub stem: String,
-    /// Where it came from.
-    pub source: TaskSource,
+    stem: String,
+    source: TaskSource,
     /// What a former run left.
-    pub resumed: Option<Record>,
+    resumed: Option<Record>,
     /// The signature that came with its image.
-    pub delivered: Option<Evidence>,
+    delivered: Option<Evidence>,
     /// The signature that vouches for its image, once it was checked.
-    pub signed: Option<Signed>,
-    /// Its image was brought once: it lies on the disk, and is asked for again when it is needed.
-    pub is_fetched: bool,
+    signed: Option<Signed>,
+    is_fetched: bool,
     /// Its image is not asked for before this: something must change first.
-    pub not_before: Option<Instant>,
-    /// It was found to fit in beside those planned before it.
-    pub is_admitted: bool,
-    /// How far it is.
-    pub stage: Stage,
-    /// Its place in the order of arrival of all tasks; `number` in its [`Record`].
-    pub arrival: u64,
-    /// The emission it sent last; 0 before.
-    pub served: u64,
+    not_before: Option<Instant>,
+    is_admitted: bool,
+    stage: Stage,
+    arrival: u64,
+    served: u64,
     /// What came of decoding its frames, and for which plan.
-    pub proof: Option<Proof>,
-    /// What was last reported to be waited for.
-    pub waiting: Option<String>,
-    /// Its file is not there for the moment: no frame of it until its document is seen again.
-    pub is_held: bool,
-}
-
-/// A signature that was good.
-#[derive(Clone, Debug)]
-pub struct Signed {
-    /// Signature and certificates, as they came.
-    pub evidence: Evidence,
-    /// When it was checked, Unix time, microseconds; `None` where the time did not matter.
-    pub checked_unix_us: Option<i64>,
-}
-
-/// A campaign that is planned and not armed yet.
-pub struct Prepared {
-    /// Layout, counters, channel and pace of the campaign.
-    pub plan: Plan,
-    /// Group that it is sent to, with its keys.
-    pub group: Group,
-    /// Image whose digest was verified.
-    pub image: Image,
-    /// Whether the journal holds its counters already: a former run reserved them.
-    pub is_reserved: bool,
-}
-
-/// How far an open task is.
-#[derive(Default)]
-pub enum Stage {
-    /// Its image is not asked for yet.
-    #[default]
-    Parked,
-    /// The image is being fetched.
-    Fetching,
-    /// The image is there; whether its signer's certificate is valid is known when the clock is.
-    AwaitingClock,
-    /// The frames are being decoded.
-    Checking(Box<Preflight>, Box<Prepared>),
-    /// The record is on its way to the disk, as this save.
-    Recording(u64, Box<Prepared>),
-    /// The counters are on their way to the disk, as this save.
-    Reserving(u64, Box<Prepared>),
-    /// Armed or on the air.
-    Running(Box<Campaign>),
+    proof: Option<Proof>,
+    waiting: Option<String>,
+    is_held: bool,
 }
 
 impl OpenTask {
@@ -128,6 +91,201 @@ impl OpenTask {
         }
     }
 
+    /// What was ordered, as last seen.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// The same order was seen again, perhaps with another start or status.
+    pub fn see_order(&mut self, task: Task) {
+        self.task = task;
+    }
+
+    /// The store's name for it.
+    pub fn record_id(&self) -> RecordId {
+        RecordId(self.task.id.record_id())
+    }
+
+    /// Where it came from.
+    pub fn source(&self) -> TaskSource {
+        self.source
+    }
+
+    /// What a former run left of it.
+    pub fn resumed(&self) -> Option<&Record> {
+        self.resumed.as_ref()
+    }
+
+    /// The signature that came with its image.
+    pub fn delivered(&self) -> Option<&Evidence> {
+        self.delivered.as_ref()
+    }
+
+    /// Its image came, perhaps with a signature; one that came before is kept.
+    pub fn deliver(&mut self, evidence: Option<Evidence>) {
+        self.delivered = evidence.or(self.delivered.take());
+    }
+
+    /// Its place in the order of arrival of all tasks; `number` in its [`Record`].
+    pub fn arrival(&self) -> u64 {
+        self.arrival
+    }
+
+    /// The emission it sent last; 0 before.
+    pub fn served(&self) -> u64 {
+        self.served
+    }
+
+    /// It sends this emission.
+    pub fn serve(&mut self, emission: u64) {
+        self.served = emission;
+    }
+
+    /// What was last reported to be waited for.
+    pub fn waiting(&self) -> Option<&str> {
+        self.waiting.as_deref()
+    }
+
+    /// It waits for this; whether that is news.
+    pub fn wait_for(&mut self, reason: &str) -> bool {
+        let is_news = self.waiting() != Some(reason);
+        if is_news {
+            self.waiting = Some(reason.to_owned());
+        }
+        is_news
+    }
+
+    /// It waits for nothing any more.
+    pub fn go_on(&mut self) {
+        self.waiting = None;
+    }
+
+    /// Whether its file is not there for the moment: no frame of it until its document is seen again.
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Its file is not there for the moment.
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Its document is seen again.
+    pub fn release(&mut self) {
+        self.is_held = false;
+        self.waiting.take_if(|reason| reason == HELD);
+    }
+
+    /// Whether it was found to fit in beside those planned before it.
+    pub fn is_admitted(&self) -> bool {
+        self.is_admitted
+    }
+
+    /// Whether its image was brought once: it lies on the disk, and is asked for again when it is needed.
+    pub fn is_fetched(&self) -> bool {
+        self.is_fetched
+    }
+
+    /// From when on its image is wanted; `None` while it is not.
+    pub fn image_due(&self, now: Now) -> Option<Instant> {
+        let is_wanted = match self.stage {
+            Stage::Parked => true,
+            // The signature's certificate is judged as soon as the clock is trusted.
+            Stage::AwaitingClock => now.gps.is_some(),
+            _ => false,
+        };
+        is_wanted.then(|| self.not_before.unwrap_or(now.mono))
+    }
+
+    /// How far it is.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// It begins anew: its image is asked for when there is time.
+    pub fn park(&mut self) {
+        self.stage = Stage::Parked;
+    }
+
+    /// It begins anew, and not before this.
+    pub fn put_off(&mut self, until: Instant) {
+        self.park();
+        self.not_before = Some(until);
+    }
+
+    /// Its image is asked for.
+    pub fn fetch(&mut self) {
+        self.go_on();
+        self.stage = Stage::Fetching;
+    }
+
+    /// The image that was asked for is there.
+    pub fn fetched(&mut self) {
+        self.is_fetched = true;
+    }
+
+    /// Whether its signer's certificate is valid is known when the clock is.
+    pub fn await_clock(&mut self) {
+        self.stage = Stage::AwaitingClock;
+    }
+
+    /// It is planned, fits in, and its frames are to be decoded; whether that was done before for the same plan.
+    pub fn check(&mut self, prepared: Prepared, signed: Option<Signed>) -> bool {
+        self.is_admitted = true;
+        self.signed = signed;
+        let is_proven = self.proof.is_some_and(|proof| proof.plan_hash == prepared.plan.hash);
+        let preflight = Box::new(Preflight::new(&prepared.plan));
+        self.stage = Stage::Planned(Box::new(prepared), Step::Checking(preflight));
+        is_proven
+    }
+
+    /// Decodes some more frames; what came of it when that was all.
+    ///
+    /// # Errors
+    /// One line: a frame is not what it should be.
+    pub fn check_on(&mut self) -> Result<Option<Decoded>, String> {
+        let Stage::Planned(prepared, Step::Checking(preflight)) = &mut self.stage else { return Ok(None) };
+        let decoded = preflight.step(&prepared.plan, &prepared.group, &prepared.image)?;
+        if let Some(decoded) = decoded {
+            self.proof = Some(Proof { plan_hash: prepared.plan.hash, decoded });
+        }
+        Ok(decoded)
+    }
+
+    /// What came of decoding its frames.
+    pub fn decoded(&self) -> Decoded {
+        self.proof.map(|proof| proof.decoded).unwrap_or_default()
+    }
+
+    /// A step of its plan is on its way to the disk.
+    pub fn begin_step(&mut self, next: Step) {
+        if let Stage::Planned(_, step) = &mut self.stage {
+            *step = next;
+        }
+    }
+
+    /// Its campaign may begin, or goes on where a mark of a former run left it.
+    pub fn arm(&mut self, progress: Option<Progress>, now: Instant) {
+        match std::mem::take(&mut self.stage) {
+            Stage::Planned(prepared, _) => {
+                let Prepared { plan, group, image, is_reserved } = *prepared;
+                // Without a mark the former run may still have handed frames over, just before it ended.
+                let is_resumed = is_reserved || self.resumed.is_some();
+                let resumed = is_resumed.then(|| (progress.unwrap_or_default(), now));
+                self.stage = Stage::Running(Box::new(Campaign::new(plan, group, image, resumed)));
+            }
+            other => self.stage = other,
+        }
+    }
+
+    /// What its campaign is made of, while it is planned and not armed.
+    pub fn prepared(&self) -> Option<&Prepared> {
+        match &self.stage {
+            Stage::Planned(prepared, _) => Some(prepared),
+            _ => None,
+        }
+    }
+
     /// Its campaign, once it is armed.
     pub fn campaign(&self) -> Option<&Campaign> {
         match &self.stage {
@@ -148,16 +306,14 @@ impl OpenTask {
     pub fn plan(&self) -> Option<&Plan> {
         match &self.stage {
             Stage::Parked | Stage::Fetching | Stage::AwaitingClock => None,
-            Stage::Checking(_, prepared) | Stage::Recording(_, prepared) | Stage::Reserving(_, prepared) => {
-                Some(&prepared.plan)
-            }
+            Stage::Planned(prepared, _) => Some(&prepared.plan),
             Stage::Running(campaign) => Some(campaign.plan()),
         }
     }
 
     /// Whether its frames are being decoded.
     pub fn is_checking(&self) -> bool {
-        matches!(self.stage, Stage::Checking(..))
+        matches!(self.stage, Stage::Planned(_, Step::Checking(_)))
     }
 
     /// How far its campaign is.
@@ -168,6 +324,12 @@ impl OpenTask {
     /// Whether a frame of it was ever handed over.
     pub fn has_begun(&self) -> bool {
         self.campaign().is_some_and(Campaign::has_begun)
+    }
+
+    /// Whether a frame of it was ever handed over, or may have been: one that was taken up after a restart and is not
+    /// armed again does not know.
+    pub fn may_have_begun(&self) -> bool {
+        self.has_begun() || (self.resumed.is_some() && self.campaign().is_none())
     }
 
     /// Whether its signature waits for the clock.
@@ -183,7 +345,7 @@ impl OpenTask {
 
     /// Whether it waits for this save.
     pub fn awaits_save(&self, id: u64) -> bool {
-        matches!(&self.stage, Stage::Recording(save, _) | Stage::Reserving(save, _) if *save == id)
+        matches!(&self.stage, Stage::Planned(_, Step::Recording(save) | Step::Reserving(save)) if *save == id)
     }
 
     /// The record of its campaign, which is about to be armed.
@@ -209,19 +371,12 @@ impl OpenTask {
     /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded.
     pub fn record(&self, outcome: &Outcome, number: u64) -> Option<Record> {
         let (plan, digest) = match &self.stage {
-            Stage::Parked | Stage::Fetching | Stage::AwaitingClock | Stage::Checking(..) => {
+            Stage::Parked | Stage::Fetching | Stage::AwaitingClock | Stage::Planned(_, Step::Checking(_)) => {
                 return self.resumed.clone().map(|record| record.over(outcome, number));
             }
-            Stage::Recording(_, prepared) | Stage::Reserving(_, prepared) => {
-                (&prepared.plan, prepared.image.digest())
-            }
+            Stage::Planned(prepared, _) => (&prepared.plan, prepared.image.digest()),
             Stage::Running(campaign) => (campaign.plan(), campaign.digest()),
         };
         Some(self.armed_record(plan, digest).over(outcome, number))
-    }
-
-    /// The store's name for it.
-    pub fn record_id(&self) -> RecordId {
-        RecordId(self.task.id.record_id())
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::members::PATHS;
+use crate::json::shown_name;
 use crate::task::TaskError;
-use crate::task::shown_name;
 
 const JSON_OUTPUT: &str = "save it with `aws ... --output json`";
 

@@ -1,8 +1,9 @@
-//! The engine itself: the broadcaster, the relay and the forwarder's link, which share the broadcaster's scheduler.
+//! The engine itself: the broadcaster, the relay and the forwarder's link. It owns the scheduler and lends it to them.
 
 use super::io::Input;
 use super::io::Output;
 use super::io::Settings;
+use super::ledger::recovered_scheduler;
 use super::session_clock::SessionClock;
 use super::verdict::translate;
 use super::verdict::worth_reporting;
@@ -28,6 +29,7 @@ use crate::relay::ServerSettings;
 use crate::report::Event;
 use crate::report::Report;
 use crate::schedule::BandUse;
+use crate::schedule::Scheduler;
 use crate::store::RangeState;
 use crate::store::Recovered;
 use crate::task::TaskId;
@@ -46,6 +48,8 @@ const GPS_GLITCH_US: u64 = 1 << 32;
 pub struct Engine {
     link: Link,
     broadcaster: Broadcaster,
+    /// The arbiter of the one radio, lent to whoever sends through it.
+    scheduler: Scheduler,
     relay: Relay,
     outputs: VecDeque<Output>,
     now: Now,
@@ -69,19 +73,14 @@ impl Engine {
         let gateway = settings.forwarder.gateway;
         let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
         let session_clock = SessionClock::new(recovered.believed());
-        let mut broadcaster = Broadcaster::new(
-            region,
-            groups,
-            settings.turns,
-            trust,
-            settings.server_reserve_ppm,
-            of_this_gateway(recovered, gateway),
-            now,
-        );
+        let scheduler = recovered_scheduler(region, settings.server_reserve_ppm, &recovered, now);
+        let mut broadcaster =
+            Broadcaster::new(region, groups, settings.turns, trust, of_this_gateway(recovered, gateway), now);
         broadcaster.rest_after_crashes(now, settings.crash_rest_us);
         Engine {
             link: Link::new(settings.forwarder, seed),
             broadcaster,
+            scheduler,
             relay,
             outputs,
             now,
@@ -95,14 +94,18 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.own_gps = now.gps;
         self.now = self.believed(now);
-        let now = self.now;
+        let (now, scheduler) = (self.now, &mut self.scheduler);
         match input {
-            Input::Task { document, stem, source } => self.broadcaster.task(now, document, stem, source),
+            Input::Task { document, stem, source } => {
+                self.broadcaster.task(now, scheduler, document, stem, source)
+            }
             Input::Hold(task) => self.broadcaster.hold(now, &task),
-            Input::Cancel(task) => self.broadcaster.cancel(now, &task),
-            Input::Withdraw(task) => self.broadcaster.withdraw(now, &task),
-            Input::Image(task, bytes, evidence) => self.broadcaster.image(now, &task, bytes, evidence),
-            Input::ImageFailed(task, reason) => self.broadcaster.image_failed(now, &task, &reason),
+            Input::Cancel(task) => self.broadcaster.cancel(now, scheduler, &task),
+            Input::Withdraw(task) => self.broadcaster.withdraw(now, scheduler, &task),
+            Input::Image(task, bytes, evidence) => {
+                self.broadcaster.image(now, scheduler, &task, bytes, evidence)
+            }
+            Input::ImageFailed(task, reason) => self.broadcaster.image_failed(now, scheduler, &task, &reason),
             Input::Datagram { from, bytes } => {
                 if self.link.datagram(now.mono, from, bytes) {
                     self.relay.push_data(bytes);
@@ -128,7 +131,7 @@ impl Engine {
             self.session_clock.filter(undisputed, |now| self.broadcaster.is_in_session(now));
         if has_moved {
             // The next life must know the line that was believed in this one.
-            self.broadcaster.mark_time(now);
+            self.broadcaster.mark_time(now, &mut self.scheduler);
         }
         now
     }
@@ -173,7 +176,7 @@ impl Engine {
 
     /// Airtime used in every sub-band with a limit.
     pub fn bands(&self) -> Vec<BandUse> {
-        self.broadcaster.bands(self.now.mono)
+        self.scheduler.bands(self.now.mono)
     }
 
     /// How far each task that is not over is; `None` while it is not planned.
@@ -206,10 +209,11 @@ impl Engine {
     fn settle(&mut self) {
         loop {
             let mut heard = self.drain_link();
-            self.relay.settle(self.now.mono, &mut self.link, self.broadcaster.scheduler());
+            self.relay.settle(self.now.mono, &mut self.link, &mut self.scheduler);
             heard |= self.drain_link();
             let relayed = self.drain_relay();
-            self.broadcaster.advance(self.now, self.handover());
+            let handover = self.handover();
+            self.broadcaster.advance(self.now, &mut self.scheduler, handover);
             let sent = self.drain_broadcaster();
             if !heard && !relayed && !sent {
                 return;
@@ -236,20 +240,20 @@ impl Engine {
                     self.outputs.push_back(Output::Datagram { to, bytes })
                 }
                 forwarder::Output::Event(forwarder::Event::Verdict { id, verdict }) => {
-                    self.broadcaster.verdict(self.now, id.0, &translate(verdict));
+                    self.broadcaster.verdict(self.now, &mut self.scheduler, id.0, &translate(verdict));
                 }
                 forwarder::Output::Event(forwarder::Event::PowerExceeded { asked, granted, .. }) => {
                     let reason = format!(
                         "the forwarder radiates {granted} dBm although {asked} dBm were asked for: its gain table has no lower step"
                     );
-                    self.broadcaster.abort(self.now, reason);
+                    self.broadcaster.abort(self.now, &mut self.scheduler, reason);
                 }
                 forwarder::Output::Event(forwarder::Event::Uplink(uplink)) => {
                     self.compare_clocks(&uplink);
-                    self.relay.heard(&uplink, self.broadcaster.scheduler());
+                    self.relay.heard(&uplink, &mut self.scheduler);
                 }
                 forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
-                    self.relay.answered(id, &body, is_refused, self.broadcaster.scheduler());
+                    self.relay.answered(id, &body, is_refused, &mut self.scheduler);
                 }
                 forwarder::Output::Event(forwarder::Event::SilentlyDropped(swallowed)) => {
                     let extra_coded = self.broadcaster.make_up(swallowed.ours_at_most);
@@ -281,7 +285,7 @@ impl Engine {
                     self.outputs.push_back(Output::ToServer { server, bytes })
                 }
                 RelayOutput::SecondSender { mc_addr, fcnt } => {
-                    self.broadcaster.second_sender(self.now, mc_addr, fcnt);
+                    self.broadcaster.second_sender(self.now, &mut self.scheduler, mc_addr, fcnt);
                 }
                 RelayOutput::Report(event) => {
                     let report = Report { at: self.now.mono, task: None, event };
@@ -344,7 +348,7 @@ impl Engine {
         let id = EmissionId(transmit.id);
         if let Err(not_sent) = self.link.send(self.now.mono, id, &transmit.emission) {
             let verdict = Verdict::Refused(Refusal::NotSent(not_sent.to_string()));
-            self.broadcaster.verdict(self.now, transmit.id, &verdict);
+            self.broadcaster.verdict(self.now, &mut self.scheduler, transmit.id, &verdict);
         }
     }
 }

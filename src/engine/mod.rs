@@ -38,6 +38,7 @@
 //! ```
 
 mod io;
+mod ledger;
 mod machine;
 mod session_clock;
 mod verdict;

@@ -13,6 +13,7 @@ use fuotad::campaign::Verdict;
 use fuotad::region::RfRegion;
 use fuotad::region::parameters;
 use fuotad::report::Event;
+use fuotad::schedule::Scheduler;
 use fuotad::task::TaskId;
 use fuotad::time::Instant;
 use fuotad::time::Now;
@@ -22,6 +23,7 @@ const HANDOVER: Handover = Handover { lead_us: 400_000, lead_min_us: 100_000, ga
 /// A broadcaster whose every wish comes true.
 struct Bench {
     broadcaster: Broadcaster,
+    scheduler: Scheduler,
     now: Now,
     ends: Vec<String>,
     fetches: usize,
@@ -34,15 +36,15 @@ impl Bench {
         let now = Now { mono: Instant::ZERO, gps: Some(small_world::START.plus_us(60_000_000)) };
         let turns = TurnRule::InOrder;
         let recovered = small_world::enrolled();
-        let broadcaster =
-            Broadcaster::new(region, vec![group()], turns, Default::default(), 0, recovered, now);
-        let mut bench = Bench { broadcaster, now, ends: Vec::new(), fetches: 0 };
+        let broadcaster = Broadcaster::new(region, vec![group()], turns, Default::default(), recovered, now);
+        let scheduler = Scheduler::new(region.sub_bands, 0);
+        let mut bench = Bench { broadcaster, scheduler, now, ends: Vec::new(), fetches: 0 };
         bench.see(&document(50, ""));
         bench
     }
 
     fn see(&mut self, document: &str) {
-        self.broadcaster.task(self.now, document.as_bytes(), "task-1", TaskSource::File);
+        self.broadcaster.task(self.now, &mut self.scheduler, document.as_bytes(), "task-1", TaskSource::File);
     }
 
     /// Frames of the next two seconds.
@@ -51,14 +53,14 @@ impl Bench {
         for _ in 0..40 {
             self.now =
                 Now { mono: self.now.mono.plus_us(50_000), gps: self.now.gps.map(|gps| gps.plus_us(50_000)) };
-            self.broadcaster.advance(self.now, Ok(HANDOVER));
+            self.broadcaster.advance(self.now, &mut self.scheduler, Ok(HANDOVER));
             while let Some(want) = self.broadcaster.poll() {
                 match want {
                     Output::Save(save, _) => self.broadcaster.saved(self.now, save, Ok(())),
                     Output::Transmit(transmit) => {
                         frames += 1;
                         let verdict = Verdict::Queued { start: self.now.mono };
-                        self.broadcaster.verdict(self.now, transmit.id, &verdict);
+                        self.broadcaster.verdict(self.now, &mut self.scheduler, transmit.id, &verdict);
                     }
                     Output::Report(report) => {
                         if let Event::Over(outcome) = report.event {
@@ -67,7 +69,7 @@ impl Bench {
                     }
                     Output::Fetch(fetch) => {
                         self.fetches += 1;
-                        self.broadcaster.image(self.now, &fetch.task, image(4800), None);
+                        self.broadcaster.image(self.now, &self.scheduler, &fetch.task, image(4800), None);
                     }
                     Output::Stopped => {}
                 }
@@ -107,7 +109,7 @@ fn a_task_whose_file_is_missing_sends_no_frame_and_says_why_until_it_is_seen_aga
     }
     bench.broadcaster.hold(bench.now, &id());
     assert_eq!(bench.frames(), 0);
-    bench.broadcaster.cancel(bench.now, &id());
+    bench.broadcaster.cancel(bench.now, &mut bench.scheduler, &id());
     assert_eq!(bench.frames(), 0);
     assert!(bench.ends.len() == 1 && bench.ends[0].starts_with("cancelled after"), "{:?}", bench.ends);
 }

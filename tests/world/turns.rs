@@ -22,12 +22,12 @@ use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;
 use fuotad::lorawan::Secret;
 use fuotad::plan::Timetable;
-use fuotad::radio::MinuteLoad;
 use fuotad::region::RfRegion;
 use fuotad::region::parameters;
 use fuotad::report::Event;
 use fuotad::report::Planned;
 use fuotad::schedule::Pattern;
+use fuotad::schedule::Scheduler;
 use fuotad::schedule::TxPolicy;
 use fuotad::sim::Script;
 use fuotad::sim::SentFrame;
@@ -35,7 +35,6 @@ use fuotad::sim::Summary;
 use fuotad::sim::TaskScript;
 use fuotad::store::Change;
 use fuotad::store::KeyCounters;
-use fuotad::store::Mark;
 use fuotad::store::RangeState;
 use fuotad::store::RecordId;
 use fuotad::store::Recovered;
@@ -44,7 +43,6 @@ use fuotad::store::TaskRecord;
 use fuotad::task::TaskId;
 use fuotad::time::Instant;
 use fuotad::time::Now;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Group number `n` with keys, an address and a first counter of its own: counters tell whose a frame is.
@@ -285,28 +283,6 @@ fn plan_and_simulation_agree_on_every_frame() {
     }
 }
 
-/// Airtime that the ledger counts 40 minutes after a restart that came 30 minutes after a mark with 100 s.
-fn counted_after_a_restart(is_precharged: bool) -> u64 {
-    let region = parameters(RfRegion::Eu868).unwrap();
-    let channel = region.check(869_525_000, 5, group().eirp).unwrap();
-    let minutes =
-        vec![MinuteLoad { sub_band: channel.sub_band.0, age_min: 0, ours_us: 0, total_us: 100_000_000 }];
-    let gps_us = Some(small_world::START.as_us() - 1_800_000_000);
-    let mark = Some(Mark { clean: !is_precharged, gps_us, ledger: minutes, ..Mark::default() });
-    let now = Now { mono: Instant::ZERO, gps: Some(small_world::START) };
-    let restored = Recovered { mark, ..Recovered::default() };
-    let broadcaster =
-        Broadcaster::new(region, vec![group()], TurnRule::InOrder, BTreeMap::new(), 0, restored, now);
-    broadcaster.bands(Instant::from_us(2_400_000_000)).iter().map(|band| band.total_us).sum()
-}
-
-/// What a mark covers may have been sent until the run ended, long after the mark.
-#[test]
-fn what_a_mark_covered_counts_from_the_restart_on_and_what_was_sent_before_it_does_not() {
-    assert_eq!(counted_after_a_restart(true), 100_000_000);
-    assert_eq!(counted_after_a_restart(false), 0);
-}
-
 mod twin {
     use super::*;
 
@@ -314,6 +290,7 @@ mod twin {
 
     struct Bench {
         broadcaster: Broadcaster,
+        scheduler: Scheduler,
     }
 
     impl Bench {
@@ -325,23 +302,29 @@ mod twin {
                     vec![group()],
                     TurnRule::InOrder,
                     Default::default(),
-                    0,
                     recovered,
                     NOW,
                 ),
+                scheduler: Scheduler::new(region.sub_bands, 0),
             }
         }
 
         fn order(len: usize) -> Bench {
             let mut bench = Bench::new(small_world::enrolled());
-            bench.broadcaster.task(NOW, document(50, "").as_bytes(), "task-1", TaskSource::File);
+            bench.broadcaster.task(
+                NOW,
+                &mut bench.scheduler,
+                document(50, "").as_bytes(),
+                "task-1",
+                TaskSource::File,
+            );
             bench.image(len);
             bench
         }
 
         fn image(&mut self, len: usize) {
-            self.broadcaster.advance(NOW, Err("a forwarder"));
-            self.broadcaster.image(NOW, &TaskId::new("task-1").unwrap(), image(len), None);
+            self.broadcaster.advance(NOW, &mut self.scheduler, Err("a forwarder"));
+            self.broadcaster.image(NOW, &self.scheduler, &TaskId::new("task-1").unwrap(), image(len), None);
         }
 
         /// The record and the plan, as soon as they are written down; after at most `steps` steps.
@@ -360,7 +343,7 @@ mod twin {
                     }
                 }
                 if step < steps && record.is_none() {
-                    self.broadcaster.advance(NOW, Err("a forwarder"));
+                    self.broadcaster.advance(NOW, &mut self.scheduler, Err("a forwarder"));
                 }
             }
             record.zip(planned)

@@ -1,0 +1,343 @@
+//! The book of tasks: those that are open, those that are over, and the counters of their keys. A task's way in and
+//! out: its document, its withdrawal, and what a former run left of it.
+
+use super::finished_tasks::FinishedTasks;
+use super::finished_tasks::UNKNOWN;
+use super::io::TaskSource;
+use super::key_ranges::KeyRanges;
+use super::open_task::HELD;
+use super::open_task::OpenTask;
+use super::open_task::OpenTasks;
+use super::outbox::Outbox;
+use super::record::Record;
+use super::record::RecordState;
+use super::site::Site;
+use crate::campaign::Campaign;
+use crate::cloud::task_from_cloud;
+use crate::cloud::task_from_file;
+use crate::report::Event;
+use crate::report::Outcome;
+use crate::store::CampaignMark;
+use crate::store::Change;
+use crate::store::RecordId;
+use crate::store::Recovered;
+use crate::store::TaskRecord;
+use crate::task::Task;
+use crate::task::TaskId;
+use crate::task::TaskStatus;
+use crate::time::Now;
+use std::collections::BTreeMap;
+
+/// A full disk is tried again after this, microseconds.
+const FULL_US: u64 = 30_000_000;
+/// Tasks that are not over, at most.
+const MAX_ORDERS: usize = 64;
+
+/// All tasks of the radio. No Debug: campaigns hold keys.
+pub struct TaskBook {
+    site: Site,
+    open: OpenTasks,
+    finished: FinishedTasks,
+    ranges: KeyRanges,
+    /// Where the last mark left the campaigns that are not armed again yet.
+    resumable: BTreeMap<RecordId, CampaignMark>,
+}
+
+impl TaskBook {
+    /// A book with what survived the last run; campaigns that were armed ask for their images again.
+    pub fn new(site: Site, recovered: Recovered, now: Now, outbox: &mut Outbox) -> Self {
+        let campaigns = recovered.mark.into_iter().flat_map(|mark| mark.campaigns);
+        let mut book = TaskBook {
+            site,
+            open: BTreeMap::new(),
+            finished: FinishedTasks::default(),
+            ranges: KeyRanges::new(recovered.ranges),
+            resumable: campaigns.map(|marked| (marked.task, marked)).collect(),
+        };
+        for ended in &recovered.ended {
+            book.finished.restore(ended.task, ended.order);
+        }
+        for record in recovered.tasks {
+            book.restore(now, record.id, &record.bytes, outbox);
+        }
+        // What one of the two places has lost it gets back from the other.
+        if book.finished.list() != recovered.ended {
+            outbox.save(Change::Ended(book.finished.list()));
+        }
+        book
+    }
+
+    fn restore(&mut self, now: Now, record: RecordId, bytes: &[u8], outbox: &mut Outbox) {
+        let saved = match Record::from_bytes(bytes) {
+            Ok(saved) => saved,
+            Err(reason) => {
+                let text = format!("a task record: {reason}");
+                return outbox.report(now, None, Event::Warning { text });
+            }
+        };
+        match saved.state {
+            RecordState::Over { order, outcome } => {
+                self.finished.restore(record, order);
+                self.finished.set_outcome(record, outcome);
+            }
+            // Its end found no room on the disk, or the record is an old one: the list of ends is right.
+            RecordState::Armed if self.finished.holds(&record) => {}
+            RecordState::Armed => match task_from_file(saved.document.as_bytes(), &saved.stem) {
+                Ok(task) => {
+                    let (document, stem) = (saved.document.clone(), saved.stem.clone());
+                    self.enter(task, document.as_bytes(), &stem, saved.source, Some(saved));
+                }
+                Err(error) => {
+                    let reason = format!("task {}: {error}", saved.stem);
+                    outbox.report(now, None, Event::Refused { reason });
+                }
+            },
+        }
+    }
+
+    /// A task document arrived, or arrived again. `stem` is its id where it has none. The task that it cancels, if
+    /// that is what it says.
+    pub fn take_in(
+        &mut self,
+        now: Now,
+        document: &[u8],
+        stem: &str,
+        source: TaskSource,
+        outbox: &mut Outbox,
+    ) -> Option<TaskId> {
+        let read = match source {
+            TaskSource::File => task_from_file(document, stem),
+            // A cloud's task must name itself, and may not point at this gateway's own files.
+            TaskSource::Cloud => task_from_cloud(document),
+        };
+        match read {
+            Ok(task) if self.is_over(&RecordId(task.id.record_id())) => {
+                self.recall(now, &task, source, outbox);
+            }
+            Ok(task) if task.status == TaskStatus::Deleting => return Some(task.id),
+            Ok(task) if self.is_left_alone(now, &task, source, outbox) => {}
+            Ok(task) => self.order(now, task, document, stem, source, outbox),
+            Err(error) => {
+                let reason = format!("task {stem}: {error}");
+                outbox.report(now, None, Event::Refused { reason });
+            }
+        }
+        None
+    }
+
+    /// A task that is over was seen again.
+    fn recall(&mut self, now: Now, task: &Task, source: TaskSource, outbox: &mut Outbox) {
+        let record = RecordId(task.id.record_id());
+        let is_news = self.finished.seen(record);
+        // A file is told when it is new or changed, a cloud's task whenever it is asked for.
+        if is_news || source == TaskSource::File {
+            let outcome = self.finished.outcome(&record).unwrap_or(UNKNOWN).to_owned();
+            self.finished.ordered_again(task.id.clone(), record);
+            outbox.report(now, Some(&task.id), Event::AlreadyOver { outcome });
+        }
+    }
+
+    /// A control plane's word counts when nothing of the task was seen armed here.
+    fn is_left_alone(&self, now: Now, task: &Task, source: TaskSource, outbox: &mut Outbox) -> bool {
+        if source != TaskSource::Cloud || self.open.contains_key(&task.id) {
+            return false;
+        }
+        if let TaskStatus::Unknown(status) = &task.status {
+            let text = format!("Status {status:?} is unknown to this version: the task is left alone");
+            outbox.report(now, Some(&task.id), Event::Warning { text });
+        }
+        matches!(task.status, TaskStatus::Done | TaskStatus::Unknown(_))
+    }
+
+    /// An order that may be carried out: a new one, one that is known, or one that was changed.
+    fn order(
+        &mut self,
+        now: Now,
+        task: Task,
+        document: &[u8],
+        stem: &str,
+        source: TaskSource,
+        outbox: &mut Outbox,
+    ) {
+        let id = task.id.clone();
+        let is_full = self.open.len() >= MAX_ORDERS;
+        if let Some(open_task) = self.open.get_mut(&id) {
+            open_task.release();
+        }
+        let refused = match self.open.get_mut(&id) {
+            Some(open_task) if open_task.task().same_order(&task) => {
+                open_task.see_order(task);
+                return match open_task.disagreement() {
+                    Some(reason) => self.refuse(now, &id, reason, outbox),
+                    None => self.settle_begin(now, &id, outbox),
+                };
+            }
+            Some(open_task) if open_task.has_begun() => {
+                "the task changed after its first frame was sent: cancel it and order anew".to_owned()
+            }
+            _ if !self.finished.has_room() => {
+                "too many finished tasks are still ordered: remove some of them".to_owned()
+            }
+            _ if is_full => format!("{MAX_ORDERS} tasks are open already: remove finished ones"),
+            _ => {
+                for text in task.warnings.clone() {
+                    outbox.report(now, Some(&id), Event::Warning { text });
+                }
+                return self.enter(task, document, stem, source, None);
+            }
+        };
+        outbox.report(now, Some(&id), Event::Refused { reason: refused });
+    }
+
+    fn enter(
+        &mut self,
+        task: Task,
+        document: &[u8],
+        stem: &str,
+        source: TaskSource,
+        resumed: Option<Record>,
+    ) {
+        let document = String::from_utf8_lossy(document).into_owned();
+        // Behind all that are open; a resumed one keeps its own number.
+        let arrival =
+            self.open.values().map(|open_task| open_task.arrival().saturating_add(1)).max().unwrap_or(0);
+        let id = task.id.clone();
+        self.open.insert(id, OpenTask::new(task, document, stem.to_owned(), source, resumed, arrival));
+    }
+
+    /// The task's file is not there for the moment: no frame of it until [`TaskBook::take_in`] sees its document again.
+    pub fn hold(&mut self, now: Now, id: &TaskId, outbox: &mut Outbox) {
+        let Some(open_task) = self.open.get_mut(id) else { return };
+        open_task.hold();
+        self.waiting(now, id, HELD.to_owned(), outbox);
+    }
+
+    /// The finished task is not at its source any more.
+    pub fn gone(&mut self, id: &TaskId) {
+        self.finished.gone(&RecordId(id.record_id()));
+    }
+
+    /// The order cannot be carried out. It is forgotten, so a corrected document is taken as a new one.
+    pub fn refuse(&mut self, now: Now, id: &TaskId, reason: String, outbox: &mut Outbox) {
+        self.open.remove(id);
+        outbox.report(now, Some(id), Event::Refused { reason });
+    }
+
+    /// The task waits for this; told when it is news.
+    pub fn waiting(&mut self, now: Now, id: &TaskId, reason: String, outbox: &mut Outbox) {
+        let Some(open_task) = self.open.get_mut(id) else { return };
+        if open_task.wait_for(&reason) {
+            outbox.report(now, Some(id), Event::Waiting { reason });
+        }
+    }
+
+    /// The task is over; whether it was open.
+    pub fn close(&mut self, id: &TaskId, outcome: &Outcome, outbox: &mut Outbox) -> bool {
+        let Some(open_task) = self.open.remove(id) else { return false };
+        self.resumable.remove(&open_task.record_id());
+        if let Some(record) = open_task.record(outcome, self.finished.next()) {
+            let id = open_task.record_id();
+            self.finished.add(id);
+            self.finished.set_outcome(id, outcome.to_string());
+            let forgotten: Vec<RecordId> = std::iter::from_fn(|| self.finished.forget()).collect();
+            // The list first: it needs no room on a full disk.
+            outbox.save(Change::Ended(self.finished.list()));
+            outbox.save(Change::Task(TaskRecord { id, bytes: record.to_bytes() }));
+            for record in forgotten {
+                outbox.save(Change::ForgetTask(record));
+            }
+        }
+        true
+    }
+
+    /// What cannot be kept costs the task that needed it; nothing else is touched.
+    pub fn not_kept(&mut self, now: Now, save: u64, reason: String, outbox: &mut Outbox) {
+        match self.awaiting(save) {
+            Some(id) => self.refuse(now, &id, reason, outbox),
+            None => outbox.report(now, None, Event::Warning { text: reason }),
+        }
+    }
+
+    /// The disk is full: a task that needs room waits for it.
+    pub fn put_off(&mut self, now: Now, save: u64, reason: String, outbox: &mut Outbox) {
+        let Some(id) = self.awaiting(save) else {
+            return outbox.report(now, None, Event::Warning { text: reason });
+        };
+        if let Some(open_task) = self.open.get_mut(&id) {
+            open_task.put_off(now.mono.plus_us(FULL_US));
+        }
+        self.waiting(now, &id, format!("room on the disk: {reason}"), outbox);
+        outbox.wake_by(Some(now.mono));
+    }
+
+    /// The task that waits for this save.
+    pub fn awaiting(&self, save: u64) -> Option<TaskId> {
+        let settling = self.open.iter().find(|(_, open_task)| open_task.awaits_save(save));
+        settling.map(|(id, _)| id.clone())
+    }
+
+    /// What is configured.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The tasks that are not over.
+    pub fn open(&self) -> &OpenTasks {
+        &self.open
+    }
+
+    /// One task that is not over.
+    pub fn get(&self, id: &TaskId) -> Option<&OpenTask> {
+        self.open.get(id)
+    }
+
+    /// One task that is not over.
+    pub fn get_mut(&mut self, id: &TaskId) -> Option<&mut OpenTask> {
+        self.open.get_mut(id)
+    }
+
+    /// The campaign of a task, once it is armed.
+    pub fn campaign(&self, id: &TaskId) -> Option<&Campaign> {
+        self.get(id).and_then(OpenTask::campaign)
+    }
+
+    /// The campaign of a task, once it is armed.
+    pub fn campaign_mut(&mut self, id: &TaskId) -> Option<&mut Campaign> {
+        self.get_mut(id).and_then(OpenTask::campaign_mut)
+    }
+
+    /// All campaigns that are armed.
+    pub fn campaigns_mut(&mut self) -> impl Iterator<Item = &mut Campaign> {
+        self.open.values_mut().filter_map(OpenTask::campaign_mut)
+    }
+
+    /// Finished tasks that are ordered again, which does nothing, and how each ended.
+    pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
+        self.finished.again()
+    }
+
+    /// Whether the task is over.
+    pub fn is_over(&self, record: &RecordId) -> bool {
+        self.finished.holds(record)
+    }
+
+    /// The counters of the keys.
+    pub fn ranges(&self) -> &KeyRanges {
+        &self.ranges
+    }
+
+    /// The counters of the keys, to give some away.
+    pub fn ranges_mut(&mut self) -> &mut KeyRanges {
+        &mut self.ranges
+    }
+
+    /// Where the last mark left the campaigns that are not armed again yet.
+    pub fn resumable(&self) -> &BTreeMap<RecordId, CampaignMark> {
+        &self.resumable
+    }
+
+    /// Where the last mark left the campaign that is armed again now.
+    pub fn take_mark(&mut self, record: &RecordId) -> Option<CampaignMark> {
+        self.resumable.remove(record)
+    }
+}
