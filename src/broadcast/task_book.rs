@@ -276,7 +276,7 @@ impl TaskBook {
         settling.map(|(id, _)| id.clone())
     }
 
-    /// What is configured.
+    /// What the configuration says of radio, groups and trust.
     pub fn site(&self) -> &Site {
         &self.site
     }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 pub struct Failure {
     code: u8,
     message: String,
-    /// Further lines.
+    /// Further lines, one for each mistake of a text.
     details: Vec<String>,
 }
 

@@ -23,11 +23,11 @@ const SEARCH: u32 = 0o1;
 /// The user that the service runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceUser {
-    /// For people.
+    /// Its name, as people are told it.
     pub name: String,
-    /// The user's number.
+    /// The user's number (uid) in the system.
     pub uid: u32,
-    /// The group's number.
+    /// The group's number (gid) in the system.
     pub gid: u32,
     /// Further groups of the user.
     more: Vec<u32>,
@@ -114,7 +114,7 @@ impl ServiceUser {
     /// Gives what root made to the service's group.
     ///
     /// # Errors
-    /// The system's.
+    /// The files of the system's users and groups.
     pub fn give_to_group(&self, file: &std::fs::File) -> std::io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
         std::os::unix::fs::fchown(file, None, Some(self.gid))?;

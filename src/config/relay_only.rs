@@ -29,7 +29,7 @@ use toml::Value;
 const RELAY: [&str; 3] = ["gateway", "forwarder", "network-server"];
 /// Tables that tell where we live and speak: taken when they can be used.
 const HOUSEHOLD: [&str; 4] = ["state", "status", "log", "clock"];
-/// All other tables.
+/// All other tables, which the relay can do without.
 const OTHERS: [&str; 6] = ["radio", "tasks", "aws", "ota", "gps", "group"];
 /// How often the task folder would be looked into, microseconds.
 const SCAN_US: u64 = 3_000_000;

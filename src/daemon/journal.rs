@@ -54,7 +54,7 @@ impl<S: Subscriber> Layer<S> for JournalLayer {
 /// The journal behind `path`.
 ///
 /// # Errors
-/// Nobody listens there.
+/// Nobody listens at the address of the journal.
 pub fn to_journal(path: &'static Path) -> io::Result<Sink> {
     let socket = UnixDatagram::unbound()?;
     // Tried once; the journal may be another one later.

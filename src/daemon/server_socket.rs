@@ -161,7 +161,7 @@ impl ServerSocket {
         self.place.as_ref().map(|(_, socket)| socket)
     }
 
-    /// How it fares.
+    /// How the server and its queue fare.
     pub fn state(&self) -> ServerSocketState {
         let dropped = self.socket().and_then(socket::dropped).unwrap_or(0);
         ServerSocketState {

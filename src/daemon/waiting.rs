@@ -37,19 +37,19 @@ impl Waiting {
         dropped
     }
 
-    /// The oldest.
+    /// The oldest datagram that waits.
     pub fn first(&self) -> Option<&[u8]> {
         self.datagrams.front().map(Vec::as_slice)
     }
 
-    /// Removes the oldest.
+    /// Removes the oldest datagram that waits.
     pub fn pop(&mut self) {
         if let Some(datagram) = self.datagrams.pop_front() {
             self.bytes -= datagram.len();
         }
     }
 
-    /// How many wait.
+    /// How many datagrams wait for the server.
     pub fn len(&self) -> usize {
         self.datagrams.len()
     }

@@ -60,7 +60,7 @@ pub(super) struct Counter {
 /// What a sample said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// It fits.
+    /// The sample fits the line of the counter.
     Fits,
     /// It was held up on its way, or nobody has confirmed it yet; ignored.
     Late,

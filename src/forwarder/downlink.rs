@@ -78,7 +78,7 @@ pub enum BadDownlink {
         "{name} stands twice in one object, which a packet forwarder's JSON parser refuses: write it once"
     )]
     Repeated {
-        /// The name.
+        /// The name of the member.
         name: String,
     },
     /// A member that the forwarder needs is not there.
@@ -97,7 +97,7 @@ pub enum BadDownlink {
     /// The payload is not of `size` bytes.
     #[error("size {size} is not the length of data, which has {bytes} bytes: 1 to 255 in both can be sent")]
     Size {
-        /// What `size` says.
+        /// What `size` says, bytes to be radiated.
         size: u64,
         /// Bytes of the payload.
         bytes: usize,

@@ -9,9 +9,9 @@ use crate::time::Instant;
 /// What strikes a datagram, each by itself; shares in millionths, more than a million is always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultyLinkSettings {
-    /// It never arrives.
+    /// The datagram never arrives.
     pub lost_ppm: u32,
-    /// It arrives twice.
+    /// The datagram arrives a second time.
     pub duplicated_ppm: u32,
     /// It is held back, so that later ones overtake it.
     pub reordered_ppm: u32,

@@ -200,9 +200,9 @@ pub enum UnsyncedPages {
     Mixed,
     /// All were written in time.
     New,
-    /// None was.
+    /// No page was written in time.
     Old,
-    /// All are garbage.
+    /// Every page is garbage.
     Torn,
 }
 
@@ -231,7 +231,7 @@ pub enum Fault {
 /// What somebody or something does to the files of a state folder while the gateway is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meddling {
-    /// Nothing.
+    /// Nothing happens to the files.
     Nothing,
     /// The files whose numbers (in the order of their names) are the bits of this are removed.
     Remove(u64),

@@ -46,9 +46,9 @@ pub struct Board {
 /// An RF chain of the concentrator.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RadioPart {
-    /// `enable`.
+    /// `enable`: whether the chain is used at all.
     pub enabled: bool,
-    /// `type`: the chip.
+    /// `type`: name of the radio chip.
     pub chip: Given<String>,
     /// `tx_enable` of an enabled chain: whether it transmits.
     pub transmits: bool,
@@ -67,18 +67,18 @@ pub struct RadioPart {
 pub struct Lbt {
     /// Name of the block.
     pub key: &'static str,
-    /// The channels.
+    /// The channels in the order of the file.
     pub channels: Vec<LbtChannel>,
 }
 
 /// A channel of listen before talk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LbtChannel {
-    /// `freq_hz`.
+    /// `freq_hz`: centre of the channel, Hz.
     pub frequency_hz: i64,
     /// `bandwidth` in Hz; `None`: the form has none.
     pub bandwidth_hz: Option<i64>,
-    /// Longest frame, milliseconds.
+    /// Longest frame that is sent, milliseconds.
     pub max_tx_ms: i64,
 }
 

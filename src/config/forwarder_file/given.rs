@@ -12,7 +12,7 @@ pub enum Given<T> {
     Absent,
     /// Something of another type or out of range, as it is shown. What the forwarder makes of it is named by the key.
     Odd(String),
-    /// A value.
+    /// A value of the right type and range.
     Is(T),
 }
 

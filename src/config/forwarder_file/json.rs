@@ -15,13 +15,13 @@ const ENTRIES_MAX: usize = 122_880;
 pub enum Json {
     /// `null`: as good as a value of a wrong type.
     Null,
-    /// `true` or `false`.
+    /// Either `true` or `false`, in lower case.
     Bool(bool),
     /// Every number is a double; the forwarder casts it where it needs whole ones.
     Number(f64),
     /// Up to the first `\u0000`, as C has it.
     Text(String),
-    /// In their order.
+    /// Entries in the order of the file.
     List(Vec<Json>),
     /// In their order, each name once.
     Object(Vec<(String, Json)>),

@@ -37,7 +37,7 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// The first board.
+    /// The board that is there from the start.
     pub(super) fn first(settings: &Settings, rng: &mut Random, now: Instant) -> Board {
         Board {
             counter: Counter::new(now, settings.counter_at_start, settings.drift_ppb),
@@ -105,7 +105,7 @@ impl Board {
         self.radio.was_deaf(from, to)
     }
 
-    /// Beacons that wait.
+    /// Beacons that wait for their moment.
     pub(super) fn beacons(&self) -> usize {
         self.queue.beacons()
     }

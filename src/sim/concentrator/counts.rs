@@ -27,7 +27,7 @@ pub struct Counts {
     pub rxnb: u64,
     /// Receptions lost because the gateway was sending.
     pub deaf: u64,
-    /// PUSH_DATA sent.
+    /// PUSH_DATA that were sent, stat or uplinks.
     pub pushed: u64,
     /// PUSH_DATA acknowledged in time.
     pub push_acked: u64,

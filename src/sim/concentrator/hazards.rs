@@ -7,7 +7,7 @@ use crate::time::Instant;
 /// How long something lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Its first microsecond.
+    /// Its first microsecond, since the world began.
     pub from_us: u64,
     /// The first microsecond after it.
     pub until_us: u64,
