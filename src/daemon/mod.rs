@@ -29,6 +29,7 @@ mod images;
 mod lock;
 mod log;
 mod notes;
+mod pull_memory;
 mod run;
 mod server_socket;
 mod server_sockets;

@@ -9,6 +9,7 @@ use crate::time::Tmst;
 
 use super::rxpk::Stat;
 use super::settings::GatewayId;
+use super::settings::PullAddress;
 use super::txnb_audit::SilentlyDropped;
 
 /// The name the caller gave an emission; verdicts carry it back.
@@ -281,6 +282,8 @@ pub struct LinkState {
     pub gateway: Option<GatewayId>,
     /// Where downlinks go while it is online.
     pub online: Option<SocketAddr>,
+    /// What the next life of the process should know of that.
+    pub pull_address: Option<PullAddress>,
     /// The counter, while it is usable.
     pub counter: Option<CounterEstimate>,
     /// The newest `stat` object (PROTOCOL.TXT 4), if any came.
