@@ -101,6 +101,7 @@ impl Talk {
             antenna_gain: Dbm::from_whole(i32::from(flags >> 3 & 3)),
             forwarder_antenna_gain: Dbm::from_whole(i32::from(flags >> 5 & 1)),
             allow: if flags & 0x40 != 0 { vec![HOSTS[1].ip()] } else { Vec::new() },
+            last_pull: None,
         };
         let seed = u64::from(flags);
         Talk {

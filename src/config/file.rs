@@ -440,6 +440,7 @@ impl Config {
                 radio.forwarder_antenna_gain_dbi,
             )?,
             allow: self.forwarder.allow.iter().map(IpAddr::to_canonical).collect(),
+            last_pull: None,
         })
     }
 }

@@ -12,6 +12,7 @@ use super::fact::TASKS_MAX;
 use super::images::Images;
 use super::log::Reporter;
 use super::notes::Notes;
+use super::pull_memory::PullMemory;
 use super::server_socket::ServerSocketState;
 use super::server_sockets::Found;
 use super::server_sockets::ServerSockets;
@@ -56,6 +57,7 @@ pub struct Driver {
     pub(super) socket: Socket,
     pub(super) server_sockets: ServerSockets,
     pub(super) found: mpsc::Receiver<Found>,
+    pub(super) pull_memory: Option<PullMemory>,
     pub(super) store: StoreThread,
     pub(super) signals: Signals,
     pub(super) images: Images,
@@ -193,6 +195,9 @@ impl Driver {
         let now = self.clock.now();
         self.server_sockets.time(now.mono);
         self.tell(now, Input::Time);
+        if let Some((memory, address)) = self.pull_memory.as_mut().zip(self.engine.link().pull_address) {
+            memory.learn(address);
+        }
         self.tell_unneeded();
         self.memory.clock_log.tell(now.mono, &mut self.clock, &mut self.memory.reporter);
         let headline = view::headline(&self.snapshot(now));

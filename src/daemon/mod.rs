@@ -32,6 +32,7 @@ mod lock;
 mod log;
 mod log_queue;
 mod notes;
+mod pull_memory;
 mod relay_text;
 mod run;
 mod server_socket;

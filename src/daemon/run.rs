@@ -16,6 +16,7 @@ use super::folder::watch;
 use super::images::Images;
 use super::lock::Lock;
 use super::log;
+use super::pull_memory::PullMemory;
 use super::relay_text;
 use super::server_sockets::ServerSockets;
 use super::settings::Settings;
@@ -152,7 +153,7 @@ fn airtime_of(recovered: Recovered) -> Recovered {
 }
 
 async fn serve(
-    settings: Settings,
+    mut settings: Settings,
     cloud: Option<Cloud>,
     udp: std::net::UdpSocket,
     store: StoreThread,
@@ -170,6 +171,12 @@ async fn serve(
     if let Some(gps) = settings.gps {
         clock.hear(super::gps::start(gps, clock.stopwatch()));
     }
+    // A state folder that cannot be used remembers nothing.
+    let pull_memory = match &fault {
+        None => Some(PullMemory::read(&settings.state_dir, boot_id()?)),
+        Some(_) => None,
+    };
+    settings.engine.forwarder.last_pull = pull_memory.as_ref().and_then(PullMemory::known);
     let region = settings.engine.region;
     let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
     let (server_sockets, found) = ServerSockets::new(names, listen, clock.now().mono);
@@ -208,6 +215,7 @@ async fn serve(
         socket,
         server_sockets,
         found,
+        pull_memory,
         store,
         signals,
         images,

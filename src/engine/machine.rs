@@ -71,7 +71,12 @@ impl Engine {
         let (region, groups, trust) = (settings.region, settings.groups, settings.trust_by_task);
         let addresses = groups.iter().map(|group| (group.mc_addr, group.keys.clone())).collect();
         let gateway = settings.forwarder.gateway;
-        let relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
+        let remembered = settings.forwarder.remembered();
+        let mut relay = Relay::new(settings.relay, region, addresses, gateway, seed, now.mono);
+        // The servers hear at once who is there again, and may answer what they heard in the last life.
+        if let Some(last) = remembered {
+            relay.adopt(last.gateway, last.version);
+        }
         let session_clock = SessionClock::new(recovered.believed());
         let scheduler = recovered_scheduler(region, settings.server_reserve_ppm, &recovered, now);
         let mut broadcaster =

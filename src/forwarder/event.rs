@@ -11,6 +11,7 @@ use super::obstacle::Obstacle;
 use super::other_senders::OtherSender;
 use super::rxpk::Stat;
 use super::settings::GatewayId;
+use super::settings::PullAddress;
 use super::txnb_audit::SilentlyDropped;
 
 /// The name the caller gave an emission; verdicts carry it back.
@@ -301,6 +302,8 @@ pub struct LinkState {
     pub online: Option<SocketAddr>,
     /// Why nothing can be handed over, while there is a reason.
     pub obstacle: Option<Obstacle>,
+    /// What the next life of the process should know of that.
+    pub pull_address: Option<PullAddress>,
     /// The counter, while it is usable.
     pub counter: Option<CounterEstimate>,
     /// The newest `stat` object (PROTOCOL.TXT 4), if any came.

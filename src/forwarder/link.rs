@@ -34,6 +34,7 @@ use super::rxpk::Rxpk;
 use super::rxpk::Stat;
 use super::server_downlinks::Slot;
 use super::settings::GatewayId;
+use super::settings::PullAddress;
 use super::settings::Settings;
 use super::timing;
 use super::transmitter::Answered;
@@ -168,7 +169,8 @@ impl Link {
         self.transmitter.send(now, id, emission, path.to, lent)
     }
 
-    /// Passes a server's downlink on with a token of our own. [`Event::Answered`] with this `id` follows when the
+    /// Passes a server's downlink on with a token of our own; to where the forwarder was in the last life of the process,
+    /// while it was not heard in this one. [`Event::Answered`] with this `id` follows when the
     /// forwarder answers; `false`: it speaks version 1 of the protocol and never will.
     ///
     /// # Errors
@@ -180,7 +182,8 @@ impl Link {
         json: &[u8],
         slot: Option<Slot>,
     ) -> Result<bool, NotSent> {
-        let path = self.online_path().ok_or(NotSent::Offline)?;
+        let remembered = || self.remembered().map(PullPath::remembered);
+        let path = self.online_path().or_else(remembered).ok_or(NotSent::Offline)?;
         self.transmitter.relay(now, id, json, slot, &path, &mut self.outbox)
     }
 
@@ -284,6 +287,11 @@ impl Link {
             gateway: self.gateway,
             online: self.online_path().map(|path| path.to),
             obstacle: self.obstacle(),
+            pull_address: self.gateway.zip(self.online_path()).map(|(gateway, path)| PullAddress {
+                gateway,
+                address: path.to,
+                version: path.version,
+            }),
             counter: self.boards.ours().error_us(now).map(|error_us| CounterEstimate { error_us }),
             stat: self.stat,
             counts: self.counts,
@@ -390,8 +398,10 @@ impl Link {
 
     fn tx_ack(&mut self, now: Instant, from: SocketAddr, header: Header, body: &[u8]) {
         let token = header.token;
+        let remembered = self.remembered().map(|last| last.gateway);
+        let is_ours = [self.gateway, remembered].contains(&Some(header.gateway));
         let lent = Lent { settings: &self.settings, boards: &self.boards, outbox: &mut self.outbox };
-        let answered = match self.gateway == Some(header.gateway) {
+        let answered = match is_ours {
             true => {
                 self.is_answering = true;
                 self.transmitter.tx_ack(now, from, token, body, lent)
@@ -410,6 +420,11 @@ impl Link {
                 self.lost(CounterLoss::TooEarly);
             }
         }
+    }
+
+    /// Where the forwarder was in the last life, until it asks for downlinks in this one.
+    fn remembered(&self) -> Option<PullAddress> {
+        self.settings.remembered().filter(|_| self.pull_path.is_none())
     }
 
     fn online_path(&self) -> Option<PullPath> {

@@ -81,5 +81,6 @@ pub use server_link::ServerCounts;
 pub use server_link::ServerLink;
 pub use server_link::ServerLinkOutput;
 pub use settings::GatewayId;
+pub use settings::PullAddress;
 pub use settings::Settings;
 pub use txnb_audit::SilentlyDropped;

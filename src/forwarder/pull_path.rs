@@ -1,6 +1,7 @@
 //! Where downlinks go: the source of the gateway's PULL_DATA (PROTOCOL.TXT 5.2), and when that may change.
 
 use super::packet::VERSION_NEWEST;
+use super::settings::PullAddress;
 use crate::time::Instant;
 use std::net::SocketAddr;
 
@@ -34,6 +35,12 @@ pub(super) enum Keepalive {
 }
 
 impl PullPath {
+    /// The path of an earlier life of the process: nothing was heard on it yet.
+    pub fn remembered(last: PullAddress) -> PullPath {
+        let PullAddress { address, version, .. } = last;
+        PullPath { to: address, version, heard: Instant::ZERO, is_online: false, interval_us: None }
+    }
+
     /// Whether downlinks sent there are answered by a TX_ACK: from version 2 of the protocol on.
     pub fn has_acks(&self) -> bool {
         self.version >= VERSION_NEWEST

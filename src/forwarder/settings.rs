@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use crate::radio::Dbm;
 
@@ -32,7 +33,18 @@ impl fmt::Display for GatewayId {
     }
 }
 
-/// What the operator says of the forwarder.
+/// Where a forwarder asked for downlinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PullAddress {
+    /// The EUI in its PULL_DATA.
+    pub gateway: GatewayId,
+    /// The source of its PULL_DATA.
+    pub address: SocketAddr,
+    /// The version of the protocol that it speaks.
+    pub version: u8,
+}
+
+/// What the operator says of the forwarder, and what an earlier life of the process knew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The only forwarder that is sent anything. `None`: the first one heard is adopted.
@@ -46,6 +58,9 @@ pub struct Settings {
     /// The only hosts that are listened to, beside this one. Empty: whoever reaches the socket, which is nobody
     /// else while it is bound to the loopback interface.
     pub allow: Vec<IpAddr>,
+    /// Where the forwarder asked for downlinks in the last life of the process. Until it is heard in this one, network
+    /// servers' downlinks go there; frames of ours wait for its keepalive.
+    pub last_pull: Option<PullAddress>,
 }
 
 impl Settings {
@@ -59,6 +74,12 @@ impl Settings {
         let from = from.to_canonical();
         self.allow.is_empty() || from.is_loopback() || self.allow.contains(&from)
     }
+
+    /// Where the forwarder was in the last life, if these settings would hear it there.
+    pub fn remembered(&self) -> Option<PullAddress> {
+        let is_ours = |last: &PullAddress| self.gateway.is_none_or(|gateway| gateway == last.gateway);
+        self.last_pull.filter(is_ours).filter(|last| self.admits(last.address.ip()))
+    }
 }
 
 impl Default for Settings {
@@ -70,6 +91,7 @@ impl Default for Settings {
             antenna_gain: Dbm::from_whole(0),
             forwarder_antenna_gain: Dbm::from_whole(0),
             allow: Vec::new(),
+            last_pull: None,
         }
     }
 }

@@ -161,6 +161,46 @@ fn a_service_that_is_killed_loses_no_uplink_that_it_acknowledged() {
     assert!(lost <= 2, "{lost}: what a process had in its hands when it was killed, one each");
 }
 
+/// The next datagram of this kind, within some seconds.
+fn awaited(socket: &UdpSocket, kind: u8) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = [0; 2048];
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(10) {
+        if let Some(from) = receive(socket, &mut buffer)
+            && buffer[3] == kind
+        {
+            return (buffer.to_vec(), from);
+        }
+    }
+    panic!("no datagram of kind {kind}");
+}
+
+#[test]
+fn a_restarted_service_knows_where_the_forwarder_was_before_it_is_heard() {
+    let mut site = Site::new("pull-memory", 4);
+    site.no_radio();
+    let (server, forwarder) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
+    site.extend(&format!("[[network-server]]\naddress = \"{}\"\n", server.local_addr().unwrap()), &[]);
+    site.start();
+    let memory = site.path("state/forwarder");
+    site.wait("it listens", 10, |_| true);
+    forwarder.send_to(&[&[2, 0, 0, 2][..], &GATEWAY].concat(), site.listen()).unwrap();
+    site.wait("the forwarder's address is written down", 10, |_| memory.exists());
+    awaited(&server, 2);
+    site.terminate();
+    site.start();
+    // The forwarder says nothing in this life.
+    let (_, gateway) = awaited(&server, 2);
+    let txpk = br#"{"txpk":{"imme":true,"freq":923.3,"rfch":0,"powe":20,"modu":"LORA","datr":"SF10BW500","codr":"4/5","ipol":true,"size":4,"data":"AAAAAA=="}}"#;
+    server.send_to(&[&[2, 0xAB, 0xCD, 3][..], txpk].concat(), gateway).unwrap();
+    let (downlink, us) = awaited(&forwarder, 3);
+    forwarder.send_to(&[&[2, downlink[1], downlink[2], 5][..], &GATEWAY].concat(), us).unwrap();
+    let (ack, _) = awaited(&server, 5);
+    assert_eq!(ack[..12], [&[2, 0xAB, 0xCD, 5][..], &GATEWAY].concat());
+    let status = site.wait("it waits for the forwarder", 10, |status| status.relay.passed == 1);
+    assert_eq!(status.forwarder.online, None, "what is remembered is not what is heard");
+}
+
 #[test]
 fn a_server_whose_name_leads_to_our_own_port_is_refused_by_check_and_gets_nothing() {
     let mut site = Site::new("own-port", 4);

@@ -303,6 +303,35 @@ fn downlinks_of_two_boards_keep_their_board_and_their_own_time() {
 }
 
 #[test]
+fn a_downlink_before_the_first_keepalive_goes_to_where_the_forwarder_was_in_the_last_life() {
+    let gateway = forwarder::GatewayId(GATEWAY);
+    let last = forwarder::PullAddress { gateway, address: local(PULL), version: 2 };
+    let settings = |last_pull| forwarder::Settings { last_pull, ..Default::default() };
+    let mut desk = Desk::new(vec![server("a:1")], settings(Some(last)));
+    desk.tell(1, Input::Time);
+    assert_eq!(desk.north.len(), 1, "the server hears at once which gateway is there again");
+    desk.downlink(20, 0, 77, &answer(5_000_000));
+    let [(to, sent)] = &desk.south[..] else { panic!("{:?}", desk.south) };
+    assert_eq!((*to, sent[3]), (local(PULL), 3));
+    desk.tx_ack(21, local(PULL), [sent[1], sent[2]], "");
+    assert_eq!(desk.acks(), [(0, 77, String::new())]);
+    // What is heard counts.
+    desk.forget();
+    desk.datagram(30, local(41_000), [2, 1, 2, 2], b"");
+    desk.forget_given();
+    desk.downlink(40, 0, 78, &answer(6_000_000));
+    assert_eq!(desk.south.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [local(41_000)]);
+    // Another gateway's address, and none.
+    let other = forwarder::PullAddress { gateway: forwarder::GatewayId([9; 8]), ..last };
+    let configured = forwarder::Settings { gateway: Some(gateway), ..settings(Some(other)) };
+    for settings in [configured, settings(None)] {
+        let mut desk = Desk::new(vec![server("a:1")], settings);
+        desk.downlink(20, 0, 77, &answer(5_000_000));
+        assert_eq!(desk.south, []);
+    }
+}
+
+#[test]
 fn two_servers_with_one_token_and_two_downlinks_at_once_are_kept_apart() {
     let mut desk = Desk::new(vec![server("a:1"), server("b:1")], forwarder::Settings::default());
     desk.pull_data(0);
