@@ -5,7 +5,9 @@ use crate::broadcast::TurnRule;
 use crate::radio::Dbm;
 use crate::schedule::Pattern;
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::de::IntoDeserializer;
 
 /// No antenna of a gateway gains more, and no cable of one loses more, dB either way.
 const ANTENNA_GAIN_MAX: Dbm = Dbm::from_whole(40);
@@ -47,9 +49,10 @@ pub struct Radio {
     /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
     pub max_deaf: f64,
     /// Spacing of a campaign's frames, "even" or "burst".
+    #[serde(deserialize_with = "spacing")]
     pub spacing: Pattern,
     /// Who has the air when several campaigns want it: "in-order" or "fairly".
-    #[serde(with = "Turns")]
+    #[serde(serialize_with = "Turns::serialize", deserialize_with = "turns")]
     pub turns: TurnRule,
 }
 
@@ -59,6 +62,15 @@ pub struct Radio {
 enum Turns {
     InOrder,
     Fairly,
+}
+
+// By way of a text: the reader of the environment does not name the words of an enum.
+fn spacing<'de, D: Deserializer<'de>>(from: D) -> Result<Pattern, D::Error> {
+    Pattern::deserialize(String::deserialize(from)?.into_deserializer())
+}
+
+fn turns<'de, D: Deserializer<'de>>(from: D) -> Result<TurnRule, D::Error> {
+    Turns::deserialize(String::deserialize(from)?.into_deserializer())
 }
 
 impl Default for Radio {

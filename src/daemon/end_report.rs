@@ -171,8 +171,8 @@ mod tests {
         }
     }
 
-    /// What the reports say after `events` of the task, and its end at second 60.
-    fn report_after(events: Vec<Event>, outcome: &Outcome) -> Map<String, Value> {
+    /// What the report says after `events`, one a second, the record `recorded`, and the end at second 60.
+    fn report_after(events: Vec<Event>, outcome: &Outcome, recorded: [u8; 16]) -> Map<String, Value> {
         let mut reports = EndReports::default();
         for (second, event) in (0..).zip(events) {
             let task = (!matches!(event, Event::SilentlyDropped { .. })).then(task);
@@ -185,9 +185,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(record.source, TaskSource::File);
-        for id in [[9; 16], task().record_id()] {
-            reports.saves(&Change::Task(TaskRecord { id: RecordId(id), bytes: record.to_bytes() }));
-        }
+        reports.saves(&Change::Task(TaskRecord { id: RecordId(recorded), bytes: record.to_bytes() }));
         match reports.end(now(60), &task(), outcome) {
             Change::Report { report, .. } => report,
             other => panic!("{other:?}"),
@@ -203,7 +201,7 @@ mod tests {
         let dropped = Event::SilentlyDropped { frames: 5, extra_coded: 3 };
         let unconfirmed = Event::Unconfirmed { frame_no: 1 };
         let events = vec![Event::Planned(plan()), Event::Began, sent(0), unconfirmed, dropped];
-        let report = report_after(events, &Outcome::Cancelled { sent: 7 });
+        let report = report_after(events, &Outcome::Cancelled { sent: 7 }, task().record_id());
         let said = |name: &str| report[name].clone();
         assert_eq!(said("begin"), rfc3339_from_gps(gps(1)));
         assert_eq!(said("end"), rfc3339_from_gps(gps(60)));
@@ -217,13 +215,14 @@ mod tests {
     #[test]
     fn what_happened_before_this_run_of_the_service_is_not_known() {
         let events = vec![Event::Planned(plan()), Event::Resumed { frame_no: 9 }, sent(9)];
-        let report = report_after(events, &Outcome::Aborted { reason: "why".to_owned() });
+        let report = report_after(events, &Outcome::Aborted { reason: "why".to_owned() }, [9; 16]);
         assert_eq!(
             (&report["begin"], &report["sent"]),
             (&Value::Null, &2.into()),
             "as the engine counted last"
         );
-        let report = report_after(Vec::new(), &Outcome::Aborted { reason: "why".to_owned() });
-        assert_eq!([&report["sent"], &report["made-up"], &report["planned"]], [&Value::Null; 3]);
+        let report = report_after(Vec::new(), &Outcome::Aborted { reason: "why".to_owned() }, [9; 16]);
+        let unknown = ["sent", "made-up", "planned", "image-sha256"].map(|name| &report[name]);
+        assert_eq!(unknown, [&Value::Null; 4], "the record is another task's");
     }
 }

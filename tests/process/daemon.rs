@@ -42,8 +42,7 @@ fn a_campaign_over_real_sockets_reaches_the_devices_within_the_law() {
         (&32.into(), &0.into(), &0.into())
     );
     assert_eq!(report["outcome"], status.finished[0].1);
-    let [begin, end] = ["begin", "end"].map(|member| report[member].as_str().unwrap());
-    assert!(begin < end, "{report:#}");
+    assert!(report["begin"].is_null() && report["end"].is_null(), "nobody vouches for the clock: {report:#}");
     assert_eq!(report["image-sha256"].as_str().map(str::len), Some(64), "{report:#}");
     let log = site.log();
     assert!(!log.contains(site::MC_KEY), "no key in the log");
