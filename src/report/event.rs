@@ -274,19 +274,7 @@ impl fmt::Display for Event {
         match self {
             Event::Refused { reason } => write!(f, "refused: {reason}"),
             Event::Warning { text } => write!(f, "warning: {text}"),
-            Event::Planned(plan) => write!(
-                f,
-                "planned for group {}: {} + {} fragments of {} B, FCnt {}..{}, one each {}.{:03} s ({})",
-                plan.group,
-                plan.nb_frag,
-                plan.coded,
-                plan.frag_size,
-                plan.first_fcnt,
-                plan.end_fcnt,
-                plan.spacing_us / 1_000_000,
-                plan.spacing_us % 1_000_000 / 1000,
-                plan.limited_by,
-            ),
+            Event::Planned(plan) => planned(f, plan),
             Event::Waiting { reason } => write!(f, "waiting: {reason}"),
             Event::SessionsMissed { group, left, planned } => write!(
                 f,
@@ -363,6 +351,22 @@ impl fmt::Display for Event {
 
 fn seconds(us: u64) -> String {
     format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000)
+}
+
+fn planned(f: &mut fmt::Formatter<'_>, plan: &Planned) -> fmt::Result {
+    write!(
+        f,
+        "planned for group {}: {} + {} fragments of {} B, FCnt {}..{}, one each {}.{:03} s ({})",
+        plan.group,
+        plan.nb_frag,
+        plan.coded,
+        plan.frag_size,
+        plan.first_fcnt,
+        plan.end_fcnt,
+        plan.spacing_us / 1_000_000,
+        plan.spacing_us % 1_000_000 / 1000,
+        plan.limited_by,
+    )
 }
 
 /// Who sends here, who is served instead, and the line that changes it.

@@ -15,6 +15,10 @@ const CLOSED: &[(&str, &str)] = &[
     ("broadcast/turns.rs", "Turns"),
     ("engine/machine.rs", "Engine"),
     ("forwarder/link.rs", "Link"),
+    ("sim/gateway.rs", "Gateway"),
+    ("sim/network.rs", "Network"),
+    ("sim/operator.rs", "Operator"),
+    ("sim/world.rs", "World"),
 ];
 
 /// The fields of the struct `name` that other files see; `None` where `text` has no such struct.
@@ -27,7 +31,7 @@ fn open_fields<'a>(text: &'a str, name: &str) -> Option<Vec<&'a str>> {
 }
 
 #[test]
-fn the_engine_the_link_the_broadcaster_and_its_parts_have_no_open_field() {
+fn engine_link_broadcaster_and_world_and_their_parts_have_no_open_field() {
     let house = house();
     for (path, name) in CLOSED {
         let source = house.iter().find(|source| source.path == *path).unwrap();
