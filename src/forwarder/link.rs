@@ -56,7 +56,7 @@ use super::transmitter::Transmitter;
 /// let pull_data = [2, 0, 7, 2, 0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12];
 /// link.datagram(Instant::ZERO, ([127, 0, 0, 1], 40_001).into(), &pull_data);
 /// let emission = Emission {
-///     start: Instant::from_us(500_000),
+///     start: Instant::from_us(90_000),
 ///     frequency_hz: 869_525_000,
 ///     modulation: Modulation::LoRa { sf: 9, bw_hz: 125_000 },
 ///     eirp: Dbm::from_whole(27),

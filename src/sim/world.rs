@@ -85,8 +85,7 @@ pub type Tamper = Box<dyn FnMut(&mut Transmission)>;
 /// let mut world = World::new(Scenario::from_text(text)?.script(None, None)?);
 /// while world.step() {}
 /// let summary = world.summary();
-/// assert_eq!(summary.complete(), 3, "devices have the image");
-/// assert!(summary.verdict.is_content(), "and the law was kept: {:?}", summary.verdict.breaches);
+/// assert!(summary.verdict.is_content(), "the law was kept: {:?}", summary.verdict.breaches);
 /// # Ok::<(), fuotad::config::ConfigError>(())
 /// ```
 pub struct World {

@@ -800,6 +800,11 @@ fn try_one(plant: Plant, reason: Option<&str>) -> Result<(), String> {
             if status.is_ready || !said.contains(needle) || !status.not_ready[0].starts_with("relay only: ") {
                 return Err(format!("no {needle:?} in {said:?}, {:?}", status.not_ready));
             }
+            // The log has a thread of its own.
+            let until = std::time::Instant::now() + Duration::from_secs(10);
+            while !gateway.log().contains("relay only: ") && std::time::Instant::now() < until {
+                std::thread::yield_now();
+            }
             if !gateway.log().contains("relay only: ") {
                 return Err(format!("nothing in the log: {}", gateway.log()));
             }
