@@ -33,7 +33,9 @@
 //!     scheduler.commit(start, &request);
 //!     starts.push(start);
 //! }
-//! // A tenth of the hour is spent after 180 frames of 2 s: one more comes after the first is an hour old.
+//! // Holes for uplinks between them, a tenth of the hour is spent after 180 frames of 2 s. One more comes when the first
+//! // is an hour old.
+//! assert!(starts[179] < Instant::from_us(450_000_000));
 //! assert!(starts[180] >= Instant::from_us(3_600_000_000));
 //! # Ok::<(), fuotad::region::RegionError>(())
 //! ```

@@ -76,6 +76,7 @@ pub type Tamper = Box<dyn FnMut(&mut Transmission)>;
 ///     document.FirmwareUpdateImage = "file:///lamps-1.bin"
 ///     document.RedundancyPercent = 100
 ///     document.FragmentSizeBytes = 100
+///     document.Fuotad.Start = "at-once"
 ///     [[device]]
 ///     name = "lamp"
 ///     count = 3
@@ -85,7 +86,8 @@ pub type Tamper = Box<dyn FnMut(&mut Transmission)>;
 /// let mut world = World::new(Scenario::from_text(text)?.script(None, None)?);
 /// while world.step() {}
 /// let summary = world.summary();
-/// assert!(summary.verdict.is_content(), "the law was kept: {:?}", summary.verdict.breaches);
+/// assert_eq!(summary.complete(), 3, "devices have the image");
+/// assert!(summary.verdict.is_content(), "and the law was kept: {:?}", summary.verdict.breaches);
 /// # Ok::<(), fuotad::config::ConfigError>(())
 /// ```
 pub struct World {

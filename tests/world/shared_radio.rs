@@ -226,6 +226,15 @@ fn an_empty_air_is_used_to_the_share_although_a_server_might_speak() {
     assert!(quiet(true) < quiet(false) + 10_000_000, "{} {}", quiet(true), quiet(false));
 }
 
+/// A downlink of the server in RX1 of which the wire turned over one digit of the frequency. Ours are sent in RX2.
+fn is_a_flipped_digit(breach: &Breach) -> bool {
+    let Breach::OutsideSubBands { frequency_hz, .. } = breach else { return false };
+    [868_100_000_u32, 868_300_000, 868_500_000].iter().any(|channel_hz| {
+        let (sent, asked) = (frequency_hz.to_string(), channel_hz.to_string());
+        sent.len() == asked.len() && sent.bytes().zip(asked.bytes()).filter(|(a, b)| a != b).count() == 1
+    })
+}
+
 #[test]
 fn datagrams_that_are_lost_doubled_late_or_damaged_break_no_law_and_stop_no_campaign() {
     let faulty_link = FaultyLinkSettings {
@@ -239,9 +248,7 @@ fn datagrams_that_are_lost_doubled_late_or_damaged_break_no_law_and_stop_no_camp
     };
     for seed in 1..=100 {
         let mut summary = run(Script { seed, faulty_link, ..shared(3, 112, 4000, 1, Manner::ChirpStack) });
-        // A digit of a server's frequency that flips on its way to the forwarder is the wire's deed; ours is RX2's.
-        let is_the_wires = |breach: &Breach| matches!(breach, Breach::OutsideSubBands { frequency_hz, .. } if *frequency_hz != 869_525_000);
-        summary.verdict.breaches.retain(|breach| !is_the_wires(breach));
+        summary.verdict.breaches.retain(|breach| !is_a_flipped_digit(breach));
         assert!(summary.verdict.breaches.is_empty(), "seed {seed}: {:?}", summary.verdict.breaches);
         assert!(outcome(&summary).is_some(), "seed {seed}: the campaign did not end");
     }
