@@ -1,7 +1,6 @@
 //! Whose turn it is on the one radio, and whether everybody's devices still listen when it is.
 
 use crate::task::TaskId;
-use core::str::FromStr;
 
 /// Who has the air when several campaigns want it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,18 +10,6 @@ pub enum TurnRule {
     InOrder,
     /// Frame by frame, whoever has waited longest.
     Fairly,
-}
-
-impl FromStr for TurnRule {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<TurnRule, String> {
-        match name {
-            "in-order" => Ok(TurnRule::InOrder),
-            "fairly" => Ok(TurnRule::Fairly),
-            other => Err(format!("{other:?} is neither \"in-order\" nor \"fairly\"")),
-        }
-    }
 }
 
 /// What a campaign claims of the air. Times are microseconds from now.
@@ -114,12 +101,5 @@ mod tests {
     fn between_two_sessions_of_the_first_another_may_send() {
         let claims = [claim("a", &[(0, 50), (100, 150)], 80), claim("b", &[(0, u64::MAX)], 60)];
         assert_eq!(foresee(TurnRule::InOrder, &claims), [span(0, Some(130)), span(50, Some(140))]);
-    }
-
-    #[test]
-    fn a_setting_is_read_by_its_name() {
-        assert_eq!("fairly".parse(), Ok(TurnRule::Fairly));
-        assert_eq!("in-order".parse(), Ok(TurnRule::InOrder));
-        assert!("first".parse::<TurnRule>().unwrap_err().contains("in-order"));
     }
 }

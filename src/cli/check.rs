@@ -39,6 +39,7 @@ pub fn checked(path: &Path, is_strict: bool) -> Result<(Config, daemon::Settings
     let mut warnings = Vec::new();
     let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
     let (_, note) = config.region().map_err(|error| wrong(&error))?;
+    daemon::check_log_filter(&config.log.filter).map_err(|error| wrong(&error))?;
     warnings.extend(note.map(|note| format!("gateway.region: {note}")));
     let mut is_key_missing = false;
     let mut read_key = |source: KeySource<'_>| {

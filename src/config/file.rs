@@ -11,7 +11,6 @@ use super::read::read;
 use super::server;
 use super::server::NetworkServer;
 use super::signing::ReadCertificates;
-use super::words::check_log_filter;
 use crate::broadcast::CRASH_REST_US;
 use crate::daemon;
 use crate::daemon::ClockSettings;
@@ -235,7 +234,6 @@ impl Config {
     /// One line: where, what, and what was probably meant.
     pub fn from_text(text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
         let config: Config = read(text, environment)?;
-        check_log_filter(&config.log.filter)?;
         if let Some(index) = config.group.iter().position(|group| group.mc_key.is_some()) {
             let message = "a configuration is copied and shown, so no key stands in it: put the key into a file of mode 0600 and name it in mc-key-file";
             return Err(ConfigError::value(format!("group[{index}].mc-key"), message));

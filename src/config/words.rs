@@ -189,24 +189,6 @@ fn joined(table: &str, key: &str) -> String {
     if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
 }
 
-/// What of the log filter is no filter: a single word is a level, and one that is none would mute the service.
-///
-/// # Errors
-/// The word, and what may stand there.
-pub(super) fn check_log_filter(filter: &str) -> Result<(), ConfigError> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    for directive in filter.split(',').map(str::trim) {
-        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level).to_lowercase();
-        if !LEVELS.contains(&level.as_str()) {
-            let levels = LEVELS.join(", ");
-            let message =
-                format!("{directive:?} is no level ({levels}), nor one for a target (fuotad=debug)");
-            return Err(ConfigError::value("log.filter", message));
-        }
-    }
-    Ok(())
-}
-
 /// The expected name nearest to the unknown one, from "unknown field `x`, expected one of `a`, `b`".
 fn suggestion(message: &str) -> Option<&str> {
     let mut names = message.split('`').skip(1).step_by(2);
@@ -308,17 +290,6 @@ mod tests {
         assert!(told.matches("line ").count() <= super::MISTAKES_MAX, "{told}");
         for text in ["[", "]", "[[", "a", "=", "\u{0}", "[group]\n[group]\n", "[gateway]\n\"", "\"\"\"\n\n"] {
             assert!(!said(text).is_empty(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_filter_that_would_mute_the_log_is_refused() {
-        assert_eq!(
-            in_gateway("[log]\nfilter = \"inof\""),
-            "log.filter: \"inof\" is no level (off, error, warn, info, debug, trace), nor one for a target (fuotad=debug)"
-        );
-        for filter in ["info", "WARN", "info,fuotad=debug", "off"] {
-            assert_eq!(in_gateway(&format!("[log]\nfilter = \"{filter}\"")), "");
         }
     }
 }

@@ -47,9 +47,11 @@ impl Log {
 /// Sends log lines to the journal when the service manager reads our stderr into it, else to stderr. Whoever logs waits
 /// for neither.
 pub fn init(filter: &str) -> Log {
-    let (filter, fault) = match EnvFilter::try_new(filter) {
+    let read = check_filter(filter)
+        .and_then(|()| EnvFilter::try_new(filter).map_err(|error| format!("log.filter: {error}")));
+    let (filter, fault) = match read {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(format!("log.filter: {error}; taken as info"))),
+        Err(error) => (EnvFilter::new("info"), Some(format!("{error}; taken as info"))),
     };
     let lines = tracing_subscriber::registry().with(filter);
     let journal = is_under_journal().then(|| to_journal(Path::new(journal::SOCKET))).and_then(Result::ok);
@@ -69,6 +71,24 @@ pub fn init(filter: &str) -> Log {
         }
     };
     Log { queue, fault }
+}
+
+/// Whether `filter` is one: a single word is a level, and one that is none would mute the service.
+///
+/// # Errors
+/// The word, and what may stand there.
+pub fn check_filter(filter: &str) -> Result<(), String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for directive in filter.split(',').map(str::trim) {
+        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level).to_lowercase();
+        if !LEVELS.contains(&level.as_str()) {
+            let levels = LEVELS.join(", ");
+            return Err(format!(
+                "log.filter: {directive:?} is no level ({levels}), nor one for a target (fuotad=debug)"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether JOURNAL_STREAM names the file that our stderr is (systemd.exec(5)).
@@ -233,5 +253,19 @@ mod tests {
         assert_ne!(warning("meters-1"), warning("meters-2"));
         let second = |mc_addr| of(Event::SecondSender { mc_addr, fcnt: 1 });
         assert_ne!(second(1), second(2));
+    }
+
+    #[test]
+    fn a_filter_that_would_mute_the_log_is_none() {
+        assert_eq!(
+            check_filter("inof").unwrap_err(),
+            "log.filter: \"inof\" is no level (off, error, warn, info, debug, trace), nor one for a target (fuotad=debug)"
+        );
+        for filter in ["a=b=c", "info,fuotad", "", "fuotad=inof"] {
+            assert!(check_filter(filter).is_err(), "{filter}");
+        }
+        for filter in ["info", "WARN", "info,fuotad=debug", "off"] {
+            assert_eq!(check_filter(filter), Ok(()), "{filter}");
+        }
     }
 }

@@ -56,6 +56,7 @@ pub use fact::FetchOrder;
 pub use fact::Fetched;
 pub use fact::ImageWish;
 pub use files::FolderFiles;
+pub use log::check_filter as check_log_filter;
 pub use relay_text::kept_relay_text;
 pub use run::Cloud;
 pub use run::CloudChannels;

@@ -102,6 +102,30 @@ fn a_role_of_the_profile_is_assumed_with_the_keys_of_its_source() {
 }
 
 #[test]
+fn a_role_of_the_profile_is_assumed_with_a_token_in_a_file_and_that_call_is_not_signed() {
+    let scratch = Scratch::new("web-identity");
+    let token = scratch.path("token");
+    std::fs::write(&token, "eyJ.CANARY.token\n").unwrap();
+    let mut cloud = Cloud::start("web-identity", |fake, settings| {
+        fake.put_task(TASK, "Pending", None, IMAGE);
+        fake.world().roles = vec![ROLE.to_owned()];
+        let text = format!("[gateway]\nrole_arn = {ROLE}\nweb_identity_token_file = {}\n", token.display());
+        std::fs::write(settings.credentials_file.as_ref().unwrap(), text).unwrap();
+    });
+    cloud.task();
+    let asked = cloud.fake.requests(Op::Sts).last().unwrap().clone();
+    assert!(!asked.headers.contains_key("authorization"), "{:?}", asked.headers);
+    let form = cloud.fake.world().forms[0].clone();
+    assert!(
+        form.contains("Action=AssumeRoleWithWebIdentity")
+            && form.contains("WebIdentityToken=eyJ.CANARY.token")
+    );
+    let task = cloud.fake.requests(Op::GetTask).last().unwrap().headers["authorization"].clone();
+    assert!(task.contains("Credential=AKIDASSUMED/"));
+    assert!(!cloud.log().contains("CANARY"), "{}", cloud.log());
+}
+
+#[test]
 fn a_profile_whose_roles_are_a_circle_has_no_credentials() {
     let cloud = Cloud::start("profile-circle", |fake, settings| {
         fake.put_task(TASK, "Pending", None, IMAGE);

@@ -699,7 +699,7 @@ const PLANTED: &[(&str, Plant, Option<&str>)] = &[
         |_| vec![("FUOTAD__RADIO__DUTY_SHARE", "7".to_owned())],
         Some("radio.duty-share"),
     ),
-    ("the log filter is nonsense", |_| vec![("FUOTAD__LOG__FILTER", "a=b=c".to_owned())], Some("log.filter")),
+    ("the log filter is nonsense", |_| vec![("FUOTAD__LOG__FILTER", "a=b=c".to_owned())], None),
     (
         "the configuration is missing",
         |g| {

@@ -456,6 +456,10 @@ fn complaint(request: &Request) -> Option<String> {
     let wrong = |what: &str| Some(format!("{} {}: {what}", request.method, request.target));
     let service = service(request.op);
     let header = |name: &str| request.headers.get(name).map(String::as_str);
+    // A web identity token vouches for itself.
+    if request.body.contains("Action=AssumeRoleWithWebIdentity&") {
+        return header("authorization").and_then(|_| wrong("signed beside a token"));
+    }
     let Some(date) = header("x-amz-date") else { return wrong("no x-amz-date") };
     let Some(authorization) = header("authorization") else { return wrong("not signed") };
     let Some(rest) = authorization.strip_prefix("AWS4-HMAC-SHA256 Credential=") else {
@@ -619,14 +623,18 @@ fn sts(world: &mut World, request: &Request) -> Answer {
              </GetCallerIdentityResponse>"
                 .to_owned()
         }
-        "AssumeRole" if world.roles.iter().any(|role| role == said("RoleArn")) => format!(
-            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+        action @ ("AssumeRole" | "AssumeRoleWithWebIdentity")
+            if world.roles.iter().any(|role| role == said("RoleArn")) =>
+        {
+            format!(
+                "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result><Credentials>\
              <AccessKeyId>AKIDASSUMED</AccessKeyId><SecretAccessKey>SECRET/CANARY+role</SecretAccessKey>\
              <SessionToken>TOKEN/CANARY+role==</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
              </Credentials><AssumedRoleUser><Arn>{}</Arn><AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser>\
-             </AssumeRoleResult></AssumeRoleResponse>",
-            said("RoleArn")
-        ),
+             </{action}Result></{action}Response>",
+                said("RoleArn")
+            )
+        }
         _ => return Answer::error(Op::Sts, 403, "AccessDenied", "Not authorized to perform sts:AssumeRole"),
     };
     Answer {

@@ -70,6 +70,7 @@ fn a_configuration_that_cannot_be_is_refused_with_key_number_and_way_out() {
     desk.check_refuses(&region("AS923"), &["869525000", "915062600", "3.10"]);
     desk.check_refuses(&region("CN779"), &["CN779", "withdrawn", "withdrawn-region = true"]);
     desk.check_refuses(&config("data-rate", "data-raet"), &["line 7", "data-raet", "expected one of"]);
+    desk.check_refuses(&group("[log]\nfilter = \"inof\""), &["log.filter", "\"inof\"", "debug"]);
     desk.check_refuses(&config("first-fcnt", "first-fcnts"), &["line 16", "did you mean `first-fcnt`"]);
     desk.check_refuses(&config("869_525", "869_650"), &["frequency-hz", "869650000", "869587400"]);
     desk.check_refuses(&config("data-rate = 5", "data-rate = 6"), &["250000 Hz", "869825100"]);
