@@ -34,6 +34,9 @@ pub enum Command {
         /// The configuration file of the service
         #[arg(default_value = DEFAULT_CONFIG)]
         config: PathBuf,
+        /// The same, as the other commands have it
+        #[arg(long = "config", short = 'c', value_name = "CONFIG", conflicts_with = "config")]
+        named: Option<PathBuf>,
         /// Print the effective configuration
         #[arg(long, conflicts_with = "forwarder")]
         print: bool,

@@ -4,6 +4,8 @@
 use super::exit::Failure;
 use crate::cloud::task_from_file;
 use crate::config::Config;
+use crate::config::ConfigError;
+use crate::config::Devices;
 use crate::config::KeySource;
 use crate::lorawan::Secret;
 use crate::signing::MAX_EVIDENCE_BYTES;
@@ -25,6 +27,8 @@ const TEXT_BYTES_MAX: usize = 1 << 20;
 /// A name that is not found by then is left alone.
 const LOOK_UP: Duration = Duration::from_secs(3);
 
+/// The credentials of the unit while it runs, for root (systemd.exec(5)).
+const OF_THE_SERVICE: &str = "/run/credentials/fuotad.service";
 /// Task files that are looked at.
 const TASKS_MAX: usize = 256;
 
@@ -85,7 +89,21 @@ pub fn config_sources(path: &Path) -> Result<Sources, (Sources, Failure)> {
 
 /// The configuration that `text` at `path` is.
 pub fn config_in(path: &Path, text: &str, environment: &BTreeMap<String, String>) -> Result<Config, Failure> {
-    Config::from_text(text, environment).map_err(|error| Failure::text(78, path, &error))
+    let wrong = |error: ConfigError| Failure::text(78, path, &error.in_text(text, environment));
+    Config::from_text(text, environment).map_err(wrong)
+}
+
+/// A devices file.
+pub fn devices(path: &Path) -> Result<Devices, Failure> {
+    let text = text(path)?;
+    let wrong = |error: ConfigError| Failure::text(65, path, &error.in_text(&text, &BTreeMap::new()));
+    Devices::from_text(&text).map_err(wrong)
+}
+
+/// The configuration at `path` cannot be used: each mistake with its line.
+pub fn refused(path: &Path, error: ConfigError) -> Failure {
+    let (Ok((text, environment)) | Err(((text, environment), _))) = config_sources(path);
+    Failure::text(78, path, &error.in_text(&text, &environment))
 }
 
 /// The addresses of a server by its name and port, here and now. A name server that hangs, or knows nothing, has none:
@@ -134,7 +152,13 @@ pub fn open_to_the_world(path: &Path) -> Option<String> {
 pub fn key_from(source: KeySource<'_>) -> Result<Secret, String> {
     match source {
         KeySource::File(path) => key(path),
-        KeySource::Credential(name) => key(&credential(name)?),
+        KeySource::Credential(name) => match credential(name)? {
+            Some(path) => key(&path),
+            None => Err(format!(
+                "credential {name}: this process was passed none, which is no fault where it is not the service; {}",
+                where_credentials_are(name)
+            )),
+        },
     }
 }
 
@@ -143,19 +167,23 @@ pub fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     bytes(path, MAX_EVIDENCE_BYTES).map_err(|failure| failure.to_string())
 }
 
-/// The file of a credential that the service manager passes.
-pub fn credential(name: &str) -> Result<PathBuf, String> {
+/// The file of a credential, where the service manager passes it to us, or to the service while it runs; `None`: we see
+/// none, because we are not the service.
+pub fn credential(name: &str) -> Result<Option<PathBuf>, String> {
     if name.is_empty() || name.starts_with('.') || name.contains('/') {
         return Err(format!(
             "{name:?} is no credential's name: it is the part before the colon in LoadCredential="
         ));
     }
-    match std::env::var_os("CREDENTIALS_DIRECTORY") {
-        Some(folder) => Ok(PathBuf::from(folder).join(name)),
-        None => Err(format!(
-            "credential {name}: there is no CREDENTIALS_DIRECTORY, so no service manager passed any; add LoadCredential={name}:/path to the unit"
-        )),
-    }
+    let passed = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(name));
+    Ok(passed.or_else(|| Some(Path::new(OF_THE_SERVICE).join(name)).filter(|path| path.exists())))
+}
+
+/// Where the service finds a credential, and who says so.
+pub fn where_credentials_are(name: &str) -> String {
+    format!(
+        "the service finds it as $CREDENTIALS_DIRECTORY/{name} ({OF_THE_SERVICE}/{name}) where the unit has LoadCredential={name}:/path (`systemctl cat fuotad`)"
+    )
 }
 
 /// A key file: 32 hex digits, not readable by the world.

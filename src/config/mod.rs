@@ -15,12 +15,16 @@ mod forwarder_check;
 mod forwarder_file;
 mod group;
 mod key_source;
+mod lines;
+mod members;
 mod ota;
 mod radio;
 mod read;
 mod relay_only;
 mod scenario;
 mod server;
+mod settings;
+mod settle;
 mod signing;
 mod words;
 

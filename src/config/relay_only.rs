@@ -73,6 +73,7 @@ impl Config {
             log: self.log.filter.clone(),
             relay_only: Some(reason),
             relay_text: None,
+            remarks: Vec::new(),
         })
     }
 

@@ -73,6 +73,9 @@ pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
     if let Some(fault) = &log.fault {
         tracing::error!("{fault}");
     }
+    for remark in &settings.remarks {
+        tracing::warn!("{remark}");
+    }
     let ended = run_logged(settings, cloud);
     log.flush(LOGGED);
     ended

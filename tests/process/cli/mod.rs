@@ -3,6 +3,7 @@
 
 mod device_setup;
 mod inspect;
+mod judged;
 mod mistakes;
 mod plans;
 mod simulations;
