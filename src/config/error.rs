@@ -7,8 +7,8 @@ use thiserror::Error;
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ConfigError {
-    #[error("line {line}: {message}{hint}")]
-    Text { line: usize, message: String, hint: String },
+    #[error("line {line}: {message}")]
+    Text { line: usize, message: String },
     #[error("environment: {message}")]
     Environment { message: String },
     /// Without a line where the text is not at hand.

@@ -21,12 +21,15 @@ mod ota;
 mod radio;
 mod read;
 mod relay_only;
+mod reword;
 mod scenario;
 mod server;
 mod settings;
 mod settle;
 mod signing;
+mod syntax;
 mod words;
+mod written;
 
 pub use aws::AwsConfig;
 pub use aws::AwsTaskConfig;

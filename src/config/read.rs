@@ -1,7 +1,7 @@
 //! From text to values: the file, then `FUOTAD__SECTION__KEY` over it.
 
 use super::error::ConfigError;
-use super::error::printable;
+use super::reword::reworded_variable;
 use super::words::mistakes;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ fn overlaid<T: DeserializeOwned>(text: &str, variables: BTreeMap<String, String>
         .add_source(environment)
         .build()
         .and_then(config::Config::try_deserialize)
-        .map_err(|error| one_line(&error.to_string()))
+        .map_err(|error| reworded_variable(&error.to_string()))
 }
 
 /// The key that a variable names: `FUOTAD__RADIO__DUTY_SHARE` is `radio.duty-share`.
@@ -48,10 +48,6 @@ fn overlay_key((name, value): (&String, &String)) -> Option<(String, String)> {
 
 fn in_text<T: DeserializeOwned>(text: &str, error: toml::de::Error) -> ConfigError {
     mistakes(text, error, |rest| toml::from_str::<T>(rest).err())
-}
-
-fn one_line(message: &str) -> String {
-    printable(&message.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]

@@ -112,6 +112,10 @@ impl Config {
         let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
         for (index, group) in self.group.iter().enumerate() {
             groups.extend(mistakes.take(group.settle(&self.radio, region, read_key)));
+            if group.name.is_empty() {
+                let message = "it is \"\", and tasks call a group by its name: write one, like \"meters\"";
+                mistakes.add(ConfigError::value(format!("group[{index}].name"), message));
+            }
             if !names.insert(&group.name) {
                 let message =
                     format!("the name {:?} is used twice: tasks must know which is meant", group.name);
@@ -215,11 +219,17 @@ impl Config {
         self.group.iter().filter_map(super::group::GroupConfig::unsaid_session).collect()
     }
 
+    /// What is wrong with `gateway.id`.
+    pub(super) fn wrong_id(&self, error: &dyn std::fmt::Display) -> ConfigError {
+        let id = self.gateway.id.as_deref().unwrap_or_default();
+        ConfigError::value("gateway.id", format!("{id:?}: {error}"))
+    }
+
     fn link(&self) -> Result<forwarder::Settings, ConfigError> {
         let radio = &self.radio;
         let mut mistakes = Mistakes::default();
         let gateway = self.gateway.id.as_deref().map(str::parse::<GatewayId>).transpose();
-        let gateway = mistakes.take(gateway.map_err(|error| ConfigError::value("gateway.id", error)));
+        let gateway = mistakes.take(gateway.map_err(|error| self.wrong_id(&error)));
         if radio.rf_chain > 1 {
             let message = format!("{} is not a chain of a concentrator: use 0 or 1", radio.rf_chain);
             mistakes.add(ConfigError::value("radio.rf-chain", message));

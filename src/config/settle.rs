@@ -119,10 +119,6 @@ impl GroupConfig {
     /// What depends on nothing but itself.
     fn check_numbers(&self) -> Result<(), ConfigError> {
         let mut mistakes = Mistakes::default();
-        if self.name.is_empty() {
-            let message = "it is \"\", and tasks call a group by its name: write one, like \"meters\"";
-            mistakes.add(ConfigError::value("group.name", message));
-        }
         if !(1..=223).contains(&self.fport) {
             let message = format!("{} is not an application port: use 1 to 223", self.fport);
             mistakes.add(self.wrong("fport", message));

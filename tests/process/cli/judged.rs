@@ -12,8 +12,27 @@ const RIGHT: &str = "[gateway]\nregion = \"EU868\"\n[[network-server]]\naddress 
 
 /// Words of the compiler, of its libraries and of the system that say nothing to an operator.
 const JARGON: [&str; 22] = [
-    "invalid type", "invalid value", "unknown field", "unknown variant", "missing field", "expected", "struct ", "enum ",
-    "map, ", "sequence", "f64", "u8", "u16", "u32", "i64", "usize", "Some(", "None", "..=", "os error", "panicked",
+    "invalid type",
+    "invalid value",
+    "unknown field",
+    "unknown variant",
+    "missing field",
+    "expected",
+    "struct ",
+    "enum ",
+    "map, ",
+    "sequence",
+    "f64",
+    "u8",
+    "u16",
+    "u32",
+    "i64",
+    "usize",
+    "Some(",
+    "None",
+    "..=",
+    "os error",
+    "panicked",
     "DeError",
 ];
 
@@ -67,12 +86,12 @@ fn desk() -> Desk {
 fn nine_of_ten_mistakes_are_answered_precisely_and_none_is_taken_or_answered_in_jargon() {
     let desk = desk();
     desk.write("fuotad.toml", RIGHT);
-    assert_eq!(desk.run(&["check", "fuotad.toml"]).code, 0, "{}", desk.run(&["check", "fuotad.toml"]).err);
+    assert_eq!(desk.run("check fuotad.toml").code, 0, "{}", desk.run("check fuotad.toml").err);
     let mistakes = toml::from_str::<Mistakes>(MISTAKES).unwrap().mistake;
     let (mut precise, mut taken, mut jargon) = (0, Vec::new(), Vec::new());
     for mistake in &mistakes {
         desk.write("fuotad.toml", mistake.text());
-        let done = desk.run(&["check", "fuotad.toml"]);
+        let done = desk.run("check fuotad.toml");
         let shown = mistake.add.clone().unwrap_or_else(|| mistake.instead.clone().unwrap().join(" -> "));
         match mistake.is_answered_by(&done.err) {
             true => precise += 1,
@@ -89,5 +108,9 @@ fn nine_of_ten_mistakes_are_answered_precisely_and_none_is_taken_or_answered_in_
     assert!(mistakes.len() >= 80, "only {} mistakes", mistakes.len());
     assert!(taken.is_empty(), "taken: {taken:#?}");
     assert!(jargon.is_empty(), "{}", jargon.join("\n"));
-    assert!(precise * 10 >= mistakes.len() * 9, "only {precise} of {} are answered precisely", mistakes.len());
+    assert!(
+        precise * 10 >= mistakes.len() * 9,
+        "only {precise} of {} are answered precisely",
+        mistakes.len()
+    );
 }
