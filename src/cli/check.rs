@@ -48,7 +48,14 @@ fn judged(
     warnings: &mut Vec<String>,
 ) -> Result<(Config, daemon::Settings), Failure> {
     let sources = files::config_sources(path).map_err(|(_, failure)| failure)?;
-    let config = files::config_in(path, &sources.0, &sources.1)?;
+    let config = Config::from_text(&sources.0, &sources.1).map_err(|error| {
+        // What can be read is judged all the same: whoever mends the file wants to know everything.
+        let rest = Config::readable_part(&sources.0, &sources.1).and_then(|(config, rest)| {
+            let mut absent = Absent { is_strict, ..Absent::default() };
+            service(&config, &mut absent).err().map(|more| more.in_text(&rest, &sources.1))
+        });
+        Failure::text(78, path, &rest.map_or(error.clone(), |rest| error.and(rest, &sources.0)))
+    })?;
     let wrong = |error: ConfigError| Failure::text(78, path, &error.in_text(&sources.0, &sources.1));
     let note = config.region().ok().and_then(|(_, note)| note);
     warnings.extend(note.map(|note| format!("gateway.region: {note}")));

@@ -371,11 +371,15 @@ mod tests {
         let over = |line: &str| checked(&format!("fuota-tasks = [\"t\"]\n[[aws.task]]\nid = \"t\"\n{line}"));
         let task = over("multicast-groups = [\"meters\"]\nstart = \"at-once\"").unwrap().task.remove(0);
         assert_eq!(task.members().multicast_groups, Some(vec!["meters".to_owned()]));
-        assert!(over("start = \"soon\"").unwrap_err().contains("Fuotad.Start"));
-        assert!(over("session-timeout-exponent = 16").unwrap_err().contains("SessionTimeoutExponent"));
-        assert!(over("sha256 = \"beef\"").unwrap_err().contains("Sha256"));
+        assert!(over("start = \"soon\"").unwrap_err().contains("aws.task t.start is \"soon\""));
+        assert!(
+            over("session-timeout-exponent = 16")
+                .unwrap_err()
+                .contains("aws.task t.session-timeout-exponent is 16")
+        );
+        assert!(over("sha256 = \"beef\"").unwrap_err().contains("aws.task t.sha256 is \"beef\""));
         assert!(over("multicast-groups = [\"taps\"]").unwrap_err().contains("\"taps\" is no [[group]]"));
-        assert!(over("id2 = 1").unwrap_err().contains("unknown field"));
+        assert!(over("id2 = 1").unwrap_err().contains("aws.task.id2 is no key of [aws.task]"));
         assert!(checked("[[aws.task]]\nid = \"u\"").unwrap_err().contains("not in aws.fuota-tasks"));
     }
 

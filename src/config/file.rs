@@ -6,6 +6,7 @@ use super::group::GroupConfig;
 use super::ota::OtaConfig;
 use super::radio::Radio;
 use super::read::read;
+use super::read::readable_part;
 use super::server::NetworkServer;
 use crate::broadcast::CRASH_REST_US;
 use crate::daemon::GpsSettings;
@@ -225,6 +226,12 @@ impl Config {
     /// One line: where, what, and what was probably meant.
     pub fn from_text(text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
         read(text, environment)
+    }
+
+    /// What can be read of a text with mistakes: each line of them is empty in the text that comes with it.
+    pub fn readable_part(text: &str, environment: &BTreeMap<String, String>) -> Option<(Config, String)> {
+        let rest = readable_part::<Config>(text);
+        read(&rest, environment).ok().map(|config| (config, rest))
     }
 
     /// Every value as it is used: what a group takes from `[radio]` and the region stands in the group.

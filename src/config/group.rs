@@ -205,7 +205,10 @@ mod tests {
                 assert!(toml::to_string(&read).unwrap().contains(&line));
             }
             assert!(
-                group("ts004-version = 3", variables).unwrap_err().to_string().contains("expected 1 or 2")
+                group("ts004-version = 3", variables)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("3 is no version of TS004: use 1 or 2")
             );
             assert!(group("device-profile = \"LBM\"", variables).is_err());
         }

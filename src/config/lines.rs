@@ -36,6 +36,24 @@ impl ConfigError {
     }
 }
 
+impl ConfigError {
+    /// These mistakes and those of `more`, which was found in the rest of `text`: what is missing of a table there may be
+    /// what could not be read.
+    pub fn and(self, more: ConfigError, text: &str) -> ConfigError {
+        let lines: Vec<&str> = text.split('\n').collect();
+        let is_table = |error: &ConfigError| {
+            let line = error.line().and_then(|number| lines.get(number - 1));
+            line.is_none_or(|line| line.trim_start().starts_with('['))
+        };
+        let more = more.each().iter().filter(|error| !is_table(error)).cloned();
+        let mut errors: Vec<ConfigError> = self.each().iter().cloned().chain(more).collect();
+        errors.sort_by_key(|error| error.line().unwrap_or(usize::MAX));
+        let mut mistakes = Mistakes::default();
+        errors.into_iter().for_each(|error| mistakes.add(error));
+        mistakes.or(None::<()>).err().unwrap_or(self)
+    }
+}
+
 fn line_at(text: &str, at: usize) -> usize {
     text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }
@@ -60,13 +78,17 @@ fn of_value(value: &Spanned<DeValue<'_>>, rest: &str) -> Option<Range<usize>> {
     match value.get_ref() {
         DeValue::Table(table) => of_table(table, rest),
         DeValue::Array(entries) => {
-            let (entry, rest) = entries.iter().enumerate().find_map(|(index, entry)| {
-                let after = rest.strip_prefix(&format!("[{index}]")).or_else(|| {
-                    let name = NAMES.iter().find_map(|name| entry.get_ref().get(name)?.get_ref().as_str())?;
-                    rest.strip_prefix(' ')?.strip_prefix(name)
-                })?;
-                (after.is_empty() || after.starts_with('.')).then_some((entry, after))
-            })?;
+            let called = |(index, entry): (usize, &Spanned<DeValue<'_>>)| {
+                let numbered = rest.strip_prefix(&format!("[{index}]"));
+                let name = NAMES.iter().find_map(|name| entry.get_ref().get(name)?.get_ref().as_str());
+                let named = || rest.strip_prefix(' ')?.strip_prefix(name?);
+                let after = numbered.or_else(named)?;
+                (after.is_empty() || after.starts_with('.')).then_some((index, after.len()))
+            };
+            // The longest name: one may begin as another does.
+            let (index, left) =
+                entries.iter().enumerate().filter_map(called).min_by_key(|(_, left)| *left)?;
+            let (entry, rest) = (entries.get(index)?, &rest[rest.len() - left..]);
             of_value(entry, rest).or(Some(entry.span()))
         }
         _ => None,

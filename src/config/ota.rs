@@ -133,18 +133,18 @@ mod tests {
                    1500\ninterval = \"exact\"\ndescriptor = \"AQQCAA==\"\non-delete = \"stop\"";
         assert_eq!(with(all), Ok(()));
         for (line, said) in [
-            ("redundancy-percent = 101", "Fuotad.RedundancyPercent is 101"),
-            ("fragment-size-bytes = 0", "Fuotad.FragmentSizeBytes is 0"),
+            ("redundancy-percent = 101", "redundancy-percent is 101"),
+            ("fragment-size-bytes = 0", "fragment-size-bytes is 0"),
             (
                 "fragment-size-bytes = 256",
                 "ota.gw-ota-7.fragment-size-bytes is 256, and must be a whole number from 0 to 255",
             ),
-            ("descriptor = \"%\"", "Fuotad.Descriptor"),
-            ("start = \"soon\"", "Fuotad.Start"),
-            ("sha256 = \"beef\"", "Fuotad.Sha256"),
+            ("descriptor = \"%\"", "gw-ota-7\".descriptor"),
+            ("start = \"soon\"", "gw-ota-7\".start is \"soon\""),
+            ("sha256 = \"beef\"", "gw-ota-7\".sha256 is \"beef\""),
             ("multicast-groups = [\"taps\"]", "\"taps\" is no [[group]]"),
             ("on-delete = \"maybe\"", "neither \"finish\" nor \"stop\""),
-            ("file = \"x\"", "unknown field"),
+            ("file = \"x\"", "ota.gw-ota-7.file is no key of [ota.gw-ota-7] (did you mean `file-name`?)"),
         ] {
             let error = with(line).unwrap_err();
             assert!(error.contains(said), "{line}: {error}");

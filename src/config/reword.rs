@@ -11,7 +11,8 @@ use super::written::whole;
 use crate::task::nearest;
 
 /// What must be written, as it may look.
-const EXAMPLES: [(&str, &str); 10] = [
+const EXAMPLES: [(&str, &str); 11] = [
+    ("aws.region", "\"eu-west-1\""),
     ("region", "\"EU868\""),
     ("name", "\"meters\""),
     ("mc-addr", "\"01c0ffee\""),
@@ -37,16 +38,22 @@ pub(super) fn reworded(message: &str, written: &Written<'_>) -> String {
     printable(&told)
 }
 
-/// The same for a value of the environment, whose key the message ends with.
-pub(super) fn reworded_variable(message: &str) -> String {
+/// The same for a value of the environment, whose key the message ends with. `keys` are those of all variables, with __
+/// between their parts.
+pub(super) fn reworded_variable<'a>(message: &str, keys: impl Iterator<Item = &'a String>) -> String {
+    let mut keys = keys;
     let (message, key) = match message.split_once(" for key `") {
-        Some((message, key)) => (message, key.split('`').next().unwrap_or_default()),
-        None => (message, ""),
+        Some((message, key)) => (message, key.split('`').next().unwrap_or_default().to_owned()),
+        None => {
+            let wrong = names(message).first().copied().unwrap_or_default();
+            let with_wrong = keys.find(|key| key.split("__").any(|part| part == wrong));
+            (message, with_wrong.map_or(wrong.to_owned(), |key| key.replace("__", ".")))
+        }
     };
     let variable = format!("FUOTAD__{}", key.replace('.', "__").replace('-', "_").to_uppercase());
-    let table = key.rsplit_once('.').map_or(key, |(table, _)| table);
-    let key = if key.is_empty() { "FUOTAD__…" } else { &variable };
-    reworded(message, &Written { key, table, line: "" })
+    let table = key.rsplit_once('.').map_or("", |(table, _)| table);
+    let table = if message.contains("`gateway`, `radio`") { "" } else { table };
+    reworded(message, &Written { key: &variable, table, line: "" })
 }
 
 /// What was found and what was expected, of serde's "invalid type: …, expected …".
@@ -64,7 +71,9 @@ pub(super) fn missing_field(message: &str) -> Option<&str> {
 }
 
 fn missing(field: &str, written: &Written<'_>) -> String {
-    let example = EXAMPLES.iter().find(|(name, _)| *name == field).map(|(_, example)| *example);
+    let key = joined(written.table, field);
+    let example =
+        EXAMPLES.iter().find(|(name, _)| key == *name || *name == field).map(|(_, example)| *example);
     match (written.line.is_empty(), example) {
         (true, _) if field == "gateway" => {
             "the table [gateway] is missing: write [gateway] and below it region = \"EU868\"".to_owned()
@@ -86,7 +95,8 @@ fn in_words(key: &str, found: &str, expected: &str, line_value: &str) -> String 
         "sequence" => "a list".to_owned(),
         found => {
             let start = found.find(['`', '"']).unwrap_or(0);
-            found[start..].trim_matches('`').to_owned()
+            let value = found[start..].trim_start_matches('`');
+            value.split('`').next().unwrap_or_default().to_owned()
         }
     };
     let wanted = match (expected, found) {
@@ -101,12 +111,15 @@ fn in_words(key: &str, found: &str, expected: &str, line_value: &str) -> String 
         ("a sequence", _) => "a list in brackets, as [\"a\", \"b\"]".to_owned(),
         ("a boolean", _) => "true or false, without quotes".to_owned(),
         ("a string" | "path string" | "string", _) => format!("text in quotes{}", quoted(line_value)),
-        ("f64" | "f32", _) => format!("a number without quotes{}", part(key, &value)),
+        ("f64" | "f32" | "a floating point", _) => format!("a number without quotes{}", part(key, &value)),
         ("u8" | "u16", _) if key.ends_with("ts004-version") => "1 or 2, without quotes".to_owned(),
-        ("u8", _) => format!("a whole number from 0 to 255{}", whole(key, &value)),
-        ("u16", _) => format!("a whole number from 0 to 65535{}", whole(key, &value)),
-        ("u32" | "u64" | "usize", _) => format!("a whole number{}", whole(key, &value)),
+        ("u8", _) => format!("a whole number from 0 to 255{}", whole(key, &value, 255.0)),
+        ("u16", _) => format!("a whole number from 0 to 65535{}", whole(key, &value, 65_535.0)),
+        ("u32", _) if value.len() > 9 => "a whole number up to 4294967295".to_owned(),
+        ("u32", _) => format!("a whole number{}", whole(key, &value, f64::from(u32::MAX))),
+        ("u64" | "usize" | "an integer", _) => format!("a whole number{}", whole(key, &value, 9e15)),
         ("i8" | "i16" | "i32" | "i64", _) => format!("a whole number, which may be negative{}", unit(key)),
+        ("IP address", _) => "an address in quotes, like \"192.0.2.7\"".to_owned(),
         (other, _) if other.starts_with("struct ") => "a table with keys of its own".to_owned(),
         (other, _) => other.to_owned(),
     };
@@ -127,12 +140,18 @@ fn names(message: &str) -> Vec<&str> {
 fn unknown_key(message: &str, written: &Written<'_>) -> Option<String> {
     let names = names(message.strip_prefix("unknown field ").map(|_| message)?);
     let (wrong, known) = names.split_first()?;
-    let is_table = written.table.is_empty() || written.table.split(['.', '[']).next() == Some(wrong);
-    let place = match written.table {
-        _ if is_table => "this file".to_owned(),
-        table => format!("[{table}]"),
+    // A table of its own that nobody knows is a wrong key of the one around it.
+    let around = match written.table.rsplit_once('.') {
+        Some((around, last)) if last == *wrong => around,
+        None if written.table.split('[').next() == Some(wrong) => "",
+        _ => written.table,
     };
-    let key = if is_table { (*wrong).to_owned() } else { joined(written.table, wrong) };
+    let place = if around.is_empty() { "this file".to_owned() } else { format!("[{around}]") };
+    let key = if written.line.is_empty() && !written.key.is_empty() {
+        written.key.to_owned()
+    } else {
+        joined(around, wrong)
+    };
     let wider = || known.iter().find(|name| wrong.len() > 2 && name.starts_with(*wrong)).copied();
     let hint = match nearest(wrong, known).or_else(wider) {
         Some(name) => format!(" (did you mean `{name}`?)"),
@@ -141,8 +160,13 @@ fn unknown_key(message: &str, written: &Written<'_>) -> Option<String> {
     Some(format!("{key} is no key of {place}{hint}"))
 }
 
-/// Of "unknown variant `x`, expected `a` or `b`".
+/// Of "unknown variant `x`, expected `a` or `b`", or of the same in other words without what is expected.
 fn unknown_word(message: &str, key: &str) -> Option<String> {
+    if let Some((_, wrong)) = message.split_once(" does not have variant constructor ") {
+        return Some(format!(
+            "{key} is \"{wrong}\", which is none of its words (config/fuotad.toml has them)"
+        ));
+    }
     let names = names(message.strip_prefix("unknown variant ").map(|_| message)?);
     let (wrong, known) = names.split_first()?;
     let hint = nearest(wrong, known).map(|name| format!(" (did you mean \"{name}\"?)")).unwrap_or_default();

@@ -106,7 +106,11 @@ mod tests {
         );
         assert!(trust_of("pins = [\"beef\"]").unwrap_err().contains("pins[0]: \"beef\" is no fingerprint"));
         assert!(trust_of("pin = []").unwrap_err().contains("did you mean `pins`"));
-        assert!(trust_of("sha1 = \"yes\"").unwrap_err().contains("unknown variant `yes`"));
+        assert!(
+            trust_of("sha1 = \"yes\"")
+                .unwrap_err()
+                .contains("group.signing.sha1 is \"yes\", and must be \"accept\"")
+        );
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub(super) fn syntax(message: &str, written: &Written<'_>) -> Option<String> {
         let what = if line.starts_with('[') { line } else { key };
         return Some(format!("{what} is there twice: leave one out"));
     }
+    if message.contains("overflow") {
+        return Some(format!("{key} is {}, which is too large", value_in(written.line)));
+    }
     if message == "invalid IP address syntax" {
         let value = value_in(written.line);
         return Some(format!("{key} is {value}, and must be addresses in figures, like 192.0.2.7"));
@@ -42,6 +45,12 @@ fn table(line: &str) -> String {
 }
 
 fn no_equals(table: &str, line: &str) -> String {
+    if line.starts_with(['{', '}']) {
+        return format!("{line} is no TOML, and looks like JSON: write [table] and key = value");
+    }
+    if line.starts_with('"') && !line.contains(':') {
+        return format!("{line} stands alone: a list has a comma between two entries");
+    }
     let Some((key, value)) = line.split_once([':', ' ', '\t']) else {
         return format!("{} is a key without a value: write {line} = and its value", joined(table, line));
     };
@@ -78,6 +87,8 @@ fn value(key: &str, value: &str) -> String {
     if is_number(&value.replace(',', ".")) {
         let number = value.replace(',', ".");
         let number = number.trim_end_matches('.');
+        let number =
+            if number.len() > 1 && !number.contains('.') { number.trim_start_matches('0') } else { number };
         let number = if number.starts_with('.') { format!("0{number}") } else { number.to_owned() };
         return format!("{value}: write {number}");
     }
@@ -86,6 +97,6 @@ fn value(key: &str, value: &str) -> String {
     let in_unit = part(key, value);
     match in_unit.rsplit_once(": ") {
         Some((_, number)) if is_unit => format!("{value}: write the number alone, {number}"),
-        _ => format!("{value}, which is no number: text stands in quotes: write \"{plain}\""),
+        _ => format!("{value}, which is no number: and text stands in quotes: write \"{plain}\""),
     }
 }

@@ -10,12 +10,12 @@ use super::written::joined;
 const MISTAKES_MAX: usize = 16;
 
 /// All mistakes of `text`, of which `first` is the reader's first; `again` reads a text anew. What was told is blanked,
-/// so that the rest is read.
+/// so that the rest is read; it comes back as it is then.
 pub(super) fn mistakes(
     text: &str,
     first: toml::de::Error,
     again: impl Fn(&str) -> Option<toml::de::Error>,
-) -> ConfigError {
+) -> (ConfigError, String) {
     let mut errors = Vec::new();
     let mut lines: Vec<&str> = text.split('\n').collect();
     let mut next = Some(first);
@@ -49,7 +49,8 @@ pub(super) fn mistakes(
     }
     errors.sort_by_key(|(_, number, _)| *number);
     let mut errors: Vec<ConfigError> = errors.into_iter().map(|(_, _, error)| error).collect();
-    if errors.len() == 1 { errors.remove(0) } else { ConfigError::Several { errors } }
+    let error = if errors.len() == 1 { errors.remove(0) } else { ConfigError::Several { errors } };
+    (error, lines.join("\n"))
 }
 
 /// Blanks what the mistake of line `number` belongs to: its table where the mistake is the table's. Whether anything
@@ -149,7 +150,7 @@ mod tests {
             ),
             (
                 "[radio]\ndata-rate = \"DR5\"",
-                "line 4: radio.data-rate is \"DR5\", and must be a whole number from 0 to 255",
+                "line 4: radio.data-rate is \"DR5\", and must be a whole number from 0 to 255: 5",
             ),
             (
                 "[radio]\ndata-rate = -1",
@@ -157,11 +158,11 @@ mod tests {
             ),
             (
                 "[radio]\nduty-share = \"0.4\"",
-                "line 4: radio.duty-share is \"0.4\", and must be a number without quotes",
+                "line 4: radio.duty-share is \"0.4\", and must be a number without quotes: 0.4",
             ),
             (
                 "[radio]\neirp-dbm = \"27\" # dBm",
-                "line 4: radio.eirp-dbm is \"27\", and must be a number without quotes, in dBm",
+                "line 4: radio.eirp-dbm is \"27\", and must be a number without quotes, in dBm: 27",
             ),
             (
                 "[radio]\nlisten-before-talk = \"yes\"",
@@ -169,11 +170,11 @@ mod tests {
             ),
             (
                 "[forwarder]\nallow = \"10.0.0.1\"",
-                "line 4: forwarder.allow is \"10.0.0.1\", and must be a list in brackets, as [\"a\", \"b\"]",
+                "line 4: forwarder.allow is \"10.0.0.1\", and must be a list in brackets: [\"10.0.0.1\"]",
             ),
             (
                 "[[network-server]]\naddress = 1700",
-                "line 4: network-server.address is 1700, and must be text in quotes",
+                "line 4: network-server.address is 1700, and must be text in quotes: \"1700\"",
             ),
             (
                 "[group]\nname = \"a\"",
@@ -183,12 +184,21 @@ mod tests {
                 "[[radio]]\ndata-rate = 5",
                 "line 3: [[radio]] is written with one bracket, as [radio]: there is one",
             ),
-            ("[[group]]\nname = \"a\"", "line 3: group.mc-addr is missing"),
+            (
+                "[[group]]\nname = \"a\"",
+                "line 3: group.mc-addr is missing: write mc-addr = \"01c0ffee\", with its own value",
+            ),
         ] {
             assert_eq!(in_gateway(text), wanted);
         }
-        assert_eq!(said("[gateway]\n"), "line 1: gateway.region is missing");
-        assert_eq!(said("[radio]\n"), "line 1: the table [gateway] is missing");
+        assert_eq!(
+            said("[gateway]\n"),
+            "line 1: gateway.region is missing: write region = \"EU868\", with its own value"
+        );
+        assert_eq!(
+            said("[radio]\n"),
+            "line 1: the table [gateway] is missing: write [gateway] and below it region = \"EU868\""
+        );
         let devices = Devices::from_text("[[device]]\nname = 7\n").unwrap_err().to_string();
         assert!(devices.starts_with("line 2: device.name is 7, and must be text in quotes"), "{devices}");
     }
@@ -202,8 +212,8 @@ mod tests {
         let starts = [
             "line 4: radio.frequency-hz is 869.525",
             "line 5: ",
-            "line 6: unknown field `duty`",
-            "line 7: unknown field `gatway`",
+            "line 6: radio.duty is no key",
+            "line 7: gatway is no key of this file",
             "line 11: group[0].mc-addr is 26011111",
             "line 12: group[1].mc-addr is missing",
         ];

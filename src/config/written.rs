@@ -34,13 +34,13 @@ pub(super) fn unit(key: &str) -> &'static str {
 }
 
 /// The unit, and the number in `value`: a frequency in Hz.
-pub(super) fn whole(key: &str, value: &str) -> String {
+pub(super) fn whole(key: &str, value: &str, max: f64) -> String {
     let unit = unit(key);
     match number_in(value) {
         Some(mhz) if key.ends_with("-hz") && (1.0..10_000.0).contains(&mhz) => {
             format!("{unit}: {}", (mhz * 1e6).round())
         }
-        Some(number) if number >= 0.0 && number.fract() == 0.0 => format!("{unit}: {number}"),
+        Some(number) if (0.0..=max).contains(&number) && number.fract() == 0.0 => format!("{unit}: {number}"),
         _ => unit.to_owned(),
     }
 }
