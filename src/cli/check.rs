@@ -145,7 +145,7 @@ fn service(config: &Config, absent: &mut Absent) -> Result<daemon::Settings, Con
         }
         absent.borrow_mut().tell(path).map(|()| None)
     };
-    config.service(&mut read_key, &mut read_certificates)
+    config.checked(&mut read_key, &mut read_certificates)
 }
 
 /// A gateway whose forwarder sends here and nowhere else is on no network without a network server.

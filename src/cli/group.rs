@@ -51,6 +51,10 @@ pub fn new(
     writeln!(out, "name = \"{name}\"")?;
     writeln!(out, "mc-addr = \"{mc_addr}\"")?;
     writeln!(out, "mc-key-file = {key_path}")?;
+    writeln!(
+        out,
+        "session = \"windows\"                   # its devices are told when to listen (fuotad plan --setup)"
+    )?;
     let keys = Secret::from_hex(text.trim()).map(|key| McSessionKeys::derive(&key, mc_addr));
     let keys = keys.map_err(|error| Failure::io(format!("the key that was made: {error}")))?;
     if config.exists() {

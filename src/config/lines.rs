@@ -21,7 +21,7 @@ impl ConfigError {
             ConfigError::Value { line: None, key, message } => {
                 let variable = format!("FUOTAD__{}", key.replace('.', "__").replace('-', "_").to_uppercase());
                 if environment.keys().any(|name| name.to_uppercase() == variable) {
-                    return ConfigError::Environment { message: format!("{variable}: {message}") };
+                    return ConfigError::Environment { message: format!("{variable} ({key}): {message}") };
                 }
                 let line = of_table(table.get_ref(), key).map(|at| line_at(text, at.start));
                 ConfigError::Value { line, key: key.clone(), message: message.clone() }
@@ -135,7 +135,10 @@ mod tests {
     fn a_value_of_the_environment_is_told_with_its_variable() {
         let variables = BTreeMap::from([("FUOTAD__RADIO__DUTY_SHARE".to_owned(), "7".to_owned())]);
         let error = ConfigError::value("radio.duty-share", "7 is too much").in_text(TEXT, &variables);
-        assert_eq!(error.to_string(), "environment: FUOTAD__RADIO__DUTY_SHARE: 7 is too much");
+        assert_eq!(
+            error.to_string(),
+            "environment: FUOTAD__RADIO__DUTY_SHARE (radio.duty-share): 7 is too much"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::error::printable;
 use super::syntax::syntax;
 use super::written::Written;
 use super::written::joined;
+use super::written::number_in;
 use super::written::part;
 use super::written::unit;
 use super::written::value_in;
@@ -42,13 +43,17 @@ pub(super) fn reworded(message: &str, written: &Written<'_>) -> String {
 /// between their parts.
 pub(super) fn reworded_variable<'a>(message: &str, keys: impl Iterator<Item = &'a String>) -> String {
     let mut keys = keys;
-    let (message, key) = match message.split_once(" for key `") {
-        Some((message, key)) => (message, key.split('`').next().unwrap_or_default().to_owned()),
-        None => {
-            let wrong = names(message).first().copied().unwrap_or_default();
-            let with_wrong = keys.find(|key| key.split("__").any(|part| part == wrong));
-            (message, with_wrong.map_or(wrong.to_owned(), |key| key.replace("__", ".")))
-        }
+    let (message, place) = match message.split_once(" for key `") {
+        Some((message, place)) => (message, place.split('`').next().unwrap_or_default().to_owned()),
+        None => (message, String::new()),
+    };
+    let unknown = message.starts_with("unknown field ").then(|| names(message).first().copied()).flatten();
+    let key = match unknown {
+        None => place,
+        // Its place is the table around it.
+        Some(wrong) => keys
+            .find(|key| key.split("__").any(|part| part == wrong))
+            .map_or(wrong.to_owned(), |key| key.replace("__", ".")),
     };
     let variable = format!("FUOTAD__{}", key.replace('.', "__").replace('-', "_").to_uppercase());
     let table = key.rsplit_once('.').map_or("", |(table, _)| table);
@@ -115,7 +120,9 @@ fn in_words(key: &str, found: &str, expected: &str, line_value: &str) -> String 
         ("u8" | "u16", _) if key.ends_with("ts004-version") => "1 or 2, without quotes".to_owned(),
         ("u8", _) => format!("a whole number from 0 to 255{}", whole(key, &value, 255.0)),
         ("u16", _) => format!("a whole number from 0 to 65535{}", whole(key, &value, 65_535.0)),
-        ("u32", _) if value.len() > 9 => "a whole number up to 4294967295".to_owned(),
+        ("u32", _) if number_in(&value).is_some_and(|number| number > f64::from(u32::MAX)) => {
+            "a whole number up to 4294967295".to_owned()
+        }
         ("u32", _) => format!("a whole number{}", whole(key, &value, f64::from(u32::MAX))),
         ("u64" | "usize" | "an integer", _) => format!("a whole number{}", whole(key, &value, 9e15)),
         ("i8" | "i16" | "i32" | "i64", _) => format!("a whole number, which may be negative{}", unit(key)),

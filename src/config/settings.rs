@@ -54,11 +54,6 @@ impl Config {
         let settings = mistakes.take(self.daemon(read_key));
         // A group that cannot be used may have wrong certificates, too.
         let trusted = mistakes.take(self.trusted(read));
-        mistakes.take(
-            daemon::check_log_filter(&self.log.filter).map_err(|message| {
-                ConfigError::value("log.filter", message.trim_start_matches("log.filter: "))
-            }),
-        );
         if let Some(aws) = &self.aws {
             mistakes.take(aws.check(&self.group, &self.ota));
         } else if let Some(id) = self.ota.keys().next() {
@@ -69,6 +64,24 @@ impl Config {
             trusted.fill(&mut settings.engine);
             settings
         });
+        mistakes.or(settings)
+    }
+
+    /// The same for `check`, which refuses a log filter that `run` takes as `info`.
+    ///
+    /// # Errors
+    /// Every value that cannot be used.
+    pub fn checked(
+        &self,
+        read_key: ReadKey<'_>,
+        read: ReadCertificates<'_>,
+    ) -> Result<daemon::Settings, ConfigError> {
+        let mut mistakes = Mistakes::default();
+        let settings = mistakes.take(self.service(read_key, read));
+        let filter = daemon::check_log_filter(&self.log.filter);
+        let wrong =
+            |message: String| ConfigError::value("log.filter", message.trim_start_matches("log.filter: "));
+        mistakes.take(filter.map_err(wrong));
         mistakes.or(settings)
     }
 

@@ -155,12 +155,19 @@ impl GroupConfig {
     /// Whether the law takes it, and devices hear it.
     fn check_air(&self, air: &Air, radio: &Radio, region: &Parameters) -> Result<(), ConfigError> {
         let mut mistakes = Mistakes::default();
-        let lawful = region.check_under(&air.terms, air.frequency_hz, air.data_rate, air.eirp);
-        mistakes.take(lawful.map_err(|error| {
-            let key = self.place_of(key_of(&error), radio);
-            ConfigError::value(key, format!("{error}{}", way_out(&error)))
-        }));
         let rx2 = &region.rx2;
+        let (mut frequency_hz, mut data_rate) = (air.frequency_hz, air.data_rate);
+        // What is wrong is put right by the region's own, so that the rest is seen.
+        while let Err(error) = region.check_under(&air.terms, frequency_hz, data_rate, air.eirp) {
+            let key = key_of(&error);
+            let message = format!("{error}{}", way_out(&error));
+            mistakes.add(ConfigError::value(self.place_of(key, radio), message));
+            match key {
+                "data-rate" if data_rate != rx2.dr => data_rate = rx2.dr,
+                "frequency-hz" if frequency_hz != rx2.frequency_hz => frequency_hz = rx2.frequency_hz,
+                _ => break,
+            }
+        }
         let is_rx2 = (air.frequency_hz, air.data_rate) == (rx2.frequency_hz, rx2.dr);
         if self.session() == SessionKind::Always && !is_rx2 && !self.rx_is_elsewhere {
             let message = format!(

@@ -56,7 +56,7 @@ pub(super) fn part(key: &str, value: &str) -> String {
 }
 
 /// The only number in a text.
-fn number_in(value: &str) -> Option<f64> {
+pub(super) fn number_in(value: &str) -> Option<f64> {
     let is_of_number = |c: char| c.is_ascii_digit() || c == '.' || c == '-';
     let mut numbers =
         value.split(|c| !is_of_number(c)).filter(|part| part.contains(|c: char| c.is_ascii_digit()));

@@ -713,7 +713,7 @@ fn check_tells_whether_the_signers_of_a_group_can_be_read() {
     let check = |anchor: &str| {
         let dir = pki.dir().display();
         let text = format!(
-            "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\n\
+            "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nsession = \"windows\"\n\
              mc-key-file = \"{dir}/no-key\"\n[group.signing]\nanchors = [\"{dir}/{anchor}\"]\n"
         );
         pki.write("fuotad.toml", text);

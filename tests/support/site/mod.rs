@@ -119,6 +119,8 @@ impl Site {
             mc-addr = "01c0ffee"
             mc-key-file = "{dir}/key"
             first-fcnt = 2
+            session = "always"
+            rx-is-elsewhere = true
             device-profile = "fast"
             "#
         )
