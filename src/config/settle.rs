@@ -160,6 +160,14 @@ impl GroupConfig {
         // What is wrong is put right by the region's own, so that the rest is seen.
         while let Err(error) = region.check_under(&air.terms, frequency_hz, data_rate, air.eirp) {
             let key = key_of(&error);
+            // The usual power of another sub-band is nobody's mistake.
+            let is_asked = self.eirp_dbm.or(radio.eirp_dbm).is_some();
+            if key == "eirp-dbm"
+                && !is_asked
+                && (frequency_hz, data_rate) != (air.frequency_hz, air.data_rate)
+            {
+                break;
+            }
             let message = format!("{error}{}", way_out(&error));
             mistakes.add(ConfigError::value(self.place_of(key, radio), message));
             match key {
