@@ -46,8 +46,42 @@ fn a_campaign_over_real_sockets_reaches_the_devices_within_the_law() {
     assert_eq!(report["image-sha256"].as_str().map(str::len), Some(64), "{report:#}");
     let log = site.log();
     assert!(!log.contains(site::MC_KEY), "no key in the log");
-    assert!(log.lines().filter(|line| line.contains("goes out in 0.")).count() <= 3, "{log}");
-    assert!(log.contains("goes out in 0.") && log.contains("is known to +-15 ms"), "{log}");
+    assert!(log.contains("is known to +-15 ms"), "{log}");
+    let of_task: Vec<&str> = log.lines().filter(|line| line.contains("lamps-1")).collect();
+    let of_frames = of_task.iter().filter(|line| line.contains("goes out in"));
+    assert_eq!(of_frames.count(), 0, "frames are told at debug: {log}");
+    for tenths in 1..10 {
+        let line = of_task.iter().filter(|line| line.contains(&format!("frames sent ({tenths}0 %)")));
+        assert_eq!(line.count(), 1, "{tenths}: {log}");
+    }
+    assert!(log.contains("task lamps-1, group lamps: 4 of 32 frames sent (10 %)"), "{log}");
+    // Whoever reads the texts alone sees what each is about.
+    for event in ["planned for group lamps", "the first frame is on its way", "complete: 32 frames sent"] {
+        let line =
+            of_task.iter().find(|line| line.contains(event)).unwrap_or_else(|| panic!("{event}: {log}"));
+        assert!(line.contains("task lamps-1") && line.contains("group lamps"), "{line}");
+    }
+}
+
+#[test]
+fn at_debug_each_frame_is_told_and_a_cancelled_task_is_named() {
+    let mut site = Site::new("debug", 30);
+    site.extend("[log]\nfilter = \"info,fuotad=debug\"\n", &[]);
+    site.start();
+    site.wait("the forwarder is heard", 10, |status| status.forwarder.online.is_some());
+    site.order("lamps-1", "");
+    site.wait_for_frames(5);
+    std::fs::remove_file(site.path("tasks").join("lamps-1.json")).unwrap();
+    let status = site.wait("the task is gone", 10, |status| !status.finished.is_empty());
+    let cancelled = status.finished[0].1.clone();
+    let sent: u32 = cancelled.split_whitespace().nth(2).unwrap().parse().unwrap();
+    site.terminate();
+    let log = site.log();
+    for frame in 0..sent {
+        let told = format!("task lamps-1, group lamps: frame {frame} (FCnt {})", frame + 2);
+        assert_eq!(log.lines().filter(|line| line.contains(&told)).count(), 1, "{told}: {log}");
+    }
+    assert!(log.contains(&format!("task lamps-1, group lamps: {cancelled}")), "{log}");
 }
 
 #[test]
