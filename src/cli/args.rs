@@ -96,6 +96,9 @@ pub struct StatusArgs {
     /// Again every second until interrupted
     #[arg(long)]
     pub watch: bool,
+    /// For scripts: end with 75 while it is not ready; without it, with 0 whenever it answers
+    #[arg(long, conflicts_with = "watch")]
+    pub ready: bool,
     /// Machine-readable; with --watch one document a line
     #[arg(long)]
     pub json: bool,

@@ -59,7 +59,7 @@ fn answer(error: &clap::Error) -> ExitCode {
 fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
         Command::Run { config } => service::run(&config)?,
-        Command::Status(args) => status::run(&args, out)?,
+        Command::Status(args) => return status::run(&args, out),
         Command::Check { config, named, print, forwarder, dialect, online, strict, json } => {
             let config = named.unwrap_or(config);
             match (online, forwarder.as_slice()) {

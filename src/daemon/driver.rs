@@ -90,6 +90,15 @@ pub struct Memory {
     next: VecDeque<Next>,
 }
 
+impl Memory {
+    /// What a former run left for people to read.
+    pub fn after(reports: &[(String, Vec<u8>)]) -> Memory {
+        let mut memory = Memory::default();
+        memory.notes.restore(reports);
+        memory
+    }
+}
+
 enum Next {
     NotSaved(u64, NotSaved),
     ImageFailed(TaskId, String),
