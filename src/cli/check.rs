@@ -5,7 +5,6 @@ use super::exit::warn;
 use super::files;
 use super::service_user::ServiceUser;
 use super::service_user::has_unit;
-use super::service_user::hidden;
 use crate::campaign::Group;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -13,6 +12,7 @@ use crate::config::KeySource;
 use crate::daemon;
 use crate::daemon::NO_SERVER;
 use crate::daemon::StateFolder;
+use crate::daemon::hidden;
 use crate::lorawan::Secret;
 use crate::store::RangeState;
 use std::io::Write;
@@ -52,6 +52,7 @@ fn judged(
         // What can be read is judged all the same: whoever mends the file wants to know everything.
         let rest = Config::readable_part(&sources.0, &sources.1).and_then(|(config, rest)| {
             let mut absent = Absent { is_strict, ..Absent::default() };
+            warnings.extend(config.remarks());
             service(&config, &mut absent).err().map(|more| more.in_text(&rest, &sources.1))
         });
         Failure::text(78, path, &rest.map_or(error.clone(), |rest| error.and(rest, &sources.0)))

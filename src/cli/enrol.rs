@@ -11,6 +11,7 @@ use crate::config::KeySource;
 use crate::daemon::StartError;
 use crate::daemon::StateFolder;
 use crate::daemon::enrol_in;
+use crate::daemon::io_words;
 use crate::forwarder::GatewayId;
 use crate::lorawan::KeyFingerprint;
 use crate::store::Enrolment;
@@ -202,6 +203,10 @@ fn leave_witness(new: &NewKey<'_>) {
             "{} cannot be written: a lost state folder would not be noticed; {AS_ROOT}",
             path.display()
         )),
-        Err(error) => warn(format!("{}: {error}: a lost state folder would not be noticed", path.display())),
+        Err(error) => warn(format!(
+            "{}: {}: a lost state folder would not be noticed",
+            path.display(),
+            io_words(&error)
+        )),
     }
 }

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Devices;
 use crate::config::KeySource;
+use crate::daemon::io_words;
 use crate::lorawan::Secret;
 use crate::signing::MAX_EVIDENCE_BYTES;
 use crate::task::ImageRef;
@@ -34,11 +35,12 @@ const TASKS_MAX: usize = 256;
 
 /// A file's bytes, at most `limit` of them.
 pub fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::no_input(format!("{}: {error}", path.display()));
+    let wrong =
+        |error: std::io::Error| Failure::no_input(format!("{}: {}", path.display(), io_words(&error)));
     let mut bytes = Vec::new();
     // The limit is counted, not asked for: a pipe has no length.
-    let file = File::open(path).map_err(|error| wrong(&error))?;
-    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
+    let file = File::open(path).map_err(wrong)?;
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(wrong)?;
     if bytes.len() > limit {
         return Err(Failure::data(format!("{}: it is over the limit of {limit} bytes", path.display())));
     }
@@ -192,7 +194,7 @@ pub fn key(path: &Path) -> Result<Secret, String> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode();
+        let mode = std::fs::metadata(path).map_err(|error| io_words(&error))?.permissions().mode();
         if mode & 0o007 != 0 {
             let mode = mode & 0o777;
             return Err(format!(

@@ -8,7 +8,8 @@ use super::exit::warn;
 use super::files;
 use super::inspect::hex;
 use super::service_user::ServiceUser;
-use super::service_user::hidden;
+use crate::daemon::hidden;
+use crate::daemon::io_words;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
@@ -103,12 +104,12 @@ fn make_key_file(key_file: &Path, text: &str) -> Result<File, Failure> {
         ErrorKind::AlreadyExists => {
             wrong(&"it is there already and never overwritten: give another --key-file")
         }
-        _ => wrong(&error),
+        _ => wrong(&io_words(&error)),
     })?;
     if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
         // Half a key would only be in the way of the next attempt.
         let _ = std::fs::remove_file(key_file);
-        return Err(wrong(&error));
+        return Err(wrong(&io_words(&error)));
     }
     Ok(file)
 }
@@ -116,7 +117,7 @@ fn make_key_file(key_file: &Path, text: &str) -> Result<File, Failure> {
 /// A key that root makes is for the service to read, which runs as another user.
 fn give_to_the_service(key_file: &File, path: &Path, config: &Path, state_dir: &Path) {
     let Some(user) = ServiceUser::of(config, state_dir) else { return };
-    let given = user.give_to_group(key_file).map_err(|error| error.to_string());
+    let given = user.give_to_group(key_file).map_err(|error| io_words(&error));
     if let Err(error) = given.and_then(|()| user.can_read(path)) {
         warn(format!("the service cannot read the key: {error}"));
     }

@@ -15,6 +15,7 @@ use crate::config::Status;
 use crate::daemon::OtherSenderSnapshot;
 use crate::daemon::Snapshot;
 use crate::daemon::TaskSnapshot;
+use crate::daemon::io_words;
 use crate::daemon::read_status;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -92,7 +93,7 @@ fn read(socket: &Path) -> Result<String, Failure> {
             std::io::ErrorKind::PermissionDenied => "only root and the group fuotad may ask",
             _ => "try again",
         };
-        Failure::unavailable(format!("{}: {error}: {advice}", socket.display()))
+        Failure::unavailable(format!("{}: {}: {advice}", socket.display(), io_words(&error)))
     })
 }
 

@@ -14,6 +14,7 @@ use super::files::FolderFiles;
 use super::folder::TaskFolder;
 use super::folder::watch;
 use super::images::Images;
+use super::io_words::io_words;
 use super::lock::Lock;
 use super::log;
 use super::pull_memory::PullMemory;
@@ -259,7 +260,11 @@ fn status(path: &Path) -> mpsc::Receiver<super::status::StatusRequest> {
             tokio::task::spawn_local(socket.serve(ask));
         }
         Err(error) => {
-            tracing::warn!("no status socket at {}: {error}; `fuotad status` will not work", path.display());
+            tracing::warn!(
+                "no status socket at {}: {}; `fuotad status` will not work",
+                path.display(),
+                io_words(&error)
+            );
         }
     }
     asks

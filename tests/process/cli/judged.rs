@@ -17,7 +17,7 @@ const JARGON: [&str; 22] = [
     "unknown field",
     "unknown variant",
     "missing field",
-    "expected",
+    ", expected",
     "struct ",
     "enum ",
     "map, ",
@@ -113,4 +113,111 @@ fn nine_of_ten_mistakes_are_answered_precisely_and_none_is_taken_or_answered_in_
         "only {precise} of {} are answered precisely",
         mistakes.len()
     );
+}
+
+#[test]
+fn nothing_of_the_language_or_the_system_is_shown_to_an_operator() {
+    let desk = desk();
+    desk.write("right.toml", RIGHT);
+    desk.write("bytes.toml", [0xff, 0xfe]);
+    desk.write("json.toml", "{\n\"gateway\": {}\n}\n");
+    desk.write("later.toml", RIGHT.replace("meters.mckey", "nowhere/meters.mckey"));
+    desk.write("devices.toml", "[[device]]\nname = 7\napp-key = \"x\"\ndev-eui = 12\n");
+    desk.write(
+        "scenario.toml",
+        "[world]\nstart = 5\n[image]\ngenerator = \"lcg\"\nseed = -1\nbytes = \"x\"\n",
+    );
+    let mut told = String::new();
+    for line in [
+        "check nothing.toml",
+        "check .",
+        "check meters.mckey/x.toml",
+        "check bytes.toml",
+        "check json.toml",
+        "check later.toml --strict",
+        "check right.toml -c right.toml",
+        "check --nothing",
+        "plan nothing.json -c right.toml",
+        "plan . -c right.toml",
+        "plan meters-1.4.2.json -c later.toml",
+        "plan meters-1.4.2.json -c right.toml --image nothing.bin",
+        "plan meters-1.4.2.json -c right.toml --image image.bin --setup --devices devices.toml",
+        "status --socket nothing.sock",
+        "status --socket right.toml",
+        "verify nothing.bin",
+        "simulate scenario.toml",
+        "simulate nothing.toml",
+        "group new lamps --key-file nothing/lamps.mckey -c nothing.toml",
+        "group enrol lamps -c right.toml",
+        "inspect frames --mc-addr 01c0ffee --mc-key x --fcnt 2 --fport 1 --payload 0g",
+        "inspect fragments --ts004 1 --frag-size 9 --coded 1 nothing.bin",
+    ] {
+        let done = desk.run(line);
+        assert_ne!(done.code, 0, "{line} was taken");
+        told += &format!("{line}: {}", done.err);
+    }
+    for (name, value) in [
+        ("RADIO__DUTY_SHARE", "abc"),
+        ("RADIO__DUTY_SHARE", "40"),
+        ("RADIO__DUTY", "1"),
+        ("RADIO", "1"),
+        ("RADIO__SPACING", "evne"),
+        ("CLOCK__TRUST", "ntp"),
+        ("TASKS__SCAN_S", "3s"),
+        ("FORWARDER__ALLOW", "gateway.local"),
+        ("GATEWAY__REGION", "EU"),
+        ("NOPE__X", "1"),
+    ] {
+        let name = format!("FUOTAD__{name}");
+        let done = desk.run_with(&["check", "right.toml"], &[(&name, value)]);
+        assert_eq!(done.code, 78, "{name}={value} was taken");
+        assert!(done.err.contains(&name), "{name}: {}", done.err);
+        told += &format!("{name}={value}: {}", done.err);
+    }
+    let jargon = JARGON.iter().flat_map(|word| told.lines().filter(|line| line.contains(*word)));
+    let jargon: Vec<&str> = jargon.collect();
+    assert!(jargon.is_empty(), "{jargon:#?}");
+}
+
+#[test]
+fn all_that_is_wrong_is_told_in_one_run_whether_it_can_be_read_or_not() {
+    let desk = desk();
+    let text = RIGHT.replace("session = \"windows\"", "fport = 0\nfirst-fcnt = 1\nsession-start = \"noon\"")
+        + "[radio]\nduty = 1\nmax-deaf = 30\nrf-chain = 7\n[tasks]\nscan-s = 0\n[log]\nfilter = \"x\"\n\
+           [aws]\nregion = \"x!\"\npoll-s = 1\n";
+    desk.write("many.toml", text);
+    let done = desk.run("check many.toml");
+    let lines: Vec<&str> = done.err.lines().skip_while(|line| !line.starts_with("fuotad: ")).collect();
+    assert_eq!(lines[0], "fuotad: many.toml: 10 mistakes", "{}", done.err);
+    for (line, number) in lines[1..].iter().zip([9, 10, 11, 13, 14, 15, 17, 19, 21, 22]) {
+        assert!(line.trim_start().starts_with(&format!("line {number}: ")), "{number}: {}", done.err);
+    }
+    // What is right is warned about nevertheless: here that the session is not written.
+    assert!(done.err.contains("warning: group meters.session"), "{}", done.err);
+}
+
+#[test]
+fn where_only_the_unit_has_the_key_check_and_plan_go_on_and_say_where_it_comes_from() {
+    let desk = desk();
+    let text = RIGHT.replace("mc-key-file = \"meters.mckey\"", "mc-key-credential = \"meters.mckey\"");
+    desk.write("unit.toml", text);
+    let done = desk.run("check unit.toml");
+    assert!(done.code == 0 && done.err.contains("LoadCredential=meters.mckey:/path"), "{}", done.err);
+    assert!(done.err.contains("/run/credentials/fuotad.service/meters.mckey"), "{}", done.err);
+    let plan = "plan meters-1.4.2.json -c unit.toml --image image.bin";
+    let done = desk.run(plan);
+    assert!(done.code == 0 && done.out.contains("frames"), "{}", done.err);
+    assert!(
+        done.err.contains("LoadCredential=") && done.err.contains("as for a key that was never used"),
+        "{}",
+        done.err
+    );
+    assert!(!done.err.contains("enrol"), "nobody knows whether it is enrolled: {}", done.err);
+    // The commands for devices need it.
+    let done = desk.run(&format!("{plan} --setup"));
+    assert!(done.code == 78 && done.err.contains("line 8: group meters.mc-key-credential: "), "{}", done.err);
+    let folder = desk.0.dir().display().to_string();
+    let words: Vec<&str> = plan.split(' ').chain(["--setup", "--devices", "devices.toml"]).collect();
+    let done = desk.run_with(&words, &[("CREDENTIALS_DIRECTORY", &folder)]);
+    assert_eq!(done.code, 0, "{}", done.err);
 }

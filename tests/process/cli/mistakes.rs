@@ -50,7 +50,7 @@ fn a_wrong_option_of_inspect_is_refused_with_what_would_do() {
     desk.refuses(&fragments("50 --coded 1 empty"), 65, &["empty", "nothing"]);
     desk.refuses(&fragments("50 --coded 16284 image.bin"), 64, &["16284", "100", "16283"]);
     desk.refuses(&fragments("50 --coded 1 none.bin"), 66, &["none.bin"]);
-    desk.refuses(&fragments("50 --coded 1 ."), 66, &["directory"]);
+    desk.refuses(&fragments("50 --coded 1 ."), 66, &["folder"]);
     desk.refuses("inspect fragments --ts004 3 --frag-size 9 --coded 1 image.bin", 64, &["3", "1 and 2"]);
     desk.refuses("inspect airtime --sf 13 --bw-hz 125000 --len 1", 64, &["13", "5 to 12"]);
     desk.refuses("inspect airtime --sf 7 --bw-hz 125000 --len 18446744073709551615", 64, &["255"]);
@@ -123,7 +123,7 @@ fn what_is_no_configuration_at_all_is_refused() {
     desk.write("zeros.toml", [0; 100]);
     desk.refuses("check zeros.toml", 78, &["zeros.toml", "line 1"]);
     desk.refuses("check none.toml", 66, &["none.toml"]);
-    desk.refuses("check .", 66, &["directory"]);
+    desk.refuses("check .", 66, &["folder"]);
     desk.check_refuses("", &["line 1", "gateway"]);
 }
 

@@ -74,8 +74,13 @@ impl Desk {
     }
 
     fn run_words(&self, words: &[&str]) -> Done {
+        self.run_with(words, &[])
+    }
+
+    fn run_with(&self, words: &[&str], environment: &[(&str, &str)]) -> Done {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fuotad"));
-        let output = command.args(words).current_dir(self.0.dir()).env_clear().output().unwrap();
+        command.args(words).current_dir(self.0.dir()).env_clear().envs(environment.iter().copied());
+        let output = command.output().unwrap();
         let done = Done {
             code: output.status.code().unwrap(),
             out: String::from_utf8(output.stdout).unwrap(),
