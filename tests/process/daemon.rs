@@ -64,6 +64,37 @@ fn a_campaign_over_real_sockets_reaches_the_devices_within_the_law() {
 }
 
 #[test]
+fn status_remembers_what_ended_before_a_restart_fits_the_screen_and_tells_scripts_whether_it_is_ready() {
+    let mut site = whole_campaign("status");
+    site.no_radio();
+    site.order("6d2f0c1e-0000-0000-0000-000000000000-of-the-lamps-in-the-long-street", "");
+    std::fs::write(site.path("tasks").join("broken.json"), "{ \"FirmwareUpdateImage\": 7 }").unwrap();
+    site.start();
+    let page =
+        site.wait("both are read", 10, |status| !status.refused.is_empty() && !status.tasks.is_empty());
+    assert_eq!(page.refused[0].0, "broken", "{:?}", page.refused);
+    let (task, outcome) = &page.finished[0];
+    assert!(task == "lamps-1" && outcome.starts_with("complete: "), "{:?}", page.finished);
+    let socket = site.socket();
+    let text = site.cli(&["status", "--socket", &socket]);
+    assert!(text.contains(&format!("over       lamps-1: {outcome}")), "{text}");
+    assert!(text.contains("refused    broken: ") && text.contains("    phase "), "{text}");
+    for line in text.lines().filter(|line| line.chars().count() > 80) {
+        assert_eq!(line.split_whitespace().count(), 1, "a line could be broken: {line}");
+    }
+    // It answered; whether it is ready is another question.
+    assert!(text.contains("not ready, it waits for"), "{text}");
+    assert_eq!(site.status_code(&["--ready"]), Some(75));
+    site.terminate();
+    std::fs::remove_dir_all(site.path("tasks")).unwrap();
+    std::fs::create_dir_all(site.path("tasks")).unwrap();
+    site.radio_on();
+    site.start();
+    site.wait("it is ready", 10, |status| status.is_ready);
+    assert_eq!(site.status_code(&["--ready"]), Some(0));
+}
+
+#[test]
 fn at_debug_each_frame_is_told_and_a_cancelled_task_is_named() {
     let mut site = Site::new("debug", 30);
     site.extend("[log]\nfilter = \"info,fuotad=debug\"\n", &[]);

@@ -380,6 +380,12 @@ impl Site {
         serde_json::from_slice(&std::fs::read(self.path("state").join(name)).unwrap()).unwrap()
     }
 
+    /// How `status` with these words ends.
+    pub fn status_code(&self, words: &[&str]) -> Option<i32> {
+        let mut status = Command::new(env!("CARGO_BIN_EXE_fuotad"));
+        status.args(["status", "--socket", &self.socket()]).args(words).output().unwrap().status.code()
+    }
+
     /// What a command of the program says when it refuses: one line, and its exit code.
     pub fn refuses(&self, words: &[&str]) -> (Option<i32>, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_fuotad")).args(words).output().unwrap();
