@@ -108,7 +108,7 @@ mod tests {
     fn a_table_that_is_too_wide_is_folded_under_its_first_cells() {
         let name = "6d2f0c1e-0000-0000-0000-000000000000".to_owned();
         let row = vec![name.clone(), "sending".to_owned(), String::new(), "2026-11-22T08:12:00Z".to_owned()];
-        assert!(table(&["task", "phase", "group", "end"], &[row.clone()]).starts_with("  task"));
+        assert!(table(&["task", "phase", "group", "end"], std::slice::from_ref(&row)).starts_with("  task"));
         let wide = vec![name, "w".repeat(30), String::new(), "2026-11-22T08:12:00Z".to_owned()];
         let folded = "  6d2f0c1e-0000-0000-0000-000000000000\n    phase wwwwwwwwwwwwwwwwwwwwwwwwwwwwww, end 2026-11-22T08:12:00Z\n";
         assert_eq!(table(&["task", "phase", "group", "end"], &[wide]), folded);

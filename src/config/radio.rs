@@ -147,8 +147,10 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
 
 /// What to write instead of a percentage.
 fn percent_as_part(value: f64) -> String {
-    let is_percent = value > 1.0 && value < 100.0;
-    is_percent.then(|| format!(": write {} for {value} %", value / 100.0)).unwrap_or_default()
+    match value {
+        _ if value > 1.0 && value < 100.0 => format!(": write {} for {value} %", value / 100.0),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]

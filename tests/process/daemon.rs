@@ -95,6 +95,26 @@ fn status_remembers_what_ended_before_a_restart_fits_the_screen_and_tells_script
 }
 
 #[test]
+fn a_group_that_does_not_say_when_its_devices_listen_is_told_once_and_gets_no_frame_untold() {
+    let mut site = Site::new("unsaid", 4);
+    site.replace("            session = \"always\"\n            rx-is-elsewhere = true\n", "");
+    site.start();
+    site.wait("the forwarder is heard", 10, |status| status.forwarder.online.is_some());
+    site.order("lamps-1", "");
+    let page = site.wait("it is refused", 10, |status| !status.refused.is_empty());
+    let reason = &page.refused[0].1;
+    assert!(reason.contains("give a StartTime (or write session = \"always\""), "{reason}");
+    site.terminate();
+    let log = site.log();
+    assert_eq!(
+        log.matches("group lamps.session: it is not written, which means \"windows\"").count(),
+        1,
+        "{log}"
+    );
+    assert_eq!(site.frames(), 0);
+}
+
+#[test]
 fn at_debug_each_frame_is_told_and_a_cancelled_task_is_named() {
     let mut site = Site::new("debug", 30);
     site.extend("[log]\nfilter = \"info,fuotad=debug\"\n", &[]);

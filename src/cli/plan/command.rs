@@ -82,6 +82,7 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Timetable::new(&settings, &document, &stem, image.clone()).map_err(|error| wrong(&error))?;
     warnings.extend(timetable.planned.warnings.iter().cloned());
     warnings.extend(check::no_server(&config));
+    warnings.extend(config.remarks());
     if args.setup {
         // All devices' commands or none: half of them would be half a campaign.
         let lines = setup(&timetable, &settings, &args.devices, &image)?;
