@@ -40,6 +40,7 @@ name = "meters"
 mc-addr = "01c0ffee"
 mc-key-file = "{folder}/key"
 first-fcnt = 2
+session = "always"
 """)
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(folder / "notify"))

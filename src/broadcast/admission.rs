@@ -97,6 +97,24 @@ impl TaskBook {
         Ok(())
     }
 
+    /// Another campaign of its group, where only the time of day can say whether the two are in each other's way, and
+    /// nobody knows it yet.
+    pub fn undecided(&self, now: Now, id: &TaskId, plan: &Plan, begin: &Begin) -> Option<&TaskId> {
+        if now.gps.is_some() {
+            return None;
+        }
+        let has_time = |begin: &Begin| matches!(begin, Begin::At(_) | Begin::Sessions(_));
+        let of_group = self.open().iter().filter(|(other, open_task)| {
+            *other != id && open_task.plan().is_some_and(|other| other.key == plan.key)
+        });
+        let mut undecided = of_group.filter(|(_, open_task)| {
+            let other = open_task.plan().zip(self.site().group(&plan.group));
+            let its = other.and_then(|(other, group)| begin_of(open_task, group, other).ok());
+            has_time(begin) || its.is_some_and(|its| has_time(&its))
+        });
+        undecided.next().map(|(other, _)| other)
+    }
+
     fn claim_of(&self, now: Now, id: &TaskId, open_task: &OpenTask) -> Option<Claim> {
         let plan = open_task.plan()?;
         let guard_us = self.guard_us(&plan.group);

@@ -173,7 +173,7 @@ pub fn begin_of(open_task: &OpenTask, group: &Group, plan: &Plan) -> Result<Begi
         Some(Start::At(start)) => Some(start),
         Some(Start::AtOnce) => {
             return Err(format!(
-                "group {} listens in sessions, so \"at-once\" is too late to tell its devices: give a StartTime",
+                "group {} listens in sessions, so \"at-once\" is too late to tell its devices: give a StartTime (or write session = \"always\" where they always listen)",
                 group.name
             ));
         }

@@ -224,7 +224,7 @@ impl OpenTask {
         self.is_fetched = true;
     }
 
-    /// Whether its signer's certificate is valid is known when the clock is.
+    /// Whether its signer's certificate is valid, or its group free, is known when the clock is.
     pub fn await_clock(&mut self) {
         self.stage = Stage::AwaitingClock;
     }

@@ -71,6 +71,17 @@ impl TaskBook {
         };
         let begin = begin_of(open_task, &group, &plan)?;
         if !open_task.is_admitted() && !is_reserved {
+            if let Some(other) = self.undecided(now, id, &plan, &begin) {
+                let reason = format!(
+                    "a trusted clock: group {} has task {other}, and without the time nobody knows which of the two is over first",
+                    plan.group
+                );
+                if let Some(open_task) = self.get_mut(id) {
+                    open_task.await_clock();
+                }
+                self.waiting(now, id, reason, outbox);
+                return Ok(());
+            }
             self.admit(now, id, &plan, &begin, outbox)?;
         }
         let Some(open_task) = self.get_mut(id) else { return Ok(()) };

@@ -36,7 +36,7 @@ pub enum Stage {
     Parked,
     /// The image is being fetched.
     Fetching,
-    /// The image is there; whether its signer's certificate is valid is known when the clock is.
+    /// The image is there; whether its signer's certificate is valid, or its group free, is known when the clock is.
     AwaitingClock,
     /// It is planned, and this step of its plan is being taken.
     Planned(Box<Prepared>, Step),

@@ -118,8 +118,15 @@ impl TaskBook {
             Ok(task) if self.is_left_alone(now, &task, source, outbox) => {}
             Ok(task) => self.order(now, task, document, stem, source, outbox),
             Err(error) => {
-                let reason = format!("task {stem}: {error}");
-                outbox.report(now, None, Event::Refused { reason });
+                let reason = error.to_string();
+                // The name of its file tells which one it is; without one the text must.
+                match TaskId::new(stem) {
+                    Ok(id) => outbox.report(now, Some(&id), Event::Refused { reason }),
+                    Err(_) => {
+                        let reason = format!("task {stem:?}: {reason}");
+                        outbox.report(now, None, Event::Refused { reason });
+                    }
+                }
             }
         }
         None

@@ -34,6 +34,9 @@ pub enum Command {
         /// The configuration file of the service
         #[arg(default_value = DEFAULT_CONFIG)]
         config: PathBuf,
+        /// The same, as the other commands have it
+        #[arg(long = "config", short = 'c', value_name = "CONFIG", conflicts_with = "config")]
+        named: Option<PathBuf>,
         /// Print the effective configuration
         #[arg(long, conflicts_with = "forwarder")]
         print: bool,
@@ -93,6 +96,9 @@ pub struct StatusArgs {
     /// Again every second until interrupted
     #[arg(long)]
     pub watch: bool,
+    /// For scripts: end with 75 while it is not ready; without it, with 0 whenever it answers
+    #[arg(long, conflicts_with = "watch")]
+    pub ready: bool,
     /// Machine-readable; with --watch one document a line
     #[arg(long)]
     pub json: bool,

@@ -5,13 +5,14 @@ use super::exit::warn;
 use super::files;
 use super::service_user::ServiceUser;
 use super::service_user::has_unit;
-use super::service_user::hidden;
 use crate::campaign::Group;
 use crate::config::Config;
+use crate::config::ConfigError;
 use crate::config::KeySource;
 use crate::daemon;
 use crate::daemon::NO_SERVER;
 use crate::daemon::StateFolder;
+use crate::daemon::hidden;
 use crate::lorawan::Secret;
 use crate::store::RangeState;
 use std::io::Write;
@@ -32,69 +33,52 @@ pub fn run(path: &Path, print: bool, is_strict: bool, out: &mut dyn Write) -> Re
     Ok(())
 }
 
-/// A configuration that can be used, with its settings; warnings are told. A key file that is missing here is one: a
-/// configuration may be checked elsewhere than on its gateway; not so when it `is_strict`.
+/// A configuration that can be used, with its settings; warnings are told, whatever comes of it. A key file that is
+/// missing here is one: a configuration may be checked elsewhere than on its gateway; not so when it `is_strict`.
 pub fn checked(path: &Path, is_strict: bool) -> Result<(Config, daemon::Settings), Failure> {
-    let config = files::config(path)?;
     let mut warnings = Vec::new();
-    let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
-    let (_, note) = config.region().map_err(|error| wrong(&error))?;
-    daemon::check_log_filter(&config.log.filter).map_err(|error| wrong(&error))?;
+    let judged = judged(path, is_strict, &mut warnings);
+    warnings.iter().for_each(warn);
+    judged
+}
+
+fn judged(
+    path: &Path,
+    is_strict: bool,
+    warnings: &mut Vec<String>,
+) -> Result<(Config, daemon::Settings), Failure> {
+    let sources = files::config_sources(path).map_err(|(_, failure)| failure)?;
+    let config = Config::from_text(&sources.0, &sources.1).map_err(|error| {
+        // What can be read is judged all the same: whoever mends the file wants to know everything.
+        let rest = Config::readable_part(&sources.0, &sources.1).and_then(|(config, rest)| {
+            let mut absent = Absent { is_strict, ..Absent::default() };
+            warnings.extend(config.remarks());
+            service(&config, &mut absent).err().map(|more| more.in_text(&rest, &sources.1))
+        });
+        Failure::text(78, path, &rest.map_or(error.clone(), |rest| error.and(rest, &sources.0)))
+    })?;
+    let wrong = |error: ConfigError| Failure::text(78, path, &error.in_text(&sources.0, &sources.1));
+    let note = config.region().ok().and_then(|(_, note)| note);
     warnings.extend(note.map(|note| format!("gateway.region: {note}")));
-    let mut is_key_missing = false;
-    let mut read_key = |source: KeySource<'_>| {
-        let shown = match source {
-            KeySource::File(path) if path.exists() => return files::key(path),
-            KeySource::File(path) => path.display().to_string(),
-            KeySource::Credential(name) => match files::credential(name) {
-                Ok(path) if path.exists() => return files::key(&path),
-                // The service manager passes it to the service and to nobody else.
-                _ => {
-                    is_key_missing = true;
-                    warnings.push(format!(
-                        "credential {name} is passed to the service only (LoadCredential={name}:/path), so its key is not checked here"
-                    ));
-                    return Ok(Secret::from_bytes([0; 16]));
-                }
-            },
-        };
-        if is_strict {
-            return Err(format!("{shown} is not here: `fuotad run` relays only without it"));
-        }
-        warnings.push(format!("{shown} is not here: `fuotad run` relays only without it"));
-        is_key_missing = true;
-        // Stands in for the missing key so that the rest can be checked; nothing is made with it.
-        Ok(Secret::from_bytes([0; 16]))
-    };
-    let mut settings = config.daemon(&mut read_key).map_err(|error| wrong(&error))?;
-    let mut read_certificates = |path: &Path| {
-        if path.exists() {
-            return files::certificates(path).map(Some);
-        }
-        let path = path.display();
-        if is_strict {
-            return Err(format!("{path} is not here: `fuotad run` relays only without it"));
-        }
-        warnings.push(format!("{path} is not here: `fuotad run` relays only without it"));
-        Ok(None)
-    };
-    config.trust(&mut settings.engine, &mut read_certificates).map_err(|error| wrong(&error))?;
-    for server in &settings.engine.relay.servers {
-        if let Some(own) =
-            files::addresses(&server.name).find(|address| daemon::is_own(settings.listen, *address))
-        {
-            return Err(wrong(&daemon::own_address(&server.name, own)));
+    warnings.extend(config.remarks());
+    let mut absent = Absent { is_strict, ..Absent::default() };
+    let settings = service(&config, &mut absent);
+    let is_key_missing = absent.is_key_missing;
+    warnings.append(&mut absent.warnings);
+    let settings = settings.map_err(wrong)?;
+    for (index, server) in settings.engine.relay.servers.iter().enumerate() {
+        let own = files::addresses(&server.name).find(|address| daemon::is_own(settings.listen, *address));
+        if let Some(own) = own {
+            let key = format!("network-server[{index}].address");
+            return Err(wrong(ConfigError::value(key, daemon::own_address(&server.name, own))));
         }
     }
-    if let Some(aws) = &config.aws {
-        aws.check(&config.group, &config.ota).map_err(|error| wrong(&error))?;
-        if cfg!(not(feature = "aws")) {
-            let text = "[aws]: this fuotad was built without the cloud: `run` relays only";
-            if is_strict {
-                return Err(wrong(&text));
-            }
-            warnings.push(text.to_owned());
+    if config.aws.is_some() && cfg!(not(feature = "aws")) {
+        let text = "this fuotad was built without the cloud: `run` relays only";
+        if is_strict {
+            return Err(wrong(ConfigError::value("aws", text)));
         }
+        warnings.push(format!("[aws]: {text}"));
     }
     if let Some(gps) = settings.gps.as_ref().filter(|gps| !gps.tty.exists()) {
         let tty = gps.tty.display();
@@ -111,8 +95,58 @@ pub fn checked(path: &Path, is_strict: bool) -> Result<(Config, daemon::Settings
     }
     warnings.extend(no_server(&config));
     warnings.extend(as_the_service(path, &config)?);
-    warnings.iter().for_each(warn);
     Ok((config, settings))
+}
+
+/// What is not here although the configuration names it.
+#[derive(Default)]
+struct Absent {
+    is_strict: bool,
+    is_key_missing: bool,
+    warnings: Vec<String>,
+}
+
+impl Absent {
+    /// The file `shown` is not here: a warning, or what is wrong.
+    fn tell(&mut self, shown: &Path) -> Result<(), String> {
+        let text = format!("{} is not here: `fuotad run` relays only without it", shown.display());
+        if self.is_strict {
+            return Err(text);
+        }
+        self.warnings.push(text);
+        Ok(())
+    }
+
+    fn key(&mut self, source: KeySource<'_>) -> Result<Secret, String> {
+        match source {
+            KeySource::File(path) if path.exists() => return files::key(path),
+            KeySource::File(path) => self.tell(path)?,
+            KeySource::Credential(name) => match files::credential(name)? {
+                Some(path) if path.exists() => return files::key(&path),
+                // The service manager passes it to the service and to nobody else.
+                _ => self.warnings.push(format!(
+                    "credential {name}: the unit passes it to the service only, so its key is not checked here; {}",
+                    files::where_credentials_are(name)
+                )),
+            },
+        }
+        self.is_key_missing = true;
+        // Stands in for the missing key so that the rest can be checked; nothing is made with it.
+        Ok(Secret::from_bytes([0; 16]))
+    }
+}
+
+/// The one judge, with what is not here told by `absent`.
+fn service(config: &Config, absent: &mut Absent) -> Result<daemon::Settings, ConfigError> {
+    let absent = std::cell::RefCell::new(absent);
+    let mut read_key = |source: KeySource<'_>| absent.borrow_mut().key(source);
+    let mut read_certificates = |path: &Path| {
+        if path.exists() {
+            return files::certificates(path).map(Some);
+        }
+        absent.borrow_mut().tell(path).map(|()| None)
+    };
+    config.checked(&mut read_key, &mut read_certificates)
 }
 
 /// A gateway whose forwarder sends here and nowhere else is on no network without a network server.

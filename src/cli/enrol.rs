@@ -11,6 +11,7 @@ use crate::config::KeySource;
 use crate::daemon::StartError;
 use crate::daemon::StateFolder;
 use crate::daemon::enrol_in;
+use crate::daemon::io_words;
 use crate::forwarder::GatewayId;
 use crate::lorawan::KeyFingerprint;
 use crate::store::Enrolment;
@@ -27,24 +28,20 @@ use std::path::PathBuf;
 
 /// Enrols the key of a group that the configuration has.
 pub fn run(args: &EnrolArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let wrong =
-        |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", args.config.display()));
     let config = files::config(&args.config)?;
     make_state_folder(&args.config, &config);
     let mut key_path = args.key_file.clone();
-    let mut read_key = |source: KeySource<'_>| {
-        match (&args.key_file, source) {
+    let mut read_key = |source: KeySource<'_>| match (&args.key_file, source) {
         (Some(path), _) => files::key(path),
         (None, KeySource::File(path)) => {
             key_path = Some(path.to_owned());
             files::key(path)
         }
-        (None, KeySource::Credential(name)) => files::credential(name).and_then(|path| files::key(&path)).map_err(
-            |error| format!("{error}; the service manager passes it to the service only: say where it lies with --key-file"),
-        ),
-    }
+        (None, source @ KeySource::Credential(_)) => files::key_from(source)
+            .map_err(|error| format!("{error}: say where the key lies with --key-file")),
     };
-    let (keys, proposed) = config.group_keys(&args.name, &mut read_key).map_err(|error| wrong(&error))?;
+    let (keys, proposed) =
+        config.group_keys(&args.name, &mut read_key).map_err(|error| files::refused(&args.config, error))?;
     let key = keys.fingerprint();
     let folder = StateFolder::read(&config.state.dir).map_err(unreadable)?;
     // A key that is enrolled needs no number: enrolling it is refused, with the one that counts.
@@ -206,6 +203,10 @@ fn leave_witness(new: &NewKey<'_>) {
             "{} cannot be written: a lost state folder would not be noticed; {AS_ROOT}",
             path.display()
         )),
-        Err(error) => warn(format!("{}: {error}: a lost state folder would not be noticed", path.display())),
+        Err(error) => warn(format!(
+            "{}: {}: a lost state folder would not be noticed",
+            path.display(),
+            io_words(&error)
+        )),
     }
 }

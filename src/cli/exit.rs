@@ -2,6 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::daemon::StartError;
+use crate::daemon::io_words;
 use std::fmt;
 use std::io::ErrorKind;
 use std::io::Write;
@@ -97,7 +98,7 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
             ErrorKind::BrokenPipe => Failure::io(""),
-            _ => Failure::io(format!("standard output: {error}")),
+            _ => Failure::io(format!("standard output: {}", io_words(&error))),
         }
     }
 }

@@ -4,7 +4,10 @@
 use super::exit::Failure;
 use crate::cloud::task_from_file;
 use crate::config::Config;
+use crate::config::ConfigError;
+use crate::config::Devices;
 use crate::config::KeySource;
+use crate::daemon::io_words;
 use crate::lorawan::Secret;
 use crate::signing::MAX_EVIDENCE_BYTES;
 use crate::task::ImageRef;
@@ -25,16 +28,19 @@ const TEXT_BYTES_MAX: usize = 1 << 20;
 /// A name that is not found by then is left alone.
 const LOOK_UP: Duration = Duration::from_secs(3);
 
+/// The credentials of the unit while it runs, for root (systemd.exec(5)).
+const OF_THE_SERVICE: &str = "/run/credentials/fuotad.service";
 /// Task files that are looked at.
 const TASKS_MAX: usize = 256;
 
 /// A file's bytes, at most `limit` of them.
 pub fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::no_input(format!("{}: {error}", path.display()));
+    let wrong =
+        |error: std::io::Error| Failure::no_input(format!("{}: {}", path.display(), io_words(&error)));
     let mut bytes = Vec::new();
     // The limit is counted, not asked for: a pipe has no length.
-    let file = File::open(path).map_err(|error| wrong(&error))?;
-    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|error| wrong(&error))?;
+    let file = File::open(path).map_err(wrong)?;
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(wrong)?;
     if bytes.len() > limit {
         return Err(Failure::data(format!("{}: it is over the limit of {limit} bytes", path.display())));
     }
@@ -85,7 +91,21 @@ pub fn config_sources(path: &Path) -> Result<Sources, (Sources, Failure)> {
 
 /// The configuration that `text` at `path` is.
 pub fn config_in(path: &Path, text: &str, environment: &BTreeMap<String, String>) -> Result<Config, Failure> {
-    Config::from_text(text, environment).map_err(|error| Failure::text(78, path, &error))
+    let wrong = |error: ConfigError| Failure::text(78, path, &error.in_text(text, environment));
+    Config::from_text(text, environment).map_err(wrong)
+}
+
+/// A devices file.
+pub fn devices(path: &Path) -> Result<Devices, Failure> {
+    let text = text(path)?;
+    let wrong = |error: ConfigError| Failure::text(65, path, &error.in_text(&text, &BTreeMap::new()));
+    Devices::from_text(&text).map_err(wrong)
+}
+
+/// The configuration at `path` cannot be used: each mistake with its line.
+pub fn refused(path: &Path, error: ConfigError) -> Failure {
+    let (Ok((text, environment)) | Err(((text, environment), _))) = config_sources(path);
+    Failure::text(78, path, &error.in_text(&text, &environment))
 }
 
 /// The addresses of a server by its name and port, here and now. A name server that hangs, or knows nothing, has none:
@@ -134,7 +154,13 @@ pub fn open_to_the_world(path: &Path) -> Option<String> {
 pub fn key_from(source: KeySource<'_>) -> Result<Secret, String> {
     match source {
         KeySource::File(path) => key(path),
-        KeySource::Credential(name) => key(&credential(name)?),
+        KeySource::Credential(name) => match credential(name)? {
+            Some(path) => key(&path),
+            None => Err(format!(
+                "credential {name}: this process was passed none, which is no fault where it is not the service; {}",
+                where_credentials_are(name)
+            )),
+        },
     }
 }
 
@@ -143,19 +169,23 @@ pub fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     bytes(path, MAX_EVIDENCE_BYTES).map_err(|failure| failure.to_string())
 }
 
-/// The file of a credential that the service manager passes.
-pub fn credential(name: &str) -> Result<PathBuf, String> {
+/// The file of a credential, where the service manager passes it to us, or to the service while it runs; `None`: we see
+/// none, because we are not the service.
+pub fn credential(name: &str) -> Result<Option<PathBuf>, String> {
     if name.is_empty() || name.starts_with('.') || name.contains('/') {
         return Err(format!(
             "{name:?} is no credential's name: it is the part before the colon in LoadCredential="
         ));
     }
-    match std::env::var_os("CREDENTIALS_DIRECTORY") {
-        Some(folder) => Ok(PathBuf::from(folder).join(name)),
-        None => Err(format!(
-            "credential {name}: there is no CREDENTIALS_DIRECTORY, so no service manager passed any; add LoadCredential={name}:/path to the unit"
-        )),
-    }
+    let passed = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(name));
+    Ok(passed.or_else(|| Some(Path::new(OF_THE_SERVICE).join(name)).filter(|path| path.exists())))
+}
+
+/// Where the service finds a credential, and who says so.
+pub fn where_credentials_are(name: &str) -> String {
+    format!(
+        "the service finds it as $CREDENTIALS_DIRECTORY/{name} ({OF_THE_SERVICE}/{name}) where the unit has LoadCredential={name}:/path (`systemctl cat fuotad`)"
+    )
 }
 
 /// A key file: 32 hex digits, not readable by the world.
@@ -164,7 +194,7 @@ pub fn key(path: &Path) -> Result<Secret, String> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode();
+        let mode = std::fs::metadata(path).map_err(|error| io_words(&error))?.permissions().mode();
         if mode & 0o007 != 0 {
             let mode = mode & 0o777;
             return Err(format!(

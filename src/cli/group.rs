@@ -8,7 +8,8 @@ use super::exit::warn;
 use super::files;
 use super::inspect::hex;
 use super::service_user::ServiceUser;
-use super::service_user::hidden;
+use crate::daemon::hidden;
+use crate::daemon::io_words;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
@@ -51,6 +52,10 @@ pub fn new(
     writeln!(out, "name = \"{name}\"")?;
     writeln!(out, "mc-addr = \"{mc_addr}\"")?;
     writeln!(out, "mc-key-file = {key_path}")?;
+    writeln!(
+        out,
+        "session = \"windows\"                   # its devices are told when to listen (fuotad plan --setup)"
+    )?;
     let keys = Secret::from_hex(text.trim()).map(|key| McSessionKeys::derive(&key, mc_addr));
     let keys = keys.map_err(|error| Failure::io(format!("the key that was made: {error}")))?;
     if config.exists() {
@@ -99,12 +104,12 @@ fn make_key_file(key_file: &Path, text: &str) -> Result<File, Failure> {
         ErrorKind::AlreadyExists => {
             wrong(&"it is there already and never overwritten: give another --key-file")
         }
-        _ => wrong(&error),
+        _ => wrong(&io_words(&error)),
     })?;
     if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
         // Half a key would only be in the way of the next attempt.
         let _ = std::fs::remove_file(key_file);
-        return Err(wrong(&error));
+        return Err(wrong(&io_words(&error)));
     }
     Ok(file)
 }
@@ -112,7 +117,7 @@ fn make_key_file(key_file: &Path, text: &str) -> Result<File, Failure> {
 /// A key that root makes is for the service to read, which runs as another user.
 fn give_to_the_service(key_file: &File, path: &Path, config: &Path, state_dir: &Path) {
     let Some(user) = ServiceUser::of(config, state_dir) else { return };
-    let given = user.give_to_group(key_file).map_err(|error| error.to_string());
+    let given = user.give_to_group(key_file).map_err(|error| io_words(&error));
     if let Err(error) = given.and_then(|()| user.can_read(path)) {
         warn(format!("the service cannot read the key: {error}"));
     }

@@ -79,7 +79,14 @@ fn frames(args: &FrameArgs, out: &mut dyn Write) -> Result<(), Failure> {
         _ => return Err(Failure::usage("give --mc-key, or --mc-nwk-s-key and --mc-app-s-key")),
     };
     let payload = unhex(&args.payload).ok_or_else(|| {
-        Failure::usage("--payload is not an even number of hex digits (0 to 9, a to f), two for each byte")
+        let odd = args.payload.chars().enumerate().find(|(_, c)| !c.is_ascii_hexdigit());
+        let found = match odd {
+            Some((index, c)) => {
+                format!("character {} of --payload is {c:?}, which is no hex digit", index + 1)
+            }
+            None => format!("--payload has {} hex digits", args.payload.len()),
+        };
+        Failure::usage(format!("{found}: write two hex digits (0 to 9, a to f) for each byte"))
     })?;
     let frame =
         multicast_frame(&keys, args.mc_addr, args.fcnt, args.fport, &payload).map_err(Failure::usage)?;

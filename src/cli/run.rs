@@ -59,13 +59,14 @@ fn answer(error: &clap::Error) -> ExitCode {
 fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
         Command::Run { config } => service::run(&config)?,
-        Command::Status(args) => status::run(&args, out)?,
-        Command::Check { config, online: true, json, .. } => return online::run(&config, json, out),
-        Command::Check { config, print, forwarder, strict, .. } if forwarder.is_empty() => {
-            check::run(&config, print, strict, out)?;
-        }
-        Command::Check { config, forwarder, dialect, json, .. } => {
-            check_forwarder::run(&config, &forwarder, dialect, json, out)?
+        Command::Status(args) => return status::run(&args, out),
+        Command::Check { config, named, print, forwarder, dialect, online, strict, json } => {
+            let config = named.unwrap_or(config);
+            match (online, forwarder.as_slice()) {
+                (true, _) => return online::run(&config, json, out),
+                (false, []) => check::run(&config, print, strict, out)?,
+                (false, forwarder) => check_forwarder::run(&config, forwarder, dialect, json, out)?,
+            }
         }
         Command::Plan(args) => return plan::run(&args, out),
         Command::Verify(args) => return verify::run(&args, out),

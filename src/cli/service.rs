@@ -48,6 +48,8 @@ pub fn prepare(path: &Path) -> Result<Start, Failure> {
         Ok(config) => match whole(&config) {
             Ok(start) => return Ok(start),
             Err(error) => {
+                let (Ok((text, environment)) | Err(((text, environment), _))) = &sources;
+                let error = error.in_text(text, environment);
                 let failure = Failure::config(format!("{}: {error}", path.display()));
                 match relay_only(&config, &failure, None) {
                     Some(start) => return Ok(start),
@@ -68,9 +70,8 @@ pub fn prepare(path: &Path) -> Result<Start, Failure> {
 
 /// Everything, or the first value that cannot be used.
 fn whole(config: &Config) -> Result<Start, ConfigError> {
-    let mut settings = config.daemon(&mut files::key_from)?;
     let mut certificates = |path: &Path| files::certificates(path).map(Some);
-    config.trust(&mut settings.engine, &mut certificates)?;
+    let settings = config.service(&mut files::key_from, &mut certificates)?;
     Ok(Start { settings, cloud: cloud(config)? })
 }
 

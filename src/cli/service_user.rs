@@ -3,7 +3,6 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::path::PathBuf;
 
 /// The user and group of `fuotad.sysusers`.
 const NAME: &str = "fuotad";
@@ -15,8 +14,6 @@ const UNITS: [&str; 3] = [
     "/usr/lib/systemd/system/fuotad.service",
     "/lib/systemd/system/fuotad.service",
 ];
-/// What the unit hides (`ProtectHome=`, `PrivateTmp=`).
-const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 const READ: u32 = 0o4;
 const SEARCH: u32 = 0o1;
 
@@ -127,12 +124,6 @@ pub fn has_unit() -> bool {
     UNITS.iter().any(|unit| Path::new(unit).exists())
 }
 
-/// The folder around `path` that the unit hides from the service.
-pub fn hidden(path: &Path) -> Option<PathBuf> {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    HIDDEN.iter().map(PathBuf::from).find(|folder| path.starts_with(folder))
-}
-
 /// The first column of the line whose third is `number`, in passwd(5) and group(5).
 fn name_of(table: &str, number: u32) -> Option<String> {
     let number = number.to_string();
@@ -173,13 +164,5 @@ mod tests {
         assert_eq!((user.uid, user.gid, user.more), (999, 995, vec![20]));
         assert_eq!(name_of(groups, 995).as_deref(), Some("fuotad"));
         assert_eq!(named(passwd, groups, "nobody"), None);
-    }
-
-    #[test]
-    fn what_the_unit_hides_is_known_by_its_folder() {
-        assert_eq!(hidden(Path::new("/home/ann/key")), Some(PathBuf::from("/home")));
-        assert_eq!(hidden(Path::new("/tmp/key")), Some(PathBuf::from("/tmp")));
-        assert_eq!(hidden(Path::new("/etc/fuotad/key")), None);
-        assert_eq!(hidden(Path::new("/homer/key")), None);
     }
 }

@@ -7,6 +7,7 @@ use super::table::duration;
 use super::table::percent;
 use super::table::seconds;
 use super::table::table;
+use crate::config::ConfigError;
 use crate::config::Scenario;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::report::Event;
@@ -21,6 +22,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -38,7 +40,9 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.scenario.display()));
     let scenario = Scenario::from_text(&text).map_err(|error| Failure::text(65, &args.scenario, &error))?;
     let image = args.image.as_deref().map(|path| files::bytes(path, MAX_IMAGE_BYTES)).transpose()?;
-    let script = scenario.script(args.seed, image).map_err(|error| wrong(&error))?;
+    let unusable =
+        |error: ConfigError| Failure::text(65, &args.scenario, &error.in_text(&text, &BTreeMap::new()));
+    let script = scenario.script(args.seed, image).map_err(unusable)?;
     let image_len = script.tasks.first().map_or(0, |task| task.image.len());
     let world = watch(World::new(script));
     let summary = world.summary();

@@ -10,23 +10,28 @@ use super::table::duration;
 use super::table::percent;
 use super::table::seconds;
 use super::table::table;
+use super::table::wrapped;
 use crate::config::Status;
 use crate::daemon::OtherSenderSnapshot;
 use crate::daemon::Snapshot;
 use crate::daemon::TaskSnapshot;
+use crate::daemon::io_words;
 use crate::daemon::read_status;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
+/// EX_TEMPFAIL: it answered, and is not ready.
+const NOT_READY: u8 = 75;
 /// Clears the screen and goes home.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
 /// Shows it once, or every second.
-pub fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let socket = socket(args)?;
     let is_screen = args.watch && !args.json && std::io::stdout().is_terminal();
     let mut was_shown = false;
@@ -53,11 +58,16 @@ pub fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<(), Failure> {
         } else {
             let snapshot: Snapshot = serde_json::from_str(&text)
                 .map_err(|error| Failure::data(format!("{}: not a status: {error}", socket.display())))?;
-            write!(out, "{}", for_people(&snapshot))?;
+            write!(out, "{}", wrapped(&for_people(&snapshot)))?;
         }
         out.flush()?;
         if !args.watch {
-            return Ok(());
+            let is_ready = || {
+                let page: Option<Snapshot> = serde_json::from_str(&text).ok();
+                page.is_some_and(|page| page.is_ready)
+            };
+            let is_asked_for = args.ready && !is_ready();
+            return Ok(if is_asked_for { ExitCode::from(NOT_READY) } else { ExitCode::SUCCESS });
         }
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -83,7 +93,7 @@ fn read(socket: &Path) -> Result<String, Failure> {
             std::io::ErrorKind::PermissionDenied => "only root and the group fuotad may ask",
             _ => "try again",
         };
-        Failure::unavailable(format!("{}: {error}: {advice}", socket.display()))
+        Failure::unavailable(format!("{}: {}: {advice}", socket.display(), io_words(&error)))
     })
 }
 
@@ -116,7 +126,9 @@ fn for_people(status: &Snapshot) -> String {
         let _ = writeln!(text, "ignored    {task}: {reason}");
     }
     for (task, reason) in &status.refused {
-        let _ = writeln!(text, "refused    {task}: {reason}");
+        // What has no name says in its reason where it was found.
+        let name = if task.is_empty() { String::new() } else { format!("{task}: ") };
+        let _ = writeln!(text, "refused    {name}{reason}");
     }
     for (task, outcome) in &status.finished {
         let _ = writeln!(text, "over       {task}: {outcome}");

@@ -1,12 +1,19 @@
-//! Plain tables and durations for people.
+//! Plain tables, lines and durations for people, on a screen of 80 columns.
 
-/// Rows of cells under a header, columns as wide as they must be; the first column is left-aligned.
+/// Columns of the narrowest screen that is served.
+const SCREEN: usize = 80;
+
+/// Rows of cells under a header, columns as wide as they must be; the first column is left-aligned. What is wider than
+/// the screen is folded: each row under its first cell.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([header[column].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    if widths.iter().sum::<usize>() + 2 * widths.len() > SCREEN {
+        return rows.iter().map(|row| folded(header, row)).collect();
+    }
     let line = |cells: Vec<&str>| {
         let mut line = String::from(" ");
         for (column, (cell, width)) in cells.into_iter().zip(&widths).enumerate() {
@@ -19,6 +26,51 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     for row in rows {
         text.push_str(&line(row.iter().map(String::as_str).collect()));
     }
+    text
+}
+
+fn folded(header: &[&str], row: &[String]) -> String {
+    let mut cells = header.iter().zip(row);
+    let first = cells.next().map_or("", |(_, cell)| cell.as_str());
+    let rest: Vec<String> = cells
+        .filter(|(_, cell)| !cell.is_empty())
+        .map(|(name, cell)| format!("{name} {cell}").trim_start().to_owned())
+        .collect();
+    let rest = if rest.is_empty() { String::new() } else { format!("    {}\n", rest.join(", ")) };
+    wrapped(&format!("  {first}\n{rest}"))
+}
+
+/// The lines of `text`, each broken between words where it is wider than the screen. What follows stands under the second
+/// word of a label, or two columns further right.
+pub fn wrapped(text: &str) -> String {
+    text.lines().map(wrapped_line).collect()
+}
+
+fn wrapped_line(line: &str) -> String {
+    let indent = line.len() - line.trim_start().len();
+    // A label and its value have two blanks between them.
+    let value = line.trim_start().find("  ").map(|at| indent + at);
+    let value = value.map(|at| at + line[at..].len() - line[at..].trim_start().len());
+    let hanging = " ".repeat(value.filter(|at| *at < SCREEN / 2).unwrap_or(indent + 2));
+    let mut text = String::new();
+    let mut width = 0;
+    let mut rest = line;
+    while !rest.is_empty() {
+        let blanks = rest.len() - rest.trim_start().len();
+        let word = rest[blanks..].split(' ').next().unwrap_or_default();
+        let added = blanks + word.chars().count();
+        if width + added > SCREEN && width > hanging.len() {
+            text.push('\n');
+            text.push_str(&hanging);
+            width = hanging.len() + word.chars().count();
+        } else {
+            text.push_str(&rest[..blanks]);
+            width += added;
+        }
+        text.push_str(word);
+        rest = &rest[blanks + word.len()..];
+    }
+    text.push('\n');
     text
 }
 
@@ -50,6 +102,29 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [vec!["a".to_owned(), "1000".to_owned()], vec!["long".to_owned(), "1".to_owned()]];
         assert_eq!(table(&["x", "n"], &rows), "  x        n\n  a     1000\n  long     1\n");
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_is_folded_under_its_first_cells() {
+        let name = "6d2f0c1e-0000-0000-0000-000000000000".to_owned();
+        let row = vec![name.clone(), "sending".to_owned(), String::new(), "2026-11-22T08:12:00Z".to_owned()];
+        assert!(table(&["task", "phase", "group", "end"], std::slice::from_ref(&row)).starts_with("  task"));
+        let wide = vec![name, "w".repeat(30), String::new(), "2026-11-22T08:12:00Z".to_owned()];
+        let folded = "  6d2f0c1e-0000-0000-0000-000000000000\n    phase wwwwwwwwwwwwwwwwwwwwwwwwwwwwww, end 2026-11-22T08:12:00Z\n";
+        assert_eq!(table(&["task", "phase", "group", "end"], &[wide]), folded);
+    }
+
+    #[test]
+    fn lines_are_broken_between_words_and_go_on_under_their_value() {
+        let words = "word ".repeat(30);
+        let text =
+            wrapped(&format!("refused    lamps-1: {words}\nshort\n  lamps-1: {words}{}", "x".repeat(90)));
+        assert!(text.lines().all(|line| line.len() <= 80 || line.trim_start() == "x".repeat(90)), "{text}");
+        let second = text.lines().nth(1).unwrap();
+        assert!(second.starts_with("           word"), "{text}");
+        assert!(text.contains("\nshort\n  lamps-1: word") && text.contains("\n    word"), "{text}");
+        let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(joined(&text).matches("word").count(), 60);
     }
 
     #[test]

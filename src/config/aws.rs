@@ -3,7 +3,10 @@
 use super::credentials::IotCredentialsConfig;
 use super::credentials::check_roles;
 use super::error::ConfigError;
+use super::error::Mistakes;
 use super::group::GroupConfig;
+use super::members::check_groups;
+use super::members::check_members;
 use super::ota::OtaConfig;
 use super::signing::SigningConfig;
 use crate::cloud::FuotaTaskJson;
@@ -102,43 +105,51 @@ impl AwsConfig {
     /// Whether every value can be used.
     ///
     /// # Errors
-    /// The first that cannot.
+    /// Every one that cannot.
     pub fn check(
         &self,
         groups: &[GroupConfig],
         ota: &BTreeMap<String, OtaConfig>,
     ) -> Result<(), ConfigError> {
+        let mut mistakes = Mistakes::default();
         let is_region_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.region.is_empty() || self.region.len() > 32 || !self.region.chars().all(is_region_char) {
             let message = format!("{:?} is no AWS region like eu-west-1", self.region);
-            return Err(ConfigError::value("aws.region", message));
+            mistakes.add(ConfigError::value("aws.region", message));
         }
         let is_rehearsal = self.endpoint_url.as_deref().is_some_and(is_on_this_machine);
         let min_s = if is_rehearsal { POLL_MIN_LOOPBACK_S } else { POLL_MIN_S };
         if !(min_s..=POLL_MAX_S).contains(&self.poll_s) {
-            let message = format!("{} is outside {min_s}..={POLL_MAX_S}", self.poll_s);
-            return Err(ConfigError::value("aws.poll-s", message));
+            let message = format!("{} is outside {min_s} to {POLL_MAX_S}, in seconds", self.poll_s);
+            mistakes.add(ConfigError::value("aws.poll-s", message));
         }
         if !IMAGE_BYTES.contains(&self.max_image_bytes) {
             let (min, max) = (IMAGE_BYTES.start(), IMAGE_BYTES.end());
-            let message = format!("{} is outside {min}..={max}", self.max_image_bytes);
-            return Err(ConfigError::value("aws.max-image-bytes", message));
+            let message = format!("{} is outside {min} to {max}, in bytes", self.max_image_bytes);
+            mistakes.add(ConfigError::value("aws.max-image-bytes", message));
         }
         if let Some(url) = &self.endpoint_url
             && !is_safe(url)
         {
-            let message = "use https://…; http://… only on this machine (127.0.0.1, [::1], localhost)";
-            return Err(ConfigError::value("aws.endpoint-url", message));
+            let message = format!(
+                "{url:?} is not encrypted: use https://…; http://… only on this machine (127.0.0.1, [::1], localhost)"
+            );
+            mistakes.add(ConfigError::value("aws.endpoint-url", message));
         }
-        self.check_ids()?;
-        check_roles(&self.assume_roles)?;
+        mistakes.take(self.check_ids());
+        mistakes.take(check_roles(&self.assume_roles));
         if let Some(iot) = &self.iot_credentials {
-            iot.check(self.profile.is_some() || self.credentials_file.is_some())?;
+            mistakes.take(iot.check(self.profile.is_some() || self.credentials_file.is_some()));
         }
         let ids = (!self.all).then_some(self.fuota_tasks.as_slice());
-        self.task.iter().try_for_each(|task| task.check(ids, groups))?;
-        ota.iter().try_for_each(|(id, update)| update.check(id, &self.ota_updates, groups))?;
-        by_their_id(groups).map(|_| ())
+        for task in &self.task {
+            mistakes.take(task.check(ids, groups));
+        }
+        for (id, update) in ota {
+            mistakes.take(update.check(id, &self.ota_updates, groups));
+        }
+        mistakes.take(by_their_id(groups));
+        mistakes.or(Some(()))
     }
 
     /// The settings of the cloud side. [`AwsConfig::check`] comes first.
@@ -181,10 +192,11 @@ impl AwsConfig {
     }
 
     fn check_ids(&self) -> Result<(), ConfigError> {
+        let mut mistakes = Mistakes::default();
         let count = self.fuota_tasks.len() + self.ota_updates.len();
         if count > TASKS_MAX {
             let message = format!("{count} with aws.ota-updates are too many: at most {TASKS_MAX}");
-            return Err(ConfigError::value("aws.fuota-tasks", message));
+            mistakes.add(ConfigError::value("aws.fuota-tasks", message));
         }
         let mut seen = BTreeSet::new();
         let keyed = |name: &'static str, ids: &[String]| {
@@ -198,38 +210,38 @@ impl AwsConfig {
             if id.len() > OTA_ID_MAX_CHARS || !id.chars().all(is_id_char) {
                 let message =
                     format!("{id:?} is no OTA update's id: 1 to {OTA_ID_MAX_CHARS} letters, digits, - and _");
-                return Err(ConfigError::value(key, message));
+                mistakes.add(ConfigError::value(key, message));
             }
         }
         for (key, id) in keyed("fuota-tasks", &self.fuota_tasks).into_iter().chain(updates) {
-            TaskId::new(&id).map_err(|error| ConfigError::value(&key, error))?;
+            mistakes.take(TaskId::new(&id).map_err(|error| ConfigError::value(&key, error)));
             if !seen.insert(id.clone()) {
-                return Err(ConfigError::value(key, format!("{id:?} stands there twice")));
+                mistakes.add(ConfigError::value(key, format!("{id:?} stands there twice: leave one out")));
             }
         }
-        Ok(())
+        mistakes.or(Some(()))
     }
 }
 
 impl AwsTaskConfig {
     /// `ids` are the tasks that are looked at; `None`: all of the account.
     fn check(&self, ids: Option<&[String]>, groups: &[GroupConfig]) -> Result<(), ConfigError> {
-        let wrong = |message: String| ConfigError::value(format!("aws.task {}", self.id), message);
+        let place = format!("aws.task {}", self.id);
+        let mut mistakes = Mistakes::default();
         if ids.is_some_and(|ids| !ids.contains(&self.id)) {
-            return Err(wrong("it is not in aws.fuota-tasks: nobody looks at it".to_owned()));
+            let message =
+                format!("{:?} is not in aws.fuota-tasks, so nobody looks at it: write it there", self.id);
+            mistakes.add(ConfigError::value(format!("{place}.id"), message));
         }
-        let names = self.multicast_groups.iter().flatten();
-        if let Some(name) = names.into_iter().find(|name| !groups.iter().any(|group| group.name == **name)) {
-            return Err(wrong(format!("multicast-groups: {name:?} is no [[group]]")));
-        }
-        // The members mean what they mean in a task file, so the same reader judges them.
+        mistakes.take(check_groups(&place, self.multicast_groups.as_deref().unwrap_or_default(), groups));
         let probe = FuotaTaskJson {
             id: Some(self.id.clone()),
             firmware_update_image: Some("s3://bucket/key".to_owned()),
             fuotad: Some(self.members()),
             ..FuotaTaskJson::default()
         };
-        probe.into_cloud_task().map(|_| ()).map_err(|error| wrong(error.to_string()))
+        mistakes.take(check_members(&place, probe));
+        mistakes.or(Some(()))
     }
 
     fn members(&self) -> FuotadJson {
@@ -250,7 +262,7 @@ fn by_their_id(groups: &[GroupConfig]) -> Result<BTreeMap<String, String>, Confi
     for group in groups {
         let Some(id) = &group.aws_multicast_group else { continue };
         if let Some(other) = names.insert(id.clone(), group.name.clone()) {
-            let message = format!("{id:?} is that of {other:?}, too");
+            let message = format!("{id:?} is that of {other:?}, too: each group has an id of its own");
             return Err(ConfigError::value(format!("group {}.aws-multicast-group", group.name), message));
         }
     }
@@ -307,7 +319,7 @@ mod tests {
 
     #[test]
     fn polling_faster_than_twice_a_minute_is_refused() {
-        assert!(checked("poll-s = 29").unwrap_err().contains("aws.poll-s: 29 is outside 30..=86400"));
+        assert!(checked("poll-s = 29").unwrap_err().contains("aws.poll-s: 29 is outside 30 to 86400"));
         assert!(checked("poll-s = 30").is_ok());
     }
 
@@ -315,9 +327,9 @@ mod tests {
     fn a_stand_in_on_this_machine_may_be_asked_every_second() {
         let on = |url: &str, poll_s: u64| checked(&format!("endpoint-url = \"{url}\"\npoll-s = {poll_s}"));
         assert!(on("http://127.0.0.1:4566", 1).is_ok());
-        assert!(on("http://127.0.0.1:4566", 0).unwrap_err().contains("0 is outside 1..=86400"));
-        assert!(on("https://127.0.0.1.example.com", 29).unwrap_err().contains("29 is outside 30..=86400"));
-        assert!(on("https://vpce-1.example", 29).unwrap_err().contains("29 is outside 30..=86400"));
+        assert!(on("http://127.0.0.1:4566", 0).unwrap_err().contains("0 is outside 1 to 86400"));
+        assert!(on("https://127.0.0.1.example.com", 29).unwrap_err().contains("29 is outside 30 to 86400"));
+        assert!(on("https://vpce-1.example", 29).unwrap_err().contains("29 is outside 30 to 86400"));
     }
 
     #[test]
@@ -359,11 +371,15 @@ mod tests {
         let over = |line: &str| checked(&format!("fuota-tasks = [\"t\"]\n[[aws.task]]\nid = \"t\"\n{line}"));
         let task = over("multicast-groups = [\"meters\"]\nstart = \"at-once\"").unwrap().task.remove(0);
         assert_eq!(task.members().multicast_groups, Some(vec!["meters".to_owned()]));
-        assert!(over("start = \"soon\"").unwrap_err().contains("Fuotad.Start"));
-        assert!(over("session-timeout-exponent = 16").unwrap_err().contains("SessionTimeoutExponent"));
-        assert!(over("sha256 = \"beef\"").unwrap_err().contains("Sha256"));
+        assert!(over("start = \"soon\"").unwrap_err().contains("aws.task t.start is \"soon\""));
+        assert!(
+            over("session-timeout-exponent = 16")
+                .unwrap_err()
+                .contains("aws.task t.session-timeout-exponent is 16")
+        );
+        assert!(over("sha256 = \"beef\"").unwrap_err().contains("aws.task t.sha256 is \"beef\""));
         assert!(over("multicast-groups = [\"taps\"]").unwrap_err().contains("\"taps\" is no [[group]]"));
-        assert!(over("id2 = 1").unwrap_err().contains("unknown field"));
+        assert!(over("id2 = 1").unwrap_err().contains("aws.task.id2 is no key of [aws.task]"));
         assert!(checked("[[aws.task]]\nid = \"u\"").unwrap_err().contains("not in aws.fuota-tasks"));
     }
 

@@ -1,6 +1,7 @@
 //! `[aws.iot-credentials]` and `aws.assume-roles`: where credentials come from, and what they may become.
 
 use super::error::ConfigError;
+use super::error::Mistakes;
 use serde::Deserialize;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -28,9 +29,10 @@ pub struct IotCredentialsConfig {
 impl IotCredentialsConfig {
     /// Whether every value can be used; `is_second`: there is another source of credentials.
     pub(super) fn check(&self, is_second: bool) -> Result<(), ConfigError> {
+        let mut mistakes = Mistakes::default();
         if is_second {
             let message = "it is the only source of credentials: remove aws.profile and aws.credentials-file";
-            return Err(ConfigError::value("aws.iot-credentials", message));
+            mistakes.add(ConfigError::value("aws.iot-credentials", message));
         }
         let is_host_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
         if self.endpoint.is_empty() || !self.endpoint.chars().all(is_host_char) {
@@ -38,22 +40,23 @@ impl IotCredentialsConfig {
                 "{:?} is no host; see `aws iot describe-endpoint --endpoint-type iot:CredentialProvider`",
                 self.endpoint
             );
-            return Err(ConfigError::value("aws.iot-credentials.endpoint", message));
+            mistakes.add(ConfigError::value("aws.iot-credentials.endpoint", message));
         }
         let is_alias_char = |c: char| c.is_ascii_alphanumeric() || "_=,@-".contains(c);
         let is_thing_char = |c: char| c.is_ascii_alphanumeric() || ":_-".contains(c);
         let alias = &self.role_alias;
         if alias.is_empty() || alias.len() > 128 || !alias.chars().all(is_alias_char) {
             let message = format!("{alias:?} is no role alias: 1 to 128 letters, digits and _=,@-");
-            return Err(ConfigError::value("aws.iot-credentials.role-alias", message));
+            mistakes.add(ConfigError::value("aws.iot-credentials.role-alias", message));
         }
         match &self.thing_name {
             Some(thing) if thing.is_empty() || thing.len() > 128 || !thing.chars().all(is_thing_char) => {
                 let message = format!("{thing:?} is no thing: 1 to 128 letters, digits and :_-");
-                Err(ConfigError::value("aws.iot-credentials.thing-name", message))
+                mistakes.add(ConfigError::value("aws.iot-credentials.thing-name", message));
             }
-            _ => Ok(()),
+            _ => {}
         }
+        mistakes.or(Some(()))
     }
 
     #[cfg(feature = "aws")]
@@ -72,18 +75,19 @@ impl IotCredentialsConfig {
 /// Whether each of `roles` is the ARN of one role.
 ///
 /// # Errors
-/// The first that is not.
+/// Every one that is not.
 pub(super) fn check_roles(roles: &[String]) -> Result<(), ConfigError> {
+    let mut mistakes = Mistakes::default();
     for (index, role) in roles.iter().enumerate() {
         let parts: Vec<&str> = role.split(':').collect();
         let is_role = matches!(parts.as_slice(), ["arn", partition, "iam", "", account, name]
             if partition.starts_with("aws") && account.len() == 12 && name.starts_with("role/"));
         if !is_role || role.contains('*') {
             let message = format!("{role:?} is no ARN of a role (arn:aws:iam::123456789012:role/name)");
-            return Err(ConfigError::value(format!("aws.assume-roles[{index}]"), message));
+            mistakes.add(ConfigError::value(format!("aws.assume-roles[{index}]"), message));
         }
     }
-    Ok(())
+    mistakes.or(Some(()))
 }
 
 #[cfg(test)]

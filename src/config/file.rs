@@ -3,22 +3,13 @@
 use super::aws::AwsConfig;
 use super::error::ConfigError;
 use super::group::GroupConfig;
-use super::key_source::ReadKey;
 use super::ota::OtaConfig;
 use super::radio::Radio;
-use super::radio::antenna_gain;
 use super::read::read;
-use super::server;
+use super::read::readable_part;
 use super::server::NetworkServer;
-use super::signing::ReadCertificates;
 use crate::broadcast::CRASH_REST_US;
-use crate::daemon;
-use crate::daemon::ClockSettings;
 use crate::daemon::GpsSettings;
-use crate::engine;
-use crate::forwarder;
-use crate::forwarder::GatewayId;
-use crate::lorawan::McSessionKeys;
 use crate::region::Note;
 use crate::region::Parameters;
 use crate::region::RfRegion;
@@ -28,9 +19,7 @@ use crate::time::ClockTrust;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -189,7 +178,7 @@ pub struct Gps {
 }
 
 impl Gps {
-    fn settings(&self) -> Result<GpsSettings, ConfigError> {
+    pub(super) fn settings(&self) -> Result<GpsSettings, ConfigError> {
         if cfg!(not(feature = "gps")) {
             return Err(ConfigError::value(
                 "gps",
@@ -201,7 +190,10 @@ impl Gps {
             return Err(ConfigError::value("gps.tty", message));
         }
         if !BAUDS.contains(&self.baud) {
-            let message = format!("{} is none of {BAUDS:?}", self.baud);
+            let message = {
+                let speeds = BAUDS.map(|baud| baud.to_string()).join(", ");
+                format!("{} is no speed of a receiver: write one of {speeds}", self.baud)
+            };
             return Err(ConfigError::value("gps.baud", message));
         }
         Ok(GpsSettings { tty: self.tty.clone(), baud: self.baud })
@@ -233,12 +225,13 @@ impl Config {
     /// # Errors
     /// One line: where, what, and what was probably meant.
     pub fn from_text(text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
-        let config: Config = read(text, environment)?;
-        if let Some(index) = config.group.iter().position(|group| group.mc_key.is_some()) {
-            let message = "a configuration is copied and shown, so no key stands in it: put the key into a file of mode 0600 and name it in mc-key-file";
-            return Err(ConfigError::value(format!("group[{index}].mc-key"), message));
-        }
-        Ok(config)
+        read(text, environment)
+    }
+
+    /// What can be read of a text with mistakes: each line of them is empty in the text that comes with it.
+    pub fn readable_part(text: &str, environment: &BTreeMap<String, String>) -> Option<(Config, String)> {
+        let rest = readable_part::<Config>(text);
+        read(&rest, environment).ok().map(|config| (config, rest))
     }
 
     /// Every value as it is used: what a group takes from `[radio]` and the region stands in the group.
@@ -295,150 +288,5 @@ impl Config {
             files.extend(credentials.chain(device).map(|(key, path)| (key.to_owned(), path.as_path())));
         }
         files
-    }
-
-    /// The keys of one group, and the first counter that it proposes for them.
-    ///
-    /// # Errors
-    /// There is no such group, or its key cannot be had.
-    pub fn group_keys(
-        &self,
-        name: &str,
-        read_key: ReadKey<'_>,
-    ) -> Result<(McSessionKeys, Option<u32>), ConfigError> {
-        let group = self.group.iter().find(|group| group.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.group.iter().map(|group| group.name.as_str()).collect();
-            let message = format!("there is no group {name:?}: the configuration has {}", known.join(", "));
-            ConfigError::value("group", message)
-        })?;
-        Ok((group.own_keys(read_key)?, group.first_fcnt))
-    }
-
-    /// The settings of the engine. Keys are read through `read_key`.
-    ///
-    /// # Errors
-    /// The first value that cannot be used.
-    pub fn engine(&self, read_key: ReadKey<'_>) -> Result<engine::Settings, ConfigError> {
-        let (region, _) = self.region()?;
-        self.radio.check()?;
-        let listen = self.listen()?;
-        let mut groups = Vec::new();
-        let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
-        for (index, group) in self.group.iter().enumerate() {
-            let settled = group.settle(&self.radio, region, read_key)?;
-            if !names.insert(settled.name.clone()) {
-                let message = format!("the name {:?} is used twice", settled.name);
-                return Err(ConfigError::value(format!("group[{index}].name"), message));
-            }
-            if !addresses.insert(settled.mc_addr) {
-                let message = format!("{} is used twice: each group needs its own", settled.mc_addr);
-                return Err(ConfigError::value(format!("group[{index}].mc-addr"), message));
-            }
-            groups.push(settled);
-        }
-        let relay = server::relay(&self.network_server, listen)?;
-        let may_send = relay.servers.iter().any(|server| !server.is_uplink_only);
-        let server_reserve_ppm = if may_send { self.radio.server_reserve_ppm()? } else { 0 };
-        Ok(engine::Settings {
-            region,
-            groups,
-            trust_by_task: BTreeMap::new(),
-            turns: self.radio.turns,
-            forwarder: self.link()?,
-            relay,
-            server_reserve_ppm,
-            crash_rest_us: self.state.crash_rest_s.saturating_mul(1_000_000),
-        })
-    }
-
-    /// Fills `settings` with those whose signatures count. Certificates are read through `read`.
-    ///
-    /// # Errors
-    /// The first value that cannot be used.
-    pub fn trust(
-        &self,
-        settings: &mut engine::Settings,
-        read: ReadCertificates<'_>,
-    ) -> Result<(), ConfigError> {
-        for (written, group) in self.group.iter().zip(&mut settings.groups) {
-            if let Some(signing) = &written.signing {
-                group.trust = signing.trust(&format!("group {}.signing", group.name), read)?;
-            }
-        }
-        for task in self.aws.iter().flat_map(|aws| &aws.task) {
-            if let Some(signing) = &task.signing {
-                let trust = signing.trust(&format!("aws.task {}.signing", task.id), read)?;
-                settings.trust_by_task.insert(task.id.clone(), trust);
-            }
-        }
-        for (id, update) in &self.ota {
-            if let Some(signing) = &update.signing {
-                let trust = signing.trust(&format!("ota.{id:?}.signing"), read)?;
-                settings.trust_by_task.insert(id.clone(), trust);
-            }
-        }
-        Ok(())
-    }
-
-    /// Where the packet forwarder sends to.
-    ///
-    /// # Errors
-    /// It is no address with a port.
-    pub fn listen(&self) -> Result<SocketAddr, ConfigError> {
-        let listen = &self.forwarder.listen;
-        let message = || format!("{listen:?} is no address with a port, like 127.0.0.1:1700");
-        let address: SocketAddr =
-            listen.parse().map_err(|_| ConfigError::value("forwarder.listen", message()))?;
-        if !address.ip().is_loopback() && self.forwarder.allow.is_empty() {
-            let message = format!(
-                "{listen} can be reached from the network, and the protocol knows no password: name the packet forwarder's address here, like allow = [\"192.0.2.7\"]"
-            );
-            return Err(ConfigError::value("forwarder.allow", message));
-        }
-        Ok(address)
-    }
-
-    /// The settings of the daemon. Keys are read through `read_key`.
-    ///
-    /// # Errors
-    /// The first value that cannot be used.
-    pub fn daemon(&self, read_key: ReadKey<'_>) -> Result<daemon::Settings, ConfigError> {
-        if !(1..=3600).contains(&self.tasks.scan_s) {
-            let message = format!("{} is outside 1..=3600", self.tasks.scan_s);
-            return Err(ConfigError::value("tasks.scan-s", message));
-        }
-        Ok(daemon::Settings {
-            engine: self.engine(read_key)?,
-            listen: self.listen()?,
-            state_dir: self.state.dir.clone(),
-            tasks_folder: self.tasks.folder.clone(),
-            scan_us: self.tasks.scan_s * 1_000_000,
-            status_socket: self.status.socket.clone(),
-            clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
-            gps: self.gps.as_ref().map(Gps::settings).transpose()?,
-            log: self.log.filter.clone(),
-            relay_only: None,
-            relay_text: self.relay_text(),
-        })
-    }
-
-    fn link(&self) -> Result<forwarder::Settings, ConfigError> {
-        let radio = &self.radio;
-        let gateway = self.gateway.id.as_deref().map(str::parse::<GatewayId>).transpose();
-        if radio.rf_chain > 1 {
-            let message = format!("{} is not a chain of a concentrator: use 0 or 1", radio.rf_chain);
-            return Err(ConfigError::value("radio.rf-chain", message));
-        }
-        Ok(forwarder::Settings {
-            gateway: gateway.map_err(|error| ConfigError::value("gateway.id", error))?,
-            rf_chain: radio.rf_chain,
-            antenna_gain: antenna_gain("radio.antenna-gain-dbi", radio.antenna_gain_dbi)?,
-            forwarder_antenna_gain: antenna_gain(
-                "radio.forwarder-antenna-gain-dbi",
-                radio.forwarder_antenna_gain_dbi,
-            )?,
-            allow: self.forwarder.allow.iter().map(IpAddr::to_canonical).collect(),
-            last_pull: None,
-        })
     }
 }

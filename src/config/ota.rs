@@ -1,7 +1,10 @@
 //! `[ota."ID"]`: what AWS IoT cannot say of an OTA update.
 
 use super::error::ConfigError;
+use super::error::Mistakes;
 use super::group::GroupConfig;
+use super::members::check_groups;
+use super::members::check_members;
 use super::signing::SigningConfig;
 use crate::cloud::FuotaTaskJson;
 use crate::cloud::FuotadJson;
@@ -59,25 +62,25 @@ pub struct OtaConfig {
 
 impl OtaConfig {
     pub(super) fn check(&self, id: &str, ids: &[String], groups: &[GroupConfig]) -> Result<(), ConfigError> {
-        let wrong = |message: String| ConfigError::value(format!("ota.{id:?}"), message);
+        let place = format!("ota.{id:?}");
+        let mut mistakes = Mistakes::default();
         if !ids.iter().any(|known| known == id) {
-            return Err(wrong("it is not in aws.ota-updates: nobody looks at it".to_owned()));
+            let message = format!("{id:?} is not in aws.ota-updates, so nobody looks at it: write it there");
+            mistakes.add(ConfigError::value(&place, message));
         }
-        let names = self.multicast_groups.iter().flatten();
-        if let Some(name) = names.into_iter().find(|name| !groups.iter().any(|group| group.name == **name)) {
-            return Err(wrong(format!("multicast-groups: {name:?} is no [[group]]")));
-        }
+        mistakes.take(check_groups(&place, self.multicast_groups.as_deref().unwrap_or_default(), groups));
         if let Some(other) = self.on_delete.as_deref().filter(|word| !matches!(*word, "finish" | "stop")) {
-            return Err(wrong(format!("on-delete: {other:?} is neither \"finish\" nor \"stop\"")));
+            let message = format!("{other:?} is neither \"finish\" nor \"stop\"");
+            mistakes.add(ConfigError::value(format!("{place}.on-delete"), message));
         }
-        // The members mean what they mean in a task file, so the same reader judges them.
         let probe = FuotaTaskJson {
             id: Some(id.to_owned()),
             firmware_update_image: Some("s3://bucket/key".to_owned()),
             fuotad: Some(self.members()),
             ..FuotaTaskJson::default()
         };
-        probe.into_cloud_task().map(|_| ()).map_err(|error| wrong(error.to_string()))
+        mistakes.take(check_members(&place, probe));
+        mistakes.or(Some(()))
     }
 
     fn members(&self) -> FuotadJson {
@@ -130,18 +133,18 @@ mod tests {
                    1500\ninterval = \"exact\"\ndescriptor = \"AQQCAA==\"\non-delete = \"stop\"";
         assert_eq!(with(all), Ok(()));
         for (line, said) in [
-            ("redundancy-percent = 101", "Fuotad.RedundancyPercent is 101"),
-            ("fragment-size-bytes = 0", "Fuotad.FragmentSizeBytes is 0"),
+            ("redundancy-percent = 101", "redundancy-percent is 101"),
+            ("fragment-size-bytes = 0", "fragment-size-bytes is 0"),
             (
                 "fragment-size-bytes = 256",
                 "ota.gw-ota-7.fragment-size-bytes is 256, and must be a whole number from 0 to 255",
             ),
-            ("descriptor = \"%\"", "Fuotad.Descriptor"),
-            ("start = \"soon\"", "Fuotad.Start"),
-            ("sha256 = \"beef\"", "Fuotad.Sha256"),
+            ("descriptor = \"%\"", "gw-ota-7\".descriptor"),
+            ("start = \"soon\"", "gw-ota-7\".start is \"soon\""),
+            ("sha256 = \"beef\"", "gw-ota-7\".sha256 is \"beef\""),
             ("multicast-groups = [\"taps\"]", "\"taps\" is no [[group]]"),
             ("on-delete = \"maybe\"", "neither \"finish\" nor \"stop\""),
-            ("file = \"x\"", "unknown field"),
+            ("file = \"x\"", "ota.gw-ota-7.file is no key of [ota.gw-ota-7] (did you mean `file-name`?)"),
         ] {
             let error = with(line).unwrap_err();
             assert!(error.contains(said), "{line}: {error}");

@@ -1,6 +1,7 @@
 //! `[radio]`: what groups share, and the figures that groups have, too.
 
 use super::error::ConfigError;
+use super::error::Mistakes;
 use crate::broadcast::TurnRule;
 use crate::radio::Dbm;
 use crate::schedule::Pattern;
@@ -97,11 +98,13 @@ impl Default for Radio {
 impl Radio {
     /// What is wrong whether a group uses it or not.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        fraction_ppm("radio.duty-share", self.duty_share)?;
-        fraction_ppm("radio.max-deaf", self.max_deaf)?;
-        self.server_reserve_ppm()?;
-        self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose()?;
-        Ok(())
+        let mut mistakes = Mistakes::default();
+        mistakes.take(fraction_ppm("radio.duty-share", self.duty_share));
+        mistakes.take(fraction_ppm("radio.max-deaf", self.max_deaf));
+        mistakes.take(self.server_reserve_ppm());
+        mistakes.take(self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose());
+        mistakes.take(self.max_eirp_dbm.map(|limit| decibels("radio.max-eirp-dbm", limit)).transpose());
+        mistakes.or(Some(()))
     }
 
     /// The reserve in parts per million.
@@ -109,7 +112,8 @@ impl Radio {
         if (0.0..1.0).contains(&self.server_reserve) {
             Ok((self.server_reserve * 1_000_000.0).round() as u32)
         } else {
-            let message = format!("{} is not at least 0 and below 1", self.server_reserve);
+            let instead = percent_as_part(self.server_reserve);
+            let message = format!("{} is not at least 0 and below 1{instead}", self.server_reserve);
             Err(ConfigError::value("radio.server-reserve", message))
         }
     }
@@ -119,7 +123,7 @@ impl Radio {
 pub fn antenna_gain(key: &str, value: f64) -> Result<Dbm, ConfigError> {
     let gain = decibels(key, value)?;
     if gain > ANTENNA_GAIN_MAX || gain < Dbm::default() - ANTENNA_GAIN_MAX {
-        let message = format!("{gain} dBi is no antenna: use -{ANTENNA_GAIN_MAX} to {ANTENNA_GAIN_MAX}");
+        let message = format!("{gain} dBi is no antenna: write -{ANTENNA_GAIN_MAX} to {ANTENNA_GAIN_MAX}");
         return Err(ConfigError::value(key, message));
     }
     Ok(gain)
@@ -127,7 +131,8 @@ pub fn antenna_gain(key: &str, value: f64) -> Result<Dbm, ConfigError> {
 
 /// A figure in decibels, dB or dBm.
 pub fn decibels(key: &str, value: f64) -> Result<Dbm, ConfigError> {
-    Dbm::from_f64(value).ok_or_else(|| ConfigError::value(key, format!("{value} is no decibel figure")))
+    let wrong = || ConfigError::value(key, format!("{value} is no decibel figure: write -1000 to 1000"));
+    Dbm::from_f64(value).ok_or_else(wrong)
 }
 
 /// A fraction in parts per million; 0 is refused because nothing could ever be sent.
@@ -135,7 +140,16 @@ pub fn fraction_ppm(key: &str, value: f64) -> Result<u32, ConfigError> {
     if value > 0.0 && value <= 1.0 {
         Ok((value * 1_000_000.0).round() as u32)
     } else {
-        Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1")))
+        let instead = percent_as_part(value);
+        Err(ConfigError::value(key, format!("{value} is not above 0 and at most 1{instead}")))
+    }
+}
+
+/// What to write instead of a percentage.
+fn percent_as_part(value: f64) -> String {
+    match value {
+        _ if value > 1.0 && value < 100.0 => format!(": write {} for {value} %", value / 100.0),
+        _ => String::new(),
     }
 }
 

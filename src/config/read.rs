@@ -1,7 +1,7 @@
 //! From text to values: the file, then `FUOTAD__SECTION__KEY` over it.
 
 use super::error::ConfigError;
-use super::error::printable;
+use super::reword::reworded_variable;
 use super::words::mistakes;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -27,8 +27,15 @@ pub fn read<T: DeserializeOwned>(
     }
 }
 
+/// `text` without the lines that cannot be read, which are empty instead.
+pub fn readable_part<T: DeserializeOwned>(text: &str) -> String {
+    let Err(error) = toml::from_str::<T>(text) else { return text.to_owned() };
+    mistakes(text, error, |rest| toml::from_str::<T>(rest).err()).1
+}
+
 fn overlaid<T: DeserializeOwned>(text: &str, variables: BTreeMap<String, String>) -> Result<T, String> {
     // No `try_parsing`: it would turn a key like 0102 or 1e10 into a number.
+    let keys: Vec<String> = variables.keys().cloned().collect();
     let environment =
         config::Environment::default().separator("__").source(Some(variables.into_iter().collect()));
     config::Config::builder()
@@ -36,7 +43,7 @@ fn overlaid<T: DeserializeOwned>(text: &str, variables: BTreeMap<String, String>
         .add_source(environment)
         .build()
         .and_then(config::Config::try_deserialize)
-        .map_err(|error| one_line(&error.to_string()))
+        .map_err(|error| reworded_variable(&error.to_string(), keys.iter()))
 }
 
 /// The key that a variable names: `FUOTAD__RADIO__DUTY_SHARE` is `radio.duty-share`.
@@ -47,11 +54,7 @@ fn overlay_key((name, value): (&String, &String)) -> Option<(String, String)> {
 }
 
 fn in_text<T: DeserializeOwned>(text: &str, error: toml::de::Error) -> ConfigError {
-    mistakes(text, error, |rest| toml::from_str::<T>(rest).err())
-}
-
-fn one_line(message: &str) -> String {
-    printable(&message.split_whitespace().collect::<Vec<_>>().join(" "))
+    mistakes(text, error, |rest| toml::from_str::<T>(rest).err()).0
 }
 
 #[cfg(test)]
@@ -63,7 +66,7 @@ mod tests {
     fn a_misspelt_key_is_refused_with_its_line_and_a_suggestion() {
         let text = "[gateway]\nregion = \"EU868\"\n\n[radio]\nduty-shar = 0.4\n";
         let error = read::<Config>(text, &BTreeMap::new()).unwrap_err().to_string();
-        assert!(error.starts_with("line 5: unknown field `duty-shar`"), "{error}");
+        assert!(error.starts_with("line 5: radio.duty-shar is no key of [radio]"), "{error}");
         assert!(error.ends_with("(did you mean `duty-share`?)"), "{error}");
     }
 
@@ -95,7 +98,7 @@ mod tests {
     fn a_refusal_shows_what_a_terminal_would_obey() {
         let text = "[gateway]\nregion = \"EU868\"\n\"\\u001b[2J\" = 1\n";
         let error = read::<Config>(text, &BTreeMap::new()).unwrap_err().to_string();
-        assert!(error.starts_with("line 3: unknown field `\\u{1b}[2J`"), "{error:?}");
+        assert!(error.starts_with("line 3: gateway.\\u{1b}[2J is no key"), "{error:?}");
         let variable = ("FUOTAD__GATEWAY__\u{7}".to_owned(), "1".to_owned());
         let error =
             read::<Config>("[gateway]\nregion = \"EU868\"\n", &BTreeMap::from([variable])).unwrap_err();

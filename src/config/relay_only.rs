@@ -47,7 +47,7 @@ impl Config {
             without_law(&mut relay);
         }
         let link = forwarder::Settings {
-            gateway: gateway.map_err(|error| ConfigError::value("gateway.id", error))?,
+            gateway: gateway.map_err(|error| self.wrong_id(&error))?,
             allow: self.forwarder.allow.iter().map(IpAddr::to_canonical).collect(),
             ..forwarder::Settings::default()
         };
@@ -73,6 +73,7 @@ impl Config {
             log: self.log.filter.clone(),
             relay_only: Some(reason),
             relay_text: None,
+            remarks: Vec::new(),
         })
     }
 

@@ -1,6 +1,7 @@
 //! `[[network-server]]`: whom the gateway's normal traffic is relayed to.
 
 use super::error::ConfigError;
+use super::error::Mistakes;
 use crate::daemon::is_own;
 use crate::daemon::own_address;
 use crate::relay::RelaySettings;
@@ -47,31 +48,32 @@ pub fn relay(servers: &[NetworkServer], listen: SocketAddr) -> Result<RelaySetti
         let message = format!("{} are too many: at most {SERVERS_MAX}", servers.len());
         return Err(ConfigError::value("network-server", message));
     }
+    let mut mistakes = Mistakes::default();
     let mut relay = RelaySettings::default();
     let mut addresses = BTreeSet::new();
     for (index, server) in servers.iter().enumerate() {
-        let wrong = |key: &str, message: String| {
-            Err(ConfigError::value(format!("network-server[{index}].{key}"), message))
+        let mut wrong = |key: &str, message: String| {
+            mistakes.add(ConfigError::value(format!("network-server[{index}].{key}"), message));
         };
         if let Err(message) = host_and_port(&server.address) {
-            return wrong("address", message);
+            wrong("address", message);
         }
         if let Some(own) = known_addresses(&server.address).into_iter().find(|known| is_own(listen, *known)) {
-            return wrong("address", own_address(&server.address, own));
+            wrong("address", own_address(&server.address, own));
         }
         if !addresses.insert(&server.address) {
-            return wrong("address", format!("{} is there twice", server.address));
+            wrong("address", format!("{} is there twice: leave one out", server.address));
         }
         if let Some(delay_s) = server.rx1_delay_s {
             if !(1..=RX1_DELAY_MAX_S).contains(&delay_s) {
-                return wrong("rx1-delay-s", format!("{delay_s} is outside 1..={RX1_DELAY_MAX_S}"));
+                wrong("rx1-delay-s", format!("{delay_s} is outside 1 to {RX1_DELAY_MAX_S}, in seconds"));
             }
             relay.rx1_delay_s = delay_s;
         }
-        for prefix in &server.dev_addr_prefixes {
+        for (place, prefix) in server.dev_addr_prefixes.iter().enumerate() {
             match prefix.parse() {
                 Ok(prefix) => relay.dev_addr_prefixes.push(prefix),
-                Err(message) => return wrong("dev-addr-prefixes", message),
+                Err(message) => wrong(&format!("dev-addr-prefixes[{place}]"), message),
             }
         }
         relay.servers.push(ServerSettings {
@@ -80,7 +82,7 @@ pub fn relay(servers: &[NetworkServer], listen: SocketAddr) -> Result<RelaySetti
             is_enforced: server.enforce,
         });
     }
-    Ok(relay)
+    mistakes.or(Some(relay))
 }
 
 /// The addresses that need no look-up: a literal one's, and those that `localhost` has everywhere (RFC 6761 6.3).
@@ -166,7 +168,7 @@ mod tests {
         for delay_s in [0, 16] {
             let late = NetworkServer { rx1_delay_s: Some(delay_s), ..server("a:1") };
             let error = relay(&[late], listen()).unwrap_err().to_string();
-            assert!(error.contains("rx1-delay-s") && error.contains("1..=15"), "{error}");
+            assert!(error.contains("rx1-delay-s") && error.contains("1 to 15"), "{error}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `[group.signing]`: whose signatures let an image on the air.
 
 use super::error::ConfigError;
+use super::error::Mistakes;
 use crate::signing::SigningTrust;
 use crate::signing::Validity;
 use serde::Deserialize;
@@ -51,29 +52,30 @@ impl SigningConfig {
     /// Whom it amounts to trusting. `place` is where it stands, for errors.
     ///
     /// # Errors
-    /// The first value that cannot be used; nobody at all is one.
+    /// Every value that cannot be used; nobody at all is one.
     pub fn trust(&self, place: &str, read: ReadCertificates<'_>) -> Result<SigningTrust, ConfigError> {
         let validity = match self.validity {
             ValidAt::Now => Validity::Now,
             ValidAt::Creation => Validity::Creation,
         };
         let mut trust = SigningTrust::new(validity, self.sha1 == Some(Sha1::Accept));
+        let mut mistakes = Mistakes::default();
         if self.anchors.is_empty() && self.pins.is_empty() {
             let message = "it trusts nobody: give `anchors` (files of certificates) or `pins` (fingerprints)";
-            return Err(ConfigError::value(place, message));
+            mistakes.add(ConfigError::value(place, message));
         }
         for (index, path) in self.anchors.iter().enumerate() {
             let wrong = |message: String| ConfigError::value(format!("{place}.anchors[{index}]"), message);
-            if let Some(bytes) = read(path).map_err(wrong)? {
+            if let Some(bytes) = mistakes.take(read(path).map_err(wrong)).flatten() {
                 let added = trust.add_anchors(&bytes);
-                added.map_err(|error| wrong(format!("{}: {error}", path.display())))?;
+                mistakes.take(added.map_err(|error| wrong(format!("{}: {error}", path.display()))));
             }
         }
         for (index, pin) in self.pins.iter().enumerate() {
             let added = trust.add_pin(pin);
-            added.map_err(|error| ConfigError::value(format!("{place}.pins[{index}]"), error))?;
+            mistakes.take(added.map_err(|error| ConfigError::value(format!("{place}.pins[{index}]"), error)));
         }
-        Ok(trust)
+        mistakes.or(Some(trust))
     }
 }
 
@@ -104,7 +106,11 @@ mod tests {
         );
         assert!(trust_of("pins = [\"beef\"]").unwrap_err().contains("pins[0]: \"beef\" is no fingerprint"));
         assert!(trust_of("pin = []").unwrap_err().contains("did you mean `pins`"));
-        assert!(trust_of("sha1 = \"yes\"").unwrap_err().contains("unknown variant `yes`"));
+        assert!(
+            trust_of("sha1 = \"yes\"")
+                .unwrap_err()
+                .contains("group.signing.sha1 is \"yes\", and must be \"accept\"")
+        );
     }
 
     #[test]

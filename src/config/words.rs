@@ -1,19 +1,21 @@
-//! The TOML reader's refusals in the operator's words: which key, what stands there, what to write.
+//! All mistakes of a text that cannot be read, each found where it stands. [`super::reword`] has the words.
 
 use super::error::ConfigError;
-use super::error::printable;
-use crate::task::nearest;
+use super::reword::missing_field;
+use super::reword::reworded;
+use super::written::Written;
+use super::written::joined;
 
 /// Mistakes that are told at once.
 const MISTAKES_MAX: usize = 16;
 
 /// All mistakes of `text`, of which `first` is the reader's first; `again` reads a text anew. What was told is blanked,
-/// so that the rest is read.
+/// so that the rest is read; it comes back as it is then.
 pub(super) fn mistakes(
     text: &str,
     first: toml::de::Error,
     again: impl Fn(&str) -> Option<toml::de::Error>,
-) -> ConfigError {
+) -> (ConfigError, String) {
     let mut errors = Vec::new();
     let mut lines: Vec<&str> = text.split('\n').collect();
     let mut next = Some(first);
@@ -34,7 +36,11 @@ pub(super) fn mistakes(
         let is_said =
             missing.is_some() && (errors.iter().any(is_known) || place.is_none() && !errors.is_empty());
         if !is_said {
-            errors.push((told_key, number, told(text, place, error.message())));
+            let line = lines.get(number).copied().unwrap_or_default();
+            let words = words_that_fit(&lines, number, &again);
+            let written = Written { key: &told_key, table: &table, line: place.map_or("", |_| line) };
+            let message = reworded(words.as_deref().unwrap_or(error.message()), &written);
+            errors.push((told_key, number, ConfigError::Text { line: number + 1, message }));
         }
         if errors.len() == MISTAKES_MAX || place.is_none() || !blank(&mut lines, number, missing.is_some()) {
             break;
@@ -43,7 +49,8 @@ pub(super) fn mistakes(
     }
     errors.sort_by_key(|(_, number, _)| *number);
     let mut errors: Vec<ConfigError> = errors.into_iter().map(|(_, _, error)| error).collect();
-    if errors.len() == 1 { errors.remove(0) } else { ConfigError::Several { errors } }
+    let error = if errors.len() == 1 { errors.remove(0) } else { ConfigError::Several { errors } };
+    (error, lines.join("\n"))
 }
 
 /// Blanks what the mistake of line `number` belongs to: its table where the mistake is the table's. Whether anything
@@ -67,86 +74,21 @@ fn is_header(line: &str) -> bool {
     line.trim_start().starts_with('[') && !line.contains('=')
 }
 
-/// A mistake in line `place`, from 0; `None`: of the whole file.
-fn told(text: &str, place: Option<usize>, message: &str) -> ConfigError {
-    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line = place.unwrap_or(0) + 1;
-    if let Some((found, expected)) = misfit(&message) {
-        let key = place.map_or(String::new(), |number| key_at(text, number));
-        let message = printable(&in_words(&key, found, expected));
-        return ConfigError::Text { line, message, hint: String::new() };
+/// What the reader says of line `number` where a word stands: which words may. A value of another kind hides them.
+fn words_that_fit(
+    lines: &[&str],
+    number: usize,
+    again: impl Fn(&str) -> Option<toml::de::Error>,
+) -> Option<String> {
+    let (key, value) = lines.get(number)?.split_once('=')?;
+    if value.trim_start().starts_with('"') || is_header(lines[number]) {
+        return None;
     }
-    let message = match (missing_field(&message), place) {
-        (Some(field), Some(number)) => format!("{} is missing", joined(&table_at(text, number), field)),
-        (Some(table), None) => format!("the table [{table}] is missing"),
-        (None, _) => message,
-    };
-    let hint = suggestion(&message).map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
-    ConfigError::Text { line, message: printable(&message), hint }
-}
-
-/// What was found and what was expected, of serde's "invalid type: …, expected …".
-fn misfit(message: &str) -> Option<(&str, &str)> {
-    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
-    rest.rsplit_once(", expected ")
-}
-
-fn missing_field(message: &str) -> Option<&str> {
-    message.strip_prefix("missing field `")?.strip_suffix('`')
-}
-
-fn in_words(key: &str, found: &str, expected: &str) -> String {
-    let value = match found {
-        "map" => "a table".to_owned(),
-        "sequence" => "a list".to_owned(),
-        found => {
-            let start = found.find(['`', '"']).unwrap_or(0);
-            found[start..].trim_matches('`').to_owned()
-        }
-    };
-    let wanted = match (expected, found) {
-        ("a sequence", "map") => {
-            let table = key.split('.').next().unwrap_or_default();
-            return format!("[{table}] is written with two brackets, as [[{table}]]: there may be several");
-        }
-        (_, "map") if !key.contains('.') && !key.is_empty() => {
-            return format!("[[{key}]] is written with one bracket, as [{key}]: there is one");
-        }
-        ("a sequence", _) => "a list in brackets, as [\"a\", \"b\"]".to_owned(),
-        ("a boolean", _) => "true or false, without quotes".to_owned(),
-        ("a string" | "path string" | "string", _) => "text in quotes".to_owned(),
-        ("f64" | "f32", _) => format!("a number without quotes{}", unit(key)),
-        ("u8", _) => format!("a whole number from 0 to 255{}", unit(key)),
-        ("u16", _) => format!("a whole number from 0 to 65535{}", unit(key)),
-        ("u32" | "u64" | "usize", _) => format!("a whole number{}", whole(key, &value)),
-        ("i8" | "i16" | "i32" | "i64", _) => format!("a whole number, which may be negative{}", unit(key)),
-        (other, _) if other.starts_with("struct ") => "a table with keys of its own".to_owned(),
-        (other, _) => other.to_owned(),
-    };
-    format!("{key} is {value}, and must be {wanted}")
-}
-
-/// The unit in a key's name.
-fn unit(key: &str) -> &'static str {
-    let units = [
-        ("-hz", ", in Hz"),
-        ("-dbm", ", in dBm"),
-        ("-dbi", ", in dBi"),
-        ("-ms", ", in milliseconds"),
-        ("-s", ", in seconds"),
-        ("-bytes", ", in bytes"),
-        ("-percent", ", in percent"),
-    ];
-    units.iter().find(|(suffix, _)| key.ends_with(suffix)).map_or("", |(_, unit)| unit)
-}
-
-/// The unit, and a frequency in MHz in Hz.
-fn whole(key: &str, value: &str) -> String {
-    let mhz = value.trim_matches('"').parse::<f64>().ok().filter(|mhz| (1.0..10_000.0).contains(mhz));
-    match mhz.filter(|_| key.ends_with("-hz")) {
-        Some(mhz) => format!("{}: {}", unit(key), (mhz * 1e6).round()),
-        None => unit(key).to_owned(),
-    }
+    let probe = format!("{key}= \"{}\"", value.trim().replace(['"', '\\'], ""));
+    let mut lines = lines.to_vec();
+    lines[number] = &probe;
+    let message = again(&lines.join("\n"))?.message().to_owned();
+    message.starts_with("unknown variant").then_some(message)
 }
 
 /// The key that is set in line `number`, with its table.
@@ -185,17 +127,6 @@ fn table_at(text: &str, number: usize) -> String {
     }
 }
 
-fn joined(table: &str, key: &str) -> String {
-    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
-}
-
-/// The expected name nearest to the unknown one, from "unknown field `x`, expected one of `a`, `b`".
-fn suggestion(message: &str) -> Option<&str> {
-    let mut names = message.split('`').skip(1).step_by(2);
-    let wrong = names.next().filter(|_| message.starts_with("unknown"))?;
-    nearest(wrong, &names.collect::<Vec<_>>())
-}
-
 #[cfg(test)]
 mod tests {
     use crate::config::devices::Devices;
@@ -219,7 +150,7 @@ mod tests {
             ),
             (
                 "[radio]\ndata-rate = \"DR5\"",
-                "line 4: radio.data-rate is \"DR5\", and must be a whole number from 0 to 255",
+                "line 4: radio.data-rate is \"DR5\", and must be a whole number from 0 to 255: 5",
             ),
             (
                 "[radio]\ndata-rate = -1",
@@ -227,11 +158,11 @@ mod tests {
             ),
             (
                 "[radio]\nduty-share = \"0.4\"",
-                "line 4: radio.duty-share is \"0.4\", and must be a number without quotes",
+                "line 4: radio.duty-share is \"0.4\", and must be a number without quotes: 0.4",
             ),
             (
                 "[radio]\neirp-dbm = \"27\" # dBm",
-                "line 4: radio.eirp-dbm is \"27\", and must be a number without quotes, in dBm",
+                "line 4: radio.eirp-dbm is \"27\", and must be a number without quotes, in dBm: 27",
             ),
             (
                 "[radio]\nlisten-before-talk = \"yes\"",
@@ -239,11 +170,11 @@ mod tests {
             ),
             (
                 "[forwarder]\nallow = \"10.0.0.1\"",
-                "line 4: forwarder.allow is \"10.0.0.1\", and must be a list in brackets, as [\"a\", \"b\"]",
+                "line 4: forwarder.allow is \"10.0.0.1\", and must be a list in brackets: [\"10.0.0.1\"]",
             ),
             (
                 "[[network-server]]\naddress = 1700",
-                "line 4: network-server.address is 1700, and must be text in quotes",
+                "line 4: network-server.address is 1700, and must be text in quotes: \"1700\"",
             ),
             (
                 "[group]\nname = \"a\"",
@@ -253,12 +184,21 @@ mod tests {
                 "[[radio]]\ndata-rate = 5",
                 "line 3: [[radio]] is written with one bracket, as [radio]: there is one",
             ),
-            ("[[group]]\nname = \"a\"", "line 3: group.mc-addr is missing"),
+            (
+                "[[group]]\nname = \"a\"",
+                "line 3: group.mc-addr is missing: write mc-addr = \"01c0ffee\", with its own value",
+            ),
         ] {
             assert_eq!(in_gateway(text), wanted);
         }
-        assert_eq!(said("[gateway]\n"), "line 1: gateway.region is missing");
-        assert_eq!(said("[radio]\n"), "line 1: the table [gateway] is missing");
+        assert_eq!(
+            said("[gateway]\n"),
+            "line 1: gateway.region is missing: write region = \"EU868\", with its own value"
+        );
+        assert_eq!(
+            said("[radio]\n"),
+            "line 1: the table [gateway] is missing: write [gateway] and below it region = \"EU868\""
+        );
         let devices = Devices::from_text("[[device]]\nname = 7\n").unwrap_err().to_string();
         assert!(devices.starts_with("line 2: device.name is 7, and must be text in quotes"), "{devices}");
     }
@@ -272,8 +212,8 @@ mod tests {
         let starts = [
             "line 4: radio.frequency-hz is 869.525",
             "line 5: ",
-            "line 6: unknown field `duty`",
-            "line 7: unknown field `gatway`",
+            "line 6: radio.duty is no key",
+            "line 7: gatway is no key of this file",
             "line 11: group[0].mc-addr is 26011111",
             "line 12: group[1].mc-addr is missing",
         ];

@@ -10,6 +10,7 @@ use super::fact::Fetched;
 use super::fact::ImageWish;
 use super::fact::TASKS_MAX;
 use super::images::Images;
+use super::log::Place;
 use super::log::Reporter;
 use super::notes::Notes;
 use super::pull_memory::PullMemory;
@@ -87,6 +88,15 @@ pub struct Memory {
     unneeded: BTreeSet<TaskId>,
     /// Facts that arose while the engine's wishes were carried out.
     next: VecDeque<Next>,
+}
+
+impl Memory {
+    /// What a former run left for people to read.
+    pub fn after(reports: &[(String, Vec<u8>)]) -> Memory {
+        let mut memory = Memory::default();
+        memory.notes.restore(reports);
+        memory
+    }
 }
 
 enum Next {
@@ -254,7 +264,7 @@ impl Driver {
                 self.tell(now, Input::Image(task, bytes, evidence));
             }
             Fact::Image(task, Fetched::Missing(reason)) => {
-                tracing::warn!(task = task.as_str(), "{reason}; tried again and again");
+                tracing::warn!(task = task.as_str(), "task {task}: {reason}; tried again and again");
                 self.memory.notes.image_is_missing(task, reason);
             }
             Fact::Image(task, Fetched::Failed(reason)) => self.tell(now, Input::ImageFailed(task, reason)),
@@ -353,7 +363,8 @@ impl Driver {
         let state = self.engine.tasks().find(|state| state.task == *task);
         if let Some(campaign) = state.and_then(|state| state.campaign) {
             let sub_band = view::sub_band(self.region, campaign.channel.sub_band.0);
-            self.memory.reporter.place(task.clone(), campaign.group, sub_band);
+            let (group, frames) = (campaign.group, campaign.frames);
+            self.memory.reporter.place(task.clone(), Place { group, sub_band, frames, tenths: None });
         }
     }
 

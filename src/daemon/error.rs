@@ -1,5 +1,6 @@
 //! Why the daemon did not start, or had to end, each with its `sysexits.h` code.
 
+use super::io_words::io_words;
 use crate::store::StoreError;
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +21,8 @@ pub enum StartError {
     },
     /// The socket cannot be had for another reason.
     #[error(
-        "cannot listen on {address}: {error}; [forwarder] listen must be an address of this machine and a port it may use"
+        "cannot listen on {address}: {}; [forwarder] listen must be an address of this machine and a port it may use",
+        io_words(error)
     )]
     Listen {
         /// The address that was asked for.
@@ -38,7 +40,11 @@ pub enum StartError {
         dir: PathBuf,
     },
     /// The state folder cannot be used.
-    #[error("the state folder {} cannot be used: {error}; create it and give it to the service's user, mode 0700", dir.display())]
+    #[error(
+        "the state folder {} cannot be used: {}; create it and give it to the service's user, mode 0700",
+        dir.display(),
+        io_words(error)
+    )]
     StateDir {
         /// The state folder as configured.
         dir: PathBuf,
@@ -54,7 +60,7 @@ pub enum StartError {
         error: StoreError,
     },
     /// The system does not give what every process needs.
-    #[error("the system refuses {what}: {error}")]
+    #[error("the system refuses {what}: {}", io_words(error))]
     System {
         /// What was asked for.
         what: &'static str,

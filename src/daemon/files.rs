@@ -1,5 +1,6 @@
 //! The store's files in a real folder.
 
+use super::io_words::io_words;
 use crate::store::FILE_BYTES_MAX;
 use crate::store::Files;
 use crate::store::FilesError;
@@ -180,7 +181,7 @@ fn failed(operation: &'static str, name: &str, error: &io::Error) -> FilesError 
         io::ErrorKind::NotFound => FilesErrorKind::NotFound,
         _ => FilesErrorKind::Io,
     };
-    FilesError { operation, name: name.to_owned(), kind, detail: error.to_string() }
+    FilesError { operation, name: name.to_owned(), kind, detail: io_words(error) }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::fact::Fetched;
 use super::folder::read_regular;
+use super::io_words::file_words;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::task::TaskId;
 use rustix::fs::OFlags;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -71,7 +73,7 @@ impl Images {
                         let _ = tell.send((number, id, Fetched::Failed(format!("{path}: {error}")))).await;
                         return;
                     }
-                    Err(error) => format!("the image {path}: {error}"),
+                    Err(error) => format!("the image {path}: {}", file_words(Path::new(&path), &error)),
                 };
                 drop(permit);
                 if told.as_ref() != Some(&trouble) {

@@ -24,7 +24,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 const QUIET_US: u64 = 10_000_000;
 /// Different messages that are told apart.
 const MESSAGES_MAX: usize = 128;
-/// Tasks whose group and sub-band are known.
+/// Tasks whose group, sub-band and progress are known.
 const PLACES_MAX: usize = 64;
 
 /// The log of this process, as far as it begins here.
@@ -102,8 +102,21 @@ fn is_under_journal() -> bool {
 #[derive(Debug, Default)]
 pub struct Reporter {
     told: BTreeMap<String, Told>,
-    /// Group and sub-band of campaigns.
-    places: BTreeMap<TaskId, (String, &'static str)>,
+    places: BTreeMap<TaskId, Place>,
+    groups: BTreeMap<TaskId, String>,
+}
+
+/// Where a campaign's frames go, and how far it was told.
+#[derive(Debug)]
+pub struct Place {
+    /// Name of its group.
+    pub group: String,
+    /// Label of its sub-band.
+    pub sub_band: &'static str,
+    /// Frames that it has in all.
+    pub frames: u32,
+    /// Tenths of them that were told, once one is behind it.
+    pub tenths: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -119,22 +132,30 @@ impl Reporter {
     }
 
     /// Where the frames of `task` go.
-    pub fn place(&mut self, task: TaskId, group: String, sub_band: &'static str) {
+    pub fn place(&mut self, task: TaskId, place: Place) {
         if self.places.len() < PLACES_MAX {
-            self.places.insert(task, (group, sub_band));
+            self.places.insert(task, place);
         }
     }
 
-    /// Writes the line, unless it was just written.
+    /// Writes the line, unless it was just written. Each stands alone: whoever reads the text sees no fields.
     pub fn line(&mut self, report: &Report) {
-        let task = report.task.as_ref().map(TaskId::as_str);
-        let Some(left_out) = self.admit(report.at, &key(report)) else { return };
-        let left_out = (left_out > 0).then_some(left_out);
-        let place = report.task.as_ref().and_then(|task| self.places.get(task));
-        let (mut group, sub_band) = place.map(|(group, sub_band)| (group.as_str(), *sub_band)).unzip();
-        if let Event::Planned(planned) = &report.event {
-            group = Some(&planned.group);
+        if let (Event::Planned(planned), Some(task)) = (&report.event, &report.task)
+            && self.groups.len() < PLACES_MAX
+        {
+            self.groups.insert(task.clone(), planned.group.clone());
         }
+        let task = report.task.as_ref().map(TaskId::as_str);
+        // A frame is told at debug, where each of them is wanted.
+        let is_frame = matches!(report.event, Event::Sent { .. });
+        let admitted = if is_frame { Some(0) } else { self.admit(report.at, &key(report)) };
+        let Some(left_out) = admitted else { return };
+        let place = report.task.as_ref().and_then(|task| self.places.get(task));
+        let sub_band = place.map(|place| place.sub_band);
+        let planned = report.task.as_ref().and_then(|task| self.groups.get(task));
+        let group = place.map(|place| place.group.as_str()).or(planned.map(String::as_str));
+        let text = standing_alone(report, group, left_out);
+        let left_out = (left_out > 0).then_some(left_out);
         let (k, fcnt) = match &report.event {
             Event::Sent { frame_no: k, fcnt, .. } => (Some(*k), Some(*fcnt)),
             Event::Unanswered { frame_no: k }
@@ -144,13 +165,37 @@ impl Reporter {
             _ => (None, None),
         };
         match report.event.severity() {
-            Severity::Error => tracing::error!(task, group, k, fcnt, sub_band, left_out, "{report}"),
-            Severity::Warning => tracing::warn!(task, group, k, fcnt, sub_band, left_out, "{report}"),
-            Severity::Info => tracing::info!(task, group, k, fcnt, sub_band, left_out, "{report}"),
+            _ if is_frame => tracing::debug!(task, group, k, fcnt, sub_band, left_out, "{text}"),
+            Severity::Error => tracing::error!(task, group, k, fcnt, sub_band, left_out, "{text}"),
+            Severity::Warning => tracing::warn!(task, group, k, fcnt, sub_band, left_out, "{text}"),
+            Severity::Info => tracing::info!(task, group, k, fcnt, sub_band, left_out, "{text}"),
         }
-        if let (Event::Over(_), Some(task)) = (&report.event, &report.task) {
-            self.places.remove(task);
+        match (&report.event, &report.task) {
+            (Event::Over(_), Some(task)) => {
+                self.places.remove(task);
+                self.groups.remove(task);
+            }
+            (Event::Sent { frame_no, .. }, Some(id)) => {
+                if let Some(text) = self.progress(id, frame_no + 1) {
+                    let group = self.places.get(id).map(|place| place.group.as_str());
+                    tracing::info!(task, group, k, sub_band, "{text}");
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// How far the campaign is, each time that another tenth of it is behind. The end has a line of its own.
+    fn progress(&mut self, task: &TaskId, done: u32) -> Option<String> {
+        let place = self.places.get_mut(task)?;
+        let tenths = u64::from(done) * 10 / u64::from(place.frames.max(1));
+        let told = place.tenths.replace(tenths);
+        // In the first frame of a life nothing is news.
+        let is_news = told.unwrap_or(if done == 1 { 0 } else { tenths }) < tenths && tenths < 10;
+        is_news.then(|| {
+            let Place { group, frames, .. } = place;
+            format!("task {task}, group {group}: {done} of {frames} frames sent ({tenths}0 %)")
+        })
     }
 
     /// How many lines like this were left out since the last one; `None`: leave this one out, too.
@@ -178,6 +223,21 @@ impl Reporter {
     }
 }
 
+/// A report with its task and its group in the text, as far as it does not name them itself.
+fn standing_alone(report: &Report, group: Option<&str>, left_out: u64) -> String {
+    let task = report.task.as_ref().map(|task| format!("task {task}"));
+    let group = group.map(|group| format!("group {group}"));
+    let text = report.to_string();
+    let names = task.into_iter().chain(group.filter(|group| !text.contains(group.as_str())));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let colon = if names.is_empty() { "" } else { ": " };
+    let more = match left_out {
+        0 => String::new(),
+        n => format!(" (and {n} more like this in the meantime)"),
+    };
+    format!("{names}{colon}{text}{more}")
+}
+
 /// What makes two messages the same: the kind of event, its task, and whom it is about. Numbers do not count: they are
 /// another one each time.
 fn key(report: &Report) -> String {
@@ -193,8 +253,10 @@ fn key(report: &Report) -> String {
         Event::ServerAnswers { server } => format!("answers {server}"),
         other => {
             let text = other.to_string();
+            // A time has letters, too: 2026-11-22T08:00:00Z.
             let is_number = |word: &&str| {
-                word.contains(|c: char| c.is_ascii_digit()) && !word.contains(char::is_alphabetic)
+                let digits = word.bytes().filter(u8::is_ascii_digit).count();
+                digits > 0 && (!word.contains(char::is_alphabetic) || 2 * digits > word.len())
             };
             let words: Vec<&str> = text.split(' ').filter(|word| !is_number(word)).collect();
             format!("{task}: {}", words.join(" "))
@@ -251,6 +313,8 @@ mod tests {
         assert_ne!(silent(1), silent(2));
         let warning = |group| of(Event::Warning { text: format!("group {group} is 7 s late") });
         assert_ne!(warning("meters-1"), warning("meters-2"));
+        let until = |when| of(Event::Waiting { reason: format!("its turn, until about {when}") });
+        assert_eq!(until("2026-11-22T08:00:00Z"), until("2026-11-23T09:10:11Z"));
         let second = |mc_addr| of(Event::SecondSender { mc_addr, fcnt: 1 });
         assert_ne!(second(1), second(2));
     }

@@ -27,6 +27,7 @@ mod folder;
 #[cfg(feature = "gps")]
 mod gps;
 mod images;
+mod io_words;
 mod journal;
 mod lock;
 mod log;
@@ -56,6 +57,9 @@ pub use fact::FetchOrder;
 pub use fact::Fetched;
 pub use fact::ImageWish;
 pub use files::FolderFiles;
+pub use io_words::file_words;
+pub use io_words::hidden;
+pub use io_words::io_words;
 pub use log::check_filter as check_log_filter;
 pub use relay_text::kept_relay_text;
 pub use run::Cloud;

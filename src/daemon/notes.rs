@@ -2,6 +2,7 @@
 
 use super::snapshot::Snapshot;
 use crate::task::TaskId;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
@@ -47,6 +48,18 @@ impl Notes {
         }
     }
 
+    /// What earlier runs left, oldest first: name and text of each report.
+    pub fn restore(&mut self, reports: &[(String, Vec<u8>)]) {
+        let read = |(_, text): &(String, Vec<u8>)| serde_json::from_slice::<Value>(text).ok();
+        let mut reports: Vec<Value> = reports.iter().filter_map(read).collect();
+        reports.sort_by_key(|report| report["sequence"].as_u64());
+        for report in &reports {
+            if let (Some(task), Some(outcome)) = (report["task"].as_str(), report["outcome"].as_str()) {
+                remember(&mut self.finished, (task.to_owned(), outcome.to_owned()));
+            }
+        }
+    }
+
     /// Puts the last endings and refusals on the page.
     pub fn fill(&self, page: &mut Snapshot) {
         page.refused = self.refused.iter().cloned().collect();
@@ -89,6 +102,25 @@ mod tests {
         }
         assert_eq!(page(&notes).refused.len(), REMEMBERED);
         assert_eq!(page(&notes).refused[REMEMBERED - 1].0, "task-99");
+    }
+
+    #[test]
+    fn what_earlier_runs_left_is_shown_in_its_order_and_only_the_newest_of_it() {
+        let report = |n: u64| {
+            let text = format!(r#"{{"task":"t-{n}","outcome":"complete: {n} frames sent","sequence":{n}}}"#);
+            (format!("report-{n}"), text.into_bytes())
+        };
+        let mut reports: Vec<(String, Vec<u8>)> = (1..=20).rev().map(report).collect();
+        reports.push(("report-x".to_owned(), b"{}".to_vec()));
+        reports.push(("report-y".to_owned(), b"no JSON".to_vec()));
+        let mut notes = Notes::default();
+        notes.restore(&reports);
+        let shown = page(&notes).finished;
+        assert_eq!(shown.len(), REMEMBERED);
+        assert_eq!(shown[REMEMBERED - 1], ("t-20".to_owned(), "complete: 20 frames sent".to_owned()));
+        assert_eq!(shown[0].0, "t-5");
+        notes.ended(&TaskId::new("t-9").unwrap(), Some("aborted: why".to_owned()));
+        assert_eq!(page(&notes).finished[REMEMBERED - 1].1, "aborted: why");
     }
 
     #[test]

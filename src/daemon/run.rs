@@ -14,6 +14,7 @@ use super::files::FolderFiles;
 use super::folder::TaskFolder;
 use super::folder::watch;
 use super::images::Images;
+use super::io_words::io_words;
 use super::lock::Lock;
 use super::log;
 use super::pull_memory::PullMemory;
@@ -36,6 +37,7 @@ use crate::store::Mark;
 use crate::store::Recovered;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::store::read_reports;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
@@ -73,6 +75,9 @@ pub fn run(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError> {
     if let Some(fault) = &log.fault {
         tracing::error!("{fault}");
     }
+    for remark in &settings.remarks {
+        tracing::warn!("{remark}");
+    }
     let ended = run_logged(settings, cloud);
     log.flush(LOGGED);
     ended
@@ -82,7 +87,7 @@ fn run_logged(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError
     // In this order: a second instance must not read a counter, nor take the first one's port.
     let lock = lock(&settings)?;
     let udp = socket::bind(settings.listen)?;
-    let State { store, recovered, fault } = match lock {
+    let State { store, recovered, reports, fault } = match lock {
         Ok(_) => open(&settings)?,
         Err(ref fault) => State { fault: Some(fault.clone()), ..State::default() },
     };
@@ -95,10 +100,9 @@ fn run_logged(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError
         .max_blocking_threads(4)
         .build()
         .map_err(|error| StartError::System { what: "an event loop", error })?;
-    let ended = runtime.block_on(
-        tokio::task::LocalSet::new()
-            .run_until(async move { serve(settings, cloud, udp, store, recovered, fault).await }),
-    );
+    let ended = runtime.block_on(tokio::task::LocalSet::new().run_until(async move {
+        serve(settings, cloud, udp, store, Found { recovered, reports, fault }).await
+    }));
     runtime.shutdown_timeout(BLOCKED);
     ended
 }
@@ -108,7 +112,15 @@ fn run_logged(settings: Settings, cloud: Option<Cloud>) -> Result<(), StartError
 struct State {
     store: Option<Store<FolderFiles>>,
     recovered: Recovered,
+    reports: Vec<(String, Vec<u8>)>,
     /// Why nothing may be sent.
+    fault: Option<String>,
+}
+
+/// The same without the store, which has a thread of its own.
+struct Found {
+    recovered: Recovered,
+    reports: Vec<(String, Vec<u8>)>,
     fault: Option<String>,
 }
 
@@ -131,8 +143,9 @@ fn open(settings: &Settings) -> Result<State, StartError> {
     let dir = &settings.state_dir;
     if let Some(fault) = &settings.relay_only {
         let folder = StateFolder::read(dir).ok().flatten();
-        let recovered = folder.map(|folder| airtime_of(folder.recovered)).unwrap_or_default();
-        return Ok(State { store: None, recovered, fault: Some(fault.clone()) });
+        let found = folder.map(|folder| (airtime_of(folder.recovered), folder.reports));
+        let (recovered, reports) = found.unwrap_or_default();
+        return Ok(State { store: None, recovered, reports, fault: Some(fault.clone()) });
     }
     let files = FolderFiles::open(dir).map_err(|error| StartError::StateDir { dir: dir.to_owned(), error });
     let boot_id = boot_id()?;
@@ -141,7 +154,11 @@ fn open(settings: &Settings) -> Result<State, StartError> {
             .map_err(|error: StoreError| StartError::Store { dir: dir.to_owned(), error })
     });
     Ok(match opened {
-        Ok((store, recovered)) => State { store: Some(store), recovered, fault: None },
+        Ok((store, recovered)) => {
+            // They are for people; a disk that cannot show them is no reason to stand still.
+            let reports = FolderFiles::open(dir).ok().and_then(|mut files| read_reports(&mut files).ok());
+            State { store: Some(store), recovered, reports: reports.unwrap_or_default(), fault: None }
+        }
         Err(error) => State { fault: Some(error.to_string()), ..State::default() },
     })
 }
@@ -157,9 +174,9 @@ async fn serve(
     cloud: Option<Cloud>,
     udp: std::net::UdpSocket,
     store: StoreThread,
-    recovered: Recovered,
-    fault: Option<String>,
+    found_state: Found,
 ) -> Result<(), StartError> {
+    let Found { recovered, reports, fault } = found_state;
     let signals = Signals::new()?;
     let socket = Socket::new(udp).map_err(|error| StartError::System { what: "the socket", error })?;
     let listen = socket.local_address().unwrap_or(settings.listen);
@@ -206,7 +223,7 @@ async fn serve(
         fetcher
     });
     let systemd = Systemd::new();
-    let (images, memory, started) = (Images::new(), Memory::default(), clock.now().mono);
+    let (images, memory, started) = (Images::new(), Memory::after(&reports), clock.now().mono);
     let driver = Driver {
         engine,
         region,
@@ -243,7 +260,11 @@ fn status(path: &Path) -> mpsc::Receiver<super::status::StatusRequest> {
             tokio::task::spawn_local(socket.serve(ask));
         }
         Err(error) => {
-            tracing::warn!("no status socket at {}: {error}; `fuotad status` will not work", path.display());
+            tracing::warn!(
+                "no status socket at {}: {}; `fuotad status` will not work",
+                path.display(),
+                io_words(&error)
+            );
         }
     }
     asks

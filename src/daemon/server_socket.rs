@@ -4,6 +4,7 @@
 //! from anywhere else. A connected socket keeps the address of ours that it began with; one that gets no answer any
 //! more is opened anew, which also heals a gateway that got another address.
 
+use super::io_words::io_words;
 use super::socket;
 use super::socket::SocketCounts;
 use super::waiting::Waiting;
@@ -92,7 +93,7 @@ impl ServerSocket {
     /// to our own socket at `listen` has none.
     pub fn settle(&mut self, now: Instant, listen: SocketAddr, found: io::Result<Vec<SocketAddr>>) {
         match found {
-            Err(error) => self.in_trouble(error.to_string()),
+            Err(error) => self.in_trouble(io_words(&error)),
             Ok(addresses) if addresses.is_empty() => self.in_trouble("it has no address".to_owned()),
             Ok(addresses) => {
                 if let Some(own) = addresses.iter().find(|address| socket::is_own(listen, **address)) {
@@ -201,7 +202,7 @@ impl ServerSocket {
                 // No way there: the datagram waits for one.
                 Err(error) => {
                     if self.may_move(now) {
-                        self.choose(now, &io::Error::from(error).to_string());
+                        self.choose(now, &io_words(&io::Error::from(error)));
                     }
                     return;
                 }
@@ -213,7 +214,7 @@ impl ServerSocket {
     fn refused(&mut self, now: Instant, error: &io::Error) -> bool {
         let moves = self.addresses.len() > 1 && self.may_move(now);
         if moves {
-            self.choose(now, &error.to_string());
+            self.choose(now, &io_words(error));
         }
         moves && self.place.is_some()
     }
@@ -260,7 +261,7 @@ impl ServerSocket {
                     }
                     return;
                 }
-                Err(error) => trouble = Some(format!("there is no way to {address}: {error}")),
+                Err(error) => trouble = Some(format!("there is no way to {address}: {}", io_words(&error))),
             }
         }
         if let Some(trouble) = trouble {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub relay_only: Option<String>,
     /// What is kept in the state folder for a start whose configuration cannot be read.
     pub relay_text: Option<String>,
+    /// What is said once at the start, a line each.
+    pub remarks: Vec<String>,
 }
 
 /// Which wall clock is believed.

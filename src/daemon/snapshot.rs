@@ -42,7 +42,7 @@ pub struct Snapshot {
     /// What is worth a look and stops nothing, a line each.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// What ended in this run, newest last: task and outcome.
+    /// What ended last, newest last, in this run or an earlier one: task and outcome.
     pub finished: Vec<(String, String)>,
 }
 

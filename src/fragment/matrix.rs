@@ -33,7 +33,7 @@ impl TryFrom<u8> for Ts004Version {
         match number {
             1 => Ok(Ts004Version::V1),
             2 => Ok(Ts004Version::V2),
-            _ => Err(format!("{number} is no version of TS004, expected 1 or 2")),
+            _ => Err(format!("{number} is no version of TS004: use 1 or 2")),
         }
     }
 }

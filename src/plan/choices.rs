@@ -9,6 +9,7 @@ use crate::image::Digest;
 use crate::image::Image;
 use crate::odds::Odds;
 use crate::odds::Receiver;
+use crate::radio::Modulation;
 use crate::schedule::Scheduler;
 use crate::task::Task;
 use std::collections::BTreeMap;
@@ -37,6 +38,19 @@ pub struct Choice {
     pub airtime_us: u64,
     /// From the first frame to the last at the plan's pace, sessions aside, microseconds.
     pub duration_us: u64,
+    /// What devices need for it beyond plain LoRa from SF7 on, which all have.
+    pub needs: Option<&'static str>,
+}
+
+/// What not every device has.
+fn needs(modulation: Modulation) -> Option<&'static str> {
+    match modulation {
+        Modulation::Gfsk { .. } => Some("FSK in the devices' stack"),
+        Modulation::LoRa { sf: ..=6, .. } => {
+            Some("an SX126x, LR11xx or newer radio, and a stack that knows SF5 and SF6")
+        }
+        Modulation::LoRa { .. } => None,
+    }
 }
 
 /// The cheapest way at each legal data rate, the one with the least airtime first. A data rate at which no
@@ -66,6 +80,7 @@ pub fn choices(settings: &Settings, task: &Task, group: &Group, bytes: &[u8]) ->
                 redundancy_percent: task.redundancy_percent,
                 airtime_us: u64::from(plan.frames()) * plan.airtime_us,
                 duration_us: plan.duration_us(),
+                needs: needs(rate.modulation),
             })
         };
         choices.extend(sizes.into_iter().filter_map(at_size).min_by_key(|choice| choice.airtime_us));

@@ -50,12 +50,9 @@ pub enum SigningError {
     WeakKey { subject: String, key: String },
     #[error("the signature does not fit the image: other bytes were signed, or with another key{hint}")]
     BadSignature { hint: &'static str },
-    #[error(
-        "certificate {subject} is not for code signing: it needs the extended key usage codeSigning (1.3.6.1.5.5.7.3.3)"
-    )]
-    NotForCodeSigning { subject: String },
-    #[error("certificate {subject} may not sign: it needs the key usage digitalSignature")]
-    NotForSigning { subject: String },
+    /// All that it lacks at once: whoever makes a new one makes one.
+    #[error("certificate {subject} is not for code signing: it needs {lacks}")]
+    NotForCodeSigning { subject: String, lacks: String },
     #[error(
         "certificate {subject} is valid only from {not_before} on, and it is checked at {at}; look at the clock, or wait"
     )]

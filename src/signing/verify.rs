@@ -169,11 +169,15 @@ fn weak(certificate: &Certificate, key: &str) -> SigningError {
 }
 
 fn check_purpose(leaf: &Certificate) -> Result<(), SigningError> {
-    let subject = leaf.subject.clone();
-    if !leaf.is_for_code_signing {
-        return Err(SigningError::NotForCodeSigning { subject });
+    let wanted = [
+        (leaf.is_for_code_signing, "the extended key usage codeSigning (1.3.6.1.5.5.7.3.3)"),
+        (leaf.is_for_signing, "the key usage digitalSignature"),
+    ];
+    let lacks: Vec<&str> = wanted.iter().filter(|(has, _)| !has).map(|(_, what)| *what).collect();
+    if lacks.is_empty() {
+        return Ok(());
     }
-    if leaf.is_for_signing { Ok(()) } else { Err(SigningError::NotForSigning { subject }) }
+    Err(SigningError::NotForCodeSigning { subject: leaf.subject.clone(), lacks: lacks.join(" and ") })
 }
 
 /// The time at which certificates must be valid, Unix time, seconds.

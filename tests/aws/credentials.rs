@@ -212,7 +212,7 @@ fn check(name: &str, fake: &FakeAws, aws: &str) -> (i32, Vec<(String, String, St
     let key = path.with_extension("key");
     std::fs::write(&key, "00112233445566778899aabbccddeeff").unwrap();
     let text = format!(
-        "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nmc-key-file = {key:?}\n\
+        "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nsession = \"windows\"\nmc-key-file = {key:?}\n\
          aws-multicast-group = \"g-1\"\n[aws]\nregion = \"eu-west-1\"\nendpoint-url = \"{}\"\n{aws}",
         fake.url()
     );

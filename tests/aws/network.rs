@@ -187,7 +187,7 @@ fn check(name: &str, aws: &str, environment: &[(&str, &str)]) -> String {
     let (path, key) = (scratch.path("online.toml"), scratch.path("mc.key"));
     std::fs::write(&key, "00112233445566778899aabbccddeeff").unwrap();
     let text = format!(
-        "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nmc-key-file = {key:?}\n\
+        "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nsession = \"windows\"\nmc-key-file = {key:?}\n\
          [aws]\n{aws}"
     );
     std::fs::write(&path, text).unwrap();

@@ -165,7 +165,11 @@ fn a_receiver_that_cannot_be_is_refused_by_check() {
     let with = |gps: &str| std::fs::write(site.config(), text.replace("tty = \"ttyS1\"", gps)).unwrap();
     with("tty = \"/dev/ttyS1\"\nbaud = 1200");
     let (code, told) = refused(&site);
-    assert!(code == Some(78) && told.contains("gps.baud: 1200 is none of [4800, 9600,"), "{told}");
+    assert!(
+        code == Some(78)
+            && told.contains("gps.baud: 1200 is no speed of a receiver: write one of 4800, 9600,"),
+        "{told}"
+    );
     with("tty = \"/dev/nowhere\"");
     let (code, told) = refused(&site);
     assert!(code == Some(0) && told.contains("gps.tty: /dev/nowhere is not here"), "{told}");

@@ -16,7 +16,7 @@ use std::path::Path;
 fn settings(gateway: &str, radio: &str, group: &str) -> Result<Settings, String> {
     let text = format!(
         "[gateway]\n{gateway}\n[radio]\n{radio}\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\n\
-         mc-key-file = \"meters.mckey\"\nfirst-fcnt = 2\n{group}\n"
+         mc-key-file = \"meters.mckey\"\nfirst-fcnt = 2\nsession = \"always\"\nrx-is-elsewhere = true\n{group}\n"
     );
     let config = Config::from_text(&text, &BTreeMap::new()).map_err(|error| error.to_string())?;
     config.engine(&mut |_| Ok(Secret::from_bytes([1; 16]))).map_err(|error| error.to_string())
@@ -91,10 +91,7 @@ fn a_sub_band_that_needs_an_exemption_is_used_only_by_name() {
     // The group's word is nearer than the radio's.
     assert_eq!(eirp("sub-band = \"SG\"\neirp-dbm = 30", "sub-band = \"AU-NZ\""), Ok(Dbm::from_whole(30)));
     let message = eirp("sub-band = \"SG\"\neirp-dbm = 30", "").unwrap_err();
-    assert!(
-        message.starts_with("group meters.eirp-dbm: ") && message.contains("SG allows 16 dBm"),
-        "{message}"
-    );
+    assert!(message.starts_with("radio.eirp-dbm: ") && message.contains("SG allows 16 dBm"), "{message}");
     assert_eq!(
         eirp("", "sub-band = \"JP\"").unwrap_err(),
         "group meters.sub-band: AS923-1 has no sub-band `JP`; there are AU-NZ, JP-128us, JP-250mW, JP-5ms, SG, UZ, \
@@ -114,8 +111,7 @@ fn an_operator_may_only_tighten_the_power() {
     assert_eq!(eirp("max-eirp-dbm = 20\neirp-dbm = 20"), Ok(Dbm::from_whole(20)));
     assert_eq!(
         eirp("max-eirp-dbm = 20\neirp-dbm = 20.01"),
-        Err("group meters.eirp-dbm: 20.01 dBm EIRP is over your own limit of radio.max-eirp-dbm = 20"
-            .to_owned())
+        Err("radio.eirp-dbm: 20.01 dBm EIRP is over your own limit of radio.max-eirp-dbm = 20".to_owned())
     );
     let message = eirp("max-eirp-dbm = 33\neirp-dbm = 30").unwrap_err();
     assert!(message.contains("sub-band P allows 29.15 dBm EIRP (EN 300 220-2 V3.2.1, band P)"), "{message}");
@@ -138,7 +134,7 @@ fn data_rates_that_are_no_downlinks_are_refused_under_their_key() {
         ("RU864", 8, "RU864 has no DR8"),
     ] {
         let message = refusal(&region(name), &format!("data-rate = {dr}"), "");
-        assert!(message.starts_with("group meters.data-rate: ") && message.contains(reason), "{message}");
+        assert!(message.starts_with("radio.data-rate: ") && message.contains(reason), "{message}");
     }
 }
 
@@ -146,7 +142,7 @@ fn data_rates_that_are_no_downlinks_are_refused_under_their_key() {
 fn dwell_time_is_refused_where_devices_have_none() {
     assert_eq!(
         refusal(&region("EU868"), "", "downlink-dwell = true"),
-        "group meters.downlink-dwell: downlinks of EU868 have no dwell time: leave it out"
+        "group meters.downlink-dwell: it is true, but downlinks of EU868 have no dwell time: leave it out"
     );
     settings(&region("EU868"), "", "downlink-dwell = false").unwrap();
     settings(&region("AS923-4"), "", "downlink-dwell = true").unwrap();

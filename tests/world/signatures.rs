@@ -307,7 +307,7 @@ fn a_certificate_that_is_foreign_expired_weak_or_for_something_else_is_refused_b
         ("good", now.plus_us(30 * DAY_US), "certificate CN=good expired at"),
         ("good", GpsTime::from_us(now.as_us() - 2 * DAY_US), "is valid only from"),
         ("server", now, "is not for code signing"),
-        ("bare", now, "is not for code signing"),
+        ("bare", now, "codeSigning (1.3.6.1.5.5.7.3.3) and the key usage digitalSignature"),
         ("agreeing", now, "needs the key usage digitalSignature"),
         ("short", now, "too weak or unknown (RSA of 1024 bits)"),
         ("odd", now, "too weak or unknown (curve 1.3.132.0.10)"),
@@ -316,6 +316,29 @@ fn a_certificate_that_is_foreign_expired_weak_or_for_something_else_is_refused_b
         let error = check(name, at).unwrap_err().to_string();
         assert!(error.contains(said) && !error.contains('\n'), "{name}: {said:?}: {error}");
     }
+}
+
+#[test]
+fn the_recipe_of_the_documentation_makes_what_the_service_takes() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/signing.md")).unwrap();
+    let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let recipe = blocks.collect::<Vec<_>>().join("\n");
+    assert!(
+        recipe.matches("openssl ").count() >= 6 && recipe.matches("fuotad verify").count() == 2,
+        "{recipe}"
+    );
+    let pki = Pki::new("recipe");
+    pki.write("meters-1.4.2.bin", image(50_000));
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_fuotad")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let run =
+        Command::new("sh").args(["-e", "-c", &recipe]).current_dir(pki.dir()).env("PATH", path).output();
+    let run = run.unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{said}");
+    assert_eq!(said.matches("good: signed by CN=Example firmware signer").count(), 2, "{said}");
+    assert!(!said.contains("warning"), "{said}");
 }
 
 #[test]
@@ -713,7 +736,7 @@ fn check_tells_whether_the_signers_of_a_group_can_be_read() {
     let check = |anchor: &str| {
         let dir = pki.dir().display();
         let text = format!(
-            "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\n\
+            "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nsession = \"windows\"\n\
              mc-key-file = \"{dir}/no-key\"\n[group.signing]\nanchors = [\"{dir}/{anchor}\"]\n"
         );
         pki.write("fuotad.toml", text);

@@ -47,6 +47,7 @@ impl Bench {
                 Output::Report(report) => match report.event {
                     Event::Warning { text } => self.reports.push(text),
                     Event::Waiting { reason } => self.reports.push(reason),
+                    Event::Refused { reason } => self.reports.push(format!("refused: {reason}")),
                     _ => {}
                 },
                 Output::Fetch(fetch) => {
@@ -106,4 +107,41 @@ fn the_forwarders_known_glitch_of_2_to_the_32_us_contradicts_nobody() {
     let mut bench = Bench::new();
     bench.uplink(1000, 4_294_967);
     assert!(!bench.waits_for_the_clock(1500), "{:?}", bench.reports);
+}
+
+#[test]
+fn a_second_task_of_a_group_waits_for_the_clock_and_is_judged_when_it_is_there() {
+    let mut bench = Bench::new();
+    bench.uplink(1000, 5_000);
+    let order = |bench: &mut Bench, stem: &str, start: &str, ms: i64| {
+        let document = small_world::document(30, "").replace("2026-11-22T08:00:30Z", start);
+        let source = fuotad::broadcast::TaskSource::File;
+        bench.tell(ms, Input::Task { document: document.as_bytes(), stem, source });
+        (1..=20).for_each(|step| bench.tell(ms + step, Input::Time));
+    };
+    order(&mut bench, "today", "2026-11-22T08:00:30Z", 1500);
+    order(&mut bench, "tomorrow", "2026-11-23T08:00:30Z", 1600);
+    order(&mut bench, "just-after", "2026-11-22T08:00:31Z", 1700);
+    let refused = |bench: &Bench| bench.reports.iter().filter(|text| text.starts_with("refused: ")).count();
+    assert_eq!(refused(&bench), 0, "{:?}", bench.reports);
+    let waits =
+        bench.reports.iter().filter(|text| text.starts_with("a trusted clock: group meters has task today"));
+    assert_eq!(waits.count(), 2, "{:?}", bench.reports);
+    bench.uplink(2000, 0);
+    (0..60).for_each(|step| bench.tell(2000 + step * 10, Input::Time));
+    let states: Vec<(String, &str)> =
+        bench.engine.tasks().map(|state| (state.task.to_string(), state.phase.as_str())).collect();
+    let named = |(name, phase): (&str, &'static str)| (name.to_owned(), phase);
+    let all = ["just-after", "today", "tomorrow"].map(|name| named((name, "armed")));
+    assert_eq!(states, all, "{:?}", bench.reports);
+    // With the time each is judged as if it had come now: one queues, the other is in nobody's way.
+    let queues = "its turn: task today has the air, until about 2026-11-22T08:00:3";
+    assert_eq!(
+        bench.reports.iter().filter(|text| text.starts_with("its turn")).count(),
+        1,
+        "{:?}",
+        bench.reports
+    );
+    assert!(bench.reports.iter().any(|text| text.starts_with(queues)), "{:?}", bench.reports);
+    assert_eq!(refused(&bench), 0, "{:?}", bench.reports);
 }

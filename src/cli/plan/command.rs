@@ -10,10 +10,11 @@ use crate::cli::exit::warn;
 use crate::cli::files;
 use crate::cli::inspect::hex;
 use crate::cloud::FuotaTaskJson;
-use crate::config::Devices;
+use crate::config::KeySource;
 use crate::daemon::StateFolder;
 use crate::engine::Settings;
 use crate::image::MAX_IMAGE_BYTES;
+use crate::lorawan::Secret;
 use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
@@ -32,9 +33,19 @@ use std::process::ExitCode;
 /// Plans, prints, and fails when it cannot legally be done.
 pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let config = files::config(&args.config)?;
-    let mut settings = config
-        .engine(&mut files::key_from)
-        .map_err(|error| Failure::config(format!("{}: {error}", args.config.display())))?;
+    let mut unseen_keys = Vec::new();
+    let mut read_key = |source: KeySource<'_>| match source {
+        // Only the service is passed it, and a timetable needs no key.
+        KeySource::Credential(name) if !args.setup && files::credential(name)?.is_none() => {
+            unseen_keys.push(format!(
+                "credential {name}: {}; it cannot be seen from here, so counters are shown as for a key that was never used",
+                files::where_credentials_are(name)
+            ));
+            Ok(Secret::from_bytes([0; 16]))
+        }
+        source => files::key_from(source),
+    };
+    let mut settings = config.engine(&mut read_key).map_err(|error| files::refused(&args.config, error))?;
     let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.task.display()));
     let document = files::bytes(&args.task, MAX_TASK_BYTES)?;
     let stem = args.task.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
@@ -60,8 +71,10 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             None
         }
     };
-    let knows_journal = folder.is_some();
-    let recovered = folder.map(|folder| folder.recovered);
+    // Of a key that nobody saw the journal cannot be asked.
+    let recovered = folder.map(|folder| folder.recovered).filter(|_| unseen_keys.is_empty());
+    let knows_journal = recovered.is_some();
+    warnings.extend(unseen_keys);
     let said_of_keys = counters_from(&mut settings, &task, recovered.as_ref());
     let said_of_keys = said_of_keys.map_err(|error| Failure::data(format!("{dir}: {error}")))?;
     warnings.extend(said_of_keys.into_iter().map(|text| format!("{dir}: {text}")));
@@ -69,6 +82,7 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Timetable::new(&settings, &document, &stem, image.clone()).map_err(|error| wrong(&error))?;
     warnings.extend(timetable.planned.warnings.iter().cloned());
     warnings.extend(check::no_server(&config));
+    warnings.extend(config.remarks());
     if args.setup {
         // All devices' commands or none: half of them would be half a campaign.
         let lines = setup(&timetable, &settings, &args.devices, &image)?;
@@ -98,7 +112,7 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
 
 fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Result<Vec<Value>, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", path.display()));
-    let devices = Devices::from_text(&files::text(path)?).map_err(|error| Failure::text(65, path, &error))?;
+    let devices = files::devices(path)?;
     let group = settings.groups.iter().find(|group| group.name == plan.planned.group);
     let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
     let mut lines = Vec::new();

@@ -69,6 +69,7 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
             "redundancy_percent": choice.redundancy_percent,
             "airtime_us": choice.airtime_us,
             "duration_us": choice.duration_us,
+            "needs": choice.needs,
         })).collect::<Vec<_>>(),
         "warnings": answer.warnings,
         "task": answer.said,

@@ -170,6 +170,11 @@ fn choices(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     )?;
     let header = ["data rate", "fragment", "NbFrag", "redundancy", "airtime", "takes"];
     write!(out, "{}", table(&header, &rows))?;
+    for choice in answer.choices {
+        if let Some(needs) = choice.needs {
+            writeln!(out, "  DR{} needs {needs}", choice.data_rate)?;
+        }
+    }
     Ok(())
 }
 

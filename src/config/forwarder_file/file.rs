@@ -36,7 +36,6 @@ impl ForwarderFile {
             let json = Json::read(text).map_err(|refused| ConfigError::Text {
                 line: refused.line,
                 message: format!("no JSON that the forwarder reads: {}", refused.message),
-                hint: String::new(),
             })?;
             if let Json::Object(members) = &json {
                 sections.extend(members.iter().map(|(name, _)| name.clone()));

@@ -7,6 +7,7 @@ use super::listing::Stamp;
 use crate::broadcast::TaskSource;
 use crate::cloud::task_from_file;
 use crate::daemon::fact::Fact;
+use crate::daemon::io_words;
 use crate::image::Digest;
 use crate::task::TaskError;
 use crate::task::TaskId;
@@ -141,7 +142,7 @@ impl TaskFolder {
     }
 
     fn unreadable(&mut self, error: &io::Error) -> Scan {
-        let text = format!("the task folder {} cannot be read: {error}", self.path.display());
+        let text = format!("the task folder {} cannot be read: {}", self.path.display(), io_words(error));
         let complaints = if self.is_unreadable { Vec::new() } else { vec![text] };
         self.is_unreadable = true;
         Scan { complaints, ..Scan::default() }

@@ -120,7 +120,7 @@ fn a_devices_file_with_a_mistake_gets_no_command_for_any_device() {
     refuses(&second(&format!("gen-ap-key = \"{GEN_APP_KEY}\"")), &["line 6", "did you mean `gen-app-key`"]);
     refuses(&second(&format!("session-cnt = \"{GEN_APP_KEY}\"")), &["line 6", "65535"]);
     refuses(&second("app-key = 0x00112233445566778899aabbccddeeff"), &["line 6"]);
-    refuses(&second(&format!("{GEN_APP_KEY} = 1")), &["line 6", "unknown field"]);
+    refuses(&second(&format!("{GEN_APP_KEY} = 1")), &["line 6", "is no key of [device[1]]"]);
     refuses(&format!("{good}{good}"), &["device d1", "twice"]);
     refuses("", &["device"]);
     desk.refuses(&setup.replace("d.toml", "none.toml"), 66, &["none.toml"]);

@@ -3,6 +3,7 @@
 
 mod device_setup;
 mod inspect;
+mod judged;
 mod mistakes;
 mod plans;
 mod simulations;
@@ -73,8 +74,13 @@ impl Desk {
     }
 
     fn run_words(&self, words: &[&str]) -> Done {
+        self.run_with(words, &[])
+    }
+
+    fn run_with(&self, words: &[&str], environment: &[(&str, &str)]) -> Done {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fuotad"));
-        let output = command.args(words).current_dir(self.0.dir()).env_clear().output().unwrap();
+        command.args(words).current_dir(self.0.dir()).env_clear().envs(environment.iter().copied());
+        let output = command.output().unwrap();
         let done = Done {
             code: output.status.code().unwrap(),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -100,10 +106,17 @@ impl Desk {
         self.run(line).refused(line, code, needles);
     }
 
-    /// `check` of `config`, where it is refused.
+    /// `check` of `config`, where it is refused: warnings, then the mistake, or a line for each of several.
     fn check_refuses(&self, config: &str, needles: &[&str]) {
         self.write("bad.toml", config);
-        self.refuses("check bad.toml", 78, needles);
+        let done = self.run("check bad.toml");
+        let lines = done.err.lines().skip_while(|line| line.starts_with("warning: "));
+        let told = lines.collect::<Vec<_>>().join("\n");
+        assert!(told.starts_with("fuotad: bad.toml: ") && done.out.is_empty(), "{}", done.err);
+        for needle in needles {
+            assert!(told.contains(needle), "no {needle:?} in {told}\n{config}");
+        }
+        assert_eq!(done.code, 78, "{}", done.err);
     }
 
     /// `plan` of `task` and this image, where it is refused.

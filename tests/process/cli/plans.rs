@@ -94,6 +94,14 @@ fn the_plan_says_what_a_device_may_expect_and_what_would_be_cheaper() {
     {
         assert!(table.contains(words), "{words} is not in {table}");
     }
+    // What is cheap is of no use to a device that cannot hear it.
+    let needs = |data_rate: u64| {
+        let of_rate = choices.iter().find(|choice| number(choice, "data_rate") == data_rate);
+        of_rate.unwrap_or_else(|| panic!("no DR{data_rate}: {choices:?}"))["needs"].clone()
+    };
+    assert!(needs(5).is_null() && needs(7).as_str().unwrap().contains("FSK"), "{choices:?}");
+    assert!(needs(12).as_str().unwrap().contains("SX126x"), "{choices:?}");
+    assert!(table.contains("DR7 needs FSK") && table.contains("DR12 needs an SX126x"), "{table}");
     let decoded = &json["decoded"];
     assert_eq!((number(decoded, "frames"), number(decoded, "lost")), (138, 24));
     assert!(table.contains("138 frames opened, 24 lost"), "{table}");

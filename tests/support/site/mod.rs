@@ -119,6 +119,8 @@ impl Site {
             mc-addr = "01c0ffee"
             mc-key-file = "{dir}/key"
             first-fcnt = 2
+            session = "always"
+            rx-is-elsewhere = true
             device-profile = "fast"
             "#
         )
@@ -376,6 +378,12 @@ impl Site {
         let prefix = format!("report-{task}");
         let name = names.find(|name| name.starts_with(&prefix)).expect("a report stays in the state folder");
         serde_json::from_slice(&std::fs::read(self.path("state").join(name)).unwrap()).unwrap()
+    }
+
+    /// How `status` with these words ends.
+    pub fn status_code(&self, words: &[&str]) -> Option<i32> {
+        let mut status = Command::new(env!("CARGO_BIN_EXE_fuotad"));
+        status.args(["status", "--socket", &self.socket()]).args(words).output().unwrap().status.code()
     }
 
     /// What a command of the program says when it refuses: one line, and its exit code.
