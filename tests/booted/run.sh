@@ -28,11 +28,11 @@ TimeoutStartSec=300
 ExecStart=/usr/bin/python3 /payload/steps.py
 StandardOutput=append:/steps.out
 StandardError=append:/steps.out
-ExecStopPost=/bin/sh -c 'journalctl -b --no-pager -u fuotad >/journal.out; systemctl --no-block exit $EXIT_STATUS'
+ExecStopPost=/bin/sh -c 'journalctl -b --no-pager -u fuotad >/journal.out; systemctl --no-block exit $$EXIT_STATUS'
 UNIT
 ln -s ../steps.service "$root/etc/systemd/system/multi-user.target.wants/steps.service"
 chroot "$root" systemctl set-default multi-user.target 2>/dev/null
 code=0
-timeout 400 bash tests/booted/boot.sh "$root" || code=$?
+timeout -k 5 240 bash tests/booted/boot.sh "$root" || code=$?
 cat "$root/steps.out"
 [ "$code" = 0 ] || { echo "exit $code; the service's journal ends:"; tail -n 40 "$root/journal.out"; exit 1; }

@@ -155,7 +155,7 @@ region = "EU868"
 address = "127.0.0.1:1710"
 
 [clock]
-evidence = "always"
+trust = "always"
 """
 
 
@@ -191,7 +191,10 @@ def configure():
     path.write_text(CONFIG)
     code, text = run("/usr/bin/fuotad", "group", "new", "meters", "--key-file", "/etc/fuotad/meters.mckey")
     check(code == 0, f"group new: {text.strip().splitlines()[-1:]}")
-    lines = text[text.index("[[group]]"):]
+    if code != 0:
+        sys.exit(text)
+    # The lines are printed, remarks go beside them.
+    lines = text[text.index("[[group]]"):text.index("warning:")]
     # What it proposes, on a fast data rate that the devices were set to.
     lines = lines.replace('session = "windows"', "")
     path.write_text(CONFIG + lines + '\nsession = "always"\nrx-is-elsewhere = true\ndata-rate = 5\ndevice-profile = "fast"\n')
@@ -219,7 +222,7 @@ def order(name, size):
 
 
 def outcome(name):
-    return next((end["outcome"] for end in status().get("ended", []) if end["task"] == name), None)
+    return dict(status().get("finished", [])).get(name)
 
 
 def main():
@@ -318,7 +321,7 @@ def faults(server, forwarder):
         mend()
         run("systemctl", "restart", "fuotad.service")
         is_back = until(15, lambda: "relay only" not in json.dumps(status()) and status().get("version"))
-        check(is_relaying and "relay only" in told and is_back, f"{what}: it relays ({is_relaying}), says so, and is whole again")
+        check(is_relaying and "relay only" in told and is_back, f"{what}: it relays ({is_relaying}), says so ({'relay only' in told}), and is whole again ({bool(is_back)})")
 
     try_one("a key that the service cannot read", lambda: key.chmod(0o600), lambda: key.chmod(0o640))
     try_one("a configuration that cannot be read", lambda: path.write_text(good + "\n[["), lambda: path.write_text(good))
