@@ -9,6 +9,8 @@ use super::outbox::Outbox;
 use super::stage::Stage;
 use super::task_book::TaskBook;
 use crate::image::Image;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::schedule::Scheduler;
 use crate::task::TaskId;
 use crate::time::Now;
@@ -92,10 +94,8 @@ impl TaskBook {
                 Ok(image) => campaign.hold_image(image),
                 Err(error) => {
                     campaign.refuse_image(now.mono);
-                    let reason = format!(
-                        "its image: the one it was planned with is gone ({error}); put it back, or cancel the task"
-                    );
-                    self.waiting(now, id, reason, outbox);
+                    let reason = WaitReason::OtherImage(error.to_string());
+                    self.waiting(now, id, Wait::event(reason), outbox);
                 }
             }
         }

@@ -3,6 +3,7 @@
 
 mod event;
 mod planned;
+mod wait;
 
 pub use event::Event;
 pub use event::Outcome;
@@ -10,3 +11,11 @@ pub use event::Report;
 pub use event::Severity;
 pub use planned::Decoded;
 pub use planned::Planned;
+pub use wait::ClockNeed;
+pub use wait::RefusalCause;
+pub use wait::Refused;
+pub use wait::Saving;
+pub use wait::Wait;
+pub use wait::WaitReason;
+pub use wait::WaitTotal;
+pub use wait::disputed;
