@@ -66,7 +66,7 @@ fn task_for(n: u32, start: &str, len: usize) -> TaskScript {
 }
 
 /// `count` groups with a task each, all to begin at 08:00:30, nobody listening.
-fn several(count: u32, turns: TurnRule) -> Script {
+pub fn several(count: u32, turns: TurnRule) -> Script {
     Script {
         groups: (1..=count).map(group_number).collect(),
         tasks: (1..=count).map(|n| task_for(n, "2026-11-22T08:00:30Z", 3000)).collect(),
