@@ -4,13 +4,15 @@ use crate::report::Wait;
 use crate::report::WaitTotal;
 use crate::time::Instant;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// The waits of one task.
 #[derive(Debug, Default)]
 pub struct Waits {
     current: Option<Current>,
-    /// The kind that was told last, while nothing else happened.
-    told: Option<&'static str>,
+    /// What was told and is no news: one kind, or all kinds of the air, which come and go with every frame.
+    told: BTreeSet<&'static str>,
+    is_air_told: bool,
     totals: BTreeMap<&'static str, WaitTotal>,
 }
 
@@ -31,12 +33,16 @@ impl Waits {
                 now
             }
         };
+        let is_of_the_air = wait.reason.is_of_the_air();
         self.current = Some(Current { wait, since });
-        let is_news = self.told != Some(kind) && now.us_since(since) >= quiet_us;
-        if is_news {
-            self.told = Some(kind);
+        if now.us_since(since) < quiet_us || self.told.contains(kind) {
+            return false;
         }
-        is_news
+        if !is_of_the_air || !self.is_air_told {
+            self.told.clear();
+        }
+        self.is_air_told = is_of_the_air;
+        self.told.insert(kind)
     }
 
     /// It waits for nothing any more. What the air made it wait for is not told again until it waits for something else.
@@ -44,7 +50,7 @@ impl Waits {
         if let Some(current) = &self.current
             && !current.wait.reason.is_of_the_air()
         {
-            self.told = None;
+            self.told.clear();
         }
         self.close(now);
     }
@@ -104,6 +110,9 @@ mod tests {
         waits.end(at(5));
         assert!(waits.begin(at(6), Wait::event(WaitReason::File), 0), "it came back and is gone again");
         assert!(waits.begin(at(7), windows(1), 0));
+        let busy = || Wait::until(WaitReason::Air(AirLimit::Busy), at(100));
+        assert!(waits.begin(at(8), busy(), 0));
+        assert!(!waits.begin(at(9), windows(1), 0) && !waits.begin(at(10), busy(), 0), "to and fro");
     }
 
     #[test]
