@@ -22,6 +22,7 @@ use crate::campaign::Handover;
 use crate::campaign::Progress;
 use crate::campaign::Session;
 use crate::campaign::Verdict;
+use crate::forwarder::Accounted;
 use crate::forwarder::Obstacle;
 use crate::region::Parameters;
 use crate::report::Event;
@@ -111,7 +112,7 @@ impl Broadcaster {
     /// The task is withdrawn: not one more frame of it.
     pub fn cancel(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
         let Some(open_task) = self.book.get(id) else { return self.book.gone(id) };
-        let sent = open_task.progress().map_or(0, |progress| progress.sent);
+        let sent = open_task.progress().map_or(0, |progress| progress.account.sent);
         self.finish(now, scheduler, id, Outcome::Cancelled { sent });
     }
 
@@ -189,9 +190,9 @@ impl Broadcaster {
         turns.second_sender(&mut lent, mc_addr, fcnt);
     }
 
-    /// Frames of the campaign on the air never reached the radio: so many fresh coded fragments make up for them.
-    pub fn make_up(&mut self, frames: u32) -> u32 {
-        self.turns.make_up(&mut self.book, frames)
+    /// The forwarder told, or will never tell, what became of frames; how many coded fragments more that makes.
+    pub fn settle(&mut self, accounted: &Accounted) -> u32 {
+        self.turns.settle(&mut self.book, accounted)
     }
 
     /// Does what is due. `handover` is how frames are handed over now, or what is waited for while they cannot be.
@@ -210,13 +211,16 @@ impl Broadcaster {
         self.book.plan_passed_anew(now, &mut self.outbox);
         self.book.ask_for_images(now, &mut self.outbox);
         self.book.prove(now, &mut self.outbox);
+        let (turns, mut lent) = self.lend(now, scheduler);
+        turns.end(&mut lent);
         self.book.note_stages(now, &mut self.outbox);
         let handover = match handover {
             Ok(handover) => handover,
             Err(obstacle) => {
                 self.book.campaigns_mut().for_each(Campaign::rest);
                 let wait = Wait::event(WaitReason::Forwarder(obstacle));
-                return self.all_wait(now, &wait, |open_task| open_task.campaign().is_some());
+                let has_frames = |campaign: &Campaign| !campaign.has_sent_all();
+                return self.all_wait(now, &wait, |open_task| open_task.campaign().is_some_and(has_frames));
             }
         };
         let (turns, mut lent) = self.lend(now, scheduler);

@@ -9,8 +9,6 @@ use super::outbox::Outbox;
 use super::stage::Stage;
 use super::task_book::TaskBook;
 use crate::image::Image;
-use crate::report::Wait;
-use crate::report::WaitReason;
 use crate::schedule::Scheduler;
 use crate::task::TaskId;
 use crate::time::Now;
@@ -93,9 +91,8 @@ impl TaskBook {
             match Image::verify(bytes, campaign.digest()) {
                 Ok(image) => campaign.hold_image(image),
                 Err(error) => {
-                    campaign.refuse_image(now.mono);
-                    let reason = WaitReason::OtherImage(error.to_string());
-                    self.waiting(now, id, Wait::event(reason), outbox);
+                    // Its next turn says so.
+                    campaign.refuse_image(now.mono, error.to_string());
                 }
             }
         }

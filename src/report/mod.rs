@@ -1,10 +1,12 @@
 //! What happened, for whoever ordered it. A report comes before a log line: the daemon prints reports, the
 //! simulation counts them, tests assert them.
 
+mod account;
 mod event;
 mod planned;
 mod wait;
 
+pub use account::Account;
 pub use event::Event;
 pub use event::Outcome;
 pub use event::Report;

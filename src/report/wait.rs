@@ -57,6 +57,8 @@ pub enum WaitReason {
         /// Frame number in the campaign.
         frame_no: u32,
     },
+    /// All frames went out, and the packet forwarder's report of the last of them is to come: how many.
+    Report(u32),
     /// The packet forwarder refused a frame, which is tried again.
     Refusal(Refused),
     /// So many refusals or silences of the packet forwarder in a row.
@@ -183,6 +185,7 @@ impl WaitReason {
             WaitReason::Campaigns(_) => "campaigns",
             WaitReason::Air(limit) => limit.kind(),
             WaitReason::Answer { .. } => "answer",
+            WaitReason::Report(_) => "report",
             WaitReason::Refusal(Refused { cause: RefusalCause::DutyCycle, .. }) => "refused-duty-cycle",
             WaitReason::Refusal(Refused { cause: RefusalCause::Listening, .. }) => "refused-listening",
             WaitReason::Refusal(Refused { cause: RefusalCause::Other, .. }) => "refused",
@@ -208,6 +211,7 @@ impl WaitReason {
                 | WaitReason::Session(..)
                 | WaitReason::Turn(_)
                 | WaitReason::Answer { .. }
+                | WaitReason::Report(_)
                 | WaitReason::Image
                 | WaitReason::Proof
                 | WaitReason::Saving(_)
@@ -245,6 +249,10 @@ impl fmt::Display for WaitReason {
             }
             WaitReason::Air(limit) => limit.fmt(f),
             WaitReason::Answer { frame_no } => write!(f, "the packet forwarder's answer to frame {frame_no}"),
+            WaitReason::Report(frames) => write!(
+                f,
+                "the packet forwarder's report (`stat`) of the last {frames} frames, so that the end is known to be one"
+            ),
             WaitReason::Refusal(refused) => refused.fmt(f),
             WaitReason::Failures(failures) => {
                 write!(f, "the end of a pause: the packet forwarder failed {failures} times in a row")

@@ -87,7 +87,8 @@ fn next(reason: Option<&WaitReason>) -> Option<WaitReason> {
             AirLimit::Busy => air(AirLimit::Spacing { sub_band }),
             AirLimit::Spacing { .. } => Some(WaitReason::Answer { frame_no: 0 }),
         },
-        Some(WaitReason::Answer { .. }) => refused(RefusalCause::DutyCycle),
+        Some(WaitReason::Answer { .. }) => Some(WaitReason::Report(0)),
+        Some(WaitReason::Report(_)) => refused(RefusalCause::DutyCycle),
         Some(WaitReason::Refusal(Refused { cause, .. })) => match cause {
             RefusalCause::DutyCycle => refused(RefusalCause::Listening),
             RefusalCause::Listening => refused(RefusalCause::Other),
@@ -229,6 +230,7 @@ fn of_the_forwarder() -> Vec<Seen> {
         walked(refusing("SEND_LBT", 40, 60), "refused-listening"),
         walked(refusing("COLLISION_PACKET", 40, 60), "refused"),
         walked(paced(), "answer"),
+        walked(paced(), "report"),
     ]
 }
 
