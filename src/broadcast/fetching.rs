@@ -91,11 +91,8 @@ impl TaskBook {
             match Image::verify(bytes, campaign.digest()) {
                 Ok(image) => campaign.hold_image(image),
                 Err(error) => {
-                    campaign.refuse_image(now.mono);
-                    let reason = format!(
-                        "its image: the one it was planned with is gone ({error}); put it back, or cancel the task"
-                    );
-                    self.waiting(now, id, reason, outbox);
+                    // Its next turn says so.
+                    campaign.refuse_image(now.mono, error.to_string());
                 }
             }
         }

@@ -30,6 +30,7 @@ mod task_book;
 mod traces;
 mod turn_rule;
 mod turns;
+mod waits;
 
 pub use breaker::CRASH_REST_US;
 pub use broadcaster::Broadcaster;

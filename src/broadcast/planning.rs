@@ -21,7 +21,10 @@ use crate::campaign::agreement;
 use crate::image::Image;
 use crate::lorawan::KeyFingerprint;
 use crate::report::Account;
+use crate::report::ClockNeed;
 use crate::report::Event;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::schedule::Scheduler;
 use crate::store::Change;
 use crate::store::RecordId;
@@ -54,7 +57,8 @@ impl TaskBook {
                 if let Some(open_task) = self.get_mut(id) {
                     open_task.await_clock();
                 }
-                self.waiting(now, id, error.to_string(), outbox);
+                let need = ClockNeed::Certificate(error.to_string());
+                self.waiting(now, id, Wait::event(WaitReason::Clock { need, dispute: None }), outbox);
                 return Ok(());
             }
         };
@@ -72,14 +76,12 @@ impl TaskBook {
         let begin = begin_of(open_task, &group, &plan)?;
         if !open_task.is_admitted() && !is_reserved {
             if let Some(other) = self.undecided(now, id, &plan, &begin) {
-                let reason = format!(
-                    "a trusted clock: group {} has task {other}, and without the time nobody knows which of the two is over first",
-                    plan.group
-                );
+                let (group, other) = (plan.group, other.clone());
+                let need = ClockNeed::Order { group, other };
                 if let Some(open_task) = self.get_mut(id) {
                     open_task.await_clock();
                 }
-                self.waiting(now, id, reason, outbox);
+                self.waiting(now, id, Wait::event(WaitReason::Clock { need, dispute: None }), outbox);
                 return Ok(());
             }
             self.admit(now, id, &plan, &begin, outbox)?;

@@ -5,7 +5,6 @@ use super::finished_tasks::FinishedTasks;
 use super::finished_tasks::UNKNOWN;
 use super::io::TaskSource;
 use super::key_ranges::KeyRanges;
-use super::open_task::HELD;
 use super::open_task::OpenTask;
 use super::open_task::OpenTasks;
 use super::outbox::Outbox;
@@ -17,6 +16,8 @@ use crate::cloud::task_from_cloud;
 use crate::cloud::task_from_file;
 use crate::report::Event;
 use crate::report::Outcome;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::store::CampaignMark;
 use crate::store::Change;
 use crate::store::RecordId;
@@ -30,6 +31,8 @@ use std::collections::BTreeMap;
 
 /// A full disk is tried again after this, microseconds.
 const FULL_US: u64 = 30_000_000;
+/// What every task waits for on its way is told after this, microseconds.
+const USUAL_US: u64 = 10_000_000;
 /// Tasks that are not over, at most.
 const MAX_ORDERS: usize = 64;
 
@@ -169,7 +172,7 @@ impl TaskBook {
         let id = task.id.clone();
         let is_full = self.open.len() >= MAX_ORDERS;
         if let Some(open_task) = self.open.get_mut(&id) {
-            open_task.release();
+            open_task.release(now.mono);
         }
         let refused = match self.open.get_mut(&id) {
             Some(open_task) if open_task.task().same_order(&task) => {
@@ -216,7 +219,7 @@ impl TaskBook {
     pub fn hold(&mut self, now: Now, id: &TaskId, outbox: &mut Outbox) {
         let Some(open_task) = self.open.get_mut(id) else { return };
         open_task.hold();
-        self.waiting(now, id, HELD.to_owned(), outbox);
+        self.waiting(now, id, Wait::event(WaitReason::File), outbox);
     }
 
     /// The finished task is not at its source any more.
@@ -231,16 +234,36 @@ impl TaskBook {
     }
 
     /// The task waits for this; told when it is news.
-    pub fn waiting(&mut self, now: Now, id: &TaskId, reason: String, outbox: &mut Outbox) {
+    pub fn waiting(&mut self, now: Now, id: &TaskId, wait: Wait, outbox: &mut Outbox) {
+        self.waiting_quietly(now, id, wait, 0, outbox);
+    }
+
+    /// What tasks wait for that are on their way to be armed; told when it takes long.
+    pub fn note_stages(&mut self, now: Now, outbox: &mut Outbox) {
+        let reasons = self
+            .open
+            .iter()
+            .filter_map(|(id, open_task)| Some((id.clone(), open_task.stage_wait(now.mono)?)));
+        for (id, reason) in reasons.collect::<Vec<_>>() {
+            self.waiting_quietly(now, &id, Wait::event(reason), USUAL_US, outbox);
+        }
+    }
+
+    fn waiting_quietly(&mut self, now: Now, id: &TaskId, wait: Wait, quiet_us: u64, outbox: &mut Outbox) {
         let Some(open_task) = self.open.get_mut(id) else { return };
-        if open_task.wait_for(&reason) {
+        let reason = wait.sentence(now);
+        if open_task.wait_for(now.mono, wait, quiet_us) {
             outbox.report(now, Some(id), Event::Waiting { reason });
         }
     }
 
     /// The task is over; whether it was open.
-    pub fn close(&mut self, id: &TaskId, outcome: &Outcome, outbox: &mut Outbox) -> bool {
+    pub fn close(&mut self, now: Now, id: &TaskId, outcome: &Outcome, outbox: &mut Outbox) -> bool {
         let Some(open_task) = self.open.remove(id) else { return false };
+        let waits = open_task.wait_totals(now.mono);
+        if !waits.is_empty() {
+            outbox.report(now, Some(id), Event::Waited { waits });
+        }
         self.resumable.remove(&open_task.record_id());
         if let Some(record) = open_task.record(outcome, self.finished.next()) {
             let id = open_task.record_id();
@@ -270,10 +293,11 @@ impl TaskBook {
         let Some(id) = self.awaiting(save) else {
             return outbox.report(now, None, Event::Warning { text: reason });
         };
+        let again_at = now.mono.plus_us(FULL_US);
         if let Some(open_task) = self.open.get_mut(&id) {
-            open_task.put_off(now.mono.plus_us(FULL_US));
+            open_task.put_off(again_at);
         }
-        self.waiting(now, &id, format!("room on the disk: {reason}"), outbox);
+        self.waiting(now, &id, Wait::until(WaitReason::DiskFull(reason), again_at), outbox);
         outbox.wake_by(Some(now.mono));
     }
 

@@ -21,13 +21,20 @@ use super::unsettled::Unsettled;
 use crate::forwarder::timing::GAP_US;
 use crate::image::Digest;
 use crate::image::Image;
+use crate::radio::AirLimit;
 use crate::radio::Emission;
+use crate::report;
 use crate::report::Account;
 use crate::report::Outcome;
+use crate::report::Saving;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::schedule::Booking;
+use crate::schedule::Pattern;
 use crate::schedule::Placement;
 use crate::schedule::Refused;
 use crate::schedule::Scheduler;
+use crate::schedule::TxPolicy;
 use crate::schedule::TxRequest;
 use crate::time::Instant;
 use crate::time::Now;
@@ -38,6 +45,15 @@ const PATIENCE: u32 = 20;
 const SILENCES_MAX: u32 = 5;
 /// How long a campaign rests when the forwarder does not cooperate, microseconds.
 const REST_US: u64 = 60_000_000;
+
+/// Shorter waits are nobody's business, longer ones are always told, microseconds.
+const PATIENCE_MIN_US: u64 = 1_000_000;
+const PATIENCE_MAX_US: u64 = 10_000_000;
+/// Beside network servers a frame comes at least each time that this many would have come without them. With what is
+/// on the air by then a campaign keeps a tenth of its pace.
+const FLOOR: u64 = 8;
+/// How long a campaign pauses when the forwarder keeps a duty cycle of its own, microseconds.
+const DUTY_PAUSE_US: u64 = 60_000_000;
 
 /// The image is brought into memory so long before the devices listen, microseconds.
 const IMAGE_AHEAD_US: u64 = 60_000_000;
@@ -74,6 +90,12 @@ pub struct Campaign {
     silences: u32,
     /// It rests because the forwarder did not cooperate.
     is_resting: bool,
+    /// Why the forwarder made it pause, until `not_before`.
+    pause: Option<WaitReason>,
+    /// When the next frame would have been handed over by the campaign's own pace.
+    due: Option<Instant>,
+    /// Why the next frame is not sent now.
+    wait: Option<Wait>,
 }
 
 impl Campaign {
@@ -108,6 +130,9 @@ impl Campaign {
             consecutive_late: 0,
             silences: 0,
             is_resting: false,
+            pause: None,
+            due: None,
+            wait: None,
         }
     }
 
@@ -132,8 +157,8 @@ impl Campaign {
     }
 
     /// Its image came and is another one: it may be asked for again later.
-    pub fn refuse_image(&mut self, now: Instant) {
-        self.image.refuse(now);
+    pub fn refuse_image(&mut self, now: Instant, error: String) {
+        self.image.refuse(now, error);
     }
 
     /// Notes that its image is being asked for.
@@ -146,6 +171,7 @@ impl Campaign {
 
     /// Somebody else has the air for now: an image that is not being sent need not be in memory.
     pub fn rest(&mut self) {
+        self.due = None;
         if !self.has_begun() {
             self.image.let_go();
         }
@@ -205,6 +231,26 @@ impl Campaign {
         self.awaiting.is_some()
     }
 
+    /// The frame that waits for its verdict.
+    pub fn awaited_frame(&self) -> Option<u32> {
+        self.awaiting.as_ref().map(|awaiting| awaiting.frame_no)
+    }
+
+    /// Why the last [`Campaign::step`] sent no frame, unless that is only the distance between two frames.
+    pub fn wait(&self) -> Option<&Wait> {
+        self.wait.as_ref()
+    }
+
+    /// Whether its next frame is later than three of its distances, or than ten seconds.
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.due.or(self.not_before).is_none_or(|due| now.us_since(due) > self.patience_us())
+    }
+
+    /// A wait that is longer than this is told, microseconds.
+    fn patience_us(&self) -> u64 {
+        self.plan.pace_uncoded.spacing_us.saturating_mul(3).clamp(PATIENCE_MIN_US, PATIENCE_MAX_US)
+    }
+
     /// When its devices listen.
     pub fn calendar(&self) -> &Calendar {
         &self.calendar
@@ -222,6 +268,7 @@ impl Campaign {
 
     /// What to do at `now`.
     pub fn step(&mut self, now: Now, scheduler: &mut Scheduler, turn: Turn) -> Step {
+        self.wait = None;
         let Turn { handover, covered, id, not_before } = turn;
         if self.awaiting.is_some() {
             return Step::Wait(None);
@@ -231,17 +278,25 @@ impl Campaign {
             let (opens, until) = match self.window(now) {
                 Ok(window) => window,
                 // What was ordered went out. Its devices are not told one more session for what was to make up.
-                Err(Step::Missed(_)) if self.is_made_up(position) => return Step::Over(self.outcome()),
+                Err(Step::Missed) if self.is_made_up(position) => return Step::Over(self.outcome()),
                 Err(step) => return step,
             };
             let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.consecutive_late / 3).min(3));
             let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
             let ahead_us = opens.map_or(0, |opens| opens.us_since(now.mono));
+            self.wait = opens.filter(|_| ahead_us > lead_us).and_then(|opens| self.calendar.wait(opens));
+            if self.wait.is_some() {
+                self.due = None;
+            }
             if ahead_us > IMAGE_AHEAD_US {
                 self.image.let_go();
                 return Step::Shut(now.mono.plus_us(ahead_us - IMAGE_AHEAD_US));
             }
             if !self.image.is_here() {
+                self.wait = match self.image.refused() {
+                    Some((error, at)) => Some(Wait::until(WaitReason::OtherImage(error.to_owned()), at)),
+                    None => self.wait.take().or_else(|| Some(Wait::event(WaitReason::Image))),
+                };
                 return Step::NeedImage;
             }
             if let Some(wake) = opens.as_ref().and_then(wakes) {
@@ -249,8 +304,10 @@ impl Campaign {
             }
             let paced = self.not_before_for(position);
             if let Some(wake) = paced.as_ref().and_then(wakes) {
+                self.wait = self.pause_until(now.mono, wake);
                 return Step::Wait(Some(wake));
             }
+            let due = *self.due.get_or_insert([paced, opens].into_iter().flatten().max().unwrap_or(now.mono));
             let aim = [paced, opens, not_before].into_iter().flatten().max().unwrap_or(now.mono);
             let request = TxRequest {
                 channel: self.plan.channel,
@@ -262,11 +319,17 @@ impl Campaign {
                 lead_us,
                 policy: self.group.policy,
             };
-            match scheduler.place(now.mono, &request) {
+            let floor = due.plus_us(self.own_pace_us(position, scheduler).saturating_mul(FLOOR - 1));
+            match scheduler.place_at_floor(now.mono, &request, floor) {
                 Placement::At(start) if start.minus_us(lead_us) > now.mono => {
+                    self.wait = self.wait_for_air(now.mono, start, not_before, scheduler, &request);
                     return Step::WaitForAir(start.minus_us(lead_us));
                 }
-                Placement::At(_) if frame_no >= covered => return Step::NeedMark,
+                Placement::At(_) if frame_no >= covered => {
+                    let is_late = self.is_late(now.mono);
+                    self.wait = is_late.then(|| Wait::event(WaitReason::Saving(Saving::Mark)));
+                    return Step::NeedMark;
+                }
                 Placement::At(start) => {
                     return self.hand_over(frame_no, position, start, scheduler, &request, id);
                 }
@@ -274,6 +337,49 @@ impl Campaign {
                 Placement::Refused(why) => return Step::Over(Outcome::Aborted { reason: why.to_string() }),
             }
         }
+    }
+
+    /// The pace that it keeps by itself in the long run, microseconds: a burst waits for its share and for open ears.
+    fn own_pace_us(&self, position: Position, scheduler: &Scheduler) -> u64 {
+        let policy = TxPolicy { pattern: Pattern::Even, ..self.group.policy };
+        let even = scheduler.pace(self.plan.channel, self.plan.airtime_us, GAP_US, policy);
+        even.map_or(0, |pace| pace.spacing_us).max(self.spacing_us(position))
+    }
+
+    /// The distance from a frame to the next, microseconds.
+    fn spacing_us(&self, position: Position) -> u64 {
+        match position {
+            Position::Coded(_) => self.plan.pace_coded.spacing_us,
+            _ => self.plan.pace_uncoded.spacing_us,
+        }
+    }
+
+    /// The pause that the forwarder made necessary, if there is one.
+    fn pause_until(&self, now: Instant, wake: Instant) -> Option<Wait> {
+        let reason = self.pause.clone()?;
+        let is_told = wake.us_since(now) > PATIENCE_MIN_US || self.is_late(now);
+        is_told.then(|| Wait::until(reason, wake))
+    }
+
+    /// Which limit of the air the frame at `start` waits for, once that is longer than usual.
+    fn wait_for_air(
+        &self,
+        now: Instant,
+        start: Instant,
+        common: Option<Instant>,
+        scheduler: &mut Scheduler,
+        request: &TxRequest,
+    ) -> Option<Wait> {
+        if !self.due.is_some_and(|due| start.us_since(due) > self.patience_us()) {
+            return None;
+        }
+        // What several campaigns share is asked before the radio is.
+        let spacing = || AirLimit::Spacing { sub_band: scheduler.label(request.channel.sub_band) };
+        let limit = match common.filter(|common| *common >= start) {
+            Some(_) => spacing(),
+            None => scheduler.limit(now, request).unwrap_or(AirLimit::Busy),
+        };
+        Some(Wait::until(WaitReason::Air(limit), start))
     }
 
     /// The forwarder's word on frame `id`. `None` when the frame is not this campaign's; otherwise the frame
@@ -289,6 +395,7 @@ impl Campaign {
         let frame_no = awaiting.frame_no;
         match verdict {
             Verdict::Queued { start } => {
+                self.pause = None;
                 self.consecutive_failures = 0;
                 self.consecutive_late = 0;
                 self.silences = 0;
@@ -318,7 +425,7 @@ impl Campaign {
                     );
                     return Some((frame_no, Some(Outcome::Aborted { reason })));
                 }
-                self.retry_later(now, refusal);
+                self.retry_later(now, frame_no, refusal);
             }
         }
         Some((frame_no, None))
@@ -378,7 +485,7 @@ impl Campaign {
         matches!(position, Position::Coded(r) if r > self.plan.coded)
     }
 
-    fn retry_later(&mut self, now: Instant, refusal: &Refusal) {
+    fn retry_later(&mut self, now: Instant, frame_no: u32, refusal: &Refusal) {
         let again_us = match refusal {
             Refusal::TooLate => {
                 self.consecutive_late += 1;
@@ -388,11 +495,17 @@ impl Campaign {
             Refusal::Beacon => 2_200_000,
             // The first time something is in the way; after that an unknown occupant or a full queue.
             Refusal::Collision if self.consecutive_failures == 0 => self.plan.queue_slot_us + GAP_US,
-            Refusal::Collision => 1_500_000,
+            Refusal::Collision | Refusal::Listening(_) => 1_500_000,
+            Refusal::DutyCycle(_) => DUTY_PAUSE_US,
             Refusal::Channel(_) | Refusal::NotSent(_) | Refusal::Other(_) => 500_000,
         };
         self.not_before = Some(now.plus_us(again_us));
-        self.be_patient(now);
+        let refused = report::Refused { frame_no, cause: refusal.cause(), error: refusal.to_string() };
+        self.pause = Some(WaitReason::Refusal(refused));
+        // A forwarder that keeps the law is well: nothing failed.
+        if !matches!(refusal, Refusal::DutyCycle(_)) {
+            self.be_patient(now);
+        }
     }
 
     fn be_patient(&mut self, now: Instant) {
@@ -400,6 +513,7 @@ impl Campaign {
         self.is_resting = self.consecutive_failures.is_multiple_of(PATIENCE);
         if self.is_resting {
             self.not_before = Some(now.plus_us(REST_US));
+            self.pause = Some(WaitReason::Failures(self.consecutive_failures));
         }
     }
 
@@ -408,16 +522,15 @@ impl Campaign {
         if core::mem::take(&mut self.is_resting) {
             self.consecutive_failures = 0;
             self.not_before = None;
+            self.pause = None;
         }
     }
 
     fn move_past(&mut self, frame_no: u32, start: Instant) {
-        let pace = match self.plan.sequence().position(frame_no) {
-            Position::Coded(_) => self.plan.pace_coded,
-            _ => self.plan.pace_uncoded,
-        };
+        let spacing_us = self.spacing_us(self.plan.sequence().position(frame_no));
         self.progress.next_frame = frame_no + 1;
-        self.not_before = Some(start.plus_us(pace.spacing_us));
+        self.due = None;
+        self.not_before = Some(start.plus_us(spacing_us));
         self.last_end = Some(start.plus_us(self.plan.airtime_us));
     }
 
@@ -448,8 +561,15 @@ impl Campaign {
         self.calendar.window(now).map_err(|closed| {
             self.image.let_go();
             match closed {
-                Closed::Blocked(reason) => Step::Blocked(reason),
-                Closed::Missed(ended) => Step::Missed(ended),
+                Closed::Blocked(reason) => {
+                    self.wait = Some(Wait::event(reason));
+                    Step::Blocked
+                }
+                Closed::Missed(ended) => {
+                    let (left, planned) = self.left();
+                    self.wait = Some(Wait::event(WaitReason::Missed { ended, left, planned }));
+                    Step::Missed
+                }
             }
         })
     }

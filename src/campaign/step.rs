@@ -5,6 +5,7 @@ use super::session::Session;
 use crate::radio::Emission;
 use crate::report::Account;
 use crate::report::Outcome;
+use crate::report::RefusalCause;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use core::fmt;
@@ -49,10 +50,25 @@ pub enum Refusal {
     Beacon,
     /// The forwarder will never send on this frequency or with this power.
     Channel(String),
+    /// It keeps a duty cycle of its own.
+    DutyCycle(String),
+    /// It listened before talking, and the channel was taken.
+    Listening(String),
     /// Our side could not hand it over now.
     NotSent(String),
     /// Another word of the forwarder.
     Other(String),
+}
+
+impl Refusal {
+    /// What kind of wait follows.
+    pub fn cause(&self) -> RefusalCause {
+        match self {
+            Refusal::DutyCycle(_) => RefusalCause::DutyCycle,
+            Refusal::Listening(_) => RefusalCause::Listening,
+            _ => RefusalCause::Other,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -62,7 +78,11 @@ impl fmt::Display for Refusal {
             Refusal::WrongCounter => "the counter that we aim by is not its own",
             Refusal::Collision => "its queue has another packet there",
             Refusal::Beacon => "a beacon is sent there",
-            Refusal::Channel(text) | Refusal::NotSent(text) | Refusal::Other(text) => text,
+            Refusal::Channel(text)
+            | Refusal::DutyCycle(text)
+            | Refusal::Listening(text)
+            | Refusal::NotSent(text)
+            | Refusal::Other(text) => text,
         })
     }
 }
@@ -88,11 +108,10 @@ pub enum Step {
     WaitForAir(Instant),
     /// Its devices do not listen before this instant: the air is somebody else's until then.
     Shut(Instant),
-    /// The sessions that its devices were told are over, the last one at this time, and frames are left: it goes on
-    /// in one that they are told.
-    Missed(Option<GpsTime>),
-    /// It cannot begin or go on yet.
-    Blocked(&'static str),
+    /// The sessions that its devices were told are over, and frames are left: it goes on in one that they are told.
+    Missed,
+    /// It cannot begin or go on yet; [`Campaign::wait`](super::campaign::Campaign::wait) says why.
+    Blocked,
     /// Its image is needed and not in memory.
     NeedImage,
     /// The next frame is not covered by a durable mark.

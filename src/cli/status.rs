@@ -116,6 +116,9 @@ fn for_people(status: &Snapshot) -> String {
         (None, reason) => format!("not trusted: {}", reason.as_deref().unwrap_or("unknown")),
     };
     let _ = writeln!(text, "clock      {clock}");
+    if let Some(utc) = &status.clock.forwarder_utc {
+        let _ = writeln!(text, "           {utc} by the packet forwarder's GPS");
+    }
     if let Some(gps) = &status.clock.gps {
         let _ = writeln!(text, "GPS        {gps}");
     }

@@ -6,6 +6,7 @@ use crate::report::Event;
 use crate::report::Outcome;
 use crate::report::Planned;
 use crate::report::Report;
+use crate::report::WaitTotal;
 use crate::store::Change;
 use crate::store::RecordId;
 use crate::task::TaskId;
@@ -32,6 +33,8 @@ struct Notes {
     /// When the first frame was handed over, where that was in this run and the clock was trusted.
     begin: Option<GpsTime>,
     account: Option<Account>,
+    /// What it waited for, the longest first.
+    waits: Vec<WaitTotal>,
 }
 
 impl EndReports {
@@ -48,8 +51,10 @@ impl EndReports {
             self.open.entry(task.clone()).or_default().planned = Some(planned.clone());
         }
         let Some(notes) = self.open.get_mut(task) else { return };
-        if report.event == Event::Began {
-            notes.begin = now.gps;
+        match &report.event {
+            Event::Began => notes.begin = now.gps,
+            Event::Waited { waits } => notes.waits.clone_from(waits),
+            _ => {}
         }
         notes.account = account(task).or(notes.account);
     }
@@ -98,6 +103,7 @@ impl EndReports {
             ("planned", notes.planned.as_ref().map(planned).into()),
         ];
         report.extend(members.map(|(name, value)| (name.to_owned(), value)));
+        report.insert("waits".to_owned(), notes.waits.iter().map(wait).collect());
         Change::Report { name: name(task), report }
     }
 }
@@ -106,6 +112,16 @@ fn name(task: &TaskId) -> String {
     let letters = task.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
     let digest: String = task.record_id()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{digest}", letters.take(48).collect::<String>())
+}
+
+/// All waits for one thing.
+fn wait(total: &WaitTotal) -> Value {
+    json!({
+        "reason": total.kind,
+        "count": total.count,
+        "seconds": total.total_us.div_ceil(1_000_000),
+        "longest-s": total.longest_us.div_ceil(1_000_000),
+    })
 }
 
 fn planned(planned: &Planned) -> Value {
@@ -217,6 +233,16 @@ mod tests {
         assert_eq!(numbers.map(said), [104, 40, 50, 10, 1, 6, 5].map(Value::from));
         assert_eq!((said("image-sha256"), said("task")), ("abcd".into(), "lamps-1".into()));
         assert_eq!((&report["planned"]["key"], &report["planned"]["end-fcnt"]), (&"00".into(), &60.into()));
+    }
+
+    #[test]
+    fn a_report_says_what_was_waited_for_how_often_and_how_long() {
+        let total = |kind, total_us| WaitTotal { kind, count: 2, total_us, longest_us: 3_000_001 };
+        let waits = vec![total("receive-windows", 45_000_000), total("max-deaf", 5_500_000)];
+        let events = vec![Event::Planned(plan()), Event::Began, Event::Waited { waits }];
+        let report = report_after(events, &Outcome::Cancelled { sent: 7 }, task().record_id());
+        let wait = |reason: &str, seconds: u64| json!({"reason": reason, "count": 2, "seconds": seconds, "longest-s": 4});
+        assert_eq!(report["waits"], json!([wait("receive-windows", 45), wait("max-deaf", 6)]));
     }
 
     #[test]

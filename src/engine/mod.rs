@@ -37,12 +37,14 @@
 //! # Ok::<(), fuotad::region::RegionError>(())
 //! ```
 
+mod clocks;
 mod io;
 mod ledger;
 mod machine;
 mod session_clock;
 mod verdict;
 
+pub use clocks::ClockState;
 pub use io::Input;
 pub use io::Output;
 pub use io::Settings;

@@ -2,6 +2,7 @@
 
 use super::account::Account;
 use super::planned::Planned;
+use super::wait::WaitTotal;
 use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
@@ -38,6 +39,11 @@ pub enum Event {
     Waiting {
         /// What it waits for.
         reason: String,
+    },
+    /// The task is over: what it waited for, the longest first.
+    Waited {
+        /// Each kind of wait, with count and time.
+        waits: Vec<WaitTotal>,
     },
     /// The sessions that devices were told are over, and frames are left: they wait for one that devices are told.
     SessionsMissed {
@@ -223,6 +229,8 @@ impl Event {
     pub fn severity(&self) -> Severity {
         match self {
             Event::Planned(_)
+            | Event::Waiting { .. }
+            | Event::Waited { .. }
             | Event::Began
             | Event::Resumed { .. }
             | Event::Sent { .. }
@@ -231,7 +239,6 @@ impl Event {
             | Event::CounterKnown { .. }
             | Event::ServerAnswers { .. } => Severity::Info,
             Event::Warning { .. }
-            | Event::Waiting { .. }
             | Event::SessionsMissed { .. }
             | Event::SessionsMoved { .. }
             | Event::Unanswered { .. }
@@ -275,6 +282,10 @@ impl fmt::Display for Event {
             Event::Warning { text } => write!(f, "warning: {text}"),
             Event::Planned(plan) => planned(f, plan),
             Event::Waiting { reason } => write!(f, "waiting: {reason}"),
+            Event::Waited { waits } => {
+                let waits: Vec<String> = waits.iter().map(WaitTotal::to_string).collect();
+                write!(f, "it waited: {}", waits.join("; "))
+            }
             Event::SessionsMissed { group, left, planned } => write!(
                 f,
                 "the sessions that the devices of group {group} were told are over with {left} of {planned} frames left: give the task a later StartTime and tell the devices (`fuotad plan --setup`)"

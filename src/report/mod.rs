@@ -4,6 +4,7 @@
 mod account;
 mod event;
 mod planned;
+mod wait;
 
 pub use account::Account;
 pub use event::Event;
@@ -12,3 +13,11 @@ pub use event::Report;
 pub use event::Severity;
 pub use planned::Decoded;
 pub use planned::Planned;
+pub use wait::ClockNeed;
+pub use wait::RefusalCause;
+pub use wait::Refused;
+pub use wait::Saving;
+pub use wait::Wait;
+pub use wait::WaitReason;
+pub use wait::WaitTotal;
+pub use wait::disputed;

@@ -17,6 +17,7 @@ use super::wall::TrueClock;
 use super::wall::Wall;
 use crate::broadcast::CRASH_REST_US;
 use crate::broadcast::NotSaved;
+use crate::broadcast::TaskState;
 use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
@@ -109,7 +110,7 @@ impl Gateway {
             unsynced_pages: script.unsynced_pages,
             boot_us: script.boot_us,
             disk,
-            wall: Wall::new(truth, &script.clock_steps, script.is_credulous),
+            wall: Wall::new(truth, script),
             rng,
             boots: 0,
             incarnation: 0,
@@ -141,6 +142,11 @@ impl Gateway {
     /// What the relay of this process counted.
     pub(super) fn relayed(&self) -> RelayCounts {
         self.engine.as_ref().map(Engine::relayed).unwrap_or_default()
+    }
+
+    /// How each task that is not over stands; nothing is known while the process is gone.
+    pub(super) fn tasks(&self) -> Vec<TaskState> {
+        self.engine.as_ref().map(|engine| engine.tasks().collect()).unwrap_or_default()
     }
 
     /// Bytes written to the disk, 4 KiB for each synced page.

@@ -24,6 +24,7 @@ use super::summary::Summary;
 use super::uplinks;
 use super::wall::TrueClock;
 use crate::broadcast::TaskSource;
+use crate::broadcast::TaskState;
 use crate::campaign::SessionRule;
 use crate::engine::Input;
 use crate::report::Event as Happened;
@@ -190,6 +191,11 @@ impl World {
     /// Frames the plan asks for, once there is one.
     pub fn planned(&self) -> Option<&Planned> {
         self.operator.planned()
+    }
+
+    /// How each task that is not over stands, as the gateway would tell it now.
+    pub fn tasks(&self) -> Vec<TaskState> {
+        self.gateway.tasks()
     }
 
     /// Devices that hold the image.

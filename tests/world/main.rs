@@ -22,3 +22,7 @@ mod signatures;
 mod store_crashes;
 mod turns;
 mod two_clocks;
+#[cfg(feature = "daemon")]
+mod wait_bench;
+#[cfg(feature = "daemon")]
+mod waits;

@@ -28,7 +28,7 @@ use fuotad::sim::server::Windows;
 
 /// A campaign at this data rate in fragments of this size, on a gateway with a network server: 600 uplinks, about
 /// 120 answers and 10 joins an hour.
-fn shared(data_rate: u8, frag_size: u32, len: usize, rx_delay_s: u8, manner: Manner) -> Script {
+pub fn shared(data_rate: u8, frag_size: u32, len: usize, rx_delay_s: u8, manner: Manner) -> Script {
     let windows = Windows {
         rx_delay_s,
         rx2_modulation: Modulation::LoRa { sf: 9, bw_hz: 125_000 },

@@ -659,6 +659,18 @@ fn an_ota_update_that_brings_its_signature_is_armed_by_it_and_refused_with_one_w
     assert!(own.planned, "{:?}", own.told);
 }
 
+/// The wait for the clock that judges a certificate, brought about and ended.
+pub fn walked_certificate() -> Option<&'static str> {
+    let signed = Signed::new("wait", "P-256", 2000);
+    let mut gateway = Gateway::new(signed.trust.clone(), None, None, "");
+    gateway.deliver(None, &signed.image, Some(signed.evidence.clone()));
+    let kind = |gateway: &Gateway| Some(gateway.engine.tasks().next()?.wait?.0.reason.kind());
+    let without_clock = kind(&gateway);
+    gateway.tell(Some(signed.now), Input::Time);
+    assert_ne!(kind(&gateway), without_clock);
+    without_clock
+}
+
 #[test]
 fn a_signature_waits_for_the_clock_and_the_campaign_begins_when_it_is_trusted() {
     let signed = Signed::new("clock", "P-256", 2000);

@@ -137,7 +137,7 @@ fn a_second_task_of_a_group_waits_for_the_clock_and_is_judged_when_it_is_there()
     let states: Vec<(String, &str)> =
         bench.engine.tasks().map(|state| (state.task.to_string(), state.phase.as_str())).collect();
     let named = |(name, phase): (&str, &'static str)| (name.to_owned(), phase);
-    let all = ["just-after", "today", "tomorrow"].map(|name| named((name, "armed")));
+    let all = ["just-after", "today", "tomorrow"].map(|name| named((name, "waiting")));
     assert_eq!(states, all, "{:?}", bench.reports);
     // With the time each is judged as if it had come now: one queues, the other is in nobody's way.
     let queues = "its turn: task today has the air, until about 2026-11-22T08:00:3";
