@@ -5,8 +5,10 @@
 use super::arming::ProvenanceError;
 use super::arming::begin_of;
 use super::arming::check_provenance;
+use super::arming::check_time;
 use super::arming::first_free;
 use super::arming::session_warnings;
+use super::judge::check_form;
 use super::open_task::OpenTask;
 use super::outbox::Outbox;
 use super::stage::Prepared;
@@ -43,9 +45,9 @@ impl TaskBook {
         outbox: &mut Outbox,
     ) -> Result<(), String> {
         let Some(open_task) = self.get(id) else { return Ok(()) };
-        let group = self.site().group_of(open_task)?.clone();
+        let group = self.site().group_of_open(open_task)?.clone();
         agreement::check(open_task.task(), &group)?;
-        let trust = self.site().trust(id, &group);
+        let trust = self.site().trust(open_task.task(), &group);
         let (expected, signed) = match check_provenance(open_task, &group, trust, &bytes, now.gps) {
             Ok(vouched) => vouched,
             Err(ProvenanceError::Refused(reason)) => return Err(reason),
@@ -58,6 +60,11 @@ impl TaskBook {
             }
         };
         let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
+        // What was armed in a former life was judged then.
+        let is_new = open_task.resumed().is_none();
+        if is_new {
+            check_form(image.bytes(), &group)?;
+        }
         let found = self.reserved_plan(scheduler, open_task, &group, &image);
         let is_reserved = found.is_some();
         let plan = match found {
@@ -69,6 +76,9 @@ impl TaskBook {
             }
         };
         let begin = begin_of(open_task, &group, &plan)?;
+        if is_new && !is_reserved {
+            check_time(&group, &begin, now.gps)?;
+        }
         if !open_task.is_admitted() && !is_reserved {
             if let Some(other) = self.undecided(now, id, &plan, &begin) {
                 let reason = format!(
@@ -198,6 +208,10 @@ impl TaskBook {
         let mut planned = plan.planned(begin.sessions(), open_task.decoded());
         planned.warnings.extend(session_warnings(group, &begin, now.gps));
         planned.warnings.extend(agreement::warnings(open_task.task(), group));
+        if open_task.resumed().is_none() {
+            planned.warnings.extend(check_form(image.bytes(), group)?);
+            planned.warnings.extend(check_time(group, &begin, now.gps).ok().flatten());
+        }
         let save = outbox.save(Change::Task(TaskRecord { id: open_task.record_id(), bytes }));
         open_task.begin_step(Step::Recording(save));
         outbox.report(now, Some(id), Event::Planned(planned));

@@ -67,6 +67,7 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
     let task = task_from_file(FROM_AWS.as_bytes(), "stem").unwrap();
     let expected = Task {
         id: TaskId::new("6d2f").unwrap(),
+        document_id: TaskId::new("6d2f").unwrap(),
         name: Some("meter-fw-1-4-2".to_owned()),
         description: Some(String::new()),
         status: TaskStatus::Armed,
@@ -82,6 +83,7 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
         fragment_size_bytes: Some(10),
         fragment_interval: Some(Interval { requested_ms: 1500, spacing_us: 2_000_000 }),
         groups: vec![],
+        targets: vec![],
         sha256: None,
         session_timeout_exponent: None,
         descriptor: Some(vec![1, 4, 2, 0]),

@@ -20,6 +20,7 @@ use crate::broadcast::NotSaved;
 use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
+use crate::broadcast::Means;
 use crate::engine::Settings;
 use crate::relay::RelayCounts;
 use crate::report::Event as Happened;
@@ -91,6 +92,8 @@ impl Gateway {
     pub(super) fn new(script: &Script, truth: TrueClock, rng: Random) -> Gateway {
         let settings = Settings {
             trust_by_task: BTreeMap::new(),
+            // Images come from the script, wherever they lie.
+            means: Means { fetches: true, ..Means::default() },
             region: script.region,
             groups: script.groups.clone(),
             turns: script.turns,
