@@ -123,11 +123,8 @@ impl Judge {
         if let Some(why) = left_alone(task, source) {
             return Ok(Foreseen::LeftAlone(why));
         }
-        let group = check_document(&self.site, task, source)?;
-        let is_at_hand = matches!(image, KnownImage::Bytes(_)) || matches!(task.image, ImageRef::File(_));
-        if !is_at_hand && !self.site.means().fetches {
-            return Err(no_cloud(&task.image));
-        }
+        let is_at_hand = matches!(image, KnownImage::Bytes(_));
+        let group = check_document(&self.site, task, source, is_at_hand)?;
         let image = match image {
             KnownImage::Named => {
                 let begin = check_start(task, source, group)?;
@@ -168,11 +165,6 @@ fn no_start(task: &Task, source: TaskSource) -> Foreseen {
     Foreseen::Waits(format!("a start: the task has no StartTime and no \"Start\"{polled}"))
 }
 
-/// What is said of an image that nobody here can fetch.
-pub fn no_cloud(image: &ImageRef) -> String {
-    format!("no image: {image} is not on this disk and no cloud is configured: download it and name it as file:///path")
-}
-
 /// Why an order is not taken although nothing is wrong with it.
 pub fn left_alone(task: &Task, source: TaskSource) -> Option<String> {
     match (&task.status, source) {
@@ -202,14 +194,25 @@ pub fn of_document(site: &Site, task: &Task, source: TaskSource) -> Vec<String> 
     warnings
 }
 
-/// Whatever the document alone decides, and the group that it is for.
+/// Whatever the document alone decides, and the group that it is for. An image that is not `is_at_hand` has to be fetched.
 ///
 /// # Errors
 /// One line: why the order cannot be carried out.
-pub fn check_document<'a>(site: &'a Site, task: &Task, source: TaskSource) -> Result<&'a Group, String> {
+pub fn check_document<'a>(
+    site: &'a Site,
+    task: &Task,
+    source: TaskSource,
+    is_at_hand: bool,
+) -> Result<&'a Group, String> {
     let group = site.group_of(task)?;
     check_region(task, site.region()).map_err(|error| error.to_string())?;
     agreement::check(task, group)?;
+    if !is_at_hand && !site.means().fetches && !matches!(task.image, ImageRef::File(_)) {
+        return Err(format!(
+            "no image: {} is not on this disk and no cloud is configured: download it and name it as file:///path",
+            task.image
+        ));
+    }
     check_vouched(task, group, site.trust(task, group))?;
     check_start(task, source, group)?;
     Ok(group)

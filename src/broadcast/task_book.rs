@@ -242,7 +242,7 @@ impl TaskBook {
                 for text in judge::of_document(&self.site, &task, source) {
                     outbox.report(now, Some(&id), Event::Warning { text });
                 }
-                return match judge::check_document(&self.site, &task, source) {
+                return match judge::check_document(&self.site, &task, source, false) {
                     Ok(_) => self.enter(task, document, stem, source, None),
                     Err(reason) => self.refuse(now, &id, reason, outbox),
                 };

@@ -3,6 +3,7 @@
 use super::exit::Failure;
 use super::exit::warn;
 use super::files;
+use super::orders;
 use super::service_user::ServiceUser;
 use super::service_user::has_unit;
 use crate::campaign::Group;
@@ -95,6 +96,7 @@ fn judged(
     }
     warnings.extend(no_server(&config));
     warnings.extend(as_the_service(path, &config)?);
+    warnings.extend(orders::judged(&config, &settings.engine));
     Ok((config, settings))
 }
 
@@ -147,6 +149,14 @@ fn service(config: &Config, absent: &mut Absent) -> Result<daemon::Settings, Con
         absent.borrow_mut().tell(path).map(|()| None)
     };
     config.checked(&mut read_key, &mut read_certificates)
+}
+
+/// The settings of the service, whatever of its files is not here.
+///
+/// # Errors
+/// Every value that cannot be used.
+pub fn lenient(config: &Config) -> Result<daemon::Settings, ConfigError> {
+    service(config, &mut Absent::default())
 }
 
 /// A gateway whose forwarder sends here and nowhere else is on no network without a network server.

@@ -82,21 +82,36 @@ pub struct HourPlan {
 
 impl Timetable {
     /// Plans `document` with the gateway's `settings`; counters begin at each
-    /// group's `first_fcnt` (see [`counters_from`](super::counters_from)).
+    /// group's `first_fcnt` (see [`counters_from`](super::counters_from)). Nothing of it is past.
     ///
     /// # Errors
     /// Why it cannot legally be done, in one line.
     pub fn new(settings: &Settings, document: &str, stem: &str, image: Vec<u8>) -> Result<Timetable, String> {
+        Timetable::seen_at(None, settings, document, stem, image)
+    }
+
+    /// The same as it looks at `gps`, where that is known: what is past by then is not sent.
+    ///
+    /// # Errors
+    /// Why it cannot legally be done, in one line.
+    pub fn seen_at(
+        gps: Option<GpsTime>,
+        settings: &Settings,
+        document: &str,
+        stem: &str,
+        image: Vec<u8>,
+    ) -> Result<Timetable, String> {
         let task = task_from_file(document.as_bytes(), stem).map_err(|error| error.to_string())?;
-        let start = match (
-            task.start,
-            task.groups.first().and_then(|name| named(settings, name)).map(|group| group.session),
-        ) {
+        let group = task.groups.first().map_or(settings.groups.first(), |name| named(settings, name));
+        let start = match (task.start, group.map(|group| group.session)) {
             (Some(Start::At(start)), _) => Some(start),
             (_, Some(SessionRule::Windows { start, .. })) => start,
             _ => None,
         };
-        let zero = start.map_or(NO_START, |start| GpsTime::from_us(start.as_us().saturating_sub(BEFORE_US)));
+        let zero = start.map_or(NO_START, |start| {
+            let before = GpsTime::from_us(start.as_us().saturating_sub(BEFORE_US));
+            gps.map_or(before, |gps| gps.max(before))
+        });
         let mut world = World::new(script(settings, &task, document, zero, image));
         while world.step() {}
         let summary = world.summary();

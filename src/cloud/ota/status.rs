@@ -63,10 +63,10 @@ impl OtaUpdate {
             OtaStatus::CreateComplete => Ok(TaskStatus::InSession),
             OtaStatus::CreatePending | OtaStatus::CreateInProgress => refuse(
                 format!("{status} (AWS is still making the update, so not everything stands here yet)"),
-                "CREATE_COMPLETE: save get-ota-update again when it says so",
+                "CREATE_COMPLETE, so save get-ota-update again when it says that",
             ),
             OtaStatus::CreateFailed => {
-                refuse(self.failure(), "CREATE_COMPLETE: create the update anew, under another id")
+                refuse(self.failure(), "CREATE_COMPLETE, so create the update anew under another id")
             }
             OtaStatus::DeleteInProgress | OtaStatus::DeleteFailed => Ok(TaskStatus::Deleting),
             OtaStatus::Missing | OtaStatus::Unknown(_) => Ok(TaskStatus::Unknown(status.to_string())),

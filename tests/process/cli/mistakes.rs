@@ -175,7 +175,7 @@ fn a_task_that_cannot_be_is_refused_with_member_number_and_way_out() {
     let needles = ["83334 fragments", "16383", "any fragment size DR5 allows"];
     desk.plan_refuses(TASK, "huge.bin", &needles);
     desk.plan_refuses(TASK, "over.bin", &["over.bin", "limit"]);
-    desk.plan_refuses(&task("\"meters\"", "\"lamps\""), "image.bin", &["lamps", "has meters"]);
+    desk.plan_refuses(&task("\"meters\"", "\"lamps\""), "image.bin", &["lamps", "set \"MulticastGroups\" to one of meters"]);
     desk.plan_refuses(&task("EU868", "US915"), "image.bin", &["US915", "EU868"]);
     let at_once = task("\"MulticastGroups\"", "\"Start\": \"at-once\", \"MulticastGroups\"");
     desk.plan_refuses(&at_once, "image.bin", &["at-once", "StartTime"]);
