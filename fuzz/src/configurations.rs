@@ -23,6 +23,14 @@ pub fn run(data: &[u8]) {
     let environment =
         environment.map(|(name, value)| (format!("FUOTAD__{name}"), value.to_owned())).collect();
     let config = checked(Config::from_text(parts[0], &environment));
+    if let Some((config, rest)) = Config::readable_part(parts[0], &environment) {
+        for certificates in [Some(Vec::new()), None] {
+            let read_key = &mut |_: KeySource<'_>| Ok(Secret::from_bytes([7; 16]));
+            let judged = config.checked(read_key, &mut |_| Ok(certificates.clone()));
+            let located = judged.map(|_| ()).map_err(|error| error.in_text(&rest, &environment));
+            checked(located);
+        }
+    }
     let settings = config.as_ref().and_then(used);
     if let Some(scenario) = checked(Scenario::from_text(parts[0])) {
         checked(scenario.script(Some(1), Some(vec![7; 64])).map(|_| ()));
@@ -55,18 +63,12 @@ fn used(config: &Config) -> Option<Settings> {
     let mut read_key = |_: KeySource<'_>| Ok(Secret::from_bytes([7; 16]));
     checked(config.listen());
     checked(config.region());
-    if let Some(aws) = &config.aws {
-        checked(aws.check(&config.group, &config.ota));
-    }
-    checked(config.daemon(&mut read_key).map(|_| ()));
     let effective = checked(config.effective());
-    let mut settings = checked(config.engine(&mut read_key))?;
+    let settings = checked(config.engine(&mut read_key))?;
     assert!(effective.is_some(), "what can be used can be shown");
     if let Some(effective) = effective {
         shown(&effective);
     }
-    checked(config.trust(&mut settings, &mut |_| Ok(Some(Vec::new()))));
-    checked(config.trust(&mut settings, &mut |_| Ok(None)));
     Some(settings)
 }
 

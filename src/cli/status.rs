@@ -126,7 +126,9 @@ fn for_people(status: &Snapshot) -> String {
         let _ = writeln!(text, "ignored    {task}: {reason}");
     }
     for (task, reason) in &status.refused {
-        let _ = writeln!(text, "refused    {task}: {reason}");
+        // What has no name says in its reason where it was found.
+        let name = if task.is_empty() { String::new() } else { format!("{task}: ") };
+        let _ = writeln!(text, "refused    {name}{reason}");
     }
     for (task, outcome) in &status.finished {
         let _ = writeln!(text, "over       {task}: {outcome}");

@@ -96,6 +96,8 @@ fn missing(field: &str, written: &Written<'_>) -> String {
 
 fn in_words(key: &str, found: &str, expected: &str, line_value: &str) -> String {
     let value = match found {
+        // A date without quotes is one of the reader's own.
+        "map" if line_value.starts_with(|c: char| c.is_ascii_digit()) => line_value.to_owned(),
         "map" => "a table".to_owned(),
         "sequence" => "a list".to_owned(),
         found => {
@@ -134,7 +136,7 @@ fn in_words(key: &str, found: &str, expected: &str, line_value: &str) -> String 
 }
 
 fn quoted(value: &str) -> String {
-    let is_plain = !value.is_empty() && !value.contains(['"', '[', '{', '\\']);
+    let is_plain = !matches!(value, "" | "true" | "false") && !value.contains(['"', '[', '{', '\\']);
     if is_plain { format!(": \"{value}\"") } else { String::new() }
 }
 
@@ -162,6 +164,7 @@ fn unknown_key(message: &str, written: &Written<'_>) -> Option<String> {
     let wider = || known.iter().find(|name| wrong.len() > 2 && name.starts_with(*wrong)).copied();
     let hint = match nearest(wrong, known).or_else(wider) {
         Some(name) => format!(" (did you mean `{name}`?)"),
+        None if known.len() == 1 => format!("; there is {}", known[0]),
         None => format!("; there are {}", known.join(", ")),
     };
     Some(format!("{key} is no key of {place}{hint}"))

@@ -45,6 +45,9 @@ fn table(line: &str) -> String {
 }
 
 fn no_equals(table: &str, line: &str) -> String {
+    if line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>") {
+        return format!("{line} is the mark of a merge: decide what stands here, and remove it");
+    }
     if line.starts_with(['{', '}']) {
         return format!("{line} is no TOML, and looks like JSON: write [table] and key = value");
     }
@@ -68,6 +71,9 @@ fn value(key: &str, value: &str) -> String {
         return format!("{value}, in quotes of a word processor: write \"{plain}\"");
     }
     match value.chars().next() {
+        Some('"') if value.len() > 1 && value.ends_with('"') && value.contains('\\') => {
+            return format!("{value}, and a \\ within \" begins an escape: write '{plain}'");
+        }
         Some('"') => {
             return format!(
                 "{value}, which must end with a second \" and have none within: write \"{plain}\""
@@ -97,6 +103,6 @@ fn value(key: &str, value: &str) -> String {
     let in_unit = part(key, value);
     match in_unit.rsplit_once(": ") {
         Some((_, number)) if is_unit => format!("{value}: write the number alone, {number}"),
-        _ => format!("{value}, which is no number: and text stands in quotes: write \"{plain}\""),
+        _ => format!("{value}, which is no number, and text stands in quotes: write \"{plain}\""),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn unit(key: &str) -> &'static str {
 /// The unit, and the number in `value`: a frequency in Hz.
 pub(super) fn whole(key: &str, value: &str, max: f64) -> String {
     let unit = unit(key);
-    match number_in(value) {
+    match number_in(value).map(|number| number * scale(key, value)) {
         Some(mhz) if key.ends_with("-hz") && (1.0..10_000.0).contains(&mhz) => {
             format!("{unit}: {}", (mhz * 1e6).round())
         }
@@ -45,12 +45,28 @@ pub(super) fn whole(key: &str, value: &str, max: f64) -> String {
     }
 }
 
+/// By how much a number in another unit than its key's is larger.
+fn scale(key: &str, value: &str) -> f64 {
+    let letters: String = value.chars().filter(char::is_ascii_alphabetic).collect();
+    let key = key.to_lowercase().replace('_', "-");
+    match letters.to_lowercase().as_str() {
+        "min" | "m" if key.ends_with("-s") => 60.0,
+        "h" if key.ends_with("-s") => 3600.0,
+        "d" if key.ends_with("-s") => 86_400.0,
+        "s" if key.ends_with("-ms") => 1000.0,
+        "khz" if key.ends_with("-hz") => 1000.0,
+        "kib" | "kb" | "k" if key.ends_with("-bytes") => 1024.0,
+        "mib" | "mb" | "m" if key.ends_with("-bytes") => 1_048_576.0,
+        _ => 1.0,
+    }
+}
+
 /// The unit, and the number in `value`: percents as a part of one.
 pub(super) fn part(key: &str, value: &str) -> String {
     let unit = unit(key);
     match number_in(value) {
         Some(percent) if value.contains('%') => format!("{unit}: {}", percent / 100.0),
-        Some(number) => format!("{unit}: {number}"),
+        Some(number) => format!("{unit}: {}", number * scale(key, value)),
         None => unit.to_owned(),
     }
 }

@@ -313,6 +313,8 @@ mod tests {
         assert_ne!(silent(1), silent(2));
         let warning = |group| of(Event::Warning { text: format!("group {group} is 7 s late") });
         assert_ne!(warning("meters-1"), warning("meters-2"));
+        let until = |when| of(Event::Waiting { reason: format!("its turn, until about {when}") });
+        assert_eq!(until("2026-11-22T08:00:00Z"), until("2026-11-23T09:10:11Z"));
         let second = |mc_addr| of(Event::SecondSender { mc_addr, fcnt: 1 });
         assert_ne!(second(1), second(2));
     }

@@ -366,7 +366,7 @@ fn a_start_that_cannot_be_says_why_in_one_line() {
     site.replace("[forwarder]", "[forwarder");
     refused(&site, 78, "line ");
     std::fs::remove_file(site.config()).unwrap();
-    refused(&site, 66, "No such file");
+    refused(&site, 66, "it is not there");
 }
 
 #[test]

@@ -380,7 +380,7 @@ fn a_key_that_cannot_be_used_leaves_the_relay() {
         gateway.secret(name, MC_KEY);
     };
     gateway.remove("b.mckey");
-    broken("missing", "b.mckey: No such file");
+    broken("missing", "b.mckey: it is not there");
     gateway.secret("b.mckey", "");
     for (text, needle) in
         [("", "b.mckey"), ("zz", "b.mckey"), (&MC_KEY[1..], "b.mckey"), (&"0".repeat(2000), "1024")]
@@ -706,7 +706,7 @@ const PLANTED: &[(&str, Plant, Option<&str>)] = &[
             g.remove("fuotad.toml");
             vec![("STATE_DIRECTORY", g.scratch.path("state").display().to_string())]
         },
-        Some("fuotad.toml: No such file"),
+        Some("fuotad.toml: it is not there"),
     ),
     (
         "the configuration is empty",
@@ -731,7 +731,7 @@ const PLANTED: &[(&str, Plant, Option<&str>)] = &[
             std::fs::create_dir(g.scratch.path("fuotad.toml")).unwrap();
             vec![("STATE_DIRECTORY", g.scratch.path("state").display().to_string())]
         },
-        Some("directory"),
+        Some("folder"),
     ),
     (
         "the configuration is half there",

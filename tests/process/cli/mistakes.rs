@@ -149,7 +149,7 @@ fn a_key_file_that_cannot_be_trusted_is_refused_in_check_already() {
     desk.secret("meters.mckey", "0011");
     desk.refuses("check meters.toml", 78, &["32 hex digits"]);
     desk.write("meters.toml", with(CONFIG, "meters.mckey", "."));
-    desk.refuses("check meters.toml", 78, &["directory"]);
+    desk.refuses("check meters.toml", 78, &["folder"]);
     let inline = with(CONFIG, "mc-key-file = \"meters.mckey\"", &format!("mc-key = \"{MC_KEY}\""));
     desk.check_refuses(&inline, &["mc-key", "mc-key-file"]);
 }
@@ -193,7 +193,7 @@ fn a_task_that_cannot_be_is_refused_with_member_number_and_way_out() {
     desk.refuses("plan bad.json -c meters.toml", 64, &["s3://bucket/meters-1.4.2.bin", "--image"]);
     desk.refuses("plan meters-1.4.2.json -c meters.toml", 66, &["/nowhere/meters-1.4.2.bin"]);
     desk.refuses("plan none.json -c meters.toml", 66, &["none.json"]);
-    desk.refuses("plan . -c meters.toml", 66, &["directory"]);
+    desk.refuses("plan . -c meters.toml", 66, &["folder"]);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_scenario_that_cannot_be_is_refused_with_key_number_and_way_out() {
     desk.write("garbage.toml", [0xff; 9]);
     desk.refuses("simulate garbage.toml", 65, &["garbage.toml", "byte 0"]);
     desk.refuses("simulate none.toml", 66, &["none.toml"]);
-    desk.refuses("simulate .", 66, &["directory"]);
+    desk.refuses("simulate .", 66, &["folder"]);
 }
 
 #[test]
