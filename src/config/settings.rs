@@ -151,6 +151,18 @@ impl Config {
         mistakes.or(Some(groups))
     }
 
+    /// Fills `settings` with those whose signatures count. Certificates are read through `read`.
+    ///
+    /// # Errors
+    /// Every value that cannot be used.
+    pub fn trust(
+        &self,
+        settings: &mut engine::Settings,
+        read: ReadCertificates<'_>,
+    ) -> Result<(), ConfigError> {
+        self.trusted(read).map(|trusted| trusted.fill(settings))
+    }
+
     /// Whose signatures count. Certificates are read through `read`.
     fn trusted(&self, read: ReadCertificates<'_>) -> Result<Trusted, ConfigError> {
         let mut mistakes = Mistakes::default();
