@@ -29,7 +29,7 @@ pub fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<ExitCode, Fai
     let settings = cloud
         .settings(&config.group, &config.ota, config.gateway.id.as_deref())
         .map_err(|error| files::refused(path, error))?;
-    let judge = check::lenient(&config).map_err(|error| files::refused(path, error))?.engine.judge();
+    let judge = check::keyless(&config).map_err(|error| files::refused(path, error))?.engine.judge();
     let named = |is_meant: fn(&GroupConfig) -> bool| {
         config.group.iter().filter(|group| is_meant(group)).map(|group| group.name.clone()).collect()
     };
