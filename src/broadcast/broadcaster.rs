@@ -23,6 +23,7 @@ use crate::campaign::Handover;
 use crate::campaign::Progress;
 use crate::campaign::Session;
 use crate::campaign::Verdict;
+use crate::forwarder::Accounted;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Outcome;
@@ -109,12 +110,13 @@ impl Broadcaster {
 
     /// The task is withdrawn: not one more frame of it.
     pub fn cancel(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
+        // Of a document for several groups some may be over.
+        self.book.gone(id);
         for id in self.book.of_document(id) {
             let progress = self.book.get(&id).and_then(OpenTask::progress);
-            let sent = progress.map_or(0, |progress| progress.sent);
+            let sent = progress.map_or(0, |progress| progress.account.sent);
             self.finish(now, scheduler, &id, Outcome::Cancelled { sent });
         }
-        self.book.gone(id);
     }
 
     /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
@@ -197,9 +199,9 @@ impl Broadcaster {
         turns.second_sender(&mut lent, mc_addr, fcnt);
     }
 
-    /// Frames of the campaign on the air never reached the radio: so many fresh coded fragments make up for them.
-    pub fn make_up(&mut self, frames: u32) -> u32 {
-        self.turns.make_up(&mut self.book, frames)
+    /// The forwarder told, or will never tell, what became of frames; how many coded fragments more that makes.
+    pub fn settle(&mut self, accounted: &Accounted) -> u32 {
+        self.turns.settle(&mut self.book, accounted)
     }
 
     /// Does what is due. `handover` is how frames are handed over now, or what is waited for while they cannot be.
@@ -218,6 +220,8 @@ impl Broadcaster {
         self.book.plan_passed_anew(now, &mut self.outbox);
         self.book.ask_for_images(now, &mut self.outbox);
         self.book.prove(now, &mut self.outbox);
+        let (turns, mut lent) = self.lend(now, scheduler);
+        turns.end(&mut lent);
         let handover = match handover {
             Ok(handover) => handover,
             Err(reason) => {

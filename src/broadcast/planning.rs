@@ -22,6 +22,7 @@ use crate::campaign::Progress;
 use crate::campaign::agreement;
 use crate::image::Image;
 use crate::lorawan::KeyFingerprint;
+use crate::report::Account;
 use crate::report::Event;
 use crate::schedule::Scheduler;
 use crate::store::Change;
@@ -274,8 +275,7 @@ impl TaskBook {
         let marked = marked.filter(|_| open_task.prepared().is_some_and(|prepared| prepared.is_reserved));
         let progress = marked.map(|marked| Progress {
             next_frame: marked.next_frame,
-            extra_coded: marked.extra_coded,
-            ..Progress::default()
+            account: Account { extra_coded: marked.extra_coded, ..Account::default() },
         });
         open_task.arm(progress, now.mono);
         if let Some(progress) = progress {

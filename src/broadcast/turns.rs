@@ -9,11 +9,13 @@ use super::queue;
 use super::task_book::TaskBook;
 use super::turn_rule::TurnRule;
 use crate::campaign::Campaign;
+use crate::campaign::Ending;
 use crate::campaign::Handover;
 use crate::campaign::Step;
 use crate::campaign::Transmit;
 use crate::campaign::Turn;
 use crate::campaign::Verdict;
+use crate::forwarder::Accounted;
 use crate::region::SubBandIndex;
 use crate::report::Event;
 use crate::report::Outcome;
@@ -44,6 +46,8 @@ pub struct Turns {
     next_emission: u64,
     /// Groups that somebody else sends to, and until when that keeps us silent.
     paused: BTreeMap<u32, Instant>,
+    /// The forwarder's reporting interval, microseconds, once it is learned.
+    report_interval_us: Option<u64>,
 }
 
 /// What a turn is lent: the time, the radio's scheduler, the tasks, and where wishes go.
@@ -101,6 +105,7 @@ impl Default for Turns {
             free_at: BTreeMap::new(),
             next_emission: 1,
             paused: BTreeMap::new(),
+            report_interval_us: None,
         }
     }
 }
@@ -117,7 +122,9 @@ impl Turns {
         let mut ahead: Option<TaskId> = None;
         for id in queue::in_order(rule, lent.book.open()) {
             let Some(open_task) = lent.book.get(&id) else { continue };
-            let Some(campaign) = open_task.campaign() else { continue };
+            let Some(campaign) = open_task.campaign().filter(|campaign| !campaign.has_sent_all()) else {
+                continue;
+            };
             let (key, sub_band) = (campaign.plan().key, campaign.plan().channel.sub_band);
             if open_task.is_held() {
                 lent.waiting(&id, HELD.to_owned());
@@ -291,10 +298,49 @@ impl Turns {
         }
     }
 
-    /// Frames of the campaign on the air never reached the radio: so many fresh coded fragments make up for them.
-    pub fn make_up(&self, book: &mut TaskBook, frames: u32) -> u32 {
-        let last = self.last.as_ref().and_then(|id| book.campaign_mut(id));
-        last.map_or(0, |campaign| campaign.make_up(frames))
+    /// The forwarder told, or will never tell, what became of frames; how many coded fragments more that makes. Losses
+    /// fall on the campaigns in proportion to their frames.
+    pub fn settle(&mut self, book: &mut TaskBook, accounted: &Accounted) -> u32 {
+        let Accounted { until, ours_dropped, is_told, interval_us, .. } = *accounted;
+        self.report_interval_us = interval_us.or(self.report_interval_us);
+        let mut frames: u32 = book.campaigns_mut().map(|campaign| campaign.unsettled(until)).sum();
+        let mut dropped = ours_dropped.min(frames);
+        let mut extra_coded = 0;
+        for campaign in book.campaigns_mut() {
+            let its = campaign.unsettled(until);
+            let its_dropped = (u64::from(dropped) * u64::from(its)).div_ceil(u64::from(frames.max(1)));
+            let its_dropped = u32::try_from(its_dropped).unwrap_or(u32::MAX);
+            (frames, dropped) = (frames - its, dropped - its_dropped);
+            extra_coded += campaign.settle(until, its_dropped, is_told);
+        }
+        extra_coded
+    }
+
+    /// Ends the campaigns that are accounted for, whether or not the forwarder is there.
+    pub fn end(&mut self, lent: &mut Lent<'_>) {
+        let campaigns =
+            lent.book.open().iter().filter_map(|(id, open_task)| Some((id, open_task.campaign()?)));
+        let ending = |(id, campaign): (&TaskId, &Campaign)| {
+            (id.clone(), campaign.ending(lent.now.mono, self.report_interval_us))
+        };
+        let endings: Vec<(TaskId, Ending)> = campaigns.map(ending).collect();
+        for (id, ending) in endings {
+            match ending {
+                Ending::Sending => {}
+                Ending::OnAir(until) => lent.outbox.wake_by(Some(until)),
+                Ending::AwaitingReport(until, frames) => {
+                    lent.outbox.wake_by(Some(until));
+                    let reason = format!(
+                        "the packet forwarder's report (`stat`) of the last {frames} frames, so that the end is known to be one"
+                    );
+                    // Every campaign ends like this: no news.
+                    if let Some(open_task) = lent.book.get_mut(&id) {
+                        open_task.wait_for(&reason);
+                    }
+                }
+                Ending::Over(outcome) => self.finish(lent, &id, outcome),
+            }
+        }
     }
 
     /// The task is over, and whatever it held on the air is free.

@@ -10,16 +10,19 @@ use super::held_image::HeldImage;
 use super::plan::Plan;
 use super::sequence::Position;
 use super::state::CampaignState;
+use super::step::Ending;
 use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
 use super::step::Transmit;
 use super::step::Turn;
 use super::step::Verdict;
+use super::unsettled::Unsettled;
 use crate::forwarder::timing::GAP_US;
 use crate::image::Digest;
 use crate::image::Image;
 use crate::radio::Emission;
+use crate::report::Account;
 use crate::report::Outcome;
 use crate::schedule::Booking;
 use crate::schedule::Placement;
@@ -60,6 +63,8 @@ pub struct Campaign {
     calendar: Calendar,
     progress: Progress,
     awaiting: Option<Awaiting>,
+    /// Frames that were acknowledged and that no report spoke of yet.
+    unsettled: Unsettled,
     /// The next frame starts at this or later, by our own spacing.
     not_before: Option<Instant>,
     last_end: Option<Instant>,
@@ -77,10 +82,11 @@ impl Campaign {
         let resumed = resumed.map(|(progress, now)| {
             // A mark is only bytes from a disk: it leads no further than the plan.
             let next_frame = progress.next_frame.min(plan.end - plan.base);
-            let extra_coded = progress.extra_coded.min(u32::from(plan.top_up));
-            let progress = Progress { next_frame, extra_coded, ..progress };
-            let before = (0..progress.next_frame).filter(|frame_no| is_sent(&plan, *frame_no)).count();
-            (Progress { sent: u32::try_from(before).unwrap_or(u32::MAX), ..progress }, now)
+            let extra_coded = progress.account.extra_coded.min(u32::from(plan.top_up));
+            let before = (0..next_frame).filter(|frame_no| is_sent(&plan, *frame_no)).count();
+            let sent = u32::try_from(before).unwrap_or(u32::MAX);
+            let account = Account { sent, earlier: sent, extra_coded, ..Account::default() };
+            (Progress { next_frame, account }, now)
         });
         // What the forwarder still holds from before the restart is not known, and a frame without a timestamp
         // handed over beside it may be swallowed: let it run dry, then keep the pace.
@@ -95,6 +101,7 @@ impl Campaign {
             fcnt_guard: FcntGuard::default(),
             progress: resumed.map_or(Progress::default(), |(progress, _)| progress),
             awaiting: None,
+            unsettled: Unsettled::default(),
             not_before,
             last_end: None,
             consecutive_failures: 0,
@@ -158,7 +165,7 @@ impl Campaign {
     pub fn state(&self, now: Now) -> CampaignState {
         let plan = &self.plan;
         let (uncoded, coded) = self.frames_left();
-        let frames = plan.frames() + self.progress.extra_coded;
+        let frames = plan.frames() + self.progress.account.extra_coded;
         CampaignState {
             group: plan.group.clone(),
             channel: plan.channel,
@@ -183,7 +190,7 @@ impl Campaign {
     fn frames_left(&self) -> (u32, u32) {
         let plan = &self.plan;
         let nb_frag = u32::from(plan.layout.nb_frag());
-        let wanted = u32::from(plan.coded) + self.progress.extra_coded;
+        let wanted = u32::from(plan.coded) + self.progress.account.extra_coded;
         match self.next_position() {
             None => (0, 0),
             Some((_, Position::Uncoded(n))) => (nb_frag + 1 - u32::from(n) + u32::from(plan.repeats), wanted),
@@ -219,18 +226,12 @@ impl Campaign {
         if self.awaiting.is_some() {
             return Step::Wait(None);
         }
-        let Some((frame_no, position)) = self.next_position() else {
-            return match self.last_end {
-                Some(end) if end > now.mono => Step::Wait(Some(end)),
-                _ => Step::Over(Outcome::Complete {
-                    sent: self.progress.sent,
-                    unconfirmed: self.progress.unconfirmed,
-                }),
-            };
-        };
+        let Some((frame_no, position)) = self.next_position() else { return Step::Wait(None) };
         loop {
             let (opens, until) = match self.window(now) {
                 Ok(window) => window,
+                // What was ordered went out. Its devices are not told one more session for what was to make up.
+                Err(Step::Missed(_)) if self.is_made_up(position) => return Step::Over(self.outcome()),
                 Err(step) => return step,
             };
             let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.consecutive_late / 3).min(3));
@@ -291,7 +292,8 @@ impl Campaign {
                 self.consecutive_failures = 0;
                 self.consecutive_late = 0;
                 self.silences = 0;
-                self.progress.sent += 1;
+                self.progress.account.sent += 1;
+                self.unsettled.add(*start);
                 self.move_past(frame_no, *start);
             }
             // The same bytes again cost devices nothing: nobody accepted a higher counter in the meantime.
@@ -302,7 +304,7 @@ impl Campaign {
             Verdict::Silent => {
                 self.silences = 0;
                 // Counted as sent for counter and ledger; a fresh coded fragment makes up for it.
-                self.progress.unconfirmed += 1;
+                self.progress.account.unanswered += 1;
                 self.make_up(1);
                 self.move_past(frame_no, now);
                 self.be_patient(now);
@@ -323,9 +325,57 @@ impl Campaign {
     }
 
     /// More coded fragments than planned, as far as there are counters for them: how many.
-    pub fn make_up(&mut self, frames: u32) -> u32 {
-        let extra_coded = (self.progress.extra_coded + frames).min(u32::from(self.plan.top_up));
-        extra_coded - core::mem::replace(&mut self.progress.extra_coded, extra_coded)
+    fn make_up(&mut self, frames: u32) -> u32 {
+        let made_up = &mut self.progress.account.extra_coded;
+        let extra_coded = made_up.saturating_add(frames).min(u32::from(self.plan.top_up));
+        extra_coded - core::mem::replace(made_up, extra_coded)
+    }
+
+    /// Acknowledged frames that started until then and that no report spoke of yet.
+    pub fn unsettled(&self, until: Instant) -> u32 {
+        self.unsettled.count(until)
+    }
+
+    /// Those frames are spoken of: so many never reached the radio, and of the others it is told that they did, or
+    /// nothing. How many coded fragments more there will be.
+    pub fn settle(&mut self, until: Instant, not_radiated: u32, is_told: bool) -> u32 {
+        let frames = self.unsettled.settle(until);
+        let not_radiated = not_radiated.min(frames);
+        let account = &mut self.progress.account;
+        account.not_radiated += not_radiated;
+        *(if is_told { &mut account.radiated } else { &mut account.unreported }) += frames - not_radiated;
+        self.make_up(not_radiated)
+    }
+
+    /// Whether nothing is left to be sent, as far as is known.
+    pub fn has_sent_all(&self) -> bool {
+        self.awaiting.is_none() && self.next_position().is_none()
+    }
+
+    /// How near it is to its end, the forwarder reporting at that interval, microseconds.
+    pub fn ending(&self, now: Instant, report_interval_us: Option<u64>) -> Ending {
+        if !self.has_sent_all() {
+            return Ending::Sending;
+        }
+        if let Some(end) = self.last_end.filter(|end| *end > now) {
+            return Ending::OnAir(end);
+        }
+        match self.unsettled.until(report_interval_us) {
+            Some(until) if until > now => Ending::AwaitingReport(until, self.progress.account.pending()),
+            _ => Ending::Over(self.outcome()),
+        }
+    }
+
+    /// How it ends when what was ordered went out.
+    fn outcome(&self) -> Outcome {
+        let account = self.progress.account;
+        let account = Account { unreported: account.unreported + account.pending(), ..account };
+        if account.is_short_by() == 0 { Outcome::Complete(account) } else { Outcome::Short(account) }
+    }
+
+    /// Whether what is sent there was not ordered and makes up for lost frames.
+    fn is_made_up(&self, position: Position) -> bool {
+        matches!(position, Position::Coded(r) if r > self.plan.coded)
     }
 
     fn retry_later(&mut self, now: Instant, refusal: &Refusal) {
@@ -374,7 +424,7 @@ impl Campaign {
     /// The next frame to send and what it carries; `None` when all are sent.
     fn next_position(&self) -> Option<(u32, Position)> {
         let sequence = self.plan.sequence();
-        let wanted = u32::from(self.plan.coded) + self.progress.extra_coded;
+        let wanted = u32::from(self.plan.coded) + self.progress.account.extra_coded;
         let mut frame_no = self.progress.next_frame;
         loop {
             match sequence.position(frame_no) {
@@ -407,12 +457,12 @@ impl Campaign {
     /// Frames that are left, of those planned.
     pub fn left(&self) -> (u32, u32) {
         let (uncoded, coded) = self.frames_left();
-        (uncoded + coded, self.plan.frames() + self.progress.extra_coded)
+        (uncoded + coded, self.plan.frames() + self.progress.account.extra_coded)
     }
 
     /// How it ends when its sessions are over for good.
     pub fn out_of_session(&self) -> Outcome {
-        Outcome::OutOfSession { sent: self.progress.sent, planned: self.plan.frames() }
+        Outcome::OutOfSession { sent: self.progress.account.sent, planned: self.plan.frames() }
     }
 
     fn hand_over(
@@ -552,10 +602,11 @@ mod tests {
         let scheduler = Scheduler::new(region.sub_bands, 0);
         let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();
         let (counters, top_up) = (plan.end - plan.base, u32::from(plan.top_up));
-        let beyond = Progress { next_frame: u32::MAX, extra_coded: u32::MAX, ..Progress::default() };
+        let account = Account { extra_coded: u32::MAX, ..Account::default() };
+        let beyond = Progress { next_frame: u32::MAX, account };
         let campaign = Campaign::new(plan, group(), image, Some((beyond, Instant::ZERO)));
         let progress = campaign.progress();
-        assert_eq!((progress.next_frame, progress.extra_coded), (counters, top_up));
+        assert_eq!((progress.next_frame, progress.account.extra_coded), (counters, top_up));
         assert_eq!(campaign.frames_left(), (0, 0));
     }
 }

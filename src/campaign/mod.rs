@@ -26,6 +26,7 @@ mod session;
 pub mod setup;
 mod state;
 mod step;
+mod unsettled;
 
 pub use campaign::Campaign;
 pub use group::DeviceProfile;
@@ -44,6 +45,7 @@ pub use sequence::Sequence;
 pub use session::Session;
 pub use state::CampaignState;
 pub use step::Begin;
+pub use step::Ending;
 pub use step::Progress;
 pub use step::Refusal;
 pub use step::Step;

@@ -161,7 +161,8 @@ impl Plan {
         if needed > left {
             return Err(PlanError::OutOfCounters { needed, first: base });
         }
-        let wanted = (u32::from(nb_frag) / 2).max(TOP_UP_MIN).min(room - u32::from(coded));
+        let frames = u32::from(nb_frag) + u32::from(coded);
+        let wanted = (frames / 2).max(TOP_UP_MIN).min(room - u32::from(coded));
         // Near the end of the counters the top-up is what is left of them.
         let top_up = (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) <= left).unwrap_or(0);
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;

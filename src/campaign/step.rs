@@ -3,6 +3,7 @@
 use super::group::Handover;
 use super::session::Session;
 use crate::radio::Emission;
+use crate::report::Account;
 use crate::report::Outcome;
 use crate::time::GpsTime;
 use crate::time::Instant;
@@ -71,12 +72,8 @@ impl fmt::Display for Refusal {
 pub struct Progress {
     /// The next frame number.
     pub next_frame: u32,
-    /// Frames accepted by the forwarder, in this run and before.
-    pub sent: u32,
-    /// Frames without an answer in this run.
-    pub unconfirmed: u32,
-    /// Coded fragments added to make up for lost frames.
-    pub extra_coded: u32,
+    /// What became of the frames before it.
+    pub account: Account,
 }
 
 /// What a campaign wants next.
@@ -101,6 +98,19 @@ pub enum Step {
     /// The next frame is not covered by a durable mark.
     NeedMark,
     /// The campaign has come to its end.
+    Over(Outcome),
+}
+
+/// How near a campaign is to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Frames are left.
+    Sending,
+    /// Its last frame is on the air until this instant.
+    OnAir(Instant),
+    /// Its frames went out; the forwarder's report of so many of them is waited for, until this instant at most.
+    AwaitingReport(Instant, u32),
+    /// Everything is accounted for, or nobody will.
     Over(Outcome),
 }
 

@@ -235,9 +235,15 @@ pub struct CampaignSnapshot {
     pub frames: u32,
     /// Of these, per cent.
     pub percent: f64,
-    /// Frames the forwarder accepted in this run.
+    /// Frames the forwarder accepted.
     pub sent: u32,
-    /// Frames without an answer in this run.
+    /// Of these, given to the radio in this run as far as the forwarder's reports tell.
+    #[serde(default)]
+    pub radiated: u32,
+    /// Of these, never given to the radio in this run, at least.
+    #[serde(default)]
+    pub not_radiated: u32,
+    /// Frames of this run whose fate nobody told.
     pub unconfirmed: u32,
     /// Coded fragments added for lost frames.
     #[serde(rename = "made_up")]

@@ -260,10 +260,16 @@ impl Engine {
                 forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
                     self.relay.answered(id, &body, is_refused, &mut self.scheduler);
                 }
-                forwarder::Output::Event(forwarder::Event::SilentlyDropped(swallowed)) => {
-                    let extra_coded = self.broadcaster.make_up(swallowed.ours_at_most);
-                    let event = Event::SilentlyDropped { frames: swallowed.frames, extra_coded };
-                    self.outputs.push_back(Output::Report(Report { at: self.now.mono, task: None, event }));
+                forwarder::Output::Event(forwarder::Event::Accounted(accounted)) => {
+                    let extra_coded = self.broadcaster.settle(&accounted);
+                    if accounted.dropped > 0 {
+                        let event = Event::SilentlyDropped { frames: accounted.dropped, extra_coded };
+                        self.outputs.push_back(Output::Report(Report {
+                            at: self.now.mono,
+                            task: None,
+                            event,
+                        }));
+                    }
                 }
                 forwarder::Output::Event(event) => {
                     if let forwarder::Event::Online { gateway, version, .. } = event {

@@ -214,7 +214,7 @@ fn unfinished(summary: &Summary) -> Option<String> {
         _ => None,
     });
     match over {
-        Some(Outcome::Complete { .. }) => None,
+        Some(Outcome::Complete(_)) => None,
         Some(outcome) => Some(outcome.to_string()),
         None => Some("the campaign would not end within a year".to_owned()),
     }

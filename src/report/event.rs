@@ -1,5 +1,6 @@
 //! The vocabulary of reports, and each event in one line.
 
+use super::account::Account;
 use super::planned::Planned;
 use crate::task::TaskId;
 use crate::time::GpsTime;
@@ -182,13 +183,11 @@ pub enum Event {
 /// How a campaign ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every planned frame was accepted by the forwarder.
-    Complete {
-        /// Frames that the forwarder accepted.
-        sent: u32,
-        /// Frames whose fate is unknown.
-        unconfirmed: u32,
-    },
+    /// Every planned frame was accepted by the forwarder, and what it told of them since adds up.
+    Complete(Account),
+    /// Every planned frame was accepted by the forwarder, some were never radiated, and there was no counter or no
+    /// session left to make up for all of them.
+    Short(Account),
     /// The sessions were over before all frames were sent.
     OutOfSession {
         /// Frames that the forwarder accepted.
@@ -227,7 +226,7 @@ impl Event {
             | Event::Began
             | Event::Resumed { .. }
             | Event::Sent { .. }
-            | Event::Over(Outcome::Complete { .. } | Outcome::Cancelled { .. })
+            | Event::Over(Outcome::Complete(_) | Outcome::Cancelled { .. })
             | Event::ForwarderOnline
             | Event::CounterKnown { .. }
             | Event::ServerAnswers { .. } => Severity::Info,
@@ -238,7 +237,7 @@ impl Event {
             | Event::Unanswered { .. }
             | Event::Unconfirmed { .. }
             | Event::Refusal { .. }
-            | Event::Over(Outcome::OutOfSession { .. })
+            | Event::Over(Outcome::Short(_) | Outcome::OutOfSession { .. })
             | Event::AlreadyOver { .. }
             | Event::ForwarderOffline
             | Event::OtherSender { .. }
@@ -393,9 +392,9 @@ fn other_sender(
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Complete { sent, unconfirmed: 0 } => write!(f, "complete: {sent} frames sent"),
-            Outcome::Complete { sent, unconfirmed } => {
-                write!(f, "complete: {sent} frames sent and {unconfirmed} unconfirmed")
+            Outcome::Complete(account) => write!(f, "complete: {account}"),
+            Outcome::Short(account) => {
+                write!(f, "incomplete by {} frames: {account}", account.is_short_by())
             }
             Outcome::OutOfSession { sent, planned } => {
                 write!(f, "the sessions ended after {sent} of {planned} frames")
@@ -446,7 +445,7 @@ mod tests {
         }
         let aborted = Event::Over(Outcome::Aborted { reason: "why".to_owned() });
         assert_eq!(aborted.severity(), Severity::Error);
-        let complete = Event::Over(Outcome::Complete { sent: 1, unconfirmed: 0 });
+        let complete = Event::Over(Outcome::Complete(Account::default()));
         assert_eq!(complete.severity(), Severity::Info);
     }
 }

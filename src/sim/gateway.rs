@@ -40,7 +40,7 @@ const DISK_US: u64 = 4_000;
 /// An image from the local disk needs this, microseconds.
 const FETCH_US: u64 = 20_000;
 /// A disk that is full has room again after this, microseconds.
-const FULL_US: u64 = 60_000_000;
+const FULL_US: u64 = 150_000_000;
 /// The service manager starts a process that died after this, microseconds.
 const RESTART_US: u64 = 2_000_000;
 
