@@ -213,32 +213,43 @@ pub fn check_begin(task: &Task, source: TaskSource, group: &Group, plan: &Plan) 
     Ok(Begin::Sessions(sessions))
 }
 
-/// What is to be said of a start that is past at `gps`; nothing where the time is not known.
-///
-/// # Errors
-/// One line: the last session is over, so nobody listens any more.
-pub fn check_time(group: &Group, begin: &Begin, gps: Option<GpsTime>) -> Result<Option<String>, String> {
-    let Some(gps) = gps else { return Ok(None) };
-    let (start, last) = match begin {
-        Begin::At(start) => (*start, None),
-        Begin::Sessions(sessions) => match (sessions.first(), sessions.last()) {
-            (Some(first), Some(last)) => (first.start, Some(last.usable(group.guard_us).1)),
-            _ => return Ok(None),
-        },
-        Begin::Unknown | Begin::AtOnce => return Ok(None),
-    };
-    let (shown, now) = (rfc3339_from_gps(start), rfc3339_from_gps(whole_s(gps)));
-    match last {
-        _ if gps <= start => Ok(None),
-        None => Ok(Some(format!("the start, {shown}, is past (it is {now}): it begins at once"))),
-        Some(last) if gps < last => Ok(Some(format!(
-            "the start, {shown}, is past (it is {now}): devices that were not told before hear nothing, and what the session does not hold waits for another start"
-        ))),
-        Some(last) => Err(format!(
-            "the start, {shown}, is past (it is {now}), and so is the last session (until {}): give a later StartTime, and have the devices told (`fuotad plan --setup`)",
-            rfc3339_from_gps(whole_s(last))
-        )),
+/// How a campaign stands to the time at which it is looked at.
+pub enum Late {
+    /// Its start is still to come, or it has none, or the time is not known.
+    No,
+    /// Its start is past: what is to be said of that.
+    Begun(String),
+    /// All its sessions are over, the last one since then: what is to be said of that.
+    Missed(String, GpsTime),
+}
+
+/// Whether the campaign's start is past at `gps`.
+pub fn lateness(group: &Group, begin: &Begin, gps: Option<GpsTime>) -> Late {
+    let (Some(gps), Some(start)) = (gps, begin.start()) else { return Late::No };
+    if gps <= start {
+        return Late::No;
     }
+    let past = format!("the start, {}, is past (it is {})", rfc3339_from_gps(start), rfc3339_from_gps(whole_s(gps)));
+    match begin.sessions().last() {
+        None => Late::Begun(format!("{past}: it begins at once")),
+        Some(last) if gps < last.usable(group.guard_us).1 => Late::Begun(format!(
+            "{past}: devices that were not told before hear nothing, and what the sessions do not hold waits for another start"
+        )),
+        Some(last) => Late::Missed(
+            format!(
+                "{past}, and so are its sessions: give a later StartTime, and have the devices told (`fuotad plan --setup`)"
+            ),
+            last.end(),
+        ),
+    }
+}
+
+/// What a campaign waits for whose sessions are over, the last one since `ended`, with so many frames left.
+pub fn awaited_session(ended: Option<GpsTime>, left: u32, planned: u32) -> String {
+    let ended = ended.map_or(String::new(), |ended| format!(" (the last ended {})", rfc3339_from_gps(ended)));
+    format!(
+        "a session that its devices were told{ended}: {left} of {planned} frames are left; give the task a later StartTime and tell the devices (`fuotad plan --setup`)"
+    )
 }
 
 fn whole_s(gps: GpsTime) -> GpsTime {

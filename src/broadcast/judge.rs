@@ -3,10 +3,12 @@
 //! The document alone decides much, the image's length more, its bytes all but the air. Whoever asks says what it has;
 //! the answers differ only by what is not known yet.
 
+use super::arming::Late;
+use super::arming::awaited_session;
 use super::arming::check_begin;
 use super::arming::check_start;
-use super::arming::check_time;
 use super::arming::check_vouched;
+use super::arming::lateness;
 use super::arming::session_warnings;
 use super::io::TaskSource;
 use super::site::Means;
@@ -146,8 +148,18 @@ impl Judge {
         warnings.extend(agreement::warnings(task, group));
         let begin = check_begin(task, source, group, &plan)?;
         warnings.extend(session_warnings(group, &begin, gps));
-        warnings.extend(check_time(group, &begin, gps)?);
-        Ok(if begin == Begin::Unknown { no_start(task, source) } else { Foreseen::Sent(begin) })
+        Ok(match lateness(group, &begin, gps) {
+            Late::Missed(text, ended) => {
+                warnings.push(text);
+                Foreseen::Waits(awaited_session(Some(ended), plan.frames(), plan.frames()))
+            }
+            Late::Begun(text) => {
+                warnings.push(text);
+                Foreseen::Sent(begin)
+            }
+            Late::No if begin == Begin::Unknown => no_start(task, source),
+            Late::No => Foreseen::Sent(begin),
+        })
     }
 }
 

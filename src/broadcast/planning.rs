@@ -2,10 +2,11 @@
 //! mark, then the air. One task at a time is planned and checked, so counters are given away in the order of
 //! planning.
 
+use super::arming::Late;
 use super::arming::ProvenanceError;
 use super::arming::begin_of;
 use super::arming::check_provenance;
-use super::arming::check_time;
+use super::arming::lateness;
 use super::arming::first_free;
 use super::arming::session_warnings;
 use super::judge::check_form;
@@ -62,8 +63,7 @@ impl TaskBook {
         };
         let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
         // What was armed in a former life was judged then.
-        let is_new = open_task.resumed().is_none();
-        if is_new {
+        if open_task.resumed().is_none() {
             check_form(image.bytes(), &group)?;
         }
         let found = self.reserved_plan(scheduler, open_task, &group, &image);
@@ -77,9 +77,6 @@ impl TaskBook {
             }
         };
         let begin = begin_of(open_task, &group, &plan)?;
-        if is_new && !is_reserved {
-            check_time(&group, &begin, now.gps)?;
-        }
         if !open_task.is_admitted() && !is_reserved {
             if let Some(other) = self.undecided(now, id, &plan, &begin) {
                 let reason = format!(
@@ -211,7 +208,9 @@ impl TaskBook {
         planned.warnings.extend(agreement::warnings(open_task.task(), group));
         if open_task.resumed().is_none() {
             planned.warnings.extend(check_form(image.bytes(), group)?);
-            planned.warnings.extend(check_time(group, &begin, now.gps).ok().flatten());
+            if let Late::Begun(text) | Late::Missed(text, _) = lateness(group, &begin, now.gps) {
+                planned.warnings.push(text);
+            }
         }
         let save = outbox.save(Change::Task(TaskRecord { id: open_task.record_id(), bytes }));
         open_task.begin_step(Step::Recording(save));

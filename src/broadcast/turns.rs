@@ -1,5 +1,6 @@
 //! Turns on the air: which campaign may send next, and who has to be silent.
 
+use super::arming::awaited_session;
 use super::io::Output;
 use super::marks::Marks;
 use super::open_task::HELD;
@@ -21,7 +22,6 @@ use crate::report::Event;
 use crate::report::Outcome;
 use crate::schedule::Scheduler;
 use crate::task::TaskId;
-use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
@@ -386,10 +386,7 @@ fn missed(lent: &mut Lent<'_>, id: &TaskId, ended: Option<GpsTime>) {
     let Some(open_task) = lent.book.get(id) else { return };
     let Some(campaign) = open_task.campaign() else { return };
     let (left, planned) = campaign.left();
-    let ended = ended.map_or(String::new(), |ended| format!(" (the last ended {})", rfc3339_from_gps(ended)));
-    let reason = format!(
-        "a session that its devices were told{ended}: {left} of {planned} frames are left; give the task a later StartTime and tell the devices (`fuotad plan --setup`)"
-    );
+    let reason = awaited_session(ended, left, planned);
     if open_task.waiting() != Some(reason.as_str()) {
         let group = campaign.plan().group.clone();
         lent.report(Some(id), Event::SessionsMissed { group, left, planned });

@@ -82,6 +82,9 @@ impl RawTask {
         let mut warnings = Vec::new();
         warn_of_unknown(&mut warnings, "", &json.unknown);
         warn_of_unknown(&mut warnings, "LoRaWAN.", &lorawan.unknown);
+        if lorawan.rf_region.is_none() {
+            warnings.push("LoRaWAN.RfRegion is absent: the gateway's region is taken for the task's".to_owned());
+        }
         Ok(RawTask {
             id: json.id,
             name: json.name,

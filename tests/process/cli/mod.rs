@@ -4,6 +4,7 @@
 mod device_setup;
 mod inspect;
 mod judged;
+mod orders;
 mod mistakes;
 mod plans;
 mod simulations;
