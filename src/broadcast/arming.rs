@@ -229,7 +229,8 @@ pub fn lateness(group: &Group, begin: &Begin, gps: Option<GpsTime>) -> Late {
     if gps <= start {
         return Late::No;
     }
-    let past = format!("the start, {}, is past (it is {})", rfc3339_from_gps(start), rfc3339_from_gps(whole_s(gps)));
+    let past =
+        format!("the start, {}, is past (it is {})", rfc3339_from_gps(start), rfc3339_from_gps(whole_s(gps)));
     match begin.sessions().last() {
         None => Late::Begun(format!("{past}: it begins at once")),
         Some(last) if gps < last.usable(group.guard_us).1 => Late::Begun(format!(

@@ -375,8 +375,15 @@ mod tests {
         let region = parameters(RfRegion::Eu868).unwrap();
         let now = Now { mono: Instant::ZERO, gps: None };
         let (turn_rule, trust) = (TurnRule::default(), BTreeMap::new());
-        let mut broadcaster =
-            Broadcaster::new(region, Vec::new(), turn_rule, trust, Means::default(), Recovered::default(), now);
+        let mut broadcaster = Broadcaster::new(
+            region,
+            Vec::new(),
+            turn_rule,
+            trust,
+            Means::default(),
+            Recovered::default(),
+            now,
+        );
         let scheduler = &mut Scheduler::new(region.sub_bands, 0);
         broadcaster.stop();
         broadcaster.advance(now, scheduler, Err("a forwarder"));

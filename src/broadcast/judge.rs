@@ -197,7 +197,10 @@ pub fn left_alone(task: &Task, source: TaskSource) -> Option<String> {
 pub fn of_document(site: &Site, task: &Task, source: TaskSource) -> Vec<String> {
     let mut warnings = task.warnings.clone();
     if source == TaskSource::File && task.status == TaskStatus::Done {
-        warnings.push("Status is FuotaDone: its source is done with it, and as a file it is sent all the same".to_owned());
+        warnings.push(
+            "Status is FuotaDone: its source is done with it, and as a file it is sent all the same"
+                .to_owned(),
+        );
     }
     warnings.extend(site.means().stranger(&task.targets));
     if let ImageRef::S3 { role, .. } = &task.image {

@@ -137,7 +137,9 @@ impl Site {
             (_, []) => Err("no [[group]] is configured: `fuotad group new` makes one".to_owned()),
             (Some(name), _) => self.group(name).ok_or_else(|| self.no_group(name)),
             (None, [only]) => Ok(only),
-            (None, _) => Err(format!("the task names no group: set \"MulticastGroups\" to one of {}", self.known())),
+            (None, _) => {
+                Err(format!("the task names no group: set \"MulticastGroups\" to one of {}", self.known()))
+            }
         }
     }
 }

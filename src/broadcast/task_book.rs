@@ -152,10 +152,10 @@ impl TaskBook {
             let is_of_it = |task: &Task| task.document_id == open_task.task().document_id;
             tasks.iter().any(is_of_it) && tasks.iter().all(|task| task.id != **id)
         };
-        let strays: Vec<TaskId> =
-            self.open.iter().filter(is_stray).map(|(id, _)| id.clone()).collect();
+        let strays: Vec<TaskId> = self.open.iter().filter(is_stray).map(|(id, _)| id.clone()).collect();
         if let Some(begun) = strays.iter().find(|id| self.open[*id].may_have_begun()) {
-            let reason = "the order names other groups after its first frame was sent: cancel it and order anew";
+            let reason =
+                "the order names other groups after its first frame was sent: cancel it and order anew";
             return outbox.report(now, Some(begun), Event::Refused { reason: reason.to_owned() });
         }
         for id in strays {
@@ -179,14 +179,7 @@ impl TaskBook {
     }
 
     /// A task that is over was seen again.
-    fn recall(
-        &mut self,
-        now: Now,
-        task: &Task,
-        record: RecordId,
-        source: TaskSource,
-        outbox: &mut Outbox,
-    ) {
+    fn recall(&mut self, now: Now, task: &Task, record: RecordId, source: TaskSource, outbox: &mut Outbox) {
         let is_news = self.finished.seen(record);
         // A file is told when it is new or changed, a cloud's task whenever it is asked for.
         if is_news || source == TaskSource::File {
@@ -279,9 +272,8 @@ impl TaskBook {
 
     /// The open tasks of the document `id`, or the one that has this id itself.
     pub fn of_document(&self, id: &TaskId) -> Vec<TaskId> {
-        let is_meant = |(own, open_task): &(&TaskId, &OpenTask)| {
-            *own == id || open_task.task().document_id == *id
-        };
+        let is_meant =
+            |(own, open_task): &(&TaskId, &OpenTask)| *own == id || open_task.task().document_id == *id;
         self.open.iter().filter(is_meant).map(|(own, _)| own.clone()).collect()
     }
 

@@ -67,5 +67,7 @@ fn is_known(task: &Task, recovered: &Recovered) -> bool {
 /// The image, where it is a file of this machine.
 fn image(task: &Task) -> Result<Option<Vec<u8>>, String> {
     let ImageRef::File(path) = &task.image else { return Ok(None) };
-    files::bytes(Path::new(path), MAX_IMAGE_BYTES).map(Some).map_err(|failure| format!("its image: {failure}"))
+    files::bytes(Path::new(path), MAX_IMAGE_BYTES)
+        .map(Some)
+        .map_err(|failure| format!("its image: {failure}"))
 }

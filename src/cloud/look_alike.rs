@@ -30,7 +30,8 @@ pub(super) fn of_text(bytes: &[u8]) -> Option<String> {
     } else if first.contains('\t') {
         format!("this looks like AWS's text output: {JSON_OUTPUT}")
     } else if first.starts_with("An error occurred (") {
-        "this looks like an error of the AWS command line: mend what it says, and save its answer again".to_owned()
+        "this looks like an error of the AWS command line: mend what it says, and save its answer again"
+            .to_owned()
     } else if first.trim_start_matches(['$', '#', ' ']).starts_with("aws ") {
         "this looks like a command: run it with `--output json`, and save what it prints".to_owned()
     } else if first.contains("://") && !first.contains(char::is_whitespace) && text.lines().count() == 1 {
@@ -47,8 +48,12 @@ pub(super) fn of_text(bytes: &[u8]) -> Option<String> {
 /// What is wrong where JSON ends that began as such, in an operator's words; `at` is what stands there.
 pub(super) fn in_words(reason: &str, at: Option<char>) -> String {
     let text = match (reason, at) {
-        ("key must be a string" | "expected value", Some('\'')) => "text in single quotes: JSON wants double quotes",
-        ("key must be a string" | "expected value", Some('/' | '#')) => "a comment, which JSON has none of: remove it",
+        ("key must be a string" | "expected value", Some('\'')) => {
+            "text in single quotes: JSON wants double quotes"
+        }
+        ("key must be a string" | "expected value", Some('/' | '#')) => {
+            "a comment, which JSON has none of: remove it"
+        }
         ("key must be a string", Some(c)) if c.is_alphabetic() => {
             "a name without quotes: JSON wants it in double quotes"
         }
@@ -57,7 +62,9 @@ pub(super) fn in_words(reason: &str, at: Option<char>) -> String {
         }
         ("trailing comma", _) => "a comma before the closing bracket: remove it",
         ("trailing characters", _) => "more text after the end of the task: a file holds one task",
-        ("expected `,` or `}`" | "expected `,` or `]`", _) => "a comma or a closing bracket is missing before this",
+        ("expected `,` or `}`" | "expected `,` or `]`", _) => {
+            "a comma or a closing bracket is missing before this"
+        }
         ("expected `:`", _) => "a colon is missing between name and value",
         ("invalid escape", _) => "a backslash in a text is written twice (\\\\)",
         (reason, _) if reason.starts_with("EOF while parsing") => {
@@ -75,7 +82,8 @@ pub(super) fn in_words(reason: &str, at: Option<char>) -> String {
 fn is_toml(line: &str) -> bool {
     let line = line.trim();
     let is_name = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '"' | ' '))
+        !text.is_empty()
+            && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '"' | ' '))
     };
     let table = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
     let table = table.map(|table| table.trim_start_matches('[').trim_end_matches(']'));

@@ -83,7 +83,8 @@ impl RawTask {
         warn_of_unknown(&mut warnings, "", &json.unknown);
         warn_of_unknown(&mut warnings, "LoRaWAN.", &lorawan.unknown);
         if lorawan.rf_region.is_none() {
-            warnings.push("LoRaWAN.RfRegion is absent: the gateway's region is taken for the task's".to_owned());
+            warnings
+                .push("LoRaWAN.RfRegion is absent: the gateway's region is taken for the task's".to_owned());
         }
         Ok(RawTask {
             id: json.id,

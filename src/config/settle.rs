@@ -4,8 +4,8 @@
 use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GroupConfig;
-use super::group::SessionKind;
 use super::group::ImageKind;
+use super::group::SessionKind;
 use super::group::Unsigned;
 use super::key_source::KeySource;
 use super::key_source::ReadKey;

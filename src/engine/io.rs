@@ -1,9 +1,9 @@
 //! What the engine is told and what it wishes.
 
 use crate::broadcast::Fetch;
-use crate::broadcast::NotSaved;
 use crate::broadcast::Judge;
 use crate::broadcast::Means;
+use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TurnRule;
 use crate::campaign::Group;

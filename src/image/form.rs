@@ -146,7 +146,8 @@ fn by_text(text: &str) -> Option<ImageForm> {
 fn is_intel_hex(line: &str) -> bool {
     let bytes = line.strip_prefix(':').and_then(unhex);
     bytes.is_some_and(|bytes| {
-        bytes.len() == 5 + usize::from(bytes[0]) && bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) == 0
+        bytes.len() == 5 + usize::from(bytes[0])
+            && bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) == 0
     })
 }
 
@@ -155,13 +156,17 @@ fn is_s_record(line: &str) -> bool {
     let rest = line.strip_prefix('S').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     let bytes = rest.and_then(|rest| unhex(&rest[1..]));
     bytes.is_some_and(|bytes| {
-        bytes.len() == 1 + usize::from(bytes[0]) && bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) == 0xFF
+        bytes.len() == 1 + usize::from(bytes[0])
+            && bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) == 0xFF
     })
 }
 
 /// At least one byte, from hexadecimal digits.
 fn unhex(digits: &str) -> Option<Vec<u8>> {
-    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if digits.is_empty()
+        || !digits.len().is_multiple_of(2)
+        || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    {
         return None;
     }
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok()).collect()
@@ -174,7 +179,8 @@ fn encoded(text: &str) -> Option<ImageForm> {
         return None;
     }
     let all = |is: fn(u8) -> bool| text.bytes().all(|byte| byte.is_ascii_whitespace() || is(byte));
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
+    let is_base64 =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
     if all(|byte| byte.is_ascii_hexdigit()) && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic) {
         return Some(ImageForm::HexDigits);
     }
@@ -208,7 +214,10 @@ mod tests {
         }
         let base64 = "IDBGIAjRAQDFAQgAyQEI\nAM0BCADRAQgA1QEIAAAAAAAAAAAAAAAAAAAAAADZAQgA3QEI\nAAAAAADhAQgA";
         assert_eq!(ImageForm::of(base64.as_bytes()), Some(ImageForm::Base64));
-        assert_eq!(ImageForm::of("200046200801d1000800c501".repeat(3).as_bytes()), Some(ImageForm::HexDigits));
+        assert_eq!(
+            ImageForm::of("200046200801d1000800c501".repeat(3).as_bytes()),
+            Some(ImageForm::HexDigits)
+        );
         let mut tar = vec![0; 512];
         tar[257..262].copy_from_slice(b"ustar");
         assert_eq!(ImageForm::of(&tar), Some(ImageForm::Tar));
@@ -221,7 +230,9 @@ mod tests {
         for image in lengths.map(|len| vectors.iter().copied().cycle().take(len).collect::<Vec<u8>>()) {
             assert_eq!(ImageForm::of(&image), None);
         }
-        for text in ["", ":", ":00", "S", "S1", "S0030000FD", "{", "hello", &"a".repeat(400), &"7".repeat(400)] {
+        for text in
+            ["", ":", ":00", "S", "S1", "S0030000FD", "{", "hello", &"a".repeat(400), &"7".repeat(400)]
+        {
             assert_eq!(ImageForm::of(text.as_bytes()), None, "{text}");
         }
         // A colon and digits whose sum is wrong are no record.

@@ -197,8 +197,7 @@ impl Order<'_> {
         for group in &mut settings.groups {
             (group.accepts_unsigned, group.trust) = (true, SigningTrust::default());
         }
-        let planned =
-            Timetable::seen_at(wall_clock(), &settings, document, &self.stem, self.image.clone());
+        let planned = Timetable::seen_at(wall_clock(), &settings, document, &self.stem, self.image.clone());
         planned.map_err(|error| self.wrong(&error))
     }
 }

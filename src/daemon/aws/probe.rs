@@ -195,9 +195,11 @@ impl Probe<'_> {
         };
         let image = length.map_or(KnownImage::Named, KnownImage::Length);
         for task in tasks {
-            let group = if task.id == task.document_id { String::new() } else { format!(" {}", task.groups[0]) };
+            let group =
+                if task.id == task.document_id { String::new() } else { format!(" {}", task.groups[0]) };
             let what = format!("{what}: campaign{group}");
-            let Judgement { warnings, outcome } = self.judge.judge(&task, TaskSource::Cloud, image, wall_clock());
+            let Judgement { warnings, outcome } =
+                self.judge.judge(&task, TaskSource::Cloud, image, wall_clock());
             for warning in warnings {
                 self.find(&what, Verdict::Unsure, warning);
             }

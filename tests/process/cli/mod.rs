@@ -4,8 +4,8 @@
 mod device_setup;
 mod inspect;
 mod judged;
-mod orders;
 mod mistakes;
+mod orders;
 mod plans;
 mod simulations;
 
