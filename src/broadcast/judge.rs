@@ -16,6 +16,7 @@ use super::site::Site;
 use super::turn_rule::TurnRule;
 use crate::campaign::Begin;
 use crate::campaign::Group;
+use crate::campaign::NO_START;
 use crate::campaign::Plan;
 use crate::campaign::agreement;
 use crate::campaign::check_region;
@@ -130,7 +131,7 @@ impl Judge {
         let image = match image {
             KnownImage::Named => {
                 let begin = check_start(task, source, group)?;
-                return Ok(begin.map_or_else(|| no_start(task, source), Foreseen::Sent));
+                return Ok(begin.map_or_else(|| no_start(), Foreseen::Sent));
             }
             // What is planned depends on the length alone.
             KnownImage::Length(len) => of_its_own(vec![0; len])?,
@@ -157,7 +158,7 @@ impl Judge {
                 warnings.push(text);
                 Foreseen::Sent(begin)
             }
-            Late::No if begin == Begin::Unknown => no_start(task, source),
+            Late::No if begin == Begin::Unknown => no_start(),
             Late::No => Foreseen::Sent(begin),
         })
     }
@@ -168,13 +169,8 @@ fn of_its_own(bytes: Vec<u8>) -> Result<Image, String> {
     Image::verify(bytes, digest).map_err(|error| error.to_string())
 }
 
-fn no_start(task: &Task, source: TaskSource) -> Foreseen {
-    let polled = if source == TaskSource::File && task.status == TaskStatus::InSession {
-        "; a file is not called by its status, as an order that is polled from AWS is"
-    } else {
-        ""
-    };
-    Foreseen::Waits(format!("a start: the task has no StartTime and no \"Start\"{polled}"))
+fn no_start() -> Foreseen {
+    Foreseen::Waits(NO_START.to_owned())
 }
 
 /// Why an order is not taken although nothing is wrong with it.
@@ -201,6 +197,12 @@ pub fn of_document(site: &Site, task: &Task, source: TaskSource) -> Vec<String> 
             "Status is FuotaDone: its source is done with it, and as a file it is sent all the same"
                 .to_owned(),
         );
+    }
+    let begins = |group| check_start(task, source, group);
+    let is_uncalled = task.status == TaskStatus::InSession && source == TaskSource::File;
+    if is_uncalled && site.group_of(task).and_then(begins) == Ok(None) {
+        let text = "a file does not begin by its status, as an order does that is polled from AWS: give it a StartTime or a \"Start\"";
+        warnings.push(text.to_owned());
     }
     warnings.extend(site.means().stranger(&task.targets));
     if let ImageRef::S3 { role, .. } = &task.image {

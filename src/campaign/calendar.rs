@@ -6,6 +6,9 @@ use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 
+/// What a campaign waits for that nobody gave a start.
+pub const NO_START: &str = "a start: the task has no StartTime and no \"Start\"";
+
 /// The sessions of a campaign, or whatever else says when it may begin.
 #[derive(Clone, Debug)]
 pub struct Calendar {
@@ -104,7 +107,7 @@ impl Calendar {
         const NO_CLOCK: Closed = Closed::Blocked("a trusted clock: the start is an absolute time");
         let sessions = match &self.begin {
             Begin::Unknown => {
-                return Err(Closed::Blocked("a start: the task has no StartTime and no \"Start\""));
+                return Err(Closed::Blocked(NO_START));
             }
             Begin::AtOnce => return Ok((None, None)),
             Begin::At(start) => return Ok((Some(now.instant_of(*start).ok_or(NO_CLOCK)?), None)),

@@ -28,6 +28,7 @@ mod state;
 mod step;
 mod unsettled;
 
+pub use calendar::NO_START;
 pub use campaign::Campaign;
 pub use group::DeviceProfile;
 pub use group::Group;
