@@ -47,7 +47,7 @@ pub enum KnownImage<'a> {
     Named,
     /// Its length in bytes.
     Length(usize),
-    /// All of it.
+    /// All of its bytes.
     Bytes(&'a [u8]),
 }
 
@@ -101,8 +101,8 @@ impl Judge {
         Judge { site: Site::new(region, groups, TurnRule::default(), trust_by_task, means), scheduler }
     }
 
-    /// What will come of `task`, which is for one group at most ([`Task::per_group`]). `gps` is the time, where it is
-    /// known.
+    /// What will come of `task`, which is for one group at most ([`Task::per_group`]).
+    /// It is looked at when the time is `gps`; `None`: nobody knows the time.
     pub fn judge(
         &self,
         task: &Task,
@@ -201,7 +201,7 @@ pub fn of_document(site: &Site, task: &Task, source: TaskSource) -> Vec<String> 
     let begins = |group| check_start(task, source, group);
     let is_uncalled = task.status == TaskStatus::InSession && source == TaskSource::File;
     if is_uncalled && site.group_of(task).and_then(begins) == Ok(None) {
-        let text = "a file does not begin by its status, as an order does that is polled from AWS: give it a StartTime or a \"Start\"";
+        let text = "a file does not begin by its status, as an order does that is polled: give it a StartTime or a \"Start\"";
         warnings.push(text.to_owned());
     }
     warnings.extend(site.means().stranger(&task.targets));

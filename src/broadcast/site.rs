@@ -43,7 +43,7 @@ impl Means {
                 "targets names {shown}, and this gateway is {own:?}: it is broadcast here all the same, because the gateway was given it"
             )),
             None => Some(format!(
-                "targets names {shown}; whether that is this gateway is not known (aws.iot-credentials.thing-name), and a broadcast reaches all devices of the group"
+                "targets names {shown}; whether that is this gateway is not known (no thing-name is configured), and a broadcast reaches all devices of the group"
             )),
         }
     }
@@ -54,7 +54,7 @@ impl Means {
         let why = match (named, usable) {
             (None, _) => return None,
             (Some(_), Some(usable)) if self.roles.iter().any(|role| role == usable) => return None,
-            (Some(_), Some(_)) => "is not in aws.assume-roles",
+            (Some(_), Some(_)) => "is not in assume-roles of the configuration",
             (Some(_), None) => "is of another account than the order",
         };
         let role = shown_text(named.unwrap_or_default());
@@ -127,8 +127,7 @@ impl Site {
         self.groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// The group that the task names, or the only one there is. A task for several groups is for each of them by itself
-    /// ([`Task::per_group`]).
+    /// The group that the task names, or the only one there is; of several groups each has a task ([`Task::per_group`]).
     ///
     /// # Errors
     /// One line: the task names an unknown group, or none of several.
@@ -141,5 +140,40 @@ impl Site {
                 Err(format!("the task names no group: set \"MulticastGroups\" to one of {}", self.known()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thing(name: &str) -> String {
+        format!("arn:cloud:things:eu-west-1:123456789012:thing/{name}")
+    }
+
+    #[test]
+    fn an_order_for_another_thing_is_told_and_one_for_this_gateway_or_a_group_of_things_is_not() {
+        let known = Means { name: Some("gw1".to_owned()), ..Means::default() };
+        let said = known.stranger(&[thing("gw2")]).unwrap();
+        assert!(said.contains("targets names \"gw2\", and this gateway is \"gw1\""), "{said}");
+        assert_eq!(known.stranger(&[thing("gw2"), thing("gw1")]), None);
+        assert_eq!(known.stranger(&[]), None);
+        let group = "arn:cloud:things:eu-west-1:123456789012:thinggroup/gateways".to_owned();
+        assert_eq!(known.stranger(&[thing("gw2"), group]), None);
+        let said = Means::default().stranger(&[thing("gw2")]).unwrap();
+        assert!(said.contains("not known (no thing-name is configured)"), "{said}");
+    }
+
+    #[test]
+    fn a_role_that_is_not_taken_is_told_with_the_reason() {
+        let (role, other) =
+            ("arn:cloud:roles::123456789012:role/read", "arn:cloud:roles::999999999999:role/read");
+        let listing = Means { roles: vec![role.to_owned()], ..Means::default() };
+        assert_eq!(listing.other_rights(Some(role), Some(role)), None);
+        assert_eq!(listing.other_rights(None, None), None);
+        let said = Means::default().other_rights(Some(role), Some(role)).unwrap();
+        assert!(said.contains("is not in assume-roles of the configuration"), "{said}");
+        let said = listing.other_rights(None, Some(other)).unwrap();
+        assert!(said.contains(other) && said.contains("of another account"), "{said}");
     }
 }

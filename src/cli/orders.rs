@@ -17,8 +17,8 @@ use crate::task::Task;
 use crate::task::TaskId;
 use std::path::Path;
 
-/// What is to be said of each order in the task folder, a line each; nothing of one that goes well, is armed already or is
-/// over.
+/// What is to be said of each order in the task folder, a line each.
+/// Nothing is said of one that goes well, is armed already or is over.
 pub fn judged(config: &Config, settings: &Settings) -> Vec<String> {
     let judge = settings.judge();
     let recovered = StateFolder::read(&config.state.dir).ok().flatten().map(|folder| folder.recovered);

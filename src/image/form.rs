@@ -20,29 +20,29 @@ pub enum ImageForm {
     SRecord,
     /// The container that USB bootloaders take.
     Uf2,
-    /// Base64 text.
+    /// Bytes written as base64 text.
     Base64,
-    /// Hexadecimal digits.
+    /// Bytes written as hexadecimal digits.
     HexDigits,
     /// A certificate, key or signature as text.
     Pem,
-    /// A JSON document.
+    /// A document in JSON.
     Json,
     /// A page of the web.
     Html,
     /// What S3 answers instead of an object.
     S3Error,
-    /// Another XML document.
+    /// Any other document in XML.
     Xml,
     /// What git has instead of a large file.
     GitLfs,
-    /// A zip archive.
+    /// An archive of zip.
     Zip,
-    /// A gzip stream.
+    /// A stream of gzip.
     Gzip,
     /// A bzip2, xz or zstd stream.
     Compressed,
-    /// A tar archive.
+    /// An archive of tar.
     Tar,
 }
 

@@ -86,8 +86,8 @@ impl Task {
             && sorted(self) == sorted(other)
     }
 
-    /// A task for each of the groups that it names: each group has devices, sessions and counters of its own. Several
-    /// are called [`TaskId::of_group`].
+    /// A task for each of the groups that it names, since each group has devices, sessions and counters of its own.
+    /// Each of several is called [`TaskId::of_group`].
     ///
     /// # Errors
     ///
