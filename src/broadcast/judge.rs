@@ -47,7 +47,7 @@ pub enum KnownImage<'a> {
     Named,
     /// Its length in bytes.
     Length(usize),
-    /// All of its bytes.
+    /// The bytes of the whole image.
     Bytes(&'a [u8]),
 }
 
@@ -131,7 +131,7 @@ impl Judge {
         let image = match image {
             KnownImage::Named => {
                 let begin = check_start(task, source, group)?;
-                return Ok(begin.map_or_else(|| no_start(), Foreseen::Sent));
+                return Ok(begin.map_or_else(no_start, Foreseen::Sent));
             }
             // What is planned depends on the length alone.
             KnownImage::Length(len) => of_its_own(vec![0; len])?,

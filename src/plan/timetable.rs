@@ -123,7 +123,7 @@ impl Timetable {
         let (Some(first), Some(last)) = (summary.frames.first(), summary.frames.last()) else {
             return Err(waiting_for(&summary));
         };
-        if let Some(outcome) = unfinished(&summary) {
+        if let Some(outcome) = unfinished(&summary, task.groups.len().max(1)) {
             return Err(outcome);
         }
         if !summary.verdict.is_content() {
@@ -206,18 +206,18 @@ fn waiting_for(summary: &Summary) -> String {
     waits.unwrap_or_else(|| "nothing would be sent".to_owned())
 }
 
-fn unfinished(summary: &Summary) -> Option<String> {
+/// How the first campaign ended that is not complete; of so many `tasks` each has to be.
+fn unfinished(summary: &Summary, tasks: usize) -> Option<String> {
     use crate::report::Event;
     use crate::report::Outcome;
-    let over = summary.reports.iter().find_map(|report| match &report.event {
+    let over = summary.reports.iter().filter_map(|report| match &report.event {
         Event::Over(outcome) => Some(outcome),
         _ => None,
     });
-    match over {
-        Some(Outcome::Complete(_)) => None,
-        Some(outcome) => Some(outcome.to_string()),
-        None => Some("the campaign would not end within a year".to_owned()),
-    }
+    let over: Vec<&Outcome> = over.collect();
+    let incomplete = over.iter().find(|outcome| !matches!(outcome, Outcome::Complete(_)));
+    let endless = || format!("{} of {tasks} campaigns would not end within a year", tasks - over.len());
+    incomplete.map(ToString::to_string).or_else(|| (over.len() < tasks).then(endless))
 }
 
 fn hours(frames: &[SentFrame], airtime_us: u64) -> Vec<HourPlan> {

@@ -53,7 +53,7 @@ pub enum Verdict {
     Bad,
 }
 
-/// One look.
+/// What one look at something found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// At what: `credentials`, `clock`, `tasks`, or what belongs to an order, as `task 6d2f…`.

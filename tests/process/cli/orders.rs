@@ -276,3 +276,46 @@ fn the_judge_says_of_every_order_for_every_configuration_what_the_service_does()
     println!("{pairs} orders judged as the service does, {sent} of them sent");
     assert!(pairs > 500 && sent > 20, "{pairs} {sent}");
 }
+
+#[test]
+fn image_kind_any_takes_what_looks_like_something_else_and_says_nothing_of_it() {
+    let desk = desk();
+    desk.write("order.json", right().to_string());
+    let image = [b"\x7FELF".to_vec(), lcg(7, 996)].concat();
+    desk.write("app.elf", image);
+    let plan = "plan order.json -c fuotad.toml --image app.elf";
+    desk.refuses(
+        plan,
+        65,
+        &["an ELF file", "objcopy -O binary", "write image-kind = \"any\" for group meters"],
+    );
+    desk.write("fuotad.toml", CONFIG.replace("[state]", "image-kind = \"any\"\n[state]"));
+    let done = desk.run(plan);
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+    desk.write("fuotad.toml", CONFIG.replace("[state]", "image-kind = \"all\"\n[state]"));
+    desk.refuses("check fuotad.toml", 78, &["image-kind", "\"all\"", "binary"]);
+}
+
+#[test]
+fn an_order_for_two_groups_is_planned_for_each_of_them() {
+    let desk = desk();
+    let second = "[[group]]\nname = \"lamps\"\nmc-addr = \"01c0fffe\"\nmc-key-file = \"meters.mckey\"\n\
+                  frequency-hz = 869_525_000\ndata-rate = 5\neirp-dbm = 27\nfirst-fcnt = 2\nsession = \"windows\"\n";
+    desk.write("fuotad.toml", format!("{CONFIG}{second}"));
+    let order = right().to_string().replace("[\"meters\"]", "[\"meters\",\"lamps\"]");
+    desk.write("order.json", &order);
+    let plan = "plan order.json -c fuotad.toml --image image.bin";
+    let done = desk.run(plan);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.contains("meters-1.4.2@meters to group meters"), "{}", done.out);
+    assert!(done.out.contains("meters-1.4.2@lamps to group lamps"), "{}", done.out);
+    assert!(
+        done.out.contains("DeviceTimeReq") && done.err.contains("2 groups share the air"),
+        "{}",
+        done.err
+    );
+    let json = desk.prints(&format!("{plan} --json"));
+    let groups: Vec<Value> =
+        json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["group"].clone()).collect();
+    assert_eq!(groups, ["meters", "lamps"]);
+}
