@@ -207,7 +207,7 @@ impl TaskBook {
         planned.warnings.extend(session_warnings(group, &begin, now.gps));
         planned.warnings.extend(agreement::warnings(open_task.task(), group));
         if open_task.resumed().is_none() {
-            planned.warnings.extend(check_form(image.bytes(), group)?);
+            planned.warnings.extend(check_form(image.bytes(), group).unwrap_or_default());
             if let Late::Begun(text) | Late::Missed(text, _) = lateness(group, &begin, now.gps) {
                 planned.warnings.push(text);
             }
