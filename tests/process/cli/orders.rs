@@ -111,6 +111,14 @@ fn desk() -> Desk {
     desk
 }
 
+/// What is said of a start that is past, without the time at which it was said.
+fn without_now(line: &str) -> String {
+    match line.split_once("(it is ") {
+        Some((before, after)) => format!("{before}{}", after.split_once(')').map_or("", |(_, rest)| rest)),
+        None => line.to_owned(),
+    }
+}
+
 fn digest() -> String {
     let image = lcg(7, 5000);
     Sha256::digest(image).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -152,7 +160,10 @@ fn nine_of_ten_mistakes_in_orders_are_answered_precisely_and_none_is_taken_silen
                 planned.err.lines().filter_map(|line| line.strip_prefix("warning: ")).map(str::to_owned),
             );
             of_plan.sort();
-            assert_eq!(of_plan, of(&checked.err, "tasks/order.json: "), "{named}");
+            // The two looked at the clock one after the other.
+            let untimed =
+                |said: Vec<String>| -> Vec<String> { said.iter().map(|line| without_now(line)).collect() };
+            assert_eq!(untimed(of_plan), untimed(of(&checked.err, "tasks/order.json: ")), "{named}");
         }
         match mistake.is_answered_by(&done.err) {
             true => precise += 1,
