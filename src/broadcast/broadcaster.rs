@@ -7,6 +7,7 @@ use super::io::TaskSource;
 use super::open_task::OpenTask;
 use super::outbox::Outbox;
 use super::queue;
+use super::site::Means;
 use super::site::Site;
 use super::stage::Stage;
 use super::stage::Step;
@@ -65,12 +66,13 @@ impl Broadcaster {
         groups: Vec<Group>,
         turn_rule: TurnRule,
         trust_by_task: BTreeMap<String, SigningTrust>,
+        means: Means,
         recovered: Recovered,
         now: Now,
     ) -> Self {
         let short_lives = recovered.short_lives;
         let mut outbox = Outbox::default();
-        let site = Site::new(region, groups, turn_rule, trust_by_task);
+        let site = Site::new(region, groups, turn_rule, trust_by_task, means);
         Broadcaster {
             book: TaskBook::new(site, recovered, now, &mut outbox),
             turns: Turns::default(),
@@ -111,16 +113,26 @@ impl Broadcaster {
 
     /// The task is withdrawn: not one more frame of it.
     pub fn cancel(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
-        let Some(open_task) = self.book.get(id) else { return self.book.gone(id) };
-        let sent = open_task.progress().map_or(0, |progress| progress.account.sent);
-        self.finish(now, scheduler, id, Outcome::Cancelled { sent });
+        // Of a document for several groups some may be over.
+        self.book.gone(id);
+        for id in self.book.of_document(id) {
+            let progress = self.book.get(&id).and_then(OpenTask::progress);
+            let sent = progress.map_or(0, |progress| progress.account.sent);
+            self.finish(now, scheduler, &id, Outcome::Cancelled { sent });
+        }
     }
 
     /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
     /// restart and is not armed again may be either, and is left until it is.
     pub fn withdraw(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
-        if !self.book.get(id).is_some_and(OpenTask::may_have_begun) {
-            self.cancel(now, scheduler, id);
+        let tasks = self.book.of_document(id);
+        for id in &tasks {
+            if !self.book.get(id).is_some_and(OpenTask::may_have_begun) {
+                self.cancel(now, scheduler, id);
+            }
+        }
+        if tasks.is_empty() {
+            self.book.gone(id);
         }
     }
 
@@ -390,8 +402,15 @@ mod tests {
         let region = parameters(RfRegion::Eu868).unwrap();
         let now = Now { mono: Instant::ZERO, gps: None };
         let (turn_rule, trust) = (TurnRule::default(), BTreeMap::new());
-        let mut broadcaster =
-            Broadcaster::new(region, Vec::new(), turn_rule, trust, Recovered::default(), now);
+        let mut broadcaster = Broadcaster::new(
+            region,
+            Vec::new(),
+            turn_rule,
+            trust,
+            Means::default(),
+            Recovered::default(),
+            now,
+        );
         let scheduler = &mut Scheduler::new(region.sub_bands, 0);
         broadcaster.stop();
         broadcaster.advance(now, scheduler, Err(Obstacle::NotHeard));

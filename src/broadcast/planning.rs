@@ -2,11 +2,14 @@
 //! mark, then the air. One task at a time is planned and checked, so counters are given away in the order of
 //! planning.
 
+use super::arming::Late;
 use super::arming::ProvenanceError;
 use super::arming::begin_of;
 use super::arming::check_provenance;
 use super::arming::first_free;
+use super::arming::lateness;
 use super::arming::session_warnings;
+use super::judge::check_form;
 use super::open_task::OpenTask;
 use super::outbox::Outbox;
 use super::stage::Prepared;
@@ -47,9 +50,9 @@ impl TaskBook {
         outbox: &mut Outbox,
     ) -> Result<(), String> {
         let Some(open_task) = self.get(id) else { return Ok(()) };
-        let group = self.site().group_of(open_task)?.clone();
+        let group = self.site().group_of_open(open_task)?.clone();
         agreement::check(open_task.task(), &group)?;
-        let trust = self.site().trust(id, &group);
+        let trust = self.site().trust(open_task.task(), &group);
         let (expected, signed) = match check_provenance(open_task, &group, trust, &bytes, now.gps) {
             Ok(vouched) => vouched,
             Err(ProvenanceError::Refused(reason)) => return Err(reason),
@@ -63,6 +66,10 @@ impl TaskBook {
             }
         };
         let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
+        // What was armed in a former life was judged then.
+        if open_task.resumed().is_none() {
+            check_form(image.bytes(), &group)?;
+        }
         let found = self.reserved_plan(scheduler, open_task, &group, &image);
         let is_reserved = found.is_some();
         let plan = match found {
@@ -201,6 +208,12 @@ impl TaskBook {
         let mut planned = plan.planned(begin.sessions(), open_task.decoded());
         planned.warnings.extend(session_warnings(group, &begin, now.gps));
         planned.warnings.extend(agreement::warnings(open_task.task(), group));
+        if open_task.resumed().is_none() {
+            planned.warnings.extend(check_form(image.bytes(), group).unwrap_or_default());
+            if let Late::Begun(text) | Late::Missed(text, _) = lateness(group, &begin, now.gps) {
+                planned.warnings.push(text);
+            }
+        }
         let save = outbox.save(Change::Task(TaskRecord { id: open_task.record_id(), bytes }));
         open_task.begin_step(Step::Recording(save));
         outbox.report(now, Some(id), Event::Planned(planned));

@@ -48,6 +48,8 @@ pub struct Group {
     pub trust: SigningTrust,
     /// An image from a cloud is taken without a digest or signature: the operator said so.
     pub accepts_unsigned: bool,
+    /// An image is not looked at for what it looks like: the operator said so.
+    pub takes_any_image: bool,
     /// Distance from both edges of a session, microseconds.
     pub guard_us: u64,
 }

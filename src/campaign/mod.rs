@@ -38,6 +38,7 @@ pub use group::SessionRule;
 pub use plan::ENCODER_VERSION;
 pub use plan::Plan;
 pub use plan::PlanError;
+pub use plan::check_region;
 pub use preflight::Preflight;
 pub use sequence::Position;
 pub use sequence::Sequence;

@@ -49,9 +49,11 @@ const TOP_UP_MIN: u32 = 64;
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PlanError {
     #[error(
-        "RfRegion {task:?} of the task is not the gateway's {gateway}: correct the task or `gateway.region`"
+        "LoRaWAN.RfRegion of the task is {task:?}, and the gateway's is {gateway}: correct the task or `gateway.region`"
     )]
     WrongRegion { task: String, gateway: RfRegion },
+    #[error("LoRaWAN.RfRegion of the task: {0}")]
+    UnknownRegion(RegionError),
     #[error(transparent)]
     Region(#[from] RegionError),
     #[error(transparent)]
@@ -295,12 +297,16 @@ impl Plan {
     }
 }
 
-fn check_region(task: &Task, region: &Parameters) -> Result<(), PlanError> {
+/// Whether the task is for the gateway's region, where it names one.
+///
+/// # Errors
+/// [`PlanError::WrongRegion`] or [`PlanError::UnknownRegion`].
+pub fn check_region(task: &Task, region: &Parameters) -> Result<(), PlanError> {
     let Some(name) = &task.rf_region else { return Ok(()) };
     match name.parse::<RfRegion>() {
         Ok(ordered) if ordered == region.region => Ok(()),
         Ok(_) => Err(PlanError::WrongRegion { task: name.clone(), gateway: region.region }),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(PlanError::UnknownRegion(error)),
     }
 }
 

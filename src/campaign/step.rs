@@ -167,4 +167,13 @@ impl Begin {
             _ => &[],
         }
     }
+
+    /// The moment at which it begins, where that is known.
+    pub fn start(&self) -> Option<GpsTime> {
+        match self {
+            Begin::Unknown | Begin::AtOnce => None,
+            Begin::At(start) => Some(*start),
+            Begin::Sessions(sessions) => sessions.first().map(|session| session.start),
+        }
+    }
 }

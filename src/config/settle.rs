@@ -4,6 +4,7 @@
 use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GroupConfig;
+use super::group::ImageKind;
 use super::group::SessionKind;
 use super::group::Unsigned;
 use super::key_source::KeySource;
@@ -103,6 +104,7 @@ impl GroupConfig {
             policy,
             trust: SigningTrust::default(),
             accepts_unsigned: self.unsigned == Some(Unsigned::Accept),
+            takes_any_image: self.image_kind == Some(ImageKind::Any),
             guard_us,
         });
         mistakes.or(group)

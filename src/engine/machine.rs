@@ -75,8 +75,15 @@ impl Engine {
         }
         let clocks = Clocks::new(recovered.believed());
         let scheduler = recovered_scheduler(region, settings.server_reserve_ppm, &recovered, now);
-        let mut broadcaster =
-            Broadcaster::new(region, groups, settings.turns, trust, of_this_gateway(recovered, gateway), now);
+        let mut broadcaster = Broadcaster::new(
+            region,
+            groups,
+            settings.turns,
+            trust,
+            settings.means,
+            of_this_gateway(recovered, gateway),
+            now,
+        );
         broadcaster.rest_after_crashes(now, settings.crash_rest_us);
         Engine {
             link: Link::new(settings.forwarder, seed),

@@ -13,6 +13,7 @@
 //!     region: parameters(RfRegion::Eu868)?,
 //!     groups: Vec::new(),
 //!     trust_by_task: Default::default(),
+//!     means: Default::default(),
 //!     turns: Default::default(),
 //!     forwarder: Default::default(),
 //!     relay: Default::default(),

@@ -16,6 +16,7 @@ use super::spoiled::Spoil;
 use super::wall::TrueClock;
 use super::wall::Wall;
 use crate::broadcast::CRASH_REST_US;
+use crate::broadcast::Means;
 use crate::broadcast::NotSaved;
 use crate::broadcast::TaskState;
 use crate::engine::Engine;
@@ -92,6 +93,8 @@ impl Gateway {
     pub(super) fn new(script: &Script, truth: TrueClock, rng: Random) -> Gateway {
         let settings = Settings {
             trust_by_task: BTreeMap::new(),
+            // Images come from the script, wherever they lie.
+            means: Means { fetches: true, ..Means::default() },
             region: script.region,
             groups: script.groups.clone(),
             turns: script.turns,

@@ -184,6 +184,14 @@ pub struct TaskScript {
     pub image: Vec<u8>,
 }
 
+impl TaskScript {
+    /// Whether the task called `id` is of this document, which may be for several groups.
+    pub(super) fn is_of(&self, id: &str) -> bool {
+        let rest = id.strip_prefix(self.stem.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+    }
+}
+
 /// A device, and what it hears.
 #[derive(Clone)]
 pub struct DeviceScript {

@@ -314,7 +314,7 @@ impl World {
             }
             ProcessEvent::Saved(save) => self.tell(Input::Saved(save, Ok(()))),
             ProcessEvent::Image(task) => {
-                let script = self.operator.tasks().iter().find(|script| script.stem == task.as_str());
+                let script = self.operator.tasks().iter().find(|script| script.is_of(task.as_str()));
                 match script.map(|script| script.image.clone()) {
                     Some(image) => self.tell(Input::Image(task, image, None)),
                     None => self.tell(Input::ImageFailed(task, "the script has no such image".to_owned())),

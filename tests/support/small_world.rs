@@ -1,5 +1,6 @@
 //! A small world that tests bend to their sentence.
 
+use fuotad::broadcast::Means;
 use fuotad::broadcast::TurnRule;
 use fuotad::campaign::Group;
 use fuotad::campaign::ProfileName;
@@ -64,6 +65,7 @@ pub fn group() -> Group {
         policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
         trust: SigningTrust::default(),
         accepts_unsigned: false,
+        takes_any_image: false,
         guard_us: 10_000_000,
     }
 }
@@ -92,6 +94,7 @@ pub fn settings() -> engine::Settings {
         region: parameters(RfRegion::Eu868).expect("EU868 is known"),
         groups: vec![group()],
         trust_by_task: BTreeMap::new(),
+        means: Means { fetches: true, ..Means::default() },
         turns: TurnRule::default(),
         forwarder: forwarder::Settings::default(),
         relay: RelaySettings::default(),

@@ -16,6 +16,7 @@ mod outages;
 mod region_refusals;
 mod region_tables;
 mod relay;
+mod several_groups;
 mod shared_radio;
 #[cfg(feature = "daemon")]
 mod signatures;

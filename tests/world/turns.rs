@@ -303,6 +303,7 @@ mod twin {
                     vec![group()],
                     TurnRule::InOrder,
                     Default::default(),
+                    Default::default(),
                     recovered,
                     NOW,
                 ),
