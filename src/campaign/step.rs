@@ -123,7 +123,7 @@ pub enum Step {
 /// How near a campaign is to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Frames are left.
+    /// Frames are left to be sent.
     Sending,
     /// Its last frame is on the air until this instant.
     OnAir(Instant),

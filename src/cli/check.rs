@@ -155,6 +155,7 @@ fn service(config: &Config, absent: &mut Absent) -> Result<daemon::Settings, Con
 ///
 /// # Errors
 /// Every value that cannot be used.
+#[cfg(feature = "aws")]
 pub fn keyless(config: &Config) -> Result<daemon::Settings, ConfigError> {
     let mut certificates = |path: &Path| match path.exists() {
         true => files::certificates(path).map(Some),

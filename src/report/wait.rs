@@ -99,7 +99,7 @@ pub enum ClockNeed {
     Order {
         /// Name of the group.
         group: String,
-        /// The other task.
+        /// Task of that group that has the air or comes before this one.
         other: TaskId,
     },
 }
@@ -111,7 +111,7 @@ pub struct Refused {
     pub frame_no: u32,
     /// What kind of refusal it was.
     pub cause: RefusalCause,
-    /// Its words.
+    /// The packet forwarder's words for it.
     pub error: String,
 }
 
@@ -122,7 +122,7 @@ pub enum RefusalCause {
     DutyCycle,
     /// It listened before talking, and the channel was taken.
     Listening,
-    /// Anything else.
+    /// Anything else that the packet forwarder said.
     Other,
 }
 
@@ -339,7 +339,7 @@ impl fmt::Display for Refused {
 pub struct WaitTotal {
     /// What was waited for, without its numbers.
     pub kind: &'static str,
-    /// How often.
+    /// How often it was waited for.
     pub count: u32,
     /// How long in all, microseconds.
     pub total_us: u64,
