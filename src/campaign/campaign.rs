@@ -370,7 +370,7 @@ impl Campaign {
         scheduler: &mut Scheduler,
         request: &TxRequest,
     ) -> Option<Wait> {
-        if !self.due.is_some_and(|due| start.us_since(due) > self.patience_us()) {
+        if self.due.is_none_or(|due| start.us_since(due) <= self.patience_us()) {
             return None;
         }
         // What several campaigns share is asked before the radio is.

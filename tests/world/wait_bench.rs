@@ -112,7 +112,7 @@ impl Bench {
     fn wait(&self) -> Option<WaitReason> {
         let state = self.engine.tasks().next()?;
         let (wait, _) = state.wait?;
-        assert_eq!(state.waiting.is_some(), true);
+        assert!(state.waiting.is_some());
         Some(wait.reason)
     }
 
