@@ -296,27 +296,24 @@ impl TaskBook {
         outbox.report(now, Some(id), Event::Refused { reason });
     }
 
-    /// The task waits for this; told when it is news.
+    /// The task waits for this; told when it is news, and what every task waits for on its way when it takes long.
     pub fn waiting(&mut self, now: Now, id: &TaskId, wait: Wait, outbox: &mut Outbox) {
-        self.waiting_quietly(now, id, wait, 0, outbox);
+        let Some(open_task) = self.open.get_mut(id) else { return };
+        let reason = wait.sentence(now);
+        let quiet_us = if wait.reason.is_usual() { USUAL_US } else { 0 };
+        if open_task.wait_for(now.mono, wait, quiet_us) {
+            outbox.report(now, Some(id), Event::Waiting { reason });
+        }
     }
 
-    /// What tasks wait for that are on their way to be armed; told when it takes long.
+    /// What tasks wait for that are on their way to be armed.
     pub fn note_stages(&mut self, now: Now, outbox: &mut Outbox) {
         let reasons = self
             .open
             .iter()
             .filter_map(|(id, open_task)| Some((id.clone(), open_task.stage_wait(now.mono)?)));
         for (id, reason) in reasons.collect::<Vec<_>>() {
-            self.waiting_quietly(now, &id, Wait::event(reason), USUAL_US, outbox);
-        }
-    }
-
-    fn waiting_quietly(&mut self, now: Now, id: &TaskId, wait: Wait, quiet_us: u64, outbox: &mut Outbox) {
-        let Some(open_task) = self.open.get_mut(id) else { return };
-        let reason = wait.sentence(now);
-        if open_task.wait_for(now.mono, wait, quiet_us) {
-            outbox.report(now, Some(id), Event::Waiting { reason });
+            self.waiting(now, &id, Wait::event(reason), outbox);
         }
     }
 

@@ -47,10 +47,10 @@ impl Waits {
 
     /// It waits for nothing any more. What the air made it wait for is not told again until it waits for something else.
     pub fn end(&mut self, now: Instant) {
-        if let Some(current) = &self.current
-            && !current.wait.reason.is_of_the_air()
+        if let Some(Current { wait: Wait { reason, .. }, .. }) = &self.current
+            && !reason.is_of_the_air()
         {
-            self.told.clear();
+            self.told.remove(reason.kind());
         }
         self.close(now);
     }

@@ -21,7 +21,7 @@ pub struct Calendar {
 /// Why nothing can be sent whatever the time is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// Sending lacks something.
+    /// Something is missing without which nothing begins.
     Blocked(WaitReason),
     /// The sessions that devices were told are over; the last one ended then. `None`: there was none.
     Missed(Option<GpsTime>),

@@ -350,4 +350,31 @@ mod tests {
         );
         assert!(!why.contains("silent"), "{why}");
     }
+
+    #[test]
+    fn clocks_that_contradict_each_other_are_shown_with_both_times() {
+        let around = HostState {
+            started: Instant::ZERO,
+            region: crate::region::parameters(crate::region::RfRegion::Eu868).unwrap(),
+            listen: "127.0.0.1:1700",
+            socket: SocketCounts::default(),
+            server_sockets: &[],
+            distrust: None,
+            gps: None,
+            missing_image: &|_| None,
+        };
+        let ours = crate::time::GpsTime::from_us(1_479_369_618_000_000);
+        let theirs = ours.plus_us(18_000_000);
+        let dispute = Some(crate::time::ClockDispute { ours, theirs });
+        let now = Now { mono: Instant::ZERO, gps: None };
+        let page = clock(ClockState { forwarder: Some(theirs), dispute }, now, around);
+        assert!(!page.is_trusted && page.reason.unwrap().ends_with("as where UTC is taken for GPS time"));
+        let dispute = page.dispute.unwrap();
+        assert_eq!(
+            (dispute.own_utc.as_str(), dispute.forwarder_utc.as_str()),
+            ("2026-11-22T08:00:00Z", "2026-11-22T08:00:18Z")
+        );
+        assert!(dispute.is_utc_for_gps && dispute.apart_s == 18.0);
+        assert_eq!(page.forwarder_utc.as_deref(), Some("2026-11-22T08:00:18Z"));
+    }
 }

@@ -99,7 +99,7 @@ pub enum ClockNeed {
     Order {
         /// Name of the group.
         group: String,
-        /// Task of that group that has the air or comes before this one.
+        /// The task that was ordered before.
         other: TaskId,
     },
 }
@@ -111,7 +111,7 @@ pub struct Refused {
     pub frame_no: u32,
     /// What kind of refusal it was.
     pub cause: RefusalCause,
-    /// The packet forwarder's words for it.
+    /// Words of its TX_ACK.
     pub error: String,
 }
 
@@ -122,7 +122,7 @@ pub enum RefusalCause {
     DutyCycle,
     /// It listened before talking, and the channel was taken.
     Listening,
-    /// Anything else that the packet forwarder said.
+    /// It refused for another cause.
     Other,
 }
 
@@ -156,7 +156,7 @@ impl Wait {
         match now.gps {
             _ if reason.names_its_end() => format!("{reason} ({left_s} s from now)"),
             Some(gps) => {
-                let utc = rfc3339_from_gps(gps.plus_us(until.us_since(now.mono)));
+                let utc = whole_second(gps.plus_us(until.us_since(now.mono)));
                 format!("{reason}, until about {utc} ({left_s} s from now)")
             }
             None => format!("{reason}, for about {left_s} s"),
@@ -202,8 +202,7 @@ impl WaitReason {
         }
     }
 
-    /// Whether the gateway works as it should, and a frame that were due could go out: the wait is part of the course
-    /// of a task.
+    /// Whether the wait is part of a task's course: the gateway works, and a frame that is due could go out.
     pub fn is_in_course(&self) -> bool {
         matches!(
             self,
@@ -216,6 +215,11 @@ impl WaitReason {
                 | WaitReason::Proof
                 | WaitReason::Saving(_)
         )
+    }
+
+    /// Whether every task waits for it on its way, for a moment.
+    pub fn is_usual(&self) -> bool {
+        matches!(self, WaitReason::Image | WaitReason::Proof | WaitReason::Saving(_))
     }
 
     /// Whether it comes and goes with every frame.
@@ -301,10 +305,15 @@ pub fn disputed(dispute: &ClockDispute) -> String {
     let hint = if dispute.is_utc_for_gps() { ", as where UTC is taken for GPS time" } else { "" };
     format!(
         "the forwarder's GPS says {} and this gateway's clock {}: {} s apart{hint}",
-        rfc3339_from_gps(dispute.theirs),
-        rfc3339_from_gps(dispute.ours),
+        whole_second(dispute.theirs),
+        whole_second(dispute.ours),
         dispute.apart_us() / 1_000_000
     )
+}
+
+/// UTC as people read it.
+fn whole_second(gps: GpsTime) -> String {
+    rfc3339_from_gps(GpsTime::from_us(gps.as_us() / 1_000_000 * 1_000_000))
 }
 
 fn missed(f: &mut fmt::Formatter<'_>, ended: Option<GpsTime>, left: u32, planned: u32) -> fmt::Result {
@@ -339,7 +348,7 @@ impl fmt::Display for Refused {
 pub struct WaitTotal {
     /// What was waited for, without its numbers.
     pub kind: &'static str,
-    /// How often it was waited for.
+    /// Number of such waits.
     pub count: u32,
     /// How long in all, microseconds.
     pub total_us: u64,

@@ -27,8 +27,7 @@ pub struct ClockDispute {
 }
 
 impl ClockDispute {
-    /// The dispute between two times of one moment; `None` when they agree, or differ by the forwarder's known glitch
-    /// only.
+    /// The dispute between two times of one moment; `None` when they agree but for the forwarder's known glitch.
     pub fn between(ours: GpsTime, theirs: GpsTime) -> Option<ClockDispute> {
         let dispute = ClockDispute { ours, theirs };
         (dispute.apart_us() > APART_US && !Self::is_glitch(ours, theirs)).then_some(dispute)

@@ -5,6 +5,7 @@ use crate::shared_radio::shared;
 use crate::support::small_world::START;
 use crate::support::small_world::assert_content;
 use crate::support::small_world::group;
+use crate::support::small_world::outcome;
 use crate::support::small_world::run;
 use crate::support::small_world::script;
 use crate::support::small_world::script_of;
@@ -20,6 +21,7 @@ use fuotad::region::RfRegion;
 use fuotad::region::parameters;
 use fuotad::report::ClockNeed;
 use fuotad::report::Event;
+use fuotad::report::Outcome;
 use fuotad::report::RefusalCause;
 use fuotad::report::Refused;
 use fuotad::report::Saving;
@@ -201,6 +203,9 @@ fn in_sessions() -> Script {
 fn every_wait_has_its_reason_and_ends_with_what_the_reason_named() {
     let all: BTreeSet<&str> =
         std::iter::successors(next(None), |reason| next(Some(reason))).map(|reason| reason.kind()).collect();
+    let table = include_str!("../../docs/waits.md");
+    let untold: Vec<&&str> = all.iter().filter(|kind| !table.contains(&format!("| `{kind}` |"))).collect();
+    assert!(untold.is_empty(), "docs/waits.md has no row for {untold:?}");
     let mut walks = of_the_forwarder();
     walks.extend(of_the_clock());
     walks.extend(of_the_air());
@@ -450,4 +455,20 @@ fn a_campaign_tells_what_it_waited_for_and_how_long_and_each_kind_once() {
         _ => false,
     });
     assert_eq!(told.count(), 1, "{:#?}", summary.reports);
+}
+
+#[test]
+fn the_forwarders_gps_begins_a_campaign_where_the_gateways_own_clock_is_never_trusted() {
+    let without_clock = |gps| {
+        let clock_trouble = Some(ClockTrouble { until_us: u64::MAX / 2, off_us: None });
+        let mut script = Script { clock_trouble, limit_us: 3_600 * SECOND_US, ..paced() };
+        script.concentrator.gps = gps;
+        run(script)
+    };
+    assert!(without_clock(false).frames.is_empty(), "no clock at all");
+    let summary = without_clock(true);
+    assert_content(&summary, "the forwarder's GPS");
+    assert!(matches!(outcome(&summary), Some(Outcome::Complete { .. })), "{:#?}", summary.reports);
+    let first = summary.frames[0].start;
+    assert!(first >= Instant::from_us(30_000_000) && first < Instant::from_us(40_000_000), "{first}");
 }
