@@ -9,6 +9,7 @@ use super::group::REPEAT_DISTANCE_US;
 use super::held_image::HeldImage;
 use super::plan::Plan;
 use super::sequence::Position;
+use super::setbacks::Setbacks;
 use super::state::CampaignState;
 use super::step::Ending;
 use super::step::Progress;
@@ -23,8 +24,6 @@ use crate::image::Digest;
 use crate::image::Image;
 use crate::radio::AirLimit;
 use crate::radio::Emission;
-use crate::report;
-use crate::report::Account;
 use crate::report::Outcome;
 use crate::report::Saving;
 use crate::report::Wait;
@@ -39,22 +38,12 @@ use crate::schedule::TxRequest;
 use crate::time::Instant;
 use crate::time::Now;
 
-/// So many refusals or silences in a row, and the campaign rests for [`REST_US`].
-const PATIENCE: u32 = 20;
-/// So often a frame goes out, the forwarder being heard each time and answering none of them; then it counts as sent.
-const SILENCES_MAX: u32 = 5;
-/// How long a campaign rests when the forwarder does not cooperate, microseconds.
-const REST_US: u64 = 60_000_000;
-
 /// Shorter waits are nobody's business, longer ones are always told, microseconds.
 const PATIENCE_MIN_US: u64 = 1_000_000;
 const PATIENCE_MAX_US: u64 = 10_000_000;
 /// Beside network servers a frame comes at least each time that this many would have come without them. With what is
 /// on the air by then a campaign keeps a tenth of its pace.
 const FLOOR: u64 = 8;
-/// How long a campaign pauses when the forwarder keeps a duty cycle of its own, microseconds.
-const DUTY_PAUSE_US: u64 = 60_000_000;
-
 /// The image is brought into memory so long before the devices listen, microseconds.
 const IMAGE_AHEAD_US: u64 = 60_000_000;
 
@@ -84,14 +73,7 @@ pub struct Campaign {
     /// The next frame starts at this or later, by our own spacing.
     not_before: Option<Instant>,
     last_end: Option<Instant>,
-    consecutive_failures: u32,
-    consecutive_late: u32,
-    /// How often the next frame was handed over without an answer.
-    silences: u32,
-    /// It rests because the forwarder did not cooperate.
-    is_resting: bool,
-    /// Why the forwarder made it pause, until `not_before`.
-    pause: Option<WaitReason>,
+    setbacks: Setbacks,
     /// When the next frame would have been handed over by the campaign's own pace.
     due: Option<Instant>,
     /// Why the next frame is not sent now.
@@ -101,15 +83,7 @@ pub struct Campaign {
 impl Campaign {
     /// A campaign that starts at its first frame, or goes on at its progress after a restart at that instant.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
-        let resumed = resumed.map(|(progress, now)| {
-            // A mark is only bytes from a disk: it leads no further than the plan.
-            let next_frame = progress.next_frame.min(plan.end - plan.base);
-            let extra_coded = progress.account.extra_coded.min(u32::from(plan.top_up));
-            let before = (0..next_frame).filter(|frame_no| is_sent(&plan, *frame_no)).count();
-            let sent = u32::try_from(before).unwrap_or(u32::MAX);
-            let account = Account { sent, earlier: sent, extra_coded, ..Account::default() };
-            (Progress { next_frame, account }, now)
-        });
+        let resumed = resumed.map(|(progress, now)| (progress.resumed(&plan), now));
         // What the forwarder still holds from before the restart is not known, and a frame without a timestamp
         // handed over beside it may be swallowed: let it run dry, then keep the pace.
         let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.queue_slot_us);
@@ -126,11 +100,7 @@ impl Campaign {
             unsettled: Unsettled::default(),
             not_before,
             last_end: None,
-            consecutive_failures: 0,
-            consecutive_late: 0,
-            silences: 0,
-            is_resting: false,
-            pause: None,
+            setbacks: Setbacks::default(),
             due: None,
             wait: None,
         }
@@ -189,41 +159,7 @@ impl Campaign {
 
     /// The campaign at a glance.
     pub fn state(&self, now: Now) -> CampaignState {
-        let plan = &self.plan;
-        let (uncoded, coded) = self.frames_left();
-        let frames = plan.frames() + self.progress.account.extra_coded;
-        CampaignState {
-            group: plan.group.clone(),
-            channel: plan.channel,
-            frames,
-            frames_done: frames.saturating_sub(uncoded + coded),
-            progress: self.progress,
-            airtime_us: plan.airtime_us,
-            spacing_us: plan.pace_uncoded.spacing_us,
-            session: self.calendar.session().map(|session| (session.start, session.end())),
-            left_us: self.calendar.left_us(now, self.sending_us()),
-        }
-    }
-
-    /// Time that the frames left take at the plan's pace, microseconds.
-    fn sending_us(&self) -> u64 {
-        let (uncoded, coded) = self.frames_left();
-        u64::from(uncoded) * self.plan.pace_uncoded.spacing_us
-            + u64::from(coded) * self.plan.pace_coded.spacing_us
-    }
-
-    /// Uncoded frames (with their repeats) and coded ones that are still to be sent.
-    fn frames_left(&self) -> (u32, u32) {
-        let plan = &self.plan;
-        let nb_frag = u32::from(plan.layout.nb_frag());
-        let wanted = u32::from(plan.coded) + self.progress.account.extra_coded;
-        match self.next_position() {
-            None => (0, 0),
-            Some((_, Position::Uncoded(n))) => (nb_frag + 1 - u32::from(n) + u32::from(plan.repeats), wanted),
-            Some((_, Position::Repeat(repeat))) => (u32::from(plan.repeats) + 1 - u32::from(repeat), wanted),
-            Some((_, Position::Coded(r))) => (0, wanted + 1 - u32::from(r)),
-            Some((_, Position::Control)) => (0, wanted),
-        }
+        CampaignState::new(&self.plan, self.progress, &self.calendar, now)
     }
 
     /// Whether a verdict is outstanding.
@@ -263,7 +199,7 @@ impl Campaign {
 
     /// Time it still needs on the air, microseconds, when it has it alone.
     pub fn need_us(&self) -> u64 {
-        if self.has_begun() { self.sending_us() } else { self.plan.duration_us() }
+        if self.has_begun() { self.progress.sending_us(&self.plan) } else { self.plan.duration_us() }
     }
 
     /// What to do at `now`.
@@ -273,15 +209,19 @@ impl Campaign {
         if self.awaiting.is_some() {
             return Step::Wait(None);
         }
-        let Some((frame_no, position)) = self.next_position() else { return Step::Wait(None) };
+        let Some((frame_no, position)) = self.progress.next_position(&self.plan) else {
+            return Step::Wait(None);
+        };
         loop {
             let (opens, until) = match self.window(now) {
                 Ok(window) => window,
                 // What was ordered went out. Its devices are not told one more session for what was to make up.
-                Err(Step::Missed) if self.is_made_up(position) => return Step::Over(self.outcome()),
+                Err(Step::Missed) if matches!(position, Position::Coded(r) if r > self.plan.coded) => {
+                    return Step::Over(Outcome::of(self.progress.account));
+                }
                 Err(step) => return step,
             };
-            let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.consecutive_late / 3).min(3));
+            let lead_us = handover.lead_us.saturating_mul(self.setbacks.lead_factor());
             let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
             let ahead_us = opens.map_or(0, |opens| opens.us_since(now.mono));
             self.wait = opens.filter(|_| ahead_us > lead_us).and_then(|opens| self.calendar.wait(opens));
@@ -356,7 +296,7 @@ impl Campaign {
 
     /// The pause that the forwarder made necessary, if there is one.
     fn pause_until(&self, now: Instant, wake: Instant) -> Option<Wait> {
-        let reason = self.pause.clone()?;
+        let reason = self.setbacks.pause().cloned()?;
         let is_told = wake.us_since(now) > PATIENCE_MIN_US || self.is_late(now);
         is_told.then(|| Wait::until(reason, wake))
     }
@@ -395,26 +335,21 @@ impl Campaign {
         let frame_no = awaiting.frame_no;
         match verdict {
             Verdict::Queued { start } => {
-                self.pause = None;
-                self.consecutive_failures = 0;
-                self.consecutive_late = 0;
-                self.silences = 0;
+                self.setbacks = Setbacks::default();
                 self.progress.account.sent += 1;
                 self.unsettled.add(*start);
                 self.move_past(frame_no, *start);
             }
             // The same bytes again cost devices nothing: nobody accepted a higher counter in the meantime.
-            Verdict::Silent if self.silences + 1 < SILENCES_MAX => {
-                self.silences += 1;
-                self.not_before = Some(now);
-            }
+            Verdict::Silent if self.setbacks.silence() => self.not_before = Some(now),
             Verdict::Silent => {
-                self.silences = 0;
                 // Counted as sent for counter and ledger; a fresh coded fragment makes up for it.
                 self.progress.account.unanswered += 1;
-                self.make_up(1);
+                self.progress.make_up(&self.plan, 1);
                 self.move_past(frame_no, now);
-                self.be_patient(now);
+                if let Some(rest_us) = self.setbacks.failure() {
+                    self.not_before = Some(now.plus_us(rest_us));
+                }
             }
             Verdict::Refused(refusal) => {
                 scheduler.refund(awaiting.booking);
@@ -425,17 +360,11 @@ impl Campaign {
                     );
                     return Some((frame_no, Some(Outcome::Aborted { reason })));
                 }
-                self.retry_later(now, frame_no, refusal);
+                let again_us = self.setbacks.refusal(frame_no, refusal, self.plan.queue_slot_us);
+                self.not_before = Some(now.plus_us(again_us));
             }
         }
         Some((frame_no, None))
-    }
-
-    /// More coded fragments than planned, as far as there are counters for them: how many.
-    fn make_up(&mut self, frames: u32) -> u32 {
-        let made_up = &mut self.progress.account.extra_coded;
-        let extra_coded = made_up.saturating_add(frames).min(u32::from(self.plan.top_up));
-        extra_coded - core::mem::replace(made_up, extra_coded)
     }
 
     /// Acknowledged frames that started until then and that no report spoke of yet.
@@ -451,12 +380,12 @@ impl Campaign {
         let account = &mut self.progress.account;
         account.not_radiated += not_radiated;
         *(if is_told { &mut account.radiated } else { &mut account.unreported }) += frames - not_radiated;
-        self.make_up(not_radiated)
+        self.progress.make_up(&self.plan, not_radiated)
     }
 
     /// Whether nothing is left to be sent, as far as is known.
     pub fn has_sent_all(&self) -> bool {
-        self.awaiting.is_none() && self.next_position().is_none()
+        self.awaiting.is_none() && self.progress.next_position(&self.plan).is_none()
     }
 
     /// How near it is to its end, the forwarder reporting at that interval, microseconds.
@@ -469,60 +398,14 @@ impl Campaign {
         }
         match self.unsettled.until(report_interval_us) {
             Some(until) if until > now => Ending::AwaitingReport(until, self.progress.account.pending()),
-            _ => Ending::Over(self.outcome()),
-        }
-    }
-
-    /// How it ends when what was ordered went out.
-    fn outcome(&self) -> Outcome {
-        let account = self.progress.account;
-        let account = Account { unreported: account.unreported + account.pending(), ..account };
-        if account.is_short_by() == 0 { Outcome::Complete(account) } else { Outcome::Short(account) }
-    }
-
-    /// Whether what is sent there was not ordered and makes up for lost frames.
-    fn is_made_up(&self, position: Position) -> bool {
-        matches!(position, Position::Coded(r) if r > self.plan.coded)
-    }
-
-    fn retry_later(&mut self, now: Instant, frame_no: u32, refusal: &Refusal) {
-        let again_us = match refusal {
-            Refusal::TooLate => {
-                self.consecutive_late += 1;
-                200_000
-            }
-            Refusal::WrongCounter => 100_000,
-            Refusal::Beacon => 2_200_000,
-            // The first time something is in the way; after that an unknown occupant or a full queue.
-            Refusal::Collision if self.consecutive_failures == 0 => self.plan.queue_slot_us + GAP_US,
-            Refusal::Collision | Refusal::Listening(_) => 1_500_000,
-            Refusal::DutyCycle(_) => DUTY_PAUSE_US,
-            Refusal::Channel(_) | Refusal::NotSent(_) | Refusal::Other(_) => 500_000,
-        };
-        self.not_before = Some(now.plus_us(again_us));
-        let refused = report::Refused { frame_no, cause: refusal.cause(), error: refusal.to_string() };
-        self.pause = Some(WaitReason::Refusal(refused));
-        // A forwarder that keeps the law is well: nothing failed.
-        if !matches!(refusal, Refusal::DutyCycle(_)) {
-            self.be_patient(now);
-        }
-    }
-
-    fn be_patient(&mut self, now: Instant) {
-        self.consecutive_failures += 1;
-        self.is_resting = self.consecutive_failures.is_multiple_of(PATIENCE);
-        if self.is_resting {
-            self.not_before = Some(now.plus_us(REST_US));
-            self.pause = Some(WaitReason::Failures(self.consecutive_failures));
+            _ => Ending::Over(Outcome::of(self.progress.account)),
         }
     }
 
     /// The forwarder was started anew or is heard again: what it did before says nothing any more, so a rest ends.
     pub fn end_rest(&mut self) {
-        if core::mem::take(&mut self.is_resting) {
-            self.consecutive_failures = 0;
+        if self.setbacks.end_rest() {
             self.not_before = None;
-            self.pause = None;
         }
     }
 
@@ -532,20 +415,6 @@ impl Campaign {
         self.due = None;
         self.not_before = Some(start.plus_us(spacing_us));
         self.last_end = Some(start.plus_us(self.plan.airtime_us));
-    }
-
-    /// The next frame to send and what it carries; `None` when all are sent.
-    fn next_position(&self) -> Option<(u32, Position)> {
-        let sequence = self.plan.sequence();
-        let wanted = u32::from(self.plan.coded) + self.progress.account.extra_coded;
-        let mut frame_no = self.progress.next_frame;
-        loop {
-            match sequence.position(frame_no) {
-                _ if !is_sent(&self.plan, frame_no) => frame_no += 1,
-                Position::Coded(r) if u32::from(r) > wanted => return None,
-                position => return Some((frame_no, position)),
-            }
-        }
     }
 
     fn not_before_for(&self, position: Position) -> Option<Instant> {
@@ -576,7 +445,7 @@ impl Campaign {
 
     /// Frames that are left, of those planned.
     pub fn left(&self) -> (u32, u32) {
-        let (uncoded, coded) = self.frames_left();
+        let (uncoded, coded) = self.progress.frames_left(&self.plan);
         (uncoded + coded, self.plan.frames() + self.progress.account.extra_coded)
     }
 
@@ -627,15 +496,6 @@ impl Campaign {
     }
 }
 
-/// Whether frame number `frame_no` is sent at all; the others are skipped counters.
-fn is_sent(plan: &Plan, frame_no: u32) -> bool {
-    match plan.sequence().position(frame_no) {
-        Position::Repeat(repeat) => repeat <= plan.repeats,
-        Position::Control => false,
-        Position::Uncoded(_) | Position::Coded(_) => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -653,6 +513,7 @@ mod tests {
     use crate::region::RfRegion;
     use crate::region::Terms;
     use crate::region::parameters;
+    use crate::report::Account;
     use crate::schedule::TxPolicy;
     use crate::signing::SigningTrust;
 
@@ -727,6 +588,6 @@ mod tests {
         let campaign = Campaign::new(plan, group(), image, Some((beyond, Instant::ZERO)));
         let progress = campaign.progress();
         assert_eq!((progress.next_frame, progress.account.extra_coded), (counters, top_up));
-        assert_eq!(campaign.frames_left(), (0, 0));
+        assert_eq!(campaign.progress.frames_left(&campaign.plan), (0, 0));
     }
 }

@@ -213,6 +213,14 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// How a campaign ends whose ordered frames went out; reports that did not come will not come any more.
+    pub fn of(account: Account) -> Outcome {
+        let account = Account { unreported: account.unreported + account.pending(), ..account };
+        if account.is_short_by() == 0 { Outcome::Complete(account) } else { Outcome::Short(account) }
+    }
+}
+
 /// Severity of an event for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -282,10 +290,7 @@ impl fmt::Display for Event {
             Event::Warning { text } => write!(f, "warning: {text}"),
             Event::Planned(plan) => planned(f, plan),
             Event::Waiting { reason } => write!(f, "waiting: {reason}"),
-            Event::Waited { waits } => {
-                let waits: Vec<String> = waits.iter().map(WaitTotal::to_string).collect();
-                write!(f, "it waited: {}", waits.join("; "))
-            }
+            Event::Waited { waits } => waited(f, waits),
             Event::SessionsMissed { group, left, planned } => write!(
                 f,
                 "the sessions that the devices of group {group} were told are over with {left} of {planned} frames left: give the task a later StartTime and tell the devices (`fuotad plan --setup`)"
@@ -357,6 +362,11 @@ impl fmt::Display for Event {
             Event::Halted { reason } => write!(f, "halted: {reason}"),
         }
     }
+}
+
+fn waited(f: &mut fmt::Formatter<'_>, waits: &[WaitTotal]) -> fmt::Result {
+    let waits: Vec<String> = waits.iter().map(WaitTotal::to_string).collect();
+    write!(f, "it waited: {}", waits.join("; "))
 }
 
 fn seconds(us: u64) -> String {
