@@ -71,6 +71,8 @@ pub type Tamper = Box<dyn FnMut(&mut Transmission)>;
 ///     mc-key = "00112233445566778899aabbccddeeff"
 ///     first-fcnt = 2
 ///     data-rate = 5
+///     session = "always"
+///     rx-is-elsewhere = true
 ///     spacing = "burst"
 ///     [[task]]
 ///     name = "lamps-1"
