@@ -231,7 +231,7 @@ impl Broadcaster {
             Err(obstacle) => {
                 self.book.campaigns_mut().for_each(Campaign::rest);
                 let wait = Wait::event(WaitReason::Forwarder(obstacle));
-                let has_frames = |campaign: &Campaign| !campaign.has_sent_all();
+                let has_frames = |campaign: &Campaign| !campaign.has_sent_all(now);
                 return self.all_wait(now, &wait, |open_task| open_task.campaign().is_some_and(has_frames));
             }
         };

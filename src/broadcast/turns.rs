@@ -125,7 +125,7 @@ impl Turns {
         let mut ahead: Option<TaskId> = None;
         for id in queue::in_order(rule, lent.book.open()) {
             let Some(open_task) = lent.book.get(&id) else { continue };
-            let Some(campaign) = open_task.campaign().filter(|campaign| !campaign.has_sent_all()) else {
+            let Some(campaign) = open_task.campaign().filter(|campaign| !campaign.has_sent_all(now)) else {
                 continue;
             };
             let (key, sub_band) = (campaign.plan().key, campaign.plan().channel.sub_band);
@@ -328,7 +328,7 @@ impl Turns {
         let campaigns =
             lent.book.open().iter().filter_map(|(id, open_task)| Some((id, open_task.campaign()?)));
         let ending = |(id, campaign): (&TaskId, &Campaign)| {
-            (id.clone(), campaign.ending(lent.now.mono, self.report_interval_us))
+            (id.clone(), campaign.ending(lent.now, self.report_interval_us))
         };
         let endings: Vec<(TaskId, Ending)> = campaigns.map(ending).collect();
         for (id, ending) in endings {

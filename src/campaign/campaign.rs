@@ -11,6 +11,7 @@ use super::plan::Plan;
 use super::sequence::Position;
 use super::setbacks::Setbacks;
 use super::state::CampaignState;
+use super::step::Awaiting;
 use super::step::Ending;
 use super::step::Progress;
 use super::step::Refusal;
@@ -28,7 +29,6 @@ use crate::report::Outcome;
 use crate::report::Saving;
 use crate::report::Wait;
 use crate::report::WaitReason;
-use crate::schedule::Booking;
 use crate::schedule::Pattern;
 use crate::schedule::Placement;
 use crate::schedule::Refused;
@@ -49,14 +49,6 @@ const IMAGE_AHEAD_US: u64 = 60_000_000;
 
 /// A former run handed its last frame over at most this long before its start, microseconds.
 const HELD_US: u64 = 400_000;
-
-/// A frame that waits for its verdict.
-#[derive(Clone, Debug)]
-struct Awaiting {
-    id: u64,
-    frame_no: u32,
-    booking: Booking,
-}
 
 /// A planned task with its image, being sent. No Debug: the group holds keys.
 pub struct Campaign {
@@ -215,9 +207,10 @@ impl Campaign {
         loop {
             let (opens, until) = match self.window(now) {
                 Ok(window) => window,
-                // What was ordered went out. Its devices are not told one more session for what was to make up.
-                Err(Step::Missed) if matches!(position, Position::Coded(r) if r > self.plan.coded) => {
-                    return Step::Over(Outcome::of(self.progress.account));
+                // The end is near.
+                Err(Step::Missed) if self.is_made_up(position) => {
+                    self.wait = None;
+                    return Step::Shut(now.mono);
                 }
                 Err(step) => return step,
             };
@@ -383,22 +376,29 @@ impl Campaign {
         self.progress.make_up(&self.plan, not_radiated)
     }
 
-    /// Whether nothing is left to be sent, as far as is known.
-    pub fn has_sent_all(&self) -> bool {
-        self.awaiting.is_none() && self.progress.next_position(&self.plan).is_none()
+    /// Whether nothing is left to be sent, as far as is known. What was ordered went out: its devices are not told one more
+    /// session for what makes up for lost frames.
+    pub fn has_sent_all(&self, now: Now) -> bool {
+        let is_left = |(_, position)| !(self.is_made_up(position) && self.calendar.is_missed(now));
+        self.awaiting.is_none() && !self.progress.next_position(&self.plan).is_some_and(is_left)
+    }
+
+    fn is_made_up(&self, position: Position) -> bool {
+        matches!(position, Position::Coded(r) if r > self.plan.coded)
     }
 
     /// How near it is to its end, the forwarder reporting at that interval, microseconds.
-    pub fn ending(&self, now: Instant, report_interval_us: Option<u64>) -> Ending {
-        if !self.has_sent_all() {
+    pub fn ending(&self, now: Now, report_interval_us: Option<u64>) -> Ending {
+        if !self.has_sent_all(now) {
             return Ending::Sending;
         }
+        let (account, now) = (self.progress.sent_of(&self.plan), now.mono);
         if let Some(end) = self.last_end.filter(|end| *end > now) {
             return Ending::OnAir(end);
         }
         match self.unsettled.until(report_interval_us) {
-            Some(until) if until > now => Ending::AwaitingReport(until, self.progress.account.pending()),
-            _ => Ending::Over(Outcome::of(self.progress.account)),
+            Some(until) if until > now => Ending::AwaitingReport(until, account.pending()),
+            _ => Ending::Over(Outcome::of(account)),
         }
     }
 

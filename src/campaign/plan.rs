@@ -162,7 +162,7 @@ impl Plan {
             return Err(PlanError::OutOfCounters { needed, first: base });
         }
         let frames = u32::from(nb_frag) + u32::from(coded);
-        let wanted = (frames / 2).max(TOP_UP_MIN).min(room - u32::from(coded));
+        let wanted = frames.max(TOP_UP_MIN).min(room - u32::from(coded));
         // Near the end of the counters the top-up is what is left of them.
         let top_up = (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) <= left).unwrap_or(0);
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;

@@ -48,6 +48,12 @@ impl Progress {
         u64::from(uncoded) * plan.pace_uncoded.spacing_us + u64::from(coded) * plan.pace_coded.spacing_us
     }
 
+    /// What became of the frames; a coded fragment that was not sent made up for nothing.
+    pub fn sent_of(&self, plan: &Plan) -> Account {
+        let (_, left) = self.frames_left(plan);
+        Account { extra_coded: self.account.extra_coded.saturating_sub(left), ..self.account }
+    }
+
     /// More coded fragments than planned, as far as there are counters for them: how many.
     pub fn make_up(&mut self, plan: &Plan, frames: u32) -> u32 {
         let made_up = &mut self.account.extra_coded;

@@ -6,6 +6,7 @@ use crate::radio::Emission;
 use crate::report::Account;
 use crate::report::Outcome;
 use crate::report::RefusalCause;
+use crate::schedule::Booking;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use core::fmt;
@@ -21,6 +22,14 @@ pub struct Transmit {
     pub fcnt: u32,
     /// What to send and when.
     pub emission: Emission,
+}
+
+/// A frame that waits for its verdict.
+#[derive(Clone, Debug)]
+pub(super) struct Awaiting {
+    pub id: u64,
+    pub frame_no: u32,
+    pub booking: Booking,
 }
 
 /// What became of a frame.

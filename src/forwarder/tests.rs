@@ -313,7 +313,9 @@ fn statistics_are_told_and_kept() {
     desk.take();
     desk.push(1, r#"{"stat":{"txnb":3,"dwnb":6}}"#);
     let stat = Stat { txnb: Some(3), dwnb: Some(6), ..Stat::default() };
-    assert_eq!(desk.events()[0], Event::Stat(stat));
+    let until = at(1).plus_us(60_000);
+    let nothing = Accounted { until, dropped: 0, ours_dropped: 0, is_told: true, interval_us: None };
+    assert_eq!(desk.events(), [Event::Stat(stat), Event::Accounted(nothing)]);
     assert_eq!(desk.link.state(at(1)).stat, Some(stat));
 }
 

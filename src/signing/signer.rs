@@ -120,6 +120,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_signature_that_begins_like_an_object_is_no_document() {
+        let signature = [&b"{"[..], &[0xa7, 0x1c, 0xff, 0x80]].concat();
+        let bare = Evidence { signature: signature.clone(), ..Evidence::default() };
+        assert_eq!(bare.unfolded().unwrap().signature, signature);
+    }
+
+    #[test]
     fn a_document_with_a_name_twice_is_none_even_where_the_name_is_of_no_use() {
         let twice = SIGNED.replace("\"certificateId\"", "\"certificateId\":\"y\",\"certificateId\"");
         assert_eq!(open_signed_object("o", twice.as_bytes()), Ok(None));

@@ -146,6 +146,21 @@ pub fn script_of(len: usize) -> Script {
     script
 }
 
+/// The same on US915 DR13, where no duty cycle limits.
+pub fn on_us915(mut script: Script) -> Script {
+    let region = parameters(RfRegion::Us915).expect("US915 is known");
+    let mut group = group();
+    group.frequency_hz = 923_300_000;
+    group.data_rate = 13;
+    group.eirp = Dbm::from_whole(26);
+    script.groups = vec![group];
+    script.region = region;
+    script.concentrator.tx_freq_min_hz = region.freq_min_hz;
+    script.concentrator.tx_freq_max_hz = region.freq_max_hz;
+    script.tasks[0].document = script.tasks[0].document.replace("EU868", "US915");
+    script
+}
+
 /// Runs a world to its end.
 pub fn run(script: Script) -> Summary {
     let mut world = World::new(script);

@@ -7,6 +7,7 @@ use crate::support::small_world::group;
 use crate::support::small_world::image;
 use crate::support::small_world::listener;
 use crate::support::small_world::mc_addr;
+use crate::support::small_world::on_us915;
 use crate::support::small_world::outcome;
 use crate::support::small_world::run;
 use crate::support::small_world::script;
@@ -24,7 +25,6 @@ use fuotad::schedule::TxPolicy;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::TaskScript;
-use fuotad::sim::concentrator;
 use fuotad::sim::device::State;
 
 fn refusal(summary: &Summary) -> &str {
@@ -375,22 +375,10 @@ fn a_burst_uses_the_air_that_the_law_leaves() {
 
 #[test]
 fn us915_has_no_duty_cycle_and_frames_follow_at_the_forwarders_pace() {
-    let region = parameters(RfRegion::Us915).unwrap();
-    let mut script = script_of(100_000);
-    let mut group = group();
-    group.frequency_hz = 923_300_000;
-    group.data_rate = 13;
-    group.eirp = Dbm::from_whole(26);
-    script.groups = vec![group];
-    script.region = region;
-    script.concentrator = concentrator::Settings {
-        tx_freq_min_hz: region.freq_min_hz,
-        tx_freq_max_hz: region.freq_max_hz,
-        ..script.concentrator
-    };
-    script.tasks[0].document = document(30, "")
-        .replace("EU868", "US915")
-        .replace(r#""FragmentSizeBytes":48"#, r#""FragmentSizeBytes":239"#);
+    let mut script = on_us915(script_of(100_000));
+    let region = script.region;
+    script.tasks[0].document =
+        script.tasks[0].document.replace(r#""FragmentSizeBytes":48"#, r#""FragmentSizeBytes":239"#);
     for device in &mut script.devices {
         device.settings.region = region;
         device.settings.permanent_class_c = Some((923_300_000, region.data_rate(13).unwrap().modulation));

@@ -5,6 +5,7 @@ use crate::shared_radio::shared;
 use crate::support::small_world::START;
 use crate::support::small_world::assert_content;
 use crate::support::small_world::group;
+use crate::support::small_world::on_us915;
 use crate::support::small_world::outcome;
 use crate::support::small_world::run;
 use crate::support::small_world::script;
@@ -15,10 +16,7 @@ use fuotad::broadcast::TurnRule;
 use fuotad::campaign::SessionRule;
 use fuotad::forwarder::Obstacle;
 use fuotad::radio::AirLimit;
-use fuotad::radio::Dbm;
 use fuotad::radio::Modulation;
-use fuotad::region::RfRegion;
-use fuotad::region::parameters;
 use fuotad::report::ClockNeed;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
@@ -364,16 +362,7 @@ fn beside_foreigners(mut script: Script) -> Script {
 }
 
 fn us915(mut script: Script) -> Script {
-    let region = parameters(RfRegion::Us915).unwrap();
-    let mut group = group();
-    group.frequency_hz = 923_300_000;
-    group.data_rate = 13;
-    group.eirp = Dbm::from_whole(26);
-    script.groups = vec![group];
-    script.region = region;
-    script.concentrator.tx_freq_min_hz = region.freq_min_hz;
-    script.concentrator.tx_freq_max_hz = region.freq_max_hz;
-    script.tasks[0].document = script.tasks[0].document.replace("EU868", "US915");
+    script = on_us915(script);
     let network = script.network.as_mut().unwrap();
     let rates = |sf| Modulation::LoRa { sf, bw_hz: 125_000 };
     let channels = (0..8).map(|n| (902_300_000 + n * 200_000, (7..=10).map(rates).collect()));
