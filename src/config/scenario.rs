@@ -223,6 +223,7 @@ impl Scenario {
             radio: self.radio.clone(),
             forwarder: super::file::Forwarder::default(),
             network_server: Vec::new(),
+            lns: Vec::new(),
             state: super::file::State::default(),
             tasks: super::file::Tasks::default(),
             aws: None,

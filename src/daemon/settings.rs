@@ -1,5 +1,6 @@
 //! What the daemon is told at its start.
 
+use super::lns::LnsSettings;
 use crate::engine;
 use crate::time::ClockTrust;
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub clock: ClockSettings,
     /// A GPS receiver of our own.
     pub gps: Option<GpsSettings>,
+    /// The application sides of network servers.
+    pub lns: Vec<LnsSettings>,
     /// What is logged, in the words of tracing's EnvFilter: `info`, `fuotad=debug`.
     pub log: String,
     /// Why nothing but traffic is relayed; `None`: nothing keeps it from broadcasting.
