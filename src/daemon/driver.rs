@@ -291,6 +291,8 @@ impl Driver {
             match self.engine.poll() {
                 Output::Datagram { to, bytes } => self.socket.send(to, &bytes),
                 Output::ToServer { server, bytes } => self.server_sockets.send(now.mono, server, bytes),
+                // No connection to a network server's application side yet.
+                Output::LnsPush { .. } => {}
                 Output::Fetch(order) => match &order.image {
                     ImageRef::File(path) => self.images.fetch(order.task.clone(), path.clone()),
                     _ => self.order(order),
