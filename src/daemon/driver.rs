@@ -10,6 +10,7 @@ use super::fact::Fetched;
 use super::fact::ImageWish;
 use super::fact::TASKS_MAX;
 use super::images::Images;
+use super::lns::LnsLinks;
 use super::log::Place;
 use super::log::Reporter;
 use super::notes::Notes;
@@ -30,6 +31,7 @@ use crate::broadcast::NotSaved;
 use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
+use crate::lns;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Report;
@@ -65,6 +67,7 @@ pub struct Driver {
     pub(super) facts: mpsc::Receiver<Fact>,
     pub(super) fetcher: Option<mpsc::Sender<ImageWish>>,
     pub(super) asks: mpsc::Receiver<StatusRequest>,
+    pub(super) lns: LnsLinks,
     pub(super) systemd: Systemd,
     pub(super) memory: Memory,
     pub(super) started: Instant,
@@ -113,6 +116,7 @@ enum Turn {
     Saved(Option<(u64, Result<(), NotSaved>)>),
     Fact(Fact),
     StatusRequest(StatusRequest),
+    Lns(usize, lns::Event),
     Time,
 }
 
@@ -144,6 +148,7 @@ impl Driver {
                     // A reader that is gone already is none of our business.
                     let _ = ask.send(self.document(now));
                 }
+                Turn::Lns(link, event) => self.tell(now, Input::Lns { link, event }),
                 Turn::Time => {}
             }
             self.due();
@@ -171,6 +176,7 @@ impl Driver {
             Some(fact) = self.facts.recv() => Turn::Fact(fact),
             (task, fetched) = self.images.answer() => Turn::Fact(Fact::Image(task, fetched)),
             Some(ask) = self.asks.recv() => Turn::StatusRequest(ask),
+            (link, event) = self.lns.event() => Turn::Lns(link, event),
             () = patience => Turn::Time,
         }
     }
@@ -291,8 +297,7 @@ impl Driver {
             match self.engine.poll() {
                 Output::Datagram { to, bytes } => self.socket.send(to, &bytes),
                 Output::ToServer { server, bytes } => self.server_sockets.send(now.mono, server, bytes),
-                // No connection to a network server's application side yet.
-                Output::LnsPush { .. } => {}
+                Output::LnsPush { link, push } => self.lns.push(link, push),
                 Output::Fetch(order) => match &order.image {
                     ImageRef::File(path) => self.images.fetch(order.task.clone(), path.clone()),
                     _ => self.order(order),
@@ -416,6 +421,7 @@ impl Driver {
 
     fn snapshot(&self, now: Now) -> Snapshot {
         let server_sockets: Vec<ServerSocketState> = self.server_sockets.states().collect();
+        let lns = self.lns.states();
         let around = HostState {
             started: self.started,
             region: self.region,
@@ -424,6 +430,7 @@ impl Driver {
             server_sockets: &server_sockets,
             distrust: self.clock.distrust(),
             gps: self.clock.gps_state(),
+            lns: &lns,
             missing_image: &|task| self.memory.notes.missing_image(task),
         };
         view::snapshot(&self.engine, now, around)

@@ -47,6 +47,8 @@ mod state_folder;
 mod status;
 mod store_thread;
 mod systemd;
+#[cfg(any(feature = "aws", feature = "lns"))]
+mod tls;
 mod view;
 mod waiting;
 
@@ -76,6 +78,7 @@ pub use snapshot::CampaignSnapshot;
 pub use snapshot::ClockSnapshot;
 pub use snapshot::DisputeSnapshot;
 pub use snapshot::ForwarderSnapshot;
+pub use snapshot::LnsSnapshot;
 pub use snapshot::OtherSenderSnapshot;
 pub use snapshot::Snapshot;
 pub use snapshot::TaskSnapshot;

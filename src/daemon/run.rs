@@ -15,6 +15,7 @@ use super::folder::TaskFolder;
 use super::folder::watch;
 use super::images::Images;
 use super::io_words::io_words;
+use super::lns::LnsLinks;
 use super::lock::Lock;
 use super::log;
 use super::pull_memory::PullMemory;
@@ -217,6 +218,7 @@ async fn serve(
         tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
     }
     let asks = status(&settings.status_socket);
+    let lns = LnsLinks::start(settings.lns);
     let fetcher = cloud.map(|cloud| {
         let (fetcher, wishes) = mpsc::channel(WISHES_MAX);
         tokio::task::spawn_local(cloud(CloudChannels { facts: tell.clone(), wishes }));
@@ -239,6 +241,7 @@ async fn serve(
         facts,
         fetcher,
         asks,
+        lns,
         systemd,
         memory,
         started,
