@@ -78,7 +78,7 @@ fn no_descriptor() -> Hex<4> {
 pub struct Devices {
     /// The group that the McKey was encrypted for.
     pub group: Option<String>,
-    /// Its multicast address.
+    /// The multicast address of that group.
     pub mc_addr: Option<String>,
     /// The fingerprint of its session keys: it tells whether the McKey is the gateway's, and reveals nothing of it.
     pub key_fingerprint: Option<Hex<16>>,

@@ -6,6 +6,7 @@ use super::error::Mistakes;
 use super::group::GroupConfig;
 use crate::daemon::LnsSettings;
 use crate::daemon::LnsTls;
+use crate::daemon::SILENT_AFTER;
 use crate::lns::Audience;
 use crate::lns::Dialect;
 use crate::lns::Topics;
@@ -29,7 +30,7 @@ const CLIENT_ID_MAX_BYTES: usize = 128;
 pub struct LnsConfig {
     /// The name that groups use.
     pub name: String,
-    /// "chirpstack" or "the-things-stack".
+    /// Which network server it is: "chirpstack" or "the-things-stack".
     pub kind: Dialect,
     /// `mqtts://host:port`, or `mqtt://host:port` without encryption.
     pub broker: String,
@@ -61,7 +62,7 @@ pub struct LnsConfig {
     pub password_file: Option<PathBuf>,
 }
 
-/// A broker's address.
+/// The address of a broker, and how it is spoken to.
 struct Broker {
     is_encrypted: bool,
     host: String,
@@ -207,6 +208,7 @@ impl LnsConfig {
             client_id: self.client_id.clone(),
             user,
             password_file: self.password_file.clone(),
+            silent_after: SILENT_AFTER,
         });
         mistakes.or(settings)
     }

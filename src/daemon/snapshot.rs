@@ -146,7 +146,7 @@ pub struct OtherSenderSnapshot {
 pub struct LnsSnapshot {
     /// The name in the configuration.
     pub name: String,
-    /// `chirpstack` or `the-things-stack`.
+    /// Which network server it is: `chirpstack` or `the-things-stack`.
     pub kind: String,
     /// Host and port of its broker.
     pub broker: String,

@@ -63,7 +63,7 @@ pub enum Input<'a> {
     Lns {
         /// Which `[[lns]]`, in the order of the configuration.
         link: usize,
-        /// What it told.
+        /// What it told of the device.
         event: lns::Event,
     },
     /// The answer to [`Output::Save`]: durable, or why not.

@@ -11,4 +11,6 @@ mod daemon;
 mod forwarder_file;
 #[cfg(feature = "gps")]
 mod gps;
+#[cfg(feature = "lns")]
+mod lns;
 mod relay_only;

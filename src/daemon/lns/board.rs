@@ -30,7 +30,7 @@ pub enum LnsState {
     FileUnusable,
     /// The broker refuses a subscription.
     SubscriptionRefused,
-    /// The connection broke.
+    /// The connection was there and broke.
     ConnectionLost,
 }
 

@@ -32,14 +32,12 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(120);
 /// A connection that lasted so long begins with short waits again.
 const STEADY: Duration = Duration::from_secs(60);
-/// Whoever heard no device of ours for so long since the first subscription is silent.
-const SILENT_AFTER: Duration = Duration::from_secs(3600);
 /// Requests that may wait for the client: a subscription and downlinks.
 const REQUESTS_MAX: usize = 64;
 
 /// How a session with the broker ended.
 enum End {
-    /// The daemon ends.
+    /// The daemon ends, and the connection with it.
     Finished,
     /// The connection could not be made, or broke.
     Trouble(Trouble),
@@ -54,7 +52,6 @@ pub struct Link {
     mailbox: Arc<Mailbox>,
     board: Arc<Board>,
     client_id: String,
-    silent_after: Duration,
     /// When the first subscription was taken.
     subscribed: Option<Instant>,
 }
@@ -71,8 +68,7 @@ impl Link {
         let listener = Listener::new(settings.topics.clone(), settings.audience.clone());
         let client_id =
             settings.client_id.clone().unwrap_or_else(|| format!("fuotad-{:016x}", random_number()));
-        let silent_after = SILENT_AFTER;
-        Link { link, settings, listener, pushes, mailbox, board, client_id, silent_after, subscribed: None }
+        Link { link, settings, listener, pushes, mailbox, board, client_id, subscribed: None }
     }
 
     /// Keeps the connection until the driver's end is gone.
@@ -122,7 +118,7 @@ impl Link {
         let end = tokio::select! {
             trouble = station.listen(events, listener) => End::Trouble(trouble),
             () = station.publish(pushes) => End::Finished,
-            () = station.watch(subscribed + self.silent_after) => End::Finished,
+            () = station.watch(subscribed + settings.silent_after) => End::Finished,
         };
         self.subscribed = self.subscribed.or(up_since.get());
         end

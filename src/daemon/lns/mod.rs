@@ -4,6 +4,7 @@
 //! the radio. Events come back through a bounded mailbox in which the least important makes room; downlinks go out
 //! through a bounded channel, and those that find no connection are dropped and counted: whoever waits for their
 //! answers asks again, and an old command is worse than none.
+#![cfg_attr(not(feature = "lns"), allow(dead_code, reason = "nothing is connected without the feature"))]
 
 mod board;
 #[cfg(feature = "lns")]
@@ -16,6 +17,7 @@ mod settings;
 #[cfg(feature = "lns")]
 mod trouble;
 
-pub(super) use links::LnsLinks;
+pub use links::LnsLinks;
 pub use settings::LnsSettings;
 pub use settings::LnsTls;
+pub use settings::SILENT_AFTER;

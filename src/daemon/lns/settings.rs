@@ -3,6 +3,10 @@
 use crate::lns::Audience;
 use crate::lns::Topics;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// [`LnsSettings::silent_after`] of the service: most devices send within an hour.
+pub const SILENT_AFTER: Duration = Duration::from_secs(3600);
 
 /// One `[[lns]]`: a broker, what is listened to there, and for whom.
 #[derive(Clone, Debug)]
@@ -21,10 +25,12 @@ pub struct LnsSettings {
     pub tls: Option<LnsTls>,
     /// MQTT's client identifier; `None`: a new one for each start.
     pub client_id: Option<String>,
-    /// MQTT's user name.
+    /// The user name that MQTT is given.
     pub user: Option<String>,
     /// The file with the password, which is read for each connection.
     pub password_file: Option<PathBuf>,
+    /// Whoever heard no device of ours for so long since the first subscription is silent.
+    pub silent_after: Duration,
 }
 
 /// Who vouches for the broker, and for us.

@@ -35,11 +35,11 @@ impl Trouble {
             ConnectionError::ConnectionRefused(code) => refused(*code, settings),
             ConnectionError::Io(error)
             | ConnectionError::Tls(TlsError::Io(error))
-            | ConnectionError::MqttState(StateError::Io(error)) => match tls_error(error) {
+            | ConnectionError::MqttState(
+                StateError::Io(error) | StateError::Deserialization(rumqttc::Error::Io(error)),
+            ) => match tls_error(error) {
                 Some(error) => of_tls(error),
-                None if !was_up && error.kind() == io::ErrorKind::UnexpectedEof => {
-                    unreachable(closed(settings))
-                }
+                None if !was_up && is_hung_up(error) => unreachable(closed(settings)),
                 None => unreachable(io_words(error)),
             },
             ConnectionError::Tls(TlsError::TLS(error)) => of_tls(error),
@@ -57,6 +57,10 @@ impl Trouble {
             other => unreachable(other.to_string()),
         }
     }
+}
+
+fn is_hung_up(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
 }
 
 fn closed(settings: &LnsSettings) -> String {
