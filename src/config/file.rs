@@ -60,6 +60,9 @@ pub struct Config {
     /// `[status]`: the socket that tells the live progress.
     #[serde(default)]
     pub status: Status,
+    /// `[control]`: the socket that takes requests.
+    #[serde(default)]
+    pub control: Control,
     /// Which wall clock is believed.
     #[serde(default)]
     pub clock: Clock,
@@ -149,6 +152,15 @@ impl Default for Status {
     fn default() -> Self {
         Status { socket: PathBuf::from("/run/fuotad/status.sock") }
     }
+}
+
+/// `[control]`: the socket that takes requests.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Control {
+    /// The socket that takes requests, docs/control.md; default: `control.sock` beside the status socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
 }
 
 /// `[clock]`: trust in the wall clock.
@@ -246,7 +258,13 @@ impl Config {
         let (region, _) = self.region()?;
         let group =
             self.group.iter().map(|group| group.filled(&self.radio, region)).collect::<Result<_, _>>()?;
-        Ok(Config { group, ..self.clone() })
+        Ok(Config { group, control: Control { socket: Some(self.control_socket()) }, ..self.clone() })
+    }
+
+    /// Where the control socket is.
+    pub fn control_socket(&self) -> PathBuf {
+        let beside = || self.status.socket.with_file_name("control.sock");
+        self.control.socket.clone().unwrap_or_else(beside)
     }
 
     /// The law of the configured region, and a remark about its name.

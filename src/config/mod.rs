@@ -43,6 +43,7 @@ pub use devices::PreparedImage;
 pub use error::ConfigError;
 pub use file::Clock;
 pub use file::Config;
+pub use file::Control;
 pub use file::Forwarder;
 pub use file::Gateway;
 pub use file::Gps;

@@ -224,6 +224,7 @@ impl Scenario {
             forwarder: super::file::Forwarder::default(),
             network_server: Vec::new(),
             lns: Vec::new(),
+            control: super::file::Control::default(),
             state: super::file::State::default(),
             tasks: super::file::Tasks::default(),
             aws: None,

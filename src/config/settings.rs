@@ -238,6 +238,7 @@ impl Config {
             tasks_folder: self.tasks.folder.clone(),
             scan_us: self.tasks.scan_s.saturating_mul(1_000_000),
             status_socket: self.status.socket.clone(),
+            control_socket: self.control_socket(),
             clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps,
             lns: Vec::new(),

@@ -13,11 +13,13 @@
 //! here, live clocks, files, sockets and threads.
 #![expect(clippy::disallowed_methods, reason = "the wing that touches the world")]
 
+mod ask;
 #[cfg(feature = "aws")]
 pub mod aws;
 mod boot;
 mod clock;
 mod clock_log;
+mod control;
 mod driver;
 mod end_report;
 mod error;
@@ -30,6 +32,7 @@ mod images;
 mod io_words;
 mod journal;
 mod lns;
+mod local_socket;
 mod lock;
 mod log;
 mod log_queue;
@@ -53,6 +56,9 @@ mod view;
 mod waiting;
 
 pub use clock::wall_clock;
+pub use control::ControlClient;
+pub use control::ControlError;
+pub use control::PAGE_MAX;
 pub use error::StartError;
 pub use fact::FACTS_MAX;
 pub use fact::Fact;

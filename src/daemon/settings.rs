@@ -20,6 +20,8 @@ pub struct Settings {
     pub scan_us: u64,
     /// The socket that tells how it goes.
     pub status_socket: PathBuf,
+    /// The socket that takes requests.
+    pub control_socket: PathBuf,
     /// Which wall clock is believed.
     pub clock: ClockSettings,
     /// A GPS receiver of our own.

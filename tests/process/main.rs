@@ -7,6 +7,7 @@ mod support;
 
 mod activation;
 mod cli;
+mod control;
 mod daemon;
 mod forwarder_file;
 #[cfg(feature = "gps")]
