@@ -11,6 +11,7 @@ mod inspect;
 mod online;
 mod orders;
 mod plan;
+mod prepare;
 mod run;
 mod service;
 mod service_user;

@@ -11,6 +11,7 @@ use super::group;
 use super::inspect;
 use super::online;
 use super::plan;
+use super::prepare;
 use super::service;
 use super::simulate;
 use super::status;
@@ -69,6 +70,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             }
         }
         Command::Plan(args) => return plan::run(&args, out),
+        Command::Prepare(args) => prepare::run(&args, out)?,
         Command::Verify(args) => return verify::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr, config } } => {

@@ -7,6 +7,7 @@ mod judged;
 mod mistakes;
 mod orders;
 mod plans;
+mod prepare;
 mod simulations;
 
 use crate::support::scratch::Scratch;
