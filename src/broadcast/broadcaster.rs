@@ -273,13 +273,13 @@ impl Broadcaster {
     }
 
     /// How each task that is not over stands.
-    pub fn tasks(&self, now: Now) -> impl Iterator<Item = TaskState> {
+    pub fn tasks<'a>(&'a self, now: Now, scheduler: &'a Scheduler) -> impl Iterator<Item = TaskState> + 'a {
         self.book.open().iter().map(move |(id, open_task)| TaskState {
             task: id.clone(),
             source: open_task.source(),
             phase: self.phase(id, open_task),
             waiting: open_task.waiting().map(str::to_owned),
-            campaign: open_task.campaign().map(|campaign| campaign.state(now)),
+            campaign: open_task.campaign().map(|campaign| campaign.state(now, scheduler)),
         })
     }
 

@@ -9,7 +9,9 @@ use super::queue;
 use super::task_book::TaskBook;
 use super::turn_rule::TurnRule;
 use crate::campaign::Campaign;
+use crate::campaign::DUTY_PAUSE_US;
 use crate::campaign::Handover;
+use crate::campaign::Refusal;
 use crate::campaign::Step;
 use crate::campaign::Transmit;
 use crate::campaign::Turn;
@@ -249,6 +251,9 @@ impl Turns {
         let fcnt = plan.base + frame_no;
         if let Verdict::Queued { start } = verdict {
             self.free_at.insert(plan.channel.sub_band, start.plus_us(plan.min_spacing_us));
+        }
+        if let Verdict::Refused(Refusal::DutyCycle(_)) = verdict {
+            self.free_at.insert(plan.channel.sub_band, lent.now.mono.plus_us(DUTY_PAUSE_US));
         }
         let event = match verdict {
             Verdict::Queued { start } => Event::Sent { frame_no, fcnt, start: *start },

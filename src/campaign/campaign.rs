@@ -39,6 +39,12 @@ const REST_US: u64 = 60_000_000;
 /// The image is brought into memory so long before the devices listen, microseconds.
 const IMAGE_AHEAD_US: u64 = 60_000_000;
 
+/// So many frames are placed ahead of their time to tell when the last will be over.
+const LOOK_AHEAD_MAX: u32 = 2048;
+
+/// How long a sub-band rests that the forwarder calls spent, microseconds.
+pub const DUTY_PAUSE_US: u64 = 10_000_000;
+
 /// A former run handed its last frame over at most this long before its start, microseconds.
 const HELD_US: u64 = 400_000;
 
@@ -155,7 +161,7 @@ impl Campaign {
     }
 
     /// The campaign at a glance.
-    pub fn state(&self, now: Now) -> CampaignState {
+    pub fn state(&self, now: Now, scheduler: &Scheduler) -> CampaignState {
         let plan = &self.plan;
         let (uncoded, coded) = self.frames_left();
         let frames = plan.frames() + self.progress.extra_coded;
@@ -168,7 +174,7 @@ impl Campaign {
             airtime_us: plan.airtime_us,
             spacing_us: plan.pace_uncoded.spacing_us,
             session: self.calendar.session().map(|session| (session.start, session.end())),
-            left_us: self.calendar.left_us(now, self.sending_us()),
+            left_us: self.left_us(now, scheduler),
         }
     }
 
@@ -177,6 +183,55 @@ impl Campaign {
         let (uncoded, coded) = self.frames_left();
         u64::from(uncoded) * self.plan.pace_uncoded.spacing_us
             + u64::from(coded) * self.plan.pace_coded.spacing_us
+    }
+
+    /// When the last frame will be over, microseconds from now, if the network servers go on as they do: every frame
+    /// that is left is placed as it will be. `None` while no start is known, or when the sessions are too short.
+    fn left_us(&self, now: Now, scheduler: &Scheduler) -> Option<u64> {
+        let mut ahead = scheduler.foreseen(now.mono);
+        let mut windows = self.calendar.windows(now)?.into_iter();
+        let (opens, mut until) = windows.next()?;
+        let (uncoded, coded) = self.frames_left();
+        let frames = uncoded + coded;
+        let from = opens.max(now.mono);
+        let mut at = self.not_before.map_or(from, |not_before| not_before.max(from));
+        let mut end = self.last_end.map_or(from, |end| end.max(from));
+        let mut placed = 0;
+        while placed < frames.min(LOOK_AHEAD_MAX) {
+            let request = TxRequest { earliest: at, until, ..self.request(now, GAP_US, 0) };
+            match ahead.place(now.mono, &request) {
+                Placement::At(start) => {
+                    ahead.commit(start, &request);
+                    placed += 1;
+                    let pace = if placed < uncoded { self.plan.pace_uncoded } else { self.plan.pace_coded };
+                    at = start.plus_us(pace.spacing_us);
+                    end = start.plus_us(self.plan.airtime_us);
+                }
+                Placement::Refused(Refused::SessionOver { .. }) => {
+                    let (opens, closes) = windows.next()?;
+                    (at, until) = (at.max(opens), closes);
+                }
+                Placement::Refused(_) => return None,
+            }
+        }
+        let left_us = end.us_since(now.mono);
+        // What is beyond the look ahead goes on at its pace.
+        Some(if frames > placed { left_us / u64::from(placed.max(1)) * u64::from(frames) } else { left_us })
+    }
+
+    /// What a frame asks of the radio, whatever its time.
+    fn request(&self, now: Now, gap_us: u64, lead_us: u64) -> TxRequest {
+        TxRequest {
+            channel: self.plan.channel,
+            airtime_us: self.plan.airtime_us,
+            queue_slot_us: self.plan.queue_slot_us,
+            earliest: now.mono,
+            until: None,
+            need_us: self.sending_us(),
+            gap_us,
+            lead_us,
+            policy: self.group.policy,
+        }
     }
 
     /// Uncoded frames (with their repeats) and coded ones that are still to be sent.
@@ -228,50 +283,41 @@ impl Campaign {
                 }),
             };
         };
-        loop {
-            let (opens, until) = match self.window(now) {
-                Ok(window) => window,
-                Err(step) => return step,
-            };
-            let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.consecutive_late / 3).min(3));
-            let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
-            let ahead_us = opens.map_or(0, |opens| opens.us_since(now.mono));
-            if ahead_us > IMAGE_AHEAD_US {
-                self.image.let_go();
-                return Step::Shut(now.mono.plus_us(ahead_us - IMAGE_AHEAD_US));
+        let (opens, until) = match self.window(now) {
+            Ok(window) => window,
+            Err(step) => return step,
+        };
+        let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.consecutive_late / 3).min(3));
+        let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
+        let ahead_us = opens.map_or(0, |opens| opens.us_since(now.mono));
+        if ahead_us > IMAGE_AHEAD_US {
+            self.image.let_go();
+            return Step::Shut(now.mono.plus_us(ahead_us - IMAGE_AHEAD_US));
+        }
+        if !self.image.is_here() {
+            return Step::NeedImage;
+        }
+        if let Some(wake) = opens.as_ref().and_then(wakes) {
+            return Step::Shut(wake);
+        }
+        let paced = self.not_before_for(position);
+        if let Some(wake) = paced.as_ref().and_then(wakes) {
+            return Step::Wait(Some(wake));
+        }
+        let aim = [paced, opens, not_before].into_iter().flatten().max().unwrap_or(now.mono);
+        let earliest = aim.max(now.mono.plus_us(handover.lead_min_us));
+        let request = TxRequest { earliest, until, ..self.request(now, handover.gap_us, lead_us) };
+        match scheduler.place(now.mono, &request) {
+            Placement::At(start) if start.minus_us(lead_us) > now.mono => {
+                Step::WaitForAir(start.minus_us(lead_us))
             }
-            if !self.image.is_here() {
-                return Step::NeedImage;
+            Placement::At(_) if frame_no >= covered => Step::NeedMark,
+            Placement::At(start) => self.hand_over(frame_no, position, start, scheduler, &request, id),
+            // What does not fit now may fit later in the session: a forecast changes, a frame is taken back.
+            Placement::Refused(Refused::SessionOver { .. }) => {
+                self.calendar.closes(now).map_or(Step::Wait(None), Step::Shut)
             }
-            if let Some(wake) = opens.as_ref().and_then(wakes) {
-                return Step::Shut(wake);
-            }
-            let paced = self.not_before_for(position);
-            if let Some(wake) = paced.as_ref().and_then(wakes) {
-                return Step::Wait(Some(wake));
-            }
-            let aim = [paced, opens, not_before].into_iter().flatten().max().unwrap_or(now.mono);
-            let request = TxRequest {
-                channel: self.plan.channel,
-                airtime_us: self.plan.airtime_us,
-                queue_slot_us: self.plan.queue_slot_us,
-                earliest: aim.max(now.mono.plus_us(handover.lead_min_us)),
-                until,
-                gap_us: handover.gap_us,
-                lead_us,
-                policy: self.group.policy,
-            };
-            match scheduler.place(now.mono, &request) {
-                Placement::At(start) if start.minus_us(lead_us) > now.mono => {
-                    return Step::WaitForAir(start.minus_us(lead_us));
-                }
-                Placement::At(_) if frame_no >= covered => return Step::NeedMark,
-                Placement::At(start) => {
-                    return self.hand_over(frame_no, position, start, scheduler, &request, id);
-                }
-                Placement::Refused(Refused::SessionOver { .. }) => self.calendar.next_session(),
-                Placement::Refused(why) => return Step::Over(Outcome::Aborted { reason: why.to_string() }),
-            }
+            Placement::Refused(why) => Step::Over(Outcome::Aborted { reason: why.to_string() }),
         }
     }
 
@@ -335,6 +381,11 @@ impl Campaign {
                 200_000
             }
             Refusal::WrongCounter => 100_000,
+            // It counts the law by itself, and more than we know of: nothing is wrong with it, the sub-band rests.
+            Refusal::DutyCycle(_) => {
+                self.not_before = Some(now.plus_us(DUTY_PAUSE_US));
+                return;
+            }
             Refusal::Beacon => 2_200_000,
             // The first time something is in the way; after that an unknown occupant or a full queue.
             Refusal::Collision if self.consecutive_failures == 0 => self.plan.queue_slot_us + GAP_US,

@@ -28,6 +28,7 @@ mod state;
 mod step;
 
 pub use campaign::Campaign;
+pub use campaign::DUTY_PAUSE_US;
 pub use group::DeviceProfile;
 pub use group::Group;
 pub use group::Handover;

@@ -48,6 +48,8 @@ pub enum Refusal {
     Beacon,
     /// The forwarder will never send on this frequency or with this power.
     Channel(String),
+    /// The forwarder keeps the law by itself and calls the sub-band spent.
+    DutyCycle(String),
     /// Our side could not hand it over now.
     NotSent(String),
     /// Another word of the forwarder.
@@ -61,7 +63,10 @@ impl fmt::Display for Refusal {
             Refusal::WrongCounter => "the counter that we aim by is not its own",
             Refusal::Collision => "its queue has another packet there",
             Refusal::Beacon => "a beacon is sent there",
-            Refusal::Channel(text) | Refusal::NotSent(text) | Refusal::Other(text) => text,
+            Refusal::DutyCycle(text)
+            | Refusal::Channel(text)
+            | Refusal::NotSent(text)
+            | Refusal::Other(text) => text,
         })
     }
 }

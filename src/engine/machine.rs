@@ -191,7 +191,7 @@ impl Engine {
 
     /// How each task that is not over stands.
     pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
-        self.broadcaster.tasks(self.now)
+        self.broadcaster.tasks(self.now, &self.scheduler)
     }
 
     /// Finished tasks that are ordered again, which does nothing, and how each ended.

@@ -18,6 +18,8 @@ pub(super) fn translate(verdict: forwarder::Verdict) -> Verdict {
             Word::CollisionBeacon => Refusal::Beacon,
             Word::TxFreq => Refusal::Channel("TX_FREQ".to_owned()),
             Word::TxPower => Refusal::Channel("TX_POWER".to_owned()),
+            // Concentratord's DUTY_CYCLE_OVERFLOW, as others may spell it.
+            Word::Other(text) if text.to_ascii_uppercase().contains("DUTY") => Refusal::DutyCycle(text),
             Word::Other(text) => Refusal::Other(text),
         }),
     }

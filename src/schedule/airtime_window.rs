@@ -42,6 +42,11 @@ impl AirtimeWindow {
         AirtimeWindow { window_us, loads: VecDeque::new(), sum_us: 0, sum_ours_us: 0 }
     }
 
+    /// Its length, microseconds.
+    pub fn window_us(&self) -> u64 {
+        self.window_us
+    }
+
     /// Adds a frame; frames need not arrive in order.
     pub fn add(&mut self, load: Load) {
         let at = self.loads.partition_point(|other| other.start <= load.start);

@@ -22,6 +22,7 @@
 //!     queue_slot_us: 2_000_000,
 //!     earliest: Instant::ZERO,
 //!     until: None,
+//!     need_us: 0,
 //!     gap_us: 100_000,
 //!     lead_us: 0,
 //!     policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },

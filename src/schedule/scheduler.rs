@@ -39,6 +39,9 @@ pub struct TxRequest {
     pub earliest: Instant,
     /// The frame has to be over by then (the end of the devices' session); `None` without an end.
     pub until: Option<Instant>,
+    /// With an end: how much sending is still wanted before it, this frame included, microseconds. What the servers are
+    /// expected to want slows the campaign no further than that this still fits.
+    pub need_us: u64,
     /// Free time the forwarder needs before and after a frame, microseconds.
     pub gap_us: u64,
     /// How long before its start the frame has to be handed over, microseconds.
@@ -165,6 +168,28 @@ impl Scheduler {
         }
         let request = &TxRequest { gap_us: request.gap_us.max(self.legal_gap_us(sub_band)), ..*request };
         let share_ppm = self.share_beside_servers(now, request);
+        let slowed = self.first_start(now, request, share_ppm);
+        let need_us = request.need_us.max(request.airtime_us);
+        let is_late = |start: Instant| request.until.is_some_and(|until| start.plus_us(need_us) > until);
+        // The servers' demand is a forecast: it slows a campaign and does not end a session that devices were told.
+        let start = match slowed {
+            Ok(start) if is_late(start) && share_ppm < request.policy.duty_share_ppm => {
+                self.first_start(now, request, request.policy.duty_share_ppm)
+            }
+            slowed => slowed,
+        };
+        match (start, request.until) {
+            (Ok(start), Some(until)) if start.plus_us(request.airtime_us) > until => {
+                refused(Refused::SessionOver { start, until })
+            }
+            (Ok(start), _) => Placement::At(start),
+            (Err(why), _) => refused(why),
+        }
+    }
+
+    /// The first start at which a frame of ours disturbs nobody and our part of the sub-band stays within `share_ppm`.
+    fn first_start(&self, now: Instant, request: &TxRequest, share_ppm: u32) -> Result<Instant, Refused> {
+        let sub_band = request.channel.sub_band.0;
         let mut start = request.earliest.max(now);
         // Each rule moves the start forward past something in a finite table, so this settles.
         loop {
@@ -176,19 +201,25 @@ impl Scheduler {
                 self.ledger.earliest(sub_band, start, request.airtime_us, share_ppm, self.reserve_ppm);
             let Some(lawful) = lawful else {
                 let share_us = self.share_us(sub_band, share_ppm).unwrap_or(0);
-                return refused(Refused::NeverFits { airtime_us: request.airtime_us, share_us, sub_band });
+                return Err(Refused::NeverFits { airtime_us: request.airtime_us, share_us, sub_band });
             };
             start = lawful;
             if start == before {
-                break;
+                return Ok(start);
             }
         }
-        match request.until {
-            Some(until) if start.plus_us(request.airtime_us) > until => {
-                refused(Refused::SessionOver { start, until })
-            }
-            _ => Placement::At(start),
+    }
+
+    /// A copy to look ahead with, in which the servers go on as they did in the last hour.
+    #[must_use]
+    pub fn foreseen(&self, now: Instant) -> Scheduler {
+        let mut ahead = self.clone();
+        for (sub_band, load) in self.server_demand.foreseen(now) {
+            ahead.ledger.charge(sub_band, load);
+            ahead.deaf_long.add(load);
+            ahead.deaf_short.add(load);
         }
+        ahead
     }
 
     /// Enters a frame of ours at `start` into the table and the ledger.

@@ -20,5 +20,6 @@ mod shared_radio;
 #[cfg(feature = "daemon")]
 mod signatures;
 mod store_crashes;
+mod time_left;
 mod turns;
 mod two_clocks;

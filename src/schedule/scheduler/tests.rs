@@ -23,6 +23,7 @@ fn request(dr: u8, phy_len: usize, policy: TxPolicy) -> TxRequest {
         queue_slot_us,
         earliest: Instant::ZERO,
         until: None,
+        need_us: 0,
         gap_us: 45_000,
         lead_us: 100_000,
         policy,
@@ -248,4 +249,20 @@ fn a_burst_waits_at_most_as_long_as_it_says() {
         let even = TxPolicy { pattern: Pattern::Even, ..policy };
         assert_eq!(scheduler.waits_us(request.channel, request.airtime_us, spacing_us, frames, even), 0);
     }
+}
+
+#[test]
+fn what_the_servers_are_expected_to_want_slows_a_campaign_and_does_not_end_its_session() {
+    let mut scheduler = eu868();
+    let second = |s: i64| Instant::from_us(s * 1_000_000);
+    let request = request(5, 255, all(Pattern::Burst));
+    for n in 0..50 {
+        let sub_band = Some(request.channel.sub_band.0);
+        scheduler.enter_other(second(n * 5), sub_band, second(n * 5), 1_300_000, 1_300_000);
+    }
+    scheduler.commit(second(251), &request);
+    let in_session = TxRequest { until: Some(second(500)), need_us: 100_000_000, ..request };
+    let start = |request: TxRequest| start_of(scheduler.clone().place(second(260), &request));
+    assert!(start(request) > second(3600), "65 s of the servers in 260 s are all of an hour's law");
+    assert!(start(in_session) < second(261));
 }
