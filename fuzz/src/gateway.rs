@@ -85,6 +85,7 @@ fn group(name: &str, mc_addr: u32) -> Group {
         policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
         trust: SigningTrust::default(),
         accepts_unsigned: false,
+        sessions: fuotad::campaign::SessionLimits::default(),
         guard_us: 10_000_000,
     }
 }

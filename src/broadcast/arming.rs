@@ -181,7 +181,7 @@ pub fn begin_of(open_task: &OpenTask, group: &Group, plan: &Plan) -> Result<Begi
     };
     let Some(start) = start else { return Ok(Begin::Unknown) };
     let exponent = task.session_timeout_exponent.or(exponent);
-    let sessions = plan.sessions(start, group.guard_us, exponent);
+    let sessions = plan.sessions(start);
     if sessions.is_empty() {
         return Err(format!(
             "a session of 2^{} s has no room between guards of {} s: use a larger session-timeout-exponent",

@@ -523,6 +523,7 @@ mod tests {
     use crate::campaign::group::DeviceProfile;
     use crate::campaign::group::Handover;
     use crate::campaign::group::SessionRule;
+    use crate::campaign::listening::SessionLimits;
     use crate::campaign::step::Begin;
     use crate::cloud::task_from_file;
     use crate::fragment::Ts004Version;
@@ -556,6 +557,7 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             trust: SigningTrust::default(),
+            sessions: SessionLimits::default(),
             guard_us: 10_000_000,
         }
     }

@@ -150,6 +150,7 @@ mod tests {
     use super::*;
     use crate::campaign::group::DeviceProfile;
     use crate::campaign::group::SessionRule;
+    use crate::campaign::listening::SessionLimits;
     use crate::cloud::task_from_file;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
@@ -183,6 +184,7 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             trust: SigningTrust::default(),
+            sessions: SessionLimits::default(),
             guard_us: 10_000_000,
         }
     }

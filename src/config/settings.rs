@@ -218,7 +218,10 @@ impl Config {
 
     /// What is to be said of a configuration that is right, a line each.
     pub fn remarks(&self) -> Vec<String> {
-        self.group.iter().filter_map(super::group::GroupConfig::unsaid_session).collect()
+        let of_group = |group: &super::group::GroupConfig| {
+            [group.unsaid_session(), group.unsaid_pace(&self.radio)].into_iter().flatten()
+        };
+        self.group.iter().flat_map(of_group).collect()
     }
 
     /// What is wrong with `gateway.id`.

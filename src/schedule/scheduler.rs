@@ -210,6 +210,18 @@ impl Scheduler {
         }
     }
 
+    /// The same radio before it sent anything: what plans are made with, which no traffic changes.
+    #[must_use]
+    pub fn empty(&self) -> Scheduler {
+        Scheduler::new(self.sub_bands, self.reserve_ppm)
+    }
+
+    /// The observation period of the channel's sub-band as it is counted, microseconds; 0 where the law sets no limit.
+    pub fn window_us(&self, channel: Channel) -> u64 {
+        let band = self.sub_band(channel.sub_band.0).filter(|band| ledger::budget_us(band).is_some());
+        band.map_or(0, ledger::counted_window_us)
+    }
+
     /// A copy to look ahead with, in which the servers go on as they did in the last hour.
     #[must_use]
     pub fn foreseen(&self, now: Instant) -> Scheduler {

@@ -3,6 +3,7 @@
 use fuotad::broadcast::TurnRule;
 use fuotad::campaign::Group;
 use fuotad::campaign::ProfileName;
+use fuotad::campaign::SessionLimits;
 use fuotad::campaign::SessionRule;
 use fuotad::engine;
 use fuotad::forwarder;
@@ -64,6 +65,7 @@ pub fn group() -> Group {
         policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
         trust: SigningTrust::default(),
         accepts_unsigned: false,
+        sessions: SessionLimits::default(),
         guard_us: 10_000_000,
     }
 }
