@@ -59,6 +59,7 @@ fn plan_of_a_megabyte() {
         region: script.region,
         groups: script.groups,
         trust_by_task: BTreeMap::new(),
+        means: Default::default(),
         turns: script.turns,
         forwarder: script.link,
         relay: script.relay,

@@ -57,6 +57,7 @@ fn settings_of(groups: Vec<Group>, turns: TurnRule, servers: usize) -> Settings 
         region,
         groups,
         trust_by_task: BTreeMap::new(),
+        means: Default::default(),
         turns,
         forwarder: forwarder::Settings::default(),
         relay: RelaySettings { servers: (0..servers).map(server).collect(), ..RelaySettings::default() },
@@ -86,6 +87,7 @@ fn group(name: &str, mc_addr: u32) -> Group {
         trust: SigningTrust::default(),
         accepts_unsigned: false,
         sessions: fuotad::campaign::SessionLimits::default(),
+        takes_any_image: false,
         guard_us: 10_000_000,
     }
 }

@@ -11,6 +11,8 @@ use super::turn_rule::foresee;
 use crate::campaign::Begin;
 use crate::campaign::Plan;
 use crate::report::Event;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
@@ -89,9 +91,9 @@ impl TaskBook {
         }
         let begins_us = opens(&claims[at]);
         if let Some(from_us) = my_span.from_us.filter(|from_us| *from_us > begins_us) {
-            let ahead = claims[..at].last().map_or("another", |claim| claim.task.as_str()).to_owned();
-            let when = utc(now, from_us).map_or(String::new(), |when| format!(", until about {when}"));
-            let reason = format!("its turn: task {ahead} has the air{when}");
+            let ahead = claims[..at].last().map_or(id, |claim| &claim.task).clone();
+            let until = now.mono.plus_us(from_us);
+            let reason = Wait::until(WaitReason::Turn(ahead), until).sentence(now);
             outbox.report(now, Some(id), Event::Waiting { reason });
         }
         Ok(())

@@ -20,6 +20,7 @@ use crate::task::ImageRef;
 use crate::task::Start;
 use crate::task::Task;
 use crate::task::TaskStatus;
+use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 
 const DAY_US: u64 = 86_400_000_000;
@@ -89,10 +90,7 @@ pub fn check_provenance(
     if task.sha256.is_some() || is_local || group.accepts_unsigned {
         return Ok((found, None));
     }
-    refuse(format!(
-        "nothing vouches for an image from a cloud: configure the signer's certificate in [group.signing] of group {}, add \"Sha256\" to the task's \"Fuotad\", or set unsigned = \"accept\"",
-        group.name
-    ))
+    refuse(nothing_vouches(group))
 }
 
 /// Whether the signature of the image is to be fetched with it.
@@ -154,32 +152,48 @@ pub fn session_warnings(group: &Group, begin: &Begin, gps: Option<GpsTime>) -> V
     warnings
 }
 
-/// When the campaign may begin.
+/// When an order may begin, where its document says so by itself; `None`: nobody says yet. The start of a session, for a
+/// group that listens in sessions.
+///
+/// # Errors
+/// One line: its devices cannot be told in time.
+pub fn check_start(task: &Task, source: TaskSource, group: &Group) -> Result<Option<Begin>, String> {
+    let SessionRule::Windows { start: group_start, .. } = group.session else {
+        let is_called = source == TaskSource::Cloud && task.status == TaskStatus::InSession;
+        return Ok(match task.start {
+            None => is_called.then_some(Begin::AtOnce),
+            Some(Start::AtOnce) => Some(Begin::AtOnce),
+            Some(Start::At(start)) => Some(Begin::At(start)),
+        });
+    };
+    match task.start {
+        Some(Start::At(start)) => Ok(Some(Begin::At(start))),
+        Some(Start::AtOnce) => Err(format!(
+            "group {} listens in sessions, so \"at-once\" is too late to tell its devices: give a StartTime (or write session = \"always\" where they always listen)",
+            group.name
+        )),
+        None => Ok(group_start.map(Begin::At)),
+    }
+}
+
+/// When the campaign of an open task may begin.
+///
+/// # Errors
+/// One line: the order's sessions cannot be what they should be.
 pub fn begin_of(open_task: &OpenTask, group: &Group, plan: &Plan) -> Result<Begin, String> {
-    let task = open_task.task();
-    let (exponent, group_start) = match group.session {
-        SessionRule::Always => {
-            let is_called = open_task.source() == TaskSource::Cloud && task.status == TaskStatus::InSession;
-            return Ok(match task.start {
-                None if is_called => Begin::AtOnce,
-                None => Begin::Unknown,
-                Some(Start::AtOnce) => Begin::AtOnce,
-                Some(Start::At(start)) => Begin::At(start),
-            });
-        }
-        SessionRule::Windows { exponent, start } => (exponent, start),
+    check_begin(open_task.task(), open_task.source(), group, plan)
+}
+
+/// When the campaign of an order may begin.
+///
+/// # Errors
+/// One line: the order's sessions cannot be what they should be.
+pub fn check_begin(task: &Task, source: TaskSource, group: &Group, plan: &Plan) -> Result<Begin, String> {
+    let (start, exponent) = match (check_start(task, source, group)?, group.session) {
+        (None, _) => return Ok(Begin::Unknown),
+        (Some(Begin::At(start)), SessionRule::Windows { exponent, .. }) => (start, exponent),
+        (Some(begin), _) => return Ok(begin),
     };
-    let start = match task.start {
-        Some(Start::At(start)) => Some(start),
-        Some(Start::AtOnce) => {
-            return Err(format!(
-                "group {} listens in sessions, so \"at-once\" is too late to tell its devices: give a StartTime (or write session = \"always\" where they always listen)",
-                group.name
-            ));
-        }
-        None => group_start,
-    };
-    let Some(start) = start else { return Ok(Begin::Unknown) };
     let exponent = task.session_timeout_exponent.or(exponent);
     let sessions = plan.sessions(start);
     if sessions.is_empty() {
@@ -197,4 +211,59 @@ pub fn begin_of(open_task: &OpenTask, group: &Group, plan: &Plan) -> Result<Begi
         ));
     }
     Ok(Begin::Sessions(sessions))
+}
+
+/// How a campaign stands to the time at which it is looked at.
+pub enum Late {
+    /// Its start is still to come, or it has none, or the time is not known.
+    No,
+    /// Its start is past: what is to be said of that.
+    Begun(String),
+    /// All its sessions are over, the last one since then: what is to be said of that.
+    Missed(String, GpsTime),
+}
+
+/// Whether the campaign's start is past at `gps`.
+pub fn lateness(group: &Group, begin: &Begin, gps: Option<GpsTime>) -> Late {
+    let (Some(gps), Some(start)) = (gps, begin.start()) else { return Late::No };
+    if gps <= start {
+        return Late::No;
+    }
+    let past =
+        format!("the start, {}, is past (it is {})", rfc3339_from_gps(start), rfc3339_from_gps(whole_s(gps)));
+    match begin.sessions().last() {
+        None => Late::Begun(format!("{past}: it begins at once")),
+        Some(last) if gps < last.usable(group.guard_us).1 => Late::Begun(format!(
+            "{past}: devices that were not told before hear nothing, and what the sessions do not hold waits for another start"
+        )),
+        Some(last) => Late::Missed(
+            format!(
+                "{past}, and so are its sessions: give a later StartTime, and have the devices told (`fuotad plan --setup`)"
+            ),
+            last.end(),
+        ),
+    }
+}
+
+fn whole_s(gps: GpsTime) -> GpsTime {
+    GpsTime::from_us(gps.as_us() / 1_000_000 * 1_000_000)
+}
+
+/// Whether somebody vouches for the image, or may yet.
+///
+/// # Errors
+/// One line: nobody does, whatever the image is.
+pub fn check_vouched(task: &Task, group: &Group, trust: &SigningTrust) -> Result<(), String> {
+    let is_local = matches!(task.image, ImageRef::File(_));
+    if task.sha256.is_some() || is_local || group.accepts_unsigned || !trust.is_empty() {
+        return Ok(());
+    }
+    Err(nothing_vouches(group))
+}
+
+fn nothing_vouches(group: &Group) -> String {
+    format!(
+        "nothing vouches for an image from a cloud: configure the signer's certificate in [group.signing] of group {}, add \"Sha256\" to the task's \"Fuotad\", or set unsigned = \"accept\"",
+        group.name
+    )
 }

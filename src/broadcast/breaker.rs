@@ -1,6 +1,8 @@
 //! What stops a crash loop: a process that dies again and again soon after its start relays the gateway's traffic and
 //! does nothing else for a while. What kills it is then not on the way, and its flash is spared.
 
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::time::Instant;
 
 /// A life that is no longer than this is short, microseconds: five of them are over in two minutes.
@@ -40,14 +42,9 @@ impl Breaker {
     }
 
     /// Why nothing is broadcast at `now`.
-    pub fn reason(&self, now: Instant) -> Option<String> {
-        (now < self.rests_until).then(|| {
-            format!(
-                "the end of a rest of {} s after {} starts in a row: only traffic is relayed until then",
-                self.rest_us / 1_000_000,
-                self.starts
-            )
-        })
+    pub fn wait(&self, now: Instant) -> Option<Wait> {
+        let reason = WaitReason::Crashes { starts: self.starts, rest_s: self.rest_us / 1_000_000 };
+        (now < self.rests_until).then(|| Wait::until(reason, self.rests_until))
     }
 
     /// Whether it has just become clear that this life is not a short one; once.
@@ -76,22 +73,22 @@ mod tests {
     fn the_fifth_start_in_a_row_rests_ten_minutes_and_then_tries_again() {
         for short_lives in 0..4 {
             assert_eq!(
-                Breaker::new(short_lives, CRASH_REST_US, Instant::ZERO).reason(Instant::ZERO),
+                Breaker::new(short_lives, CRASH_REST_US, Instant::ZERO).wait(Instant::ZERO),
                 None,
                 "{short_lives}"
             );
         }
         let breaker = Breaker::new(4, CRASH_REST_US, Instant::ZERO);
         assert!(breaker.story().unwrap().starts_with("5 starts in a row"));
-        assert!(breaker.reason(second(599)).is_some());
+        assert!(breaker.wait(second(599)).is_some());
         assert_eq!(breaker.wake_at(Instant::ZERO), Some(second(600)));
-        assert_eq!(breaker.reason(second(600)), None);
+        assert_eq!(breaker.wait(second(600)), None);
     }
 
     #[test]
     fn a_rest_of_nothing_is_none() {
         let breaker = Breaker::new(100, 0, Instant::ZERO);
-        assert_eq!((breaker.story(), breaker.reason(Instant::ZERO)), (None, None));
+        assert_eq!((breaker.story(), breaker.wait(Instant::ZERO)), (None, None));
     }
 
     #[test]

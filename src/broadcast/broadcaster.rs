@@ -7,6 +7,7 @@ use super::io::TaskSource;
 use super::open_task::OpenTask;
 use super::outbox::Outbox;
 use super::queue;
+use super::site::Means;
 use super::site::Site;
 use super::stage::Stage;
 use super::stage::Step;
@@ -22,9 +23,13 @@ use crate::campaign::Handover;
 use crate::campaign::Progress;
 use crate::campaign::Session;
 use crate::campaign::Verdict;
+use crate::forwarder::Accounted;
+use crate::forwarder::Obstacle;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Outcome;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::schedule::Scheduler;
 use crate::signing::Evidence;
 use crate::signing::SigningTrust;
@@ -61,12 +66,13 @@ impl Broadcaster {
         groups: Vec<Group>,
         turn_rule: TurnRule,
         trust_by_task: BTreeMap<String, SigningTrust>,
+        means: Means,
         recovered: Recovered,
         now: Now,
     ) -> Self {
         let short_lives = recovered.short_lives;
         let mut outbox = Outbox::default();
-        let site = Site::new(region, groups, turn_rule, trust_by_task);
+        let site = Site::new(region, groups, turn_rule, trust_by_task, means);
         Broadcaster {
             book: TaskBook::new(site, recovered, now, &mut outbox),
             turns: Turns::default(),
@@ -107,16 +113,26 @@ impl Broadcaster {
 
     /// The task is withdrawn: not one more frame of it.
     pub fn cancel(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
-        let Some(open_task) = self.book.get(id) else { return self.book.gone(id) };
-        let sent = open_task.progress().map_or(0, |progress| progress.sent);
-        self.finish(now, scheduler, id, Outcome::Cancelled { sent });
+        // Of a document for several groups some may be over.
+        self.book.gone(id);
+        for id in self.book.of_document(id) {
+            let progress = self.book.get(&id).and_then(OpenTask::progress);
+            let sent = progress.map_or(0, |progress| progress.account.sent);
+            self.finish(now, scheduler, &id, Outcome::Cancelled { sent });
+        }
     }
 
     /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
     /// restart and is not armed again may be either, and is left until it is.
     pub fn withdraw(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
-        if !self.book.get(id).is_some_and(OpenTask::may_have_begun) {
-            self.cancel(now, scheduler, id);
+        let tasks = self.book.of_document(id);
+        for id in &tasks {
+            if !self.book.get(id).is_some_and(OpenTask::may_have_begun) {
+                self.cancel(now, scheduler, id);
+            }
+        }
+        if tasks.is_empty() {
+            self.book.gone(id);
         }
     }
 
@@ -132,7 +148,7 @@ impl Broadcaster {
         if let Some(open_task) = self.book.get_mut(id) {
             open_task.deliver(evidence);
         }
-        let is_resting = self.breaker.reason(now.mono).is_some();
+        let is_resting = self.breaker.wait(now.mono).is_some();
         self.book.image(now, scheduler, id, bytes, is_resting, &mut self.outbox);
     }
 
@@ -186,13 +202,13 @@ impl Broadcaster {
         turns.second_sender(&mut lent, mc_addr, fcnt);
     }
 
-    /// Frames of the campaign on the air never reached the radio: so many fresh coded fragments make up for them.
-    pub fn make_up(&mut self, frames: u32) -> u32 {
-        self.turns.make_up(&mut self.book, frames)
+    /// The forwarder told, or will never tell, what became of frames; how many coded fragments more that makes.
+    pub fn settle(&mut self, accounted: &Accounted) -> u32 {
+        self.turns.settle(&mut self.book, accounted)
     }
 
     /// Does what is due. `handover` is how frames are handed over now, or what is waited for while they cannot be.
-    pub fn advance(&mut self, now: Now, scheduler: &mut Scheduler, handover: Result<Handover, &str>) {
+    pub fn advance(&mut self, now: Now, scheduler: &mut Scheduler, handover: Result<Handover, Obstacle>) {
         self.outbox.woken();
         if self.halted.is_some() || self.stopping != Stopping::No {
             return self.wind_down(now, scheduler);
@@ -201,18 +217,22 @@ impl Broadcaster {
             self.outbox.save(Change::Lived);
         }
         self.outbox.wake_by(self.breaker.wake_at(now.mono));
-        if let Some(reason) = self.breaker.reason(now.mono) {
-            return self.all_wait(now, &reason, |_| true);
+        if let Some(wait) = self.breaker.wait(now.mono) {
+            return self.all_wait(now, &wait, |_| true);
         }
         self.book.plan_passed_anew(now, &mut self.outbox);
         self.book.ask_for_images(now, &mut self.outbox);
         self.book.prove(now, &mut self.outbox);
+        let (turns, mut lent) = self.lend(now, scheduler);
+        turns.end(&mut lent);
+        self.book.note_stages(now, &mut self.outbox);
         let handover = match handover {
             Ok(handover) => handover,
-            Err(reason) => {
+            Err(obstacle) => {
                 self.book.campaigns_mut().for_each(Campaign::rest);
-                // What waits for the clock says so.
-                return self.all_wait(now, reason, |open_task| !open_task.is_unclocked());
+                let wait = Wait::event(WaitReason::Forwarder(obstacle));
+                let has_frames = |campaign: &Campaign| !campaign.has_sent_all();
+                return self.all_wait(now, &wait, |open_task| open_task.campaign().is_some_and(has_frames));
             }
         };
         let (turns, mut lent) = self.lend(now, scheduler);
@@ -274,13 +294,30 @@ impl Broadcaster {
 
     /// How each task that is not over stands.
     pub fn tasks<'a>(&'a self, now: Now, scheduler: &'a Scheduler) -> impl Iterator<Item = TaskState> + 'a {
-        self.book.open().iter().map(move |(id, open_task)| TaskState {
-            task: id.clone(),
-            source: open_task.source(),
-            phase: self.phase(id, open_task),
-            waiting: open_task.waiting().map(str::to_owned),
-            campaign: open_task.campaign().map(|campaign| campaign.state(now, scheduler)),
+        self.book.open().iter().map(move |(id, open_task)| {
+            let wait = self.wait(now, open_task);
+            TaskState {
+                task: id.clone(),
+                source: open_task.source(),
+                phase: self.phase(id, open_task),
+                waiting: wait.as_ref().map(|(wait, _)| wait.sentence(now)),
+                wait,
+                campaign: open_task.campaign().map(|campaign| campaign.state(now, scheduler)),
+            }
         })
+    }
+
+    /// What a task waits for, and for how long it has, microseconds.
+    fn wait(&self, now: Now, open_task: &OpenTask) -> Option<(Wait, u64)> {
+        if let Some(reason) = &self.halted {
+            return Some((Wait::event(WaitReason::Halted(reason.clone())), 0));
+        }
+        let noted = open_task.waiting().map(|(wait, since)| (wait.clone(), now.mono.us_since(since)));
+        let answer = || {
+            let frame_no = open_task.campaign()?.awaited_frame()?;
+            Some((Wait::event(WaitReason::Answer { frame_no }), 0))
+        };
+        noted.or_else(answer)
     }
 
     /// Finished tasks that are ordered again, which does nothing, and how each ended.
@@ -298,7 +335,7 @@ impl Broadcaster {
             return Phase::Blocked;
         }
         match open_task.stage() {
-            Stage::Parked if open_task.waiting().is_some() => Phase::Blocked,
+            Stage::Parked if is_waiting_for_more(open_task) => Phase::Blocked,
             Stage::Parked | Stage::Fetching => Phase::Fetching,
             Stage::AwaitingClock => Phase::Blocked,
             Stage::Planned(_, Step::Checking(_)) => Phase::Decoding,
@@ -320,11 +357,11 @@ impl Broadcaster {
     }
 
     /// Those of the tasks wait for the same.
-    fn all_wait(&mut self, now: Now, reason: &str, which: impl Fn(&OpenTask) -> bool) {
+    fn all_wait(&mut self, now: Now, wait: &Wait, which: impl Fn(&OpenTask) -> bool) {
         let waiting = self.book.open().iter().filter(|(_, open_task)| which(open_task));
         let ids: Vec<TaskId> = waiting.map(|(id, _)| id.clone()).collect();
         for id in ids {
-            self.book.waiting(now, &id, reason.to_owned(), &mut self.outbox);
+            self.book.waiting(now, &id, wait.clone(), &mut self.outbox);
         }
     }
 
@@ -348,6 +385,11 @@ impl Broadcaster {
     }
 }
 
+/// Whether a task that has not asked for its image yet waits for something else.
+fn is_waiting_for_more(open_task: &OpenTask) -> bool {
+    open_task.waiting().is_some_and(|(wait, _)| wait.reason != WaitReason::Image)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,17 +402,24 @@ mod tests {
         let region = parameters(RfRegion::Eu868).unwrap();
         let now = Now { mono: Instant::ZERO, gps: None };
         let (turn_rule, trust) = (TurnRule::default(), BTreeMap::new());
-        let mut broadcaster =
-            Broadcaster::new(region, Vec::new(), turn_rule, trust, Recovered::default(), now);
+        let mut broadcaster = Broadcaster::new(
+            region,
+            Vec::new(),
+            turn_rule,
+            trust,
+            Means::default(),
+            Recovered::default(),
+            now,
+        );
         let scheduler = &mut Scheduler::new(region.sub_bands, 0);
         broadcaster.stop();
-        broadcaster.advance(now, scheduler, Err("a forwarder"));
+        broadcaster.advance(now, scheduler, Err(Obstacle::NotHeard));
         let is_mark = |want: &Output| matches!(want, Output::Save(_, Change::Mark(Mark { clean: true, .. })));
         let Some(Output::Save(save, _)) = std::iter::from_fn(|| broadcaster.poll()).find(is_mark) else {
             panic!("an orderly stop makes a mark")
         };
         broadcaster.saved(now, save, answer);
-        broadcaster.advance(now, scheduler, Err("a forwarder"));
+        broadcaster.advance(now, scheduler, Err(Obstacle::NotHeard));
         std::iter::from_fn(|| broadcaster.poll()).collect()
     }
 

@@ -46,9 +46,9 @@ impl TaskBook {
         let recorded = open_task.resumed().and_then(|record| record.digest.parse().ok());
         let armed = open_task.campaign().map(|campaign| campaign.digest());
         let is_new = open_task.resumed().is_none() && open_task.delivered().is_none() && armed.is_none();
-        let group = self.site().group_of(open_task).ok().filter(|_| is_new);
+        let group = self.site().group_of_open(open_task).ok().filter(|_| is_new);
         let signature = group.map_or(SignatureWish::No, |group| {
-            signature_wish(open_task.task(), group, self.site().trust(id, group))
+            signature_wish(open_task.task(), group, self.site().trust(open_task.task(), group))
         });
         outbox.push(Output::Fetch(Fetch {
             task: id.clone(),
@@ -91,11 +91,8 @@ impl TaskBook {
             match Image::verify(bytes, campaign.digest()) {
                 Ok(image) => campaign.hold_image(image),
                 Err(error) => {
-                    campaign.refuse_image(now.mono);
-                    let reason = format!(
-                        "its image: the one it was planned with is gone ({error}); put it back, or cancel the task"
-                    );
-                    self.waiting(now, id, reason, outbox);
+                    // Its next turn says so.
+                    campaign.refuse_image(now.mono, error.to_string());
                 }
             }
         }

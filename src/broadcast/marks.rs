@@ -114,8 +114,8 @@ impl Marks {
             covers.insert(id.clone(), next_frame.saturating_add(frames));
         }
         let marked = |open_task: &OpenTask| {
-            let Progress { next_frame, extra_coded, .. } =
-                open_task.progress().filter(|_| open_task.has_begun())?;
+            let Progress { next_frame, account } = open_task.progress().filter(|_| open_task.has_begun())?;
+            let extra_coded = account.extra_coded;
             Some(CampaignMark { task: open_task.record_id(), next_frame, extra_coded })
         };
         // What is not armed again yet is still where the last mark left it.

@@ -1,6 +1,7 @@
 //! All campaigns that share one radio: which tasks are open, whose frame is next, what must be durable before it.
 //!
 //! * [`Broadcaster`]: the tasks of one radio from the document's arrival to the end of the campaign.
+//! * [`Judge`]: what will come of an order, said beforehand by the code that carries it out.
 //! * [`TurnRule`]: whose turn it is when several campaigns share the radio.
 //! * [`Record`]: a task as it is kept on disk.
 //!
@@ -16,6 +17,7 @@ mod broadcaster;
 mod fetching;
 mod finished_tasks;
 mod io;
+mod judge;
 mod key_ranges;
 mod marks;
 mod open_task;
@@ -30,6 +32,7 @@ mod task_book;
 mod traces;
 mod turn_rule;
 mod turns;
+mod waits;
 
 pub use breaker::CRASH_REST_US;
 pub use broadcaster::Broadcaster;
@@ -38,9 +41,14 @@ pub use io::NotSaved;
 pub use io::Output;
 pub use io::SignatureWish;
 pub use io::TaskSource;
+pub use judge::Foreseen;
+pub use judge::Judge;
+pub use judge::Judgement;
+pub use judge::KnownImage;
 pub use record::Proof;
 pub use record::Record;
 pub use record::RecordState;
+pub use site::Means;
 pub use state::Phase;
 pub use state::TaskState;
 pub use traces::Trace;

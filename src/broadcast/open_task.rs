@@ -9,6 +9,7 @@ use super::stage::Prepared;
 use super::stage::Signed;
 use super::stage::Stage;
 use super::stage::Step;
+use super::waits::Waits;
 use crate::campaign::Campaign;
 use crate::campaign::Plan;
 use crate::campaign::Preflight;
@@ -17,6 +18,10 @@ use crate::campaign::agreement;
 use crate::image::Digest;
 use crate::report::Decoded;
 use crate::report::Outcome;
+use crate::report::Saving;
+use crate::report::Wait;
+use crate::report::WaitReason;
+use crate::report::WaitTotal;
 use crate::signing::Evidence;
 use crate::store::RecordId;
 use crate::task::Task;
@@ -24,9 +29,6 @@ use crate::task::TaskId;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
-
-/// What a task waits for whose file was taken away a moment ago.
-pub const HELD: &str = "its file in the task folder: it is gone and cancels the task unless it comes back";
 
 /// All tasks that are not over, by their ids.
 pub type OpenTasks = BTreeMap<TaskId, OpenTask>;
@@ -55,7 +57,7 @@ pub struct OpenTask {
     served: u64,
     /// What came of decoding its frames, and for which plan.
     proof: Option<Proof>,
-    waiting: Option<String>,
+    waits: Waits,
     is_held: bool,
 }
 
@@ -86,7 +88,7 @@ impl OpenTask {
             proof,
             arrival,
             served: 0,
-            waiting: None,
+            waits: Waits::default(),
             is_held: false,
         }
     }
@@ -141,23 +143,37 @@ impl OpenTask {
         self.served = emission;
     }
 
-    /// What was last reported to be waited for.
-    pub fn waiting(&self) -> Option<&str> {
-        self.waiting.as_deref()
+    /// What it waits for, and since when.
+    pub fn waiting(&self) -> Option<(&Wait, Instant)> {
+        self.waits.current()
     }
 
-    /// It waits for this; whether that is news.
-    pub fn wait_for(&mut self, reason: &str) -> bool {
-        let is_news = self.waiting() != Some(reason);
-        if is_news {
-            self.waiting = Some(reason.to_owned());
-        }
-        is_news
+    /// It waits for this; whether that is to be told, which it is once it lasted for `quiet_us` microseconds.
+    pub fn wait_for(&mut self, now: Instant, wait: Wait, quiet_us: u64) -> bool {
+        self.waits.begin(now, wait, quiet_us)
     }
 
     /// It waits for nothing any more.
-    pub fn go_on(&mut self) {
-        self.waiting = None;
+    pub fn go_on(&mut self, now: Instant) {
+        self.waits.end(now);
+    }
+
+    /// What all its waits came to.
+    pub fn wait_totals(&self, now: Instant) -> Vec<WaitTotal> {
+        self.waits.totals(now)
+    }
+
+    /// What its stage waits for, before it is armed.
+    pub fn stage_wait(&self, now: Instant) -> Option<WaitReason> {
+        match &self.stage {
+            // What was put off or is held says so itself.
+            Stage::Parked if self.is_held || self.not_before.is_some_and(|at| at > now) => None,
+            Stage::Parked | Stage::Fetching => Some(WaitReason::Image),
+            Stage::AwaitingClock | Stage::Running(_) => None,
+            Stage::Planned(_, Step::Checking(_)) => Some(WaitReason::Proof),
+            Stage::Planned(_, Step::Recording(_)) => Some(WaitReason::Saving(Saving::Record)),
+            Stage::Planned(_, Step::Reserving(_)) => Some(WaitReason::Saving(Saving::Counters)),
+        }
     }
 
     /// Whether its file is not there for the moment: no frame of it until its document is seen again.
@@ -171,9 +187,11 @@ impl OpenTask {
     }
 
     /// Its document is seen again.
-    pub fn release(&mut self) {
+    pub fn release(&mut self, now: Instant) {
         self.is_held = false;
-        self.waiting.take_if(|reason| reason == HELD);
+        if self.waiting().is_some_and(|(wait, _)| wait.reason == WaitReason::File) {
+            self.go_on(now);
+        }
     }
 
     /// Whether it was found to fit in beside those planned before it.
@@ -215,7 +233,6 @@ impl OpenTask {
 
     /// Its image is asked for.
     pub fn fetch(&mut self) {
-        self.go_on();
         self.stage = Stage::Fetching;
     }
 
@@ -330,11 +347,6 @@ impl OpenTask {
     /// armed again does not know.
     pub fn may_have_begun(&self) -> bool {
         self.has_begun() || (self.resumed.is_some() && self.campaign().is_none())
-    }
-
-    /// Whether its signature waits for the clock.
-    pub fn is_unclocked(&self) -> bool {
-        matches!(self.stage, Stage::AwaitingClock)
     }
 
     /// Why it must not begin, as the cloud's word on its group is now; what has begun goes on.

@@ -2,11 +2,14 @@
 //! mark, then the air. One task at a time is planned and checked, so counters are given away in the order of
 //! planning.
 
+use super::arming::Late;
 use super::arming::ProvenanceError;
 use super::arming::begin_of;
 use super::arming::check_provenance;
 use super::arming::first_free;
+use super::arming::lateness;
 use super::arming::session_warnings;
+use super::judge::check_form;
 use super::open_task::OpenTask;
 use super::outbox::Outbox;
 use super::stage::Prepared;
@@ -20,7 +23,11 @@ use crate::campaign::Progress;
 use crate::campaign::agreement;
 use crate::image::Image;
 use crate::lorawan::KeyFingerprint;
+use crate::report::Account;
+use crate::report::ClockNeed;
 use crate::report::Event;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::schedule::Scheduler;
 use crate::store::Change;
 use crate::store::RecordId;
@@ -43,9 +50,9 @@ impl TaskBook {
         outbox: &mut Outbox,
     ) -> Result<(), String> {
         let Some(open_task) = self.get(id) else { return Ok(()) };
-        let group = self.site().group_of(open_task)?.clone();
+        let group = self.site().group_of_open(open_task)?.clone();
         agreement::check(open_task.task(), &group)?;
-        let trust = self.site().trust(id, &group);
+        let trust = self.site().trust(open_task.task(), &group);
         let (expected, signed) = match check_provenance(open_task, &group, trust, &bytes, now.gps) {
             Ok(vouched) => vouched,
             Err(ProvenanceError::Refused(reason)) => return Err(reason),
@@ -53,11 +60,16 @@ impl TaskBook {
                 if let Some(open_task) = self.get_mut(id) {
                     open_task.await_clock();
                 }
-                self.waiting(now, id, error.to_string(), outbox);
+                let need = ClockNeed::Certificate(error.to_string());
+                self.waiting(now, id, Wait::event(WaitReason::Clock { need, dispute: None }), outbox);
                 return Ok(());
             }
         };
         let image = Image::verify(bytes, expected).map_err(|error| error.to_string())?;
+        // What was armed in a former life was judged then.
+        if open_task.resumed().is_none() {
+            check_form(image.bytes(), &group)?;
+        }
         let found = self.reserved_plan(scheduler, open_task, &group, &image);
         let is_reserved = found.is_some();
         let plan = match found {
@@ -71,14 +83,12 @@ impl TaskBook {
         let begin = begin_of(open_task, &group, &plan)?;
         if !open_task.is_admitted() && !is_reserved {
             if let Some(other) = self.undecided(now, id, &plan, &begin) {
-                let reason = format!(
-                    "a trusted clock: group {} has task {other}, and without the time nobody knows which of the two is over first",
-                    plan.group
-                );
+                let (group, other) = (plan.group, other.clone());
+                let need = ClockNeed::Order { group, other };
                 if let Some(open_task) = self.get_mut(id) {
                     open_task.await_clock();
                 }
-                self.waiting(now, id, reason, outbox);
+                self.waiting(now, id, Wait::event(WaitReason::Clock { need, dispute: None }), outbox);
                 return Ok(());
             }
             self.admit(now, id, &plan, &begin, outbox)?;
@@ -198,6 +208,12 @@ impl TaskBook {
         let mut planned = plan.planned(begin.sessions(), open_task.decoded());
         planned.warnings.extend(session_warnings(group, &begin, now.gps));
         planned.warnings.extend(agreement::warnings(open_task.task(), group));
+        if open_task.resumed().is_none() {
+            planned.warnings.extend(check_form(image.bytes(), group).unwrap_or_default());
+            if let Late::Begun(text) | Late::Missed(text, _) = lateness(group, &begin, now.gps) {
+                planned.warnings.push(text);
+            }
+        }
         let save = outbox.save(Change::Task(TaskRecord { id: open_task.record_id(), bytes }));
         open_task.begin_step(Step::Recording(save));
         outbox.report(now, Some(id), Event::Planned(planned));
@@ -260,8 +276,7 @@ impl TaskBook {
         let marked = marked.filter(|_| open_task.prepared().is_some_and(|prepared| prepared.is_reserved));
         let progress = marked.map(|marked| Progress {
             next_frame: marked.next_frame,
-            extra_coded: marked.extra_coded,
-            ..Progress::default()
+            account: Account { extra_coded: marked.extra_coded, ..Account::default() },
         });
         open_task.arm(progress, now.mono);
         if let Some(progress) = progress {

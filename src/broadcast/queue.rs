@@ -48,9 +48,10 @@ pub fn is_missed(now: Now, open_task: &OpenTask) -> bool {
     open_task.campaign().is_some_and(|campaign| campaign.calendar().is_missed(now))
 }
 
-/// Whether the campaign has begun, or one more may.
-pub fn has_room(open_tasks: &OpenTasks, open_task: &OpenTask) -> bool {
-    open_task.has_begun() || open_tasks.values().filter(|open_task| open_task.has_begun()).count() < BEGUN_MAX
+/// How many campaigns have begun, where this one did not and no other may.
+pub fn full(open_tasks: &OpenTasks, open_task: &OpenTask) -> Option<usize> {
+    let begun = open_tasks.values().filter(|open_task| open_task.has_begun()).count();
+    (!open_task.has_begun() && begun >= BEGUN_MAX).then_some(begun)
 }
 
 /// Whether a frame is with the forwarder and its answer is not there.

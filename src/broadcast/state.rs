@@ -2,6 +2,7 @@
 
 use super::io::TaskSource;
 use crate::campaign::CampaignState;
+use crate::report::Wait;
 use crate::task::TaskId;
 
 /// How one task that is not over stands.
@@ -13,8 +14,10 @@ pub struct TaskState {
     pub source: TaskSource,
     /// How far it is.
     pub phase: Phase,
-    /// What it waits for, where that is not its turn or its time.
+    /// What it waits for, in one sentence.
     pub waiting: Option<String>,
+    /// The same with its numbers, and for how long it has waited, microseconds.
+    pub wait: Option<(Wait, u64)>,
     /// Its campaign, once the plan is durable.
     pub campaign: Option<CampaignState>,
 }
@@ -28,9 +31,9 @@ pub enum Phase {
     Decoding,
     /// Its plan and its counters are being written down.
     Saving,
-    /// Something is missing: see [`TaskState::waiting`].
+    /// It cannot send now: see [`TaskState::waiting`].
     Blocked,
-    /// Ready; its start or its turn is still to come.
+    /// Its first frame is next, and nothing is in the way.
     Armed,
     /// A frame of it was sent, and others follow.
     Sending,

@@ -4,8 +4,8 @@
 use super::finished_tasks::FinishedTasks;
 use super::finished_tasks::UNKNOWN;
 use super::io::TaskSource;
+use super::judge;
 use super::key_ranges::KeyRanges;
-use super::open_task::HELD;
 use super::open_task::OpenTask;
 use super::open_task::OpenTasks;
 use super::outbox::Outbox;
@@ -17,6 +17,8 @@ use crate::cloud::task_from_cloud;
 use crate::cloud::task_from_file;
 use crate::report::Event;
 use crate::report::Outcome;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::store::CampaignMark;
 use crate::store::Change;
 use crate::store::RecordId;
@@ -30,6 +32,8 @@ use std::collections::BTreeMap;
 
 /// A full disk is tried again after this, microseconds.
 const FULL_US: u64 = 30_000_000;
+/// What every task waits for on its way is told after this, microseconds.
+const USUAL_US: u64 = 10_000_000;
 /// Tasks that are not over, at most.
 const MAX_ORDERS: usize = 64;
 
@@ -82,16 +86,19 @@ impl TaskBook {
             }
             // Its end found no room on the disk, or the record is an old one: the list of ends is right.
             RecordState::Armed if self.finished.holds(&record) => {}
-            RecordState::Armed => match task_from_file(saved.document.as_bytes(), &saved.stem) {
-                Ok(task) => {
-                    let (document, stem) = (saved.document.clone(), saved.stem.clone());
-                    self.enter(task, document.as_bytes(), &stem, saved.source, Some(saved));
+            RecordState::Armed => {
+                let read = task_from_file(saved.document.as_bytes(), &saved.stem);
+                match read.and_then(|task| task.for_group(&saved.group)) {
+                    Ok(task) => {
+                        let (document, stem) = (saved.document.clone(), saved.stem.clone());
+                        self.enter(task, document.as_bytes(), &stem, saved.source, Some(saved));
+                    }
+                    Err(error) => {
+                        let reason = format!("task {}: {error}", saved.stem);
+                        outbox.report(now, None, Event::Refused { reason });
+                    }
                 }
-                Err(error) => {
-                    let reason = format!("task {}: {error}", saved.stem);
-                    outbox.report(now, None, Event::Refused { reason });
-                }
-            },
+            }
         }
     }
 
@@ -111,12 +118,13 @@ impl TaskBook {
             TaskSource::Cloud => task_from_cloud(document),
         };
         match read {
-            Ok(task) if self.is_over(&RecordId(task.id.record_id())) => {
-                self.recall(now, &task, source, outbox);
+            Ok(task) if self.over_as(&task).is_none() && task.status == TaskStatus::Deleting => {
+                return Some(task.id);
             }
-            Ok(task) if task.status == TaskStatus::Deleting => return Some(task.id),
-            Ok(task) if self.is_left_alone(now, &task, source, outbox) => {}
-            Ok(task) => self.order(now, task, document, stem, source, outbox),
+            Ok(task) => match task.per_group() {
+                Ok(tasks) => self.take_all(now, tasks, document, stem, source, outbox),
+                Err(error) => outbox.report(now, None, Event::Refused { reason: error.to_string() }),
+            },
             Err(error) => {
                 let reason = error.to_string();
                 // The name of its file tells which one it is; without one the text must.
@@ -132,9 +140,49 @@ impl TaskBook {
         None
     }
 
+    /// The tasks of one document, one for each of its groups.
+    fn take_all(
+        &mut self,
+        now: Now,
+        tasks: Vec<Task>,
+        document: &[u8],
+        stem: &str,
+        source: TaskSource,
+        outbox: &mut Outbox,
+    ) {
+        // What the document orders no more, now that it names other groups.
+        let is_stray = |(id, open_task): &(&TaskId, &OpenTask)| {
+            let is_of_it = |task: &Task| task.document_id == open_task.task().document_id;
+            tasks.iter().any(is_of_it) && tasks.iter().all(|task| task.id != **id)
+        };
+        let strays: Vec<TaskId> = self.open.iter().filter(is_stray).map(|(id, _)| id.clone()).collect();
+        if let Some(begun) = strays.iter().find(|id| self.open[*id].may_have_begun()) {
+            let reason =
+                "the order names other groups after its first frame was sent: cancel it and order anew";
+            return outbox.report(now, Some(begun), Event::Refused { reason: reason.to_owned() });
+        }
+        for id in strays {
+            self.refuse(now, &id, "the order does not name its group any more".to_owned(), outbox);
+        }
+        for task in tasks {
+            if let Some(record) = self.over_as(&task) {
+                self.recall(now, &task, record, source, outbox);
+            } else if !self.is_left_alone(now, &task, source, outbox) {
+                self.order(now, task, document, stem, source, outbox);
+            }
+        }
+    }
+
+    /// The record under which a task is over. The same document may have named more groups, or fewer, when it was.
+    fn over_as(&self, task: &Task) -> Option<RecordId> {
+        let among_several = task.groups.first().and_then(|group| task.document_id.of_group(group).ok());
+        let ids = [Some(task.id.clone()), Some(task.document_id.clone()), among_several];
+        let mut records = ids.iter().flatten().map(|id| RecordId(id.record_id()));
+        records.find(|record| self.finished.holds(record))
+    }
+
     /// A task that is over was seen again.
-    fn recall(&mut self, now: Now, task: &Task, source: TaskSource, outbox: &mut Outbox) {
-        let record = RecordId(task.id.record_id());
+    fn recall(&mut self, now: Now, task: &Task, record: RecordId, source: TaskSource, outbox: &mut Outbox) {
         let is_news = self.finished.seen(record);
         // A file is told when it is new or changed, a cloud's task whenever it is asked for.
         if is_news || source == TaskSource::File {
@@ -149,11 +197,11 @@ impl TaskBook {
         if source != TaskSource::Cloud || self.open.contains_key(&task.id) {
             return false;
         }
-        if let TaskStatus::Unknown(status) = &task.status {
-            let text = format!("Status {status:?} is unknown to this version: the task is left alone");
+        let Some(text) = judge::left_alone(task, source) else { return false };
+        if matches!(task.status, TaskStatus::Unknown(_)) {
             outbox.report(now, Some(&task.id), Event::Warning { text });
         }
-        matches!(task.status, TaskStatus::Done | TaskStatus::Unknown(_))
+        true
     }
 
     /// An order that may be carried out: a new one, one that is known, or one that was changed.
@@ -169,7 +217,7 @@ impl TaskBook {
         let id = task.id.clone();
         let is_full = self.open.len() >= MAX_ORDERS;
         if let Some(open_task) = self.open.get_mut(&id) {
-            open_task.release();
+            open_task.release(now.mono);
         }
         let refused = match self.open.get_mut(&id) {
             Some(open_task) if open_task.task().same_order(&task) => {
@@ -187,10 +235,13 @@ impl TaskBook {
             }
             _ if is_full => format!("{MAX_ORDERS} tasks are open already: remove finished ones"),
             _ => {
-                for text in task.warnings.clone() {
+                for text in judge::of_document(&self.site, &task, source) {
                     outbox.report(now, Some(&id), Event::Warning { text });
                 }
-                return self.enter(task, document, stem, source, None);
+                return match judge::check_document(&self.site, &task, source, false) {
+                    Ok(_) => self.enter(task, document, stem, source, None),
+                    Err(reason) => self.refuse(now, &id, reason, outbox),
+                };
             }
         };
         outbox.report(now, Some(&id), Event::Refused { reason: refused });
@@ -214,14 +265,29 @@ impl TaskBook {
 
     /// The task's file is not there for the moment: no frame of it until [`TaskBook::take_in`] sees its document again.
     pub fn hold(&mut self, now: Now, id: &TaskId, outbox: &mut Outbox) {
-        let Some(open_task) = self.open.get_mut(id) else { return };
-        open_task.hold();
-        self.waiting(now, id, HELD.to_owned(), outbox);
+        for id in self.of_document(id) {
+            if let Some(open_task) = self.open.get_mut(&id) {
+                open_task.hold();
+                self.waiting(now, &id, Wait::event(WaitReason::File), outbox);
+            }
+        }
     }
 
-    /// The finished task is not at its source any more.
+    /// The open tasks of the document `id`, or the one that has this id itself.
+    pub fn of_document(&self, id: &TaskId) -> Vec<TaskId> {
+        let is_meant =
+            |(own, open_task): &(&TaskId, &OpenTask)| *own == id || open_task.task().document_id == *id;
+        self.open.iter().filter(is_meant).map(|(own, _)| own.clone()).collect()
+    }
+
+    /// The finished tasks of the document are not at their source any more.
     pub fn gone(&mut self, id: &TaskId) {
         self.finished.gone(&RecordId(id.record_id()));
+        for group in self.site.groups() {
+            if let Ok(id) = id.of_group(&group.name) {
+                self.finished.gone(&RecordId(id.record_id()));
+            }
+        }
     }
 
     /// The order cannot be carried out. It is forgotten, so a corrected document is taken as a new one.
@@ -230,17 +296,34 @@ impl TaskBook {
         outbox.report(now, Some(id), Event::Refused { reason });
     }
 
-    /// The task waits for this; told when it is news.
-    pub fn waiting(&mut self, now: Now, id: &TaskId, reason: String, outbox: &mut Outbox) {
+    /// The task waits for this; told when it is news, and what every task waits for on its way when it takes long.
+    pub fn waiting(&mut self, now: Now, id: &TaskId, wait: Wait, outbox: &mut Outbox) {
         let Some(open_task) = self.open.get_mut(id) else { return };
-        if open_task.wait_for(&reason) {
+        let reason = wait.sentence(now);
+        let quiet_us = if wait.reason.is_usual() { USUAL_US } else { 0 };
+        if open_task.wait_for(now.mono, wait, quiet_us) {
             outbox.report(now, Some(id), Event::Waiting { reason });
         }
     }
 
+    /// What tasks wait for that are on their way to be armed.
+    pub fn note_stages(&mut self, now: Now, outbox: &mut Outbox) {
+        let reasons = self
+            .open
+            .iter()
+            .filter_map(|(id, open_task)| Some((id.clone(), open_task.stage_wait(now.mono)?)));
+        for (id, reason) in reasons.collect::<Vec<_>>() {
+            self.waiting(now, &id, Wait::event(reason), outbox);
+        }
+    }
+
     /// The task is over; whether it was open.
-    pub fn close(&mut self, id: &TaskId, outcome: &Outcome, outbox: &mut Outbox) -> bool {
+    pub fn close(&mut self, now: Now, id: &TaskId, outcome: &Outcome, outbox: &mut Outbox) -> bool {
         let Some(open_task) = self.open.remove(id) else { return false };
+        let waits = open_task.wait_totals(now.mono);
+        if !waits.is_empty() {
+            outbox.report(now, Some(id), Event::Waited { waits });
+        }
         self.resumable.remove(&open_task.record_id());
         if let Some(record) = open_task.record(outcome, self.finished.next()) {
             let id = open_task.record_id();
@@ -270,10 +353,11 @@ impl TaskBook {
         let Some(id) = self.awaiting(save) else {
             return outbox.report(now, None, Event::Warning { text: reason });
         };
+        let again_at = now.mono.plus_us(FULL_US);
         if let Some(open_task) = self.open.get_mut(&id) {
-            open_task.put_off(now.mono.plus_us(FULL_US));
+            open_task.put_off(again_at);
         }
-        self.waiting(now, &id, format!("room on the disk: {reason}"), outbox);
+        self.waiting(now, &id, Wait::until(WaitReason::DiskFull(reason), again_at), outbox);
         outbox.wake_by(Some(now.mono));
     }
 

@@ -2,38 +2,32 @@
 
 use super::io::Output;
 use super::marks::Marks;
-use super::open_task::HELD;
 use super::open_task::OpenTask;
 use super::outbox::Outbox;
 use super::queue;
 use super::task_book::TaskBook;
 use super::turn_rule::TurnRule;
 use crate::campaign::Campaign;
-use crate::campaign::DUTY_PAUSE_US;
+use crate::campaign::Ending;
 use crate::campaign::Handover;
-use crate::campaign::Refusal;
 use crate::campaign::Step;
 use crate::campaign::Transmit;
 use crate::campaign::Turn;
 use crate::campaign::Verdict;
+use crate::forwarder::Accounted;
 use crate::region::SubBandIndex;
 use crate::report::Event;
 use crate::report::Outcome;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::schedule::Scheduler;
 use crate::task::TaskId;
-use crate::task::rfc3339_from_gps;
-use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 /// A group pauses for this long after somebody else sent to it, microseconds.
 const PAUSE_US: u64 = 3_600_000_000;
-
-/// What a group waits for that somebody else sends to.
-const SECOND_SENDER: &str =
-    "the end of somebody else's downlinks to this group: a network server sent to it in the last hour";
 
 /// What is known of the turns on the one radio.
 #[derive(Debug)]
@@ -46,6 +40,8 @@ pub struct Turns {
     next_emission: u64,
     /// Groups that somebody else sends to, and until when that keeps us silent.
     paused: BTreeMap<u32, Instant>,
+    /// The forwarder's reporting interval, microseconds, once it is learned.
+    report_interval_us: Option<u64>,
 }
 
 /// What a turn is lent: the time, the radio's scheduler, the tasks, and where wishes go.
@@ -71,8 +67,17 @@ impl<'a> Lent<'a> {
         self.outbox.report(self.now, id, event);
     }
 
-    fn waiting(&mut self, id: &TaskId, reason: String) {
-        self.book.waiting(self.now, id, reason, self.outbox);
+    fn waiting(&mut self, id: &TaskId, wait: Wait) {
+        self.book.waiting(self.now, id, wait, self.outbox);
+    }
+
+    /// What the campaign waits for after its step, if it waits for anything.
+    fn note_wait(&mut self, id: &TaskId) {
+        let Some(open_task) = self.book.get_mut(id) else { return };
+        match open_task.campaign().and_then(Campaign::wait).cloned() {
+            Some(wait) => self.waiting(id, wait),
+            None => open_task.go_on(self.now.mono),
+        }
     }
 
     fn rest(&mut self, id: &TaskId) {
@@ -103,6 +108,7 @@ impl Default for Turns {
             free_at: BTreeMap::new(),
             next_emission: 1,
             paused: BTreeMap::new(),
+            report_interval_us: None,
         }
     }
 }
@@ -115,14 +121,16 @@ impl Turns {
         }
         let (now, rule) = (lent.now, lent.book.site().turn_rule());
         let mut owners = queue::owners(now, lent.book.open());
-        let mut sub_bands_taken = BTreeSet::new();
+        let mut sub_bands_taken = BTreeMap::new();
         let mut ahead: Option<TaskId> = None;
         for id in queue::in_order(rule, lent.book.open()) {
             let Some(open_task) = lent.book.get(&id) else { continue };
-            let Some(campaign) = open_task.campaign() else { continue };
+            let Some(campaign) = open_task.campaign().filter(|campaign| !campaign.has_sent_all()) else {
+                continue;
+            };
             let (key, sub_band) = (campaign.plan().key, campaign.plan().channel.sub_band);
             if open_task.is_held() {
-                lent.waiting(&id, HELD.to_owned());
+                lent.waiting(&id, Wait::event(WaitReason::File));
                 continue;
             }
             // A key's counters only rise: one campaign after the other.
@@ -137,20 +145,26 @@ impl Turns {
                 TurnRule::Fairly => None,
             };
             if let Some(rival) = rival {
-                if campaign.calendar().is_open(now) {
-                    lent.waiting(&id, format!("its turn: task {rival} has the air"));
-                }
+                lent.waiting(&id, turn_of_another(lent.now, campaign, rival));
                 lent.rest(&id);
                 continue;
             }
-            if sub_bands_taken.contains(&sub_band) || !queue::has_room(lent.book.open(), open_task) {
+            if let Some(begun) = queue::full(lent.book.open(), open_task) {
+                lent.waiting(&id, Wait::event(WaitReason::Campaigns(begun)));
+                lent.rest(&id);
+                continue;
+            }
+            if let Some(rival) = sub_bands_taken.get(&sub_band) {
+                if campaign.is_late(now.mono) {
+                    lent.waiting(&id, turn_of_another(lent.now, campaign, TaskId::clone(rival)));
+                }
                 lent.rest(&id);
                 continue;
             }
             match self.turn_of(lent, &id, handover) {
                 Leaves::Nothing => return,
                 Leaves::OtherSubBands => {
-                    sub_bands_taken.insert(sub_band);
+                    sub_bands_taken.insert(sub_band, id.clone());
                     ahead.get_or_insert(id);
                 }
                 Leaves::ItsPauses => {
@@ -166,7 +180,7 @@ impl Turns {
         let mc_addr = campaign.plan().mc_addr.as_u32();
         if let Some(&until) = self.paused.get(&mc_addr).filter(|until| **until > lent.now.mono) {
             lent.outbox.wake_by(Some(until));
-            lent.waiting(id, SECOND_SENDER.to_owned());
+            lent.waiting(id, Wait::until(WaitReason::SecondSender, until));
             return Leaves::Everything;
         }
         let had_begun = campaign.has_begun();
@@ -177,11 +191,10 @@ impl Turns {
             not_before: self.free_at.get(&campaign.plan().channel.sub_band).copied(),
         };
         let step = campaign.step(lent.now, lent.scheduler, turn);
-        if !matches!(step, Step::Blocked(_) | Step::Missed(_) | Step::NeedImage)
-            && let Some(open_task) = lent.book.get_mut(id)
-        {
-            open_task.go_on();
+        if matches!(step, Step::Missed) {
+            missed(lent, id);
         }
+        lent.note_wait(id);
         match step {
             Step::Transmit(transmit) => {
                 self.hand_over(lent, id, transmit);
@@ -207,9 +220,8 @@ impl Turns {
                 return Leaves::OtherSubBands;
             }
             Step::Shut(at) => lent.outbox.wake_by(Some(at)),
-            Step::Blocked(reason) => lent.waiting(id, reason.to_owned()),
+            Step::Blocked | Step::Missed => {}
             Step::Over(outcome) => self.finish(lent, id, outcome),
-            Step::Missed(ended) => missed(lent, id, ended),
             Step::NeedImage => lent.book.ask_again(lent.now, id, lent.outbox),
         }
         Leaves::Everything
@@ -252,9 +264,6 @@ impl Turns {
         if let Verdict::Queued { start } = verdict {
             self.free_at.insert(plan.channel.sub_band, start.plus_us(plan.min_spacing_us));
         }
-        if let Verdict::Refused(Refusal::DutyCycle(_)) = verdict {
-            self.free_at.insert(plan.channel.sub_band, lent.now.mono.plus_us(DUTY_PAUSE_US));
-        }
         let event = match verdict {
             Verdict::Queued { start } => Event::Sent { frame_no, fcnt, start: *start },
             Verdict::Silent if campaign.progress().next_frame <= frame_no => Event::Unanswered { frame_no },
@@ -296,15 +305,52 @@ impl Turns {
         }
     }
 
-    /// Frames of the campaign on the air never reached the radio: so many fresh coded fragments make up for them.
-    pub fn make_up(&self, book: &mut TaskBook, frames: u32) -> u32 {
-        let last = self.last.as_ref().and_then(|id| book.campaign_mut(id));
-        last.map_or(0, |campaign| campaign.make_up(frames))
+    /// The forwarder told, or will never tell, what became of frames; how many coded fragments more that makes. Losses
+    /// fall on the campaigns in proportion to their frames.
+    pub fn settle(&mut self, book: &mut TaskBook, accounted: &Accounted) -> u32 {
+        let Accounted { until, ours_dropped, is_told, interval_us, .. } = *accounted;
+        self.report_interval_us = interval_us.or(self.report_interval_us);
+        let mut frames: u32 = book.campaigns_mut().map(|campaign| campaign.unsettled(until)).sum();
+        let mut dropped = ours_dropped.min(frames);
+        let mut extra_coded = 0;
+        for campaign in book.campaigns_mut() {
+            let its = campaign.unsettled(until);
+            let its_dropped = (u64::from(dropped) * u64::from(its)).div_ceil(u64::from(frames.max(1)));
+            let its_dropped = u32::try_from(its_dropped).unwrap_or(u32::MAX);
+            (frames, dropped) = (frames - its, dropped - its_dropped);
+            extra_coded += campaign.settle(until, its_dropped, is_told);
+        }
+        extra_coded
+    }
+
+    /// Ends the campaigns that are accounted for, whether or not the forwarder is there.
+    pub fn end(&mut self, lent: &mut Lent<'_>) {
+        let campaigns =
+            lent.book.open().iter().filter_map(|(id, open_task)| Some((id, open_task.campaign()?)));
+        let ending = |(id, campaign): (&TaskId, &Campaign)| {
+            (id.clone(), campaign.ending(lent.now.mono, self.report_interval_us))
+        };
+        let endings: Vec<(TaskId, Ending)> = campaigns.map(ending).collect();
+        for (id, ending) in endings {
+            match ending {
+                Ending::Sending => {}
+                Ending::OnAir(until) => lent.outbox.wake_by(Some(until)),
+                Ending::AwaitingReport(until, frames) => {
+                    lent.outbox.wake_by(Some(until));
+                    // Every campaign ends like this: no news.
+                    if let Some(open_task) = lent.book.get_mut(&id) {
+                        let wait = Wait::until(WaitReason::Report(frames), until);
+                        open_task.wait_for(lent.now.mono, wait, u64::MAX);
+                    }
+                }
+                Ending::Over(outcome) => self.finish(lent, &id, outcome),
+            }
+        }
     }
 
     /// The task is over, and whatever it held on the air is free.
     pub fn finish(&mut self, lent: &mut Lent<'_>, id: &TaskId, outcome: Outcome) {
-        if !lent.book.close(id, &outcome, lent.outbox) {
+        if !lent.book.close(lent.now, id, &outcome, lent.outbox) {
             return;
         }
         if self.marks.release(id) {
@@ -340,18 +386,21 @@ impl Turns {
     }
 }
 
+/// A wait for another task, or for the start that comes before that matters.
+fn turn_of_another(now: Now, campaign: &Campaign, rival: TaskId) -> Wait {
+    let opens = campaign.calendar().opens(now).filter(|opens| *opens > now.mono);
+    let own = opens.and_then(|opens| campaign.calendar().wait(opens));
+    own.unwrap_or_else(|| Wait::event(WaitReason::Turn(rival)))
+}
+
 /// Frames are left and no session is: the operator is told, once.
-fn missed(lent: &mut Lent<'_>, id: &TaskId, ended: Option<GpsTime>) {
+fn missed(lent: &mut Lent<'_>, id: &TaskId) {
     let Some(open_task) = lent.book.get(id) else { return };
     let Some(campaign) = open_task.campaign() else { return };
-    let (left, planned) = campaign.left();
-    let ended = ended.map_or(String::new(), |ended| format!(" (the last ended {})", rfc3339_from_gps(ended)));
-    let reason = format!(
-        "a session that its devices were told{ended}: {left} of {planned} frames are left; give the task a later StartTime and tell the devices (`fuotad plan --setup`)"
-    );
-    if open_task.waiting() != Some(reason.as_str()) {
+    let is_told = |(wait, _): (&Wait, Instant)| matches!(wait.reason, WaitReason::Missed { .. });
+    if !open_task.waiting().is_some_and(is_told) {
+        let (left, planned) = campaign.left();
         let group = campaign.plan().group.clone();
         lent.report(Some(id), Event::SessionsMissed { group, left, planned });
     }
-    lent.waiting(id, reason);
 }

@@ -2,6 +2,9 @@
 
 use super::session::Session;
 use super::step::Begin;
+use crate::report::ClockNeed;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
@@ -16,10 +19,10 @@ pub struct Calendar {
 }
 
 /// Why nothing can be sent whatever the time is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// Sending lacks something, which the text names.
-    Blocked(&'static str),
+    /// Something is missing without which nothing begins.
+    Blocked(WaitReason),
     /// The sessions that devices were told are over; the last one ended then. `None`: there was none.
     Missed(Option<GpsTime>),
 }
@@ -67,6 +70,23 @@ impl Calendar {
         self.begin.sessions().get(self.session).copied()
     }
 
+    /// When the devices of a campaign with a start or sessions begin to listen, or began.
+    pub fn opens(&self, now: Now) -> Option<Instant> {
+        match &self.begin {
+            Begin::At(start) => now.instant_of(*start),
+            _ => now.instant_of(self.session()?.usable(self.guard_us).0),
+        }
+    }
+
+    /// What is waited for until the devices listen, which is then.
+    pub fn wait(&self, opens: Instant) -> Option<Wait> {
+        let reason = match (&self.begin, self.session()) {
+            (Begin::At(start), _) => WaitReason::Start(*start),
+            (_, session) => session.map(|session| WaitReason::Session(session.start, session.end()))?,
+        };
+        Some(Wait::until(reason, opens))
+    }
+
     /// When frames may no longer go out in the session that runs or comes next.
     pub fn closes(&self, now: Now) -> Option<Instant> {
         now.instant_of(self.session()?.usable(self.guard_us).1)
@@ -93,10 +113,10 @@ impl Calendar {
     /// # Errors
     /// Why there is no such time.
     pub fn window(&mut self, now: Now) -> Result<(Option<Instant>, Option<Instant>), Closed> {
-        const NO_CLOCK: Closed = Closed::Blocked("a trusted clock: the start is an absolute time");
+        const NO_CLOCK: Closed = Closed::Blocked(WaitReason::Clock { need: ClockNeed::Start, dispute: None });
         let sessions = match &self.begin {
             Begin::Unknown => {
-                return Err(Closed::Blocked("a start: the task has no StartTime and no \"Start\""));
+                return Err(Closed::Blocked(WaitReason::NoStart));
             }
             Begin::AtOnce => return Ok((None, None)),
             Begin::At(start) => return Ok((Some(now.instant_of(*start).ok_or(NO_CLOCK)?), None)),

@@ -9,41 +9,44 @@ use super::group::REPEAT_DISTANCE_US;
 use super::held_image::HeldImage;
 use super::plan::Plan;
 use super::sequence::Position;
+use super::setbacks::Setbacks;
 use super::state::CampaignState;
+use super::step::Ending;
 use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
 use super::step::Transmit;
 use super::step::Turn;
 use super::step::Verdict;
+use super::time_left::left_us;
+use super::unsettled::Unsettled;
 use crate::forwarder::timing::GAP_US;
 use crate::image::Digest;
 use crate::image::Image;
+use crate::radio::AirLimit;
 use crate::radio::Emission;
 use crate::report::Outcome;
+use crate::report::Saving;
+use crate::report::Wait;
+use crate::report::WaitReason;
 use crate::schedule::Booking;
+use crate::schedule::Pattern;
 use crate::schedule::Placement;
 use crate::schedule::Refused;
 use crate::schedule::Scheduler;
+use crate::schedule::TxPolicy;
 use crate::schedule::TxRequest;
 use crate::time::Instant;
 use crate::time::Now;
 
-/// So many refusals or silences in a row, and the campaign rests for [`REST_US`].
-const PATIENCE: u32 = 20;
-/// So often a frame goes out, the forwarder being heard each time and answering none of them; then it counts as sent.
-const SILENCES_MAX: u32 = 5;
-/// How long a campaign rests when the forwarder does not cooperate, microseconds.
-const REST_US: u64 = 60_000_000;
-
+/// Shorter waits are nobody's business, longer ones are always told, microseconds.
+const PATIENCE_MIN_US: u64 = 1_000_000;
+const PATIENCE_MAX_US: u64 = 10_000_000;
+/// Beside network servers a frame comes at least each time that this many would have come without them. With what is
+/// on the air by then a campaign keeps a tenth of its pace.
+const FLOOR: u64 = 8;
 /// The image is brought into memory so long before the devices listen, microseconds.
 const IMAGE_AHEAD_US: u64 = 60_000_000;
-
-/// So many frames are placed ahead of their time to tell when the last will be over.
-const LOOK_AHEAD_MAX: u32 = 2048;
-
-/// How long a sub-band rests that the forwarder calls spent, microseconds.
-pub const DUTY_PAUSE_US: u64 = 10_000_000;
 
 /// A former run handed its last frame over at most this long before its start, microseconds.
 const HELD_US: u64 = 400_000;
@@ -66,28 +69,22 @@ pub struct Campaign {
     calendar: Calendar,
     progress: Progress,
     awaiting: Option<Awaiting>,
+    /// Frames that were acknowledged and that no report spoke of yet.
+    unsettled: Unsettled,
     /// The next frame starts at this or later, by our own spacing.
     not_before: Option<Instant>,
     last_end: Option<Instant>,
-    consecutive_failures: u32,
-    consecutive_late: u32,
-    /// How often the next frame was handed over without an answer.
-    silences: u32,
-    /// It rests because the forwarder did not cooperate.
-    is_resting: bool,
+    setbacks: Setbacks,
+    /// When the next frame would have been handed over by the campaign's own pace.
+    due: Option<Instant>,
+    /// Why the next frame is not sent now.
+    wait: Option<Wait>,
 }
 
 impl Campaign {
     /// A campaign that starts at its first frame, or goes on at its progress after a restart at that instant.
     pub fn new(plan: Plan, group: Group, image: Image, resumed: Option<(Progress, Instant)>) -> Self {
-        let resumed = resumed.map(|(progress, now)| {
-            // A mark is only bytes from a disk: it leads no further than the plan.
-            let next_frame = progress.next_frame.min(plan.end - plan.base);
-            let extra_coded = progress.extra_coded.min(u32::from(plan.top_up));
-            let progress = Progress { next_frame, extra_coded, ..progress };
-            let before = (0..progress.next_frame).filter(|frame_no| is_sent(&plan, *frame_no)).count();
-            (Progress { sent: u32::try_from(before).unwrap_or(u32::MAX), ..progress }, now)
-        });
+        let resumed = resumed.map(|(progress, now)| (progress.resumed(&plan), now));
         // What the forwarder still holds from before the restart is not known, and a frame without a timestamp
         // handed over beside it may be swallowed: let it run dry, then keep the pace.
         let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.queue_slot_us);
@@ -101,12 +98,12 @@ impl Campaign {
             fcnt_guard: FcntGuard::default(),
             progress: resumed.map_or(Progress::default(), |(progress, _)| progress),
             awaiting: None,
+            unsettled: Unsettled::default(),
             not_before,
             last_end: None,
-            consecutive_failures: 0,
-            consecutive_late: 0,
-            silences: 0,
-            is_resting: false,
+            setbacks: Setbacks::default(),
+            due: None,
+            wait: None,
         }
     }
 
@@ -131,8 +128,8 @@ impl Campaign {
     }
 
     /// Its image came and is another one: it may be asked for again later.
-    pub fn refuse_image(&mut self, now: Instant) {
-        self.image.refuse(now);
+    pub fn refuse_image(&mut self, now: Instant, error: String) {
+        self.image.refuse(now, error);
     }
 
     /// Notes that its image is being asked for.
@@ -145,6 +142,7 @@ impl Campaign {
 
     /// Somebody else has the air for now: an image that is not being sent need not be in memory.
     pub fn rest(&mut self) {
+        self.due = None;
         if !self.has_begun() {
             self.image.let_go();
         }
@@ -162,95 +160,35 @@ impl Campaign {
 
     /// The campaign at a glance.
     pub fn state(&self, now: Now, scheduler: &Scheduler) -> CampaignState {
-        let plan = &self.plan;
-        let (uncoded, coded) = self.frames_left();
-        let frames = plan.frames() + self.progress.extra_coded;
-        CampaignState {
-            group: plan.group.clone(),
-            channel: plan.channel,
-            frames,
-            frames_done: frames.saturating_sub(uncoded + coded),
-            progress: self.progress,
-            airtime_us: plan.airtime_us,
-            spacing_us: plan.pace_uncoded.spacing_us,
-            session: self.calendar.session().map(|session| (session.start, session.end())),
-            left_us: self.left_us(now, scheduler),
-        }
-    }
-
-    /// Time that the frames left take at the plan's pace, microseconds.
-    fn sending_us(&self) -> u64 {
-        let (uncoded, coded) = self.frames_left();
-        u64::from(uncoded) * self.plan.pace_uncoded.spacing_us
-            + u64::from(coded) * self.plan.pace_coded.spacing_us
-    }
-
-    /// When the last frame will be over, microseconds from now, if the network servers go on as they do: every frame
-    /// that is left is placed as it will be. `None` while no start is known, or when the sessions are too short.
-    fn left_us(&self, now: Now, scheduler: &Scheduler) -> Option<u64> {
-        let mut ahead = scheduler.foreseen(now.mono);
-        let mut windows = self.calendar.windows(now)?.into_iter();
-        let (opens, mut until) = windows.next()?;
-        let (uncoded, coded) = self.frames_left();
-        let frames = uncoded + coded;
-        let from = opens.max(now.mono);
-        let mut at = self.not_before.map_or(from, |not_before| not_before.max(from));
-        let mut end = self.last_end.map_or(from, |end| end.max(from));
-        let mut placed = 0;
-        while placed < frames.min(LOOK_AHEAD_MAX) {
-            let request = TxRequest { earliest: at, until, ..self.request(now, GAP_US, 0) };
-            match ahead.place(now.mono, &request) {
-                Placement::At(start) => {
-                    ahead.commit(start, &request);
-                    placed += 1;
-                    let pace = if placed < uncoded { self.plan.pace_uncoded } else { self.plan.pace_coded };
-                    at = start.plus_us(pace.spacing_us);
-                    end = start.plus_us(self.plan.airtime_us);
-                }
-                Placement::Refused(Refused::SessionOver { .. }) => {
-                    let (opens, closes) = windows.next()?;
-                    (at, until) = (at.max(opens), closes);
-                }
-                Placement::Refused(_) => return None,
-            }
-        }
-        let left_us = end.us_since(now.mono);
-        // What is beyond the look ahead goes on at its pace.
-        Some(if frames > placed { left_us / u64::from(placed.max(1)) * u64::from(frames) } else { left_us })
-    }
-
-    /// What a frame asks of the radio, whatever its time.
-    fn request(&self, now: Now, gap_us: u64, lead_us: u64) -> TxRequest {
-        TxRequest {
-            channel: self.plan.channel,
-            airtime_us: self.plan.airtime_us,
-            queue_slot_us: self.plan.queue_slot_us,
-            earliest: now.mono,
-            until: None,
-            need_us: self.sending_us(),
-            gap_us,
-            lead_us,
-            policy: self.group.policy,
-        }
-    }
-
-    /// Uncoded frames (with their repeats) and coded ones that are still to be sent.
-    fn frames_left(&self) -> (u32, u32) {
-        let plan = &self.plan;
-        let nb_frag = u32::from(plan.layout.nb_frag());
-        let wanted = u32::from(plan.coded) + self.progress.extra_coded;
-        match self.next_position() {
-            None => (0, 0),
-            Some((_, Position::Uncoded(n))) => (nb_frag + 1 - u32::from(n) + u32::from(plan.repeats), wanted),
-            Some((_, Position::Repeat(repeat))) => (u32::from(plan.repeats) + 1 - u32::from(repeat), wanted),
-            Some((_, Position::Coded(r))) => (0, wanted + 1 - u32::from(r)),
-            Some((_, Position::Control)) => (0, wanted),
-        }
+        let (plan, progress, calendar) = (&self.plan, self.progress, &self.calendar);
+        let policy = self.group.policy;
+        let left_us = left_us(plan, progress, calendar, policy, self.not_before, (now, scheduler));
+        CampaignState::new(plan, progress, calendar, left_us)
     }
 
     /// Whether a verdict is outstanding.
     pub fn is_awaiting(&self) -> bool {
         self.awaiting.is_some()
+    }
+
+    /// The frame that waits for its verdict.
+    pub fn awaited_frame(&self) -> Option<u32> {
+        self.awaiting.as_ref().map(|awaiting| awaiting.frame_no)
+    }
+
+    /// Why the last [`Campaign::step`] sent no frame, unless that is only the distance between two frames.
+    pub fn wait(&self) -> Option<&Wait> {
+        self.wait.as_ref()
+    }
+
+    /// Whether its next frame is later than three of its distances, or than ten seconds.
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.due.or(self.not_before).is_none_or(|due| now.us_since(due) > self.patience_us())
+    }
+
+    /// A wait that is longer than this is told, microseconds.
+    fn patience_us(&self) -> u64 {
+        self.plan.pace_uncoded.spacing_us.saturating_mul(3).clamp(PATIENCE_MIN_US, PATIENCE_MAX_US)
     }
 
     /// When its devices listen.
@@ -265,36 +203,43 @@ impl Campaign {
 
     /// Time it still needs on the air, microseconds, when it has it alone.
     pub fn need_us(&self) -> u64 {
-        if self.has_begun() { self.sending_us() } else { self.plan.duration_us() }
+        if self.has_begun() { self.progress.sending_us(&self.plan) } else { self.plan.duration_us() }
     }
 
     /// What to do at `now`.
     pub fn step(&mut self, now: Now, scheduler: &mut Scheduler, turn: Turn) -> Step {
+        self.wait = None;
         let Turn { handover, covered, id, not_before } = turn;
         if self.awaiting.is_some() {
             return Step::Wait(None);
         }
-        let Some((frame_no, position)) = self.next_position() else {
-            return match self.last_end {
-                Some(end) if end > now.mono => Step::Wait(Some(end)),
-                _ => Step::Over(Outcome::Complete {
-                    sent: self.progress.sent,
-                    unconfirmed: self.progress.unconfirmed,
-                }),
-            };
+        let Some((frame_no, position)) = self.progress.next_position(&self.plan) else {
+            return Step::Wait(None);
         };
         let (opens, until) = match self.window(now) {
             Ok(window) => window,
+            // What was ordered went out. Its devices are not told one more session for what was to make up.
+            Err(Step::Missed) if matches!(position, Position::Coded(r) if r > self.plan.coded) => {
+                return Step::Over(Outcome::of(self.progress.account));
+            }
             Err(step) => return step,
         };
-        let lead_us = handover.lead_us.saturating_mul(1 + u64::from(self.consecutive_late / 3).min(3));
+        let lead_us = handover.lead_us.saturating_mul(self.setbacks.lead_factor());
         let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
         let ahead_us = opens.map_or(0, |opens| opens.us_since(now.mono));
+        self.wait = opens.filter(|_| ahead_us > lead_us).and_then(|opens| self.calendar.wait(opens));
+        if self.wait.is_some() {
+            self.due = None;
+        }
         if ahead_us > IMAGE_AHEAD_US {
             self.image.let_go();
             return Step::Shut(now.mono.plus_us(ahead_us - IMAGE_AHEAD_US));
         }
         if !self.image.is_here() {
+            self.wait = match self.image.refused() {
+                Some((error, at)) => Some(Wait::until(WaitReason::OtherImage(error.to_owned()), at)),
+                None => self.wait.take().or_else(|| Some(Wait::event(WaitReason::Image))),
+            };
             return Step::NeedImage;
         }
         if let Some(wake) = opens.as_ref().and_then(wakes) {
@@ -302,16 +247,30 @@ impl Campaign {
         }
         let paced = self.not_before_for(position);
         if let Some(wake) = paced.as_ref().and_then(wakes) {
+            self.wait = self.pause_until(now.mono, wake);
             return Step::Wait(Some(wake));
         }
+        let due = *self.due.get_or_insert([paced, opens].into_iter().flatten().max().unwrap_or(now.mono));
         let aim = [paced, opens, not_before].into_iter().flatten().max().unwrap_or(now.mono);
-        let earliest = aim.max(now.mono.plus_us(handover.lead_min_us));
-        let request = TxRequest { earliest, until, ..self.request(now, handover.gap_us, lead_us) };
-        match scheduler.place(now.mono, &request) {
+        let request = TxRequest {
+            earliest: aim.max(now.mono.plus_us(handover.lead_min_us)),
+            until,
+            need_us: self.progress.sending_us(&self.plan),
+            gap_us: handover.gap_us,
+            lead_us,
+            ..self.plan.request(self.group.policy)
+        };
+        let floor = due.plus_us(self.own_pace_us(position, scheduler).saturating_mul(FLOOR - 1));
+        match scheduler.place_at_floor(now.mono, &request, floor) {
             Placement::At(start) if start.minus_us(lead_us) > now.mono => {
+                self.wait = self.wait_for_air(now.mono, start, not_before, scheduler, &request);
                 Step::WaitForAir(start.minus_us(lead_us))
             }
-            Placement::At(_) if frame_no >= covered => Step::NeedMark,
+            Placement::At(_) if frame_no >= covered => {
+                let is_late = self.is_late(now.mono);
+                self.wait = is_late.then(|| Wait::event(WaitReason::Saving(Saving::Mark)));
+                Step::NeedMark
+            }
             Placement::At(start) => self.hand_over(frame_no, position, start, scheduler, &request, id),
             // What does not fit now may fit later in the session: a forecast changes, a frame is taken back.
             Placement::Refused(Refused::SessionOver { .. }) => {
@@ -319,6 +278,49 @@ impl Campaign {
             }
             Placement::Refused(why) => Step::Over(Outcome::Aborted { reason: why.to_string() }),
         }
+    }
+
+    /// The pace that it keeps by itself in the long run, microseconds: a burst waits for its share and for open ears.
+    fn own_pace_us(&self, position: Position, scheduler: &Scheduler) -> u64 {
+        let policy = TxPolicy { pattern: Pattern::Even, ..self.group.policy };
+        let even = scheduler.pace(self.plan.channel, self.plan.airtime_us, GAP_US, policy);
+        even.map_or(0, |pace| pace.spacing_us).max(self.spacing_us(position))
+    }
+
+    /// The distance from a frame to the next, microseconds.
+    fn spacing_us(&self, position: Position) -> u64 {
+        match position {
+            Position::Coded(_) => self.plan.pace_coded.spacing_us,
+            _ => self.plan.pace_uncoded.spacing_us,
+        }
+    }
+
+    /// The pause that the forwarder made necessary, if there is one.
+    fn pause_until(&self, now: Instant, wake: Instant) -> Option<Wait> {
+        let reason = self.setbacks.pause().cloned()?;
+        let is_told = wake.us_since(now) > PATIENCE_MIN_US || self.is_late(now);
+        is_told.then(|| Wait::until(reason, wake))
+    }
+
+    /// Which limit of the air the frame at `start` waits for, once that is longer than usual.
+    fn wait_for_air(
+        &self,
+        now: Instant,
+        start: Instant,
+        common: Option<Instant>,
+        scheduler: &mut Scheduler,
+        request: &TxRequest,
+    ) -> Option<Wait> {
+        if self.due.is_none_or(|due| start.us_since(due) <= self.patience_us()) {
+            return None;
+        }
+        // What several campaigns share is asked before the radio is.
+        let spacing = || AirLimit::Spacing { sub_band: scheduler.label(request.channel.sub_band) };
+        let limit = match common.filter(|common| *common >= start) {
+            Some(_) => spacing(),
+            None => scheduler.limit(now, request).unwrap_or(AirLimit::Busy),
+        };
+        Some(Wait::until(WaitReason::Air(limit), start))
     }
 
     /// The forwarder's word on frame `id`. `None` when the frame is not this campaign's; otherwise the frame
@@ -334,24 +336,21 @@ impl Campaign {
         let frame_no = awaiting.frame_no;
         match verdict {
             Verdict::Queued { start } => {
-                self.consecutive_failures = 0;
-                self.consecutive_late = 0;
-                self.silences = 0;
-                self.progress.sent += 1;
+                self.setbacks = Setbacks::default();
+                self.progress.account.sent += 1;
+                self.unsettled.add(*start);
                 self.move_past(frame_no, *start);
             }
             // The same bytes again cost devices nothing: nobody accepted a higher counter in the meantime.
-            Verdict::Silent if self.silences + 1 < SILENCES_MAX => {
-                self.silences += 1;
-                self.not_before = Some(now);
-            }
+            Verdict::Silent if self.setbacks.silence() => self.not_before = Some(now),
             Verdict::Silent => {
-                self.silences = 0;
                 // Counted as sent for counter and ledger; a fresh coded fragment makes up for it.
-                self.progress.unconfirmed += 1;
-                self.make_up(1);
+                self.progress.account.unanswered += 1;
+                self.progress.make_up(&self.plan, 1);
                 self.move_past(frame_no, now);
-                self.be_patient(now);
+                if let Some(rest_us) = self.setbacks.failure() {
+                    self.not_before = Some(now.plus_us(rest_us));
+                }
             }
             Verdict::Refused(refusal) => {
                 scheduler.refund(awaiting.booking);
@@ -362,78 +361,61 @@ impl Campaign {
                     );
                     return Some((frame_no, Some(Outcome::Aborted { reason })));
                 }
-                self.retry_later(now, refusal);
+                let again_us = self.setbacks.refusal(frame_no, refusal, self.plan.queue_slot_us);
+                self.not_before = Some(now.plus_us(again_us));
             }
         }
         Some((frame_no, None))
     }
 
-    /// More coded fragments than planned, as far as there are counters for them: how many.
-    pub fn make_up(&mut self, frames: u32) -> u32 {
-        let extra_coded = (self.progress.extra_coded + frames).min(u32::from(self.plan.top_up));
-        extra_coded - core::mem::replace(&mut self.progress.extra_coded, extra_coded)
+    /// Acknowledged frames that started until then and that no report spoke of yet.
+    pub fn unsettled(&self, until: Instant) -> u32 {
+        self.unsettled.count(until)
     }
 
-    fn retry_later(&mut self, now: Instant, refusal: &Refusal) {
-        let again_us = match refusal {
-            Refusal::TooLate => {
-                self.consecutive_late += 1;
-                200_000
-            }
-            Refusal::WrongCounter => 100_000,
-            // It counts the law by itself, and more than we know of: nothing is wrong with it, the sub-band rests.
-            Refusal::DutyCycle(_) => {
-                self.not_before = Some(now.plus_us(DUTY_PAUSE_US));
-                return;
-            }
-            Refusal::Beacon => 2_200_000,
-            // The first time something is in the way; after that an unknown occupant or a full queue.
-            Refusal::Collision if self.consecutive_failures == 0 => self.plan.queue_slot_us + GAP_US,
-            Refusal::Collision => 1_500_000,
-            Refusal::Channel(_) | Refusal::NotSent(_) | Refusal::Other(_) => 500_000,
-        };
-        self.not_before = Some(now.plus_us(again_us));
-        self.be_patient(now);
+    /// Those frames are spoken of: so many never reached the radio, and of the others it is told that they did, or
+    /// nothing. How many coded fragments more there will be.
+    pub fn settle(&mut self, until: Instant, not_radiated: u32, is_told: bool) -> u32 {
+        let frames = self.unsettled.settle(until);
+        let not_radiated = not_radiated.min(frames);
+        let account = &mut self.progress.account;
+        account.not_radiated += not_radiated;
+        *(if is_told { &mut account.radiated } else { &mut account.unreported }) += frames - not_radiated;
+        self.progress.make_up(&self.plan, not_radiated)
     }
 
-    fn be_patient(&mut self, now: Instant) {
-        self.consecutive_failures += 1;
-        self.is_resting = self.consecutive_failures.is_multiple_of(PATIENCE);
-        if self.is_resting {
-            self.not_before = Some(now.plus_us(REST_US));
+    /// Whether nothing is left to be sent, as far as is known.
+    pub fn has_sent_all(&self) -> bool {
+        self.awaiting.is_none() && self.progress.next_position(&self.plan).is_none()
+    }
+
+    /// How near it is to its end, the forwarder reporting at that interval, microseconds.
+    pub fn ending(&self, now: Instant, report_interval_us: Option<u64>) -> Ending {
+        if !self.has_sent_all() {
+            return Ending::Sending;
+        }
+        if let Some(end) = self.last_end.filter(|end| *end > now) {
+            return Ending::OnAir(end);
+        }
+        match self.unsettled.until(report_interval_us) {
+            Some(until) if until > now => Ending::AwaitingReport(until, self.progress.account.pending()),
+            _ => Ending::Over(Outcome::of(self.progress.account)),
         }
     }
 
     /// The forwarder was started anew or is heard again: what it did before says nothing any more, so a rest ends.
     pub fn end_rest(&mut self) {
-        if core::mem::take(&mut self.is_resting) {
-            self.consecutive_failures = 0;
+        if self.setbacks.end_rest() {
             self.not_before = None;
         }
     }
 
     fn move_past(&mut self, frame_no: u32, start: Instant) {
-        let pace = match self.plan.sequence().position(frame_no) {
-            Position::Coded(_) => self.plan.pace_coded,
-            _ => self.plan.pace_uncoded,
-        };
+        let spacing_us = self.spacing_us(self.plan.sequence().position(frame_no));
         self.progress.next_frame = frame_no + 1;
-        self.not_before = Some(start.plus_us(pace.spacing_us));
+        self.due = None;
+        self.not_before = Some(start.plus_us(spacing_us));
         self.last_end = Some(start.plus_us(self.plan.airtime_us));
-    }
-
-    /// The next frame to send and what it carries; `None` when all are sent.
-    fn next_position(&self) -> Option<(u32, Position)> {
-        let sequence = self.plan.sequence();
-        let wanted = u32::from(self.plan.coded) + self.progress.extra_coded;
-        let mut frame_no = self.progress.next_frame;
-        loop {
-            match sequence.position(frame_no) {
-                _ if !is_sent(&self.plan, frame_no) => frame_no += 1,
-                Position::Coded(r) if u32::from(r) > wanted => return None,
-                position => return Some((frame_no, position)),
-            }
-        }
     }
 
     fn not_before_for(&self, position: Position) -> Option<Instant> {
@@ -449,21 +431,28 @@ impl Campaign {
         self.calendar.window(now).map_err(|closed| {
             self.image.let_go();
             match closed {
-                Closed::Blocked(reason) => Step::Blocked(reason),
-                Closed::Missed(ended) => Step::Missed(ended),
+                Closed::Blocked(reason) => {
+                    self.wait = Some(Wait::event(reason));
+                    Step::Blocked
+                }
+                Closed::Missed(ended) => {
+                    let (left, planned) = self.left();
+                    self.wait = Some(Wait::event(WaitReason::Missed { ended, left, planned }));
+                    Step::Missed
+                }
             }
         })
     }
 
     /// Frames that are left, of those planned.
     pub fn left(&self) -> (u32, u32) {
-        let (uncoded, coded) = self.frames_left();
-        (uncoded + coded, self.plan.frames() + self.progress.extra_coded)
+        let (uncoded, coded) = self.progress.frames_left(&self.plan);
+        (uncoded + coded, self.plan.frames() + self.progress.account.extra_coded)
     }
 
     /// How it ends when its sessions are over for good.
     pub fn out_of_session(&self) -> Outcome {
-        Outcome::OutOfSession { sent: self.progress.sent, planned: self.plan.frames() }
+        Outcome::OutOfSession { sent: self.progress.account.sent, planned: self.plan.frames() }
     }
 
     fn hand_over(
@@ -508,15 +497,6 @@ impl Campaign {
     }
 }
 
-/// Whether frame number `frame_no` is sent at all; the others are skipped counters.
-fn is_sent(plan: &Plan, frame_no: u32) -> bool {
-    match plan.sequence().position(frame_no) {
-        Position::Repeat(repeat) => repeat <= plan.repeats,
-        Position::Control => false,
-        Position::Uncoded(_) | Position::Coded(_) => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -535,6 +515,7 @@ mod tests {
     use crate::region::RfRegion;
     use crate::region::Terms;
     use crate::region::parameters;
+    use crate::report::Account;
     use crate::schedule::TxPolicy;
     use crate::signing::SigningTrust;
 
@@ -556,6 +537,7 @@ mod tests {
             terms: Terms::default(),
             policy: TxPolicy::default(),
             accepts_unsigned: false,
+            takes_any_image: false,
             trust: SigningTrust::default(),
             sessions: SessionLimits::default(),
             guard_us: 10_000_000,
@@ -604,10 +586,11 @@ mod tests {
         let scheduler = Scheduler::new(region.sub_bands, 0);
         let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();
         let (counters, top_up) = (plan.end - plan.base, u32::from(plan.top_up));
-        let beyond = Progress { next_frame: u32::MAX, extra_coded: u32::MAX, ..Progress::default() };
+        let account = Account { extra_coded: u32::MAX, ..Account::default() };
+        let beyond = Progress { next_frame: u32::MAX, account };
         let campaign = Campaign::new(plan, group(), image, Some((beyond, Instant::ZERO)));
         let progress = campaign.progress();
-        assert_eq!((progress.next_frame, progress.extra_coded), (counters, top_up));
-        assert_eq!(campaign.frames_left(), (0, 0));
+        assert_eq!((progress.next_frame, progress.account.extra_coded), (counters, top_up));
+        assert_eq!(campaign.progress.frames_left(&campaign.plan), (0, 0));
     }
 }

@@ -51,6 +51,8 @@ pub struct Group {
     pub accepts_unsigned: bool,
     /// How many sessions a campaign may have, and what each costs.
     pub sessions: SessionLimits,
+    /// An image is not looked at for what it looks like: the operator said so.
+    pub takes_any_image: bool,
     /// Distance from both edges of a session, microseconds.
     pub guard_us: u64,
 }

@@ -15,12 +15,14 @@ pub struct HeldImage {
     image: Option<Image>,
     is_asked: bool,
     again_at: Option<Instant>,
+    /// Why the image that came last is not the pinned one.
+    error: Option<String>,
 }
 
 impl HeldImage {
     /// An image that is in memory.
     pub fn new(image: Image) -> Self {
-        HeldImage { digest: image.digest(), image: Some(image), is_asked: false, again_at: None }
+        HeldImage { digest: image.digest(), image: Some(image), is_asked: false, again_at: None, error: None }
     }
 
     /// The SHA-256 of the image.
@@ -42,13 +44,20 @@ impl HeldImage {
     pub fn hold(&mut self, image: Image) {
         self.is_asked = false;
         self.again_at = None;
+        self.error = None;
         self.image = Some(image).filter(|image| image.digest() == self.digest);
     }
 
-    /// It came, and is another one.
-    pub fn refuse(&mut self, now: Instant) {
+    /// It came, and is another one: why, in one line.
+    pub fn refuse(&mut self, now: Instant, error: String) {
         self.is_asked = false;
+        self.error = Some(error);
         self.again_at = Some(now.plus_us(AGAIN_US));
+    }
+
+    /// Why the image that came last is not the pinned one, and when it is asked for again.
+    pub fn refused(&self) -> Option<(&str, Instant)> {
+        self.error.as_deref().zip(self.again_at)
     }
 
     /// Its bytes need not be in memory.
@@ -88,7 +97,7 @@ mod tests {
         held.let_go();
         assert_eq!(held.ask(Instant::ZERO), Ok(()));
         assert_eq!(held.ask(Instant::ZERO), Err(None));
-        held.refuse(Instant::ZERO);
+        held.refuse(Instant::ZERO, "another digest".to_owned());
         let again_at = Instant::ZERO.plus_us(AGAIN_US);
         assert_eq!(held.ask(Instant::ZERO), Err(Some(again_at)));
         assert_eq!(held.ask(again_at), Ok(()));

@@ -29,6 +29,7 @@ use crate::schedule::Pace;
 use crate::schedule::PaceLimit;
 use crate::schedule::Refused;
 use crate::schedule::Scheduler;
+use crate::schedule::TxPolicy;
 use crate::schedule::TxRequest;
 use crate::task::Task;
 use crate::task::redundancy_fragments;
@@ -54,9 +55,11 @@ const TOP_UP_MIN: u32 = 64;
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PlanError {
     #[error(
-        "RfRegion {task:?} of the task is not the gateway's {gateway}: correct the task or `gateway.region`"
+        "LoRaWAN.RfRegion of the task is {task:?}, and the gateway's is {gateway}: correct the task or `gateway.region`"
     )]
     WrongRegion { task: String, gateway: RfRegion },
+    #[error("LoRaWAN.RfRegion of the task: {0}")]
+    UnknownRegion(RegionError),
     #[error(transparent)]
     Region(#[from] RegionError),
     #[error(transparent)]
@@ -168,7 +171,8 @@ impl Plan {
         if needed > left {
             return Err(PlanError::OutOfCounters { needed, first: base });
         }
-        let wanted = (u32::from(nb_frag) / 2).max(TOP_UP_MIN).min(room - u32::from(coded));
+        let frames = u32::from(nb_frag) + u32::from(coded);
+        let wanted = (frames / 2).max(TOP_UP_MIN).min(room - u32::from(coded));
         // Near the end of the counters the top-up is what is left of them.
         let top_up = (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) <= left).unwrap_or(0);
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
@@ -246,9 +250,9 @@ impl Plan {
         self.bursts.iter().map(session).collect()
     }
 
-    /// Chooses the sessions, on a radio that has sent nothing yet.
-    fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>) {
-        let request = TxRequest {
+    /// What each of its frames asks of the radio, whenever it is sent.
+    pub fn request(&self, policy: TxPolicy) -> TxRequest {
+        TxRequest {
             channel: self.channel,
             airtime_us: self.airtime_us,
             queue_slot_us: self.queue_slot_us,
@@ -257,13 +261,23 @@ impl Plan {
             need_us: 0,
             gap_us: GAP_US,
             lead_us: 0,
-            policy: group.policy,
-        };
+            policy,
+        }
+    }
+
+    /// Chooses the sessions, on a radio that has sent nothing yet.
+    fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>) {
         let uncoded = usize::from(self.layout.nb_frag()) + usize::from(self.repeats);
         let frames = uncoded + usize::from(self.coded);
         let spacing_us = [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us];
         let pause_us = if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 };
-        let air = Air::new(empty, request, (uncoded, frames), spacing_us, (group.guard_us, pause_us));
+        let air = Air::new(
+            empty,
+            self.request(group.policy),
+            (uncoded, frames),
+            spacing_us,
+            (group.guard_us, pause_us),
+        );
         self.bursts = air.sessions(exponent, group.sessions);
         let mut first = 0;
         let bursts_us = self.bursts.iter().map(|burst| {
@@ -343,12 +357,16 @@ impl Plan {
     }
 }
 
-fn check_region(task: &Task, region: &Parameters) -> Result<(), PlanError> {
+/// Whether the task is for the gateway's region, where it names one.
+///
+/// # Errors
+/// [`PlanError::WrongRegion`] or [`PlanError::UnknownRegion`].
+pub fn check_region(task: &Task, region: &Parameters) -> Result<(), PlanError> {
     let Some(name) = &task.rf_region else { return Ok(()) };
     match name.parse::<RfRegion>() {
         Ok(ordered) if ordered == region.region => Ok(()),
         Ok(_) => Err(PlanError::WrongRegion { task: name.clone(), gateway: region.region }),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(PlanError::UnknownRegion(error)),
     }
 }
 

@@ -183,6 +183,7 @@ mod tests {
             terms: Terms::default(),
             policy: TxPolicy::default(),
             accepts_unsigned: false,
+            takes_any_image: false,
             trust: SigningTrust::default(),
             sessions: SessionLimits::default(),
             guard_us: 10_000_000,

@@ -3,7 +3,9 @@
 use super::group::Handover;
 use super::session::Session;
 use crate::radio::Emission;
+use crate::report::Account;
 use crate::report::Outcome;
+use crate::report::RefusalCause;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use core::fmt;
@@ -48,12 +50,25 @@ pub enum Refusal {
     Beacon,
     /// The forwarder will never send on this frequency or with this power.
     Channel(String),
-    /// The forwarder keeps the law by itself and calls the sub-band spent.
+    /// It keeps a duty cycle of its own.
     DutyCycle(String),
+    /// It listened before talking, and the channel was taken.
+    Listening(String),
     /// Our side could not hand it over now.
     NotSent(String),
     /// Another word of the forwarder.
     Other(String),
+}
+
+impl Refusal {
+    /// What kind of wait follows.
+    pub fn cause(&self) -> RefusalCause {
+        match self {
+            Refusal::DutyCycle(_) => RefusalCause::DutyCycle,
+            Refusal::Listening(_) => RefusalCause::Listening,
+            _ => RefusalCause::Other,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -63,8 +78,9 @@ impl fmt::Display for Refusal {
             Refusal::WrongCounter => "the counter that we aim by is not its own",
             Refusal::Collision => "its queue has another packet there",
             Refusal::Beacon => "a beacon is sent there",
-            Refusal::DutyCycle(text)
-            | Refusal::Channel(text)
+            Refusal::Channel(text)
+            | Refusal::DutyCycle(text)
+            | Refusal::Listening(text)
             | Refusal::NotSent(text)
             | Refusal::Other(text) => text,
         })
@@ -76,12 +92,8 @@ impl fmt::Display for Refusal {
 pub struct Progress {
     /// The next frame number.
     pub next_frame: u32,
-    /// Frames accepted by the forwarder, in this run and before.
-    pub sent: u32,
-    /// Frames without an answer in this run.
-    pub unconfirmed: u32,
-    /// Coded fragments added to make up for lost frames.
-    pub extra_coded: u32,
+    /// What became of the frames before it.
+    pub account: Account,
 }
 
 /// What a campaign wants next.
@@ -96,16 +108,28 @@ pub enum Step {
     WaitForAir(Instant),
     /// Its devices do not listen before this instant: the air is somebody else's until then.
     Shut(Instant),
-    /// The sessions that its devices were told are over, the last one at this time, and frames are left: it goes on
-    /// in one that they are told.
-    Missed(Option<GpsTime>),
-    /// It cannot begin or go on yet.
-    Blocked(&'static str),
+    /// The sessions that its devices were told are over, and frames are left: it goes on in one that they are told.
+    Missed,
+    /// It cannot begin or go on yet; [`Campaign::wait`](super::campaign::Campaign::wait) says why.
+    Blocked,
     /// Its image is needed and not in memory.
     NeedImage,
     /// The next frame is not covered by a durable mark.
     NeedMark,
     /// The campaign has come to its end.
+    Over(Outcome),
+}
+
+/// How near a campaign is to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Frames are left to be sent.
+    Sending,
+    /// Its last frame is on the air until this instant.
+    OnAir(Instant),
+    /// Its frames went out; the forwarder's report of so many of them is waited for, until this instant at most.
+    AwaitingReport(Instant, u32),
+    /// Everything is accounted for, or nobody will.
     Over(Outcome),
 }
 
@@ -141,6 +165,15 @@ impl Begin {
         match self {
             Begin::Sessions(sessions) => sessions,
             _ => &[],
+        }
+    }
+
+    /// The moment at which it begins, where that is known.
+    pub fn start(&self) -> Option<GpsTime> {
+        match self {
+            Begin::Unknown | Begin::AtOnce => None,
+            Begin::At(start) => Some(*start),
+            Begin::Sessions(sessions) => sessions.first().map(|session| session.start),
         }
     }
 }

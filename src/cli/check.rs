@@ -3,6 +3,7 @@
 use super::exit::Failure;
 use super::exit::warn;
 use super::files;
+use super::orders;
 use super::service_user::ServiceUser;
 use super::service_user::has_unit;
 use crate::campaign::Group;
@@ -95,6 +96,7 @@ fn judged(
     }
     warnings.extend(no_server(&config));
     warnings.extend(as_the_service(path, &config)?);
+    warnings.extend(orders::judged(&config, &settings.engine));
     Ok((config, settings))
 }
 
@@ -147,6 +149,19 @@ fn service(config: &Config, absent: &mut Absent) -> Result<daemon::Settings, Con
         absent.borrow_mut().tell(path).map(|()| None)
     };
     config.checked(&mut read_key, &mut read_certificates)
+}
+
+/// The settings of the service as orders are judged by them: without the keys, for which nobody has to be asked.
+///
+/// # Errors
+/// Every value that cannot be used.
+#[cfg(feature = "aws")]
+pub fn keyless(config: &Config) -> Result<daemon::Settings, ConfigError> {
+    let mut certificates = |path: &Path| match path.exists() {
+        true => files::certificates(path).map(Some),
+        false => Ok(None),
+    };
+    config.service(&mut |_| Ok(Secret::from_bytes([0; 16])), &mut certificates)
 }
 
 /// A gateway whose forwarder sends here and nowhere else is on no network without a network server.

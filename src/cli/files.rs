@@ -95,7 +95,7 @@ pub fn config_in(path: &Path, text: &str, environment: &BTreeMap<String, String>
     Config::from_text(text, environment).map_err(wrong)
 }
 
-/// A devices file.
+/// Reads a devices file and every device in it.
 pub fn devices(path: &Path) -> Result<Devices, Failure> {
     let text = text(path)?;
     let wrong = |error: ConfigError| Failure::text(65, path, &error.in_text(&text, &BTreeMap::new()));

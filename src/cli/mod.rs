@@ -9,6 +9,7 @@ mod files;
 mod group;
 mod inspect;
 mod online;
+mod orders;
 mod plan;
 mod run;
 mod service;

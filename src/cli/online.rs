@@ -1,5 +1,7 @@
 //! `fuotad check --online`: would AWS do what this configuration wants of it?
 
+#[cfg(feature = "aws")]
+use super::check;
 use super::exit::Failure;
 use super::files;
 use std::io::Write;
@@ -27,6 +29,7 @@ pub fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<ExitCode, Fai
     let settings = cloud
         .settings(&config.group, &config.ota, config.gateway.id.as_deref())
         .map_err(|error| files::refused(path, error))?;
+    let judge = check::keyless(&config).map_err(|error| files::refused(path, error))?.engine.judge();
     let named = |is_meant: fn(&GroupConfig) -> bool| {
         config.group.iter().filter(|group| is_meant(group)).map(|group| group.name.clone()).collect()
     };
@@ -39,7 +42,7 @@ pub fn run(path: &Path, json: bool, out: &mut dyn Write) -> Result<ExitCode, Fai
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io(format!("no runtime: {error}")))?;
-    let findings = runtime.block_on(aws::probe(&settings, &anchors));
+    let findings = runtime.block_on(aws::probe(&settings, &anchors, &judge));
     let word = |verdict| match verdict {
         Verdict::Good => "good",
         Verdict::Unsure => "unsure",

@@ -61,7 +61,7 @@ impl ServiceUser {
     /// Whether the user can read the file `path`; if not, what is in the way and how it goes away.
     ///
     /// # Errors
-    /// One line.
+    /// One line with the path, the mode and what to do.
     pub fn can_read(&self, path: &Path) -> Result<(), String> {
         let Ok(path) = path.canonicalize() else { return Ok(()) };
         let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());

@@ -76,11 +76,13 @@ pub fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> 
 fn socket(args: &StatusArgs) -> Result<PathBuf, Failure> {
     match &args.socket {
         Some(socket) => Ok(socket.clone()),
-        // Whoever may ask need not be allowed to read the configuration.
-        None if args.config == Path::new(DEFAULT_CONFIG) && files::text(&args.config).is_err() => {
-            Ok(Status::default().socket)
-        }
-        None => Ok(files::config(&args.config)?.status.socket),
+        // Whoever may ask need not be allowed to read the configuration; and one that is no good is what the service has
+        // something to say about.
+        None => match files::config(&args.config) {
+            Ok(config) => Ok(config.status.socket),
+            Err(_) if args.config == Path::new(DEFAULT_CONFIG) => Ok(Status::default().socket),
+            Err(failure) => Err(failure),
+        },
     }
 }
 
@@ -116,6 +118,9 @@ fn for_people(status: &Snapshot) -> String {
         (None, reason) => format!("not trusted: {}", reason.as_deref().unwrap_or("unknown")),
     };
     let _ = writeln!(text, "clock      {clock}");
+    if let Some(utc) = &status.clock.forwarder_utc {
+        let _ = writeln!(text, "           {utc} by the packet forwarder's GPS");
+    }
     if let Some(gps) = &status.clock.gps {
         let _ = writeln!(text, "GPS        {gps}");
     }

@@ -107,8 +107,10 @@ fn accept(json: FuotaTaskJson, file_stem: Option<&str>) -> Result<Task, TaskErro
     warnings.extend(descriptor.as_deref().and_then(long_descriptor));
     warnings.extend(unknown.iter().map(|member| format!("{} is unknown and ignored", member.path())));
     shorten(&mut warnings);
+    let id = TaskId::new(id)?;
     Ok(Task {
-        id: TaskId::new(id)?,
+        document_id: id.clone(),
+        id,
         name: raw.name,
         description: raw.description,
         status: raw.status,
@@ -135,6 +137,7 @@ fn accept(json: FuotaTaskJson, file_stem: Option<&str>) -> Result<Task, TaskErro
         groups: groups(fuotad.multicast_groups.unwrap_or_else(|| raw.group.into_iter().collect()))?,
         descriptor,
         role: raw.role,
+        targets: raw.targets,
         created_at: raw.created_at,
         announced: cloud.announced(),
         signature: raw.signature,

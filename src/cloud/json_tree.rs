@@ -45,7 +45,10 @@ fn syntax(error: &serde_json::Error, bytes: &[u8]) -> TaskError {
     let place = format!(" at line {line} column {column}");
     let reason = whole.strip_suffix(&place).unwrap_or(&whole).to_owned();
     let is_other = !bytes.trim_ascii_start().starts_with(b"{");
-    let reason = look_alike::of_text(bytes).filter(|_| is_other).unwrap_or(reason);
+    let line_bytes = bytes.split(|byte| *byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
+    let at = line_bytes.get(column.saturating_sub(1)).map(|byte| char::from(*byte));
+    let words = || look_alike::in_words(&reason, at);
+    let reason = look_alike::of_text(bytes).filter(|_| is_other).unwrap_or_else(words);
     TaskError::Syntax { line, column, reason }
 }
 

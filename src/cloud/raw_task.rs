@@ -36,6 +36,7 @@ pub(super) struct RawTask {
     pub(super) descriptor: Option<String>,
     pub(super) group: Option<String>,
     pub(super) role: Option<String>,
+    pub(super) targets: Vec<String>,
     pub(super) created_at: Option<GpsTime>,
     pub(super) signature: TaskSignature,
     pub(super) hinted_sha256: Option<String>,
@@ -60,6 +61,7 @@ impl RawTask {
             descriptor: None,
             group: None,
             role: None,
+            targets: Vec::new(),
             created_at: None,
             signature: TaskSignature::default(),
             hinted_sha256: None,
@@ -80,6 +82,10 @@ impl RawTask {
         let mut warnings = Vec::new();
         warn_of_unknown(&mut warnings, "", &json.unknown);
         warn_of_unknown(&mut warnings, "LoRaWAN.", &lorawan.unknown);
+        if lorawan.rf_region.is_none() {
+            warnings
+                .push("LoRaWAN.RfRegion is absent: the gateway's region is taken for the task's".to_owned());
+        }
         Ok(RawTask {
             id: json.id,
             name: json.name,

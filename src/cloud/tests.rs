@@ -31,9 +31,9 @@ const FROM_AWS: &str = r#"{"Arn":"arn:aws:iotwireless:eu-west-1:123456789012:Fuo
  "CreatedAt":1732233600.123,"RedundancyPercent":50,"FragmentSizeBytes":10,"FragmentIntervalMS":1500,
  "Descriptor":"AQQCAA=="}"#;
 
-/// The smallest document of a task.
+/// The smallest document of a task of which nothing is to be said.
 fn least() -> Value {
-    json!({"FirmwareUpdateImage": "s3://b/k"})
+    json!({"FirmwareUpdateImage": "s3://b/k", "LoRaWAN": {"RfRegion": "EU868"}})
 }
 
 /// The smallest task with the member at `path` (`A` or `A.B`) set.
@@ -67,6 +67,7 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
     let task = task_from_file(FROM_AWS.as_bytes(), "stem").unwrap();
     let expected = Task {
         id: TaskId::new("6d2f").unwrap(),
+        document_id: TaskId::new("6d2f").unwrap(),
         name: Some("meter-fw-1-4-2".to_owned()),
         description: Some(String::new()),
         status: TaskStatus::Armed,
@@ -82,6 +83,7 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
         fragment_size_bytes: Some(10),
         fragment_interval: Some(Interval { requested_ms: 1500, spacing_us: 2_000_000 }),
         groups: vec![],
+        targets: vec![],
         sha256: None,
         session_timeout_exponent: None,
         descriptor: Some(vec![1, 4, 2, 0]),
@@ -129,9 +131,34 @@ fn an_empty_object_is_told_what_is_missing() {
 }
 
 #[test]
+fn a_region_that_is_assumed_is_told_where_one_could_be_named() {
+    let said = "LoRaWAN.RfRegion is absent: the gateway's region is taken for the task's";
+    assert_eq!(task(&json!({"FirmwareUpdateImage": "s3://b/k"})).warnings, [said]);
+    assert_eq!(task(&least()).warnings, [""; 0]);
+}
+
+#[test]
+fn a_document_for_several_groups_is_a_task_for_each_under_a_name_of_its_own() {
+    let of = |groups: Value| task(&with("Fuotad.MulticastGroups", groups)).per_group().unwrap();
+    let tasks = of(json!(["meters", "lamps"]));
+    let named: Vec<_> = tasks.iter().map(|task| (task.id.as_str(), task.groups.as_slice())).collect();
+    let (meters, lamps) = (["meters".to_owned()], ["lamps".to_owned()]);
+    assert_eq!(named, [("stem@meters", &meters[..]), ("stem@lamps", &lamps[..])]);
+    assert!(tasks.iter().all(|task| task.document_id.as_str() == "stem"));
+    assert_eq!(of(json!(["meters"]))[0].id.as_str(), "stem");
+    assert_eq!(of(json!([]))[0].id.as_str(), "stem");
+    let long = task(&with("Fuotad.MulticastGroups", json!(["a", "b".repeat(256)])));
+    assert!(long.per_group().unwrap_err().to_string().starts_with("Id is \"stem@bbb"));
+}
+
+#[test]
 fn null_is_absent_wherever_it_stands() {
     for path in super::members::PATHS.into_iter().filter(|path| *path != "FirmwareUpdateImage") {
-        assert_eq!(task(&with(path, Value::Null)), task(&least()), "{path}");
+        let without = match path {
+            "LoRaWAN" | "LoRaWAN.RfRegion" => task(&json!({"FirmwareUpdateImage": "s3://b/k"})),
+            _ => task(&least()),
+        };
+        assert_eq!(task(&with(path, Value::Null)), without, "{path}");
     }
     for path in ["Future", "LoRaWAN.Future"] {
         assert_eq!(task(&with(path, Value::Null)), task(&least()), "{path}");
@@ -322,7 +349,7 @@ fn a_misspelt_member_of_fuotad_is_an_error_that_names_the_right_one() {
 #[test]
 fn an_unknown_member_elsewhere_is_a_warning_with_a_hint() {
     let document = json!({"FirmwareUpdateImage": "s3://b/k", "FragmentSize": 50, "ResponseMetadata": {},
-        "Sha256": SHA, "LoRaWAN": {"StartTimes": 1, "a\nb": 1}});
+        "Sha256": SHA, "LoRaWAN": {"RfRegion": "EU868", "StartTimes": 1, "a\nb": 1}});
     assert_eq!(
         task(&document).warnings,
         [
@@ -376,9 +403,10 @@ fn a_document_that_looks_like_another_is_told_what_it_is() {
     ] {
         assert!(of_text(text.as_bytes()).contains(needle), "{text}: {}", of_text(text.as_bytes()));
     }
-    assert!(of_text(b"\x7FELF\xFF\x00").contains("binary"));
+    assert!(of_text(b"\x7FELF\xFF\x00").contains("an ELF file"));
+    assert!(of_text(b"\x01\xFF\x00").contains("binary"));
     // JSON with a slip in it stays JSON.
-    assert!(of_text(b"{\"Arn\": 1,}").contains("trailing comma"));
+    assert!(of_text(b"{\"Arn\": 1,}").contains("a comma before the closing bracket"));
 }
 
 #[test]
@@ -443,14 +471,18 @@ fn a_document_that_is_no_json_is_refused_with_line_and_column() {
         (1, 0, "the file is empty: it holds one task, as `aws iotwireless get-fuota-task` prints it".into())
     );
     assert_eq!(at("{\n  \"Id\": \"a\",\n}").0, 3);
-    assert_eq!(at("{\"Id\": 'a'}"), (1, 8, "expected value".to_owned()));
-    assert_eq!(at("{} x"), (1, 4, "trailing characters".to_owned()));
-    assert_eq!(at("{}{}").2, "trailing characters");
-    assert_eq!(at("{\"Id\": \"a\"").2, "EOF while parsing an object");
+    assert_eq!(at("{\"Id\": 'a'}"), (1, 8, "text in single quotes: JSON wants double quotes".to_owned()));
+    let more = "more text after the end of the task: a file holds one task";
+    assert_eq!(at("{} x"), (1, 4, more.to_owned()));
+    assert_eq!(at("{}{}").2, more);
+    assert!(at("{\"Id\": \"a\"").2.starts_with("the text ends in the middle of the task"));
+    assert!(at("{// the id\n\"Id\": \"a\"}").2.starts_with("a comment, which JSON has none of"));
+    assert!(at("{\"Id\": \"a\nb\"}").2.starts_with("a line break or a tab inside a text"));
+    assert!(at("{\"Id\": \"\\x\"}").2.starts_with("a backslash in a text is written twice"));
     assert_eq!(at("{\"RedundancyPercent\": 1e999}").2, "number out of range");
     assert_eq!(at(&"[".repeat(60_000)).2, "recursion limit exceeded");
     let message = task_from_file(b"{\n \"Id\" 1}", "stem").unwrap_err().to_string();
-    assert_eq!(message, "line 2 column 7: expected `:`");
+    assert_eq!(message, "line 2 column 7: a colon is missing between name and value");
     assert!(matches!(task_from_file(b"{\"Id\": \"\xFF\"}", "stem"), Err(TaskError::Syntax { .. })));
 }
 
@@ -459,7 +491,7 @@ fn a_name_that_stands_twice_in_one_object_is_refused_where_it_stands() {
     let text = "{\"RedundancyPercent\": 10,\n \"RedundancyPercent\": 90}";
     let message = task_from_file(text.as_bytes(), "stem").unwrap_err().to_string();
     assert!(message.starts_with("line 2 column "), "{message}");
-    assert!(message.ends_with("RedundancyPercent stands here twice"), "{message}");
+    assert!(message.ends_with("RedundancyPercent stands here twice: leave one out"), "{message}");
     let inside = r#"{"Fuotad": {"Start": "at-once", "Start": null}}"#;
     assert!(task_from_file(inside.as_bytes(), "stem").unwrap_err().to_string().contains("Start stands here"));
 }

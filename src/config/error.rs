@@ -56,7 +56,7 @@ impl Mistakes {
         result.map_err(|error| error.each().iter().for_each(|one| self.add(one.clone()))).ok()
     }
 
-    /// Keeps a mistake.
+    /// Keeps a mistake, once however often it is found.
     pub fn add(&mut self, error: ConfigError) {
         if !self.0.contains(&error) {
             self.0.push(error);
@@ -66,7 +66,7 @@ impl Mistakes {
     /// `made` of what was read, when nothing was wrong with it.
     ///
     /// # Errors
-    /// Everything that was.
+    /// Every mistake that was kept.
     pub fn or<T>(mut self, made: Option<T>) -> Result<T, ConfigError> {
         match made {
             Some(made) if self.0.is_empty() => Ok(made),

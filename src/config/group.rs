@@ -62,6 +62,9 @@ pub struct GroupConfig {
     /// "accept": take images from a cloud without a digest or signature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned: Option<Unsigned>,
+    /// "any": take images that look like something else than firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_kind: Option<ImageKind>,
     /// Whose signatures let an image on the air.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing: Option<SigningConfig>,
@@ -133,6 +136,16 @@ impl fmt::Debug for WrittenKey {
 pub enum Unsigned {
     /// Images without digest or signature are taken.
     Accept,
+}
+
+/// Which images are taken, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageKind {
+    /// Whatever it looks like.
+    Any,
+    /// No ELF, Intel HEX, text and the like; the default.
+    Binary,
 }
 
 /// When devices listen, as written.

@@ -55,6 +55,7 @@ impl Config {
             region: region.unwrap_or(unknown_law()),
             groups: Vec::new(),
             trust_by_task: BTreeMap::new(),
+            means: Default::default(),
             turns: Default::default(),
             forwarder: link,
             relay,

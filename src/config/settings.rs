@@ -9,6 +9,7 @@ use super::radio::antenna_gain;
 use super::server;
 use super::signing::ReadCertificates;
 use super::signing::SigningConfig;
+use crate::broadcast::Means;
 use crate::campaign::Group;
 use crate::daemon;
 use crate::daemon::ClockSettings;
@@ -104,11 +105,12 @@ impl Config {
         let settings = parts.map(|(((region, groups), (relay, forwarder)), server_reserve_ppm)| {
             let (turns, crash_rest_us) =
                 (self.radio.turns, self.state.crash_rest_s.saturating_mul(1_000_000));
-            let trust_by_task = BTreeMap::new();
+            let (trust_by_task, means) = (BTreeMap::new(), self.means());
             engine::Settings {
                 region,
                 groups,
                 trust_by_task,
+                means,
                 turns,
                 forwarder,
                 relay,
@@ -117,6 +119,13 @@ impl Config {
             }
         });
         mistakes.or(settings)
+    }
+
+    /// What orders of a cloud are followed with.
+    fn means(&self) -> Means {
+        let thing = self.aws.iter().find_map(|aws| aws.iot_credentials.as_ref()?.thing_name.clone());
+        let roles = self.aws.as_ref().map(|aws| aws.assume_roles.clone()).unwrap_or_default();
+        Means { fetches: self.aws.is_some() && cfg!(feature = "aws"), name: thing, roles }
     }
 
     fn groups(&self, region: &'static Parameters, read_key: ReadKey<'_>) -> Result<Vec<Group>, ConfigError> {
@@ -140,6 +149,18 @@ impl Config {
             }
         }
         mistakes.or(Some(groups))
+    }
+
+    /// Fills `settings` with those whose signatures count. Certificates are read through `read`.
+    ///
+    /// # Errors
+    /// Every value that cannot be used.
+    pub fn trust(
+        &self,
+        settings: &mut engine::Settings,
+        read: ReadCertificates<'_>,
+    ) -> Result<(), ConfigError> {
+        self.trusted(read).map(|trusted| trusted.fill(settings))
     }
 
     /// Whose signatures count. Certificates are read through `read`.

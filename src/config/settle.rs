@@ -4,6 +4,7 @@
 use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GroupConfig;
+use super::group::ImageKind;
 use super::group::SessionKind;
 use super::group::Unsigned;
 use super::key_source::KeySource;
@@ -114,6 +115,7 @@ impl GroupConfig {
                 most: self.max_sessions,
                 price_us: u64::from(self.session_price_s) * 1_000_000,
             },
+            takes_any_image: self.image_kind == Some(ImageKind::Any),
             guard_us,
         });
         mistakes.or(group)

@@ -4,7 +4,7 @@
 pub(super) struct Written<'a> {
     /// The key with its table.
     pub key: &'a str,
-    /// The table alone.
+    /// The table alone, without the key.
     pub table: &'a str,
     /// The line as it is written; empty when something is missing of the whole file.
     pub line: &'a str,

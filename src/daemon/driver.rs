@@ -339,8 +339,9 @@ impl Driver {
     }
 
     fn report(&mut self, now: Now, report: &Report) {
-        let progress = |task: &TaskId| self.engine.progress().find(|(open, _)| *open == task)?.1;
-        self.memory.end_reports.hear(now, report, progress);
+        let account =
+            |task: &TaskId| Some(self.engine.progress().find(|(open, _)| *open == task)?.1?.account);
+        self.memory.end_reports.hear(now, report, account);
         if let Some(task) = &report.task {
             match &report.event {
                 // What was refused may be a change of a task that goes on.

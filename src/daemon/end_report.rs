@@ -1,11 +1,12 @@
 //! The report that stays when a campaign is over.
 
 use crate::broadcast::Record;
-use crate::campaign::Progress;
+use crate::report::Account;
 use crate::report::Event;
 use crate::report::Outcome;
 use crate::report::Planned;
 use crate::report::Report;
+use crate::report::WaitTotal;
 use crate::store::Change;
 use crate::store::RecordId;
 use crate::task::TaskId;
@@ -21,8 +22,6 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct EndReports {
     open: BTreeMap<TaskId, Notes>,
-    /// The campaign whose frame was handed over last.
-    on_the_air: Option<TaskId>,
     /// The record that was written last, and the digest of its image.
     recorded: Option<(RecordId, String)>,
 }
@@ -33,38 +32,31 @@ struct Notes {
     planned: Option<Planned>,
     /// When the first frame was handed over, where that was in this run and the clock was trusted.
     begin: Option<GpsTime>,
-    progress: Option<Progress>,
-    /// Frames without an answer.
-    unconfirmed: u32,
-    /// Frames that the forwarder acknowledged and never gave to its radio.
-    swallowed: u32,
+    account: Option<Account>,
+    /// What it waited for, the longest first.
+    waits: Vec<WaitTotal>,
 }
 
 impl EndReports {
-    /// Something happened; `progress` is how far the engine says that a task is.
-    pub fn hear(&mut self, now: Now, report: &Report, progress: impl Fn(&TaskId) -> Option<Progress>) {
-        if let Event::SilentlyDropped { frames, .. } = report.event {
-            let task = self.on_the_air.as_ref();
-            if let Some((task, notes)) = task.and_then(|task| Some((task, self.open.get_mut(task)?))) {
-                notes.swallowed = notes.swallowed.saturating_add(frames);
-                notes.progress = progress(task).or(notes.progress);
+    /// Something happened; `account` is what the engine says became of a task's frames.
+    pub fn hear(&mut self, now: Now, report: &Report, account: impl Fn(&TaskId) -> Option<Account>) {
+        let Some(task) = &report.task else {
+            // What the forwarder did not send may be anybody's.
+            for (task, notes) in &mut self.open {
+                notes.account = account(task).or(notes.account);
             }
-        }
-        let Some(task) = &report.task else { return };
-        match &report.event {
-            Event::Planned(planned) => {
-                self.open.entry(task.clone()).or_default().planned = Some(planned.clone());
-            }
-            Event::Began | Event::Resumed { .. } | Event::Sent { .. } => self.on_the_air = Some(task.clone()),
-            _ => {}
+            return;
+        };
+        if let Event::Planned(planned) = &report.event {
+            self.open.entry(task.clone()).or_default().planned = Some(planned.clone());
         }
         let Some(notes) = self.open.get_mut(task) else { return };
         match &report.event {
             Event::Began => notes.begin = now.gps,
-            Event::Unconfirmed { .. } => notes.unconfirmed += 1,
+            Event::Waited { waits } => notes.waits.clone_from(waits),
             _ => {}
         }
-        notes.progress = progress(task).or(notes.progress);
+        notes.account = account(task).or(notes.account);
     }
 
     /// A task's record is written once more when its campaign is over; it names the image.
@@ -83,31 +75,35 @@ impl EndReports {
     /// The report that stays: `report-<task>` in the state folder.
     pub fn end(&mut self, now: Now, task: &TaskId, outcome: &Outcome) -> Change {
         let notes = self.open.remove(task).unwrap_or_default();
-        let (sent, unconfirmed) = match outcome {
-            Outcome::Complete { sent, unconfirmed } => (Some(*sent), *unconfirmed),
-            Outcome::OutOfSession { sent, .. } | Outcome::Cancelled { sent } => {
-                (Some(*sent), notes.unconfirmed)
+        let account = match outcome {
+            Outcome::Complete(account) | Outcome::Short(account) => Some(*account),
+            Outcome::OutOfSession { .. } | Outcome::Cancelled { .. } | Outcome::Aborted { .. } => {
+                notes.account
             }
-            Outcome::Aborted { .. } => (notes.progress.map(|progress| progress.sent), notes.unconfirmed),
         };
+        let number = |number: fn(&Account) -> u32| account.as_ref().map(number).into();
         let end = now.gps.map(rfc3339_from_gps);
         let image = self.recorded.take().filter(|(record, _)| record.0 == task.record_id());
         let mut report = Map::new();
-        let members: [(&str, Value); 11] = [
+        let members: [(&str, Value); 14] = [
             ("task", task.as_str().into()),
             ("outcome", outcome.to_string().into()),
             ("begin", notes.begin.map(rfc3339_from_gps).into()),
             ("end", end.clone().into()),
             // The name of `end` in earlier releases.
             ("utc", end.into()),
-            ("sent", sent.into()),
-            ("unconfirmed", unconfirmed.into()),
-            ("made-up", notes.progress.map(|progress| progress.extra_coded).into()),
-            ("swallowed", notes.swallowed.into()),
+            ("sent", number(|account| account.sent)),
+            ("before-restart", number(|account| account.earlier)),
+            ("radiated", number(|account| account.radiated)),
+            ("unconfirmed", number(Account::unconfirmed)),
+            ("unanswered", number(|account| account.unanswered)),
+            ("made-up", number(|account| account.extra_coded)),
+            ("swallowed", number(|account| account.not_radiated)),
             ("image-sha256", image.map(|(_, digest)| digest).into()),
             ("planned", notes.planned.as_ref().map(planned).into()),
         ];
         report.extend(members.map(|(name, value)| (name.to_owned(), value)));
+        report.insert("waits".to_owned(), notes.waits.iter().map(wait).collect());
         Change::Report { name: name(task), report }
     }
 }
@@ -116,6 +112,16 @@ fn name(task: &TaskId) -> String {
     let letters = task.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
     let digest: String = task.record_id()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{digest}", letters.take(48).collect::<String>())
+}
+
+/// All waits for one thing.
+fn wait(total: &WaitTotal) -> Value {
+    json!({
+        "reason": total.kind,
+        "count": total.count,
+        "seconds": total.total_us.div_ceil(1_000_000),
+        "longest-s": total.longest_us.div_ceil(1_000_000),
+    })
 }
 
 fn planned(planned: &Planned) -> Value {
@@ -176,8 +182,9 @@ mod tests {
         let mut reports = EndReports::default();
         for (second, event) in (0..).zip(events) {
             let task = (!matches!(event, Event::SilentlyDropped { .. })).then(task);
-            let progress = Progress { next_frame: 9, sent: second as u32, unconfirmed: 0, extra_coded: 3 };
-            reports.hear(now(second), &Report { at: now(second).mono, task, event }, |_| Some(progress));
+            let account =
+                Account { sent: second as u32, not_radiated: 5, extra_coded: 3, ..Account::default() };
+            reports.hear(now(second), &Report { at: now(second).mono, task, event }, |_| Some(account));
         }
         let record = Record::from_bytes(
             br#"{"version":1,"document":"{}","stem":"t","source":"File","group":"lamps","digest":"abcd",
@@ -201,15 +208,41 @@ mod tests {
         let dropped = Event::SilentlyDropped { frames: 5, extra_coded: 3 };
         let unconfirmed = Event::Unconfirmed { frame_no: 1 };
         let events = vec![Event::Planned(plan()), Event::Began, sent(0), unconfirmed, dropped];
-        let report = report_after(events, &Outcome::Cancelled { sent: 7 }, task().record_id());
+        let report = report_after(events.clone(), &Outcome::Cancelled { sent: 7 }, task().record_id());
+        assert_eq!(
+            (&report["sent"], &report["swallowed"]),
+            (&4.into(), &5.into()),
+            "as the engine counted last"
+        );
+        let account = Account {
+            sent: 104,
+            earlier: 40,
+            radiated: 50,
+            not_radiated: 5,
+            unreported: 9,
+            unanswered: 1,
+            extra_coded: 6,
+        };
+        let report = report_after(events, &Outcome::Complete(account), task().record_id());
         let said = |name: &str| report[name].clone();
         assert_eq!(said("begin"), rfc3339_from_gps(gps(1)));
         assert_eq!(said("end"), rfc3339_from_gps(gps(60)));
         assert_eq!(said("utc"), said("end"));
-        let numbers = ["sent", "unconfirmed", "made-up", "swallowed"].map(said);
-        assert_eq!(numbers, [7, 1, 3, 5].map(Value::from));
+        let numbers =
+            ["sent", "before-restart", "radiated", "unconfirmed", "unanswered", "made-up", "swallowed"];
+        assert_eq!(numbers.map(said), [104, 40, 50, 10, 1, 6, 5].map(Value::from));
         assert_eq!((said("image-sha256"), said("task")), ("abcd".into(), "lamps-1".into()));
         assert_eq!((&report["planned"]["key"], &report["planned"]["end-fcnt"]), (&"00".into(), &60.into()));
+    }
+
+    #[test]
+    fn a_report_says_what_was_waited_for_how_often_and_how_long() {
+        let total = |kind, total_us| WaitTotal { kind, count: 2, total_us, longest_us: 3_000_001 };
+        let waits = vec![total("receive-windows", 45_000_000), total("max-deaf", 5_500_000)];
+        let events = vec![Event::Planned(plan()), Event::Began, Event::Waited { waits }];
+        let report = report_after(events, &Outcome::Cancelled { sent: 7 }, task().record_id());
+        let wait = |reason: &str, seconds: u64| json!({"reason": reason, "count": 2, "seconds": seconds, "longest-s": 4});
+        assert_eq!(report["waits"], json!([wait("receive-windows", 45), wait("max-deaf", 6)]));
     }
 
     #[test]

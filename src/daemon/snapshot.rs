@@ -59,6 +59,25 @@ pub struct ClockSnapshot {
     /// How it stands with a GPS receiver of our own.
     #[serde(default)]
     pub gps: Option<String>,
+    /// UTC by the packet forwarder's GPS, RFC 3339, while that is steady.
+    #[serde(default)]
+    pub forwarder_utc: Option<String>,
+    /// Two clocks that contradict each other.
+    #[serde(default)]
+    pub dispute: Option<DisputeSnapshot>,
+}
+
+/// Two clocks that contradict each other, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DisputeSnapshot {
+    /// UTC by this gateway's own clock, RFC 3339.
+    pub own_utc: String,
+    /// UTC by the packet forwarder's GPS, RFC 3339.
+    pub forwarder_utc: String,
+    /// How far they are apart, seconds.
+    pub apart_s: f64,
+    /// They are apart as where UTC is taken for GPS time.
+    pub is_utc_for_gps: bool,
 }
 
 /// The packet forwarder and the socket it talks to.
@@ -212,10 +231,26 @@ pub struct TaskSnapshot {
     pub task: String,
     /// `fetching`, `decoding`, `saving`, `waiting`, `armed` or `sending`.
     pub phase: String,
-    /// What it waits for.
+    /// What it waits for, in one sentence.
     pub waiting: Option<String>,
+    /// The same for programs.
+    #[serde(default)]
+    pub wait: Option<WaitSnapshot>,
     /// Its campaign, once planned.
     pub campaign: Option<CampaignSnapshot>,
+}
+
+/// What a task waits for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WaitSnapshot {
+    /// A word for the reason, as `receive-windows`.
+    pub reason: String,
+    /// For how long it has waited, seconds.
+    pub since_s: u64,
+    /// Seconds until it ends; absent where an event ends it.
+    pub ends_in_s: Option<u64>,
+    /// The same as UTC, when the clock is trusted.
+    pub ends_at: Option<String>,
 }
 
 /// One campaign: a task on its group.
@@ -235,9 +270,15 @@ pub struct CampaignSnapshot {
     pub frames: u32,
     /// Of these, per cent.
     pub percent: f64,
-    /// Frames the forwarder accepted in this run.
+    /// Frames the forwarder accepted.
     pub sent: u32,
-    /// Frames without an answer in this run.
+    /// Of these, given to the radio in this run as far as the forwarder's reports tell.
+    #[serde(default)]
+    pub radiated: u32,
+    /// Of these, never given to the radio in this run, at least.
+    #[serde(default)]
+    pub not_radiated: u32,
+    /// Frames of this run whose fate nobody told.
     pub unconfirmed: u32,
     /// Coded fragments added for lost frames.
     #[serde(rename = "made_up")]

@@ -4,21 +4,26 @@ use super::server_socket::ServerSocketState;
 use super::snapshot::BandSnapshot;
 use super::snapshot::CampaignSnapshot;
 use super::snapshot::ClockSnapshot;
+use super::snapshot::DisputeSnapshot;
 use super::snapshot::ForwarderSnapshot;
 use super::snapshot::OtherSenderSnapshot;
 use super::snapshot::RelaySnapshot;
 use super::snapshot::ServerSnapshot;
 use super::snapshot::Snapshot;
 use super::snapshot::TaskSnapshot;
+use super::snapshot::WaitSnapshot;
 use super::socket::SocketCounts;
 use crate::broadcast::Phase;
 use crate::broadcast::TaskState;
 use crate::campaign::CampaignState;
+use crate::engine::ClockState;
 use crate::engine::Engine;
 use crate::forwarder::Obstacle;
 use crate::forwarder::OtherSender;
 use crate::region::Parameters;
 use crate::report::Event;
+use crate::report::WaitReason;
+use crate::report::disputed;
 use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
 use crate::time::Distrust;
@@ -54,9 +59,12 @@ pub struct HostState<'a> {
 
 /// The whole daemon as it stands at `now`.
 pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
-    let tasks: Vec<TaskSnapshot> = engine.tasks().map(|state| task(state, now, around)).collect();
+    // The forwarder's GPS may know the time where our own clock does not, and may contradict it.
+    let now = Now { gps: engine.now().gps_at(now.mono), ..now };
+    let states: Vec<TaskState> = engine.tasks().collect();
     let forwarder = forwarder(engine, around);
-    let not_ready = not_ready(engine, &forwarder, &tasks, around);
+    let not_ready = not_ready(engine, &forwarder, &states, around);
+    let tasks = states.into_iter().map(|state| task(state, now, around)).collect();
     Snapshot {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: now.mono.us_since(around.started) / 1_000_000,
@@ -64,12 +72,7 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         is_ready: not_ready.is_empty(),
         not_ready,
         relay_only: relay_only(engine),
-        clock: ClockSnapshot {
-            is_trusted: now.gps.is_some(),
-            reason: around.distrust.map(|distrust| distrust.to_string()),
-            utc: now.gps.map(rfc3339_from_gps),
-            gps: around.gps.map(str::to_owned),
-        },
+        clock: clock(engine.clocks(), now, around),
         forwarder,
         servers: servers(engine, around.server_sockets),
         relay: relay(engine),
@@ -79,6 +82,23 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         ordered_again: engine.ordered_again().map(ordered_again).collect(),
         warnings: warnings(engine),
         finished: Vec::new(),
+    }
+}
+
+fn clock(clocks: ClockState, now: Now, around: HostState<'_>) -> ClockSnapshot {
+    let dispute = clocks.dispute.as_ref();
+    ClockSnapshot {
+        is_trusted: now.gps.is_some(),
+        reason: dispute.map(disputed).or(around.distrust.map(|distrust| distrust.to_string())),
+        utc: now.gps.map(rfc3339_from_gps),
+        gps: around.gps.map(str::to_owned),
+        forwarder_utc: clocks.forwarder.map(rfc3339_from_gps),
+        dispute: dispute.map(|dispute| DisputeSnapshot {
+            own_utc: rfc3339_from_gps(dispute.ours),
+            forwarder_utc: rfc3339_from_gps(dispute.theirs),
+            apart_s: dispute.apart_us() as f64 / 1e6,
+            is_utc_for_gps: dispute.is_utc_for_gps(),
+        }),
     }
 }
 
@@ -113,7 +133,7 @@ fn region_name(region: &Parameters) -> String {
 fn not_ready(
     engine: &Engine,
     forwarder: &ForwarderSnapshot,
-    tasks: &[TaskSnapshot],
+    tasks: &[TaskState],
     around: HostState<'_>,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
@@ -121,12 +141,19 @@ fn not_ready(
     let obstacle = engine.link().obstacle;
     reasons.extend(obstacle.map(|obstacle| not_connected(obstacle, forwarder)));
     for task in tasks {
-        let is_said = |waiting: &&String| obstacle.is_none_or(|obstacle| obstacle.as_str() != *waiting);
-        if let Some(waiting) = task.waiting.as_ref().filter(is_said) {
-            let doubt = around.distrust.filter(|_| waiting.contains("clock"));
-            let doubt = doubt.map(|doubt| format!(" ({doubt})")).unwrap_or_default();
-            reasons.push(format!("{waiting}{doubt} [task {}]", task.task));
+        let Some((wait, sentence)) = task.wait.as_ref().map(|(wait, _)| wait).zip(task.waiting.as_ref())
+        else {
+            continue;
+        };
+        let missing = (around.missing_image)(task.task.as_str());
+        let is_said = matches!(wait.reason, WaitReason::Forwarder(_) | WaitReason::Halted(_));
+        if is_said || (wait.reason.is_in_course() && missing.is_none()) {
+            continue;
         }
+        let is_of_clock = matches!(wait.reason, WaitReason::Clock { dispute: None, .. });
+        let doubt = around.distrust.filter(|_| is_of_clock);
+        let doubt = doubt.map(|doubt| format!(" ({doubt})")).unwrap_or_default();
+        reasons.push(format!("{}{doubt} [task {}]", missing.as_ref().unwrap_or(sentence), task.task));
     }
     reasons
 }
@@ -255,6 +282,12 @@ fn task(state: TaskState, now: Now, around: HostState<'_>) -> TaskSnapshot {
         task: state.task.to_string(),
         phase: state.phase.as_str().to_owned(),
         waiting: missing.or(state.waiting),
+        wait: state.wait.map(|(wait, since_us)| WaitSnapshot {
+            reason: wait.reason.kind().to_owned(),
+            since_s: since_us / 1_000_000,
+            ends_in_s: wait.until.map(|until| until.us_since(now.mono) / 1_000_000),
+            ends_at: wait.until.and_then(|until| now.gps_at(until)).map(rfc3339_from_gps),
+        }),
         campaign: state.campaign.map(|state| campaign(state, now, around.region)),
     }
 }
@@ -270,9 +303,11 @@ fn campaign(state: CampaignState, now: Now, region: &Parameters) -> CampaignSnap
         frames_done: state.frames_done,
         frames: state.frames,
         percent: permille as f64 / 10.0,
-        sent: state.progress.sent,
-        unconfirmed: state.progress.unconfirmed,
-        extra_coded: state.progress.extra_coded,
+        sent: state.progress.account.sent,
+        radiated: state.progress.account.radiated,
+        not_radiated: state.progress.account.not_radiated,
+        unconfirmed: state.progress.account.unconfirmed(),
+        extra_coded: state.progress.account.extra_coded,
         airtime_us: state.airtime_us,
         spacing_us: state.spacing_us,
         session: state.session.map(|(start, end)| (rfc3339_from_gps(start), rfc3339_from_gps(end))),
@@ -314,5 +349,32 @@ mod tests {
             "{why}"
         );
         assert!(!why.contains("silent"), "{why}");
+    }
+
+    #[test]
+    fn clocks_that_contradict_each_other_are_shown_with_both_times() {
+        let around = HostState {
+            started: Instant::ZERO,
+            region: crate::region::parameters(crate::region::RfRegion::Eu868).unwrap(),
+            listen: "127.0.0.1:1700",
+            socket: SocketCounts::default(),
+            server_sockets: &[],
+            distrust: None,
+            gps: None,
+            missing_image: &|_| None,
+        };
+        let ours = crate::time::GpsTime::from_us(1_479_369_618_000_000);
+        let theirs = ours.plus_us(18_000_000);
+        let dispute = Some(crate::time::ClockDispute { ours, theirs });
+        let now = Now { mono: Instant::ZERO, gps: None };
+        let page = clock(ClockState { forwarder: Some(theirs), dispute }, now, around);
+        assert!(!page.is_trusted && page.reason.unwrap().ends_with("as where UTC is taken for GPS time"));
+        let dispute = page.dispute.unwrap();
+        assert_eq!(
+            (dispute.own_utc.as_str(), dispute.forwarder_utc.as_str()),
+            ("2026-11-22T08:00:00Z", "2026-11-22T08:00:18Z")
+        );
+        assert!(dispute.is_utc_for_gps && dispute.apart_s == 18.0);
+        assert_eq!(page.forwarder_utc.as_deref(), Some("2026-11-22T08:00:18Z"));
     }
 }

@@ -1,6 +1,8 @@
 //! What the engine is told and what it wishes.
 
 use crate::broadcast::Fetch;
+use crate::broadcast::Judge;
+use crate::broadcast::Means;
 use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TurnRule;
@@ -102,6 +104,8 @@ pub struct Settings {
     pub groups: Vec<Group>,
     /// Whose signatures count for single tasks, by their ids, instead of their group's trust.
     pub trust_by_task: BTreeMap<String, SigningTrust>,
+    /// What the gateway has to follow orders of a cloud with.
+    pub means: Means,
     /// Who has the air when several campaigns want it.
     pub turns: TurnRule,
     /// Our side of the conversation with the packet forwarder.
@@ -112,4 +116,12 @@ pub struct Settings {
     pub server_reserve_ppm: u32,
     /// After five short lives in a row nothing is broadcast for so long, microseconds; 0: the process never rests.
     pub crash_rest_us: u64,
+}
+
+impl Settings {
+    /// The judge of orders with these settings.
+    pub fn judge(&self) -> Judge {
+        let (groups, trust, means) = (self.groups.clone(), self.trust_by_task.clone(), self.means.clone());
+        Judge::new(self.region, groups, trust, means, self.server_reserve_ppm)
+    }
 }

@@ -1,10 +1,11 @@
 //! The engine itself: the broadcaster, the relay and the forwarder's link. It owns the scheduler and lends it to them.
 
+use super::clocks::ClockState;
+use super::clocks::Clocks;
 use super::io::Input;
 use super::io::Output;
 use super::io::Settings;
 use super::ledger::recovered_scheduler;
-use super::session_clock::SessionClock;
 use super::verdict::translate;
 use super::verdict::worth_reporting;
 use crate::broadcast;
@@ -20,6 +21,7 @@ use crate::forwarder::EmissionId;
 use crate::forwarder::GatewayId;
 use crate::forwarder::Link;
 use crate::forwarder::LinkState;
+use crate::forwarder::Obstacle;
 use crate::forwarder::OtherSender;
 use crate::forwarder::ServerCounts;
 use crate::relay::Relay;
@@ -28,6 +30,7 @@ use crate::relay::RelayOutput;
 use crate::relay::ServerSettings;
 use crate::report::Event;
 use crate::report::Report;
+use crate::report::WaitReason;
 use crate::schedule::BandUse;
 use crate::schedule::Scheduler;
 use crate::store::RangeState;
@@ -38,11 +41,6 @@ use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
-
-/// Two sources of time that are further apart than this contradict each other, microseconds.
-const CLOCKS_APART_US: u64 = 2_000_000;
-/// A forwarder's GPS time can be 2^32 us ahead, when a packet came before the pulse it was compared with.
-const GPS_GLITCH_US: u64 = 1 << 32;
 
 /// The pure mind of the daemon.
 pub struct Engine {
@@ -55,9 +53,7 @@ pub struct Engine {
     now: Now,
     /// Our own clock as it was told, disputed or not.
     own_gps: Option<GpsTime>,
-    session_clock: SessionClock,
-    /// How far the forwarder's GPS is from it, while that is too far, microseconds.
-    dispute_us: Option<u64>,
+    clocks: Clocks,
 }
 
 impl Engine {
@@ -77,10 +73,17 @@ impl Engine {
         if let Some(last) = remembered {
             relay.adopt(last.gateway, last.version);
         }
-        let session_clock = SessionClock::new(recovered.believed());
+        let clocks = Clocks::new(recovered.believed());
         let scheduler = recovered_scheduler(region, settings.server_reserve_ppm, &recovered, now);
-        let mut broadcaster =
-            Broadcaster::new(region, groups, settings.turns, trust, of_this_gateway(recovered, gateway), now);
+        let mut broadcaster = Broadcaster::new(
+            region,
+            groups,
+            settings.turns,
+            trust,
+            settings.means,
+            of_this_gateway(recovered, gateway),
+            now,
+        );
         broadcaster.rest_after_crashes(now, settings.crash_rest_us);
         Engine {
             link: Link::new(settings.forwarder, seed),
@@ -90,8 +93,7 @@ impl Engine {
             outputs,
             now,
             own_gps: now.gps,
-            session_clock,
-            dispute_us: None,
+            clocks,
         }
     }
 
@@ -128,17 +130,24 @@ impl Engine {
         self.outputs.make_contiguous().sort_by_key(|output| matches!(output, Output::Datagram { .. }));
     }
 
-    /// The one time that everybody here is told. Of two clocks that disagree one is wrong, and nobody knows which; and
-    /// inside a session no clock moves.
+    /// The one time that everybody here is told; inside a session no clock moves.
     fn believed(&mut self, now: Now) -> Now {
-        let undisputed = Now { gps: now.gps.filter(|_| self.dispute_us.is_none()), ..now };
-        let (now, has_moved) =
-            self.session_clock.filter(undisputed, |now| self.broadcaster.is_in_session(now));
+        let (now, has_moved) = self.clocks.believed(now, |now| self.broadcaster.is_in_session(now));
         if has_moved {
             // The next life must know the line that was believed in this one.
             self.broadcaster.mark_time(now, &mut self.scheduler);
         }
         now
+    }
+
+    /// The time that is believed now.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Our own clock and the forwarder's GPS.
+    pub fn clocks(&self) -> ClockState {
+        self.clocks.state(self.now.mono)
     }
 
     /// The next wish; [`Output::WakeAt`] is the last one.
@@ -191,7 +200,16 @@ impl Engine {
 
     /// How each task that is not over stands.
     pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
-        self.broadcaster.tasks(self.now, &self.scheduler)
+        self.broadcaster.tasks(self.now, &self.scheduler).map(|mut state| {
+            // Who waits for the time is told why nobody knows it.
+            if let Some((wait, _)) = &mut state.wait
+                && let WaitReason::Clock { dispute, .. } = &mut wait.reason
+            {
+                *dispute = self.clocks().dispute;
+                state.waiting = Some(wait.sentence(self.now));
+            }
+            state
+        })
     }
 
     /// Finished tasks that are ordered again, which does nothing, and how each ended.
@@ -227,9 +245,9 @@ impl Engine {
     }
 
     /// How frames are handed over now; without a forwarder that answers, what is waited for.
-    fn handover(&self) -> Result<Handover, &'static str> {
+    fn handover(&self) -> Result<Handover, Obstacle> {
         if let Some(obstacle) = self.link.obstacle() {
-            return Err(obstacle.as_str());
+            return Err(obstacle);
         }
         let pace = self.link.pace(self.now.mono, self.relay.is_shared());
         Ok(Handover { lead_us: pace.lead_us, lead_min_us: pace.lead_min_us, gap_us: pace.gap_us })
@@ -260,10 +278,16 @@ impl Engine {
                 forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
                     self.relay.answered(id, &body, is_refused, &mut self.scheduler);
                 }
-                forwarder::Output::Event(forwarder::Event::SilentlyDropped(swallowed)) => {
-                    let extra_coded = self.broadcaster.make_up(swallowed.ours_at_most);
-                    let event = Event::SilentlyDropped { frames: swallowed.frames, extra_coded };
-                    self.outputs.push_back(Output::Report(Report { at: self.now.mono, task: None, event }));
+                forwarder::Output::Event(forwarder::Event::Accounted(accounted)) => {
+                    let extra_coded = self.broadcaster.settle(&accounted);
+                    if accounted.dropped > 0 {
+                        let event = Event::SilentlyDropped { frames: accounted.dropped, extra_coded };
+                        self.outputs.push_back(Output::Report(Report {
+                            at: self.now.mono,
+                            task: None,
+                            event,
+                        }));
+                    }
                 }
                 forwarder::Output::Event(event) => {
                     if let forwarder::Event::Online { gateway, version, .. } = event {
@@ -302,28 +326,16 @@ impl Engine {
     }
 
     /// Holds the forwarder's GPS, where it has one, against our own clock: a session that is begun at a wrong time
-    /// is one that nobody listens to.
+    /// is one that nobody listens to. Without a clock of our own it is one.
     fn compare_clocks(&mut self, uplink: &forwarder::Uplink) {
+        let Some(gps_ms) = uplink.gps_ms else { return };
+        let theirs = GpsTime::from_us(gps_ms.saturating_mul(1000));
         let own = Now { gps: self.own_gps, ..self.now };
-        let Some((theirs, ours)) = uplink.gps_ms.zip(own.gps_at(uplink.ended)) else { return };
-        let apart_us = theirs.saturating_mul(1000).abs_diff(ours.as_us());
-        if apart_us.abs_diff(GPS_GLITCH_US) <= CLOCKS_APART_US {
-            return;
-        }
-        let dispute_us = (apart_us > CLOCKS_APART_US).then_some(apart_us);
-        if dispute_us.is_some() != self.dispute_us.is_some() {
-            let text = match dispute_us {
-                Some(us) => format!(
-                    "the forwarder's GPS and this gateway's clock are {} s apart: nothing starts at an absolute time until they agree",
-                    us / 1_000_000
-                ),
-                None => "the forwarder's GPS and this gateway's clock agree again".to_owned(),
-            };
+        if let Some(text) = self.clocks.hear(own, uplink.ended, theirs) {
             let report = Report { at: self.now.mono, task: None, event: Event::Warning { text } };
             self.outputs.push_back(Output::Report(report));
         }
-        self.dispute_us = dispute_us;
-        self.now = self.believed(Now { gps: self.own_gps, ..self.now });
+        self.now = self.believed(own);
     }
 
     /// Carries out what the broadcaster wants; whether a frame was handed over.

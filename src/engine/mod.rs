@@ -13,6 +13,7 @@
 //!     region: parameters(RfRegion::Eu868)?,
 //!     groups: Vec::new(),
 //!     trust_by_task: Default::default(),
+//!     means: Default::default(),
 //!     turns: Default::default(),
 //!     forwarder: Default::default(),
 //!     relay: Default::default(),
@@ -37,12 +38,14 @@
 //! # Ok::<(), fuotad::region::RegionError>(())
 //! ```
 
+mod clocks;
 mod io;
 mod ledger;
 mod machine;
 mod session_clock;
 mod verdict;
 
+pub use clocks::ClockState;
 pub use io::Input;
 pub use io::Output;
 pub use io::Settings;

@@ -18,8 +18,9 @@ pub(super) fn translate(verdict: forwarder::Verdict) -> Verdict {
             Word::CollisionBeacon => Refusal::Beacon,
             Word::TxFreq => Refusal::Channel("TX_FREQ".to_owned()),
             Word::TxPower => Refusal::Channel("TX_POWER".to_owned()),
-            // Concentratord's DUTY_CYCLE_OVERFLOW, as others may spell it.
-            Word::Other(text) if text.to_ascii_uppercase().contains("DUTY") => Refusal::DutyCycle(text),
+            // The words of ChirpStack's Concentratord and of forwarders that listen before they talk.
+            Word::Other(text) if text.eq_ignore_ascii_case("DUTY_CYCLE_OVERFLOW") => Refusal::DutyCycle(text),
+            Word::Other(text) if text.eq_ignore_ascii_case("SEND_LBT") => Refusal::Listening(text),
             Word::Other(text) => Refusal::Other(text),
         }),
     }

@@ -12,7 +12,7 @@ use super::other_senders::OtherSender;
 use super::rxpk::Stat;
 use super::settings::GatewayId;
 use super::settings::PullAddress;
-use super::txnb_audit::SilentlyDropped;
+use super::txnb_audit::Accounted;
 
 /// The name the caller gave an emission; verdicts carry it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,8 +78,8 @@ pub enum Event {
     },
     /// The forwarder's own statistics (PROTOCOL.TXT 4, `stat`).
     Stat(Stat),
-    /// Frames that were acknowledged never reached the radio.
-    SilentlyDropped(SilentlyDropped),
+    /// What became of frames that were acknowledged.
+    Accounted(Accounted),
     /// A packet was received from the air.
     Uplink(Uplink),
     /// A datagram that is not as it should be. It was counted, and acknowledged if its header allowed.

@@ -40,6 +40,7 @@ use super::timing;
 use super::transmitter::Answered;
 use super::transmitter::Lent;
 use super::transmitter::Transmitter;
+use super::txnb_audit::Accounted;
 
 /// Our side of the conversation with one packet forwarder.
 ///
@@ -81,6 +82,8 @@ pub struct Link {
     counter_is_known: bool,
     transmitter: Transmitter,
     stat: Option<Stat>,
+    /// When something of our gateway came last.
+    heard: Instant,
     counts: Counts,
     others: OtherSenders,
     outbox: Outbox,
@@ -99,6 +102,7 @@ impl Link {
             counter_is_known: false,
             transmitter: Transmitter::new(seed),
             stat: None,
+            heard: Instant::ZERO,
             counts: Counts::default(),
             others: OtherSenders::default(),
             outbox: Outbox::default(),
@@ -130,6 +134,7 @@ impl Link {
                         self.answer(from, packet::push_ack(header));
                     }
                     self.push_data(now, json);
+                    self.heard = now;
                 } else {
                     self.not_served(now, from, header.gateway);
                 }
@@ -139,6 +144,7 @@ impl Link {
                     self.counts.pulls += 1;
                     self.answer(from, packet::pull_ack(header));
                     self.pull_data(now, from, header);
+                    self.heard = now;
                 } else {
                     self.not_served(now, from, header.gateway);
                 }
@@ -319,7 +325,7 @@ impl Link {
         let before = self.gateway.replace(gateway);
         if before.is_some_and(|before| before != gateway) {
             self.boards.forget();
-            self.transmitter.restarted();
+            self.restarted();
             self.lost(CounterLoss::OtherGateway);
         }
     }
@@ -342,10 +348,20 @@ impl Link {
         if let Some(stat) = push_data.stat {
             self.stat = Some(stat);
             self.outbox.tell(Event::Stat(stat));
-            if let Some(dropped) = stat.txnb.and_then(|txnb| self.transmitter.stat(now, txnb)) {
-                self.counts.silently_dropped += u64::from(dropped.frames);
-                self.outbox.tell(Event::SilentlyDropped(dropped));
-            }
+            let accounted = self.transmitter.stat(now, stat.txnb);
+            self.account(accounted);
+        }
+    }
+
+    fn account(&mut self, accounted: Accounted) {
+        self.counts.silently_dropped += u64::from(accounted.dropped);
+        self.outbox.tell(Event::Accounted(accounted));
+    }
+
+    /// Another process is the forwarder now, or another counter is its.
+    fn restarted(&mut self) {
+        for accounted in self.transmitter.restarted(self.heard).into_iter().flatten() {
+            self.account(accounted);
         }
     }
 
@@ -354,7 +370,7 @@ impl Link {
         let Some(tmst) = packet.tmst.map(Tmst) else { return };
         let (heard, is_ours) = self.boards.hear(now, packet.board, tmst);
         if let Heard::Restarted { by_us } = heard {
-            self.transmitter.restarted();
+            self.restarted();
             if is_ours {
                 self.lost(CounterLoss::Jumped { by_us });
             }
@@ -391,7 +407,7 @@ impl Link {
         }
         if keepalive == Keepalive::Moved {
             self.boards.forget();
-            self.transmitter.restarted();
+            self.restarted();
             self.lost(CounterLoss::NewSource);
         }
     }
@@ -409,7 +425,7 @@ impl Link {
             false => Answered::Unknown,
         };
         match answered {
-            Answered::Yes => {}
+            Answered::Yes => self.heard = now,
             Answered::BadBody => self.malformed(MalformedKind::TxAckBody { token }),
             Answered::Unknown => {
                 self.counts.unknown_acks += 1;

@@ -83,4 +83,4 @@ pub use server_link::ServerLinkOutput;
 pub use settings::GatewayId;
 pub use settings::PullAddress;
 pub use settings::Settings;
-pub use txnb_audit::SilentlyDropped;
+pub use txnb_audit::Accounted;

@@ -313,7 +313,7 @@ fn statistics_are_told_and_kept() {
     desk.take();
     desk.push(1, r#"{"stat":{"txnb":3,"dwnb":6}}"#);
     let stat = Stat { txnb: Some(3), dwnb: Some(6), ..Stat::default() };
-    assert_eq!(desk.events(), [Event::Stat(stat)]);
+    assert_eq!(desk.events()[0], Event::Stat(stat));
     assert_eq!(desk.link.state(at(1)).stat, Some(stat));
 }
 

@@ -34,7 +34,7 @@ use super::timing::LEAD_LAST_US;
 use super::timing::LEAD_MAX_US;
 use super::tokens::Tokens;
 use super::tx_ack::TxAck;
-use super::txnb_audit::SilentlyDropped;
+use super::txnb_audit::Accounted;
 use super::txnb_audit::TxnbAudit;
 use super::txpk::TxPk;
 
@@ -197,13 +197,13 @@ impl Transmitter {
     }
 
     /// The forwarder reports that it gave `txnb` frames to the radio since its last report.
-    pub fn stat(&mut self, now: Instant, txnb: u32) -> Option<SilentlyDropped> {
+    pub fn stat(&mut self, now: Instant, txnb: Option<u32>) -> Accounted {
         self.audit.stat(now, txnb)
     }
 
-    /// The forwarder was started anew: its sums are, too.
-    pub fn restarted(&mut self) {
-        self.audit.reset();
+    /// The forwarder was started anew, and was heard before at that instant: its sums begin anew, too.
+    pub fn restarted(&mut self, heard: Instant) -> Option<[Accounted; 2]> {
+        self.audit.reset(heard)
     }
 
     /// Takes a TX_ACK if it answers a server's downlink.

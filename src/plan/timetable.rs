@@ -82,21 +82,36 @@ pub struct HourPlan {
 
 impl Timetable {
     /// Plans `document` with the gateway's `settings`; counters begin at each
-    /// group's `first_fcnt` (see [`counters_from`](super::counters_from)).
+    /// group's `first_fcnt` (see [`counters_from`](super::counters_from)). Nothing of it is past.
     ///
     /// # Errors
     /// Why it cannot legally be done, in one line.
     pub fn new(settings: &Settings, document: &str, stem: &str, image: Vec<u8>) -> Result<Timetable, String> {
+        Timetable::seen_at(None, settings, document, stem, image)
+    }
+
+    /// The same as it looks at `gps`, where that is known: what is past by then is not sent.
+    ///
+    /// # Errors
+    /// Why it cannot legally be done, in one line.
+    pub fn seen_at(
+        gps: Option<GpsTime>,
+        settings: &Settings,
+        document: &str,
+        stem: &str,
+        image: Vec<u8>,
+    ) -> Result<Timetable, String> {
         let task = task_from_file(document.as_bytes(), stem).map_err(|error| error.to_string())?;
-        let start = match (
-            task.start,
-            task.groups.first().and_then(|name| named(settings, name)).map(|group| group.session),
-        ) {
+        let group = task.groups.first().map_or(settings.groups.first(), |name| named(settings, name));
+        let start = match (task.start, group.map(|group| group.session)) {
             (Some(Start::At(start)), _) => Some(start),
             (_, Some(SessionRule::Windows { start, .. })) => start,
             _ => None,
         };
-        let zero = start.map_or(NO_START, |start| GpsTime::from_us(start.as_us().saturating_sub(BEFORE_US)));
+        let zero = start.map_or(NO_START, |start| {
+            let before = GpsTime::from_us(start.as_us().saturating_sub(BEFORE_US));
+            gps.map_or(before, |gps| gps.max(before))
+        });
         let mut world = World::new(script(settings, &task, document, zero, image));
         while world.step() {}
         let summary = world.summary();
@@ -108,7 +123,7 @@ impl Timetable {
         let (Some(first), Some(last)) = (summary.frames.first(), summary.frames.last()) else {
             return Err(waiting_for(&summary));
         };
-        if let Some(outcome) = unfinished(&summary) {
+        if let Some(outcome) = unfinished(&summary, task.groups.len().max(1)) {
             return Err(outcome);
         }
         if !summary.verdict.is_content() {
@@ -191,18 +206,18 @@ fn waiting_for(summary: &Summary) -> String {
     waits.unwrap_or_else(|| "nothing would be sent".to_owned())
 }
 
-fn unfinished(summary: &Summary) -> Option<String> {
+/// How the first campaign ended that is not complete; of so many `tasks` each has to be.
+fn unfinished(summary: &Summary, tasks: usize) -> Option<String> {
     use crate::report::Event;
     use crate::report::Outcome;
-    let over = summary.reports.iter().find_map(|report| match &report.event {
+    let over = summary.reports.iter().filter_map(|report| match &report.event {
         Event::Over(outcome) => Some(outcome),
         _ => None,
     });
-    match over {
-        Some(Outcome::Complete { .. }) => None,
-        Some(outcome) => Some(outcome.to_string()),
-        None => Some("the campaign would not end within a year".to_owned()),
-    }
+    let over: Vec<&Outcome> = over.collect();
+    let incomplete = over.iter().find(|outcome| !matches!(outcome, Outcome::Complete(_)));
+    let endless = || format!("{} of {tasks} campaigns would not end within a year", tasks - over.len());
+    incomplete.map(ToString::to_string).or_else(|| (over.len() < tasks).then(endless))
 }
 
 fn hours(frames: &[SentFrame], airtime_us: u64) -> Vec<HourPlan> {

@@ -4,12 +4,14 @@
 //! RP002-1.0.4, physical layer (preambles, coding rate, CRC of LoRaWAN frames). This room knows no region, no
 //! law and no frame format: a payload is bytes.
 
+mod air_limit;
 mod airtime;
 mod emission;
 mod minute_load;
 mod modulation;
 mod power;
 
+pub use air_limit::AirLimit;
 pub use airtime::AirtimeError;
 pub use airtime::LoRaPacket;
 pub use airtime::MAX_PHY_LEN;

@@ -1,6 +1,8 @@
 //! The vocabulary of reports, and each event in one line.
 
+use super::account::Account;
 use super::planned::Planned;
+use super::wait::WaitTotal;
 use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
@@ -37,6 +39,11 @@ pub enum Event {
     Waiting {
         /// What it waits for.
         reason: String,
+    },
+    /// The task is over: what it waited for, the longest first.
+    Waited {
+        /// Each kind of wait, with count and time.
+        waits: Vec<WaitTotal>,
     },
     /// The sessions that devices were told are over, and frames are left: they wait for one that devices are told.
     SessionsMissed {
@@ -182,13 +189,11 @@ pub enum Event {
 /// How a campaign ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every planned frame was accepted by the forwarder.
-    Complete {
-        /// Frames that the forwarder accepted.
-        sent: u32,
-        /// Frames whose fate is unknown.
-        unconfirmed: u32,
-    },
+    /// Every planned frame was accepted by the forwarder, and what it told of them since adds up.
+    Complete(Account),
+    /// Every planned frame was accepted by the forwarder, some were never radiated, and there was no counter or no
+    /// session left to make up for all of them.
+    Short(Account),
     /// The sessions were over before all frames were sent.
     OutOfSession {
         /// Frames that the forwarder accepted.
@@ -208,6 +213,14 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// How a campaign ends whose ordered frames went out; reports that did not come will not come any more.
+    pub fn of(account: Account) -> Outcome {
+        let account = Account { unreported: account.unreported + account.pending(), ..account };
+        if account.is_short_by() == 0 { Outcome::Complete(account) } else { Outcome::Short(account) }
+    }
+}
+
 /// Severity of an event for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -224,21 +237,22 @@ impl Event {
     pub fn severity(&self) -> Severity {
         match self {
             Event::Planned(_)
+            | Event::Waiting { .. }
+            | Event::Waited { .. }
             | Event::Began
             | Event::Resumed { .. }
             | Event::Sent { .. }
-            | Event::Over(Outcome::Complete { .. } | Outcome::Cancelled { .. })
+            | Event::Over(Outcome::Complete(_) | Outcome::Cancelled { .. })
             | Event::ForwarderOnline
             | Event::CounterKnown { .. }
             | Event::ServerAnswers { .. } => Severity::Info,
             Event::Warning { .. }
-            | Event::Waiting { .. }
             | Event::SessionsMissed { .. }
             | Event::SessionsMoved { .. }
             | Event::Unanswered { .. }
             | Event::Unconfirmed { .. }
             | Event::Refusal { .. }
-            | Event::Over(Outcome::OutOfSession { .. })
+            | Event::Over(Outcome::Short(_) | Outcome::OutOfSession { .. })
             | Event::AlreadyOver { .. }
             | Event::ForwarderOffline
             | Event::OtherSender { .. }
@@ -276,6 +290,7 @@ impl fmt::Display for Event {
             Event::Warning { text } => write!(f, "warning: {text}"),
             Event::Planned(plan) => planned(f, plan),
             Event::Waiting { reason } => write!(f, "waiting: {reason}"),
+            Event::Waited { waits } => waited(f, waits),
             Event::SessionsMissed { group, left, planned } => write!(
                 f,
                 "the sessions that the devices of group {group} were told are over with {left} of {planned} frames left: give the task a later StartTime and tell the devices (`fuotad plan --setup`)"
@@ -349,6 +364,11 @@ impl fmt::Display for Event {
     }
 }
 
+fn waited(f: &mut fmt::Formatter<'_>, waits: &[WaitTotal]) -> fmt::Result {
+    let waits: Vec<String> = waits.iter().map(WaitTotal::to_string).collect();
+    write!(f, "it waited: {}", waits.join("; "))
+}
+
 fn seconds(us: u64) -> String {
     format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000)
 }
@@ -393,9 +413,9 @@ fn other_sender(
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Complete { sent, unconfirmed: 0 } => write!(f, "complete: {sent} frames sent"),
-            Outcome::Complete { sent, unconfirmed } => {
-                write!(f, "complete: {sent} frames sent and {unconfirmed} unconfirmed")
+            Outcome::Complete(account) => write!(f, "complete: {account}"),
+            Outcome::Short(account) => {
+                write!(f, "incomplete by {} frames: {account}", account.is_short_by())
             }
             Outcome::OutOfSession { sent, planned } => {
                 write!(f, "the sessions ended after {sent} of {planned} frames")
@@ -446,7 +466,7 @@ mod tests {
         }
         let aborted = Event::Over(Outcome::Aborted { reason: "why".to_owned() });
         assert_eq!(aborted.severity(), Severity::Error);
-        let complete = Event::Over(Outcome::Complete { sent: 1, unconfirmed: 0 });
+        let complete = Event::Over(Outcome::Complete(Account::default()));
         assert_eq!(complete.severity(), Severity::Info);
     }
 }

@@ -15,6 +15,7 @@ use super::spacing::even_spacing_us;
 use crate::radio::MinuteLoad;
 use crate::region::Channel;
 use crate::region::SubBand;
+use crate::region::SubBandIndex;
 use crate::time::Instant;
 use std::collections::VecDeque;
 use thiserror::Error;
@@ -125,6 +126,15 @@ struct OnAir {
     origin: Origin,
 }
 
+/// What is kept beside the law and what is on the air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manners {
+    /// Receive windows, the servers' demand, and the gateway's hearing.
+    Full,
+    /// The gateway's hearing, as far as campaigns take it.
+    Law,
+}
+
 /// Windows that are kept free, at most: some seconds of uplinks on eight channels.
 const PROTECTED_MAX: usize = 256;
 
@@ -161,20 +171,43 @@ impl Scheduler {
     /// The first instant at which the wish is legal, polite and free of conflicts.
     pub fn place(&mut self, now: Instant, request: &TxRequest) -> Placement {
         self.forget_before(now);
+        self.search(now, request, Manners::Full)
+    }
+
+    /// The same for a frame that waited long enough at `floor`: from then on only the law, what is on the air and the
+    /// gateway's hearing as far as campaigns take it count. Receive windows and forecasts give way.
+    pub fn place_at_floor(&mut self, now: Instant, request: &TxRequest, floor: Instant) -> Placement {
+        let polite = self.place(now, request);
+        if matches!(polite, Placement::At(start) if start <= floor) {
+            return polite;
+        }
+        let request = &TxRequest { earliest: request.earliest.max(floor), ..*request };
+        match (polite, self.search(now, request, Manners::Law)) {
+            (Placement::At(polite), Placement::At(lawful)) => Placement::At(polite.min(lawful)),
+            (polite @ Placement::At(_), Placement::Refused(_)) => polite,
+            (Placement::Refused(_), lawful) => lawful,
+        }
+    }
+
+    fn search(&self, now: Instant, request: &TxRequest, manners: Manners) -> Placement {
         let sub_band = request.channel.sub_band.0;
         let refused = Placement::Refused;
         if let Err(why) = self.check_dwell(sub_band, request.airtime_us) {
             return refused(why);
         }
         let request = &TxRequest { gap_us: request.gap_us.max(self.legal_gap_us(sub_band)), ..*request };
-        let share_ppm = self.share_beside_servers(now, request);
-        let slowed = self.first_start(now, request, share_ppm);
+        let full_ppm = request.policy.duty_share_ppm;
+        let share_ppm = match manners {
+            Manners::Full => self.share_beside_servers(now, request),
+            Manners::Law => full_ppm,
+        };
+        let slowed = self.first_start(now, request, manners, share_ppm);
         let need_us = request.need_us.max(request.airtime_us);
         let is_late = |start: Instant| request.until.is_some_and(|until| start.plus_us(need_us) > until);
         // The servers' demand is a forecast: it slows a campaign and does not end a session that devices were told.
         let start = match slowed {
-            Ok(start) if is_late(start) && share_ppm < request.policy.duty_share_ppm => {
-                self.first_start(now, request, request.policy.duty_share_ppm)
+            Ok(start) if is_late(start) && share_ppm < full_ppm => {
+                self.first_start(now, request, manners, full_ppm)
             }
             slowed => slowed,
         };
@@ -188,15 +221,23 @@ impl Scheduler {
     }
 
     /// The first start at which a frame of ours disturbs nobody and our part of the sub-band stays within `share_ppm`.
-    fn first_start(&self, now: Instant, request: &TxRequest, share_ppm: u32) -> Result<Instant, Refused> {
+    fn first_start(
+        &self,
+        now: Instant,
+        request: &TxRequest,
+        manners: Manners,
+        share_ppm: u32,
+    ) -> Result<Instant, Refused> {
         let sub_band = request.channel.sub_band.0;
         let mut start = request.earliest.max(now);
         // Each rule moves the start forward past something in a finite table, so this settles.
         loop {
             let before = start;
             start = self.past_conflicts(start, request);
-            start = self.past_protected(now, start, request);
-            start = self.past_deafness(start, request);
+            if manners == Manners::Full {
+                start = self.past_protected(now, start, request);
+            }
+            start = self.past_deafness(start, request, manners).0;
             let lawful =
                 self.ledger.earliest(sub_band, start, request.airtime_us, share_ppm, self.reserve_ppm);
             let Some(lawful) = lawful else {
@@ -387,6 +428,11 @@ impl Scheduler {
         self.ledger.assume_spent(now);
     }
 
+    /// The law's name of a sub-band.
+    pub fn label(&self, sub_band: SubBandIndex) -> &'static str {
+        self.sub_band(sub_band.0).map_or("?", |band| band.label)
+    }
+
     fn sub_band(&self, sub_band: u8) -> Option<&'static SubBand> {
         self.sub_bands.get(usize::from(sub_band))
     }
@@ -463,10 +509,13 @@ impl Scheduler {
         start
     }
 
-    fn past_deafness(&self, from: Instant, request: &TxRequest) -> Instant {
+    /// Past the rules of deafness, and the one of them that reaches further.
+    fn past_deafness(&self, from: Instant, request: &TxRequest, manners: Manners) -> (Instant, (u64, u64)) {
         let [long, short] = deaf_limits(request.airtime_us, request.policy.max_deaf_ppm);
-        let start = self.deaf_long.earliest(from, request.airtime_us, long.1, false).unwrap_or(from);
-        self.deaf_short.earliest(start, request.airtime_us, short.1, false).unwrap_or(start)
+        let ours_only = manners == Manners::Law;
+        let start = self.deaf_long.earliest(from, request.airtime_us, long.1, ours_only).unwrap_or(from);
+        let later = self.deaf_short.earliest(start, request.airtime_us, short.1, ours_only).unwrap_or(start);
+        (later, if later > start { short } else { long })
     }
 
     fn forget_before(&mut self, now: Instant) {
@@ -497,5 +546,6 @@ fn deaf_limits(airtime_us: u64, max_deaf_ppm: u32) -> [(u64, u64); 2] {
     [(DEAF_LONG_US, long_us), (DEAF_SHORT_US, short_us)]
 }
 
+mod limits;
 #[cfg(test)]
 mod tests;

@@ -59,7 +59,8 @@ impl Evidence {
         }
         let inner = unwrapped(&self.signature);
         for text in [Some(&self.signature), inner.as_ref()].into_iter().flatten() {
-            if text.first() == Some(&b'{') {
+            // A bare signature may begin with that byte, and be no text.
+            if text.first() == Some(&b'{') && core::str::from_utf8(text).is_ok() {
                 let document = Document::from_slice(text)?;
                 return Ok(document.evidence(self.clone()));
             }

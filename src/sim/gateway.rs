@@ -16,7 +16,9 @@ use super::spoiled::Spoil;
 use super::wall::TrueClock;
 use super::wall::Wall;
 use crate::broadcast::CRASH_REST_US;
+use crate::broadcast::Means;
 use crate::broadcast::NotSaved;
+use crate::broadcast::TaskState;
 use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
@@ -39,7 +41,7 @@ const DISK_US: u64 = 4_000;
 /// An image from the local disk needs this, microseconds.
 const FETCH_US: u64 = 20_000;
 /// A disk that is full has room again after this, microseconds.
-const FULL_US: u64 = 60_000_000;
+const FULL_US: u64 = 150_000_000;
 /// The service manager starts a process that died after this, microseconds.
 const RESTART_US: u64 = 2_000_000;
 
@@ -91,6 +93,8 @@ impl Gateway {
     pub(super) fn new(script: &Script, truth: TrueClock, rng: Random) -> Gateway {
         let settings = Settings {
             trust_by_task: BTreeMap::new(),
+            // Images come from the script, wherever they lie.
+            means: Means { fetches: true, ..Means::default() },
             region: script.region,
             groups: script.groups.clone(),
             turns: script.turns,
@@ -109,7 +113,7 @@ impl Gateway {
             unsynced_pages: script.unsynced_pages,
             boot_us: script.boot_us,
             disk,
-            wall: Wall::new(truth, &script.clock_steps, script.is_credulous),
+            wall: Wall::new(truth, script),
             rng,
             boots: 0,
             incarnation: 0,
@@ -141,6 +145,11 @@ impl Gateway {
     /// What the relay of this process counted.
     pub(super) fn relayed(&self) -> RelayCounts {
         self.engine.as_ref().map(Engine::relayed).unwrap_or_default()
+    }
+
+    /// How each task that is not over stands; nothing is known while the process is gone.
+    pub(super) fn tasks(&self) -> Vec<TaskState> {
+        self.engine.as_ref().map(|engine| engine.tasks().collect()).unwrap_or_default()
     }
 
     /// Bytes written to the disk, 4 KiB for each synced page.

@@ -28,6 +28,7 @@ mod world;
 pub use air::Loss;
 pub use network::NetworkCounts;
 pub use referee::BandAir;
+pub use script::ClockTrouble;
 pub use script::DeviceScript;
 pub use script::Fault;
 pub use script::Meddling;

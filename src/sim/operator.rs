@@ -10,9 +10,11 @@ use crate::campaign::Group;
 use crate::campaign::Session;
 use crate::campaign::setup;
 use crate::campaign::setup::DeviceKeys;
+use crate::cloud::task_from_file;
 use crate::report::Event as Happened;
 use crate::report::Planned;
 use crate::report::Report;
+use crate::task::Task;
 use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
@@ -76,7 +78,7 @@ impl Operator {
             truth,
             groups: script.groups,
             devices: script.devices,
-            open: script.tasks.iter().map(|task| task.stem.clone()).collect(),
+            open: script.tasks.iter().flat_map(ids).collect(),
             tasks: script.tasks,
             is_folder_tidied: script.is_folder_tidied,
             is_retold: script.is_retold,
@@ -199,7 +201,7 @@ impl Operator {
         for (start, exponent) in &planned.sessions {
             self.open_session(now, &group, Session { start: *start, exponent: *exponent });
         }
-        let number = self.tasks.iter().position(|script| script.stem == task);
+        let number = self.tasks.iter().position(|script| script.is_of(&task));
         let image = number.map(|number| self.tasks[number].image.as_slice()).unwrap_or_default();
         let session_cnt = u16::try_from(self.read.len()).unwrap_or(u16::MAX);
         for (index, device) in self.devices.iter().enumerate() {
@@ -264,7 +266,7 @@ impl Operator {
 
     /// The operator gives a task a later start.
     pub(super) fn retell(&mut self, now: Instant, task: &TaskId) {
-        let Some(index) = self.tasks.iter().position(|script| script.stem == task.as_str()) else {
+        let Some(index) = self.tasks.iter().position(|script| script.is_of(task.as_str())) else {
             return;
         };
         let whole_s = (self.truth.gps(now).as_us() + AHEAD_US).div_ceil(1_000_000) * 1_000_000;
@@ -277,5 +279,14 @@ impl Operator {
         }
         self.tasks[index].document = document.to_string();
         self.later(0, Event::Task(index));
+    }
+}
+
+/// The tasks that a document orders: one for each of its groups.
+fn ids(script: &TaskScript) -> Vec<String> {
+    let task = task_from_file(script.document.as_bytes(), &script.stem);
+    match task.and_then(Task::per_group) {
+        Ok(tasks) if tasks.len() > 1 => tasks.iter().map(|task| task.id.to_string()).collect(),
+        _ => vec![script.stem.clone()],
     }
 }

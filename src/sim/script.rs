@@ -66,6 +66,8 @@ pub struct Script {
     /// Steps of the gateway's wall clock: when, microseconds after the world's zero, and by how many microseconds. Nobody
     /// vouches for them. A boot puts the clock right half a minute later.
     pub clock_steps: Vec<(u64, i64)>,
+    /// The gateway's own clock is not as it should be for a while.
+    pub clock_trouble: Option<ClockTrouble>,
     /// The gateway believes every step: a world in which something must be caught.
     pub is_credulous: bool,
     /// The operator who moves a task forgets to tell anybody: a world in which something must be caught.
@@ -110,6 +112,7 @@ impl Script {
             faults: Vec::new(),
             is_retold: false,
             clock_steps: Vec::new(),
+            clock_trouble: None,
             is_credulous: false,
             is_forgetful: false,
             meddling: Vec::new(),
@@ -148,6 +151,15 @@ impl Script {
     }
 }
 
+/// A wall clock that is not known, or wrong and believed, from the world's zero on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockTrouble {
+    /// It is right from then on, microseconds after the world's zero.
+    pub until_us: u64,
+    /// By how many microseconds it is ahead; `None`: it is not trusted.
+    pub off_us: Option<i64>,
+}
+
 /// Who else uses the gateway.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkScript {
@@ -170,6 +182,14 @@ pub struct TaskScript {
     pub document: String,
     /// The image that its URI leads to.
     pub image: Vec<u8>,
+}
+
+impl TaskScript {
+    /// Whether the task called `id` is of this document, which may be for several groups.
+    pub(super) fn is_of(&self, id: &str) -> bool {
+        let rest = id.strip_prefix(self.stem.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+    }
 }
 
 /// A device, and what it hears.

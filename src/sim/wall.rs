@@ -1,6 +1,8 @@
 //! The time as it is, and the gateway's wall clock: right until somebody moves it, and judged by the very code that
 //! judges a real one.
 
+use super::script::ClockTrouble;
+use super::script::Script;
 use crate::time::ClockTrust;
 use crate::time::Evidence;
 use crate::time::GpsTime;
@@ -41,6 +43,7 @@ pub(super) struct Wall {
     judge: WallClock,
     truth: TrueClock,
     steps: Vec<(Instant, i64)>,
+    trouble: Option<ClockTrouble>,
     is_credulous: bool,
     booted_at: Instant,
     /// How many boots there were; each is synchronised once, and the file of evidence says so.
@@ -48,15 +51,15 @@ pub(super) struct Wall {
 }
 
 impl Wall {
-    /// A clock in its first boot; synchronised before the world began. `steps_us`: when somebody moves it, microseconds
-    /// after the world's zero, and by how many microseconds.
-    pub(super) fn new(truth: TrueClock, steps_us: &[(u64, i64)], is_credulous: bool) -> Wall {
+    /// A clock in its first boot; synchronised before the world began.
+    pub(super) fn new(truth: TrueClock, script: &Script) -> Wall {
         let step = |(at_us, by_us): &(u64, i64)| (Instant::ZERO.plus_us(*at_us), *by_us);
         Wall {
             judge: WallClock::new(ClockTrust::Auto),
             truth,
-            steps: steps_us.iter().map(step).collect(),
-            is_credulous,
+            steps: script.clock_steps.iter().map(step).collect(),
+            trouble: script.clock_trouble,
+            is_credulous: script.is_credulous,
             booted_at: Instant::ZERO.minus_us(SYNC_US),
             boots: 0,
         }
@@ -79,6 +82,12 @@ impl Wall {
 
     /// What the gateway takes for the time at `now`.
     pub(super) fn read(&mut self, now: Instant) -> Now {
+        let has_trouble = |trouble: &ClockTrouble| now < Instant::ZERO.plus_us(trouble.until_us);
+        if let Some(trouble) = self.trouble.filter(has_trouble) {
+            let off_us =
+                |off_us: i64| GpsTime::from_us(self.truth.gps(now).as_us().saturating_add_signed(off_us));
+            return Now { mono: now, gps: trouble.off_us.map(off_us) };
+        }
         if self.steps.is_empty() {
             return self.truth.read(now);
         }

@@ -24,6 +24,7 @@ use super::summary::Summary;
 use super::uplinks;
 use super::wall::TrueClock;
 use crate::broadcast::TaskSource;
+use crate::broadcast::TaskState;
 use crate::campaign::SessionRule;
 use crate::engine::Input;
 use crate::report::Event as Happened;
@@ -70,6 +71,8 @@ pub type Tamper = Box<dyn FnMut(&mut Transmission)>;
 ///     mc-key = "00112233445566778899aabbccddeeff"
 ///     first-fcnt = 2
 ///     data-rate = 5
+///     session = "always"
+///     rx-is-elsewhere = true
 ///     spacing = "burst"
 ///     [[task]]
 ///     name = "lamps-1"
@@ -192,6 +195,11 @@ impl World {
         self.operator.planned()
     }
 
+    /// How each task that is not over stands, as the gateway would tell it now.
+    pub fn tasks(&self) -> Vec<TaskState> {
+        self.gateway.tasks()
+    }
+
     /// Devices that hold the image.
     pub fn devices_complete(&self) -> usize {
         self.listeners.complete()
@@ -308,7 +316,7 @@ impl World {
             }
             ProcessEvent::Saved(save) => self.tell(Input::Saved(save, Ok(()))),
             ProcessEvent::Image(task) => {
-                let script = self.operator.tasks().iter().find(|script| script.stem == task.as_str());
+                let script = self.operator.tasks().iter().find(|script| script.is_of(task.as_str()));
                 match script.map(|script| script.image.clone()) {
                     Some(image) => self.tell(Input::Image(task, image, None)),
                     None => self.tell(Input::ImageFailed(task, "the script has no such image".to_owned())),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::announced::AnnouncedGroup;
+use super::error::TaskError;
 use super::id::TaskId;
 use super::image_ref::ImageRef;
 use super::pace::Interval;
@@ -26,6 +27,8 @@ pub const MAX_WARNINGS: usize = 16;
 pub struct Task {
     /// Its name, under which it runs once and never again.
     pub id: TaskId,
+    /// The name of its document; it is another one where a document is for several groups.
+    pub document_id: TaskId,
     /// A name for people.
     pub name: Option<String>,
     /// A description for people.
@@ -54,6 +57,8 @@ pub struct Task {
     pub descriptor: Option<Vec<u8>>,
     /// The role that may read the image.
     pub role: Option<String>,
+    /// Whom its source addresses, by their names there; empty where that is not said.
+    pub targets: Vec<String>,
     /// When it was created.
     pub created_at: Option<GpsTime>,
     /// What is announced of the groups here; a campaign that differs from it reaches nobody.
@@ -79,6 +84,32 @@ impl Task {
             && self.fragment_size_bytes == other.fragment_size_bytes
             && self.redundancy_percent == other.redundancy_percent
             && sorted(self) == sorted(other)
+    }
+
+    /// A task for each of the groups that it names, since each group has devices, sessions and counters of its own.
+    /// Each of several is called [`TaskId::of_group`].
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Value`] when such a name is too long.
+    pub fn per_group(self) -> Result<Vec<Task>, TaskError> {
+        if self.groups.len() < 2 {
+            return Ok(vec![self]);
+        }
+        self.groups.iter().map(|group| self.for_group(group)).collect()
+    }
+
+    /// The one of [`Task::per_group`] that is for `group`.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Value`] when its name is too long.
+    pub fn for_group(&self, group: &str) -> Result<Task, TaskError> {
+        if self.groups.len() < 2 {
+            return Ok(self.clone());
+        }
+        let (id, groups) = (self.document_id.of_group(group)?, vec![group.to_owned()]);
+        Ok(Task { id, groups, ..self.clone() })
     }
 
     /// Whether `other` is this task at another status, and nothing else about it changed.

@@ -31,6 +31,15 @@ impl TaskId {
         Ok(TaskId(text.to_owned()))
     }
 
+    /// The name of the campaign for `group` of an order that names several groups: `ID@group`, whatever the others are.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Value`] when it is too long.
+    pub fn of_group(&self, group: &str) -> Result<TaskId, TaskError> {
+        TaskId::new(&format!("{self}@{group}"))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -36,6 +36,9 @@ const LEAPS_UNIX_S: [i64; 18] = [
     1_483_228_800,
 ];
 
+/// GPS time is so many seconds ahead of UTC, until another leap second is announced.
+pub(super) const LEAPS_S: u64 = LEAPS_UNIX_S.len() as u64;
+
 impl GpsTime {
     /// The GPS time `us` microseconds after the GPS epoch.
     pub const fn from_us(us: u64) -> Self {

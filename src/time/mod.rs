@@ -19,6 +19,7 @@
 
 mod distrust;
 mod evidence;
+mod gps_line;
 mod gps_time;
 mod instant;
 mod receiver;
@@ -30,6 +31,8 @@ pub use distrust::ClockTrust;
 pub use distrust::Distrust;
 pub use evidence::Evidence;
 pub use evidence::Stamp;
+pub use gps_line::ClockDispute;
+pub use gps_line::GpsLine;
 pub use gps_time::GpsTime;
 pub use instant::ConcentratorTime;
 pub use instant::Instant;

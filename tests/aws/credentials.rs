@@ -262,6 +262,8 @@ fn check_online_says_that_all_is_well_or_what_is_not() {
     assert_found(&found, "task t", "good", "Pending");
     assert_found(&found, "task t: object", "good", "s3://fw-bucket/app.bin: 1000 bytes");
     assert_found(&found, "task t: anchor", "good", &digest);
+    assert_found(&found, "task t: campaign", "unsure", "fuota-read\" is not in assume-roles");
+    assert_found(&found, "task t: campaign", "unsure", "nothing would be sent: it waits for a start");
 
     let aws = "fuota-tasks = [\"t\", \"none\"]\nota-updates = [\"u\"]\nall = true\nmax-image-bytes = 999\n";
     let (code, found) = check("ill", &fake, aws);
@@ -283,6 +285,41 @@ fn check_online_says_that_all_is_well_or_what_is_not() {
         "s3://fw-bucket/gone.bin: s3:GetObject (HEAD): not found",
     );
     assert!(fake.world().complaints.is_empty(), "{:#?}", fake.world().complaints);
+}
+
+#[test]
+fn check_online_judges_a_task_for_two_groups_and_one_that_comes_too_late_as_the_service_does() {
+    let fake = FakeAws::start();
+    fake.put_task("t", "FuotaSession_Waiting", Some("2099-11-22T08:30:00Z"), IMAGE);
+    fake.put_task("late", "FuotaSession_Waiting", Some("2024-11-22T08:30:00Z"), IMAGE);
+    fake.put_group("g-1", 0);
+    fake.put_group("g-2", 0);
+    let both = vec!["g-1".to_owned(), "g-2".to_owned()];
+    fake.world().task_groups.insert("t".to_owned(), both);
+    fake.world().task_groups.insert("late".to_owned(), vec!["g-1".to_owned()]);
+    fake.put_object(OBJECT, &firmware(1000), true);
+    let digest = "00".repeat(32);
+    let task = |id: &str| format!("[[aws.task]]\nid = \"{id}\"\nsha256 = \"{digest}\"\n");
+    let aws = format!(
+        "fuota-tasks = [\"t\", \"late\"]\n{}{}[[group]]\nname = \"valves\"\nmc-addr = \"01c0fffe\"\n\
+         mc-key-file = \"/nowhere/key\"\naws-multicast-group = \"g-2\"\nsession = \"windows\"\n",
+        task("t"),
+        task("late")
+    );
+    let (code, found) = check("judged", &fake, &aws);
+    assert_eq!(code, 0, "{found:#?}");
+    for group in ["meters", "valves"] {
+        let said = "its first session opens at 2099-11-22T08:30:00Z";
+        assert_found(&found, &format!("task t: campaign {group}"), "good", said);
+    }
+    assert_found(
+        &found,
+        "task late: campaign",
+        "unsure",
+        "the start, 2024-11-22T08:30:00Z, is past (it is 2",
+    );
+    let said = "nothing would be sent: it waits for a session that its devices were told";
+    assert_found(&found, "task late: campaign", "unsure", said);
 }
 
 #[test]

@@ -70,7 +70,10 @@ fn an_update_waits_until_it_is_complete_and_is_told_once() {
 #[test]
 fn what_is_not_complete_says_why_and_how_to_go_on() {
     for (status, said) in [
-        (json!("CREATE_FAILED"), "not taken: CREATE_FAILED (AccessDeniedException: no s3:GetObject on fw)"),
+        (
+            json!("CREATE_FAILED"),
+            "CREATE_FAILED (AccessDeniedException: no s3:GetObject on fw); allowed: CREATE_COMPLETE",
+        ),
         (json!("PAUSED"), "not taken: otaUpdateStatus: \"PAUSED\": unknown to this version"),
         (Value::Null, "not taken: otaUpdateStatus: no otaUpdateStatus"),
         (json!(7), "not taken: otaUpdateInfo.otaUpdateStatus: invalid type"),

@@ -1,5 +1,6 @@
 //! A small world that tests bend to their sentence.
 
+use fuotad::broadcast::Means;
 use fuotad::broadcast::TurnRule;
 use fuotad::campaign::Group;
 use fuotad::campaign::ProfileName;
@@ -66,6 +67,7 @@ pub fn group() -> Group {
         trust: SigningTrust::default(),
         accepts_unsigned: false,
         sessions: SessionLimits::default(),
+        takes_any_image: false,
         guard_us: 10_000_000,
     }
 }
@@ -94,6 +96,7 @@ pub fn settings() -> engine::Settings {
         region: parameters(RfRegion::Eu868).expect("EU868 is known"),
         groups: vec![group()],
         trust_by_task: BTreeMap::new(),
+        means: Means { fetches: true, ..Means::default() },
         turns: TurnRule::default(),
         forwarder: forwarder::Settings::default(),
         relay: RelaySettings::default(),

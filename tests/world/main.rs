@@ -10,12 +10,14 @@ mod cloud_sessions;
 mod crashes;
 mod forwarder_hazards;
 mod law_search;
+mod listening;
 mod missing_files;
 mod odds;
 mod outages;
 mod region_refusals;
 mod region_tables;
 mod relay;
+mod several_groups;
 mod shared_radio;
 #[cfg(feature = "daemon")]
 mod signatures;
@@ -23,3 +25,7 @@ mod store_crashes;
 mod time_left;
 mod turns;
 mod two_clocks;
+#[cfg(feature = "daemon")]
+mod wait_bench;
+#[cfg(feature = "daemon")]
+mod waits;

@@ -36,7 +36,15 @@ impl Bench {
         let now = Now { mono: Instant::ZERO, gps: Some(small_world::START.plus_us(60_000_000)) };
         let turns = TurnRule::InOrder;
         let recovered = small_world::enrolled();
-        let broadcaster = Broadcaster::new(region, vec![group()], turns, Default::default(), recovered, now);
+        let broadcaster = Broadcaster::new(
+            region,
+            vec![group()],
+            turns,
+            Default::default(),
+            Default::default(),
+            recovered,
+            now,
+        );
         let scheduler = Scheduler::new(region.sub_bands, 0);
         let mut bench = Bench { broadcaster, scheduler, now, ends: Vec::new(), fetches: 0 };
         bench.see(&document(50, ""));

@@ -659,6 +659,18 @@ fn an_ota_update_that_brings_its_signature_is_armed_by_it_and_refused_with_one_w
     assert!(own.planned, "{:?}", own.told);
 }
 
+/// The wait for the clock that judges a certificate, brought about and ended.
+pub fn walked_certificate() -> Option<&'static str> {
+    let signed = Signed::new("wait", "P-256", 2000);
+    let mut gateway = Gateway::new(signed.trust.clone(), None, None, "");
+    gateway.deliver(None, &signed.image, Some(signed.evidence.clone()));
+    let kind = |gateway: &Gateway| Some(gateway.engine.tasks().next()?.wait?.0.reason.kind());
+    let without_clock = kind(&gateway);
+    gateway.tell(Some(signed.now), Input::Time);
+    assert_ne!(kind(&gateway), without_clock);
+    without_clock
+}
+
 #[test]
 fn a_signature_waits_for_the_clock_and_the_campaign_begins_when_it_is_trusted() {
     let signed = Signed::new("clock", "P-256", 2000);
@@ -701,9 +713,8 @@ fn a_signature_is_asked_for_where_somebody_is_trusted_and_must_be_good_where_the
     let signed = Signed::new("wish", "P-256", 2000);
     let digest = format!(r#","Fuotad":{{"Sha256":"{}"}}"#, fuotad::image::Digest::of(&signed.image));
     let now = Some(signed.now);
-    let mut nobody = Gateway::new(SigningTrust::default(), None, now, "");
-    assert_eq!(nobody.request, Some(SignatureWish::No));
-    nobody.deliver(now, &signed.image, Some(signed.evidence.clone()));
+    let nobody = Gateway::new(SigningTrust::default(), None, now, "");
+    assert_eq!(nobody.request, None, "what nobody can vouch for is not fetched");
     nobody.assert_refused("nothing vouches for an image from a cloud");
     let mut needed = Gateway::new(signed.trust.clone(), None, now, "");
     assert_eq!(needed.request, Some(SignatureWish::Needed));

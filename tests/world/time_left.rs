@@ -5,12 +5,10 @@ use crate::support::small_world::group;
 use crate::support::small_world::image;
 use fuotad::campaign::Begin;
 use fuotad::campaign::Campaign;
-use fuotad::campaign::DUTY_PAUSE_US;
 use fuotad::campaign::Group;
 use fuotad::campaign::Handover;
 use fuotad::campaign::Plan;
 use fuotad::campaign::ProfileName;
-use fuotad::campaign::Refusal;
 use fuotad::campaign::Session;
 use fuotad::campaign::Step;
 use fuotad::campaign::Turn;
@@ -74,20 +72,25 @@ impl Bench {
     }
 
     /// One step; a frame is taken. Whether the campaign goes on.
-    fn go(&mut self, answer: impl Fn(Instant) -> Verdict) -> bool {
+    fn go(&mut self) -> bool {
         let handover = Handover { lead_us: 350_000, lead_min_us: 150_000, gap_us: 45_000 };
         let turn = Turn { handover, covered: u32::MAX, id: self.frames, not_before: None };
         match self.campaign.step(self.now, &mut self.scheduler, turn) {
             Step::Transmit(transmit) => {
                 let start = transmit.emission.start;
-                self.campaign.verdict(self.now.mono, self.frames, &answer(start), &mut self.scheduler);
+                self.campaign.verdict(
+                    self.now.mono,
+                    self.frames,
+                    &Verdict::Queued { start },
+                    &mut self.scheduler,
+                );
                 self.frames += 1;
             }
             Step::Wait(Some(at)) | Step::WaitForAir(at) | Step::Shut(at) => {
                 let next = if self.server.0 > 0 { at.min(self.server_next) } else { at };
                 self.pass_to(next.max(self.now.mono.plus_us(1)));
             }
-            Step::Over(_) => return false,
+            Step::Wait(None) if self.campaign.has_sent_all() => return false,
             step => panic!("{step:?}"),
         }
         true
@@ -103,16 +106,12 @@ fn band(region: &fuotad::region::Parameters) -> u8 {
     channel.sub_band.0
 }
 
-fn taken(start: Instant) -> Verdict {
-    Verdict::Queued { start }
-}
-
 /// The largest error of the time left from the first tenth to the last, parts of the truth.
 fn worst_error(mut bench: Bench) -> f64 {
     let mut told = Vec::new();
     let frames = u64::from(bench.campaign.plan().frames());
     let mut asked = 0;
-    while bench.go(taken) {
+    while bench.go() {
         if bench.frames * 10 >= frames * (asked + 1) && asked < 9 {
             asked += 1;
             told.push((bench.now.mono, bench.left_us()));
@@ -148,22 +147,6 @@ fn the_time_left_is_right_from_the_first_tenth_on_whatever_limits() {
 }
 
 #[test]
-fn a_sub_band_that_the_forwarder_calls_spent_rests_and_no_fragment_is_lost() {
-    let mut bench = Bench::new(burst(1_000_000, 1_000_000), 4_000, (0, 1));
-    let begin = bench.now.mono;
-    let is_spent = |start: Instant| start < begin.plus_us(600_000_000);
-    let spent = || Verdict::Refused(Refusal::DutyCycle("DUTY_CYCLE_OVERFLOW".to_owned()));
-    while bench.go(|start| if is_spent(start) { spent() } else { taken(start) }) {}
-    let (plan, progress) = (bench.campaign.plan(), bench.campaign.progress());
-    assert_eq!(progress.sent, plan.frames());
-    assert_eq!((progress.extra_coded, progress.unconfirmed), (0, 0));
-    // One look each pause, and no longer rest after many of them.
-    let looks = bench.frames - u64::from(plan.frames());
-    // It wakes a lead before the pause is over.
-    assert!((60..=64).contains(&looks), "{looks} looks at a pause of {DUTY_PAUSE_US} us");
-}
-
-#[test]
 fn a_session_is_not_left_while_it_lasts_although_nothing_fits_it_now() {
     let mut bench = Bench::new(burst(1_000_000, 1_000_000), 4_000, (0, 1));
     let session = |after_s: u64, exponent| Session { start: START.plus_us(after_s * 1_000_000), exponent };
@@ -174,11 +157,11 @@ fn a_session_is_not_left_while_it_lasts_although_nothing_fits_it_now() {
     let now = bench.now.mono;
     let spent = bench.scheduler.enter_other(now, Some(band(region)), now, 350_000_000, 1000);
     bench.pass_to(now.plus_us(40_000_000));
-    assert!(bench.go(taken));
+    assert!(bench.go());
     assert_eq!(bench.frames, 0);
     bench.now = Now { mono: now.plus_us(100_000_000), gps: Some(START.plus_us(100_000_000)) };
     bench.scheduler.refund(spent);
-    while bench.go(taken) {}
+    while bench.go() {}
     let ended = bench.now.gps.unwrap();
     assert!(ended < sessions[0].end(), "it went on in the next session only");
 }

@@ -18,6 +18,7 @@ use fuotad::campaign::Group;
 use fuotad::campaign::SessionRule;
 use fuotad::config::Scenario;
 use fuotad::engine::Settings;
+use fuotad::forwarder::Obstacle;
 use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;
 use fuotad::lorawan::Secret;
@@ -65,7 +66,7 @@ fn task_for(n: u32, start: &str, len: usize) -> TaskScript {
 }
 
 /// `count` groups with a task each, all to begin at 08:00:30, nobody listening.
-fn several(count: u32, turns: TurnRule) -> Script {
+pub fn several(count: u32, turns: TurnRule) -> Script {
     Script {
         groups: (1..=count).map(group_number).collect(),
         tasks: (1..=count).map(|n| task_for(n, "2026-11-22T08:00:30Z", 3000)).collect(),
@@ -302,6 +303,7 @@ mod twin {
                     vec![group()],
                     TurnRule::InOrder,
                     Default::default(),
+                    Default::default(),
                     recovered,
                     NOW,
                 ),
@@ -323,7 +325,7 @@ mod twin {
         }
 
         fn image(&mut self, len: usize) {
-            self.broadcaster.advance(NOW, &mut self.scheduler, Err("a forwarder"));
+            self.broadcaster.advance(NOW, &mut self.scheduler, Err(Obstacle::NotHeard));
             self.broadcaster.image(NOW, &self.scheduler, &TaskId::new("task-1").unwrap(), image(len), None);
         }
 
@@ -343,7 +345,7 @@ mod twin {
                     }
                 }
                 if step < steps && record.is_none() {
-                    self.broadcaster.advance(NOW, &mut self.scheduler, Err("a forwarder"));
+                    self.broadcaster.advance(NOW, &mut self.scheduler, Err(Obstacle::NotHeard));
                 }
             }
             record.zip(planned)

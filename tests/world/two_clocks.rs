@@ -59,6 +59,18 @@ impl Bench {
         }
     }
 
+    /// Orders a task that starts then; the plan's frames are decoded a few at a time.
+    fn order(&mut self, stem: &str, start: &str, ms: i64) {
+        let document = small_world::document(30, "").replace("2026-11-22T08:00:30Z", start);
+        let source = fuotad::broadcast::TaskSource::File;
+        self.tell(ms, Input::Task { document: document.as_bytes(), stem, source });
+        (1..=20).for_each(|step| self.tell(ms + step, Input::Time));
+    }
+
+    fn refused(&self) -> usize {
+        self.reports.iter().filter(|text| text.starts_with("refused: ")).count()
+    }
+
     /// Whether a task with an absolute start waits for the clock.
     fn waits_for_the_clock(&mut self, ms: i64) -> bool {
         let document = small_world::document(30, "");
@@ -113,17 +125,10 @@ fn the_forwarders_known_glitch_of_2_to_the_32_us_contradicts_nobody() {
 fn a_second_task_of_a_group_waits_for_the_clock_and_is_judged_when_it_is_there() {
     let mut bench = Bench::new();
     bench.uplink(1000, 5_000);
-    let order = |bench: &mut Bench, stem: &str, start: &str, ms: i64| {
-        let document = small_world::document(30, "").replace("2026-11-22T08:00:30Z", start);
-        let source = fuotad::broadcast::TaskSource::File;
-        bench.tell(ms, Input::Task { document: document.as_bytes(), stem, source });
-        (1..=20).for_each(|step| bench.tell(ms + step, Input::Time));
-    };
-    order(&mut bench, "today", "2026-11-22T08:00:30Z", 1500);
-    order(&mut bench, "tomorrow", "2026-11-23T08:00:30Z", 1600);
-    order(&mut bench, "just-after", "2026-11-22T08:00:31Z", 1700);
-    let refused = |bench: &Bench| bench.reports.iter().filter(|text| text.starts_with("refused: ")).count();
-    assert_eq!(refused(&bench), 0, "{:?}", bench.reports);
+    bench.order("today", "2026-11-22T08:00:30Z", 1500);
+    bench.order("tomorrow", "2026-11-23T08:00:30Z", 1600);
+    bench.order("just-after", "2026-11-22T08:00:31Z", 1700);
+    assert_eq!(bench.refused(), 0, "{:?}", bench.reports);
     let waits =
         bench.reports.iter().filter(|text| text.starts_with("a trusted clock: group meters has task today"));
     assert_eq!(waits.count(), 2, "{:?}", bench.reports);
@@ -132,7 +137,7 @@ fn a_second_task_of_a_group_waits_for_the_clock_and_is_judged_when_it_is_there()
     let states: Vec<(String, &str)> =
         bench.engine.tasks().map(|state| (state.task.to_string(), state.phase.as_str())).collect();
     let named = |(name, phase): (&str, &'static str)| (name.to_owned(), phase);
-    let all = ["just-after", "today", "tomorrow"].map(|name| named((name, "armed")));
+    let all = ["just-after", "today", "tomorrow"].map(|name| named((name, "waiting")));
     assert_eq!(states, all, "{:?}", bench.reports);
     // With the time each is judged as if it had come now: one queues, the other is in nobody's way.
     let queues = "its turn: task today has the air, until about 2026-11-22T08:00:3";
@@ -143,5 +148,21 @@ fn a_second_task_of_a_group_waits_for_the_clock_and_is_judged_when_it_is_there()
         bench.reports
     );
     assert!(bench.reports.iter().any(|text| text.starts_with(queues)), "{:?}", bench.reports);
-    assert_eq!(refused(&bench), 0, "{:?}", bench.reports);
+    assert_eq!(bench.refused(), 0, "{:?}", bench.reports);
+}
+
+#[test]
+fn beside_a_task_on_the_air_one_for_tomorrow_waits_for_the_clock_and_one_for_now_for_its_turn() {
+    let mut bench = Bench::new();
+    bench.uplink(1000, 5_000);
+    bench.order("now", "at-once", 1500);
+    bench.order("tomorrow", "2026-11-23T08:00:30Z", 1600);
+    assert_eq!(bench.refused(), 0, "{:?}", bench.reports);
+    let waits = |text: &&String| text.starts_with("a trusted clock: group meters has task now");
+    assert_eq!(bench.reports.iter().filter(waits).count(), 1, "{:?}", bench.reports);
+    // No clock is needed to see that two of them begin now: the second has its turn after the first.
+    bench.order("now-too", "at-once", 1700);
+    assert_eq!(bench.refused(), 0, "{:?}", bench.reports);
+    let its_turn = |text: &String| text.starts_with("its turn: task now has the air, for about ");
+    assert!(bench.reports.iter().any(its_turn), "{:?}", bench.reports);
 }

@@ -2,7 +2,13 @@
 
 use super::answer::Answer;
 use super::json::as_json;
+use super::text::NEEDS_CLOCK;
 use super::text::print;
+use crate::broadcast::Foreseen;
+use crate::broadcast::Judgement;
+use crate::broadcast::KnownImage;
+use crate::broadcast::TaskSource;
+use crate::campaign::Group;
 use crate::cli::args::PlanArgs;
 use crate::cli::check;
 use crate::cli::exit::Failure;
@@ -10,8 +16,10 @@ use crate::cli::exit::warn;
 use crate::cli::files;
 use crate::cli::inspect::hex;
 use crate::cloud::FuotaTaskJson;
+use crate::config::Config;
 use crate::config::KeySource;
 use crate::daemon::StateFolder;
+use crate::daemon::wall_clock;
 use crate::engine::Settings;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::lorawan::Secret;
@@ -19,25 +27,109 @@ use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
 use crate::plan::counters_from;
+use crate::signing::SigningTrust;
+use crate::store::Recovered;
 use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
+use crate::task::Task;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 use serde_json::json;
+use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Plans, prints, and fails when it cannot legally be done.
+/// Plans, prints, and fails when it cannot legally be done, or when nothing would come of it. What is to be said of the
+/// order is said whatever comes of it.
 pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let mut warnings = Vec::new();
+    let planned = plan(args, &mut warnings, out);
+    warnings.iter().for_each(warn);
+    planned.map(|()| ExitCode::SUCCESS)
+}
+
+fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Result<(), Failure> {
     let config = files::config(&args.config)?;
-    let mut unseen_keys = Vec::new();
+    let order = Order::read(args)?;
+    let (settings, are_keys_seen) = settings(&config, args, warnings)?;
+    let tasks = order.said.clone().into_task(&order.stem).and_then(Task::per_group);
+    let tasks = tasks.map_err(|error| order.wrong(&error))?;
+    let mut journal = Journal::read(&config, are_keys_seen, warnings);
+    let judge = settings.judge();
+    for task in &tasks {
+        let image = KnownImage::Bytes(&order.image);
+        let Judgement { warnings: more, outcome } = judge.judge(task, TaskSource::File, image, wall_clock());
+        add(warnings, more);
+        if !matches!(outcome, Foreseen::Sent(_)) {
+            return Err(order.wrong(&outcome));
+        }
+    }
+    if tasks.len() > 1 {
+        // Each is shown alone below; whether they fit in beside each other is asked of all together.
+        order.timetable(&settings, &order.document)?;
+        warnings.push(format!("{} groups share the air: each is shown as if it were alone", tasks.len()));
+    }
+    let mut planned = Vec::new();
+    for task in &tasks {
+        let mut settings = settings.clone();
+        add(warnings, journal.counters(&mut settings, task)?);
+        let timetable = order.timetable(&settings, &order.document_of(task)?)?;
+        add(warnings, timetable.planned.warnings.clone());
+        planned.push((task, settings, timetable));
+    }
+    let of_gateway: Vec<String> = check::no_server(&config).into_iter().chain(config.remarks()).collect();
+    let all = [warnings.as_slice(), &of_gateway].concat();
+    for (task, settings, timetable) in planned {
+        let of_plan = |group: &&Group| group.name == timetable.planned.group;
+        let group = settings.groups.iter().find(of_plan);
+        let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
+        if args.setup {
+            setup(&timetable, group, &args.devices, &order.image, warnings, out)?;
+            continue;
+        }
+        let answer = Answer {
+            name: task.id.as_str(),
+            said: &order.said,
+            timetable: &timetable,
+            chances: &chances(&timetable.planned, group),
+            choices: &choices(&settings, task, group, &order.image),
+            data_rate: group.data_rate,
+            listening_ma: args.listening_ma,
+            knows_journal: journal.recovered.is_some(),
+            warnings: &all,
+        };
+        match args.json {
+            true => writeln!(out, "{}", as_json(&answer))?,
+            false => print(&answer, out)?,
+        }
+    }
+    warnings.extend(of_gateway);
+    Ok(())
+}
+
+/// What is not said yet.
+fn add(warnings: &mut Vec<String>, more: Vec<String>) {
+    for warning in more {
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+}
+
+/// The service's settings; and whether all its keys could be seen.
+fn settings(
+    config: &Config,
+    args: &PlanArgs,
+    warnings: &mut Vec<String>,
+) -> Result<(Settings, bool), Failure> {
+    let mut are_keys_seen = true;
     let mut read_key = |source: KeySource<'_>| match source {
         // Only the service is passed it, and a timetable needs no key.
         KeySource::Credential(name) if !args.setup && files::credential(name)?.is_none() => {
-            unseen_keys.push(format!(
+            are_keys_seen = false;
+            warnings.push(format!(
                 "credential {name}: {}; it cannot be seen from here, so counters are shown as for a key that was never used",
                 files::where_credentials_are(name)
             ));
@@ -45,76 +137,108 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         }
         source => files::key_from(source),
     };
-    let mut settings = config.engine(&mut read_key).map_err(|error| files::refused(&args.config, error))?;
-    let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", args.task.display()));
-    let document = files::bytes(&args.task, MAX_TASK_BYTES)?;
-    let stem = args.task.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
-    let said = FuotaTaskJson::from_slice(&document).map_err(|error| wrong(&error))?;
-    let task = said.clone().into_task(&stem).map_err(|error| wrong(&error))?;
-    let document = String::from_utf8(document).map_err(|error| wrong(&error))?;
-    let path = match (&args.image, &task.image) {
-        (Some(path), _) => path.clone(),
-        (None, ImageRef::File(path)) => PathBuf::from(path),
-        (None, other) => {
-            return Err(Failure::usage(format!(
-                "{other} is not on this disk: download it and give --image FILE"
-            )));
-        }
+    let wrong = |error| files::refused(&args.config, error);
+    let mut settings = config.engine(&mut read_key).map_err(wrong)?;
+    let mut certificates = |path: &Path| match path.exists() {
+        true => files::certificates(path).map(Some),
+        false => Ok(None),
     };
-    let image = files::bytes(&path, MAX_IMAGE_BYTES)?;
-    let mut warnings = task.warnings.clone();
-    let dir = config.state.dir.display();
-    let folder = match StateFolder::read(&config.state.dir) {
-        Ok(folder) => folder,
-        Err(error) => {
-            warnings.push(format!("counters as for keys that were never used: {error}"));
-            None
-        }
-    };
-    // Of a key that nobody saw the journal cannot be asked.
-    let recovered = folder.map(|folder| folder.recovered).filter(|_| unseen_keys.is_empty());
-    let knows_journal = recovered.is_some();
-    warnings.extend(unseen_keys);
-    let said_of_keys = counters_from(&mut settings, &task, recovered.as_ref());
-    let said_of_keys = said_of_keys.map_err(|error| Failure::data(format!("{dir}: {error}")))?;
-    warnings.extend(said_of_keys.into_iter().map(|text| format!("{dir}: {text}")));
-    let timetable =
-        Timetable::new(&settings, &document, &stem, image.clone()).map_err(|error| wrong(&error))?;
-    warnings.extend(timetable.planned.warnings.iter().cloned());
-    warnings.extend(check::no_server(&config));
-    warnings.extend(config.remarks());
-    if args.setup {
-        // All devices' commands or none: half of them would be half a campaign.
-        let lines = setup(&timetable, &settings, &args.devices, &image)?;
-        lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
-    } else {
-        let group = settings.groups.iter().find(|group| group.name == timetable.planned.group);
-        let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
-        let answer = Answer {
-            name: task.id.as_str(),
-            said: &said,
-            timetable: &timetable,
-            chances: &chances(&timetable.planned, group),
-            choices: &choices(&settings, &task, group, &image),
-            data_rate: group.data_rate,
-            listening_ma: args.listening_ma,
-            knows_journal,
-            warnings: &warnings,
-        };
-        match args.json {
-            true => writeln!(out, "{}", as_json(&answer))?,
-            false => print(&answer, out)?,
-        }
-    }
-    warnings.iter().for_each(warn);
-    Ok(ExitCode::SUCCESS)
+    config.trust(&mut settings, &mut certificates).map_err(wrong)?;
+    Ok((settings, are_keys_seen))
 }
 
-fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Result<Vec<Value>, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", path.display()));
+/// What was ordered, with its image.
+struct Order<'a> {
+    path: &'a Path,
+    stem: String,
+    document: String,
+    said: FuotaTaskJson,
+    image: Vec<u8>,
+}
+
+impl Order<'_> {
+    fn read(args: &PlanArgs) -> Result<Order<'_>, Failure> {
+        let path = args.task.as_path();
+        let wrong = |error: &dyn fmt::Display| Failure::data(format!("{}: {error}", path.display()));
+        let document = files::bytes(path, MAX_TASK_BYTES)?;
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
+        let said = FuotaTaskJson::from_slice(&document).map_err(|error| wrong(&error))?;
+        let task = said.clone().into_task(&stem).map_err(|error| wrong(&error))?;
+        let document = String::from_utf8(document).map_err(|error| wrong(&error))?;
+        let image = match (&args.image, &task.image) {
+            (Some(path), _) => path.clone(),
+            (None, ImageRef::File(path)) => PathBuf::from(path),
+            (None, other) => {
+                return Err(Failure::usage(format!(
+                    "{other} is not on this disk: download it and give --image FILE"
+                )));
+            }
+        };
+        Ok(Order { path, stem, document, said, image: files::bytes(&image, MAX_IMAGE_BYTES)? })
+    }
+
+    fn wrong(&self, error: &dyn fmt::Display) -> Failure {
+        Failure::data(format!("{}: {error}", self.path.display()))
+    }
+
+    /// The document as if it were for the group of `task` alone.
+    fn document_of(&self, task: &Task) -> Result<String, Failure> {
+        if task.id == task.document_id {
+            return Ok(self.document.clone());
+        }
+        let mut said = self.said.clone();
+        said.fuotad.get_or_insert_default().multicast_groups = Some(task.groups.clone());
+        serde_json::to_string(&said).map_err(|error| self.wrong(&error))
+    }
+
+    /// Who vouches for the image was judged before, as far as it can be without what comes with it.
+    fn timetable(&self, settings: &Settings, document: &str) -> Result<Timetable, Failure> {
+        let mut settings = settings.clone();
+        for group in &mut settings.groups {
+            (group.accepts_unsigned, group.trust) = (true, SigningTrust::default());
+        }
+        let planned = Timetable::seen_at(wall_clock(), &settings, document, &self.stem, self.image.clone());
+        planned.map_err(|error| self.wrong(&error))
+    }
+}
+
+/// What the service's journal has of the counters.
+struct Journal<'a> {
+    dir: &'a Path,
+    recovered: Option<Recovered>,
+}
+
+impl Journal<'_> {
+    fn read<'a>(config: &'a Config, are_keys_seen: bool, warnings: &mut Vec<String>) -> Journal<'a> {
+        let folder = StateFolder::read(&config.state.dir).unwrap_or_else(|error| {
+            warnings.push(format!("counters as for keys that were never used: {error}"));
+            None
+        });
+        // Of a key that nobody saw the journal cannot be asked.
+        let recovered = folder.map(|folder| folder.recovered).filter(|_| are_keys_seen);
+        Journal { dir: &config.state.dir, recovered }
+    }
+
+    /// Lets each group begin where its counters are; what is to be said about it.
+    fn counters(&mut self, settings: &mut Settings, task: &Task) -> Result<Vec<String>, Failure> {
+        let dir = self.dir.display();
+        let said = counters_from(settings, task, self.recovered.as_ref());
+        let said = said.map_err(|error| Failure::data(format!("{dir}: {error}")))?;
+        Ok(said.into_iter().map(|text| format!("{dir}: {text}")).collect())
+    }
+}
+
+/// Prints the commands of all devices, or none: half of them would be half a campaign.
+fn setup(
+    plan: &Timetable,
+    group: &Group,
+    path: &Path,
+    image: &[u8],
+    warnings: &mut Vec<String>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let wrong = |error: &dyn fmt::Display| Failure::data(format!("{}: {error}", path.display()));
     let devices = files::devices(path)?;
-    let group = settings.groups.iter().find(|group| group.name == plan.planned.group);
-    let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
     let mut lines = Vec::new();
     for device in devices.device {
         let root_key = device.root_key().map_err(|error| wrong(&error))?;
@@ -132,6 +256,10 @@ fn setup(plan: &Timetable, settings: &Settings, path: &Path, image: &[u8]) -> Re
             }));
         }
     }
-    files::open_to_the_world(path).iter().for_each(warn);
-    Ok(lines)
+    warnings.extend(files::open_to_the_world(path));
+    if !plan.sessions.is_empty() {
+        warnings.push(NEEDS_CLOCK.to_owned());
+    }
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    Ok(())
 }

@@ -20,6 +20,8 @@ use std::io::Write;
 /// Hours listed one by one, at most; `--json` lists all.
 const HOURS_SHOWN: usize = 24;
 const HOUR_US: u64 = 3_600_000_000;
+/// What sessions ask of devices before the first of them.
+pub const NEEDS_CLOCK: &str = "each device must know the time before its session: by DeviceTimeReq, or by the clock synchronisation (TS003) of the network server";
 
 /// The plan as tables.
 pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
@@ -81,6 +83,7 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
             })
             .collect();
         write!(out, "{}", table(&["session", "start", "length", "frames"], &rows))?;
+        writeln!(out, "  clock       {NEEDS_CLOCK}")?;
     }
     bands(plan, out)?;
     hours(plan, out)?;

@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::answer::OtaFile;
 use super::answer::OtaUpdate;
 use super::signature::signature_of;
-use super::status::OtaStatus;
 use crate::cloud::facts::CloudFacts;
 use crate::cloud::facts::S3Location;
 use crate::cloud::file_choice::OtaFileChoice;
@@ -17,7 +16,6 @@ use crate::cloud::reader::UnknownMember;
 use crate::json::shown_text;
 use crate::task::ImageRef;
 use crate::task::TaskError;
-use crate::task::TaskStatus;
 
 const FRAG_SIZE: Limit = Limit { path: "attributes.fragSize", ..members::FRAGMENT_SIZE_BYTES };
 const REDUNDANCY: Limit = Limit { path: "attributes.redundancy", ..members::REDUNDANCY_PERCENT };
@@ -34,15 +32,11 @@ pub(in crate::cloud) fn accept(
     unknown: &mut Vec<UnknownMember>,
 ) -> Result<RawTask, TaskError> {
     let update = OtaUpdate::read_noting(info, unknown)?;
+    let status = update.standing()?;
     let (index, file) = update.chosen(choice)?;
     let hints = Hints { update: &update, file };
     let signature = signature_of(index, file, cloud)?;
     let mut warnings = Vec::new();
-    let status = match OtaStatus::from_aws(update.ota_update_status.as_deref()) {
-        // It is called, as a FUOTA task in its session is: where no start is said, it begins.
-        OtaStatus::CreateComplete => TaskStatus::InSession,
-        other => TaskStatus::Unknown(other.to_string()),
-    };
     if !is_custom(file) && file.signer_job().is_none() && is_to_be_signed(file) {
         warnings.push(
             "codeSigning.startSigningJobParameter says how the file will be signed, not that it is"
@@ -62,6 +56,7 @@ pub(in crate::cloud) fn accept(
         hinted_sha256: hints.text("sha256").map(str::to_owned),
         created_at: update.creation_date.map(|moment| moment.0),
         signature,
+        targets: update.targets.clone().unwrap_or_default(),
         warnings,
         id: update.ota_update_id.clone(),
         ..RawTask::of(image(file, cloud)?)

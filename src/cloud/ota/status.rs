@@ -2,6 +2,15 @@
 
 use core::fmt;
 
+use super::answer::OtaUpdate;
+use crate::task::TaskError;
+use crate::task::TaskStatus;
+
+/// The status in a document.
+const STATUS_PATH: &str = "otaUpdateInfo.otaUpdateStatus";
+/// How much of AWS's own words an error shows, in characters.
+const MAX_SHOWN_CHARS: usize = 160;
+
 /// The update's status, the member `otaUpdateStatus`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OtaStatus {
@@ -36,6 +45,45 @@ impl OtaStatus {
             Some(other) => OtaStatus::Unknown(other.to_owned()),
             None => OtaStatus::Missing,
         }
+    }
+}
+
+impl OtaUpdate {
+    /// Where the order stands that the update is.
+    ///
+    /// # Errors
+    /// [`TaskError::Value`] while AWS has not made it, or when it could not: with its `errorInfo`.
+    pub(super) fn standing(&self) -> Result<TaskStatus, TaskError> {
+        let status = OtaStatus::from_aws(self.ota_update_status.as_deref());
+        let refuse = |value: String, allowed: &str| {
+            Err(TaskError::Value { path: STATUS_PATH.to_owned(), value, allowed: allowed.to_owned() })
+        };
+        match status {
+            // It is called, as a FUOTA task in its session is: where no start is said, it begins.
+            OtaStatus::CreateComplete => Ok(TaskStatus::InSession),
+            OtaStatus::CreatePending | OtaStatus::CreateInProgress => refuse(
+                format!("{status} (AWS is still making the update, so not everything stands here yet)"),
+                "CREATE_COMPLETE, so save get-ota-update again when it says that",
+            ),
+            OtaStatus::CreateFailed => {
+                refuse(self.failure(), "CREATE_COMPLETE, so create the update anew under another id")
+            }
+            OtaStatus::DeleteInProgress | OtaStatus::DeleteFailed => Ok(TaskStatus::Deleting),
+            OtaStatus::Missing | OtaStatus::Unknown(_) => Ok(TaskStatus::Unknown(status.to_string())),
+        }
+    }
+
+    /// That AWS could not make it, and why.
+    fn failure(&self) -> String {
+        let info = self.error_info.clone().unwrap_or_default();
+        let said = |text: Option<String>| -> String {
+            let text = text.unwrap_or_default();
+            text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect()
+        };
+        let why = format!("{}: {}", said(info.code), said(info.message));
+        let why = why.trim_matches([':', ' ']);
+        let why = if why.is_empty() { "without an errorInfo" } else { why };
+        format!("{} ({why})", OtaStatus::CreateFailed)
     }
 }
 

@@ -236,12 +236,35 @@ fn a_job_document_that_says_two_things_of_one_file_is_refused() {
 
 #[test]
 fn a_status_that_is_not_complete_is_not_eligible() {
-    for status in [json!("CREATE_PENDING"), json!("DELETE_FAILED"), json!("PAUSED"), Value::Null] {
+    let with = |status: &Value| {
         let mut document = least();
         document["otaUpdateInfo"]["otaUpdateStatus"] = status.clone();
-        let task = read(&document).unwrap();
-        assert!(matches!(task.status, TaskStatus::Unknown(_)), "{status}");
+        read(&document)
+    };
+    for status in [json!("PAUSED"), Value::Null] {
+        assert!(matches!(with(&status).unwrap().status, TaskStatus::Unknown(_)), "{status}");
     }
+    for status in [json!("DELETE_IN_PROGRESS"), json!("DELETE_FAILED")] {
+        assert_eq!(with(&status).unwrap().status, TaskStatus::Deleting, "{status}");
+    }
+    for status in [json!("CREATE_PENDING"), json!("CREATE_IN_PROGRESS")] {
+        let message = with(&status).unwrap_err();
+        assert!(message.contains(status.as_str().unwrap()) && message.contains("save get-ota-update again"));
+    }
+}
+
+#[test]
+fn an_update_that_aws_could_not_make_says_why() {
+    let mut document = least();
+    document["otaUpdateInfo"]["otaUpdateStatus"] = json!("CREATE_FAILED");
+    document["otaUpdateInfo"]["otaUpdateFiles"] = json!([]);
+    assert!(read(&document).unwrap_err().contains("CREATE_FAILED (without an errorInfo)"));
+    document["otaUpdateInfo"]["errorInfo"] = json!({"code": "AccessDenied", "message": "no\ns3:GetObject"});
+    assert_eq!(
+        read(&document).unwrap_err(),
+        "otaUpdateInfo.otaUpdateStatus is CREATE_FAILED (AccessDenied: nos3:GetObject); \
+         allowed: CREATE_COMPLETE, so create the update anew under another id"
+    );
 }
 
 /// Each member in turn missing, null, of every wrong type, out of its range.

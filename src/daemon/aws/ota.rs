@@ -74,7 +74,11 @@ impl Ota {
         match status {
             OtaStatus::CreateComplete => {}
             OtaStatus::CreatePending | OtaStatus::CreateInProgress => return Ok(self.creating(&status)),
-            OtaStatus::CreateFailed => return refused(failed(&update)),
+            // Whoever reads the document says why.
+            OtaStatus::CreateFailed => {
+                let json = FuotaTaskJson { ota_update: Some(info), ..FuotaTaskJson::default() };
+                return Ok(PollResult::of(json, status.to_string(), false));
+            }
             OtaStatus::DeleteInProgress | OtaStatus::DeleteFailed => {
                 return Ok(PollResult::Withdrawn(status.to_string()));
             }
@@ -114,20 +118,13 @@ impl Ota {
         let since = *self.creating_since.get_or_insert_with(Instant::now);
         let minutes = CREATE_WITHIN.as_secs() / 60;
         PollResult::Waiting(if since.elapsed() < CREATE_WITHIN {
-            status.to_string()
+            format!("{status}: AWS is still making it")
         } else {
             format!(
                 "{status} for more than {minutes} minutes; see the update's errorInfo and its IoT job in AWS"
             )
         })
     }
-}
-
-fn failed(update: &OtaUpdate) -> String {
-    let info = update.error_info.clone().unwrap_or_default();
-    let (code, message) = (info.code.unwrap_or_default(), info.message.unwrap_or_default());
-    let why = format!("{}: {}", printable(&code), printable(&message));
-    format!("CREATE_FAILED ({}); create it anew under another id", why.trim_matches([':', ' ']))
 }
 
 /// What was learned around an update.

@@ -20,7 +20,13 @@ use super::source::in_metadata;
 use super::source::size;
 use super::sts::arn_in;
 use super::sts::caller_identity;
+use crate::broadcast::Foreseen;
+use crate::broadcast::Judge;
+use crate::broadcast::Judgement;
+use crate::broadcast::KnownImage;
+use crate::broadcast::TaskSource;
 use crate::cloud::task_from_cloud;
+use crate::daemon::clock::wall_clock;
 use crate::signing::Evidence;
 use crate::task::ImageRef;
 use crate::task::Task;
@@ -47,7 +53,7 @@ pub enum Verdict {
     Bad,
 }
 
-/// One look.
+/// What one look at something found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// At what: `credentials`, `clock`, `tasks`, or what belongs to an order, as `task 6d2f…`.
@@ -70,7 +76,7 @@ pub struct Anchors {
 }
 
 /// Looks at credentials, clock, and each order with its image and what vouches for that.
-pub async fn probe(settings: &Settings, anchors: &Anchors) -> Vec<Finding> {
+pub async fn probe(settings: &Settings, anchors: &Anchors, judge: &Judge) -> Vec<Finding> {
     let clients = match Clients::new(settings).await {
         Ok(clients) => clients,
         Err(error) => {
@@ -78,7 +84,7 @@ pub async fn probe(settings: &Settings, anchors: &Anchors) -> Vec<Finding> {
             return vec![Finding { what: "credentials".to_owned(), verdict: Verdict::Bad, text }];
         }
     };
-    let mut probe = Probe { clients, settings, anchors, findings: Vec::new() };
+    let mut probe = Probe { clients, settings, anchors, judge, findings: Vec::new() };
     if probe.identity().await {
         probe.orders().await;
     }
@@ -89,6 +95,7 @@ struct Probe<'a> {
     clients: Clients,
     settings: &'a Settings,
     anchors: &'a Anchors,
+    judge: &'a Judge,
     findings: Vec<Finding>,
 }
 
@@ -163,8 +170,9 @@ impl Probe<'_> {
             Ok(PollResult::Document { bytes, status, .. }) => {
                 self.find(what, Verdict::Good, status);
                 if let Ok(task) = task_from_cloud(&bytes) {
-                    let in_metadata = self.object(what, &task.image).await;
+                    let (length, in_metadata) = self.object(what, &task.image).await;
                     self.anchor(what, &task, in_metadata).await;
+                    self.campaigns(what, task, length);
                 }
             }
             Ok(PollResult::Waiting(status)) => self.find(what, Verdict::Unsure, status),
@@ -179,20 +187,46 @@ impl Probe<'_> {
         }
     }
 
-    /// Whether the image is there, and the signature in its metadata.
-    async fn object(&mut self, what: &str, image: &ImageRef) -> Option<Evidence> {
+    /// What the service would make of the order, now: a campaign for each of its groups.
+    fn campaigns(&mut self, what: &str, task: Task, length: Option<usize>) {
+        let tasks = match task.per_group() {
+            Ok(tasks) => tasks,
+            Err(error) => return self.find(what, Verdict::Bad, error.to_string()),
+        };
+        let image = length.map_or(KnownImage::Named, KnownImage::Length);
+        for task in tasks {
+            let group =
+                if task.id == task.document_id { String::new() } else { format!(" {}", task.groups[0]) };
+            let what = format!("{what}: campaign{group}");
+            let Judgement { warnings, outcome } =
+                self.judge.judge(&task, TaskSource::Cloud, image, wall_clock());
+            for warning in warnings {
+                self.find(&what, Verdict::Unsure, warning);
+            }
+            let verdict = match outcome {
+                Foreseen::Sent(_) => Verdict::Good,
+                Foreseen::Waits(_) | Foreseen::LeftAlone(_) => Verdict::Unsure,
+                Foreseen::Refused(_) => Verdict::Bad,
+            };
+            self.find(what, verdict, outcome.to_string());
+        }
+    }
+
+    /// Whether the image is there: its length in bytes, and the signature in its metadata.
+    async fn object(&mut self, what: &str, image: &ImageRef) -> (Option<usize>, Option<Evidence>) {
         let what = format!("{what}: object");
         let ImageRef::S3 { bucket, key, version, .. } = image else {
             self.find(what, Verdict::Unsure, format!("{image}: fetched when it is needed"));
-            return None;
+            return (None, None);
         };
-        let mut signature = None;
+        let (mut length, mut signature) = (None, None);
         let caller = self.clients.for_image(self.settings, image);
         let head = caller.try_send(head_object(bucket, key, version.as_deref())).await;
         let (verdict, text) = match head {
             Ok(head) => {
                 signature = in_metadata("the object's metadata", &head);
                 let bytes = size(&head);
+                length = Some(bytes).filter(|bytes| (1..=self.settings.max_image_bytes).contains(bytes));
                 let max = self.settings.max_image_bytes;
                 let fits = (1..=max).contains(&bytes);
                 let verdict = if fits { Verdict::Good } else { Verdict::Bad };
@@ -217,7 +251,7 @@ impl Probe<'_> {
             },
         };
         self.find(what, verdict, text);
-        signature
+        (length, signature)
     }
 
     /// What vouches for the image. Signatures are not judged here: that needs the image, and is done before a

@@ -358,7 +358,7 @@ impl Concentrator {
             }
         };
         match answer {
-            Answer::Refused(_) => self.counts.refused += 1,
+            Answer::Refused(_) | Answer::RefusedWith(_) => self.counts.refused += 1,
             Answer::Queued | Answer::QueuedWithPower(_) => self.counts.accepted += 1,
         }
         if self.settings.protocol_version > 1 {
@@ -375,6 +375,9 @@ impl Concentrator {
     fn execute(&mut self, now: Instant, mut request: Request) -> Answer {
         self.counts.dwnb += 1;
         self.counts.by_hand += u64::from(request.by_hand);
+        if let Some(words) = self.settings.hazards.refuses(now) {
+            return Answer::RefusedWith(words);
+        }
         let allowed_hz = self.settings.tx_freq_min_hz..=self.settings.tx_freq_max_hz;
         if !allowed_hz.contains(&request.frame.frequency_hz) {
             return Answer::Refused(TxError::InvalidTransmitFrequency);

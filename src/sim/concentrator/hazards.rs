@@ -40,6 +40,8 @@ pub struct Hazards {
     /// Packets that are acknowledged in the span and never radiated, parts per million: the driver refuses them, and
     /// `txnb` does not count them.
     pub swallowing: Vec<(Span, u32)>,
+    /// Every packet in the span is refused with these words, as by a forwarder that keeps a law of its own.
+    pub refusing: Vec<(Span, &'static str)>,
     /// A packet that meets a waiting beacon is acknowledged and dropped; else the answer is COLLISION_BEACON.
     pub beacons_swallow: bool,
     /// The process dies at these moments.
@@ -73,6 +75,11 @@ impl Hazards {
     /// Whether a packet that is acknowledged now is never radiated.
     pub(super) fn swallows(&self, now: Instant, rng: &mut Random) -> bool {
         self.swallowing.iter().any(|(span, ppm)| span.holds(now) && rng.chance_ppm(*ppm))
+    }
+
+    /// The words with which a packet is refused now, if it is.
+    pub(super) fn refuses(&self, now: Instant) -> Option<&'static str> {
+        self.refusing.iter().find(|(span, _)| span.holds(now)).map(|(_, words)| *words)
     }
 
     /// The next moment after `now` at which the bus changes or the process dies.

@@ -79,6 +79,8 @@ pub(super) enum Answer {
     /// Queued, and radiated with this conducted power in dBm.
     QueuedWithPower(i8),
     Refused(tx_ack::Error),
+    /// Refused with words that no other forwarder has.
+    RefusedWith(&'static str),
 }
 
 pub(super) fn pull_data(gateway_id: [u8; 8], token: u16) -> Vec<u8> {
@@ -91,6 +93,11 @@ pub(super) fn tx_ack(gateway_id: [u8; 8], token: u16, answer: Answer) -> Vec<u8>
         Answer::Queued => return header(gateway_id, token, Identifier::TxAck),
         Answer::QueuedWithPower(dbm) => tx_ack::Error::AdjustedTransmitPower(Some(i32::from(dbm)), None),
         Answer::Refused(error) => error,
+        Answer::RefusedWith(words) => {
+            let mut datagram = header(gateway_id, token, Identifier::TxAck);
+            datagram.extend_from_slice(format!("{{\"txpk_ack\":{{\"error\":\"{words}\"}}}}").as_bytes());
+            return datagram;
+        }
     };
     let data = tx_ack::Data::new_with_error(error);
     let packet = tx_ack::Packet { random_token: token, gateway_mac: MacAddress::from(gateway_id), data };

@@ -175,11 +175,23 @@ fn a_task_that_cannot_be_is_refused_with_member_number_and_way_out() {
     let needles = ["83334 fragments", "16383", "any fragment size DR5 allows"];
     desk.plan_refuses(TASK, "huge.bin", &needles);
     desk.plan_refuses(TASK, "over.bin", &["over.bin", "limit"]);
-    desk.plan_refuses(&task("\"meters\"", "\"lamps\""), "image.bin", &["lamps", "has meters"]);
+    desk.plan_refuses(
+        &task("\"meters\"", "\"lamps\""),
+        "image.bin",
+        &["lamps", "set \"MulticastGroups\" to one of meters"],
+    );
     desk.plan_refuses(&task("EU868", "US915"), "image.bin", &["US915", "EU868"]);
     let at_once = task("\"MulticastGroups\"", "\"Start\": \"at-once\", \"MulticastGroups\"");
     desk.plan_refuses(&at_once, "image.bin", &["at-once", "StartTime"]);
-    desk.plan_refuses(&task("\"StartTime\": \"2026", "\"StartTim\": \"2026"), "image.bin", &["StartTime"]);
+    // What is misspelt is told, too, although the order is refused for what it lacks.
+    desk.write("bad.json", task("\"StartTime\": \"2099", "\"StartTim\": \"2099"));
+    let done = desk.run("plan bad.json -c meters.toml --image image.bin");
+    let (warning, refusal) = done.err.split_once('\n').unwrap();
+    assert!(warning.ends_with("LoRaWAN.StartTim is unknown and ignored; did you mean LoRaWAN.StartTime?"));
+    assert!(
+        done.code == 65 && refusal.contains("it waits for a start: the task has no StartTime"),
+        "{refusal}"
+    );
     let exponent = |n: &str| task("[\"meters\"]", &format!("[\"meters\"], \"SessionTimeoutExponent\": {n}"));
     desk.plan_refuses(&exponent("16"), "image.bin", &["SessionTimeoutExponent is 16", "0 to 15"]);
     desk.plan_refuses(&exponent("4"), "image.bin", &["2^4 s", "larger"]);

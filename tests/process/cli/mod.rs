@@ -5,6 +5,7 @@ mod device_setup;
 mod inspect;
 mod judged;
 mod mistakes;
+mod orders;
 mod plans;
 mod simulations;
 

@@ -63,7 +63,7 @@ fn the_plans_table_and_json_agree() {
     assert_eq!(number(&json, "airtime_us"), 138 * number(&json, "frame_airtime_us"));
     assert_eq!(apart_us(&json["begin"], &json["end"]), number(&json, "duration_us"));
     let session = &json["sessions"][0];
-    assert_eq!(text(session, "start"), "2026-11-22T08:30:00Z");
+    assert_eq!(text(session, "start"), "2099-11-22T08:30:00Z");
     assert!(apart_us(&session["start"], &json["begin"]) >= 10_000_000);
     assert!(
         apart_us(&session["start"], &json["end"])
@@ -181,7 +181,7 @@ fn plan_shows_every_field_of_an_ota_update_as_it_was_answered() {
             "otaUpdateStatus": "CREATE_COMPLETE", "otaUpdateFiles": [{"fileName": "app.bin", "fileType": 1,
                 "fileLocation": {"s3Location": {"bucket": "b", "key": "k", "version": "v"}},
                 "codeSigning": {"customCodeSigning": {}}, "attributes": {"fragSize": "48", "mcGroup": "meters"}}]},
-        "Fuotad": {"Sha256": digest, "Start": "2026-11-22T08:30:00Z"}});
+        "Fuotad": {"Sha256": digest, "Start": "2099-11-22T08:30:00Z"}});
     desk.write("ota.json", document.to_string());
     let plan = desk.json("plan ota.json -c meters.toml --image image.bin --json");
     assert_eq!(plan["task"], document);
@@ -189,9 +189,10 @@ fn plan_shows_every_field_of_an_ota_update_as_it_was_answered() {
     let text = plan["warnings"].to_string();
     assert!(text.contains("otaUpdateInfo.future is unknown and ignored"), "{text}");
     desk.refuses("plan ota.json -c meters.toml", 64, &["s3://b/k (version v)", "--image"]);
-    let two = document.to_string().replace(&digest, &"00".repeat(32));
+    let document = document.to_string().replace(",\"future\":[1,{\"x\":2}]", "");
+    let two = document.replace(&digest, &"00".repeat(32));
     desk.plan_refuses(&two, "image.bin", &[&digest]);
-    let bad = document.to_string().replace("\"fileType\":1", "\"fileType\":\"1\"");
+    let bad = document.replace("\"fileType\":1", "\"fileType\":\"1\"");
     desk.plan_refuses(&bad, "image.bin", &["otaUpdateInfo.otaUpdateFiles[0].fileType: invalid type"]);
 }
 

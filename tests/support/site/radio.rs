@@ -42,6 +42,8 @@ use std::time::Duration;
 /// GPS time at the zero of the radio's clock.
 const ZERO: GpsTime = GpsTime::from_us(1_451_260_818_000_000);
 const KEEPALIVE_US: u64 = 300_000;
+/// Campaigns end with a report, and tests wait for ends, microseconds.
+const STAT_US: u64 = 2_000_000;
 /// Somebody's uplink comes this often: it teaches the counter.
 const UPLINK_EVERY_US: u64 = 250_000;
 /// PROTOCOL.TXT 5.4.
@@ -147,6 +149,7 @@ impl Radio {
         let ends = Arc::new(AtomicBool::new(false));
         let own = concentrator::Settings {
             keepalive_us: KEEPALIVE_US,
+            stat_us: STAT_US,
             tx_freq_min_hz: settings.region.freq_min_hz,
             tx_freq_max_hz: settings.region.freq_max_hz,
             drift_ppb: 3_000,

@@ -23,7 +23,7 @@ fn survive(script: Script, story: &str) -> Summary {
     assert_content(&summary, story);
     assert_eq!(summary.complete(), devices, "{story}: {:#?}", summary.reports);
     // A cut after the last frame, when the end is on disk, leaves nobody to report it a second time.
-    let is_complete = matches!(outcome(&summary), Some(Outcome::Complete { .. }));
+    let is_complete = matches!(outcome(&summary), Some(Outcome::Complete(_)));
     assert!(is_complete || summary.restarts > 0, "{story}: {:#?}", summary.reports);
     summary
 }
@@ -99,9 +99,13 @@ fn a_power_cut_repeats_at_most_32_frames_or_those_of_ten_seconds() {
         let repeated = summary.verdict.repeated_frames;
         assert!(repeated <= bound, "{story}: {repeated} frames repeated, a mark covers {bound}");
         let frames = summary.planned.as_ref().map(|plan| u32::from(plan.nb_frag) + u32::from(plan.coded));
-        let Some(Outcome::Complete { sent, unconfirmed: 0 }) = outcome(&summary) else {
+        let Some(Outcome::Complete(account)) = outcome(&summary) else {
             panic!("{story}: {:#?}", summary.reports)
         };
-        assert_eq!(Some(*sent), frames, "{story}: frames of the life before count too");
+        assert_eq!(
+            (Some(account.sent), account.unconfirmed()),
+            (frames, 0),
+            "{story}: of the life before, too"
+        );
     }
 }

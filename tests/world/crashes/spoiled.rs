@@ -73,7 +73,7 @@ fn a_journal_of_one_reservation_is_caught_by_several_tasks_and_a_restart() {
 #[test]
 fn an_enrolment_that_looks_for_no_traces_is_caught_by_removed_files() {
     let script = Script {
-        faults: vec![Fault::KillAfter(40 * SECOND_US)],
+        faults: vec![Fault::KillAfter(130 * SECOND_US)],
         meddling: vec![Meddling::EnrolAnew],
         ..four_tasks()
     };

@@ -1,8 +1,4 @@
-//! The firmware image and its SHA-256 digest. Nothing but a verified image is an [`Image`]: there is one way
-//! to make one, and it compares digests.
-//!
-//! An image whose digest nobody gave (a local file) is pinned on first sight: the caller takes
-//! [`Digest::of`] the bytes, keeps it, and passes it here now and after every restart.
+//! An image and its digest.
 
 use core::fmt;
 use core::str::FromStr;
