@@ -13,6 +13,7 @@ use fuotad::lorawan::McSessionKeys;
 use fuotad::plan::Timetable;
 use fuotad::plan::chances;
 use fuotad::plan::choices;
+use fuotad::schedule::Kept;
 use fuotad::schedule::TxPolicy;
 use fuotad::sim::Script;
 use fuotad::sim::TaskScript;
@@ -63,7 +64,7 @@ fn plan_of_a_megabyte() {
         turns: script.turns,
         forwarder: script.link,
         relay: script.relay,
-        server_reserve_ppm: 0,
+        kept: Kept::default(),
         crash_rest_us: 0,
     };
     let document =

@@ -195,7 +195,7 @@ pub fn check_begin(task: &Task, source: TaskSource, group: &Group, plan: &Plan) 
         (Some(begin), _) => return Ok(begin),
     };
     let exponent = task.session_timeout_exponent.or(exponent);
-    let sessions = plan.sessions(start, group.guard_us, exponent);
+    let sessions = plan.sessions(start);
     if sessions.is_empty() {
         return Err(format!(
             "a session of 2^{} s has no room between guards of {} s: use a larger session-timeout-exponent",

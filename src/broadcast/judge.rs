@@ -23,6 +23,7 @@ use crate::image::Image;
 use crate::image::ImageForm;
 use crate::region::Parameters;
 use crate::report::WaitReason;
+use crate::schedule::Kept;
 use crate::schedule::Scheduler;
 use crate::signing::SigningTrust;
 use crate::task::ImageRef;
@@ -94,9 +95,9 @@ impl Judge {
         groups: Vec<Group>,
         trust_by_task: BTreeMap<String, SigningTrust>,
         means: Means,
-        server_reserve_ppm: u32,
+        kept: Kept,
     ) -> Judge {
-        let scheduler = Scheduler::new(region.sub_bands, server_reserve_ppm);
+        let scheduler = Scheduler::of(region, kept);
         Judge { site: Site::new(region, groups, TurnRule::default(), trust_by_task, means), scheduler }
     }
 

@@ -12,9 +12,6 @@ use serde::Serialize;
 use serde::de;
 use std::path::PathBuf;
 
-/// Distance from both edges of a session, seconds: devices' clocks are up to 50 ppm off for days.
-const GUARD_S: u64 = 10;
-
 /// One group as written. Unset values come from `[radio]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -71,9 +68,15 @@ pub struct GroupConfig {
     /// Whose signatures let an image on the air.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing: Option<SigningConfig>,
-    /// No frame this near to a session's edges, seconds.
-    #[serde(default = "guard_s")]
-    pub session_guard_s: u64,
+    /// No frame this near to a session's edges, seconds; default: 2 s and the drift of a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_guard_s: Option<u64>,
+    /// Sessions of one campaign, at most, 1 to 64; default: one, or as few as it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_sessions: Option<u8>,
+    /// What telling devices one more session costs, in seconds of listening.
+    #[serde(default = "session_price_s")]
+    pub session_price_s: u32,
     /// What the devices can bear: "unknown", "loramac-node", "lbm", "zephyr", "fast".
     #[serde(default)]
     pub device_profile: ProfileName,
@@ -181,8 +184,8 @@ fn fragment_port() -> u8 {
     201
 }
 
-fn guard_s() -> u64 {
-    GUARD_S
+fn session_price_s() -> u32 {
+    120
 }
 
 #[cfg(test)]

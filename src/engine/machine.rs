@@ -74,7 +74,7 @@ impl Engine {
             relay.adopt(last.gateway, last.version);
         }
         let clocks = Clocks::new(recovered.believed());
-        let scheduler = recovered_scheduler(region, settings.server_reserve_ppm, &recovered, now);
+        let scheduler = recovered_scheduler(region, settings.kept, &recovered, now);
         let mut broadcaster = Broadcaster::new(
             region,
             groups,
@@ -200,7 +200,7 @@ impl Engine {
 
     /// How each task that is not over stands.
     pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
-        self.broadcaster.tasks(self.now).map(|mut state| {
+        self.broadcaster.tasks(self.now, &self.scheduler).map(|mut state| {
             // Who waits for the time is told why nobody knows it.
             if let Some((wait, _)) = &mut state.wait
                 && let WaitReason::Clock { dispute, .. } = &mut wait.reason
@@ -273,6 +273,9 @@ impl Engine {
                 }
                 forwarder::Output::Event(forwarder::Event::Uplink(uplink)) => {
                     self.compare_clocks(&uplink);
+                    if let Some((modulation, airtime_us)) = uplink.on_air().filter(|_| uplink.crc_ok) {
+                        self.scheduler.hear(self.now.mono, modulation, airtime_us);
+                    }
                     self.relay.heard(&uplink, &mut self.scheduler);
                 }
                 forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {

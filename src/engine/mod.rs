@@ -17,7 +17,7 @@
 //!     turns: Default::default(),
 //!     forwarder: Default::default(),
 //!     relay: Default::default(),
-//!     server_reserve_ppm: 0,
+//!     kept: Default::default(),
 //!     crash_rest_us: 0,
 //! };
 //! let at = |us| Now { mono: Instant::from_us(us), gps: None };

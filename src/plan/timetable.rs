@@ -139,7 +139,7 @@ impl Timetable {
             airtime_us: summary.airtime_us(),
             bands: summary.verdict.bands.clone(),
             hours: hours(&summary.frames, planned.airtime_us),
-            server_reserve_ppm: settings.server_reserve_ppm,
+            server_reserve_ppm: settings.kept.server_reserve_ppm,
             uplinks: summary.uplinks,
             listening_us: summary.devices.first().map_or(0, |device| device.listening_us),
             planned,

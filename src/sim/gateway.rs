@@ -100,7 +100,7 @@ impl Gateway {
             turns: script.turns,
             forwarder: script.link.clone(),
             relay: script.relay.clone(),
-            server_reserve_ppm: script.server_reserve_ppm,
+            kept: script.kept,
             crash_rest_us: CRASH_REST_US,
         };
         let disk = GatewayDisk::default();

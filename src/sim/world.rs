@@ -27,6 +27,7 @@ use crate::broadcast::TaskSource;
 use crate::broadcast::TaskState;
 use crate::campaign::SessionRule;
 use crate::engine::Input;
+use crate::radio::UplinkMix;
 use crate::report::Event as Happened;
 use crate::report::Planned;
 use crate::report::Report;
@@ -98,6 +99,8 @@ pub struct World {
     start: GpsTime,
     seed: u64,
     uplinks_per_hour: u32,
+    usual_uplinks: UplinkMix,
+    uplinks_sent: u64,
     datagram_loss_ppm: u32,
     now: Instant,
     events: Events,
@@ -134,6 +137,8 @@ impl World {
             start: script.start,
             seed: script.seed,
             uplinks_per_hour: script.uplinks_per_hour,
+            usual_uplinks: script.region.usual_uplinks(),
+            uplinks_sent: 0,
             datagram_loss_ppm: script.datagram_loss_ppm,
             now: Instant::ZERO,
             events: Events::default(),
@@ -427,7 +432,10 @@ impl World {
 
     /// Somebody else's uplink ends, and another will come.
     fn uplink(&mut self) {
-        self.concentrator.uplink(self.now, uplinks::reception(self.now));
+        if let Some(rate) = uplinks::rate(&self.usual_uplinks, self.uplinks_sent) {
+            self.concentrator.uplink(self.now, uplinks::reception(self.now, rate));
+        }
+        self.uplinks_sent += 1;
         self.drain_concentrator();
         self.schedule_uplink();
     }

@@ -23,6 +23,7 @@ use fuotad::region::SubBand;
 use fuotad::region::Terms;
 use fuotad::region::parameters_even_withdrawn;
 use fuotad::relay::ServerSettings as RelayedServer;
+use fuotad::schedule::Kept;
 use fuotad::schedule::Pattern;
 use fuotad::schedule::Placement;
 use fuotad::schedule::Scheduler;
@@ -176,6 +177,7 @@ fn scheduler_case(seed: u64) -> (u64, Vec<String>) {
             queue_slot_us: forwarder_airtime_us(sender.channel.modulation, sender.phy_len),
             earliest: now.plus_us(luck.below(ahead_us)),
             until: None,
+            need_us: 0,
             gap_us: GAP_US,
             lead_us: 0,
             policy: sender.policy,
@@ -236,6 +238,7 @@ fn the_same_emissions_without_a_scheduler_are_objected_to() {
         queue_slot_us: airtime_us,
         earliest: Instant::ZERO,
         until: None,
+        need_us: 0,
         gap_us: GAP_US,
         lead_us: 0,
         policy: sender.policy,
@@ -337,7 +340,7 @@ fn a_busy_day_of(name: RfRegion, uplink_hz: &[u32]) -> Script {
     });
     script.relay.servers =
         vec![RelayedServer { name: "lns:1700".to_owned(), is_uplink_only: false, is_enforced: false }];
-    script.server_reserve_ppm = 100_000;
+    script.kept = Kept { server_reserve_ppm: 100_000, min_heard_ppm: 800_000 };
     script.uplinks_per_hour = 0;
     script
 }

@@ -10,6 +10,7 @@ mod cloud_sessions;
 mod crashes;
 mod forwarder_hazards;
 mod law_search;
+mod listening;
 mod missing_files;
 mod odds;
 mod outages;
@@ -21,6 +22,7 @@ mod shared_radio;
 #[cfg(feature = "daemon")]
 mod signatures;
 mod store_crashes;
+mod time_left;
 mod turns;
 mod two_clocks;
 #[cfg(feature = "daemon")]

@@ -13,6 +13,7 @@ use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings as RelayedServer;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
+use fuotad::schedule::Kept;
 use fuotad::schedule::Pattern;
 use fuotad::schedule::TxPolicy;
 use fuotad::sim::NetworkScript;
@@ -65,7 +66,7 @@ pub fn shared(data_rate: u8, frag_size: u32, len: usize, rx_delay_s: u8, manner:
     script.tasks[0].document =
         document(100, "").replace("\"FragmentSizeBytes\":48", &format!("\"FragmentSizeBytes\":{frag_size}"));
     script.uplinks_per_hour = 0;
-    script.server_reserve_ppm = 100_000;
+    script.kept = Kept { server_reserve_ppm: 100_000, min_heard_ppm: 0 };
     script.relay = RelaySettings {
         servers: vec![RelayedServer {
             name: "lns:1700".to_owned(),
