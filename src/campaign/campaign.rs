@@ -538,6 +538,7 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             takes_any_image: false,
+            power: Default::default(),
             trust: SigningTrust::default(),
             sessions: SessionLimits::default(),
             guard_us: 10_000_000,

@@ -1,6 +1,7 @@
 //! A multicast group as the gateway owns it, and what its devices can bear.
 
 use super::listening::SessionLimits;
+use super::power::Power;
 use crate::fragment::Ts004Version;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
@@ -51,6 +52,8 @@ pub struct Group {
     pub accepts_unsigned: bool,
     /// How many sessions a campaign may have, and what each costs.
     pub sessions: SessionLimits,
+    /// What a session takes from a device's battery.
+    pub power: Power,
     /// An image is not looked at for what it looks like: the operator said so.
     pub takes_any_image: bool,
     /// Distance from both edges of a session, microseconds.

@@ -133,6 +133,8 @@ pub struct Plan {
     sending_us: Option<u64>,
     /// What a burst may wait beyond these, microseconds; see [`Scheduler::waits_us`].
     pub waits_us: u64,
+    /// What the image costs the battery of the device that pays most, microampere hours.
+    pub image_uah: u64,
     /// Legal but unwise things.
     pub warnings: Vec<String>,
     /// What the counters are reserved for.
@@ -204,6 +206,7 @@ impl Plan {
             bursts: Vec::new(),
             sending_us: None,
             waits_us: 0,
+            image_uah: 0,
             warnings: Vec::new(),
             hash: [0; 32],
         };
@@ -213,6 +216,8 @@ impl Plan {
             let exponent = task.session_timeout_exponent.or(exponent);
             plan.listen(&scheduler.empty(), group, exponent);
         }
+        let sessions_us = plan.bursts.iter().map(|burst| 1_000_000 << burst.exponent).sum();
+        plan.image_uah = group.power.image_uah(sessions_us, image.len());
         plan.warnings = plan.unwise_things(group);
         plan.hash = plan.hash(image);
         Ok(plan)
@@ -304,6 +309,7 @@ impl Plan {
             spacing_us: self.pace_uncoded.spacing_us,
             limited_by: self.pace_uncoded.limit.to_string(),
             sessions: sessions.iter().map(|session| (session.start, session.exponent)).collect(),
+            image_uah: self.image_uah,
             decoded,
             warnings: self.warnings.clone(),
         }

@@ -121,9 +121,6 @@ pub struct PlanArgs {
     /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key)
     #[arg(long, default_value = DEFAULT_DEVICES)]
     pub devices: PathBuf,
-    /// What a device draws while its receiver is open, milliampere
-    #[arg(long, default_value_t = 5.5)]
-    pub listening_ma: f64,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

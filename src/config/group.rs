@@ -1,6 +1,8 @@
 //! `[[group]]`: a multicast group of this gateway, as written.
 
 use super::signing::SigningConfig;
+use crate::campaign::DeviceClass;
+use crate::campaign::Power;
 use crate::campaign::ProfileName;
 use crate::fragment::Ts004Version;
 use crate::lorawan::Secret;
@@ -77,6 +79,15 @@ pub struct GroupConfig {
     /// What telling devices one more session costs, in seconds of listening.
     #[serde(default = "session_price_s")]
     pub session_price_s: u32,
+    /// End-to-start distance after an uncoded frame, milliseconds; default: the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_uncoded_ms: Option<u64>,
+    /// End-to-start distance after a coded frame, milliseconds; default: the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_coded_ms: Option<u64>,
+    /// Battery of the devices.
+    #[serde(default)]
+    pub power: PowerConfig,
     /// What the devices can bear: "unknown", "loramac-node", "lbm", "zephyr", "fast".
     #[serde(default)]
     pub device_profile: ProfileName,
@@ -104,6 +115,25 @@ pub struct GroupConfig {
     /// Spacing of frames, "even" or "burst"; default: that of `[radio]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing: Option<Pattern>,
+}
+
+/// `[group.power]`: what is known of a device's battery.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PowerConfig {
+    /// "A", "B" or "C": how the devices listen when no session runs.
+    pub class: DeviceClass,
+    /// What a device draws while its receiver is open, milliampere.
+    pub receive_ma: f64,
+    /// What its battery holds, milliampere hours.
+    pub capacity_mah: u32,
+}
+
+impl Default for PowerConfig {
+    fn default() -> Self {
+        let Power { class, receive_ua, capacity_mah } = Power::default();
+        PowerConfig { class, receive_ma: f64::from(receive_ua) / 1000.0, capacity_mah }
+    }
 }
 
 /// A key that stands in a text. It is never shown again.

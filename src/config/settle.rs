@@ -5,6 +5,7 @@ use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GroupConfig;
 use super::group::ImageKind;
+use super::group::PowerConfig;
 use super::group::SessionKind;
 use super::group::Unsigned;
 use super::key_source::KeySource;
@@ -12,11 +13,14 @@ use super::key_source::ReadKey;
 use super::radio::Radio;
 use super::radio::decibels;
 use super::radio::fraction_ppm;
+use crate::campaign::DeviceProfile;
 use crate::campaign::Group;
+use crate::campaign::Power;
 use crate::campaign::SESSIONS_ALLOWED_MAX;
 use crate::campaign::Session;
 use crate::campaign::SessionLimits;
 use crate::campaign::SessionRule;
+use crate::forwarder::timing::GAP_US;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
@@ -38,6 +42,15 @@ const EXPONENT_MAX: u8 = 15;
 const PRICE_MAX_S: u32 = 32_768;
 /// Less is not enough for a device's start-up and rounding, seconds.
 const GUARD_MIN_S: u64 = 2;
+
+/// What a packet forwarder needs between two frames, milliseconds.
+const GAP_MIN_MS: u64 = GAP_US.div_ceil(1000);
+/// More than any stack needs, milliseconds.
+const GAP_MAX_MS: u64 = 600_000;
+/// More than any receiver draws, milliampere.
+const RECEIVE_MAX_MA: f64 = 1000.0;
+/// More than any battery of a device holds, milliampere hours.
+const CAPACITY_MAX_MAH: u32 = 1_000_000;
 
 /// What a group may leave to `[radio]` and the region.
 struct Air {
@@ -93,8 +106,9 @@ impl GroupConfig {
             let (mc_key, keys) = mistakes.take(self.keys(mc_addr, read_key))?;
             Some((mc_addr, mc_key, keys))
         });
-        let parts = keys.zip(air).zip(session.zip(policy));
-        let group = parts.map(|(((mc_addr, mc_key, keys), air), (session, policy))| Group {
+        let power = mistakes.take(self.power());
+        let parts = keys.zip(air).zip(session.zip(policy)).zip(power);
+        let group = parts.map(|((((mc_addr, mc_key, keys), air), (session, policy)), power)| Group {
             name: self.name.clone(),
             mc_addr,
             keys,
@@ -103,7 +117,8 @@ impl GroupConfig {
             ts004_version: self.ts004_version,
             fport: self.fport,
             session,
-            profile: self.device_profile.profile(),
+            profile: self.profile(),
+            power,
             frequency_hz: air.frequency_hz,
             data_rate: air.data_rate,
             eirp: air.eirp,
@@ -125,6 +140,37 @@ impl GroupConfig {
     fn guard_us(&self) -> u64 {
         let written_us = self.session_guard_s.map(|guard_s| guard_s.saturating_mul(1_000_000));
         written_us.unwrap_or_else(|| self.device_profile.profile().guard_us())
+    }
+
+    /// What is known of the stack, with gaps of the operator's own.
+    fn profile(&self) -> DeviceProfile {
+        let profile = self.device_profile.profile();
+        let own = |gap_ms: Option<u64>, gap_us: u64| gap_ms.map_or(gap_us, |gap_ms| gap_ms * 1000);
+        DeviceProfile {
+            gap_uncoded_us: own(self.gap_uncoded_ms, profile.gap_uncoded_us),
+            gap_coded_us: own(self.gap_coded_ms, profile.gap_coded_us),
+            ..profile
+        }
+    }
+
+    /// The battery of its devices.
+    fn power(&self) -> Result<Power, ConfigError> {
+        let PowerConfig { class, receive_ma, capacity_mah } = self.power;
+        let mut mistakes = Mistakes::default();
+        if !(0.001..=RECEIVE_MAX_MA).contains(&receive_ma) {
+            let message = format!(
+                "{receive_ma} mA is no receiver: write 0.001 to {RECEIVE_MAX_MA}, an SX1262 draws 5.5"
+            );
+            mistakes.add(self.wrong("power.receive-ma", message));
+        }
+        if !(1..=CAPACITY_MAX_MAH).contains(&capacity_mah) {
+            let message = format!(
+                "{capacity_mah} mAh is no battery: write 1 to {CAPACITY_MAX_MAH}, an AA cell of a meter holds 2400"
+            );
+            mistakes.add(self.wrong("power.capacity-mah", message));
+        }
+        let receive_ua = (receive_ma * 1000.0).round() as u32;
+        mistakes.or(Some(Power { class, receive_ua, capacity_mah }))
     }
 
     fn wrong(&self, key: &str, message: impl ToString) -> ConfigError {
@@ -149,6 +195,14 @@ impl GroupConfig {
         if let Some(guard_s) = self.session_guard_s.filter(|guard_s| *guard_s < GUARD_MIN_S) {
             let message = format!("{guard_s} s is too short: at least {GUARD_MIN_S}");
             mistakes.add(self.wrong("session-guard-s", message));
+        }
+        for (key, gap_ms) in [("gap-uncoded-ms", self.gap_uncoded_ms), ("gap-coded-ms", self.gap_coded_ms)] {
+            if let Some(gap_ms) = gap_ms.filter(|gap_ms| !(GAP_MIN_MS..=GAP_MAX_MS).contains(gap_ms)) {
+                let message = format!(
+                    "{gap_ms} ms is outside {GAP_MIN_MS} to {GAP_MAX_MS}: packet forwarders take no two frames that are nearer"
+                );
+                mistakes.add(self.wrong(key, message));
+            }
         }
         if let Some(most) = self.max_sessions.filter(|most| !(1..=SESSIONS_ALLOWED_MAX).contains(most)) {
             let message = format!(

@@ -9,6 +9,7 @@
 mod chances;
 mod choices;
 mod counters;
+mod hearing;
 mod timetable;
 
 pub use chances::Chance;
@@ -18,6 +19,8 @@ pub use choices::ASSUMED_LOSS_PERCENT;
 pub use choices::Choice;
 pub use choices::choices;
 pub use counters::counters_from;
+pub use hearing::Heard;
+pub use hearing::RateHeard;
 pub use timetable::HourPlan;
 pub use timetable::SessionPlan;
 pub use timetable::Timetable;

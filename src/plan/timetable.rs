@@ -1,5 +1,6 @@
 //! The timetable of a campaign, from a run of the engine.
 
+use super::hearing::Heard;
 use crate::campaign::Group;
 use crate::campaign::Session;
 use crate::campaign::SessionRule;
@@ -58,6 +59,8 @@ pub struct Timetable {
     pub server_reserve_ppm: u32,
     /// Uplinks of other devices in the simulation, one a minute: offered to the gateway, and lost because it was sending.
     pub uplinks: (u64, u64),
+    /// What the gateway hears meanwhile.
+    pub heard: Heard,
     /// How long a device that loses nothing keeps its receiver open, microseconds.
     pub listening_us: u64,
 }
@@ -141,6 +144,7 @@ impl Timetable {
             hours: hours(&summary.frames, planned.airtime_us),
             server_reserve_ppm: settings.kept.server_reserve_ppm,
             uplinks: summary.uplinks,
+            heard: Heard::beside(&summary.frames, planned.airtime_us, &settings.region.usual_uplinks()),
             listening_us: summary.devices.first().map_or(0, |device| device.listening_us),
             planned,
         })

@@ -96,7 +96,7 @@ fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Res
             chances: &chances(&timetable.planned, group),
             choices: &choices(&settings, task, group, &order.image),
             data_rate: group.data_rate,
-            listening_ma: args.listening_ma,
+            power: group.power,
             knows_journal: journal.recovered.is_some(),
             warnings: &all,
         };

@@ -46,7 +46,19 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
             "airtime_us": hour.airtime_us,
         })).collect::<Vec<_>>(),
         "server_reserve_ppm": plan.server_reserve_ppm,
-        "listening_mah": answer.listening_mah(),
+        "image_mah": planned.image_uah as f64 / 1000.0,
+        "battery_ppm": answer.power.part_ppm(planned.image_uah),
+        "heard": {
+            "worst_hour_ppm": plan.heard.worst_hour_ppm,
+            "joins_ppm": plan.heard.joins_ppm,
+            "confirmed_failed_ppm": plan.heard.confirmed_failed_ppm,
+            "rates": plan.heard.rates.iter().map(|heard| json!({
+                "data_rate": heard.rate.modulation.to_string(),
+                "uplink_airtime_us": heard.rate.airtime_us,
+                "weight": heard.rate.weight,
+                "lost_ppm": heard.lost_ppm,
+            })).collect::<Vec<_>>(),
+        },
         "deaf_ppm": ppm(plan.airtime_us, plan.end.us_since(plan.begin)),
         "knows_journal": answer.knows_journal,
         "decoded": {

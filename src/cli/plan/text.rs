@@ -9,7 +9,9 @@ use crate::cli::table::table;
 use crate::plan::ASSUMED_LOSS_PERCENT;
 use crate::plan::Chance;
 use crate::plan::Choice;
+use crate::plan::Heard;
 use crate::plan::HourPlan;
+use crate::plan::RateHeard;
 use crate::plan::Timetable;
 use crate::plan::WANTED;
 use crate::sim::BandAir;
@@ -57,19 +59,17 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "  one each    {}, set by {}", seconds(planned.spacing_us), planned.limited_by)?;
     writeln!(out, "  begin       {}", time(plan.begin))?;
     writeln!(out, "  end         {}  ({} later)", time(plan.end), duration(took_us))?;
+    writeln!(out, "  listening   {} for a device that loses nothing", duration(plan.listening_us))?;
+    let (uah, power) = (planned.image_uah, answer.power);
     writeln!(
         out,
-        "  listening   {} for a device that loses nothing: {:.2} mAh at {} mA",
-        duration(plan.listening_us),
-        answer.listening_mah(),
-        answer.listening_ma
+        "  battery     {:.2} mAh at most: whole sessions at {} mA, flash, answers; {:.3} % of {} mAh",
+        uah as f64 / 1000.0,
+        f64::from(power.receive_ua) / 1000.0,
+        power.part_ppm(uah) as f64 / 1e4,
+        power.capacity_mah
     )?;
-    let (offered, lost) = plan.uplinks;
-    writeln!(
-        out,
-        "  deaf        {} of that time: so many uplinks are not heard ({lost} of {offered} at one a minute)",
-        percent(plan.airtime_us, took_us)
-    )?;
+    hearing(&plan.heard, out)?;
     writeln!(out, "  decoded     {}", planned.decoded)?;
     if !plan.sessions.is_empty() {
         let rows: Vec<Vec<String>> = plan
@@ -89,6 +89,23 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     hours(plan, out)?;
     chances(answer, out)?;
     choices(answer, out)
+}
+
+/// What the gateway hears meanwhile.
+fn hearing(heard: &Heard, out: &mut dyn Write) -> Result<(), Failure> {
+    let lost =
+        |heard: &RateHeard| format!("{} {:.0} %", heard.rate.modulation, f64::from(heard.lost_ppm) / 1e4);
+    let lost: Vec<String> = heard.rates.iter().map(lost).collect();
+    writeln!(out, "  lost        of uplinks in that time: {}", lost.join(", "))?;
+    let percent = |ppm: u32| f64::from(ppm) / 1e4;
+    writeln!(
+        out,
+        "  heard       {:.1} % of usual uplinks in the worst hour, {:.1} % of joins within 10 min; {:.2} % of confirmed fail",
+        percent(heard.worst_hour_ppm),
+        percent(heard.joins_ppm),
+        percent(heard.confirmed_failed_ppm)
+    )?;
+    Ok(())
 }
 
 /// Ours and what the law leaves to the network server.
