@@ -5,6 +5,7 @@
 
 use super::arming::Late;
 use super::arming::check_begin;
+use super::arming::check_finish;
 use super::arming::check_start;
 use super::arming::check_vouched;
 use super::arming::lateness;
@@ -148,6 +149,7 @@ impl Judge {
         warnings.extend(plan.warnings.iter().cloned());
         warnings.extend(agreement::warnings(task, group));
         let begin = check_begin(task, source, group, &plan)?;
+        check_finish(task, &plan, &begin, gps)?;
         warnings.extend(session_warnings(group, &begin, gps));
         Ok(match lateness(group, &begin, gps) {
             Late::Missed(text, ended) => {

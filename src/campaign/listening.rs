@@ -1,5 +1,5 @@
-//! How the devices of a campaign listen: in sessions whose lengths together are as short as the law, the radio and the
-//! devices allow.
+//! How the devices of a campaign listen: in sessions whose lengths together are as short as law, radio and devices
+//! let them be.
 //!
 //! A session (TS005-1.0.0 3.5) lasts 2^n seconds and holds its burst of frames, what may be added to make up for lost
 //! ones, one report interval of the forwarder, one outage of a minute, and the guards at both ends. Devices stay to the
@@ -117,14 +117,32 @@ impl<'a> Air<'a> {
         low
     }
 
-    /// The sessions of the campaign; empty when a session holds no frame. With `exponent` each has that length.
-    pub fn sessions(&self, exponent: Option<u8>, limits: SessionLimits) -> Vec<Burst> {
-        let shape = match exponent {
-            Some(exponent) => self.as_many_as_it_takes(exponent, true),
-            None => self.shortest(limits).unwrap_or_else(|| self.as_many_as_it_takes(MAX_EXPONENT, false)),
+    /// The sessions of the campaign; empty when a session holds no frame. With `exponent` each has that length. Those that
+    /// are over within `within_us` of the start, if any are; else those that are over first.
+    pub fn sessions(
+        &self,
+        exponent: Option<u8>,
+        limits: SessionLimits,
+        within_us: Option<u64>,
+    ) -> Vec<Burst> {
+        if let Some(exponent) = exponent {
+            return self.placed(&self.as_many_as_it_takes(exponent, true), BETWEEN_US);
+        }
+        let between_us = if limits.most.is_some() { UPLINK_INTERVAL_US } else { BETWEEN_US };
+        let up_to = |most: u8| {
+            let shape = self.shortest(SessionLimits { most: Some(most), ..limits });
+            let shape = shape.unwrap_or_else(|| self.as_many_as_it_takes(MAX_EXPONENT, false));
+            self.placed(&shape, between_us)
         };
-        let is_chosen = exponent.is_none() && limits.most.is_some();
-        self.placed(&shape, if is_chosen { UPLINK_INTERVAL_US } else { BETWEEN_US })
+        let most = limits.most.unwrap_or(1);
+        let best = up_to(most);
+        let Some(within_us) = within_us.filter(|within_us| over_us(&best) > *within_us) else { return best };
+        // Fewer sessions listen for longer and are over sooner.
+        let mut sooner: Vec<Vec<Burst>> = (1..most).rev().map(up_to).collect();
+        match sooner.iter().position(|bursts| over_us(bursts) <= within_us) {
+            Some(first) => sooner.swap_remove(first),
+            None => sooner.into_iter().chain([best]).min_by_key(|bursts| over_us(bursts)).unwrap_or_default(),
+        }
     }
 
     fn as_many_as_it_takes(&self, exponent: u8, is_ordered: bool) -> Vec<(u8, usize)> {
@@ -230,6 +248,11 @@ impl<'a> Air<'a> {
         let room_us = length_us.saturating_sub(2 * self.guard_us);
         ends(radio, &self.request, opens, room_us, frames, spacing).len() - 1
     }
+}
+
+/// When the last of them is over after the start of the first, microseconds.
+fn over_us(bursts: &[Burst]) -> u64 {
+    bursts.last().map_or(0, |last| last.after_us + (1_000_000 << last.exponent))
 }
 
 fn whole_second(us: u64) -> u64 {

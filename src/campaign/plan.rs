@@ -31,6 +31,7 @@ use crate::schedule::Refused;
 use crate::schedule::Scheduler;
 use crate::schedule::TxPolicy;
 use crate::schedule::TxRequest;
+use crate::task::Start;
 use crate::task::Task;
 use crate::task::redundancy_fragments;
 use crate::time::GpsTime;
@@ -212,9 +213,12 @@ impl Plan {
         };
         let (spacing_us, frames) = (plan.pace_uncoded.spacing_us, u64::from(plan.frames()));
         plan.waits_us = scheduler.waits_us(channel, airtime_us, spacing_us, frames, group.policy);
-        if let SessionRule::Windows { exponent, .. } = group.session {
+        if let SessionRule::Windows { exponent, start } = group.session {
             let exponent = task.session_timeout_exponent.or(exponent);
-            plan.listen(&scheduler.empty(), group, exponent);
+            let start = if let Some(Start::At(start)) = task.start { Some(start) } else { start };
+            let within_us =
+                task.finish_by.zip(start.map(whole_second)).map(|(end, start)| end.us_since(start));
+            plan.listen(&scheduler.empty(), group, exponent, within_us);
         }
         let sessions_us = plan.bursts.iter().map(|burst| 1_000_000 << burst.exponent).sum();
         plan.image_uah = group.power.image_uah(sessions_us, image.len());
@@ -249,7 +253,7 @@ impl Plan {
 
     /// The sessions from `start` on, which is rounded up to a whole second; empty when a session holds no frame.
     pub fn sessions(&self, start: GpsTime) -> Vec<Session> {
-        let start = GpsTime::from_us(start.as_us().div_ceil(1_000_000) * 1_000_000);
+        let start = whole_second(start);
         let session =
             |burst: &Burst| Session { start: start.plus_us(burst.after_us), exponent: burst.exponent };
         self.bursts.iter().map(session).collect()
@@ -271,7 +275,7 @@ impl Plan {
     }
 
     /// Chooses the sessions, on a radio that has sent nothing yet.
-    fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>) {
+    fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
         let uncoded = usize::from(self.layout.nb_frag()) + usize::from(self.repeats);
         let frames = uncoded + usize::from(self.coded);
         let spacing_us = [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us];
@@ -283,7 +287,7 @@ impl Plan {
             spacing_us,
             (group.guard_us, pause_us),
         );
-        self.bursts = air.sessions(exponent, group.sessions);
+        self.bursts = air.sessions(exponent, group.sessions, within_us);
         let mut first = 0;
         let bursts_us = self.bursts.iter().map(|burst| {
             let burst_us = air.burst_us(first, burst.frames);
@@ -361,6 +365,11 @@ impl Plan {
         hash.update(self.coded.to_le_bytes());
         hash.finalize().into()
     }
+}
+
+/// Sessions begin at whole seconds.
+fn whole_second(start: GpsTime) -> GpsTime {
+    GpsTime::from_us(start.as_us().div_ceil(1_000_000) * 1_000_000)
 }
 
 /// Whether the task is for the gateway's region, where it names one.

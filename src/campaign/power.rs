@@ -23,7 +23,7 @@ pub enum DeviceClass {
 pub struct Power {
     /// How it listens when no session runs.
     pub class: DeviceClass,
-    /// What it draws while its receiver is open, microampere.
+    /// What it takes while its receiver is open, microampere.
     pub receive_ua: u32,
     /// What its battery holds, milliampere hours.
     pub capacity_mah: u32,
@@ -33,7 +33,7 @@ pub struct Power {
 pub const RECEIVE_UA: u32 = 5_500;
 /// An ER14505 cell (AA, Li-SOCl2), as meters have.
 pub const CAPACITY_MAH: u32 = 2_400;
-/// What writing and erasing flash draws, microampere, and how long it takes for a kilobyte, microseconds: STM32L4 data
+/// What writing and erasing flash takes, microampere, and how long it takes for a kilobyte, microseconds: STM32L4 data
 /// sheet, 82 us for 8 bytes and 22 ms for a page of 2 KiB.
 const FLASH_UA: u64 = 4_000;
 const FLASH_US_PER_KB: u64 = 22_000;
@@ -51,8 +51,8 @@ impl Default for Power {
 }
 
 impl Power {
-    /// What an image of `image_len` bytes costs the device that pays most, microampere hours, with sessions of
-    /// `sessions_us` together.
+    /// What an image of `image_len` bytes costs the device that pays most, microampere hours; its
+    /// sessions last `sessions_us` together.
     pub fn image_uah(&self, sessions_us: u64, image_len: usize) -> u64 {
         let listening_us = if self.class == DeviceClass::C { 0 } else { sessions_us };
         let kilobytes = (image_len as u64).div_ceil(1000);

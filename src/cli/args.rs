@@ -115,6 +115,9 @@ pub struct PlanArgs {
     /// The image, where the task does not name a local file
     #[arg(long)]
     pub image: Option<PathBuf>,
+    /// Compare it with the beats of ChirpStack, AWS and MultiTech, and with other promises of hearing
+    #[arg(long, conflicts_with = "setup")]
+    pub compare: bool,
     /// Print the commands that prepare each device of the devices file, as JSON lines
     #[arg(long)]
     pub setup: bool,

@@ -51,8 +51,10 @@ pub struct Radio {
     pub server_reserve: f64,
     /// The part of usual uplinks that the gateway hears in any hour, whatever campaigns send, 0..1.
     pub min_heard: f64,
-    /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
-    pub max_deaf: f64,
+    /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1; default: 0.5 for bursts, 0.2
+    /// for even spacing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_deaf: Option<f64>,
     /// Spacing of a campaign's frames, "even" or "burst"; default: bursts for groups that listen in sessions.
     #[serde(deserialize_with = "spacing", skip_serializing_if = "Option::is_none")]
     pub spacing: Option<Pattern>,
@@ -93,7 +95,7 @@ impl Default for Radio {
             duty_share: None,
             server_reserve: 0.1,
             min_heard: 0.8,
-            max_deaf: 0.25,
+            max_deaf: None,
             spacing: None,
             turns: TurnRule::default(),
         }
@@ -105,7 +107,7 @@ impl Radio {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let mut mistakes = Mistakes::default();
         mistakes.take(self.duty_share.map(|share| fraction_ppm("radio.duty-share", share)).transpose());
-        mistakes.take(fraction_ppm("radio.max-deaf", self.max_deaf));
+        mistakes.take(self.max_deaf.map(|part| fraction_ppm("radio.max-deaf", part)).transpose());
         mistakes.take(self.kept(true));
         mistakes.take(self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose());
         mistakes.take(self.max_eirp_dbm.map(|limit| decibels("radio.max-eirp-dbm", limit)).transpose());

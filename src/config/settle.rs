@@ -36,6 +36,9 @@ use crate::time::GpsTime;
 
 /// Campaigns' part of the law where frames are spread evenly.
 const EVEN_DUTY_SHARE: f64 = 0.4;
+/// The part of a minute that even spacing may take, and that a burst may: what is heard in an hour, `min-heard` bounds.
+const EVEN_MAX_DEAF: f64 = 0.2;
+const BURST_MAX_DEAF: f64 = 0.5;
 /// The longest session is 2^15 s (TS005-1.0.0 3.5).
 const EXPONENT_MAX: u8 = 15;
 /// The longest session, seconds.
@@ -227,14 +230,16 @@ impl GroupConfig {
         let usual = region.default_eirp(&terms.clone().unwrap_or_default(), frequency_hz);
         let eirp = mistakes.take(self.eirp(radio, usual));
         let (duty_share, spacing) = self.usual_pace(radio);
+        let spacing = self.spacing.or(radio.spacing).unwrap_or(spacing);
+        let max_deaf = if spacing == Pattern::Even { EVEN_MAX_DEAF } else { BURST_MAX_DEAF };
         let air = terms.zip(eirp).map(|(terms, eirp)| Air {
             terms,
             frequency_hz,
             data_rate: self.data_rate.or(radio.data_rate).unwrap_or(region.rx2.dr),
             eirp,
             duty_share: self.duty_share.or(radio.duty_share).unwrap_or(duty_share),
-            max_deaf: self.max_deaf.unwrap_or(radio.max_deaf),
-            spacing: self.spacing.or(radio.spacing).unwrap_or(spacing),
+            max_deaf: self.max_deaf.or(radio.max_deaf).unwrap_or(max_deaf),
+            spacing,
         });
         mistakes.or(air)
     }
@@ -320,7 +325,7 @@ impl GroupConfig {
             "eirp-dbm" => (self.eirp_dbm.is_some(), radio.eirp_dbm.is_some()),
             "sub-band" => (self.sub_band.is_some(), radio.sub_band.is_some()),
             "duty-share" => (self.duty_share.is_some(), radio.duty_share.is_some()),
-            "max-deaf" => (self.max_deaf.is_some(), true),
+            "max-deaf" => (self.max_deaf.is_some(), radio.max_deaf.is_some()),
             _ => (true, false),
         };
         if !own && of_radio { format!("radio.{key}") } else { format!("group {}.{key}", self.name) }

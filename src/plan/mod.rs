@@ -8,6 +8,7 @@
 
 mod chances;
 mod choices;
+mod compare;
 mod counters;
 mod hearing;
 mod timetable;
@@ -18,6 +19,8 @@ pub use chances::chances;
 pub use choices::ASSUMED_LOSS_PERCENT;
 pub use choices::Choice;
 pub use choices::choices;
+pub use compare::Compared;
+pub use compare::compare;
 pub use counters::counters_from;
 pub use hearing::Heard;
 pub use hearing::RateHeard;

@@ -59,7 +59,7 @@ pub enum AirLimit {
     },
     /// The hole in which slow uplinks are heard after a train of frames (`min-heard`).
     Hole {
-        /// Its length, microseconds.
+        /// The length of the hole, microseconds.
         hole_us: u64,
     },
     /// Another frame is on the air, or the packet forwarder has it.

@@ -28,12 +28,12 @@ impl UplinkMix {
         UplinkMix { rates: rates.into_iter().filter(|rate| rate.weight > 0).collect() }
     }
 
-    /// Each data rate.
+    /// Each data rate with its share.
     pub fn rates(&self) -> &[UplinkRate] {
         &self.rates
     }
 
-    /// All weights together.
+    /// The sum of all weights.
     pub fn weight(&self) -> u64 {
         self.rates.iter().map(|rate| rate.weight).sum()
     }

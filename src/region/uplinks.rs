@@ -36,8 +36,8 @@ impl Parameters {
 
 #[cfg(test)]
 mod tests {
-    use crate::region::RfRegion;
-    use crate::region::parameters;
+    use super::*;
+    use crate::region::lookup::parameters;
 
     #[test]
     fn no_usual_uplink_is_longer_than_the_dwell_time_of_its_region() {

@@ -42,7 +42,7 @@ impl AirtimeWindow {
         AirtimeWindow { window_us, loads: VecDeque::new(), sum_us: 0, sum_ours_us: 0 }
     }
 
-    /// Its length, microseconds.
+    /// The length of the window, microseconds.
     pub fn window_us(&self) -> u64 {
         self.window_us
     }

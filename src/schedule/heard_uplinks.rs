@@ -15,7 +15,7 @@ const ENOUGH: u64 = 100;
 /// Data rates that are told apart, at most: more than any region has.
 const RATES_MAX: usize = 24;
 
-/// Number and airtime, microseconds.
+/// How many, and their airtime together, microseconds.
 type Count = (u64, u64);
 
 /// What was heard in the last day.
@@ -27,7 +27,7 @@ pub struct HeardUplinks {
 }
 
 impl HeardUplinks {
-    /// Counts one.
+    /// Counts an uplink that was heard at `now`.
     pub fn hear(&mut self, now: Instant, modulation: Modulation, airtime_us: u64) {
         let hour = now.us_since(Instant::ZERO) / HOUR_US;
         if self.hours.back().is_none_or(|(last, _)| *last != hour) {

@@ -41,8 +41,8 @@ pub struct Train {
 }
 
 impl Train {
-    /// The hole after a full train of frames of `airtime_us` each `spacing_us`; `None` where the pauses between them are
-    /// enough.
+    /// The hole after a full train of frames of `airtime_us` each `spacing_us`; `None` where the pauses between
+    /// them are enough.
     pub fn hole_us(&self, airtime_us: u64, spacing_us: u64) -> Option<u64> {
         let fit = self.fit(airtime_us, spacing_us);
         let open_us = (fit - 1) * self.open_in(spacing_us.saturating_sub(airtime_us));
@@ -81,7 +81,7 @@ impl Hearing {
         Hearing { hour: AirtimeWindow::new(HOUR_US), ..self.clone() }
     }
 
-    /// Counts an uplink.
+    /// Counts an uplink that was heard at `now`.
     pub fn hear(&mut self, now: Instant, modulation: Modulation, airtime_us: u64) {
         if self.min_heard_ppm > 0 {
             self.heard.hear(now, modulation, airtime_us);
@@ -134,7 +134,7 @@ impl Hearing {
         }
     }
 
-    /// Takes it back.
+    /// Takes a frame back that was not sent.
     pub fn remove(&mut self, start: Instant, cost_us: u64, origin: Origin) {
         self.hour.remove(Load { start, airtime_us: cost_us, origin });
     }

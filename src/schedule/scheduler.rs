@@ -608,8 +608,8 @@ impl OnAir {
     }
 }
 
-/// Airtime that may fall into a minute, microseconds. A frame that is longer than that may still go out alone: silence is
-/// not an alternative.
+/// Airtime that may fall into a minute, microseconds. A frame that is longer than that may still go out alone:
+/// silence is not an alternative.
 fn deaf_limit_us(airtime_us: u64, max_deaf_ppm: u32) -> u64 {
     ledger::part(DEAF_US, max_deaf_ppm).max(airtime_us)
 }

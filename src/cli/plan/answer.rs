@@ -4,6 +4,7 @@ use crate::campaign::Power;
 use crate::cloud::FuotaTaskJson;
 use crate::plan::Chance;
 use crate::plan::Choice;
+use crate::plan::Compared;
 use crate::plan::Timetable;
 
 /// Everything that is printed.
@@ -16,6 +17,9 @@ pub struct Answer<'a> {
     pub choices: &'a [Choice],
     /// The data rate of the task's group.
     pub data_rate: u8,
+    /// The same campaign by others' policies, and ours with other promises of hearing (`min-heard`); where asked for.
+    pub compared: &'a [Compared],
+    pub promises: &'a [(f64, Timetable)],
     /// The battery of the group's devices.
     pub power: Power,
     /// Whether the counters are those of the service's journal.

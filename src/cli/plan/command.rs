@@ -26,7 +26,9 @@ use crate::lorawan::Secret;
 use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
+use crate::plan::compare;
 use crate::plan::counters_from;
+use crate::schedule::Kept;
 use crate::signing::SigningTrust;
 use crate::store::Recovered;
 use crate::task::ImageRef;
@@ -40,6 +42,9 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The promises of hearing that are compared.
+const MIN_HEARD: [f64; 4] = [0.9, 0.8, 0.6, 0.0];
 
 /// Plans, prints, and fails when it cannot legally be done, or when nothing would come of it. What is to be said of the
 /// order is said whatever comes of it.
@@ -89,7 +94,14 @@ fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Res
             setup(&timetable, group, &args.devices, &order.image, warnings, out)?;
             continue;
         }
+        let (mut compared, mut promises) = (Vec::new(), Vec::new());
+        if args.compare {
+            compared = compare(&settings, group, &timetable, order.image.len());
+            promises = order.promises(&settings, &order.document_of(task)?);
+        }
         let answer = Answer {
+            compared: &compared,
+            promises: &promises,
             name: task.id.as_str(),
             said: &order.said,
             timetable: &timetable,
@@ -189,6 +201,16 @@ impl Order<'_> {
         let mut said = self.said.clone();
         said.fuotad.get_or_insert_default().multicast_groups = Some(task.groups.clone());
         serde_json::to_string(&said).map_err(|error| self.wrong(&error))
+    }
+
+    /// The same with other promises of hearing; those that law and devices do not let keep are left out.
+    fn promises(&self, settings: &Settings, document: &str) -> Vec<(f64, Timetable)> {
+        let with = |min_heard: f64| {
+            let min_heard_ppm = (min_heard * 1e6).round() as u32;
+            let settings = Settings { kept: Kept { min_heard_ppm, ..settings.kept }, ..settings.clone() };
+            Some((min_heard, self.timetable(&settings, document).ok()?))
+        };
+        MIN_HEARD.into_iter().filter_map(with).collect()
     }
 
     /// Who vouches for the image was judged before, as far as it can be without what comes with it.

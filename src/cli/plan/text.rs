@@ -1,6 +1,7 @@
 //! The plan for people.
 
 use super::answer::Answer;
+use super::json::session_s;
 use crate::cli::exit::Failure;
 use crate::cli::table::duration;
 use crate::cli::table::percent;
@@ -9,6 +10,7 @@ use crate::cli::table::table;
 use crate::plan::ASSUMED_LOSS_PERCENT;
 use crate::plan::Chance;
 use crate::plan::Choice;
+use crate::plan::Compared;
 use crate::plan::Heard;
 use crate::plan::HourPlan;
 use crate::plan::RateHeard;
@@ -85,6 +87,7 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
         write!(out, "{}", table(&["session", "start", "length", "frames"], &rows))?;
         writeln!(out, "  clock       {NEEDS_CLOCK}")?;
     }
+    comparison(answer, out)?;
     bands(plan, out)?;
     hours(plan, out)?;
     chances(answer, out)?;
@@ -105,6 +108,57 @@ fn hearing(heard: &Heard, out: &mut dyn Write) -> Result<(), Failure> {
         percent(heard.joins_ppm),
         percent(heard.confirmed_failed_ppm)
     )?;
+    Ok(())
+}
+
+/// The loss of uplinks at the fastest and the slowest usual data rate.
+fn losses(heard: &Heard) -> Vec<String> {
+    let lost = |heard: &RateHeard| format!("{:.0} %", f64::from(heard.lost_ppm) / 1e4);
+    let ends = [heard.rates.first(), heard.rates.last()];
+    ends.into_iter().map(|heard| heard.map_or("-".to_owned(), lost)).collect()
+}
+
+/// The policies of others, and other promises of hearing.
+fn comparison(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
+    if answer.compared.is_empty() {
+        return Ok(());
+    }
+    let ends = &answer.timetable.heard.rates;
+    let of = |heard: Option<&RateHeard>| {
+        heard.map_or("-".to_owned(), |heard| format!("lost {}", heard.rate.modulation))
+    };
+    let (fast, slow) = (of(ends.first()), of(ends.last()));
+    let row = |compared: &Compared| {
+        let mut row = vec![
+            compared.name.to_owned(),
+            compared.sessions_s.map_or("-".to_owned(), |sessions_s| format!("{sessions_s} s")),
+            duration(compared.duration_us),
+            format!("{:.2}", compared.image_uah as f64 / 1000.0),
+        ];
+        row.extend(losses(&compared.heard));
+        row.push(if compared.breaches == 0 {
+            "kept".to_owned()
+        } else {
+            format!("{} over", compared.breaches)
+        });
+        row
+    };
+    let rows: Vec<Vec<String>> = answer.compared.iter().map(row).collect();
+    writeln!(out, "  the same by others' documented beats, judged by the same referee:")?;
+    write!(out, "{}", table(&["policy", "sessions", "takes", "mAh", &fast, &slow, "law"], &rows))?;
+    let row = |(min_heard, plan): &(f64, Timetable)| {
+        let mut row = vec![
+            min_heard.to_string(),
+            format!("{} s", session_s(plan)),
+            duration(plan.end.us_since(plan.begin)),
+            format!("{:.1} %", f64::from(plan.heard.worst_hour_ppm) / 1e4),
+        ];
+        row.extend(losses(&plan.heard));
+        row
+    };
+    let rows: Vec<Vec<String>> = answer.promises.iter().map(row).collect();
+    writeln!(out, "  with other promises of hearing:")?;
+    write!(out, "{}", table(&["min-heard", "sessions", "takes", "worst hour", &fast, &slow], &rows))?;
     Ok(())
 }
 
