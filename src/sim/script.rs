@@ -14,6 +14,7 @@ use crate::forwarder;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::schedule::Kept;
+use crate::store::Recovered;
 use crate::time::GpsTime;
 
 /// The script of one world. The same script and seed give the same world, byte for byte.
@@ -44,6 +45,8 @@ pub struct Script {
     pub relay: RelaySettings,
     /// What is kept of the radio for others.
     pub kept: Kept,
+    /// What the gateway's first life finds on its disk; `None`: enrolled keys and nothing else.
+    pub recovered: Option<Recovered>,
     /// The network server and its devices; `None`: nobody answers.
     pub network: Option<NetworkScript>,
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
@@ -103,6 +106,7 @@ impl Script {
             devices: Vec::new(),
             relay: RelaySettings::default(),
             kept: Kept::default(),
+            recovered: None,
             network: None,
             uplinks_per_hour: 60,
             faulty_link: FaultyLinkSettings::default(),

@@ -31,6 +31,7 @@ use crate::radio::UplinkMix;
 use crate::report::Event as Happened;
 use crate::report::Planned;
 use crate::report::Report;
+use crate::store::Recovered;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
@@ -200,6 +201,16 @@ impl World {
         self.operator.planned()
     }
 
+    /// Lives of the gateway beyond the first.
+    pub fn restarts(&self) -> u32 {
+        self.gateway.incarnation()
+    }
+
+    /// What the gateway's next process would find on its disk now.
+    pub fn recovered(&self) -> Recovered {
+        self.gateway.found()
+    }
+
     /// How each task that is not over stands, as the gateway would tell it now.
     pub fn tasks(&self) -> Vec<TaskState> {
         self.gateway.tasks()
@@ -224,6 +235,7 @@ impl World {
             devices: self.listeners.results(self.true_clock()),
             verdict: self.referee.verdict_of(&images),
             uplinks: (counts.rxnb + counts.deaf, counts.deaf),
+            deaf_to: self.concentrator.deaf_to().clone(),
             network: self.network.as_ref().map(Network::counts),
             relay: self.gateway.relayed(),
             swallowed: counts.swallowed,

@@ -149,7 +149,9 @@ fn scheduler_case(seed: u64) -> (u64, Vec<String>) {
     let region = region(&mut luck);
     let senders = senders(&mut luck, region);
     let reserve_ppm = [0, 100_000, 500_000][luck.below(3) as usize];
-    let mut scheduler = Scheduler::new(region.sub_bands, reserve_ppm);
+    let min_heard_ppm = [0, 800_000, 980_000][luck.below(3) as usize];
+    let kept = Kept { server_reserve_ppm: reserve_ppm, min_heard_ppm };
+    let mut scheduler = Scheduler::of(region, kept);
     let mut air: Vec<Transmission> = Vec::new();
     let mut now = Instant::ZERO;
     // Busy, usual and lazy: up to a second, a minute, half an hour between two wishes.
@@ -162,7 +164,7 @@ fn scheduler_case(seed: u64) -> (u64, Vec<String>) {
             let minutes = scheduler.minutes(now);
             let away_us = 5_000_000 + luck.below(1_800_000_000);
             now = now.plus_us(away_us);
-            scheduler = Scheduler::new(region.sub_bands, reserve_ppm);
+            scheduler = Scheduler::of(region, kept);
             // With a trusted clock the time away counts, without one it does not.
             let elapsed_us = if luck.chance_ppm(500_000) { away_us } else { 0 };
             scheduler.restore(now, elapsed_us, &minutes);

@@ -73,14 +73,14 @@ fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Res
     }
     if tasks.len() > 1 {
         // Each is shown alone below; whether they fit in beside each other is asked of all together.
-        order.timetable(&settings, &order.document)?;
+        order.timetable(&settings, None, &order.document)?;
         warnings.push(format!("{} groups share the air: each is shown as if it were alone", tasks.len()));
     }
     let mut planned = Vec::new();
     for task in &tasks {
         let mut settings = settings.clone();
         add(warnings, journal.counters(&mut settings, task)?);
-        let timetable = order.timetable(&settings, &order.document_of(task)?)?;
+        let timetable = order.timetable(&settings, journal.recovered.as_ref(), &order.document_of(task)?)?;
         add(warnings, timetable.planned.warnings.clone());
         planned.push((task, settings, timetable));
     }
@@ -208,18 +208,24 @@ impl Order<'_> {
         let with = |min_heard: f64| {
             let min_heard_ppm = (min_heard * 1e6).round() as u32;
             let settings = Settings { kept: Kept { min_heard_ppm, ..settings.kept }, ..settings.clone() };
-            Some((min_heard, self.timetable(&settings, document).ok()?))
+            Some((min_heard, self.timetable(&settings, None, document).ok()?))
         };
         MIN_HEARD.into_iter().filter_map(with).collect()
     }
 
     /// Who vouches for the image was judged before, as far as it can be without what comes with it.
-    fn timetable(&self, settings: &Settings, document: &str) -> Result<Timetable, Failure> {
+    fn timetable(
+        &self,
+        settings: &Settings,
+        recovered: Option<&Recovered>,
+        document: &str,
+    ) -> Result<Timetable, Failure> {
         let mut settings = settings.clone();
         for group in &mut settings.groups {
             (group.accepts_unsigned, group.trust) = (true, SigningTrust::default());
         }
-        let planned = Timetable::seen_at(wall_clock(), &settings, document, &self.stem, self.image.clone());
+        let planned =
+            Timetable::seen_at(wall_clock(), recovered, &settings, document, &self.stem, self.image.clone());
         planned.map_err(|error| self.wrong(&error))
     }
 }
