@@ -143,6 +143,7 @@ fn print_plans(image_len: usize, summary: &Summary, out: &mut dyn Write) -> Resu
             seconds(planned.spacing_us),
             planned.limited_by
         )?;
+        writeln!(out, "  battery     {:.2} mAh of a device at most", planned.image_uah as f64 / 1000.0)?;
         for (start, exponent) in &planned.sessions {
             writeln!(out, "  session     {} for 2^{exponent} s", rfc3339_from_gps(*start))?;
         }
@@ -297,6 +298,7 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
             "coded": planned.coded,
             "frag_size": planned.frag_size,
             "first_fcnt": planned.first_fcnt,
+            "image_mah": planned.image_uah as f64 / 1000.0,
             "session_s": planned.sessions.iter().map(|(_, exponent)| 1u64 << exponent).sum::<u64>(),
             "sessions": planned.sessions.iter().map(|session| json!({
                 "start": rfc3339_from_gps(session.0),

@@ -82,6 +82,9 @@ fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Res
         add(warnings, journal.counters(&mut settings, task)?);
         let timetable = order.timetable(&settings, journal.recovered.as_ref(), &order.document_of(task)?)?;
         add(warnings, timetable.planned.warnings.clone());
+        let unheard =
+            |what: String| format!("the gateway is not promised to hear: {what}: make max-deaf smaller");
+        add(warnings, timetable.heard.broken().into_iter().map(unheard).collect());
         planned.push((task, settings, timetable));
     }
     let of_gateway: Vec<String> = check::no_server(&config).into_iter().chain(config.remarks()).collect();
