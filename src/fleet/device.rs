@@ -287,7 +287,10 @@ impl Device {
     fn well(&mut self, step: Step) {
         self.settle(step);
         self.progress.done |= step.bit();
-        self.progress.bad_answers = 0;
+        // A clock that is right by its own answer may still be what the session's answers are bad for.
+        if !matches!(step, Step::ClockCheck | Step::SetClock) {
+            self.progress.bad_answers = 0;
+        }
     }
 
     /// A bad answer that may be a better one next time; after some it is the last one.

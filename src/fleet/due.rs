@@ -144,14 +144,16 @@ impl Due<'_> {
         self.progress.session_told == start_s && !(lead_s > max_lead_s && is_near)
     }
 
-    /// Whether the device may be in the session that it confirmed.
+    /// Whether the device may be in the session that it was told, confirmed or not, or is about to begin it.
     fn is_in_session(self, gps: GpsTime) -> bool {
-        if self.progress.session_told == 0 {
-            return false;
-        }
-        let start = near(self.progress.session_told, gps);
-        let window = Window { start, exponent: self.progress.exponent_told };
-        (start..window.end().plus_us(LEAVES_LATE_US)).contains(&gps)
+        let progress = self.progress;
+        let told = (progress.session_told, progress.exponent_told);
+        let asked = (progress.session_asked, progress.exponent_asked);
+        [told, asked].into_iter().filter(|(start_s, _)| *start_s != 0).any(|(start_s, exponent)| {
+            let window = Window { start: near(start_s, gps), exponent };
+            let begins = window.start.as_us().saturating_sub(2 * LEAD_MIN_S * 1_000_000);
+            (begins..window.end().plus_us(LEAVES_LATE_US).as_us()).contains(&gps.as_us())
+        })
     }
 
     /// The session that is to be told next.

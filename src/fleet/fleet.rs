@@ -273,6 +273,12 @@ impl Fleet {
         self.devices.iter().map(move |device| DeviceView::new(device, &context))
     }
 
+    /// One device as people see it.
+    pub fn device(&self, now: Now, dev_eui: Eui64) -> Option<DeviceView<'_>> {
+        let device = &self.devices[*self.by_eui.get(&dev_eui)?];
+        Some(DeviceView::new(device, &self.shared.context(now)))
+    }
+
     /// How many devices are ready.
     pub fn readiness(&self, now: Now) -> Readiness {
         self.devices(now).map(|device| device.state).collect()

@@ -8,6 +8,7 @@ mod support;
 mod campaigns;
 mod cloud_sessions;
 mod crashes;
+mod fleet;
 mod forwarder_hazards;
 mod law_search;
 mod missing_files;
