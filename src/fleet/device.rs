@@ -131,9 +131,7 @@ impl Device {
     /// An item left the queue for the radio.
     pub(super) fn sent(&mut self, context: &Context<'_>, item: Option<ItemId>, ours: Option<ItemId>) {
         let Some(asked) = self.progress.asked.filter(|_| item.is_some() && item == ours) else {
-            if item.is_none() {
-                self.item.foreign_sent();
-            }
+            self.item.other_sent(item.is_none());
             return;
         };
         if self.item.send(context.now.mono) {
@@ -141,7 +139,7 @@ impl Device {
         } else if asked.step == Step::SetClock {
             self.correction = None;
             self.well(Step::SetClock);
-            self.progress.done |= Step::ClockCheck.bit();
+            self.progress.is_clock_doubted = false;
         }
     }
 
@@ -160,7 +158,7 @@ impl Device {
         }
         match code {
             // The item waits for the next uplink.
-            FailureCode::Gateway => return,
+            FailureCode::Gateway => return self.item.stay(),
             FailureCode::TooLong => self.too_long_at = self.modulation,
             FailureCode::Expired | FailureCode::NoSession | FailureCode::Other(_) => {}
         }
@@ -177,6 +175,7 @@ impl Device {
         let of_group = if context.rules.forgets_group { 0 } else { Step::McGroup.bit() };
         self.progress.done &= Step::FragVersion.bit() | of_group;
         self.progress.session_told = 0;
+        self.progress.session_asked = 0;
         (self.progress.tries, self.skip) = (0, 0);
     }
 
@@ -287,6 +286,9 @@ impl Device {
     fn well(&mut self, step: Step) {
         self.settle(step);
         self.progress.done |= step.bit();
+        if step == Step::ClockCheck {
+            self.progress.is_clock_doubted = false;
+        }
         // A clock that is right by its own answer may still be what the session's answers are bad for.
         if !matches!(step, Step::ClockCheck | Step::SetClock) {
             self.progress.bad_answers = 0;
@@ -393,7 +395,7 @@ impl Device {
         if is_right {
             self.well(Step::ClockCheck);
         } else if is_asked && !context.rules.answers_time {
-            self.progress.done &= !Step::ClockCheck.bit();
+            self.progress.is_clock_doubted = true;
             self.badly(Step::ClockCheck, Refusal::Clock);
         } else {
             self.settle(Step::ClockCheck);
@@ -411,7 +413,7 @@ impl Device {
             McSessionAns { freq_error: true, .. } => self.refuse(Step::McSession, Refusal::Frequency),
             // So a wrong clock looks as well, on stacks that have no other bit for a start in the past.
             McSessionAns { mc_group_undefined: true, .. } => {
-                self.progress.done &= !Step::ClockCheck.bit();
+                self.progress.is_clock_doubted = true;
                 self.badly(Step::McSession, Refusal::GroupUndefined);
             }
             _ => self.wrong_clock(),
@@ -437,7 +439,7 @@ impl Device {
 
     /// The clock comes first.
     fn wrong_clock(&mut self) {
-        self.progress.done &= !Step::ClockCheck.bit();
+        self.progress.is_clock_doubted = true;
         self.progress.session_told = 0;
         self.badly(Step::McSession, Refusal::Clock);
     }

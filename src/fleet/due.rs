@@ -13,6 +13,8 @@ use crate::time::Now;
 const LIFETIME_S: core::ops::RangeInclusive<u32> = 300..=172_800;
 /// A command for a session is useless so shortly before its start, seconds.
 pub(super) const LEAD_MIN_S: u64 = 20;
+/// A device with so many uplinks in the lead of a session waits for it.
+const CHANCES: u64 = 4;
 /// A device may leave a session so late, microseconds.
 const LEAVES_LATE_US: u64 = 30_000_000;
 
@@ -54,6 +56,8 @@ pub(super) enum Hold {
     InSession,
     /// Our own clock is not trusted.
     NoClock,
+    /// The start is further ahead than a device keeps a session, and it sends often enough to be told later.
+    Far,
     /// The start is so near that the command might come late.
     TooLate,
 }
@@ -73,6 +77,7 @@ impl Hold {
             Hold::Begun => "the first fragment was sent before it was told",
             Hold::InSession => "it is in a session",
             Hold::NoClock => "this gateway's clock is not trusted",
+            Hold::Far => "its session is told nearer to the start",
             Hold::TooLate => "the start is too near",
         }
     }
@@ -108,14 +113,20 @@ impl Due<'_> {
             return Err(Hold::Done);
         }
         let gps = context.now.gps.ok_or(Hold::NoClock)?;
-        if !progress.has_done(Step::ClockCheck) {
+        // Where nobody doubts the clock the answer to the session's command tells it.
+        if progress.is_clock_doubted {
             return Ok(Step::ClockCheck);
         }
         let window = window_to_tell(setup, gps).ok_or(Hold::TooLate)?;
-        if !self.has_told(window, gps, context.rules.max_lead_us) {
-            return self.in_time(setup, Step::McSession);
+        if self.has_told(window, gps, context.rules.max_lead_us) {
+            return Err(Hold::Done);
         }
-        Err(Hold::Done)
+        let max_lead_s = context.rules.max_lead_us / 1_000_000;
+        let has_chances = CHANCES * u64::from(progress.habits.interval_s()) <= max_lead_s;
+        if has_chances && window.start.us_since(gps) / 1_000_000 > max_lead_s {
+            return Err(Hold::Far);
+        }
+        self.in_time(setup, Step::McSession)
     }
 
     /// The step, unless its item could still be in the queue when the session begins.
@@ -168,7 +179,8 @@ impl Due<'_> {
         let is_set_up = needed.into_iter().all(|step| self.progress.has_done(step));
         let told = self.progress.session_told;
         let is_window = |window: &Window| window.start.session_time() == told;
-        is_set_up && (setup.windows.is_empty() || setup.windows.iter().any(is_window))
+        let is_far = || self.step(false) == Err(Hold::Far);
+        is_set_up && (setup.windows.is_empty() || setup.windows.iter().any(is_window) || is_far())
     }
 
     /// GPS seconds at which the server drops the item of a command; `u32::MAX` where it never does.

@@ -48,6 +48,8 @@ pub(super) struct Progress {
     pub(super) bad_answers: u8,
     /// It answered a multicast frame of this key.
     pub(super) is_proved: bool,
+    /// An answer said that its clock is wrong.
+    pub(super) is_clock_doubted: bool,
     pub(super) stop: Option<Stop>,
     /// The command on its way.
     pub(super) asked: Option<Asked>,
@@ -126,7 +128,8 @@ impl Progress {
         };
         let flags = u8::from(self.is_proved)
             | u8::from(self.session_cnt.is_some()) << 1
-            | u8::from(self.counted.newest.is_some()) << 2;
+            | u8::from(self.counted.newest.is_some()) << 2
+            | u8::from(self.is_clock_doubted) << 3;
         let asked = self.asked.map_or(0, |asked| asked.step.number());
         bytes.extend(self.setup);
         bytes.extend([self.ts004, self.ts005, self.ts003, self.done, self.ever_asked, self.tries]);
@@ -167,6 +170,7 @@ impl Progress {
             tries: bytes[13],
             bad_answers: bytes[14],
             is_proved: flags & 1 != 0,
+            is_clock_doubted: flags & 8 != 0,
             stop: match bytes[16] {
                 1 => Refusal::from_number(bytes[17], bytes[18]).map(Stop::Refused),
                 2 => Some(Stop::Conflict),
@@ -211,6 +215,7 @@ mod tests {
             tries: 3,
             bad_answers: 2,
             is_proved: true,
+            is_clock_doubted: true,
             stop: Some(Stop::Refused(Refusal::FragVersion(2))),
             asked: Some(Asked { step: Step::McSession, item_no: 70_000, expires_s: u32::MAX }),
             next_item_no: 70_001,

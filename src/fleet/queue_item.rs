@@ -16,7 +16,7 @@ pub(super) struct QueueItem {
     uplinks_since: u8,
     /// Items of others that were queued and did not go yet.
     foreign: u8,
-    foreign_went: bool,
+    other_went: bool,
 }
 
 impl QueueItem {
@@ -42,10 +42,15 @@ impl QueueItem {
         self.foreign = self.foreign.saturating_add(1);
     }
 
-    /// An item of somebody else had the window of an uplink.
-    pub(super) fn foreign_sent(&mut self) {
-        self.foreign = self.foreign.saturating_sub(1);
-        self.foreign_went = true;
+    /// Another item had the window of an uplink: one of somebody else, or a copy of an earlier one of ours.
+    pub(super) fn other_sent(&mut self, is_foreign: bool) {
+        self.foreign = self.foreign.saturating_sub(u8::from(is_foreign));
+        self.other_went = true;
+    }
+
+    /// The gateway refused the item: it waits for another window.
+    pub(super) fn stay(&mut self) {
+        self.uplinks_since = 0;
     }
 
     /// Whether items of others wait in the queue.
@@ -55,13 +60,13 @@ impl QueueItem {
 
     /// A further uplink came without an answer; whether the item is out of the queue. `may_wait`: its time is not over.
     pub(super) fn uplink(&mut self, is_ours_queued: bool, may_wait: bool) -> bool {
-        let foreign_went = core::mem::take(&mut self.foreign_went);
+        let other_went = core::mem::take(&mut self.other_went);
         if !is_ours_queued {
             // Whatever was not told to have gone is not waited for for ever.
             self.foreign = self.foreign.saturating_sub(1);
             return true;
         }
-        if !foreign_went {
+        if !other_went {
             self.uplinks_since = self.uplinks_since.saturating_add(1);
         }
         self.sent_at.is_some() || !may_wait && self.uplinks_since >= UPLINKS_UNTIL_GONE
@@ -107,7 +112,7 @@ mod tests {
     fn the_window_that_another_application_had_does_not_count() {
         let mut item = pushed();
         for _ in 0..5 {
-            item.foreign_sent();
+            item.other_sent(true);
             assert!(!item.uplink(true, false));
         }
     }

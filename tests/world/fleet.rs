@@ -70,14 +70,14 @@ fn assert_lawful(summary: &LnsSummary) {
 #[test]
 fn a_device_is_told_within_seconds_of_its_first_uplink_when_nothing_is_lost() {
     for dialect in Dialect::ALL {
-        let summary = run(script(dialect, 3 * DAY_S, vec![MeterScript::new(HOUR_S, 7)]), 2 * HOUR_S);
+        let summary = run(script(dialect, DAY_S, vec![MeterScript::new(HOUR_S, 7)]), 2 * HOUR_S);
         assert_lawful(&summary);
         let meter = &summary.meters[0];
         assert_eq!((meter.state, meter.is_ready), (DeviceState::Told, true), "{dialect}: {}", meter.reason);
-        // Version, group, fragmentation session, clock, session.
-        assert_eq!((meter.downlinks, summary.oracle), (5, 5), "{dialect}");
+        // Version, group, fragmentation session, session.
+        assert_eq!((meter.downlinks, summary.oracle), (4, 4), "{dialect}");
         let first = summary.meters[0].told_at_s.unwrap();
-        let later = run(script(dialect, 3 * DAY_S, vec![MeterScript::new(HOUR_S, 7)]), first - 60);
+        let later = run(script(dialect, DAY_S, vec![MeterScript::new(HOUR_S, 7)]), first - 60);
         assert_eq!(later.downlinks, 0, "{dialect}: one uplink was enough");
     }
 }
@@ -112,7 +112,7 @@ fn a_device_that_refuses_is_refused_for_that_reason_and_the_others_go_on() {
     for dialect in Dialect::ALL {
         let mut meters: Vec<MeterScript> = cases.iter().map(|(answers, _)| says(answers)).collect();
         meters.push(MeterScript::new(HOUR_S, 7));
-        let summary = run(script(dialect, 3 * DAY_S, meters), 12 * HOUR_S);
+        let summary = run(script(dialect, DAY_S, meters), 12 * HOUR_S);
         assert_lawful(&summary);
         for ((answers, refusal), meter) in cases.iter().zip(&summary.meters) {
             assert_eq!(meter.state, DeviceState::Refused(*refusal), "{dialect} {answers:02x?}");
@@ -125,7 +125,7 @@ fn a_device_that_refuses_is_refused_for_that_reason_and_the_others_go_on() {
 fn a_device_of_version_2_gets_the_next_prepared_count_when_one_was_used_before() {
     let v2 = |meter| MeterScript { is_v2: true, ..meter };
     let replayed = v2(says(&[(201, 0x02, &[0x02, 0x10])]));
-    let setup = setup(3 * DAY_S, PackageVersion::V2);
+    let setup = setup(DAY_S, PackageVersion::V2);
     let meters = vec![v2(MeterScript::new(HOUR_S, 7)), replayed];
     let summary = run(LnsScript::new(FleetRules::new(Dialect::ChirpStack), setup, meters), 12 * HOUR_S);
     assert_lawful(&summary);
@@ -163,9 +163,9 @@ fn a_device_that_joins_again_is_told_again_before_the_first_fragment_and_has_los
         world.run_until(DAY_S + 6 * HOUR_S);
         let summary = world.summary();
         assert_lawful(&summary);
-        // Its version is what it was; group, fragmentation session, clock and session were told twice.
-        assert_eq!((summary.meters[0].state, summary.meters[0].downlinks), (DeviceState::Proved, 9));
-        assert_eq!((summary.meters[1].state, summary.meters[1].downlinks), (DeviceState::LostState, 5));
+        // Its version is what it was; group, fragmentation session and session were told twice.
+        assert_eq!((summary.meters[0].state, summary.meters[0].downlinks), (DeviceState::Proved, 7));
+        assert_eq!((summary.meters[1].state, summary.meters[1].downlinks), (DeviceState::LostState, 4));
     }
 }
 
@@ -244,14 +244,20 @@ fn no_command_goes_to_a_device_inside_its_session_and_the_next_one_is_told_after
 
 #[test]
 fn a_session_that_was_told_more_than_a_day_ahead_is_told_again_within_the_day_before_it() {
-    let mut world = world(script(Dialect::ChirpStack, 3 * DAY_S, vec![MeterScript::new(HOUR_S, 7); 2]));
+    let often = MeterScript::new(HOUR_S, 7);
+    let seldom = MeterScript::new(10 * HOUR_S, 7);
+    let mut world = world(script(Dialect::ChirpStack, 3 * DAY_S, vec![often, seldom]));
     world.run_until(2 * DAY_S - HOUR_S);
-    assert_eq!(world.summary().downlinks, 10);
-    world.move_windows(vec![Window { start: LnsWorld::gps(3 * DAY_S), exponent: 9 }]);
+    let told = |world: &mut LnsWorld| {
+        let meters = world.summary().meters;
+        assert!(meters.iter().all(|meter| meter.state == DeviceState::Told), "{meters:?}");
+        [meters[0].downlinks, meters[1].downlinks]
+    };
+    assert_eq!(told(&mut world), [3, 4], "who sends often is told later");
     world.run_until(3 * DAY_S - HOUR_S);
-    let summary = world.summary();
-    assert_lawful(&summary);
-    assert_eq!(summary.downlinks, 12);
+    assert_eq!(told(&mut world), [4, 5]);
+    assert!(world.summary().meters.iter().all(|meter| meter.is_ready));
+    assert_lawful(&world.summary());
 }
 
 #[test]
@@ -347,10 +353,10 @@ fn three_hundred_meters_are_told_within_a_day_of_hourly_uplinks_and_within_a_wee
             let rules = city_rules(dialect, share);
             let hourly = LnsScript {
                 has_law: true,
-                ..LnsScript::new(rules.clone(), setup(2 * DAY_S, PackageVersion::V1), city(HOUR_S, 8 * HOUR_S))
+                ..LnsScript::new(rules.clone(), setup(DAY_S, PackageVersion::V1), city(HOUR_S, 8 * HOUR_S))
             };
             let name = format!("{dialect}, hourly, {share} % of the law");
-            measured(&name, hourly, [8 * HOUR_S, DAY_S], 2 * DAY_S);
+            measured(&name, hourly, [8 * HOUR_S, DAY_S], DAY_S);
             let daily = LnsScript {
                 has_law: true,
                 ..LnsScript::new(rules, setup(8 * DAY_S, PackageVersion::V1), city(DAY_S, 5 * DAY_S))

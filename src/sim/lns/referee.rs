@@ -31,6 +31,8 @@ struct Known {
     version_told: bool,
     /// SessionTime and end of the session that the device accepted, GPS seconds.
     session: Option<(u64, u64)>,
+    /// The session of the good answer, and when that came, GPS seconds.
+    told: Option<(u64, u64)>,
     session_cnt: Option<u16>,
     /// Whether this command was answered at least once since the last restart.
     first: BTreeSet<Asked>,
@@ -45,6 +47,15 @@ pub(super) struct Referee {
     /// Downlinks that an oracle needs, too: it knows each loss beforehand.
     oracle: u64,
 }
+
+impl Known {
+    /// The device was told its session more than a day before the start, which is within the day now.
+    fn was_told_long_ago(&self, gps_s: u64) -> bool {
+        self.told.is_some_and(|(start_s, told_s)| told_s + DAY_S < start_s && start_s <= gps_s + DAY_S)
+    }
+}
+
+const DAY_S: u64 = 86_400;
 
 /// More breaches are counted only.
 const BREACHES_MAX: usize = 20;
@@ -99,7 +110,7 @@ impl Referee {
     }
 
     /// A command of ours came into a queue that already holds `ours` of ours.
-    pub(super) fn queued(&mut self, dev_eui: &str, f_port: u8, payload: &[u8], is_v2: bool, ours: usize) {
+    pub(super) fn queued(&mut self, dev_eui: &str, f_port: u8, payload: &[u8], is_v2: bool, ours: usize, gps_s: u64) {
         if ours > 0 {
             self.breach(format!("{dev_eui}: a second item of ours in the queue"));
         }
@@ -118,7 +129,8 @@ impl Referee {
             };
             let known = self.devices.entry(dev_eui.to_owned()).or_default();
             let mut wrong = Vec::new();
-            if known.answered.contains(&asked) {
+            let is_stale = asked == Asked::Session && known.was_told_long_ago(gps_s);
+            if known.answered.contains(&asked) && !is_stale {
                 wrong.push("asked again although answered");
             }
             if asked == Asked::FragSession {
@@ -181,11 +193,25 @@ impl Referee {
     }
 
     /// A command was delivered and its answer reached the server: an oracle needs the first of each.
-    pub(super) fn reached_server(&mut self, dev_eui: &str, f_port: u8, data: &[u8], is_clock_right: bool) {
+    pub(super) fn reached_server(
+        &mut self,
+        dev_eui: &str,
+        f_port: u8,
+        data: &[u8],
+        is_clock_right: bool,
+        gps_s: u64,
+    ) {
         let known = self.devices.entry(dev_eui.to_owned()).or_default();
         let asked = Referee::good(f_port, data, is_clock_right);
+        if asked.contains(&Asked::Session) {
+            if known.was_told_long_ago(gps_s) {
+                known.first.remove(&Asked::Session);
+            }
+            known.told = known.session.map(|(start_s, _)| (start_s, gps_s));
+        }
         // A clock that is wrong costs a check, and a refusal one command, to an oracle, too.
-        let is_bad = (200..=202).contains(&f_port) && asked.iter().all(|asked| *asked == Asked::Doubt);
+        let is_setup = matches!((f_port, data.first()), (200, _) | (201, Some(0x02)) | (202, _));
+        let is_bad = is_setup && asked.iter().all(|asked| *asked == Asked::Doubt);
         self.oracle += u64::from(is_bad) + asked.iter().filter(|asked| **asked != Asked::Doubt && known.first.insert(**asked)).count() as u64;
     }
 

@@ -374,7 +374,8 @@ impl LnsWorld {
         let published = self.documents.up(&meter.dev_eui, &uplink);
         let is_clock_right = self.is_clock_right(f_port, data);
         let dev_eui = self.meters[index].dev_eui.clone();
-        self.referee.reached_server(&dev_eui, f_port, data, is_clock_right);
+        let gps_s = (GPS_START_US + self.now_us) / 1_000_000;
+        self.referee.reached_server(&dev_eui, f_port, data, is_clock_right, gps_s);
         let good = Referee::good(f_port, data, is_clock_right);
         let ended_us = self.now_us;
         self.now_us += DEDUPLICATION_US;
@@ -495,10 +496,11 @@ impl LnsWorld {
         };
         let is_v2 = self.meters[index].script.is_v2;
         // What a broker doubles is no command of the fleet's.
+        let gps_s = (GPS_START_US + self.now_us) / 1_000_000;
         let is_ours = self.published.insert(down.id.clone());
         if is_ours {
             let ours = self.server.ours(&down.dev_eui);
-            self.referee.queued(&down.dev_eui, down.f_port, &down.payload, is_v2, ours);
+            self.referee.queued(&down.dev_eui, down.f_port, &down.payload, is_v2, ours, gps_s);
             self.downlinks[index] += 1;
             self.summary.downlinks += 1;
         }
