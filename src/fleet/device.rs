@@ -262,6 +262,11 @@ impl Device {
         asked
     }
 
+    /// Whether the push of this number is still wanted: its answer may have come while the record was written.
+    pub(super) fn wants(&self, item_no: u32) -> bool {
+        self.progress.asked.is_some_and(|asked| asked.item_no == item_no) && !self.item.is_answered()
+    }
+
     /// The push was not published: it is as if nobody asked.
     pub(super) fn unpush(&mut self) {
         self.progress.asked = None;

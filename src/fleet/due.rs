@@ -141,7 +141,10 @@ impl Due<'_> {
         let left_s = window.start.us_since(gps) / 1_000_000;
         let needed_s = match self.context.rules.dialect {
             Dialect::ChirpStack => LEAD_MIN_S,
-            Dialect::TheThingsStack => 2 * u64::from(self.progress.habits.interval_s()) + LEAD_MIN_S,
+            // An item that misses this uplink's window goes in the next one's.
+            Dialect::TheThingsStack => {
+                u64::from(self.progress.habits.interval_s()) * 5 / 4 + LEAD_MIN_S
+            }
         };
         if left_s >= needed_s { Ok(step) } else { Err(Hold::TooLate) }
     }

@@ -43,14 +43,21 @@ pub enum Output {
 /// The slowest data rate, for an uplink that does not tell its own.
 const SLOWEST: Modulation = Modulation::LoRa { sf: 12, bw_hz: 125_000 };
 
+/// A push that waits until it is on disk.
+struct Waiting {
+    device: usize,
+    item_no: u32,
+    push: Push,
+}
+
 /// One record of up to 64 devices on its way to the disk.
 #[derive(Default)]
 struct Shard {
     /// A save is on its way, with the pushes that wait for it.
-    saving: Option<Vec<(usize, Push)>>,
+    saving: Option<Vec<Waiting>>,
     is_changed: bool,
     /// Pushes that wait for the next save.
-    waiting: Vec<(usize, Push)>,
+    waiting: Vec<Waiting>,
 }
 
 /// What all dialogues of a group share.
@@ -248,8 +255,8 @@ impl Fleet {
         let is_its = |index: &usize| records::id(self.key, *index) == record;
         let Some(index) = (0..self.shards.len()).find(is_its) else { return };
         let Some(pushes) = self.shards[index].saving.take() else { return };
-        for (device, push) in pushes {
-            if is_durable {
+        for Waiting { device, item_no, push } in pushes {
+            if is_durable && self.devices[device].wants(item_no) {
                 self.outputs.push_back(Output::Push(push));
             } else {
                 self.devices[device].unpush();
@@ -309,7 +316,11 @@ impl Fleet {
             payload: bytes,
             expires_at: (asked.expires_s != u32::MAX).then(|| near_gps(asked.expires_s, now)).flatten(),
         };
-        self.shards[index / records::DEVICES].waiting.push((index, push));
+        self.shards[index / records::DEVICES].waiting.push(Waiting {
+            device: index,
+            item_no: asked.item_no,
+            push,
+        });
     }
 
     /// The item of ours that is on its way to the device.

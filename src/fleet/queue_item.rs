@@ -72,6 +72,11 @@ impl QueueItem {
         self.sent_at.is_some() || !may_wait && self.uplinks_since >= UPLINKS_UNTIL_GONE
     }
 
+    /// Whether it was answered while it was believed to wait.
+    pub(super) fn is_answered(&self) -> bool {
+        self.is_answered
+    }
+
     /// When the item left the queue.
     pub(super) fn sent_at(&self) -> Option<Instant> {
         self.sent_at

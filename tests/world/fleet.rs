@@ -213,7 +213,7 @@ fn a_broker_that_loses_doubles_and_reorders_costs_downlinks_and_nothing_else() {
             let meter = MeterScript { late_ppm: 50_000, loss_ppm: 100_000, ..MeterScript::new(HOUR_S, 8) };
             let broker = BrokerScript { drops_ppm: 30_000, doubles_ppm: 100_000, delays_ppm: 100_000 };
             let script = LnsScript { seed, broker, ..script(dialect, 3 * DAY_S, vec![meter; 30]) };
-            let summary = run(script, 2 * DAY_S);
+            let summary = run(script, 2 * DAY_S + DAY_S / 2);
             assert_lawful(&summary);
             let told = summary.meters.iter().filter(|meter| meter.state == DeviceState::Told).count();
             assert!(told >= 29, "{dialect}, seed {seed}: {told} of 30");
@@ -305,9 +305,9 @@ fn city(interval_s: u64, rejoins_within_s: u64) -> Vec<MeterScript> {
     (0..300).map(meter).collect()
 }
 
-/// What 300 meters come to: per cent told by each of these seconds of all and of those in reach, and downlinks against
-/// the oracle.
-fn measured(name: &str, script: LnsScript, until_s: [u64; 2], start_s: u64) -> ([f64; 2], [f64; 2], f64) {
+/// What 300 meters come to: per cent of those in reach that were told by each of these seconds, and downlinks against
+/// the oracle's.
+fn measured(name: &str, script: LnsScript, until_s: [u64; 2], start_s: u64) -> ([f64; 2], f64) {
     let meters = script.meters.clone();
     let mut world = world(script);
     world.run_until(start_s + 60);
@@ -337,7 +337,7 @@ fn measured(name: &str, script: LnsScript, until_s: [u64; 2], start_s: u64) -> (
         summary.refused,
         summary.saves,
     );
-    (all, reachable, ratio)
+    (reachable, ratio)
 }
 
 fn city_rules(dialect: Dialect, share_percent: u64) -> FleetRules {
@@ -349,20 +349,39 @@ fn city_rules(dialect: Dialect, share_percent: u64) -> FleetRules {
 #[test]
 fn three_hundred_meters_are_told_within_a_day_of_hourly_uplinks_and_within_a_week_of_daily_ones() {
     for dialect in Dialect::ALL {
-        for share in [25, 100] {
-            let rules = city_rules(dialect, share);
-            let hourly = LnsScript {
-                has_law: true,
-                ..LnsScript::new(rules.clone(), setup(DAY_S, PackageVersion::V1), city(HOUR_S, 8 * HOUR_S))
-            };
+        let city_script = |interval_s, start_s, rejoins_within_s, share| LnsScript {
+            has_law: true,
+            ..LnsScript::new(
+                city_rules(dialect, share),
+                setup(start_s, PackageVersion::V1),
+                city(interval_s, rejoins_within_s),
+            )
+        };
+        // With a quarter of what the law leaves in RX1 the slowest come after 8 hours; with all of it they do not.
+        for (share, told_in_8_h) in [(25, 78.0), (100, 95.0)] {
+            let hourly = city_script(HOUR_S, DAY_S, 8 * HOUR_S, share);
             let name = format!("{dialect}, hourly, {share} % of the law");
-            measured(&name, hourly, [8 * HOUR_S, DAY_S], DAY_S);
-            let daily = LnsScript {
-                has_law: true,
-                ..LnsScript::new(rules, setup(8 * DAY_S, PackageVersion::V1), city(DAY_S, 5 * DAY_S))
-            };
-            let name = format!("{dialect}, daily, {share} % of the law");
-            measured(&name, daily, [3 * DAY_S, 7 * DAY_S], 8 * DAY_S);
+            let (told, ratio) = measured(&name, hourly, [8 * HOUR_S, DAY_S], DAY_S);
+            assert!(told[0] >= told_in_8_h && told[1] >= 99.0, "{name}: {told:?}");
+            assert!(ratio <= 1.3, "{name}: {ratio}");
         }
+        let daily = city_script(DAY_S, 9 * DAY_S, 5 * DAY_S, 25);
+        let name = format!("{dialect}, daily, 25 % of the law");
+        let (told, ratio) = measured(&name, daily, [3 * DAY_S, 7 * DAY_S], 9 * DAY_S);
+        assert!(told[1] >= 95.0 && ratio <= 1.3, "{name}: {told:?}, {ratio}");
     }
+}
+
+#[test]
+fn five_thousand_meters_cost_less_than_a_hundredth_of_a_core() {
+    let meters: Vec<MeterScript> = (0..5000).map(|_| MeterScript::new(HOUR_S, 7)).collect();
+    let mut world = world(script(Dialect::ChirpStack, DAY_S, meters));
+    let hours = 1;
+    let began = std::time::Instant::now();
+    world.run_until(hours * HOUR_S);
+    let spent_s = began.elapsed().as_secs_f64();
+    let percent = 100.0 * spent_s / (hours * HOUR_S) as f64;
+    println!("5000 meters, server and broker included: {spent_s:.1} s for {hours} h, {percent:.3} % of a core");
+    assert!(percent <= 1.0, "{percent} %");
+    assert_lawful(&world.summary());
 }

@@ -109,11 +109,15 @@ impl Referee {
         self.is_begun = true;
     }
 
-    /// A command of ours came into a queue that already holds `ours` of ours.
-    pub(super) fn queued(&mut self, dev_eui: &str, f_port: u8, payload: &[u8], is_v2: bool, ours: usize, gps_s: u64) {
+    /// An item of ours came into a queue that already holds `ours` of ours.
+    pub(super) fn queued(&mut self, dev_eui: &str, ours: usize) {
         if ours > 0 {
             self.breach(format!("{dev_eui}: a second item of ours in the queue"));
         }
+    }
+
+    /// The fleet published a command at `gps_s`.
+    pub(super) fn published(&mut self, dev_eui: &str, f_port: u8, payload: &[u8], is_v2: bool, gps_s: u64) {
         let Some(commands) = commands(f_port, payload, is_v2) else {
             return self.breach(format!("{dev_eui}: port {f_port} {payload:02x?} is wrong for its version"));
         };

@@ -264,6 +264,10 @@ impl LnsWorld {
         Now { mono: Instant::from_us(self.now_us as i64), gps }
     }
 
+    fn gps_s(&self) -> u64 {
+        (GPS_START_US + self.now_us) / 1_000_000
+    }
+
     fn later(&mut self, after_us: u64, event: Event) {
         self.at(self.now_us + after_us, event);
     }
@@ -374,7 +378,7 @@ impl LnsWorld {
         let published = self.documents.up(&meter.dev_eui, &uplink);
         let is_clock_right = self.is_clock_right(f_port, data);
         let dev_eui = self.meters[index].dev_eui.clone();
-        let gps_s = (GPS_START_US + self.now_us) / 1_000_000;
+        let gps_s = self.gps_s();
         self.referee.reached_server(&dev_eui, f_port, data, is_clock_right, gps_s);
         let good = Referee::good(f_port, data, is_clock_right);
         let ended_us = self.now_us;
@@ -441,7 +445,7 @@ impl LnsWorld {
         }
         let answers = meter.downlink(now, item.down.f_port, &item.down.payload);
         let dev_eui = meter.dev_eui.clone();
-        let gps_s = (GPS_START_US + self.now_us) / 1_000_000;
+        let gps_s = self.gps_s();
         self.referee.delivered(&dev_eui, item.down.f_port, &item.down.payload, gps_s);
         if (item.down.f_port, item.down.payload.first()) == (202, Some(&0x01)) {
             self.referee.clock_set(&dev_eui);
@@ -494,13 +498,10 @@ impl LnsWorld {
         let Some(index) = place.copied() else {
             return self.referee.note(format!("{topic}: no such device"));
         };
-        let is_v2 = self.meters[index].script.is_v2;
         // What a broker doubles is no command of the fleet's.
-        let gps_s = (GPS_START_US + self.now_us) / 1_000_000;
         let is_ours = self.published.insert(down.id.clone());
         if is_ours {
-            let ours = self.server.ours(&down.dev_eui);
-            self.referee.queued(&down.dev_eui, down.f_port, &down.payload, is_v2, ours, gps_s);
+            self.referee.queued(&down.dev_eui, self.server.ours(&down.dev_eui));
             self.downlinks[index] += 1;
             self.summary.downlinks += 1;
         }
@@ -518,6 +519,10 @@ impl LnsWorld {
                 Output::Push(push) => {
                     let document = push.document(self.script.rules.dialect).into_bytes();
                     let topic = listener.topics().push(&push.device);
+                    let is_v2 = self.meters[self.places[&push.device.dev_eui]].script.is_v2;
+                    let dev_eui = push.device.dev_eui.to_string();
+                    let gps_s = self.gps_s();
+                    self.referee.published(&dev_eui, push.f_port, &push.payload, is_v2, gps_s);
                     for at_us in self.to_server.arrivals(self.now_us) {
                         self.at(at_us, Event::ToServer((topic.clone(), document.clone())));
                     }
