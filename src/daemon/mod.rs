@@ -13,11 +13,13 @@
 //! here, live clocks, files, sockets and threads.
 #![expect(clippy::disallowed_methods, reason = "the wing that touches the world")]
 
+mod ask;
 #[cfg(feature = "aws")]
 pub mod aws;
 mod boot;
 mod clock;
 mod clock_log;
+mod control;
 mod driver;
 mod end_report;
 mod error;
@@ -29,6 +31,8 @@ mod gps;
 mod images;
 mod io_words;
 mod journal;
+mod lns;
+mod local_socket;
 mod lock;
 mod log;
 mod log_queue;
@@ -46,10 +50,15 @@ mod state_folder;
 mod status;
 mod store_thread;
 mod systemd;
+#[cfg(any(feature = "aws", feature = "lns"))]
+mod tls;
 mod view;
 mod waiting;
 
 pub use clock::wall_clock;
+pub use control::ControlClient;
+pub use control::ControlError;
+pub use control::PAGE_MAX;
 pub use error::StartError;
 pub use fact::FACTS_MAX;
 pub use fact::Fact;
@@ -60,6 +69,10 @@ pub use files::FolderFiles;
 pub use io_words::file_words;
 pub use io_words::hidden;
 pub use io_words::io_words;
+pub use lns::LnsLinks;
+pub use lns::LnsSettings;
+pub use lns::LnsTls;
+pub use lns::SILENT_AFTER;
 pub use log::check_filter as check_log_filter;
 pub use relay_text::kept_relay_text;
 pub use run::Cloud;
@@ -73,6 +86,7 @@ pub use snapshot::CampaignSnapshot;
 pub use snapshot::ClockSnapshot;
 pub use snapshot::DisputeSnapshot;
 pub use snapshot::ForwarderSnapshot;
+pub use snapshot::LnsSnapshot;
 pub use snapshot::OtherSenderSnapshot;
 pub use snapshot::Snapshot;
 pub use snapshot::TaskSnapshot;

@@ -8,6 +8,7 @@ use crate::broadcast::TaskSource;
 use crate::broadcast::TurnRule;
 use crate::campaign::Group;
 use crate::forwarder;
+use crate::lns;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::report::Report;
@@ -58,6 +59,13 @@ pub enum Input<'a> {
     /// Whether some network server's queue is full: while it is, what the gateway pushes is relayed, and not
     /// acknowledged, because it may push out something older.
     ServersFull(bool),
+    /// A network server told something of one of our devices.
+    Lns {
+        /// Which `[[lns]]`, in the order of the configuration.
+        link: usize,
+        /// What it told of the device.
+        event: lns::Event,
+    },
     /// The answer to [`Output::Save`]: durable, or why not.
     Saved(u64, Result<(), NotSaved>),
     /// No new frame from now on; [`Output::Stopped`] follows.
@@ -82,6 +90,13 @@ pub enum Output {
         server: usize,
         /// The datagram's bytes, header included.
         bytes: Vec<u8>,
+    },
+    /// Add this to the queue of a device at its network server. Nobody tells whether it got there.
+    LnsPush {
+        /// Which `[[lns]]`, in the order of the configuration.
+        link: usize,
+        /// The downlink for the queue.
+        push: lns::Push,
     },
     /// Bring the image of a task.
     Fetch(Fetch),

@@ -120,6 +120,8 @@ impl Engine {
             }
             Input::FromServer { server, bytes } => self.relay.from_server(server, bytes),
             Input::ServersFull(are_full) => self.link.hold_push_acks(are_full),
+            // Nobody sets devices up yet.
+            Input::Lns { .. } => {}
             Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
             Input::Stop => self.broadcaster.stop(),
             Input::Time => self.link.time(now.mono),

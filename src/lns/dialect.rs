@@ -3,10 +3,15 @@
 use core::fmt;
 use core::str::FromStr;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 /// Which network server stands behind a broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Dialect {
     /// ChirpStack v4 with its JSON encoding; its broker offers QoS 1.
+    #[serde(rename = "chirpstack")]
     ChirpStack,
     /// The Things Stack v3; its broker offers QoS 0 only.
     TheThingsStack,

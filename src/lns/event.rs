@@ -4,9 +4,7 @@ use crate::lns::item_id::ItemId;
 use crate::lorawan::Eui64;
 use crate::radio::Modulation;
 
-/// Where a device is found at its network server: learned from an event, given back with a [`Push`].
-///
-/// [`Push`]: crate::lns::Push
+/// Where a device is found at its network server: learned from an event, given back with a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     /// DevEUI of the device.

@@ -181,6 +181,8 @@ impl Gateway {
                 Output::ToServer { bytes, .. } => {
                     self.effects.push_back(GatewayEffect::SendsToServer(bytes));
                 }
+                // Its network server has no application side yet.
+                Output::LnsPush { .. } => {}
                 Output::Fetch(fetch) => self.later(FETCH_US, ProcessEvent::Image(fetch.task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };
