@@ -57,6 +57,7 @@ impl Config {
             trust_by_task: BTreeMap::new(),
             means: Default::default(),
             turns: Default::default(),
+            fleets: Vec::new(),
             forwarder: link,
             relay,
             server_reserve_ppm: 0,

@@ -123,6 +123,7 @@ impl Config {
                 trust_by_task,
                 means,
                 turns,
+                fleets: Vec::new(),
                 forwarder,
                 relay,
                 server_reserve_ppm,

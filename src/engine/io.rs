@@ -7,6 +7,8 @@ use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TurnRule;
 use crate::campaign::Group;
+use crate::fleet::FleetRules;
+use crate::fleet::Member;
 use crate::forwarder;
 use crate::lns;
 use crate::region::Parameters;
@@ -110,6 +112,19 @@ pub enum Output {
     WakeAt(Option<Instant>),
 }
 
+/// The devices of one group, and the network server that they are set up through. No Debug: it holds key material.
+#[derive(Clone)]
+pub struct FleetSettings {
+    /// Name of the group.
+    pub group: String,
+    /// Which `[[lns]]`, in the order of the configuration.
+    pub link: usize,
+    /// What limits the dialogues.
+    pub rules: FleetRules,
+    /// The devices.
+    pub members: Vec<Member>,
+}
+
 /// What the engine is made of. No Debug: groups hold keys.
 #[derive(Clone)]
 pub struct Settings {
@@ -123,6 +138,8 @@ pub struct Settings {
     pub means: Means,
     /// Who has the air when several campaigns want it.
     pub turns: TurnRule,
+    /// The devices of groups that are set up through a network server.
+    pub fleets: Vec<FleetSettings>,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
     /// The network servers that the gateway's traffic is relayed to.

@@ -1,7 +1,6 @@
 //! The bytes of each command.
 
 use super::member::Member;
-use super::member::SessionMic;
 use super::progress::Progress;
 use super::setup::Channel;
 use super::setup::FRAG_INDEX;
@@ -32,15 +31,18 @@ pub(super) struct Material<'a> {
 /// FPort and FRMPayload of a command.
 pub(super) type Payload = (u8, Vec<u8>);
 
-/// The MIC of the setup's image that is to be used with the device's progress: of the count at hand, else of the first
-/// one above it. `None`: none is prepared.
-pub(super) fn session_mic(member: &Member, progress: &Progress, setup: &Setup) -> Option<SessionMic> {
+/// SessionCnt and MIC for the setup's image: of the count at hand, else of the first one above it. `None`: none is
+/// prepared.
+pub(super) fn session_mic(member: &Member, progress: &Progress, setup: &Setup) -> Option<(u16, [u8; 4])> {
+    let mics = member.session_mics.as_ref()?;
+    if setup.image_sha256 != Some(mics.sha256) || setup.descriptor != mics.descriptor {
+        return None;
+    }
     let is_asked = progress.has_asked(Step::FragSession);
-    let fits = |mic: &&SessionMic| {
-        mic.image_bytes == setup.image_bytes()
-            && progress.session_cnt.is_none_or(|last| mic.session_cnt > last || is_asked && mic.session_cnt == last)
+    let is_usable = |session_cnt: u16| {
+        progress.session_cnt.is_none_or(|last| session_cnt > last || is_asked && session_cnt == last)
     };
-    member.session_mics.iter().find(fits).copied()
+    mics.by_count().find(|(session_cnt, _)| is_usable(*session_cnt))
 }
 
 /// The command of `step`; `None` where something that it needs is missing.
@@ -75,12 +77,8 @@ pub(super) fn payload(step: Step, from: &Material<'_>) -> Result<Option<Payload>
             let v2 = match version {
                 PackageVersion::V1 => None,
                 PackageVersion::V2 => {
-                    let Some(mic) = session_mic(from.member, from.progress, setup) else { return Ok(None) };
-                    Some(ts004::FragSessionSetupV2 {
-                        ack_reception: true,
-                        session_cnt: mic.session_cnt,
-                        mic: mic.mic,
-                    })
+                    let Some((session_cnt, mic)) = session_mic(from.member, from.progress, setup) else { return Ok(None) };
+                    Some(ts004::FragSessionSetupV2 { ack_reception: true, session_cnt, mic })
                 }
             };
             frag_session(setup, v2).write(version, &mut bytes)?;

@@ -242,7 +242,7 @@ impl Device {
         let asked = Asked { step, item_no: progress.next_item_no, expires_s };
         if step == Step::FragSession && progress.ts004 == PackageVersion::V2.number() {
             let mic = context.setup.and_then(|setup| session_mic(&self.member, progress, setup));
-            progress.session_cnt = mic.map(|mic| mic.session_cnt);
+            progress.session_cnt = mic.map(|(session_cnt, _)| session_cnt);
         }
         if step == Step::McSession {
             progress.session_asked = window.map_or(0, |window| window.start.session_time());

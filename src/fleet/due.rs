@@ -56,6 +56,8 @@ pub(super) enum Hold {
     InSession,
     /// Our own clock is not trusted.
     NoClock,
+    /// The start of the session is not known yet.
+    NoStart,
     /// The start is further ahead than a device keeps a session, and it sends often enough to be told later.
     Far,
     /// The start is so near that the command might come late.
@@ -77,6 +79,7 @@ impl Hold {
             Hold::Begun => "the first fragment was sent before it was told",
             Hold::InSession => "it is in a session",
             Hold::NoClock => "this gateway's clock is not trusted",
+            Hold::NoStart => "the start of its session is not known yet",
             Hold::Far => "its session is told nearer to the start",
             Hold::TooLate => "the start is too near",
         }
@@ -109,8 +112,11 @@ impl Due<'_> {
         if has_correction {
             return Ok(Step::SetClock);
         }
-        if setup.windows.is_empty() {
+        if setup.channel.is_always {
             return Err(Hold::Done);
+        }
+        if setup.windows.is_empty() {
+            return Err(Hold::NoStart);
         }
         let gps = context.now.gps.ok_or(Hold::NoClock)?;
         // Where nobody doubts the clock the answer to the session's command tells it.
@@ -182,8 +188,8 @@ impl Due<'_> {
         let is_set_up = needed.into_iter().all(|step| self.progress.has_done(step));
         let told = self.progress.session_told;
         let is_window = |window: &Window| window.start.session_time() == told;
-        let is_far = || self.step(false) == Err(Hold::Far);
-        is_set_up && (setup.windows.is_empty() || setup.windows.iter().any(is_window) || is_far())
+        let is_early = || matches!(self.step(false), Err(Hold::Far | Hold::NoStart));
+        is_set_up && (setup.channel.is_always || setup.windows.iter().any(is_window) || is_early())
     }
 
     /// GPS seconds at which the server drops the item of a command; `u32::MAX` where it never does.

@@ -131,6 +131,11 @@ impl Fleet {
         self.key
     }
 
+    /// The names of its records in the store.
+    pub fn record_ids(&self) -> impl Iterator<Item = RecordId> {
+        (0..self.shards.len()).map(|index| records::id(self.key, index))
+    }
+
     /// How many devices there are.
     pub fn len(&self) -> usize {
         self.devices.len()

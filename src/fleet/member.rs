@@ -11,17 +11,26 @@ pub struct Member {
     pub name: String,
     /// McKey_encrypted of the group for this device (TS005-1.0.0 4.3).
     pub mc_key_encrypted: [u8; 16],
-    /// TS004-2.0.0: MICs of one image, by ascending SessionCnt; empty for devices of version 1.
-    pub session_mics: Vec<SessionMic>,
+    /// What TS004-2.0.0 needs; `None` for devices of version 1.
+    pub session_mics: Option<SessionMics>,
 }
 
-/// The MIC of an image for one session count of one device (TS004-2.0.0).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionMic {
-    /// SessionCnt of FragSessionSetupReq.
-    pub session_cnt: u16,
-    /// MIC of the data block with that count.
-    pub mic: [u8; 4],
-    /// Bytes of the image that the MIC was made of.
-    pub image_bytes: u32,
+/// The MICs of one image for session counts of one device (TS004-2.0.0).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionMics {
+    /// SHA-256 of the image without padding.
+    pub sha256: [u8; 32],
+    /// The descriptor that the MICs cover.
+    pub descriptor: [u8; 4],
+    /// SessionCnt of the first MIC; the others follow.
+    pub first_session_cnt: u16,
+    /// The MICs.
+    pub mics: Vec<[u8; 4]>,
+}
+
+impl SessionMics {
+    /// Each SessionCnt with its MIC.
+    pub(super) fn by_count(&self) -> impl Iterator<Item = (u16, [u8; 4])> {
+        (self.first_session_cnt..=u16::MAX).zip(self.mics.iter().copied())
+    }
 }

@@ -31,15 +31,13 @@ mod state;
 mod step;
 mod view;
 
-#[cfg(test)]
-mod tests;
 
 pub use fleet::Fleet;
 pub use fleet::Output;
 pub use judge::ClockVerdict;
 pub use judge::TimedAnswer;
 pub use member::Member;
-pub use member::SessionMic;
+pub use member::SessionMics;
 pub use readiness::Readiness;
 pub use rules::FleetRules;
 pub use setup::Channel;

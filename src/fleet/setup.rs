@@ -47,6 +47,8 @@ pub struct Channel {
     pub data_rate: u8,
     /// The modulation of that data rate.
     pub modulation: Modulation,
+    /// The devices always listen: they are told no session.
+    pub is_always: bool,
     /// How far a device's clock may be off, microseconds: the distance of frames from both edges of a session.
     pub guard_us: u64,
 }
@@ -70,9 +72,11 @@ pub struct Setup {
     pub padding: u8,
     /// Descriptor.
     pub descriptor: [u8; 4],
+    /// SHA-256 of the image, for devices of TS004-2.0.0.
+    pub image_sha256: Option<[u8; 32]>,
     /// BlockAckDelay, 0 to 7.
     pub block_ack_delay: u8,
-    /// The sessions, ascending; empty where the devices always listen.
+    /// The sessions, ascending; empty where the devices always listen, and while the start is not known.
     pub windows: Vec<Window>,
 }
 
@@ -89,14 +93,10 @@ impl Setup {
             frag_size: planned.frag_size,
             padding: planned.padding,
             descriptor: planned.descriptor,
+            image_sha256: planned.sha256.map(|sha256| *sha256.as_bytes()),
             block_ack_delay: block_ack_delay(devices),
             windows: planned.sessions.iter().map(window).collect(),
         }
-    }
-
-    /// Bytes of the image.
-    pub(super) fn image_bytes(&self) -> u32 {
-        (u32::from(self.nb_frag) * u32::from(self.frag_size)).saturating_sub(u32::from(self.padding))
     }
 
     /// What devices hold of it besides the sessions: where it differs they are told anew.

@@ -98,6 +98,7 @@ impl Gateway {
             region: script.region,
             groups: script.groups.clone(),
             turns: script.turns,
+            fleets: Vec::new(),
             forwarder: script.link.clone(),
             relay: script.relay.clone(),
             server_reserve_ppm: script.server_reserve_ppm,

@@ -32,6 +32,7 @@ fn setup(start_s: u64, version: PackageVersion) -> Setup {
         frequency_hz: 869_525_000,
         data_rate: 3,
         modulation: Modulation::LoRa { sf: 9, bw_hz: 125_000 },
+        is_always: false,
         guard_us: 10_000_000,
     };
     Setup {
@@ -43,6 +44,7 @@ fn setup(start_s: u64, version: PackageVersion) -> Setup {
         frag_size: 50,
         padding: 5,
         descriptor: [1, 2, 3, 4],
+        image_sha256: Some([9; 32]),
         block_ack_delay: 2,
         windows: vec![Window { start: LnsWorld::gps(start_s), exponent: 9 }],
     }

@@ -21,7 +21,7 @@ use crate::fleet::Fleet;
 use crate::fleet::FleetRules;
 use crate::fleet::Member;
 use crate::fleet::Output;
-use crate::fleet::SessionMic;
+use crate::fleet::SessionMics;
 use crate::fleet::Setup;
 use crate::fleet::Window;
 use crate::fragment::Ts004Version;
@@ -65,6 +65,8 @@ const RX1_US: u64 = 1_000_000;
 const SAVE_US: (u64, u64) = (3_000, 25_000);
 /// A LoRaWAN frame around a payload, bytes.
 const FRAME_BYTES: usize = 13;
+/// The first of three counts that MICs are prepared for.
+const FIRST_SESSION_CNT: u16 = 5;
 /// FPort of what a meter sends by itself.
 const METER_PORT: u8 = 2;
 const BOOT: [u8; 16] = [0x5e; 16];
@@ -579,15 +581,17 @@ fn member(
     image: &[u8],
 ) -> Member {
     let root = root_key(if meter.has_wrong_key { index + 1_000_000 } else { index });
-    let session_mic = |session_cnt: u16| SessionMic {
-        session_cnt,
-        mic: data_block_mic(&root, session_cnt, 0, setup.descriptor, image),
-        image_bytes: image.len() as u32,
+    let mic = |session_cnt: u16| data_block_mic(&root, session_cnt, 0, setup.descriptor, image);
+    let session_mics = SessionMics {
+        sha256: setup.image_sha256.unwrap_or_default(),
+        descriptor: setup.descriptor,
+        first_session_cnt: FIRST_SESSION_CNT,
+        mics: (FIRST_SESSION_CNT..FIRST_SESSION_CNT + 3).map(mic).collect(),
     };
     Member {
         dev_eui,
         name: format!("meter-{index}"),
         mc_key_encrypted: encrypt_mc_key(&mc_ke_key(&root.mc_root_key()), mc_key),
-        session_mics: if meter.is_v2 { (5..8).map(session_mic).collect() } else { Vec::new() },
+        session_mics: meter.is_v2.then_some(session_mics),
     }
 }
