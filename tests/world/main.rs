@@ -9,6 +9,7 @@ mod campaigns;
 mod cloud_sessions;
 mod crashes;
 mod fleet;
+mod fleet_engine;
 mod forwarder_hazards;
 mod law_search;
 mod missing_files;
