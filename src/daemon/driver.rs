@@ -1,9 +1,9 @@
 //! The loop: wait for one fact, hand it to the engine, carry out its wishes until it says when to wake.
 
-use super::ask::Ask;
 use super::clock::Clock;
 use super::clock_log::ClockLog;
 use super::control;
+use super::control::Ask;
 use super::end_report::EndReports;
 use super::error::StartError;
 use super::fact::Fact;

@@ -37,7 +37,7 @@ impl LocalSocket {
         Ok(LocalSocket { listener, path: path.to_owned() })
     }
 
-    /// The next connection.
+    /// The next connection that is made.
     pub async fn accept(&self) -> UnixStream {
         loop {
             match self.listener.accept().await {

@@ -13,7 +13,6 @@
 //! here, live clocks, files, sockets and threads.
 #![expect(clippy::disallowed_methods, reason = "the wing that touches the world")]
 
-mod ask;
 #[cfg(feature = "aws")]
 pub mod aws;
 mod boot;

@@ -1,10 +1,10 @@
 //! The wiring, on one page: settings in, one runtime with one thread, drain on SIGTERM.
 
-use super::ask::Ask;
 use super::boot::boot_id;
 use super::boot::random;
 use super::clock::Clock;
 use super::control;
+use super::control::Ask;
 use super::driver::Driver;
 use super::driver::Memory;
 use super::error::StartError;

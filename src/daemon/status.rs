@@ -1,6 +1,6 @@
 //! The status socket: whoever connects gets one JSON document and is not listened to.
 
-use super::ask::Ask;
+use super::control::Ask;
 use super::local_socket::LocalSocket;
 use std::io;
 use std::io::Read;

@@ -1,29 +1,13 @@
-//! What is answered.
+//! Answers as they are written.
 
+use super::refusal::Refusal;
+use super::request::DevicesRequest;
 use super::request::NAMES;
 use super::request::Request;
 use super::request::VERSION;
 use super::request::What;
-use crate::daemon::control::request::DevicesRequest;
 use serde_json::Value;
 use serde_json::json;
-
-/// Why a request is not answered with what it asked for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct Refusal {
-    /// One word for programs: docs/control.md has them.
-    pub code: &'static str,
-    /// One line for people: what is wrong and what to do.
-    pub message: String,
-}
-
-impl Refusal {
-    /// A refusal of this code.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into() }
-    }
-}
 
 /// The line that answers a request; the driver gives what it alone knows.
 pub(in crate::daemon) fn answer(

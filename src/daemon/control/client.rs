@@ -40,7 +40,7 @@ impl ControlClient {
     /// Connects to the service behind the socket at `path`.
     ///
     /// # Errors
-    /// The system's word.
+    /// The system's word where there is no way.
     pub fn connect(path: &Path) -> Result<ControlClient, ControlError> {
         let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,6 +1,6 @@
 //! Requests about the devices of a group.
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 use super::request::DevicesRequest;
 use crate::json::shown_text;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! What may be asked.
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 use crate::json::Node;
 use crate::json::shown_name;
 use crate::json::shown_text;
@@ -25,16 +25,16 @@ pub(super) const NAMES: [&str; 6] =
 pub struct Request {
     /// A text or a number of whoever asks.
     pub(super) id: Option<Value>,
-    /// What is asked.
+    /// What is asked of the service.
     pub(super) what: What,
 }
 
-/// What is asked.
+/// What is asked of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// The versions of program and protocol, and the requests that are understood.
     Version,
-    /// The status page.
+    /// The status page, as its own socket has it.
     Status,
     /// A request about the devices of a group.
     Devices(DevicesRequest),
@@ -59,7 +59,7 @@ pub enum AboutDevices {
         /// Devices of the page, 1 to [`PAGE_MAX`].
         limit: usize,
     },
-    /// One of them.
+    /// One of them by its DevEUI.
     Show(Eui64),
     /// Its dialogue goes on although it had ended.
     Retry(Eui64),
@@ -80,7 +80,7 @@ struct RequestJson {
 }
 
 impl Request {
-    /// Reads one line.
+    /// Reads the line of one request.
     ///
     /// # Errors
     /// Why it cannot be answered, with the id, where it could be read.

@@ -1,9 +1,9 @@
 //! The serving side of the control socket.
 
-use super::answer::Refusal;
 use super::answer::line;
+use super::ask::Ask;
+use super::refusal::Refusal;
 use super::request::Request;
-use crate::daemon::ask::Ask;
 use crate::daemon::local_socket::LocalSocket;
 use std::sync::Arc;
 use std::time::Duration;

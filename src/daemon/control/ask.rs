@@ -1,6 +1,6 @@
 //! What readers of the local sockets ask the driver.
 
-use super::control::Request;
+use super::request::Request;
 use tokio::sync::oneshot;
 
 /// A question with the way back for its answer. Whoever asked may be gone by then.
