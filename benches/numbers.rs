@@ -62,6 +62,7 @@ fn plan_of_a_megabyte() {
         trust_by_task: BTreeMap::new(),
         means: Default::default(),
         turns: script.turns,
+        fleets: Vec::new(),
         forwarder: script.link,
         relay: script.relay,
         kept: Kept::default(),

@@ -60,6 +60,7 @@ fn settings_of(groups: Vec<Group>, turns: TurnRule, servers: usize) -> Settings 
         trust_by_task: BTreeMap::new(),
         means: Default::default(),
         turns,
+        fleets: Vec::new(),
         forwarder: forwarder::Settings::default(),
         relay: RelaySettings { servers: (0..servers).map(server).collect(), ..RelaySettings::default() },
         kept: Kept { server_reserve_ppm: if servers > 0 { 200_000 } else { 0 }, min_heard_ppm: 800_000 },

@@ -287,6 +287,11 @@ impl Broadcaster {
         campaigns.flat_map(|campaign| campaign.calendar().begin().sessions()).any(is_inside)
     }
 
+    /// The sessions of an armed campaign; `None` for another task.
+    pub fn sessions(&self, task: &TaskId) -> Option<&[Session]> {
+        Some(self.book.campaign(task)?.calendar().begin().sessions())
+    }
+
     /// How far each task that is not over is; `None` while it is not planned.
     pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
         self.book.open().iter().map(|(id, open_task)| (id, open_task.progress()))

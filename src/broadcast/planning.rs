@@ -208,6 +208,7 @@ impl TaskBook {
         let begin = begin_of(open_task, group, plan)?;
         let bytes = open_task.armed_record(plan, &begin, image.digest()).to_bytes();
         let mut planned = plan.planned(begin.sessions(), open_task.decoded());
+        planned.sha256 = Some(image.digest());
         planned.warnings.extend(session_warnings(group, &begin, now.gps));
         planned.warnings.extend(agreement::warnings(open_task.task(), group));
         if open_task.resumed().is_none() {

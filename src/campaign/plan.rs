@@ -306,6 +306,7 @@ impl Plan {
             frag_size: u8::try_from(self.layout.frag_size()).unwrap_or(u8::MAX),
             padding: self.layout.padding(),
             descriptor: self.descriptor,
+            sha256: None,
             coded: self.coded,
             first_fcnt: self.base,
             end_fcnt: self.end,

@@ -37,6 +37,12 @@ pub struct GroupConfig {
     /// File with the McAppSKey.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mc_app_s_key_file: Option<PathBuf>,
+    /// The name of the `[[lns]]` that its devices are set up through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lns: Option<String>,
+    /// Its devices, as `fuotad prepare` writes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices_file: Option<PathBuf>,
     /// First frame counter for a key that the journal does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_fcnt: Option<u32>,

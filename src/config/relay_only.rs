@@ -29,9 +29,9 @@ use toml::Value;
 /// The tables without which nothing is relayed.
 const RELAY: [&str; 3] = ["gateway", "forwarder", "network-server"];
 /// Tables that tell where we live and speak: taken when they can be used.
-const HOUSEHOLD: [&str; 4] = ["state", "status", "log", "clock"];
+const HOUSEHOLD: [&str; 5] = ["state", "status", "control", "log", "clock"];
 /// All other tables, which the relay can do without.
-const OTHERS: [&str; 6] = ["radio", "tasks", "aws", "ota", "gps", "group"];
+const OTHERS: [&str; 7] = ["radio", "tasks", "aws", "ota", "gps", "group", "lns"];
 /// How often the task folder would be looked into, microseconds.
 const SCAN_US: u64 = 3_000_000;
 
@@ -58,6 +58,7 @@ impl Config {
             trust_by_task: BTreeMap::new(),
             means: Default::default(),
             turns: Default::default(),
+            fleets: Vec::new(),
             forwarder: link,
             relay,
             kept: Kept::default(),
@@ -70,8 +71,10 @@ impl Config {
             tasks_folder: self.tasks.folder.clone(),
             scan_us: SCAN_US,
             status_socket: self.status.socket.clone(),
+            control_socket: self.control_socket(),
             clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps: None,
+            lns: Vec::new(),
             log: self.log.filter.clone(),
             relay_only: Some(reason),
             relay_text: None,

@@ -166,6 +166,7 @@ mod tests {
             frag_size: 40,
             padding: 0,
             descriptor: [0; 4],
+            sha256: None,
             coded: 4,
             first_fcnt: 2,
             end_fcnt: 60,

@@ -7,7 +7,10 @@ use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TurnRule;
 use crate::campaign::Group;
+use crate::fleet::FleetRules;
+use crate::fleet::Member;
 use crate::forwarder;
+use crate::lns;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::report::Report;
@@ -59,6 +62,13 @@ pub enum Input<'a> {
     /// Whether some network server's queue is full: while it is, what the gateway pushes is relayed, and not
     /// acknowledged, because it may push out something older.
     ServersFull(bool),
+    /// A network server told something of one of our devices.
+    Lns {
+        /// Which `[[lns]]`, in the order of the configuration.
+        link: usize,
+        /// What it told of the device.
+        event: lns::Event,
+    },
     /// The answer to [`Output::Save`]: durable, or why not.
     Saved(u64, Result<(), NotSaved>),
     /// No new frame from now on; [`Output::Stopped`] follows.
@@ -84,6 +94,13 @@ pub enum Output {
         /// The datagram's bytes, header included.
         bytes: Vec<u8>,
     },
+    /// Add this to the queue of a device at its network server. Nobody tells whether it got there.
+    LnsPush {
+        /// Which `[[lns]]`, in the order of the configuration.
+        link: usize,
+        /// The downlink for the queue.
+        push: lns::Push,
+    },
     /// Bring the image of a task.
     Fetch(Fetch),
     /// Make this durable, one after the other, and say so.
@@ -94,6 +111,19 @@ pub enum Output {
     Stopped,
     /// Nothing more to do before this instant, or before the next fact.
     WakeAt(Option<Instant>),
+}
+
+/// The devices of one group, and the network server that they are set up through. No Debug: it holds key material.
+#[derive(Clone)]
+pub struct FleetSettings {
+    /// Name of the group.
+    pub group: String,
+    /// Which `[[lns]]`, in the order of the configuration.
+    pub link: usize,
+    /// What limits the dialogues.
+    pub rules: FleetRules,
+    /// The devices.
+    pub members: Vec<Member>,
 }
 
 /// What the engine is made of. No Debug: groups hold keys.
@@ -109,6 +139,8 @@ pub struct Settings {
     pub means: Means,
     /// Who has the air when several campaigns want it.
     pub turns: TurnRule,
+    /// The devices of groups that are set up through a network server.
+    pub fleets: Vec<FleetSettings>,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
     /// The network servers that the gateway's traffic is relayed to.

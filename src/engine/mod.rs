@@ -15,6 +15,7 @@
 //!     trust_by_task: Default::default(),
 //!     means: Default::default(),
 //!     turns: Default::default(),
+//!     fleets: Vec::new(),
 //!     forwarder: Default::default(),
 //!     relay: Default::default(),
 //!     kept: Default::default(),
@@ -39,6 +40,7 @@
 //! ```
 
 mod clocks;
+mod fleets;
 mod io;
 mod ledger;
 mod machine;
@@ -46,6 +48,7 @@ mod session_clock;
 mod verdict;
 
 pub use clocks::ClockState;
+pub use io::FleetSettings;
 pub use io::Input;
 pub use io::Output;
 pub use io::Settings;

@@ -102,6 +102,7 @@ impl Gateway {
             region: script.region,
             groups: script.groups.clone(),
             turns: script.turns,
+            fleets: Vec::new(),
             forwarder: script.link.clone(),
             relay: script.relay.clone(),
             kept: script.kept,
@@ -191,6 +192,8 @@ impl Gateway {
                 Output::ToServer { bytes, .. } => {
                     self.effects.push_back(GatewayEffect::SendsToServer(bytes));
                 }
+                // Its network server has no application side yet.
+                Output::LnsPush { .. } => {}
                 Output::Fetch(fetch) => self.later(FETCH_US, ProcessEvent::Image(fetch.task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };

@@ -7,8 +7,11 @@ mod support;
 
 mod activation;
 mod cli;
+mod control;
 mod daemon;
 mod forwarder_file;
 #[cfg(feature = "gps")]
 mod gps;
+#[cfg(feature = "lns")]
+mod lns;
 mod relay_only;

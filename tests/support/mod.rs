@@ -1,6 +1,7 @@
 //! What the test programs share: a small world, the real process in a site of its own, doubles of everybody else.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod broker;
 #[cfg(feature = "aws")]
 pub mod cloud_side;
 #[cfg(feature = "aws")]

@@ -100,6 +100,7 @@ pub fn settings() -> engine::Settings {
         trust_by_task: BTreeMap::new(),
         means: Means { fetches: true, ..Means::default() },
         turns: TurnRule::default(),
+        fleets: Vec::new(),
         forwarder: forwarder::Settings::default(),
         relay: RelaySettings::default(),
         kept: Kept::default(),

@@ -8,6 +8,8 @@ mod support;
 mod campaigns;
 mod cloud_sessions;
 mod crashes;
+mod fleet;
+mod fleet_engine;
 mod forwarder_hazards;
 mod hearing;
 mod law_search;

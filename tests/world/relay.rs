@@ -105,7 +105,7 @@ impl Desk {
                     self.tell(ms, Input::Image(fetch.task, image, None));
                 }
                 Output::Save(save, _) => self.tell(ms, Input::Saved(save, Ok(()))),
-                Output::Stopped => {}
+                Output::Stopped | Output::LnsPush { .. } => {}
             }
         }
     }
