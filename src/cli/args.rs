@@ -120,15 +120,15 @@ pub struct PlanArgs {
     /// The image, where the task does not name a local file
     #[arg(long)]
     pub image: Option<PathBuf>,
+    /// Compare it with the beats of ChirpStack, AWS and MultiTech, and with other promises of hearing
+    #[arg(long, conflicts_with = "setup")]
+    pub compare: bool,
     /// Print the commands that prepare each device of the devices file, as JSON lines
     #[arg(long)]
     pub setup: bool,
     /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key)
     #[arg(long, default_value = DEFAULT_DEVICES)]
     pub devices: PathBuf,
-    /// What a device draws while its receiver is open, milliampere
-    #[arg(long, default_value_t = 5.5)]
-    pub listening_ma: f64,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

@@ -7,11 +7,14 @@ use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TurnRule;
 use crate::campaign::Group;
+use crate::fleet::FleetRules;
+use crate::fleet::Member;
 use crate::forwarder;
 use crate::lns;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::report::Report;
+use crate::schedule::Kept;
 use crate::signing::Evidence;
 use crate::signing::SigningTrust;
 use crate::store::Change;
@@ -110,6 +113,19 @@ pub enum Output {
     WakeAt(Option<Instant>),
 }
 
+/// The devices of one group, and the network server that they are set up through. No Debug: it holds key material.
+#[derive(Clone)]
+pub struct FleetSettings {
+    /// Name of the group.
+    pub group: String,
+    /// Which `[[lns]]`, in the order of the configuration.
+    pub link: usize,
+    /// What limits the dialogues.
+    pub rules: FleetRules,
+    /// The devices.
+    pub members: Vec<Member>,
+}
+
 /// What the engine is made of. No Debug: groups hold keys.
 #[derive(Clone)]
 pub struct Settings {
@@ -123,12 +139,14 @@ pub struct Settings {
     pub means: Means,
     /// Who has the air when several campaigns want it.
     pub turns: TurnRule,
+    /// The devices of groups that are set up through a network server.
+    pub fleets: Vec<FleetSettings>,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
     /// The network servers that the gateway's traffic is relayed to.
     pub relay: RelaySettings,
-    /// The part of every duty budget that is kept for the network server, parts per million.
-    pub server_reserve_ppm: u32,
+    /// What is kept of the radio for others.
+    pub kept: Kept,
     /// After five short lives in a row nothing is broadcast for so long, microseconds; 0: the process never rests.
     pub crash_rest_us: u64,
 }
@@ -137,6 +155,6 @@ impl Settings {
     /// The judge of orders with these settings.
     pub fn judge(&self) -> Judge {
         let (groups, trust, means) = (self.groups.clone(), self.trust_by_task.clone(), self.means.clone());
-        Judge::new(self.region, groups, trust, means, self.server_reserve_ppm)
+        Judge::new(self.region, groups, trust, means, self.kept)
     }
 }
