@@ -2,6 +2,7 @@
 
 use crate::config::Dialect;
 use crate::config::Hex;
+use crate::lns;
 use crate::lorawan::McAddr;
 use clap::ArgGroup;
 use clap::Args;
@@ -31,6 +32,8 @@ pub enum Command {
     },
     /// Show how the running service is doing
     Status(StatusArgs),
+    /// Show how far the devices of a group are with their set-up, or begin with one of them anew
+    Devices(DevicesArgs),
     /// Validate a configuration and say what is wrong
     #[command(group(ArgGroup::new("asked").args(["forwarder", "online"])))]
     Check {
@@ -109,6 +112,52 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// Arguments of `fuotad devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// What to do; default: list
+    #[command(subcommand)]
+    pub command: Option<DevicesCommand>,
+    /// The group; default: the only one with an lns
+    #[arg(long, short, global = true)]
+    pub group: Option<String>,
+    /// The service's control socket; default: the one in its configuration
+    #[arg(long, global = true)]
+    pub socket: Option<PathBuf>,
+    /// The configuration file of the service
+    #[arg(long, short, global = true, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Machine-readable: one device a line
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Commands of `fuotad devices`.
+#[derive(Debug, Subcommand)]
+pub enum DevicesCommand {
+    /// All devices, and why some are not further
+    List,
+    /// Everything that is known of one device
+    Show {
+        /// Its DevEUI or its name
+        device: String,
+    },
+    /// Go on with devices whose dialogue had ended
+    Retry {
+        /// Their DevEUIs or names
+        #[arg(required = true)]
+        devices: Vec<String>,
+    },
+    /// Forget all that was learned of devices, and begin anew
+    Forget {
+        /// Their DevEUIs or names
+        #[arg(required = true)]
+        devices: Vec<String>,
+    },
+    /// Ask all devices for their versions, and show how they uplink, who is out of reach and how long they would take
+    Survey,
+}
+
 /// Arguments of `fuotad plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -126,7 +175,11 @@ pub struct PlanArgs {
     /// Print the commands that prepare each device of the devices file, as JSON lines
     #[arg(long)]
     pub setup: bool,
-    /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key)
+    /// With --setup: write each command as the message to publish at the broker of this network server,
+    /// chirpstack or the-things-stack
+    #[arg(long = "for", requires = "setup", value_name = "KIND")]
+    pub server: Option<lns::Dialect>,
+    /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key, or as `prepare` writes it)
     #[arg(long, default_value = DEFAULT_DEVICES)]
     pub devices: PathBuf,
     /// Print JSON instead of text

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod check_forwarder;
+mod devices;
 mod enrol;
 mod exit;
 mod files;

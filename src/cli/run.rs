@@ -5,6 +5,7 @@ use super::args::Command;
 use super::args::GroupCommand;
 use super::check;
 use super::check_forwarder;
+use super::devices;
 use super::enrol;
 use super::exit::Failure;
 use super::group;
@@ -61,6 +62,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
         Command::Run { config } => service::run(&config)?,
         Command::Status(args) => return status::run(&args, out),
+        Command::Devices(args) => devices::run(&args, out)?,
         Command::Check { config, named, print, forwarder, dialect, online, strict, json } => {
             let config = named.unwrap_or(config);
             match (online, forwarder.as_slice()) {

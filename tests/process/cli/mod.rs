@@ -2,6 +2,7 @@
 //! mistake, and its silence about keys.
 
 mod device_setup;
+mod devices;
 mod inspect;
 mod judged;
 mod mistakes;
