@@ -175,8 +175,8 @@ pub struct PlanArgs {
     /// Print the commands that prepare each device of the devices file, as JSON lines
     #[arg(long)]
     pub setup: bool,
-    /// With --setup: write each command as the message to publish at the broker of this network server,
-    /// chirpstack or the-things-stack
+    /// With --setup: write each command as the message to publish at this network server's broker: chirpstack,
+    /// or the-things-stack with its own topics
     #[arg(long = "for", requires = "setup", value_name = "KIND")]
     pub server: Option<lns::Dialect>,
     /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key, or as `prepare` writes it)
@@ -233,7 +233,7 @@ pub enum RootKind {
 /// Values of SessionCnt, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionCounts {
-    /// The first SessionCnt.
+    /// The first SessionCnt of the range.
     pub first: u16,
     /// The last SessionCnt, not below the first.
     pub last: u16,

@@ -159,8 +159,7 @@ impl fmt::Debug for RootKey {
     }
 }
 
-/// A check value of a McKey: the first 8 bytes of SHA-256 over a label and the key. It tells keys apart and reveals
-/// none of them.
+/// A check value of a McKey: the first 8 bytes of SHA-256 over a label and the key. It tells keys apart, no more.
 pub fn mc_key_check(mc_key: &Secret) -> [u8; 8] {
     let digest = Sha256::new().chain_update(b"fuotad McKey check 1").chain_update(mc_key.expose()).finalize();
     let mut check = [0; 8];
