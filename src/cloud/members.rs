@@ -69,7 +69,7 @@ pub(super) const OUR_FRAGMENT_INTERVAL_MS: Limit =
 pub(super) const FILE: &str = "Fuotad.File";
 
 /// Every member that a task document may have.
-pub(super) const PATHS: [&str; 28] = [
+pub(super) const PATHS: [&str; 29] = [
     "Arn",
     "Id",
     "Status",
@@ -91,6 +91,7 @@ pub(super) const PATHS: [&str; 28] = [
     INTERVAL,
     SHA256,
     SESSION_TIMEOUT_EXPONENT.path,
+    FINISH_BY,
     OUR_REDUNDANCY_PERCENT.path,
     OUR_FRAGMENT_SIZE_BYTES.path,
     OUR_FRAGMENT_INTERVAL_MS.path,

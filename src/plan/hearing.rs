@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn evenly_spaced_short_frames_leave_nothing_to_a_slow_uplink_and_break_all_promises() {
-        let heard = Heard::beside(&frames(0..3600), SECOND_US / 10, &one_rate(SECOND_US));
+        let heard = Heard::beside(&frames(0..5000), SECOND_US / 10, &one_rate(SECOND_US));
         assert_eq!(heard.rates[0].lost_ppm, 1_000_000);
         assert!(heard.joins_ppm < 10_000 && heard.confirmed_failed_ppm > 980_000, "{heard:?}");
         assert_eq!(heard.broken().len(), 2);

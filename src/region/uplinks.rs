@@ -7,8 +7,8 @@ use crate::radio::UplinkMix;
 use crate::radio::UplinkRate;
 use crate::radio::uplink_airtime_us;
 
-/// PHYPayload of an uplink, bytes: 12 of payload.
-const PHY_LEN: usize = 25;
+/// PHYPayload of an uplink, bytes: 11 of payload, as many as SF10 carries where the dwell time is 400 ms.
+const PHY_LEN: usize = 24;
 /// Spreading factors and their shares under adaptive data rate, per cent: an estimate that what is heard replaces.
 const ALL: [(u8, u64); 6] = [(7, 60), (8, 14), (9, 9), (10, 7), (11, 4), (12, 6)];
 /// The same where the dwell time of uplinks ends at SF10 (RP002-1.0.4 2.5, 2.8, 2.9).

@@ -7,7 +7,7 @@ use crate::radio::UplinkMix;
 use crate::radio::UplinkRate;
 use crate::time::Instant;
 
-const UPLINK_PHY: [u8; 25] = [0x40; 25];
+const UPLINK_PHY: [u8; 24] = [0x40; 24];
 /// Prime to the number of uplinks after which the mix repeats.
 const STRIDE: u64 = 37;
 
