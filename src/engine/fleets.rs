@@ -72,7 +72,6 @@ impl Fleets {
         region: &'static Parameters,
         gateway: Option<GatewayId>,
         records: &[FleetRecord],
-        now: Now,
     ) -> Fleets {
         let mut fleets = Vec::new();
         for FleetSettings { group, link, rules, members } in settings {
@@ -80,7 +79,7 @@ impl Fleets {
             let Some(channel) = channel(of_group, region) else { continue };
             let rules = FleetRules { gateway_eui: rules.gateway_eui.or(gateway.map(eui)), ..rules };
             let key = of_group.keys.fingerprint();
-            let fleet = Fleet::new(key, channel.frag_fport, rules, members, records, now);
+            let fleet = Fleet::new(key, channel.frag_fport, rules, members, records);
             fleets.push(GroupFleet { group, link, channel, fleet, setups: Vec::new() });
         }
         let known: BTreeSet<RecordId> = fleets.iter().flat_map(|of| of.fleet.record_ids()).collect();

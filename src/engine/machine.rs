@@ -78,7 +78,7 @@ impl Engine {
             relay.adopt(last.gateway, last.version);
         }
         let clocks = Clocks::new(recovered.believed());
-        let fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets, now);
+        let fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
         let scheduler = recovered_scheduler(region, settings.server_reserve_ppm, &recovered, now);
         let mut broadcaster = Broadcaster::new(
             region,

@@ -102,7 +102,6 @@ impl Fleet {
         rules: FleetRules,
         members: Vec<Member>,
         records: &[FleetRecord],
-        now: Now,
     ) -> Fleet {
         let known = records::read(key, records);
         let mut by_eui = BTreeMap::new();
@@ -117,7 +116,7 @@ impl Fleet {
         }
         Fleet {
             key,
-            share: AirtimeShare::new(rules.airtime_us_per_hour, now.mono),
+            share: AirtimeShare::new(rules.airtime),
             shared: Shared { rules, frag_fport, setup: None, is_begun: false, is_survey: false },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
             devices,
@@ -309,8 +308,12 @@ impl Fleet {
             device.progress.stop = Some(Stop::Refused(Refusal::NoMic));
             return;
         };
-        let airtime_us = downlink_airtime_us(device.modulation.unwrap_or(SLOWEST), bytes.len() + FRAME_OVERHEAD);
-        if device.is_day_spent(&context) || !self.share.take(now.mono, airtime_us) {
+        let modulation = device.modulation.unwrap_or(SLOWEST);
+        let airtime_us = downlink_airtime_us(modulation, bytes.len() + FRAME_OVERHEAD);
+        let frequency_hz = device.frequency_hz;
+        if device.is_day_spent(&context)
+            || !self.share.take(now.mono, frequency_hz, modulation, airtime_us)
+        {
             return;
         }
         let asked = device.push(&context, step);

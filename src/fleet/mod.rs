@@ -32,6 +32,7 @@ mod step;
 mod view;
 
 
+pub use airtime_share::AirtimeRule;
 pub use fleet::Fleet;
 pub use fleet::Output;
 pub use judge::ClockVerdict;

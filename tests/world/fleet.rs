@@ -1,6 +1,7 @@
 //! Devices made ready through a network server: the fleet's dialogues among simulated meters, and a referee who reads
 //! every command.
 
+use fuotad::fleet::AirtimeRule;
 use fuotad::fleet::Channel;
 use fuotad::fleet::DeviceState;
 use fuotad::fleet::FleetRules;
@@ -342,10 +343,10 @@ fn measured(name: &str, script: LnsScript, until_s: [u64; 2], start_s: u64) -> (
     (reachable, ratio)
 }
 
-fn city_rules(dialect: Dialect, share_percent: u64) -> FleetRules {
-    // Two sub-bands of 1 % each.
-    let airtime_us_per_hour = Some(72_000_000 * share_percent / 100);
-    FleetRules { answers_time: true, airtime_us_per_hour, ..FleetRules::new(dialect) }
+fn city_rules(dialect: Dialect, share_percent: u32) -> FleetRules {
+    let region = parameters(RfRegion::Eu868).unwrap();
+    let airtime = Some(AirtimeRule { region, share_ppm: share_percent * 10_000 });
+    FleetRules { answers_time: true, airtime, ..FleetRules::new(dialect) }
 }
 
 #[test]
