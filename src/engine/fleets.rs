@@ -11,9 +11,9 @@ use crate::fleet::Fleet;
 use crate::fleet::FleetRules;
 use crate::fleet::Setup;
 use crate::fleet::Window;
-use crate::fragment::Ts004Version;
 use crate::forwarder::GatewayId;
 use crate::forwarder::Uplink;
+use crate::fragment::Ts004Version;
 use crate::lns::Event as Told;
 use crate::lns::EventKind;
 use crate::lorawan::Eui64;
@@ -130,9 +130,8 @@ impl Fleets {
     /// When the newest uplink that may have carried so many bytes ended here.
     fn ended(&self, now: Now, payload_bytes: usize) -> Option<Instant> {
         let sizes = payload_bytes + FRAME_BYTES..=payload_bytes + FRAME_BYTES + FOPTS_MAX_BYTES;
-        let fits = |(ended, size): &&(Instant, usize)| {
-            sizes.contains(size) && now.mono.us_since(*ended) <= HEARD_US
-        };
+        let fits =
+            |(ended, size): &&(Instant, usize)| sizes.contains(size) && now.mono.us_since(*ended) <= HEARD_US;
         self.heard.iter().rev().find(fits).map(|(ended, _)| *ended)
     }
 
@@ -184,7 +183,7 @@ impl Fleets {
         }
     }
 
-    /// The next wish.
+    /// The next thing that a fleet wishes.
     pub(super) fn poll(&mut self) -> Option<Output> {
         if let Some(id) = self.stale.pop() {
             return Some(Output::Save(self.save(), Change::ForgetFleet(id)));

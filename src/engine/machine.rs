@@ -206,8 +206,8 @@ impl Engine {
         self.fleets.of_group(group)
     }
 
-    /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there is no
-    /// such device.
+    /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there
+    /// is no such device.
     pub fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {
         let has_begun = self.fleets.begin_anew(group, dev_eui, is_forgotten);
         self.drain_fleets();

@@ -46,8 +46,7 @@ impl Budget {
 
     fn take(&mut self, at: Instant, airtime_us: u64) -> bool {
         let elapsed_us = at.us_since(self.at).min(self.window_us);
-        let refill_us =
-            u128::from(self.us_per_window) * u128::from(elapsed_us) / u128::from(self.window_us);
+        let refill_us = u128::from(self.us_per_window) * u128::from(elapsed_us) / u128::from(self.window_us);
         self.left_us = (self.left_us + refill_us as u64).min(self.us_per_window);
         self.at = at;
         let wanted_us = airtime_us.saturating_mul(1 + LEAVES).min(self.us_per_window);

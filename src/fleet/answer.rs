@@ -11,29 +11,29 @@ use crate::lorawan::ts005;
 /// One answer of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// PackageVersionAns of TS004.
+    /// PackageVersionAns of TS004 with its PackageVersion.
     FragVersion(u8),
-    /// PackageVersionAns of TS005.
+    /// PackageVersionAns of TS005 with its PackageVersion.
     SetupVersion(u8),
-    /// PackageVersionAns of TS003.
+    /// PackageVersionAns of TS003 with its PackageVersion.
     ClockVersion(u8),
-    /// McGroupSetupAns.
+    /// McGroupSetupAns for the one group of ours.
     McGroup {
-        /// IDError.
+        /// IDError: the device has no such group.
         id_error: bool,
     },
-    /// FragSessionSetupAns.
+    /// FragSessionSetupAns for the one session of ours.
     FragSession(ts004::FragSessionSetupAns),
     /// AppTimeReq, asked for or of the device's own accord.
     Time {
-        /// DeviceTime.
+        /// DeviceTime, GPS seconds modulo 2^32.
         device_time: u32,
-        /// TokenReq.
+        /// TokenReq, which the answer repeats.
         token: u8,
-        /// AnsRequired.
+        /// AnsRequired: the device waits for it.
         wants_answer: bool,
     },
-    /// McClassCSessionAns.
+    /// McClassCSessionAns for the one group of ours.
     McSession(ts005::McSessionAns),
     /// Fragments of the group's key were received.
     Proof,
@@ -68,11 +68,14 @@ fn clock(answer: &ts003::Answer) -> Option<Answer> {
 fn group(answer: &ts005::Answer) -> Option<Answer> {
     Some(match *answer {
         ts005::Answer::PackageVersion { package_identifier, package_version } => {
-            return (package_identifier == ts005::PACKAGE_ID).then_some(Answer::SetupVersion(package_version));
+            return (package_identifier == ts005::PACKAGE_ID)
+                .then_some(Answer::SetupVersion(package_version));
         }
         ts005::Answer::McGroupStatus { .. } => return None,
         ts005::Answer::McGroupSetup { mc_group_id: MC_GROUP_ID, id_error } => Answer::McGroup { id_error },
-        ts005::Answer::McClassCSession(answer) if answer.mc_group_id == MC_GROUP_ID => Answer::McSession(answer),
+        ts005::Answer::McClassCSession(answer) if answer.mc_group_id == MC_GROUP_ID => {
+            Answer::McSession(answer)
+        }
         ts005::Answer::McGroupSetup { .. }
         | ts005::Answer::McGroupDelete { .. }
         | ts005::Answer::McClassCSession(_)
@@ -85,7 +88,9 @@ fn fragments(answer: &ts004::Answer) -> Option<Answer> {
         ts004::Answer::PackageVersion { package_identifier, package_version } => {
             return (package_identifier == ts004::PACKAGE_ID).then_some(Answer::FragVersion(package_version));
         }
-        ts004::Answer::FragSessionSetup(answer) if answer.frag_index == FRAG_INDEX => Answer::FragSession(answer),
+        ts004::Answer::FragSessionSetup(answer) if answer.frag_index == FRAG_INDEX => {
+            Answer::FragSession(answer)
+        }
         ts004::Answer::FragSessionSetup(_) | ts004::Answer::FragSessionDelete { .. } => Answer::Foreign,
         ts004::Answer::FragSessionStatus(status) => {
             let has_received = |counts: ts004::FragCounts| counts.nb_frag_received > 0;

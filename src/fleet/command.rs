@@ -31,8 +31,8 @@ pub(super) struct Material<'a> {
 /// FPort and FRMPayload of a command.
 pub(super) type Payload = (u8, Vec<u8>);
 
-/// SessionCnt and MIC for the setup's image: of the count at hand, else of the first one above it. `None`: none is
-/// prepared.
+/// SessionCnt and MIC for the image of the setup: of the count at hand, else of the first one above it; `None` where
+/// none is prepared.
 pub(super) fn session_mic(member: &Member, progress: &Progress, setup: &Setup) -> Option<(u16, [u8; 4])> {
     let mics = member.session_mics.as_ref()?;
     if setup.image_sha256 != Some(mics.sha256) || setup.descriptor != mics.descriptor {
@@ -77,7 +77,9 @@ pub(super) fn payload(step: Step, from: &Material<'_>) -> Result<Option<Payload>
             let v2 = match version {
                 PackageVersion::V1 => None,
                 PackageVersion::V2 => {
-                    let Some((session_cnt, mic)) = session_mic(from.member, from.progress, setup) else { return Ok(None) };
+                    let Some((session_cnt, mic)) = session_mic(from.member, from.progress, setup) else {
+                        return Ok(None);
+                    };
                     Some(ts004::FragSessionSetupV2 { ack_reception: true, session_cnt, mic })
                 }
             };

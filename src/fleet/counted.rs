@@ -12,11 +12,11 @@ pub(super) struct Counted {
 /// What an uplink is among those that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// The newest.
+    /// The newest of all so far.
     Newest,
     /// It came behind a newer one; what it says holds.
     Overtaken,
-    /// It came before.
+    /// The same uplink came before.
     Copy,
 }
 
@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn each_uplink_counts_once_in_whatever_order_it_comes() {
         let mut counted = Counted::default();
-        let orders: Vec<Order> = [5, 5, 7, 6, 6, 5, 39, 7, 8, 80, 39].map(|f_cnt| counted.count(f_cnt)).into();
+        let orders: Vec<Order> =
+            [5, 5, 7, 6, 6, 5, 39, 7, 8, 80, 39].map(|f_cnt| counted.count(f_cnt)).into();
         let expected = [Newest, Copy, Newest, Overtaken, Copy, Copy, Newest, Copy, Overtaken, Newest, Copy];
         assert_eq!(orders, expected);
     }

@@ -184,7 +184,7 @@ impl Device {
     /// The command that is due now.
     ///
     /// # Errors
-    /// Why none is.
+    /// Why no command is due.
     pub(super) fn next(&self, context: &Context<'_>) -> Result<Step, Hold> {
         let step = self.step(context)?;
         if self.progress.asked.is_some() {
@@ -359,7 +359,8 @@ impl Device {
         self.progress.ts004 = version;
         self.well(Step::FragVersion);
         let wanted = context.setup.map(|setup| setup.channel.ts004_version.number());
-        let is_usable = wanted.map_or(PackageVersion::from_number(version).is_some(), |wanted| wanted == version);
+        let is_usable =
+            wanted.map_or(PackageVersion::from_number(version).is_some(), |wanted| wanted == version);
         if !is_usable {
             self.progress.stop = Some(Stop::Refused(Refusal::FragVersion(version)));
         }
@@ -386,7 +387,14 @@ impl Device {
         self.refuse(Step::FragSession, refusal);
     }
 
-    fn time(&mut self, context: &Context<'_>, device_time: u32, token: u8, wants: bool, ended: Option<GpsTime>) {
+    fn time(
+        &mut self,
+        context: &Context<'_>,
+        device_time: u32,
+        token: u8,
+        wants: bool,
+        ended: Option<GpsTime>,
+    ) {
         let Some(ended) = ended else { return };
         let is_asked = self.progress.asked.is_some_and(|asked| asked.step == Step::ClockCheck);
         let asked_at = self.item.sent_at().filter(|_| is_asked).and_then(|at| context.now.gps_at(at));

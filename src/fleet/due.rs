@@ -34,7 +34,7 @@ pub(super) struct Context<'a> {
 /// Why no command goes to a device now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
-    /// Everything was told.
+    /// Everything was told and answered.
     Done,
     /// No campaign is to be set up.
     NoSetup,
@@ -148,9 +148,7 @@ impl Due<'_> {
         let needed_s = match self.context.rules.dialect {
             Dialect::ChirpStack => LEAD_MIN_S,
             // An item that misses this uplink's window goes in the next one's.
-            Dialect::TheThingsStack => {
-                u64::from(self.progress.habits.interval_s()) * 5 / 4 + LEAD_MIN_S
-            }
+            Dialect::TheThingsStack => u64::from(self.progress.habits.interval_s()) * 5 / 4 + LEAD_MIN_S,
         };
         if left_s >= needed_s { Ok(step) } else { Err(Hold::TooLate) }
     }
@@ -194,8 +192,11 @@ impl Due<'_> {
 
     /// GPS seconds at which the server drops the item of a command; `u32::MAX` where it never does.
     pub(super) fn expires_s(self, step: Step) -> u32 {
-        let (Dialect::ChirpStack, Some(gps)) = (self.context.rules.dialect, self.context.now.gps) else { return u32::MAX };
-        let lifetime_s = (2 * self.progress.habits.interval_s()).clamp(*LIFETIME_S.start(), *LIFETIME_S.end());
+        let (Dialect::ChirpStack, Some(gps)) = (self.context.rules.dialect, self.context.now.gps) else {
+            return u32::MAX;
+        };
+        let lifetime_s =
+            (2 * self.progress.habits.interval_s()).clamp(*LIFETIME_S.start(), *LIFETIME_S.end());
         let expires_s = gps.session_time().saturating_add(lifetime_s);
         match (step, self.window()) {
             (Step::McGroup | Step::FragSession | Step::McSession, Some(window)) => {

@@ -46,7 +46,8 @@ pub(super) fn write<'a>(
 pub(super) fn read(key: KeyFingerprint, records: &[FleetRecord]) -> BTreeMap<Eui64, Progress> {
     let mut devices: BTreeMap<Eui64, Progress> = BTreeMap::new();
     for record in records {
-        let Some(rest) = record.bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.strip_prefix(key.as_bytes()))
+        let Some(rest) =
+            record.bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.strip_prefix(key.as_bytes()))
         else {
             continue;
         };

@@ -64,9 +64,12 @@ impl<'a> DeviceView<'a> {
         let reason = match (state, next) {
             (DeviceState::Refused(refusal), _) => refusal.to_string(),
             (DeviceState::Conflict, _) => {
-                "it answered what nobody here asked: another FUOTA is at work; stop that one, then `retry`".to_owned()
+                "it answered what nobody here asked: another FUOTA is at work; stop that one, then `retry`"
+                    .to_owned()
             }
-            (DeviceState::LostState, _) => "it restarted after the first fragment and lost its session".to_owned(),
+            (DeviceState::LostState, _) => {
+                "it restarted after the first fragment and lost its session".to_owned()
+            }
             (_, Err(hold)) => hold.sentence().to_owned(),
             (_, Ok(step)) => format!("{step} goes out after its next uplink"),
         };

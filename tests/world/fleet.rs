@@ -86,6 +86,8 @@ fn a_device_is_told_within_seconds_of_its_first_uplink_when_nothing_is_lost() {
 }
 
 /// What a device answers to FPort and CID instead of the truth.
+type Answers = &'static [(u8, u8, &'static [u8])];
+
 fn says(answers: &[(u8, u8, &[u8])]) -> MeterScript {
     let says = answers.iter().map(|(f_port, cid, bytes)| ((*f_port, *cid), bytes.to_vec())).collect();
     MeterScript { says, ..MeterScript::new(HOUR_S, 7) }
@@ -93,7 +95,7 @@ fn says(answers: &[(u8, u8, &[u8])]) -> MeterScript {
 
 #[test]
 fn a_device_that_refuses_is_refused_for_that_reason_and_the_others_go_on() {
-    let cases: &[(&[(u8, u8, &[u8])], Refusal)] = &[
+    let cases: &[(Answers, Refusal)] = &[
         (&[(201, 0x00, &[0x00, 3, 2])], Refusal::FragVersion(2)),
         (&[(201, 0x00, &[0x00, 3, 9])], Refusal::FragVersion(9)),
         // Behind the version of TS005 stands the answer to McGroupSetupReq.
@@ -143,7 +145,8 @@ fn a_wrong_clock_is_set_before_the_session_is_told_where_the_server_does_not() {
     let wrong = |clock_error_us| MeterScript { clock_error_us, ..MeterScript::new(HOUR_S, 7) };
     let meters = vec![wrong(-600_000_000), wrong(45_000_000), wrong(6_000_000)];
     let rules = |answers_time| FleetRules { answers_time, ..FleetRules::new(Dialect::ChirpStack) };
-    let of = |answers_time| LnsScript::new(rules(answers_time), setup(DAY_S, PackageVersion::V1), meters.clone());
+    let of =
+        |answers_time| LnsScript::new(rules(answers_time), setup(DAY_S, PackageVersion::V1), meters.clone());
     let ours = run(of(true), 12 * HOUR_S);
     assert_lawful(&ours);
     assert!(ours.meters.iter().all(|meter| meter.state == DeviceState::Told && meter.is_ready), "{ours:?}");
@@ -161,7 +164,9 @@ fn a_device_that_joins_again_is_told_again_before_the_first_fragment_and_has_los
         let after = MeterScript { rejoins_at_s: Some(DAY_S + 300), ..MeterScript::new(HOUR_S, 7) };
         let mut world = world(script(dialect, DAY_S, vec![before, after]));
         world.run_until(DAY_S + 60);
-        assert!(world.summary().meters.iter().all(|meter| meter.state == DeviceState::Told && meter.is_ready));
+        assert!(
+            world.summary().meters.iter().all(|meter| meter.state == DeviceState::Told && meter.is_ready)
+        );
         world.begin();
         world.run_until(DAY_S + 6 * HOUR_S);
         let summary = world.summary();
@@ -175,11 +180,16 @@ fn a_device_that_joins_again_is_told_again_before_the_first_fragment_and_has_los
 #[test]
 fn an_answer_that_nobody_here_asked_for_is_a_conflict() {
     // It answers the question for its version, and a group that somebody else set up.
-    let unasked: &[&[u8]] = &[&[0x00, 3, 1, 0x03, 0x00], &[0x00, 3, 1, 0x02, 0x00], &[0x00, 3, 1, 0x02, 0x40]];
+    let unasked: &[&[u8]] =
+        &[&[0x00, 3, 1, 0x03, 0x00], &[0x00, 3, 1, 0x02, 0x00], &[0x00, 3, 1, 0x02, 0x40]];
     for answer in unasked {
         let summary = run(script(Dialect::ChirpStack, DAY_S, vec![says(&[(201, 0x00, answer)])]), 6 * HOUR_S);
         assert_lawful(&summary);
-        assert_eq!((summary.meters[0].state, summary.meters[0].downlinks), (DeviceState::Conflict, 1), "{answer:?}");
+        assert_eq!(
+            (summary.meters[0].state, summary.meters[0].downlinks),
+            (DeviceState::Conflict, 1),
+            "{answer:?}"
+        );
     }
 }
 
@@ -205,7 +215,10 @@ fn another_applications_items_are_waited_for() {
         let busy = MeterScript { foreign_ppm: 400_000, ..MeterScript::new(HOUR_S, 7) };
         let summary = run(script(dialect, 3 * DAY_S, vec![busy; 20]), DAY_S);
         assert_lawful(&summary);
-        assert!(summary.meters.iter().all(|meter| meter.state == DeviceState::Told), "{dialect}: {summary:?}");
+        assert!(
+            summary.meters.iter().all(|meter| meter.state == DeviceState::Told),
+            "{dialect}: {summary:?}"
+        );
     }
 }
 
@@ -318,9 +331,10 @@ fn measured(name: &str, script: LnsScript, until_s: [u64; 2], start_s: u64) -> (
     world.run_until(start_s + meters[0].interval_s * 8);
     let summary = world.summary();
     assert_lawful(&summary);
-    let wrong_proved = meters.iter().zip(&summary.meters).filter(|(script, meter)| {
-        script.has_wrong_key && meter.state == DeviceState::Proved
-    });
+    let wrong_proved = meters
+        .iter()
+        .zip(&summary.meters)
+        .filter(|(script, meter)| script.has_wrong_key && meter.state == DeviceState::Proved);
     assert_eq!(wrong_proved.count(), 0);
     let proved = summary.meters.iter().filter(|meter| meter.state == DeviceState::Proved).count();
     let all = until_s.map(|s| summary.told_percent(s, |_| true));
@@ -384,7 +398,9 @@ fn five_thousand_meters_cost_less_than_a_hundredth_of_a_core() {
     world.run_until(hours * HOUR_S);
     let spent_s = began.elapsed().as_secs_f64();
     let percent = 100.0 * spent_s / (hours * HOUR_S) as f64;
-    println!("5000 meters, server and broker included: {spent_s:.1} s for {hours} h, {percent:.3} % of a core");
+    println!(
+        "5000 meters, server and broker included: {spent_s:.1} s for {hours} h, {percent:.3} % of a core"
+    );
     assert!(percent <= 1.0, "{percent} %");
     assert_lawful(&world.summary());
 }

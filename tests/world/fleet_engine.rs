@@ -145,7 +145,8 @@ impl Bench {
     }
 
     fn event(&mut self, s: u64, kind: EventKind) {
-        let device = lns::Address { dev_eui: DEVICE, application: "app".to_owned(), device: DEVICE.to_string() };
+        let device =
+            lns::Address { dev_eui: DEVICE, application: "app".to_owned(), device: DEVICE.to_string() };
         self.tell(s, Input::Lns { link: LINK, event: lns::Event { device, kind } });
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Item {
     pub(super) is_ours: bool,
 }
 
-/// The server.
+/// The server with the queues of all devices.
 #[derive(Debug)]
 pub(super) struct AppServer {
     documents: Documents,
@@ -50,7 +50,12 @@ impl AppServer {
     }
 
     /// The item for a window of Class A with room for `max_len` bytes, and what is told of those that were dropped.
-    pub(super) fn fill(&mut self, dev_eui: &str, gps: GpsTime, max_len: usize) -> (Option<Item>, Vec<Published>) {
+    pub(super) fn fill(
+        &mut self,
+        dev_eui: &str,
+        gps: GpsTime,
+        max_len: usize,
+    ) -> (Option<Item>, Vec<Published>) {
         let mut told = Vec::new();
         let Some(queue) = self.queues.get_mut(dev_eui) else { return (None, told) };
         let now = rfc3339_from_gps(gps);

@@ -89,9 +89,7 @@ impl Documents {
                 })
             }
             Dialect::TheThingsStack => {
-                let gateway = |eui: &str, snr: f64| {
-                    json!({ "gateway_ids": { "eui": eui.to_uppercase() }, "rssi": -90, "snr": snr })
-                };
+                let gateway = |eui: &str, snr: f64| json!({ "gateway_ids": { "eui": eui.to_uppercase() }, "rssi": -90, "snr": snr });
                 let mut rx_metadata = vec![gateway(OTHER_GATEWAY, -18.0)];
                 if uplink.is_heard_here {
                     rx_metadata.push(gateway(OUR_GATEWAY, 7.0));
@@ -133,9 +131,7 @@ impl Documents {
                 };
                 match fate {
                     Fate::Queued => return None,
-                    Fate::Sent => {
-                        ("txack", json!({ "deviceInfo": ids, "queueItemId": id, "fCntDown": 7 }))
-                    }
+                    Fate::Sent => ("txack", json!({ "deviceInfo": ids, "queueItemId": id, "fCntDown": 7 })),
                     Fate::Expired => ("log", log("EXPIRED")),
                     Fate::TooLong => ("log", log("DOWNLINK_PAYLOAD_SIZE")),
                     Fate::Gateway => ("log", log("DOWNLINK_GATEWAY")),

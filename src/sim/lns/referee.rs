@@ -38,7 +38,7 @@ struct Known {
     first: BTreeSet<Asked>,
 }
 
-/// The referee.
+/// The judge of everything that the fleet publishes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Referee {
     devices: BTreeMap<String, Known>,
@@ -216,7 +216,9 @@ impl Referee {
         // A clock that is wrong costs a check, and a refusal one command, to an oracle, too.
         let is_setup = matches!((f_port, data.first()), (200, _) | (201, Some(0x02)) | (202, _));
         let is_bad = is_setup && asked.iter().all(|asked| *asked == Asked::Doubt);
-        self.oracle += u64::from(is_bad) + asked.iter().filter(|asked| **asked != Asked::Doubt && known.first.insert(**asked)).count() as u64;
+        self.oracle += u64::from(is_bad)
+            + asked.iter().filter(|asked| **asked != Asked::Doubt && known.first.insert(**asked)).count()
+                as u64;
     }
 
     /// AppTimeAns was delivered: an oracle sends it, too.
@@ -263,7 +265,7 @@ impl Referee {
         known.fresh.retain(|asked| *asked == Asked::FragVersion);
     }
 
-    /// The device restarted.
+    /// The device restarted and forgot everything.
     pub(super) fn restarted(&mut self, dev_eui: &str) {
         let known = self.devices.entry(dev_eui.to_owned()).or_default();
         known.session = None;

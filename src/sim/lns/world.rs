@@ -56,9 +56,8 @@ use std::collections::BTreeSet;
 /// GPS time at the beginning of every world, microseconds.
 const GPS_START_US: u64 = 1_400_000_000_000_000;
 /// The uplink channels: three in 868.0 to 868.6 MHz, the others below.
-const CHANNELS_HZ: [u32; 8] = [
-    868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000,
-];
+const CHANNELS_HZ: [u32; 8] =
+    [868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000];
 /// The server waits so long for copies of an uplink before it tells of it, microseconds.
 const DEDUPLICATION_US: u64 = 200_000;
 /// So long after that it takes an item for the window, microseconds.
@@ -75,7 +74,7 @@ const FIRST_SESSION_CNT: u16 = 5;
 const METER_PORT: u8 = 2;
 const BOOT: [u8; 16] = [0x5e; 16];
 
-/// What happens next.
+/// Something that happens at a certain time.
 enum Event {
     Uplink(usize),
     Answer { meter: usize, f_port: u8, data: Vec<u8> },
@@ -134,7 +133,8 @@ impl LnsWorld {
         let mut meters = Vec::new();
         let mut members = Vec::new();
         for (index, meter) in script.meters.iter().enumerate() {
-            let dev_eui = Eui64::from_bytes([0x70, 0xb3, 0xd5, 0x7e, 0xd0, 1, (index >> 8) as u8, index as u8]);
+            let dev_eui =
+                Eui64::from_bytes([0x70, 0xb3, 0xd5, 0x7e, 0xd0, 1, (index >> 8) as u8, index as u8]);
             members.push(member(meter, dev_eui, index, &mc_key, &script.setup, image));
             let settings = settings(meter, index, region);
             meters.push(Meter::new(meter.clone(), dev_eui.to_string(), settings, random.split(index as u64)));
@@ -262,7 +262,9 @@ impl LnsWorld {
         let meter = &self.meters[index];
         use device::State;
         let state = meter.device.status(self.now()).state;
-        !meter.script.has_wrong_key && meter.script.is_in_reach && matches!(state, State::Waiting | State::Listening)
+        !meter.script.has_wrong_key
+            && meter.script.is_in_reach
+            && matches!(state, State::Waiting | State::Listening)
     }
 
     fn now(&self) -> Now {
@@ -300,7 +302,8 @@ impl LnsWorld {
         if self.is_begun {
             fleet.begin();
         }
-        let topics = Topics::new(self.script.rules.dialect, "", vec![self.documents.application().to_owned()]);
+        let topics =
+            Topics::new(self.script.rules.dialect, "", vec![self.documents.application().to_owned()]);
         let audience = Audience::new(self.members.iter().map(|member| (member.dev_eui, None)));
         self.life += 1;
         self.store = Some(store);
@@ -318,11 +321,8 @@ impl LnsWorld {
         match event {
             Event::Uplink(index) => {
                 let meter = &mut self.meters[index];
-                let (f_port, data) = if meter.late.is_empty() {
-                    (METER_PORT, vec![0x2a; 12])
-                } else {
-                    meter.late.remove(0)
-                };
+                let (f_port, data) =
+                    if meter.late.is_empty() { (METER_PORT, vec![0x2a; 12]) } else { meter.late.remove(0) };
                 let interval_us = meter.interval_us();
                 let is_foreign = meter.random.chance_ppm(meter.script.foreign_ppm);
                 self.later(interval_us, Event::Uplink(index));
@@ -332,11 +332,13 @@ impl LnsWorld {
                 self.uplink(index, f_port, data);
             }
             Event::Answer { meter, f_port, data } => self.uplink(meter, f_port, data),
-            Event::UplinkEnd { meter, f_port, data, channel } => self.uplink_end(meter, f_port, &data, channel),
+            Event::UplinkEnd { meter, f_port, data, channel } => {
+                self.uplink_end(meter, f_port, &data, channel)
+            }
             Event::Fill { meter, channel, ended_us } => self.fill(meter, channel, ended_us),
             Event::Downlink { meter, item } => self.downlink(meter, &item),
-            Event::ToGateway((topic, payload), good) => self.to_gateway(&topic, &payload, good),
-            Event::ToServer((topic, payload)) => self.to_server(&topic, &payload),
+            Event::ToGateway((topic, payload), good) => self.arrive(&topic, &payload, good),
+            Event::ToServer((topic, payload)) => self.take(&topic, &payload),
             Event::Saved { life, id, is_durable, fresh } => {
                 if let Some((fleet, _)) = self.fleet.as_mut().filter(|_| life == self.life) {
                     self.referee.kept(fresh);
@@ -411,7 +413,9 @@ impl LnsWorld {
             (200, [0x04, _, a, b, c]) => {
                 let begins_s = now_s + f64::from(u32::from_le_bytes([*a, *b, *c, 0]));
                 let windows = self.script.setup.windows.iter();
-                windows.map(|window| window.start.as_us() as f64 / 1e6).any(|s| (begins_s - s).abs() <= guard_s)
+                windows
+                    .map(|window| window.start.as_us() as f64 / 1e6)
+                    .any(|s| (begins_s - s).abs() <= guard_s)
             }
             _ => true,
         }
@@ -433,8 +437,7 @@ impl LnsWorld {
         let starts_us = ended_us + RX1_US;
         let is_busy = self.on_air.iter().any(|(from, to)| *from < starts_us + airtime_us && starts_us < *to);
         let sub_band = usize::from(CHANNELS_HZ[channel] < 868_000_000);
-        let is_lawful =
-            !self.script.has_law || !is_busy && self.law.book(sub_band, starts_us, airtime_us);
+        let is_lawful = !self.script.has_law || !is_busy && self.law.book(sub_band, starts_us, airtime_us);
         let has_gone = is_lawful && !is_busy;
         if has_gone {
             self.on_air.retain(|(_, to)| *to + 60_000_000 > self.now_us);
@@ -482,7 +485,7 @@ impl LnsWorld {
         }
     }
 
-    fn to_gateway(&mut self, topic: &str, payload: &[u8], good: Vec<Asked>) {
+    fn arrive(&mut self, topic: &str, payload: &[u8], good: Vec<Asked>) {
         let now = self.now();
         let Some((fleet, listener)) = &mut self.fleet else { return };
         match listener.hear(topic, payload) {
@@ -501,7 +504,7 @@ impl LnsWorld {
         }
     }
 
-    fn to_server(&mut self, topic: &str, payload: &[u8]) {
+    fn take(&mut self, topic: &str, payload: &[u8]) {
         let down = match self.documents.read_down(topic, payload) {
             Ok(down) => down,
             Err(wrong) => return self.referee.note(wrong),
