@@ -61,6 +61,23 @@ pub struct LnsConfig {
     /// The file with the password; with The Things Stack an API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
+    /// We answer the devices' AppTimeReq (TS003), because the network server does not.
+    #[serde(default)]
+    pub answers_time: bool,
+    /// The part of what the law leaves to the network server that our commands may take in each sub-band.
+    #[serde(default = "setup_share")]
+    pub setup_share: f64,
+    /// The most downlinks of ours for one device in a day.
+    #[serde(default = "max_downlinks_per_day")]
+    pub max_downlinks_per_day: u16,
+}
+
+fn setup_share() -> f64 {
+    0.25
+}
+
+fn max_downlinks_per_day() -> u16 {
+    20
 }
 
 /// The address of a broker, and how it is spoken to.

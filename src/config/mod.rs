@@ -11,6 +11,7 @@ mod credentials;
 mod devices;
 mod error;
 mod file;
+mod fleet;
 mod forwarder_check;
 mod forwarder_file;
 mod group;
