@@ -19,6 +19,7 @@ mod status;
 mod table;
 mod verify;
 
+pub use args::Cli;
 pub use exit::Failure;
 pub use exit::warn;
 pub use run::run;
