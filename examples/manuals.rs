@@ -36,7 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn pages(command: &Command, folder: &Path) -> Result<(), Box<dyn Error>> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let mut text = Vec::new();
-    Man::new(command.clone()).title(name.to_uppercase()).section("8").source(VERSION).manual("fuotad").render(&mut text)?;
+    Man::new(command.clone())
+        .title(name.to_uppercase())
+        .section("8")
+        .source(VERSION)
+        .manual("fuotad")
+        .render(&mut text)?;
     fs::write(folder.join(format!("{name}.8")), text)?;
     command.get_subcommands().try_for_each(|command| pages(command, folder))
 }

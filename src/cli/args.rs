@@ -26,6 +26,10 @@ pub enum Command {
         #[arg(long, short, default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
+    /// Make a first configuration: reads the packet forwarder's files, asks, writes, says what to change
+    Init(InitArgs),
+    /// Look for whatever keeps the service from its work: rights, ports, clock, forwarder, servers, disk
+    Doctor(DoctorArgs),
     /// Show how the running service is doing
     Status(StatusArgs),
     /// Validate a configuration and say what is wrong
@@ -83,6 +87,59 @@ pub const DEFAULT_CONFIG: &str = "/etc/fuotad/fuotad.toml";
 
 /// Where the devices file is by default.
 pub const DEFAULT_DEVICES: &str = "/etc/fuotad/devices.toml";
+
+/// Arguments of `fuotad init`: each answers a question beforehand.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The packet forwarder's file (global_conf.json); given again, a later file wins. Default: those of a forwarder
+    /// that runs
+    #[arg(long, value_name = "FILE")]
+    pub forwarder: Vec<PathBuf>,
+    /// Which forwarder reads the file: semtech, mp, poly or dragino
+    #[arg(long, value_name = "NAME")]
+    pub dialect: Option<Dialect>,
+    /// Change the forwarder's file, too; FILE.before-fuotad keeps the way back
+    #[arg(long)]
+    pub apply: bool,
+    /// The region, one of the 13 names of RfRegion
+    #[arg(long)]
+    pub region: Option<String>,
+    /// The network server that the forwarder sends to, HOST:PORT; "none": the gateway serves no network
+    #[arg(long, value_name = "HOST:PORT")]
+    pub network_server: Option<String>,
+    /// Name of the first group; "none": no group yet
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// The group's address, when the network server has assigned one
+    #[arg(long)]
+    pub mc_addr: Option<McAddr>,
+    /// How its devices listen: "windows", in sessions that they are told; "always", at the second receive window
+    #[arg(long, value_name = "HOW")]
+    pub session: Option<String>,
+    /// Where the configuration goes
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Ask nothing: what is not given is as proposed
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Arguments of `fuotad doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The packet forwarder's file, to be looked at, too; given again, a later file wins
+    #[arg(long, value_name = "FILE")]
+    pub forwarder: Vec<PathBuf>,
+    /// Which forwarder reads the file: semtech, mp, poly or dragino
+    #[arg(long, requires = "forwarder", value_name = "NAME")]
+    pub dialect: Option<Dialect>,
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Arguments of `fuotad status`.
 #[derive(Debug, Args)]

@@ -3,14 +3,17 @@
 mod args;
 mod check;
 mod check_forwarder;
+mod doctor;
 mod enrol;
 mod exit;
 mod files;
 mod group;
+mod init;
 mod inspect;
 mod online;
 mod orders;
 mod plan;
+mod port_holder;
 mod run;
 mod service;
 mod service_user;

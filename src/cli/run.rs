@@ -5,9 +5,11 @@ use super::args::Command;
 use super::args::GroupCommand;
 use super::check;
 use super::check_forwarder;
+use super::doctor;
 use super::enrol;
 use super::exit::Failure;
 use super::group;
+use super::init;
 use super::inspect;
 use super::online;
 use super::plan;
@@ -59,6 +61,8 @@ fn answer(error: &clap::Error) -> ExitCode {
 fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
         Command::Run { config } => service::run(&config)?,
+        Command::Init(args) => init::run(&args, out)?,
+        Command::Doctor(args) => return doctor::run(&args, out),
         Command::Status(args) => return status::run(&args, out),
         Command::Check { config, named, print, forwarder, dialect, online, strict, json } => {
             let config = named.unwrap_or(config);

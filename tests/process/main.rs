@@ -11,4 +11,5 @@ mod daemon;
 mod forwarder_file;
 #[cfg(feature = "gps")]
 mod gps;
+mod init;
 mod relay_only;
