@@ -64,6 +64,12 @@ pub enum Command {
     },
     /// Say beforehand what a task will do: fragments, timetable, sessions, airtime, warnings
     Plan(PlanArgs),
+    /// Order the broadcast of an image: plans it, shows the plan, asks, and puts it into the task folder
+    Order(OrderArgs),
+    /// Show the tasks that are not over
+    Tasks(LookArgs),
+    /// Show the campaigns that are over, the latest last: the reports in the state folder
+    History(LookArgs),
     /// Check an image's signature as the service does before a broadcast
     Verify(VerifyArgs),
     /// Run a whole campaign in the simulated world
@@ -181,6 +187,48 @@ pub struct PlanArgs {
     /// What a device draws while its receiver is open, milliampere
     #[arg(long, default_value_t = 5.5)]
     pub listening_ma: f64,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fuotad order`.
+#[derive(Debug, Args)]
+pub struct OrderArgs {
+    /// The image
+    pub image: PathBuf,
+    /// A group that it is for; given again, a campaign for each
+    #[arg(long, required = true)]
+    pub group: Vec<String>,
+    /// What the task is called; default: the image's name and the beginning of its SHA-256
+    #[arg(long)]
+    pub name: Option<String>,
+    /// When the first session begins (RFC 3339), or "at-once"; default: at once where the devices always listen
+    #[arg(long)]
+    pub start: Option<String>,
+    /// Coded fragments in percent of the uncoded ones; default: what 99.9 % of the devices need at 10 % loss
+    #[arg(long, value_name = "PERCENT")]
+    pub redundancy: Option<u8>,
+    /// Bytes of a fragment; default: what takes the least airtime
+    #[arg(long, value_name = "BYTES")]
+    pub fragment_size: Option<u16>,
+    /// Refuse a plan that ends later (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub finish_by: Option<String>,
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Arguments of `fuotad tasks` and `fuotad history`.
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

@@ -9,13 +9,16 @@ use super::doctor;
 use super::enrol;
 use super::exit::Failure;
 use super::group;
+use super::history;
 use super::init;
 use super::inspect;
 use super::online;
+use super::order;
 use super::plan;
 use super::service;
 use super::simulate;
 use super::status;
+use super::tasks;
 use super::verify;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -73,6 +76,9 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             }
         }
         Command::Plan(args) => return plan::run(&args, out),
+        Command::Order(args) => order::run(&args, out)?,
+        Command::Tasks(args) => tasks::run(&args, out)?,
+        Command::History(args) => history::run(&args, out)?,
         Command::Verify(args) => return verify::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr, config } } => {

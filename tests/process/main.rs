@@ -12,4 +12,5 @@ mod forwarder_file;
 #[cfg(feature = "gps")]
 mod gps;
 mod init;
+mod order;
 mod relay_only;
