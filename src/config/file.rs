@@ -8,6 +8,7 @@ use super::radio::Radio;
 use super::read::read;
 use super::read::readable_part;
 use super::server::NetworkServer;
+use super::web::Web;
 use crate::broadcast::CRASH_REST_US;
 use crate::daemon::GpsSettings;
 use crate::region::Note;
@@ -56,6 +57,9 @@ pub struct Config {
     /// `[status]`: the socket that tells the live progress.
     #[serde(default)]
     pub status: Status,
+    /// `[web]`: a page and metrics; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<Web>,
     /// Which wall clock is believed.
     #[serde(default)]
     pub clock: Clock,

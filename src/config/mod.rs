@@ -28,6 +28,7 @@ mod settings;
 mod settle;
 mod signing;
 mod syntax;
+mod web;
 mod words;
 mod written;
 
@@ -71,3 +72,4 @@ pub use signing::ReadCertificates;
 pub use signing::Sha1;
 pub use signing::SigningConfig;
 pub use signing::ValidAt;
+pub use web::Web;

@@ -28,7 +28,7 @@ use toml::Value;
 /// The tables without which nothing is relayed.
 const RELAY: [&str; 3] = ["gateway", "forwarder", "network-server"];
 /// Tables that tell where we live and speak: taken when they can be used.
-const HOUSEHOLD: [&str; 4] = ["state", "status", "log", "clock"];
+const HOUSEHOLD: [&str; 5] = ["state", "status", "log", "clock", "web"];
 /// All other tables, which the relay can do without.
 const OTHERS: [&str; 6] = ["radio", "tasks", "aws", "ota", "gps", "group"];
 /// How often the task folder would be looked into, microseconds.
@@ -69,6 +69,8 @@ impl Config {
             tasks_folder: self.tasks.folder.clone(),
             scan_us: SCAN_US,
             status_socket: self.status.socket.clone(),
+            // Not even a wrong address of the page keeps the relay away.
+            web: self.web.as_ref().and_then(|web| web.settings().ok()),
             clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps: None,
             log: self.log.filter.clone(),

@@ -228,6 +228,7 @@ impl Scenario {
             aws: None,
             ota: BTreeMap::new(),
             status: super::file::Status::default(),
+            web: None,
             clock: super::file::Clock::default(),
             gps: None,
             log: super::file::Log::default(),

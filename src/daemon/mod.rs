@@ -5,7 +5,7 @@
 //! task folder ──► folder ───────┤                        ├──► keeper ──► files ──► disk (own thread)
 //! cloud ──► Fact ───────────────┼─► driver ─► engine ─► ─┼──► images / the cloud's fetcher
 //! keeper's answers, signals ────┤      │                 ├──► log, systemd
-//! GPS receiver ──► clock ───────┘      └─► status socket └──► the next deadline
+//! GPS receiver ──► clock ───────┘      └─► status, page   └──► the next deadline
 //! ```
 //!
 //! One runtime with one thread; the engine is touched by the driver alone. What may block (files, images) has
@@ -48,6 +48,8 @@ mod store_thread;
 mod systemd;
 mod view;
 mod waiting;
+#[cfg(feature = "web")]
+mod web;
 
 pub use clock::wall_clock;
 pub use error::StartError;
@@ -68,6 +70,7 @@ pub use run::run;
 pub use settings::ClockSettings;
 pub use settings::GpsSettings;
 pub use settings::Settings;
+pub use settings::WebSettings;
 pub use snapshot::BandSnapshot;
 pub use snapshot::CampaignSnapshot;
 pub use snapshot::ClockSnapshot;

@@ -216,7 +216,12 @@ async fn serve(
         let folder = TaskFolder::new(settings.tasks_folder, known);
         tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
     }
-    let asks = status(&settings.status_socket);
+    let (ask, asks) = mpsc::channel(ASKS_MAX);
+    #[cfg(feature = "web")]
+    if let Some(web) = settings.web {
+        super::web::start(web.listen, ask.clone());
+    }
+    status(&settings.status_socket, ask);
     let fetcher = cloud.map(|cloud| {
         let (fetcher, wishes) = mpsc::channel(WISHES_MAX);
         tokio::task::spawn_local(cloud(CloudChannels { facts: tell.clone(), wishes }));
@@ -242,6 +247,7 @@ async fn serve(
         systemd,
         memory,
         started,
+        state_dir: settings.state_dir,
     };
     driver.run().await
 }
@@ -253,8 +259,7 @@ fn stems(recovered: &Recovered) -> BTreeMap<[u8; 16], String> {
 }
 
 /// Serves the status; without its socket the daemon goes on.
-fn status(path: &Path) -> mpsc::Receiver<super::status::StatusRequest> {
-    let (ask, asks) = mpsc::channel(ASKS_MAX);
+fn status(path: &Path, ask: mpsc::Sender<super::status::StatusRequest>) {
     match StatusSocket::bind(path) {
         Ok(socket) => {
             tokio::task::spawn_local(socket.serve(ask));
@@ -267,7 +272,6 @@ fn status(path: &Path) -> mpsc::Receiver<super::status::StatusRequest> {
             );
         }
     }
-    asks
 }
 
 fn seed() -> Result<u64, StartError> {

@@ -14,3 +14,5 @@ mod gps;
 mod init;
 mod order;
 mod relay_only;
+#[cfg(feature = "web")]
+mod web;
