@@ -71,6 +71,7 @@ papers() {
   cp config/fuotad.toml "$doc/examples"
   cp -R config/examples/. "$doc/examples"
   cp config/scenarios/eu868-100kb.toml config/scenarios/us915-100kb.toml "$doc/examples"
+  cp packaging/monitoring/fuotad.rules.yml packaging/monitoring/fuotad-dashboard.json "$doc/examples"
   gzip -9nc CHANGELOG.md >"$doc/changelog.gz"
   python3 packaging/licences.py "$target" ${features:+"$features"} | gzip -9n >"$doc/licences.gz"
 }

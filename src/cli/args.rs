@@ -97,8 +97,7 @@ pub const DEFAULT_DEVICES: &str = "/etc/fuotad/devices.toml";
 /// Arguments of `fuotad init`: each answers a question beforehand.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The packet forwarder's file (global_conf.json); given again, a later file wins. Default: those of a forwarder
-    /// that runs
+    /// The packet forwarder's file (global_conf.json); given again, a later file wins. Default: the running one's
     #[arg(long, value_name = "FILE")]
     pub forwarder: Vec<PathBuf>,
     /// Which forwarder reads the file: semtech, mp, poly or dragino
@@ -195,7 +194,7 @@ pub struct PlanArgs {
 /// Arguments of `fuotad order`.
 #[derive(Debug, Args)]
 pub struct OrderArgs {
-    /// The image
+    /// The image to be broadcast
     pub image: PathBuf,
     /// A group that it is for; given again, a campaign for each
     #[arg(long, required = true)]
@@ -218,7 +217,7 @@ pub struct OrderArgs {
     /// The configuration file of the service
     #[arg(long, short, default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
-    /// Do not ask
+    /// Send it without asking
     #[arg(long, short)]
     pub yes: bool,
 }

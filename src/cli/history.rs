@@ -1,5 +1,4 @@
-//! `fuotad history`: what is over, as the reports in the state folder have it. It asks no service, so restarts and losses of
-//! power change nothing.
+//! `fuotad history`: what is over, as the reports in the state folder have it. It asks no service and survives restarts.
 
 use super::args::LookArgs;
 use super::exit::Failure;

@@ -87,7 +87,7 @@ pub fn region(file: &ForwarderFile) -> Option<&'static str> {
 
 /// What became of a finding in the forwarder's files.
 pub struct Change<'a> {
-    /// What was found.
+    /// What `check --forwarder` found.
     pub finding: &'a Finding,
     /// The file in which it was changed, or would be; `None`: it is for a person to judge.
     pub path: Option<PathBuf>,

@@ -11,7 +11,7 @@ const ATTEMPTS: usize = 3;
 pub struct Questions<'a> {
     /// Where answers come from; `None`: nobody is asked.
     pub answers: Option<&'a mut dyn BufRead>,
-    /// Where questions go.
+    /// Where questions are written.
     pub out: &'a mut dyn Write,
 }
 
@@ -62,7 +62,7 @@ mod tests {
 
     fn even(text: &str) -> Result<u32, String> {
         let number: u32 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
-        if number % 2 == 0 { Ok(number) } else { Err(format!("{number} is odd")) }
+        if number.is_multiple_of(2) { Ok(number) } else { Err(format!("{number} is odd")) }
     }
 
     fn asked(

@@ -1,5 +1,4 @@
 //! Where an order and its image lie: both in the task folder, the image first.
-#![expect(clippy::disallowed_methods, reason = "the command line writes the files it is for")]
 
 use crate::cli::exit::Failure;
 use crate::cli::service_user::ServiceUser;
@@ -13,9 +12,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// The two places.
+/// Where document and image of one order lie.
 pub struct Placing {
-    /// The task document.
+    /// Path of the task document.
     pub document: PathBuf,
     /// The image beside it.
     pub image: PathBuf,
@@ -41,8 +40,7 @@ impl Placing {
         Ok(Placing { document, image, user: ServiceUser::of(&folder, &config.state.dir) })
     }
 
-    /// Writes both for the service's group to read. The document comes last and at once whole: it is what the service
-    /// looks for.
+    /// Writes both for the service's group to read. The document, which the service looks for, comes last and whole.
     ///
     /// # Errors
     /// One of them cannot be written; neither is left.

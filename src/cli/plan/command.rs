@@ -193,7 +193,7 @@ impl<'a> Order<'a> {
         Ok(Order { image: files::bytes(&image, MAX_IMAGE_BYTES)?, ..order })
     }
 
-    /// What is ordered.
+    /// The task that is ordered.
     ///
     /// # Errors
     /// A value that no task can have.

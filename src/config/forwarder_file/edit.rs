@@ -142,9 +142,9 @@ impl Scan<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ForwarderFile;
-    use super::super::Given;
     use super::*;
+    use crate::config::forwarder_file::file::ForwarderFile;
+    use crate::config::forwarder_file::given::Given;
 
     const TEXT: &str = "{\n  // \"gateway_conf\": {\"server_address\": \"no\"}\n  \"SX130x_conf\": { \"x\": [ {\"a\": \"}\"}, 2 ] },\n  \
         \"gateway_conf\": {\n    \"gateway_ID\": \"00\", /* serv_port_up */\n    \"server_address\": \"a.b\", // why\n    \

@@ -8,8 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
 
-/// The form of the text.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The form of the text: Prometheus', which every collector reads.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Tasks with series of their own; of more the first ones.
 const TASKS_MAX: usize = 32;
 /// Phases of a task, so that each has a number, be it 0.
@@ -27,7 +27,26 @@ pub fn text(snapshot: &Snapshot) -> Option<String> {
     tasks(snapshot, &mut page);
     let mut text = String::new();
     encode(&mut text, &page.0).ok()?;
-    Some(text)
+    Some(in_prometheus_form(&text))
+}
+
+/// OpenMetrics gives a counter's head the name without `_total`, Prometheus' own form the name of its samples.
+fn in_prometheus_form(text: &str) -> String {
+    let counter = |line: &str| line.strip_prefix("# TYPE ")?.strip_suffix(" counter").map(str::to_owned);
+    let counters: Vec<String> = text.lines().filter_map(counter).collect();
+    let mut form = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(what), Some(name), Some(rest))
+                if counters.iter().any(|counter| counter == name) =>
+            {
+                form.push_str(&format!("# {what} {name}_total {rest}\n"));
+            }
+            _ => form.push_str(&format!("{line}\n")),
+        }
+    }
+    form
 }
 
 /// A registry that is filled once and written out.
@@ -103,7 +122,7 @@ fn traffic(snapshot: &Snapshot, page: &mut Page) {
     page.gauge("forwarder_online", "Whether the packet forwarder is heard", flag(forwarder.online.is_some()));
     if let Some(error_us) = forwarder.counter_error_us {
         page.gauge(
-            "forwarder_counter_error_seconds",
+            "concentrator_clock_error_seconds",
             "How well the concentrator's counter is known",
             seconds(error_us),
         );

@@ -25,8 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
-/// Connections at the same time: all streams, and some for pages and metrics. The others wait in the kernel, where they cost
-/// no descriptor.
+/// Connections at the same time: all streams, and some for pages and metrics. Others wait in the kernel without a descriptor.
 const CONNECTIONS_MAX: usize = 24;
 /// A request is there by then.
 const HEADER_PATIENCE: Duration = Duration::from_secs(5);
@@ -37,8 +36,7 @@ const REQUEST_BYTES_MAX: usize = 16 << 10;
 /// After a descriptor could not be had.
 const REST: Duration = Duration::from_secs(1);
 
-/// Serves `listen` from a thread of its own until the process ends. Where the page cannot be served, that is said and the
-/// service goes on.
+/// Serves `listen` from a thread of its own until the process ends. Where it cannot, the service goes on and says so.
 pub fn start(listen: SocketAddr, asks: mpsc::Sender<StatusRequest>) {
     let begun = TcpListener::bind(listen).and_then(|listener| {
         listener.set_nonblocking(true)?;

@@ -1,12 +1,16 @@
-//! A reader that does not read: what lies for it is bounded, and it is dropped.
+//! Readers that do not read, and what the metrics are called.
 
 use super::feed::Feed;
 use super::feed::STREAMS_MAX;
 use super::metrics;
 use crate::daemon::snapshot::BandSnapshot;
 use crate::daemon::snapshot::CampaignSnapshot;
+use crate::daemon::snapshot::ServerSnapshot;
 use crate::daemon::snapshot::Snapshot;
 use crate::daemon::snapshot::TaskSnapshot;
+use crate::daemon::snapshot::WaitSnapshot;
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
@@ -52,6 +56,38 @@ async fn a_place_is_free_again_when_its_reader_is_gone() {
     assert!(feed.join(oneshot::channel().0).is_none());
     readers.pop();
     assert!(feed.join(oneshot::channel().0).is_some());
+}
+
+/// Each metric that the text of a dashboard or of rules names.
+fn asked_for(text: &str) -> BTreeSet<&str> {
+    let is_end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    text.split(is_end).filter(|word| word.starts_with("fuotad_")).collect()
+}
+
+#[test]
+fn the_dashboard_and_the_alert_rules_ask_for_what_there_is() {
+    let wait = WaitSnapshot { reason: "image".to_owned(), ..WaitSnapshot::default() };
+    let campaign = CampaignSnapshot { left_s: Some(1), ..CampaignSnapshot::default() };
+    let task = TaskSnapshot { wait: Some(wait), campaign: Some(campaign), ..TaskSnapshot::default() };
+    let snapshot = Snapshot {
+        tasks: vec![task],
+        bands: vec![BandSnapshot::default()],
+        servers: vec![ServerSnapshot::default()],
+        state_free_bytes: Some(1),
+        ..Snapshot::default()
+    };
+    let text = metrics::text(&snapshot).unwrap();
+    let is_sample = |name: &&str| text.lines().any(|line| line.split(['{', ' ']).next() == Some(*name));
+    for file in ["fuotad-dashboard.json", "fuotad.rules.yml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/monitoring").join(file);
+        let file = std::fs::read_to_string(path).unwrap();
+        let missing: Vec<&str> = asked_for(&file).into_iter().filter(|name| !is_sample(name)).collect();
+        assert!(asked_for(&file).len() > 6 && missing.is_empty(), "{missing:?}");
+    }
+    assert!(
+        text.contains("# TYPE fuotad_forwarder_uplinks_total counter\nfuotad_forwarder_uplinks_total 0\n"),
+        "{text}"
+    );
 }
 
 #[test]

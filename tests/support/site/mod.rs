@@ -306,7 +306,7 @@ impl Site {
 
     /// Limits the descriptors of the process, as a unit does.
     pub fn limit_descriptors(&self, most: u64) {
-        let pid = self.child.as_ref().map(|child| Pid::from_child(child)).unwrap();
+        let pid = self.child.as_ref().map(Pid::from_child).unwrap();
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         prlimit(Some(pid), Resource::Nofile, limit).unwrap();
     }

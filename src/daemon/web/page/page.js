@@ -45,7 +45,9 @@ function facts(target, rows) {
 
 // Frames over time, and what is ahead to the end that is foreseen.
 function course(points, frames, now, left) {
-  const [width, height, margin] = [640, 170, 26];
+  // A phone's picture is drawn narrower, so that its words stay readable.
+  const width = Math.min(640, byId("campaigns").clientWidth || 640);
+  const [height, margin] = [170, 26];
   const begin = points[0][0];
   const end = Math.max(now + (left || 0), begin + 1);
   const x = (s) => margin + ((s - begin) / (end - begin)) * (width - 2 * margin);
@@ -54,8 +56,8 @@ function course(points, frames, now, left) {
   picture.append(drawn("title", {}, "frames over time"));
   for (const n of [0, frames]) {
     picture.append(drawn("line", { x1: margin, x2: width - margin, y1: y(n), y2: y(n), class: "axis" }));
-    picture.append(drawn("text", { x: margin, y: y(n) - 4 }, `${n} frames`));
   }
+  picture.append(drawn("text", { x: margin, y: y(frames) - 5 }, `${frames} frames`));
   const path = points.map(([s, n], i) => `${i ? "L" : "M"}${x(s).toFixed(1)} ${y(n).toFixed(1)}`).join("");
   picture.append(drawn("path", { d: path, class: "course" }));
   if (left) {
