@@ -42,6 +42,7 @@ use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -75,6 +76,7 @@ pub struct Driver {
     pub(super) systemd: Systemd,
     pub(super) memory: Memory,
     pub(super) started: Instant,
+    pub(super) state_dir: PathBuf,
 }
 
 /// What the loop remembers from turn to turn.
@@ -447,6 +449,7 @@ impl Driver {
             gps: self.clock.gps_state(),
             lns: &lns,
             missing_image: &|task| self.memory.notes.missing_image(task),
+            state_dir: &self.state_dir,
         };
         view::snapshot(&self.engine, now, around)
     }

@@ -47,6 +47,9 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
     /// What ended last, newest last, in this run or an earlier one: task and outcome.
     pub finished: Vec<(String, String)>,
+    /// Room that is left for the state folder, bytes.
+    #[serde(default)]
+    pub state_free_bytes: Option<u64>,
 }
 
 /// The wall clock and how far it is believed.

@@ -5,4 +5,7 @@ mod command;
 mod json;
 mod text;
 
+pub use command::Order;
+pub use command::plan;
 pub use command::run;
+pub use command::settings;
