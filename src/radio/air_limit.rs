@@ -57,6 +57,11 @@ pub enum AirLimit {
         /// For how much of it that may be, microseconds.
         limit_us: u64,
     },
+    /// The hole in which slow uplinks are heard after a train of frames (`min-heard`).
+    Hole {
+        /// The length of the hole, microseconds.
+        hole_us: u64,
+    },
     /// Another frame is on the air, or the packet forwarder has it.
     Busy,
     /// The distance of all campaigns' frames in the sub-band.
@@ -76,6 +81,7 @@ impl AirLimit {
             AirLimit::Windows { .. } => "receive-windows",
             AirLimit::Deafness { .. } => "max-deaf",
             AirLimit::Hearing { .. } => "min-heard",
+            AirLimit::Hole { .. } => "hole-for-uplinks",
             AirLimit::Busy => "radio-busy",
             AirLimit::Spacing { .. } => "spacing",
         }
@@ -123,6 +129,9 @@ impl fmt::Display for AirLimit {
                 Seconds(lost_us),
                 Seconds(limit_us)
             ),
+            AirLimit::Hole { hole_us } => {
+                write!(f, "a hole of {} in which slow uplinks are heard (min-heard)", Seconds(hole_us))
+            }
             AirLimit::Busy => {
                 f.write_str("a free radio: another frame is on the air or with the packet forwarder")
             }
