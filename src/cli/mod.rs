@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod check_forwarder;
+mod devices;
 mod doctor;
 mod enrol;
 mod exit;
@@ -16,6 +17,7 @@ mod order;
 mod orders;
 mod plan;
 mod port_holder;
+mod prepare;
 mod run;
 mod service;
 mod service_user;

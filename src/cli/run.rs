@@ -5,6 +5,7 @@ use super::args::Command;
 use super::args::GroupCommand;
 use super::check;
 use super::check_forwarder;
+use super::devices;
 use super::doctor;
 use super::enrol;
 use super::exit::Failure;
@@ -15,6 +16,7 @@ use super::inspect;
 use super::online;
 use super::order;
 use super::plan;
+use super::prepare;
 use super::service;
 use super::simulate;
 use super::status;
@@ -67,6 +69,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Init(args) => init::run(&args, out)?,
         Command::Doctor(args) => return doctor::run(&args, out),
         Command::Status(args) => return status::run(&args, out),
+        Command::Devices(args) => devices::run(&args, out)?,
         Command::Check { config, named, print, forwarder, dialect, online, strict, json } => {
             let config = named.unwrap_or(config);
             match (online, forwarder.as_slice()) {
@@ -79,6 +82,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Order(args) => order::run(&args, out)?,
         Command::Tasks(args) => tasks::run(&args, out)?,
         Command::History(args) => history::run(&args, out)?,
+        Command::Prepare(args) => prepare::run(&args, out)?,
         Command::Verify(args) => return verify::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr, config } } => {

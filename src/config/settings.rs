@@ -4,6 +4,7 @@ use super::error::ConfigError;
 use super::error::Mistakes;
 use super::file::Config;
 use super::file::Gps;
+use super::fleet;
 use super::key_source::ReadKey;
 use super::lns;
 use super::prepared::ReadDevices;
@@ -62,6 +63,9 @@ impl Config {
             mistakes.take(self.check_prepared(&settings.engine.groups, &devices));
         }
         let connections = mistakes.take(lns::connections(&self.lns, &self.group, &devices));
+        let region = settings.as_ref().map(|settings| settings.engine.region);
+        let fleets =
+            region.and_then(|region| mistakes.take(fleet::fleets(&self.lns, &self.group, &devices, region)));
         // A group that cannot be used may have wrong certificates, too.
         let trusted = mistakes.take(self.trusted(read));
         if let Some(aws) = &self.aws {
@@ -71,9 +75,9 @@ impl Config {
             mistakes.add(ConfigError::value(format!("ota.{id:?}"), message));
         }
         let settings =
-            settings.zip(trusted).zip(connections).map(|((mut settings, trusted), connections)| {
+            settings.zip(trusted).zip(connections.zip(fleets)).map(|((mut settings, trusted), through)| {
                 trusted.fill(&mut settings.engine);
-                settings.lns = connections;
+                (settings.lns, settings.engine.fleets) = through;
                 settings
             });
         mistakes.or(settings)

@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::clock_log::ClockLog;
 use super::control;
 use super::control::Ask;
+use super::control::What;
 use super::end_report::EndReports;
 use super::error::StartError;
 use super::fact::Fact;
@@ -428,10 +429,11 @@ impl Driver {
                 let _ = reply.send(document);
             }
             Ask::Control(request, reply) => {
-                let groups = self.groups.clone();
-                let devices = |request| control::devices(&groups, &request);
-                let page = || serde_json::to_value(page(self)).expect(ALWAYS);
-                let _ = reply.send(control::answer(request, page, devices));
+                let line = control::answer(request, |what| match what {
+                    What::Devices(about) => control::devices(&mut self.engine, now, &self.groups, &about),
+                    What::Version | What::Status => Ok(serde_json::to_value(page(self)).expect(ALWAYS)),
+                });
+                let _ = reply.send(line);
             }
         }
     }

@@ -72,7 +72,6 @@ impl Fleets {
         region: &'static Parameters,
         gateway: Option<GatewayId>,
         records: &[FleetRecord],
-        now: Now,
     ) -> Fleets {
         let mut fleets = Vec::new();
         for FleetSettings { group, link, rules, members } in settings {
@@ -80,7 +79,7 @@ impl Fleets {
             let Some(channel) = channel(of_group, region) else { continue };
             let rules = FleetRules { gateway_eui: rules.gateway_eui.or(gateway.map(eui)), ..rules };
             let key = of_group.keys.fingerprint();
-            let fleet = Fleet::new(key, channel.frag_fport, rules, members, records, now);
+            let fleet = Fleet::new(key, channel.frag_fport, rules, members, records);
             fleets.push(GroupFleet { group, link, channel, fleet, setups: Vec::new() });
         }
         let known: BTreeSet<RecordId> = fleets.iter().flat_map(|of| of.fleet.record_ids()).collect();
@@ -102,6 +101,12 @@ impl Fleets {
     pub(super) fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {
         let Some(of) = self.fleets.iter_mut().find(|of| of.group == group) else { return false };
         if is_forgotten { of.fleet.forget(dev_eui) } else { of.fleet.retry(dev_eui) }
+    }
+
+    /// The devices of this group are asked for their versions although nothing is to be set up.
+    pub(super) fn survey(&mut self, group: &str) {
+        let theirs = self.fleets.iter_mut().filter(|of| of.group == group);
+        theirs.for_each(|of| of.fleet.survey());
     }
 
     /// The packet forwarder is this gateway.
@@ -184,7 +189,7 @@ impl Fleets {
         }
     }
 
-    /// The next wish.
+    /// The next thing that a fleet wishes.
     pub(super) fn poll(&mut self) -> Option<Output> {
         if let Some(id) = self.stale.pop() {
             return Some(Output::Save(self.save(), Change::ForgetFleet(id)));

@@ -122,7 +122,7 @@ pub struct FleetSettings {
     pub link: usize,
     /// What limits the dialogues.
     pub rules: FleetRules,
-    /// The devices.
+    /// The devices of the group.
     pub members: Vec<Member>,
 }
 

@@ -79,7 +79,7 @@ impl Engine {
         }
         let clocks = Clocks::new(recovered.believed());
         let scheduler = recovered_scheduler(region, settings.kept, &recovered, now);
-        let fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets, now);
+        let fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
         let mut broadcaster = Broadcaster::new(
             region,
             groups,
@@ -206,12 +206,17 @@ impl Engine {
         self.fleets.of_group(group)
     }
 
-    /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there is no
-    /// such device.
+    /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there
+    /// is no such device.
     pub fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {
         let has_begun = self.fleets.begin_anew(group, dev_eui, is_forgotten);
         self.drain_fleets();
         has_begun
+    }
+
+    /// The devices of the group are asked for their versions although nothing is to be set up.
+    pub fn survey(&mut self, group: &str) {
+        self.fleets.survey(group);
     }
 
     /// How far each task that is not over is; `None` while it is not planned.

@@ -1,33 +1,55 @@
-//! The share of the network server's airtime that commands of ours may take.
+//! The share of what the law leaves to a network server that commands of ours may take, by sub-band.
 
+use crate::radio::Modulation;
+use crate::region::Parameters;
+use crate::region::SubBandIndex;
 use crate::time::Instant;
+use std::collections::BTreeMap;
 
 /// An item must leave so many times its own airtime: where airtime is short, slow data rates come last.
 const LEAVES: u64 = 3;
+const NO_LIMIT_PPM: u32 = 1_000_000;
+/// Where a server does not tell an uplink's frequency, the duty cycle of most sub-bands for uplinks counts.
+const USUAL_DUTY_PPM: u32 = 10_000;
 const HOUR_US: u64 = 3_600_000_000;
 
-/// A budget that refills evenly and holds an hour's worth.
+/// Whose law limits the commands of a group, and which part of it they may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AirtimeShare {
-    us_per_hour: Option<u64>,
+pub struct AirtimeRule {
+    /// The law of the gateway's region.
+    pub region: &'static Parameters,
+    /// The part of each sub-band's budget, parts per million.
+    pub share_ppm: u32,
+}
+
+impl PartialEq for AirtimeRule {
+    fn eq(&self, other: &Self) -> bool {
+        (self.region.region, self.share_ppm) == (other.region.region, other.share_ppm)
+    }
+}
+
+impl Eq for AirtimeRule {}
+
+/// A budget that refills evenly and holds a window's worth.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    us_per_window: u64,
+    window_us: u64,
     left_us: u64,
     at: Instant,
 }
 
-impl AirtimeShare {
-    /// A full budget; `None`: no limit.
-    pub(super) fn new(us_per_hour: Option<u64>, at: Instant) -> AirtimeShare {
-        AirtimeShare { us_per_hour, left_us: us_per_hour.unwrap_or(0), at }
+impl Budget {
+    fn full(us_per_window: u64, window_us: u64, at: Instant) -> Budget {
+        Budget { us_per_window, window_us: window_us.max(1), left_us: us_per_window, at }
     }
 
-    /// Takes `airtime_us` out of the budget; `false` if it has too little.
-    pub(super) fn take(&mut self, at: Instant, airtime_us: u64) -> bool {
-        let Some(us_per_hour) = self.us_per_hour else { return true };
-        let elapsed_us = at.us_since(self.at).min(HOUR_US);
-        let refill_us = (u128::from(us_per_hour) * u128::from(elapsed_us) / u128::from(HOUR_US)) as u64;
-        self.left_us = (self.left_us + refill_us).min(us_per_hour);
+    fn take(&mut self, at: Instant, airtime_us: u64) -> bool {
+        let elapsed_us = at.us_since(self.at).min(self.window_us);
+        let refill_us = u128::from(self.us_per_window) * u128::from(elapsed_us) / u128::from(self.window_us);
+        self.left_us = (self.left_us + refill_us as u64).min(self.us_per_window);
         self.at = at;
-        let wanted_us = (airtime_us.saturating_mul(1 + LEAVES)).min(us_per_hour);
+        let wanted_us = airtime_us.saturating_mul(1 + LEAVES).min(self.us_per_window);
         if self.left_us < wanted_us || self.left_us < airtime_us {
             return false;
         }
@@ -36,19 +58,84 @@ impl AirtimeShare {
     }
 }
 
+/// What is left of the share in each sub-band: a command goes out where its uplink came in (RX1).
+#[derive(Debug)]
+pub(super) struct AirtimeShare {
+    rule: Option<AirtimeRule>,
+    budgets: BTreeMap<Option<SubBandIndex>, Budget>,
+}
+
+impl AirtimeShare {
+    /// Full budgets; `None`: no limit.
+    pub(super) fn new(rule: Option<AirtimeRule>) -> AirtimeShare {
+        AirtimeShare { rule, budgets: BTreeMap::new() }
+    }
+
+    /// Takes `airtime_us` out of the budget of the sub-band of `frequency_hz`; `false` if it has too little.
+    pub(super) fn take(
+        &mut self,
+        at: Instant,
+        frequency_hz: Option<u32>,
+        modulation: Modulation,
+        airtime_us: u64,
+    ) -> bool {
+        let Some(AirtimeRule { region, share_ppm }) = self.rule else { return true };
+        let index = frequency_hz.and_then(|hz| region.sub_band_of(hz, modulation).ok());
+        let limits = index.and_then(|index| region.sub_band(index));
+        let (duty_ppm, window_us) =
+            limits.map_or((USUAL_DUTY_PPM, HOUR_US), |sub_band| (sub_band.duty_ppm, sub_band.window_us));
+        if duty_ppm >= NO_LIMIT_PPM || limits.is_none() && region.sub_bands.iter().all(is_free) {
+            return true;
+        }
+        let per_million = |value: u64, ppm: u32| (u128::from(value) * u128::from(ppm) / 1_000_000) as u64;
+        let us_per_window = per_million(per_million(window_us, duty_ppm), share_ppm);
+        let budget = self.budgets.entry(index).or_insert(Budget::full(us_per_window, window_us, at));
+        budget.take(at, airtime_us)
+    }
+}
+
+fn is_free(sub_band: &crate::region::SubBand) -> bool {
+    sub_band.duty_ppm >= NO_LIMIT_PPM
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::region::RfRegion;
+    use crate::region::parameters;
+
+    const SF12: Modulation = Modulation::LoRa { sf: 12, bw_hz: 125_000 };
+
+    fn share(region: RfRegion) -> AirtimeShare {
+        let region = parameters(region).unwrap();
+        AirtimeShare::new(Some(AirtimeRule { region, share_ppm: 250_000 }))
+    }
+
+    fn at(s: i64) -> Instant {
+        Instant::from_us(s * 1_000_000)
+    }
 
     #[test]
     fn where_airtime_is_short_a_slow_item_waits_and_a_fast_one_goes() {
-        let at = |s: i64| Instant::from_us(s * 1_000_000);
-        let mut share = AirtimeShare::new(Some(9_000_000), at(0));
-        assert!(share.take(at(0), 2_000_000));
-        assert!(!share.take(at(0), 2_000_000), "7 s are left: it would leave too little");
-        assert!(share.take(at(0), 100_000));
-        assert!(!share.take(at(1), 2_000_000));
-        assert!(share.take(at(1800), 2_000_000), "half an hour later there is more");
-        assert!(AirtimeShare::new(None, at(0)).take(at(0), u64::MAX));
+        let mut share = share(RfRegion::Eu868);
+        // A quarter of 36 s.
+        let mut take = |s, airtime_us| share.take(at(s), Some(868_100_000), SF12, airtime_us);
+        assert!(take(0, 2_000_000));
+        assert!(!take(0, 2_000_000), "7 s are left: it would leave too little");
+        assert!(take(0, 100_000));
+        assert!(!take(1, 2_000_000));
+        assert!(take(1800, 2_000_000), "half an hour later there is more");
+    }
+
+    #[test]
+    fn each_sub_band_has_its_own_budget_and_one_without_a_limit_has_none() {
+        let mut eu868 = share(RfRegion::Eu868);
+        for hz in [Some(868_100_000), Some(867_100_000), None] {
+            assert!(eu868.take(at(0), hz, SF12, 2_000_000) && !eu868.take(at(0), hz, SF12, 2_000_000));
+        }
+        let mut us915 = share(RfRegion::Us915);
+        for hz in [Some(903_900_000), None] {
+            assert!((0..100).all(|_| us915.take(at(0), hz, SF12, 2_000_000)));
+        }
     }
 }

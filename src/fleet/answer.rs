@@ -11,29 +11,29 @@ use crate::lorawan::ts005;
 /// One answer of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// PackageVersionAns of TS004.
+    /// PackageVersionAns of TS004 with its PackageVersion.
     FragVersion(u8),
-    /// PackageVersionAns of TS005.
+    /// PackageVersionAns of TS005 with its PackageVersion.
     SetupVersion(u8),
-    /// PackageVersionAns of TS003.
+    /// PackageVersionAns of TS003 with its PackageVersion.
     ClockVersion(u8),
-    /// McGroupSetupAns.
+    /// McGroupSetupAns for the one group of ours.
     McGroup {
-        /// IDError.
+        /// IDError: the device has no such group.
         id_error: bool,
     },
-    /// FragSessionSetupAns.
+    /// FragSessionSetupAns for the one session of ours.
     FragSession(ts004::FragSessionSetupAns),
     /// AppTimeReq, asked for or of the device's own accord.
     Time {
-        /// DeviceTime.
+        /// DeviceTime, GPS seconds modulo 2^32.
         device_time: u32,
-        /// TokenReq.
+        /// TokenReq, which the answer repeats.
         token: u8,
-        /// AnsRequired.
+        /// AnsRequired: the device waits for it.
         wants_answer: bool,
     },
-    /// McClassCSessionAns.
+    /// McClassCSessionAns for the one group of ours.
     McSession(ts005::McSessionAns),
     /// Fragments of the group's key were received.
     Proof,

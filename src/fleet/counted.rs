@@ -12,11 +12,11 @@ pub(super) struct Counted {
 /// What an uplink is among those that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// The newest.
+    /// The newest of all so far.
     Newest,
     /// It came behind a newer one; what it says holds.
     Overtaken,
-    /// It came before.
+    /// The same uplink came before.
     Copy,
 }
 

@@ -49,8 +49,9 @@ pub(super) struct Device {
     pub(super) progress: Progress,
     /// Where it is found, as the newest event told.
     pub(super) address: Option<Address>,
-    /// Modulation of the newest uplink.
+    /// Modulation and frequency (Hz) of the newest uplink.
     pub(super) modulation: Option<Modulation>,
+    pub(super) frequency_hz: Option<u32>,
     item: QueueItem,
     /// Uplinks to pass before the next try.
     skip: u8,
@@ -67,6 +68,7 @@ impl Device {
             progress,
             address: None,
             modulation: None,
+            frequency_hz: None,
             item: QueueItem::default(),
             skip: 0,
             correction: None,
@@ -92,7 +94,7 @@ impl Device {
             let session = context.setup.map(|setup| setup.channel.modulation);
             let gps_s = ended.map_or(0, GpsTime::session_time);
             self.progress.habits.hear(up, context.rules.gateway_eui, session, gps_s);
-            self.modulation = up.modulation;
+            (self.modulation, self.frequency_hz) = (up.modulation, up.frequency_hz);
         }
         if up.via_relay && self.progress.stop.is_none() {
             self.progress.stop = Some(Stop::Refused(Refusal::Relay));
@@ -182,7 +184,7 @@ impl Device {
     /// The command that is due now.
     ///
     /// # Errors
-    /// Why none is.
+    /// Why no command is due.
     pub(super) fn next(&self, context: &Context<'_>) -> Result<Step, Hold> {
         let step = self.step(context)?;
         if self.progress.asked.is_some() {

@@ -34,7 +34,7 @@ pub(super) struct Context<'a> {
 /// Why no command goes to a device now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
-    /// Everything was told.
+    /// Everything was told and answered.
     Done,
     /// No campaign is to be set up.
     NoSetup,

@@ -28,6 +28,7 @@ use crate::store::RecordId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
+use core::ops::Bound;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
@@ -36,7 +37,7 @@ use std::collections::VecDeque;
 pub enum Output {
     /// Make this durable and answer with [`Fleet::saved`].
     Save(FleetRecord),
-    /// Publish this downlink.
+    /// Publish this downlink at the device's network server.
     Push(Push),
 }
 
@@ -102,7 +103,6 @@ impl Fleet {
         rules: FleetRules,
         members: Vec<Member>,
         records: &[FleetRecord],
-        now: Now,
     ) -> Fleet {
         let known = records::read(key, records);
         let mut by_eui = BTreeMap::new();
@@ -117,7 +117,7 @@ impl Fleet {
         }
         Fleet {
             key,
-            share: AirtimeShare::new(rules.airtime_us_per_hour, now.mono),
+            share: AirtimeShare::new(rules.airtime),
             shared: Shared { rules, frag_fport, setup: None, is_begun: false, is_survey: false },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
             devices,
@@ -203,8 +203,8 @@ impl Fleet {
         true
     }
 
-    /// Everything known of the device is forgotten but the numbers that must not be used twice; `false` if there is no
-    /// such device.
+    /// Everything known of the device is forgotten but the numbers that must not be used twice; `false` if there
+    /// is no such device.
     pub fn forget(&mut self, dev_eui: Eui64) -> bool {
         let Some(index) = self.by_eui.get(&dev_eui).copied() else { return false };
         let progress = &mut self.devices[index].progress;
@@ -274,7 +274,7 @@ impl Fleet {
         }
     }
 
-    /// The next wish.
+    /// The next thing that it wishes.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -283,6 +283,14 @@ impl Fleet {
     pub fn devices(&self, now: Now) -> impl Iterator<Item = DeviceView<'_>> {
         let context = self.shared.context(now);
         self.devices.iter().map(move |device| DeviceView::new(device, &context))
+    }
+
+    /// The devices with a greater DevEUI than `after`, by ascending DevEUI.
+    pub fn devices_after(&self, now: Now, after: Option<Eui64>) -> impl Iterator<Item = DeviceView<'_>> {
+        let context = self.shared.context(now);
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let indices = self.by_eui.range((from, Bound::Unbounded));
+        indices.map(move |(_, index)| DeviceView::new(&self.devices[*index], &context))
     }
 
     /// One device as people see it.
@@ -309,9 +317,10 @@ impl Fleet {
             device.progress.stop = Some(Stop::Refused(Refusal::NoMic));
             return;
         };
-        let airtime_us =
-            downlink_airtime_us(device.modulation.unwrap_or(SLOWEST), bytes.len() + FRAME_OVERHEAD);
-        if device.is_day_spent(&context) || !self.share.take(now.mono, airtime_us) {
+        let modulation = device.modulation.unwrap_or(SLOWEST);
+        let airtime_us = downlink_airtime_us(modulation, bytes.len() + FRAME_OVERHEAD);
+        let frequency_hz = device.frequency_hz;
+        if device.is_day_spent(&context) || !self.share.take(now.mono, frequency_hz, modulation, airtime_us) {
             return;
         }
         let asked = device.push(&context, step);

@@ -93,6 +93,7 @@ mod tests {
             data: Vec::new(),
             data_rate: None,
             modulation: None,
+            frequency_hz: None,
             confirmed: false,
             adr: None,
             receptions: vec![Reception { gateway_eui, rssi_dbm: -100.0, snr_db }],

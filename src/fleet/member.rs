@@ -24,7 +24,7 @@ pub struct SessionMics {
     pub descriptor: [u8; 4],
     /// SessionCnt of the first MIC; the others follow.
     pub first_session_cnt: u16,
-    /// The MICs.
+    /// The MICs, by ascending SessionCnt.
     pub mics: Vec<[u8; 4]>,
 }
 

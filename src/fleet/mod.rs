@@ -17,6 +17,7 @@ mod command;
 mod counted;
 mod device;
 mod due;
+#[expect(clippy::module_inception, reason = "the file holds `Fleet`")]
 mod fleet;
 mod habits;
 mod judge;
@@ -31,6 +32,7 @@ mod state;
 mod step;
 mod view;
 
+pub use airtime_share::AirtimeRule;
 pub use fleet::Fleet;
 pub use fleet::Output;
 pub use judge::ClockVerdict;

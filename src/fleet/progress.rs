@@ -22,7 +22,7 @@ pub(super) enum Stop {
 /// A command of ours whose answer did not come yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// The command.
+    /// The command that was asked.
     pub(super) step: Step,
     /// The number of its item in the device's queue.
     pub(super) item_no: u32,
@@ -58,7 +58,7 @@ pub(super) struct Progress {
     /// SessionTime of the session last asked for, and of the one that was confirmed; 0 for none.
     pub(super) session_asked: u32,
     pub(super) session_told: u32,
-    /// TimeOut of both.
+    /// TimeOut of both sessions, an exponent.
     pub(super) exponent_asked: u8,
     pub(super) exponent_told: u8,
     /// GPS seconds at which the session was confirmed.

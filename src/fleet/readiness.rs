@@ -7,17 +7,17 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Readiness {
-    /// All devices.
+    /// All devices of the group.
     pub devices: u32,
     /// Told, or told and proved.
     pub told: u32,
-    /// Of these, proved.
+    /// Those of the told that are proved.
     pub proved: u32,
     /// Cannot take part: refused, lost their state, in conflict.
     pub refused: u32,
-    /// Not heard here.
+    /// Not heard well enough here.
     pub not_heard_here: u32,
-    /// Silent.
+    /// Without uplinks or answers.
     pub silent: u32,
 }
 

@@ -1,5 +1,6 @@
 //! What limits a dialogue: the device stack, the network server, the law, the operator.
 
+use super::airtime_share::AirtimeRule;
 use crate::lns::Dialect;
 use crate::lorawan::Eui64;
 
@@ -18,8 +19,8 @@ pub struct FleetRules {
     pub max_lead_us: u64,
     /// The most downlinks of ours for one device in a day (of GPS time).
     pub max_downlinks_per_day: u16,
-    /// The airtime that our commands may take in an hour, microseconds; `None`: no limit.
-    pub airtime_us_per_hour: Option<u64>,
+    /// The airtime that our commands may take; `None`: no limit.
+    pub airtime: Option<AirtimeRule>,
 }
 
 impl FleetRules {
@@ -32,7 +33,7 @@ impl FleetRules {
             forgets_group: true,
             max_lead_us: 24 * 3_600_000_000,
             max_downlinks_per_day: 20,
-            airtime_us_per_hour: None,
+            airtime: None,
         }
     }
 }

@@ -39,9 +39,9 @@ pub struct Channel {
     pub mc_addr: McAddr,
     /// Version of TS004 that the campaign's coded fragments are made for.
     pub ts004_version: PackageVersion,
-    /// FPort of TS004.
+    /// FPort of TS004's commands and fragments.
     pub frag_fport: u8,
-    /// DLFrequ, Hz.
+    /// DLFrequ of the session, Hz.
     pub frequency_hz: u32,
     /// DR of the session.
     pub data_rate: u8,
@@ -64,13 +64,13 @@ pub struct Setup {
     pub min_mc_fcount: u32,
     /// maxMcFCount: one above every counter that the campaign may ever use.
     pub max_mc_fcount: u32,
-    /// NbFrag.
+    /// NbFrag: number of uncoded fragments.
     pub nb_frag: u16,
-    /// FragSize, bytes.
+    /// FragSize: bytes of a fragment.
     pub frag_size: u8,
-    /// Padding, bytes.
+    /// Padding: filler bytes of the last uncoded fragment.
     pub padding: u8,
-    /// Descriptor.
+    /// Descriptor: four bytes for the devices.
     pub descriptor: [u8; 4],
     /// SHA-256 of the image, for devices of TS004-2.0.0.
     pub image_sha256: Option<[u8; 32]>,

@@ -36,7 +36,7 @@ pub enum Refusal {
     FragVersion(u8),
     /// It has an unknown version of TS005.
     SetupVersion(u8),
-    /// McGroupSetupAns: IDError.
+    /// McGroupSetupAns: IDError, it has no such group.
     GroupId,
     /// FragSessionSetupAns: FragAlgo is not supported.
     FragAlgo,
@@ -50,9 +50,9 @@ pub enum Refusal {
     SessionCnt,
     /// TS004-2.0.0: no MIC is prepared for this image.
     NoMic,
-    /// McClassCSessionAns: DRError.
+    /// McClassCSessionAns: DRError, it has no such data rate.
     DataRate,
-    /// McClassCSessionAns: FreqError.
+    /// McClassCSessionAns: FreqError, it cannot use the frequency.
     Frequency,
     /// McClassCSessionAns: the group is undefined although it was set up.
     GroupUndefined,

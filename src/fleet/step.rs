@@ -9,13 +9,13 @@ pub enum Step {
     FragVersion,
     /// McGroupSetupReq, behind PackageVersionReq of TS005: its bytes are the same in both versions.
     McGroup,
-    /// FragSessionSetupReq.
+    /// FragSessionSetupReq, in the bytes of the device's version.
     FragSession,
     /// ForceDeviceResyncReq of TS003, answered by AppTimeReq, which tells the device's clock.
     ClockCheck,
     /// AppTimeAns: sets the device's clock; no answer follows.
     SetClock,
-    /// McClassCSessionReq.
+    /// McClassCSessionReq for the next session.
     McSession,
 }
 

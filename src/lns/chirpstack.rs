@@ -60,6 +60,7 @@ struct RxInfo {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct TxInfo {
+    frequency: u32,
     modulation: ModulationJson,
 }
 
@@ -106,6 +107,7 @@ impl EventJson {
             data: base64("data", &self.data)?,
             data_rate: u8::try_from(self.dr).ok(),
             modulation: lora(modulation.spreading_factor, modulation.bandwidth),
+            frequency_hz: Some(self.tx_info.frequency).filter(|hz| *hz > 0),
             confirmed: self.confirmed,
             adr: Some(self.adr),
             receptions: self.rx_info.iter().filter_map(reception).collect(),

@@ -86,6 +86,8 @@ pub struct Up {
     pub data_rate: Option<u8>,
     /// The modulation of the frame, where the server tells it.
     pub modulation: Option<Modulation>,
+    /// Frequency of the uplink in Hz, where the server tells it.
+    pub frequency_hz: Option<u32>,
     /// Whether the uplink was confirmed.
     pub confirmed: bool,
     /// The ADR bit of the uplink; The Things Stack does not tell it.

@@ -68,6 +68,8 @@ struct GatewayIds {
 struct Settings {
     data_rate: DataRate,
     data_rate_index: Option<u8>,
+    /// Hz, as a text.
+    frequency: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -137,6 +139,7 @@ impl Uplink {
             data: base64("uplink_message.frm_payload", &self.frm_payload)?,
             data_rate: self.settings.data_rate_index,
             modulation: lora(modulation.spreading_factor, modulation.bandwidth),
+            frequency_hz: self.settings.frequency.parse().ok(),
             confirmed: self.confirmed,
             adr: None,
             receptions: self.rx_metadata.iter().filter_map(reception).collect(),

@@ -167,10 +167,9 @@ impl Timetable {
         &self,
         group: &Group,
         image: &[u8],
-        root_key: &RootKey,
-        session_cnt: u16,
+        device: &DeviceKeys<'_>,
     ) -> Result<Vec<SetupCommand>, SetupError> {
-        setup::commands(&self.planned, group, image, &DeviceKeys { root_key, session_cnt })
+        setup::commands(&self.planned, group, image, device)
     }
 }
 

@@ -9,6 +9,8 @@ mod activation;
 mod cli;
 mod control;
 mod daemon;
+#[cfg(feature = "lns")]
+mod fleet;
 mod forwarder_file;
 #[cfg(feature = "gps")]
 mod gps;

@@ -1,6 +1,7 @@
 //! Devices made ready through a network server: the fleet's dialogues among simulated meters, and a referee who reads
 //! every command.
 
+use fuotad::fleet::AirtimeRule;
 use fuotad::fleet::Channel;
 use fuotad::fleet::DeviceState;
 use fuotad::fleet::FleetRules;
@@ -85,6 +86,8 @@ fn a_device_is_told_within_seconds_of_its_first_uplink_when_nothing_is_lost() {
 }
 
 /// What a device answers to FPort and CID instead of the truth.
+type Answers = &'static [(u8, u8, &'static [u8])];
+
 fn says(answers: &[(u8, u8, &[u8])]) -> MeterScript {
     let says = answers.iter().map(|(f_port, cid, bytes)| ((*f_port, *cid), bytes.to_vec())).collect();
     MeterScript { says, ..MeterScript::new(HOUR_S, 7) }
@@ -92,7 +95,7 @@ fn says(answers: &[(u8, u8, &[u8])]) -> MeterScript {
 
 #[test]
 fn a_device_that_refuses_is_refused_for_that_reason_and_the_others_go_on() {
-    let cases: &[(&[(u8, u8, &[u8])], Refusal)] = &[
+    let cases: &[(Answers, Refusal)] = &[
         (&[(201, 0x00, &[0x00, 3, 2])], Refusal::FragVersion(2)),
         (&[(201, 0x00, &[0x00, 3, 9])], Refusal::FragVersion(9)),
         // Behind the version of TS005 stands the answer to McGroupSetupReq.
@@ -354,10 +357,10 @@ fn measured(name: &str, script: LnsScript, until_s: [u64; 2], start_s: u64) -> (
     (reachable, ratio)
 }
 
-fn city_rules(dialect: Dialect, share_percent: u64) -> FleetRules {
-    // Two sub-bands of 1 % each.
-    let airtime_us_per_hour = Some(72_000_000 * share_percent / 100);
-    FleetRules { answers_time: true, airtime_us_per_hour, ..FleetRules::new(dialect) }
+fn city_rules(dialect: Dialect, share_percent: u32) -> FleetRules {
+    let region = parameters(RfRegion::Eu868).unwrap();
+    let airtime = Some(AirtimeRule { region, share_ppm: share_percent * 10_000 });
+    FleetRules { answers_time: true, airtime, ..FleetRules::new(dialect) }
 }
 
 #[test]

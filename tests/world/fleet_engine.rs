@@ -157,6 +157,7 @@ impl Bench {
             data,
             data_rate: None,
             modulation: None,
+            frequency_hz: None,
             confirmed: false,
             adr: None,
             receptions: vec![lns::Reception {

@@ -45,6 +45,7 @@ pub fn run(args: &OrderArgs, out: &mut dyn Write) -> Result<(), Failure> {
         setup: false,
         devices: args.config.with_file_name("devices.toml"),
         compare: false,
+        server: None,
         json: false,
     };
     let mut warnings = Vec::new();

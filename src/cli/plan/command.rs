@@ -2,7 +2,8 @@
 
 use super::answer::Answer;
 use super::json::as_json;
-use super::text::NEEDS_CLOCK;
+use super::setup::ForDevices;
+use super::setup::setup;
 use super::text::print;
 use crate::broadcast::Foreseen;
 use crate::broadcast::Judgement;
@@ -14,7 +15,6 @@ use crate::cli::check;
 use crate::cli::exit::Failure;
 use crate::cli::exit::warn;
 use crate::cli::files;
-use crate::cli::inspect::hex;
 use crate::cloud::FuotaTaskJson;
 use crate::config::Config;
 use crate::config::KeySource;
@@ -35,9 +35,6 @@ use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
 use crate::task::Task;
 use crate::time::GpsTime;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
@@ -102,7 +99,8 @@ pub fn plan(
         let group = settings.groups.iter().find(of_plan);
         let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
         if args.setup {
-            setup(&timetable, group, &args.devices, &order.image, warnings, out)?;
+            let of = ForDevices { config: &config, plan: &timetable, group, image: &order.image };
+            setup(&of, args, warnings, out)?;
             continue;
         }
         let (mut compared, mut promises) = (Vec::new(), Vec::new());
@@ -281,40 +279,4 @@ impl Journal<'_> {
         let said = said.map_err(|error| Failure::data(format!("{dir}: {error}")))?;
         Ok(said.into_iter().map(|text| format!("{dir}: {text}")).collect())
     }
-}
-
-/// Prints the commands of all devices, or none: half of them would be half a campaign.
-fn setup(
-    plan: &Timetable,
-    group: &Group,
-    path: &Path,
-    image: &[u8],
-    warnings: &mut Vec<String>,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let wrong = |error: &dyn fmt::Display| Failure::data(format!("{}: {error}", path.display()));
-    let devices = files::devices(path)?;
-    let mut lines = Vec::new();
-    for device in devices.device {
-        let root_key = device.root_key().map_err(|error| wrong(&error))?;
-        let commands =
-            plan.setup(group, image, &root_key, device.session_cnt).map_err(|error| wrong(&error))?;
-        for command in commands {
-            lines.push(json!({
-                "device": device.name,
-                "dev_eui": device.dev_eui,
-                "command": command.name,
-                "fport": command.fport,
-                "hex": hex(&command.payload),
-                "base64": STANDARD.encode(&command.payload),
-                "session": command.session.map(|session| session + 1),
-            }));
-        }
-    }
-    warnings.extend(files::open_to_the_world(path));
-    if !plan.sessions.is_empty() {
-        warnings.push(NEEDS_CLOCK.to_owned());
-    }
-    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Answers as they are written.
 
 use super::refusal::Refusal;
-use super::request::DevicesRequest;
 use super::request::NAMES;
 use super::request::Request;
 use super::request::VERSION;
@@ -12,15 +11,13 @@ use serde_json::json;
 /// The line that answers a request; the driver gives what it alone knows.
 pub(in crate::daemon) fn answer(
     request: Request,
-    status: impl FnOnce() -> Value,
-    devices: impl FnOnce(DevicesRequest) -> Result<Value, Refusal>,
+    given: impl FnOnce(What) -> Result<Value, Refusal>,
 ) -> Vec<u8> {
     let given = match request.what {
         What::Version => {
             Ok(json!({"program": env!("CARGO_PKG_VERSION"), "protocol": VERSION, "requests": NAMES}))
         }
-        What::Status => Ok(status()),
-        What::Devices(about) => devices(about),
+        what @ (What::Status | What::Devices(_)) => given(what),
     };
     line(request.id, given)
 }

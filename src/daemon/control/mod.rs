@@ -17,4 +17,5 @@ pub use client::ControlClient;
 pub use client::ControlError;
 pub(super) use devices::devices;
 pub use request::PAGE_MAX;
+pub(super) use request::What;
 pub(super) use serve::serve;

@@ -20,7 +20,7 @@ pub(super) struct Item {
     pub(super) is_ours: bool,
 }
 
-/// The server.
+/// The server with the queues of all devices.
 #[derive(Debug)]
 pub(super) struct AppServer {
     documents: Documents,

@@ -19,6 +19,7 @@ pub(super) struct Uplink<'a> {
     pub(super) f_port: u8,
     pub(super) data: &'a [u8],
     pub(super) sf: u8,
+    pub(super) frequency_hz: u32,
     pub(super) is_heard_here: bool,
 }
 
@@ -84,7 +85,7 @@ impl Documents {
                 let lora = json!({ "bandwidth": 125_000, "spreadingFactor": uplink.sf });
                 json!({
                     "deviceInfo": ids, "fCnt": f_cnt, "fPort": f_port, "data": data, "dr": 12 - uplink.sf,
-                    "rxInfo": rx_info, "txInfo": { "modulation": { "lora": lora } },
+                    "rxInfo": rx_info, "txInfo": { "frequency": uplink.frequency_hz, "modulation": { "lora": lora } },
                 })
             }
             Dialect::TheThingsStack => {
@@ -98,7 +99,9 @@ impl Documents {
                     "end_device_ids": ids,
                     "uplink_message": {
                         "f_cnt": f_cnt, "f_port": f_port, "frm_payload": data, "rx_metadata": rx_metadata,
-                        "settings": { "data_rate": { "lora": lora } },
+                        "settings": {
+                            "data_rate": { "lora": lora }, "frequency": uplink.frequency_hz.to_string(),
+                        },
                     },
                 })
             }

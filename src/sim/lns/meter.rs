@@ -11,7 +11,7 @@ const ANSWER_US: (u64, u64) = (1_200_000, 3_000_000);
 /// Answers that wait for an uplink, at most.
 const LATE_MAX: usize = 8;
 
-/// One meter.
+/// A device and when it sends.
 pub(super) struct Meter {
     pub(super) script: MeterScript,
     pub(super) dev_eui: String,

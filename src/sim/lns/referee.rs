@@ -38,7 +38,7 @@ struct Known {
     first: BTreeSet<Asked>,
 }
 
-/// The referee.
+/// The judge of everything that the fleet publishes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Referee {
     devices: BTreeMap<String, Known>,
@@ -265,7 +265,7 @@ impl Referee {
         known.fresh.retain(|asked| *asked == Asked::FragVersion);
     }
 
-    /// The device restarted.
+    /// The device restarted and forgot everything.
     pub(super) fn restarted(&mut self, dev_eui: &str) {
         let known = self.devices.entry(dev_eui.to_owned()).or_default();
         known.session = None;

@@ -16,10 +16,10 @@ pub struct BrokerScript {
     pub delays_ppm: u32,
 }
 
-/// One meter.
+/// A meter with its habits and its faults.
 #[derive(Clone, Debug)]
 pub struct MeterScript {
-    /// Its LoRaWAN stack.
+    /// The LoRaWAN stack that it runs.
     pub stack: Stack,
     /// TS004 version 2 instead of 1.
     pub is_v2: bool,
@@ -68,18 +68,18 @@ impl MeterScript {
     }
 }
 
-/// The world.
+/// Everything that a world of meters is made of.
 #[derive(Clone, Debug)]
 pub struct LnsScript {
-    /// All randomness.
+    /// All randomness comes from it.
     pub seed: u64,
     /// What limits the dialogues; its dialect is that of the network server.
     pub rules: FleetRules,
     /// What the devices are to be told.
     pub setup: Setup,
-    /// The meters.
+    /// The meters, in the order of the results.
     pub meters: Vec<MeterScript>,
-    /// The broker.
+    /// How the broker treats messages.
     pub broker: BrokerScript,
     /// The gateway keeps EU868's duty cycle of 1 % in both sub-bands of its uplink channels.
     pub has_law: bool,

@@ -32,7 +32,7 @@ pub struct LnsSummary {
     pub airtime_us: u64,
     /// Downlinks that the gateway's duty cycle refused.
     pub refused: u64,
-    /// Saves of records.
+    /// Saves of the fleet's records.
     pub saves: u64,
     /// Changing operations of the disk.
     pub disk_operations: u64,

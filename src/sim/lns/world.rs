@@ -55,6 +55,9 @@ use std::collections::BTreeSet;
 
 /// GPS time at the beginning of every world, microseconds.
 const GPS_START_US: u64 = 1_400_000_000_000_000;
+/// The uplink channels: three in 868.0 to 868.6 MHz, the others below.
+const CHANNELS_HZ: [u32; 8] =
+    [868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000];
 /// The server waits so long for copies of an uplink before it tells of it, microseconds.
 const DEDUPLICATION_US: u64 = 200_000;
 /// So long after that it takes an item for the window, microseconds.
@@ -71,7 +74,7 @@ const FIRST_SESSION_CNT: u16 = 5;
 const METER_PORT: u8 = 2;
 const BOOT: [u8; 16] = [0x5e; 16];
 
-/// What happens next.
+/// Something that happens at a certain time.
 enum Event {
     Uplink(usize),
     Answer { meter: usize, f_port: u8, data: Vec<u8> },
@@ -294,7 +297,7 @@ impl LnsWorld {
         let (rules, members) = (self.script.rules.clone(), self.members.clone());
         let rules = FleetRules { gateway_eui: OUR_GATEWAY.parse().ok(), ..rules };
         let frag_fport = self.script.setup.channel.frag_fport;
-        let mut fleet = Fleet::new(self.key, frag_fport, rules, members, &recovered.fleets, self.now());
+        let mut fleet = Fleet::new(self.key, frag_fport, rules, members, &recovered.fleets);
         fleet.set_up(Some(self.script.setup.clone()));
         if self.is_begun {
             fleet.begin();
@@ -334,8 +337,8 @@ impl LnsWorld {
             }
             Event::Fill { meter, channel, ended_us } => self.fill(meter, channel, ended_us),
             Event::Downlink { meter, item } => self.downlink(meter, &item),
-            Event::ToGateway((topic, payload), good) => self.to_gateway(&topic, &payload, good),
-            Event::ToServer((topic, payload)) => self.to_server(&topic, &payload),
+            Event::ToGateway((topic, payload), good) => self.arrive(&topic, &payload, good),
+            Event::ToServer((topic, payload)) => self.take(&topic, &payload),
             Event::Saved { life, id, is_durable, fresh } => {
                 if let Some((fleet, _)) = self.fleet.as_mut().filter(|_| life == self.life) {
                     self.referee.kept(fresh);
@@ -358,7 +361,7 @@ impl LnsWorld {
     }
 
     fn uplink(&mut self, index: usize, f_port: u8, data: Vec<u8>) {
-        let channel = self.random.below(8) as usize;
+        let channel = self.random.below(CHANNELS_HZ.len() as u64) as usize;
         let airtime_us = self.airtime_us(index, data.len());
         self.later(airtime_us, Event::UplinkEnd { meter: index, f_port, data, channel });
     }
@@ -378,8 +381,14 @@ impl LnsWorld {
         if meter.loses_uplink() || is_deaf && meter.script.is_in_reach {
             return;
         }
-        let uplink =
-            Uplink { f_cnt, f_port, data, sf: meter.script.sf, is_heard_here: meter.script.is_in_reach };
+        let uplink = Uplink {
+            f_cnt,
+            f_port,
+            data,
+            sf: meter.script.sf,
+            frequency_hz: CHANNELS_HZ[channel],
+            is_heard_here: meter.script.is_in_reach,
+        };
         let published = self.documents.up(&meter.dev_eui, &uplink);
         let is_clock_right = self.is_clock_right(f_port, data);
         let dev_eui = self.meters[index].dev_eui.clone();
@@ -427,9 +436,8 @@ impl LnsWorld {
         let airtime_us = self.airtime_us(index, item.down.payload.len());
         let starts_us = ended_us + RX1_US;
         let is_busy = self.on_air.iter().any(|(from, to)| *from < starts_us + airtime_us && starts_us < *to);
-        // Channels 0 to 2 lie in 868.0 to 868.6 MHz.
-        let is_lawful = !self.script.has_law
-            || !is_busy && self.law.book(usize::from(channel > 2), starts_us, airtime_us);
+        let sub_band = usize::from(CHANNELS_HZ[channel] < 868_000_000);
+        let is_lawful = !self.script.has_law || !is_busy && self.law.book(sub_band, starts_us, airtime_us);
         let has_gone = is_lawful && !is_busy;
         if has_gone {
             self.on_air.retain(|(_, to)| *to + 60_000_000 > self.now_us);
@@ -477,7 +485,7 @@ impl LnsWorld {
         }
     }
 
-    fn to_gateway(&mut self, topic: &str, payload: &[u8], good: Vec<Asked>) {
+    fn arrive(&mut self, topic: &str, payload: &[u8], good: Vec<Asked>) {
         let now = self.now();
         let Some((fleet, listener)) = &mut self.fleet else { return };
         match listener.hear(topic, payload) {
@@ -496,7 +504,7 @@ impl LnsWorld {
         }
     }
 
-    fn to_server(&mut self, topic: &str, payload: &[u8]) {
+    fn take(&mut self, topic: &str, payload: &[u8]) {
         let down = match self.documents.read_down(topic, payload) {
             Ok(down) => down,
             Err(wrong) => return self.referee.note(wrong),

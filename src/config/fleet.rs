@@ -1,0 +1,146 @@
+//! The devices of groups with a network server, as the engine sets them up.
+
+use super::devices::DeviceConfig;
+use super::devices::Devices;
+use super::error::ConfigError;
+use super::error::Mistakes;
+use super::group::GroupConfig;
+use super::lns::LnsConfig;
+use crate::engine::FleetSettings;
+use crate::fleet::AirtimeRule;
+use crate::fleet::FleetRules;
+use crate::fleet::Member;
+use crate::fleet::SessionMics;
+use crate::region::Parameters;
+use std::collections::BTreeMap;
+
+/// More downlinks for one device in a day are no set-up any more.
+const DOWNLINKS_PER_DAY_MAX: u16 = 1000;
+
+/// The fleets of those groups that name one of `servers`; `devices` are the devices files, by the names of their groups.
+///
+/// # Errors
+/// Every value that cannot be used.
+pub(super) fn fleets(
+    servers: &[LnsConfig],
+    groups: &[GroupConfig],
+    devices: &BTreeMap<String, Devices>,
+    region: &'static Parameters,
+) -> Result<Vec<FleetSettings>, ConfigError> {
+    let mut mistakes = Mistakes::default();
+    let mut rules = Vec::new();
+    for (index, server) in servers.iter().enumerate() {
+        rules.push(mistakes.take(rules_of(server, index, region)));
+    }
+    let mut fleets = Vec::new();
+    for group in groups {
+        let link = servers.iter().position(|server| Some(&server.name) == group.lns.as_ref());
+        let Some((link, devices)) = link.zip(devices.get(&group.name)) else { continue };
+        let Some(Some(rules)) = rules.get(link).cloned() else { continue };
+        let members = devices.device.iter().filter_map(|device| member(device, devices)).collect();
+        fleets.push(FleetSettings { group: group.name.clone(), link, rules, members });
+    }
+    mistakes.or(Some(fleets))
+}
+
+fn rules_of(
+    server: &LnsConfig,
+    index: usize,
+    region: &'static Parameters,
+) -> Result<FleetRules, ConfigError> {
+    let wrong = |key: &str, message: String| ConfigError::value(format!("lns[{index}].{key}"), message);
+    let mut mistakes = Mistakes::default();
+    let share = server.setup_share;
+    // A comparison with what is no number is false.
+    if !(share > 0.0 && share <= 1.0) {
+        let message =
+            format!("{share} is outside 0 to 1: write a part, like 0.25; without devices to set up, no lns");
+        mistakes.add(wrong("setup-share", message));
+    }
+    let per_day = server.max_downlinks_per_day;
+    if !(1..=DOWNLINKS_PER_DAY_MAX).contains(&per_day) {
+        let message = format!("{per_day} is outside 1 to {DOWNLINKS_PER_DAY_MAX}");
+        mistakes.add(wrong("max-downlinks-per-day", message));
+    }
+    mistakes.or(Some(FleetRules {
+        answers_time: server.answers_time,
+        max_downlinks_per_day: per_day,
+        airtime: Some(AirtimeRule { region, share_ppm: (share * 1e6) as u32 }),
+        ..FleetRules::new(server.kind)
+    }))
+}
+
+/// `None` for a device that lacks what a gateway needs, which was told.
+fn member(device: &DeviceConfig, of: &Devices) -> Option<Member> {
+    let mics = of.image.as_ref().filter(|_| !device.mics.is_empty()).map(|image| SessionMics {
+        sha256: image.sha256.0,
+        descriptor: image.descriptor.0,
+        first_session_cnt: image.first_session_cnt,
+        mics: device.mics.iter().map(|mic| mic.0).collect(),
+    });
+    Some(Member {
+        dev_eui: device.dev_eui.as_ref()?.parse().ok()?,
+        name: device.name.clone(),
+        mc_key_encrypted: device.mc_key_encrypted?.0,
+        session_mics: mics,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::Config;
+    use crate::region::RfRegion;
+    use crate::region::parameters;
+
+    fn made(lns: &str) -> Result<Vec<FleetSettings>, String> {
+        let text = format!(
+            "[gateway]\nregion = \"EU868\"\n[[lns]]\nname = \"other\"\nkind = \"chirpstack\"\nbroker = \"mqtt://h\"\n\
+             applications = []\n[[lns]]\nname = \"cs\"\nkind = \"chirpstack\"\nbroker = \"mqtt://h\"\napplications = []\n{lns}\n\
+             [[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nlns = \"cs\"\n[[group]]\nname = \"lamps\"\nmc-addr = \"01c0ffef\"\n"
+        );
+        let config = Config::from_text(&text, &BTreeMap::new()).map_err(|error| error.to_string())?;
+        let devices = format!(
+            "[image]\nsha256 = \"{}\"\nfirst-session-cnt = 3\n[[device]]\nname = \"m1\"\ndev-eui = \"70B3D57ED0000001\"\n\
+             mc-key-encrypted = \"000102030405060708090a0b0c0d0e0f\"\nmics = [\"01020304\", \"05060708\"]\n[[device]]\nname = \"m2\"\n",
+            "ab".repeat(32)
+        );
+        let devices = BTreeMap::from([("meters".to_owned(), Devices::from_text(&devices).unwrap())]);
+        let region = parameters(RfRegion::Eu868).unwrap();
+        fleets(&config.lns, &config.group, &devices, region).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_devices_of_a_group_are_set_up_through_its_own_network_server_under_its_rules() {
+        let fleets = made("answers-time = true\nsetup-share = 0.5\nmax-downlinks-per-day = 10").unwrap();
+        let [fleet] = &fleets[..] else { panic!("{} fleets", fleets.len()) };
+        assert_eq!((fleet.group.as_str(), fleet.link), ("meters", 1));
+        let rules = &fleet.rules;
+        assert_eq!((rules.answers_time, rules.max_downlinks_per_day), (true, 10));
+        assert_eq!(rules.airtime.unwrap().share_ppm, 500_000);
+        let [member] = &fleet.members[..] else { panic!("{} members", fleet.members.len()) };
+        assert_eq!(
+            (member.dev_eui.to_string().as_str(), member.mc_key_encrypted[15]),
+            ("70b3d57ed0000001", 15)
+        );
+        let mics = member.session_mics.as_ref().unwrap();
+        assert_eq!((mics.first_session_cnt, mics.mics[1], mics.sha256), (3, [5, 6, 7, 8], [0xab; 32]));
+        let usual = &made("").unwrap()[0].rules;
+        assert_eq!((usual.answers_time, usual.max_downlinks_per_day), (false, 20));
+        assert_eq!(usual.airtime.unwrap().share_ppm, 250_000);
+    }
+
+    #[test]
+    fn a_share_and_a_number_outside_their_bounds_are_refused_with_what_to_write() {
+        for (written, part) in [
+            ("setup-share = 0.0", "lns[1].setup-share"),
+            ("setup-share = 1.5", "1.5 is outside 0 to 1: write a part, like 0.25"),
+            ("setup-share = nan", "is outside 0 to 1"),
+            ("max-downlinks-per-day = 0", "lns[1].max-downlinks-per-day"),
+            ("max-downlinks-per-day = 1001", "1001 is outside 1 to 1000"),
+        ] {
+            let error = made(written).map(|_| ()).unwrap_err();
+            assert!(error.contains(part), "{written}: {error}");
+        }
+    }
+}

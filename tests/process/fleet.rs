@@ -1,0 +1,249 @@
+//! The real process sets a device up through a real broker: the network server's side and the device are ours.
+
+use super::support::broker::Broker;
+use super::support::broker::Subscriber;
+use super::support::broker::until;
+use super::support::scratch::Scratch;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use fuotad::daemon::ControlClient;
+use fuotad::daemon::ControlError;
+use fuotad::lorawan::RootKey;
+use fuotad::lorawan::Secret;
+use fuotad::lorawan::encrypt_mc_key;
+use fuotad::lorawan::mc_ke_key;
+use fuotad::region::RfRegion;
+use fuotad::region::parameters;
+use fuotad::sim::device::Device;
+use fuotad::sim::device::Settings;
+use fuotad::sim::device::Stack;
+use fuotad::sim::device::State;
+use fuotad::sim::random::Random;
+use fuotad::task::rfc3339_from_gps;
+use fuotad::time::GpsTime;
+use fuotad::time::Instant;
+use fuotad::time::Now;
+use serde_json::Value;
+use serde_json::json;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::SystemTime;
+
+const APPLICATION: &str = "5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11";
+const DEVICE: &str = "70b3d57ed0000001";
+const MC_KEY: &str = "00112233445566778899aabbccddeeff";
+
+/// The service with one group whose one device is behind the broker.
+struct Service {
+    scratch: Scratch,
+    child: Option<Child>,
+}
+
+impl Service {
+    fn new(name: &str, broker: &Broker) -> Service {
+        let scratch = Scratch::new(&format!("fleet-{name}"));
+        let dir = scratch.dir().display().to_string();
+        for folder in ["state", "tasks"] {
+            std::fs::create_dir(scratch.path(folder)).unwrap();
+        }
+        let write_secret = |name: &str, text: &str| {
+            scratch.write(name, text);
+            std::fs::set_permissions(scratch.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        write_secret("key", MC_KEY);
+        let encrypted =
+            encrypt_mc_key(&mc_ke_key(&root_key().mc_root_key()), &Secret::from_hex(MC_KEY).unwrap());
+        let hex: String = encrypted.iter().map(|byte| format!("{byte:02x}")).collect();
+        write_secret(
+            "devices.toml",
+            &format!(
+                "group = \"meters\"\n[[device]]\nname = \"m1\"\ndev-eui = \"{DEVICE}\"\nmc-key-encrypted = \"{hex}\"\n"
+            ),
+        );
+        let listen = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = broker.port;
+        scratch.write(
+            "fuotad.toml",
+            format!(
+                "[gateway]\nregion = \"EU868\"\nid = \"0016c001f1500812\"\n[forwarder]\nlisten = \"{listen}\"\n\
+                 [state]\ndir = \"{dir}/state\"\n[tasks]\nfolder = \"{dir}/tasks\"\n[status]\nsocket = \"{dir}/status.sock\"\n\
+                 [clock]\ntrust = \"always\"\n[[lns]]\nname = \"cs\"\nkind = \"chirpstack\"\nbroker = \"mqtt://127.0.0.1:{port}\"\n\
+                 applications = [\"{APPLICATION}\"]\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\n\
+                 mc-key-file = \"{dir}/key\"\nsession = \"windows\"\nlns = \"cs\"\ndevices-file = \"{dir}/devices.toml\"\n"
+            ),
+        );
+        let service = Service { scratch, child: None };
+        let enrolled =
+            service.command(&["group", "enrol", "meters", "--first-fcnt", "2", "-c"]).output().unwrap();
+        assert!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));
+        service
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fuotad"));
+        command.args(words).arg(self.scratch.path("fuotad.toml"));
+        command
+    }
+
+    fn start(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.scratch.path("log")).unwrap();
+        let child = self.command(&["run", "--config"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+        until("the broker is connected", || {
+            let client = ControlClient::connect(&self.scratch.path("control.sock"));
+            let status = client.and_then(|mut client| client.ask(json!({"do": "status"})));
+            status.is_ok_and(|status| status["lns"][0]["state"] == "connected")
+        });
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn ask(&self, request: Value) -> Result<Value, ControlError> {
+        ControlClient::connect(&self.scratch.path("control.sock")).unwrap().ask(request)
+    }
+
+    fn device(&self) -> Value {
+        self.ask(json!({"do": "devices.show", "group": "meters", "device": DEVICE})).unwrap()
+    }
+
+    /// A campaign that begins in an hour.
+    fn order(&self) {
+        self.scratch.write("image.bin", vec![0x5a; 1000]);
+        let image = self.scratch.path("image.bin").display().to_string();
+        let start = rfc3339_from_gps(gps().plus_us(3_600_000_000));
+        let document = json!({
+            "FirmwareUpdateImage": format!("file://{image}"), "RedundancyPercent": 30, "FragmentSizeBytes": 48,
+            "LoRaWAN": {"RfRegion": "EU868"}, "Fuotad": {"Start": start},
+        });
+        self.scratch.write("tasks/task-1.json", document.to_string());
+        until("the device has something to be told", || self.device()["command"] != Value::Null);
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn root_key() -> RootKey {
+    RootKey::GenAppKey(Secret::from_bytes([7; 16]))
+}
+
+fn gps() -> GpsTime {
+    let unix_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
+    GpsTime::from_unix_us(i64::try_from(unix_us).unwrap()).unwrap()
+}
+
+/// The network server's side and the one device.
+struct Field<'a> {
+    broker: &'a Broker,
+    subscriber: Subscriber,
+    device: Device,
+    began: std::time::Instant,
+    f_cnt: u32,
+}
+
+impl Field<'_> {
+    fn now(&self) -> Now {
+        let mono = Instant::from_us(i64::try_from(self.began.elapsed().as_micros()).unwrap());
+        Now { mono, gps: Some(gps()) }
+    }
+
+    fn publish(&self, event: &str, mut document: Value) {
+        document["deviceInfo"] = json!({"devEui": DEVICE});
+        let topic = format!("application/{APPLICATION}/device/{DEVICE}/event/{event}");
+        self.broker.publish(&topic, &document.to_string(), 1, false);
+    }
+
+    fn up(&mut self, f_port: u8, data: &[u8]) {
+        let document = json!({
+            "fCnt": self.f_cnt, "fPort": f_port, "data": BASE64_STANDARD.encode(data),
+            "rxInfo": [{"gatewayId": "0016c001f1500812", "rssi": -90, "snr": 7.0}],
+            "txInfo": {"frequency": 868_100_000, "modulation": {"lora": {"bandwidth": 125_000, "spreadingFactor": 7}}},
+        });
+        self.f_cnt += 1;
+        self.publish("up", document);
+    }
+
+    /// The next downlink that fuotad publishes.
+    fn command(&self) -> Value {
+        loop {
+            let message = self.subscriber.next();
+            if message.contains("/command/down ") {
+                return serde_json::from_str(&message[message.find('{').unwrap()..]).unwrap();
+            }
+        }
+    }
+
+    /// The device obeys a downlink and answers; FPort and CID.
+    fn obey(&mut self, command: &Value) -> (u64, u8) {
+        self.publish("txack", json!({"queueItemId": command["id"], "fCntDown": 1}));
+        let payload = BASE64_STANDARD.decode(command["data"].as_str().unwrap()).unwrap();
+        let f_port = command["fPort"].as_u64().unwrap();
+        let now = self.now();
+        let (port, answer) = self.device.unicast(now, f_port as u8, &payload).remove(0);
+        self.up(port, &answer);
+        (f_port, payload[0])
+    }
+}
+
+#[test]
+fn a_device_behind_a_broker_is_told_a_campaign_across_a_kill_and_nothing_twice() {
+    let broker = Broker::start("fleet", &[], "allow_anonymous true");
+    let region = parameters(RfRegion::Eu868).unwrap();
+    let settings = Settings::stock(Stack::Ideal, "m1".to_owned(), root_key(), region);
+    let mut field = Field {
+        subscriber: broker.subscriber(),
+        broker: &broker,
+        device: Device::new(settings, Random::new(1)),
+        began: std::time::Instant::now(),
+        f_cnt: 10,
+    };
+    let mut service = Service::new("told", &broker);
+    service.start();
+    assert_eq!(service.device()["state"], "initial");
+    service.order();
+    field.up(2, &[1, 2, 3]);
+    let mut commands = vec![field.command()];
+    let mut asked = vec![field.obey(&commands[0])];
+    commands.push(field.command());
+    // The second command is out when the process is killed; its answer comes to the next life.
+    service.kill();
+    service.start();
+    until("the campaign is there again", || service.device()["command"] != Value::Null);
+    asked.push(field.obey(&commands[1]));
+    for _ in 0..2 {
+        commands.push(field.command());
+        asked.push(field.obey(commands.last().unwrap()));
+    }
+    assert_eq!(asked, [(201, 0x00), (200, 0x00), (201, 0x02), (200, 0x04)]);
+    until("it is told", || service.device()["state"] == "told");
+    let shown = service.device();
+    assert_eq!(
+        (&shown["downlinks"], &shown["ts004"], &shown["aws"]),
+        (&json!(4), &json!(1), &json!("Initial"))
+    );
+    assert_eq!(field.device.status(field.now()).state, State::Waiting);
+    let ids: std::collections::BTreeSet<&str> =
+        commands.iter().map(|command| command["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 4);
+    let list = service.ask(json!({"do": "devices.list", "group": "meters"})).unwrap();
+    assert_eq!(
+        (&list["devices"][0], &list["counts"]["told"], &list["next"]),
+        (&shown, &json!(1), &Value::Null)
+    );
+    let unknown =
+        service.ask(json!({"do": "devices.retry", "group": "meters", "device": "70b3d57ed0000009"}));
+    assert!(matches!(unknown, Err(ControlError::Refused { code, .. }) if code == "unknown-device"));
+    let retried = service.ask(json!({"do": "devices.retry", "group": "meters", "device": DEVICE})).unwrap();
+    assert_eq!(retried["command"], "PackageVersionReq");
+}
