@@ -13,6 +13,7 @@ use fuotad::lorawan::McSessionKeys;
 use fuotad::plan::Timetable;
 use fuotad::plan::chances;
 use fuotad::plan::choices;
+use fuotad::schedule::Kept;
 use fuotad::schedule::TxPolicy;
 use fuotad::sim::Script;
 use fuotad::sim::TaskScript;
@@ -61,9 +62,10 @@ fn plan_of_a_megabyte() {
         trust_by_task: BTreeMap::new(),
         means: Default::default(),
         turns: script.turns,
+        fleets: Vec::new(),
         forwarder: script.link,
         relay: script.relay,
-        server_reserve_ppm: 0,
+        kept: Kept::default(),
         crash_rest_us: 0,
     };
     let document =

@@ -9,9 +9,10 @@
 //!  8  daemon/   sim/                  the real world; the simulated world: the two never meet
 //!  7  engine/                         the front door of everything pure
 //!  6  broadcast/                      all campaigns on one radio: tasks, turns, marks
-//!  5  campaign/   relay/              one task on one group; network servers on the radio
+//!  5  campaign/   fleet/   relay/     one task on one group; its devices made ready; network servers on the radio
 //!  4  schedule/   report              when a frame may go out; what happened
-//!  3  region/   forwarder/   store/   cloud/   the law; PROTOCOL.TXT; what must survive a power cut; AWS's documents
+//!  3  region/   forwarder/   store/   cloud/   lns/   the law; PROTOCOL.TXT; what must survive a power cut;
+//!                                     AWS's documents; the application side of network servers
 //!  2  radio/   odds/   signing/   task/   modulation and airtime; who completes; who vouches; what was ordered
 //!  1  time/   image   json   fragment/   lorawan/
 //! ```
@@ -29,10 +30,12 @@ pub mod config;
 #[cfg(feature = "daemon")]
 pub mod daemon;
 pub mod engine;
+pub mod fleet;
 pub mod forwarder;
 pub mod fragment;
 pub mod image;
 pub mod json;
+pub mod lns;
 pub mod lorawan;
 pub mod odds;
 pub mod plan;

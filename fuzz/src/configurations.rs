@@ -26,7 +26,8 @@ pub fn run(data: &[u8]) {
     if let Some((config, rest)) = Config::readable_part(parts[0], &environment) {
         for certificates in [Some(Vec::new()), None] {
             let read_key = &mut |_: KeySource<'_>| Ok(Secret::from_bytes([7; 16]));
-            let judged = config.checked(read_key, &mut |_| Ok(certificates.clone()));
+            let read_devices = &mut |_: &Path| Ok(parts.get(1).map(|part| (*part).to_owned()));
+            let judged = config.checked(read_key, &mut |_| Ok(certificates.clone()), read_devices);
             let located = judged.map(|_| ()).map_err(|error| error.in_text(&rest, &environment));
             checked(located);
         }

@@ -451,6 +451,7 @@ impl Story {
                     self.life.saves.push_back((save, change));
                 }
                 Output::Report(_) => {}
+                Output::LnsPush { .. } => {}
                 Output::Stopped => {
                     assert!(self.life.is_stopping, "nobody stops by itself");
                     assert!(!self.life.is_stopped, "who has stopped does not stop again");

@@ -287,13 +287,18 @@ impl Broadcaster {
         campaigns.flat_map(|campaign| campaign.calendar().begin().sessions()).any(is_inside)
     }
 
+    /// The sessions of an armed campaign; `None` for another task.
+    pub fn sessions(&self, task: &TaskId) -> Option<&[Session]> {
+        Some(self.book.campaign(task)?.calendar().begin().sessions())
+    }
+
     /// How far each task that is not over is; `None` while it is not planned.
     pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
         self.book.open().iter().map(|(id, open_task)| (id, open_task.progress()))
     }
 
     /// How each task that is not over stands.
-    pub fn tasks(&self, now: Now) -> impl Iterator<Item = TaskState> {
+    pub fn tasks<'a>(&'a self, now: Now, scheduler: &'a Scheduler) -> impl Iterator<Item = TaskState> + 'a {
         self.book.open().iter().map(move |(id, open_task)| {
             let wait = self.wait(now, open_task);
             TaskState {
@@ -302,7 +307,7 @@ impl Broadcaster {
                 phase: self.phase(id, open_task),
                 waiting: wait.as_ref().map(|(wait, _)| wait.sentence(now)),
                 wait,
-                campaign: open_task.campaign().map(|campaign| campaign.state(now)),
+                campaign: open_task.campaign().map(|campaign| campaign.state(now, scheduler)),
             }
         })
     }

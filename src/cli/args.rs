@@ -177,15 +177,15 @@ pub struct PlanArgs {
     /// The image, where the task does not name a local file
     #[arg(long)]
     pub image: Option<PathBuf>,
+    /// Compare it with the beats of ChirpStack, AWS and MultiTech, and with other promises of hearing
+    #[arg(long, conflicts_with = "setup")]
+    pub compare: bool,
     /// Print the commands that prepare each device of the devices file, as JSON lines
     #[arg(long)]
     pub setup: bool,
     /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key)
     #[arg(long, default_value = DEFAULT_DEVICES)]
     pub devices: PathBuf,
-    /// What a device draws while its receiver is open, milliampere
-    #[arg(long, default_value_t = 5.5)]
-    pub listening_ma: f64,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
@@ -211,7 +211,7 @@ pub struct OrderArgs {
     /// Bytes of a fragment; default: what takes the least airtime
     #[arg(long, value_name = "BYTES")]
     pub fragment_size: Option<u16>,
-    /// Refuse a plan that ends later (RFC 3339)
+    /// When the last session is to be over (RFC 3339); a plan that ends later is refused
     #[arg(long, value_name = "TIME")]
     pub finish_by: Option<String>,
     /// The configuration file of the service

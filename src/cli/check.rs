@@ -149,7 +149,11 @@ fn service(config: &Config, absent: &mut Absent) -> Result<daemon::Settings, Con
         }
         absent.borrow_mut().tell(path).map(|()| None)
     };
-    config.checked(&mut read_key, &mut read_certificates)
+    let mut read_devices = |path: &Path| match path.exists() {
+        true => files::prepared(path).map(Some),
+        false => absent.borrow_mut().tell(path).map(|()| None),
+    };
+    config.checked(&mut read_key, &mut read_certificates, &mut read_devices)
 }
 
 /// The settings of the service as orders are judged by them: without the keys, for which nobody has to be asked.
@@ -162,7 +166,7 @@ pub fn keyless(config: &Config) -> Result<daemon::Settings, ConfigError> {
         true => files::certificates(path).map(Some),
         false => Ok(None),
     };
-    config.service(&mut |_| Ok(Secret::from_bytes([0; 16])), &mut certificates)
+    config.service(&mut |_| Ok(Secret::from_bytes([0; 16])), &mut certificates, &mut |_| Ok(None))
 }
 
 /// A gateway whose forwarder sends here and nowhere else is on no network without a network server.

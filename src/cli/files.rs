@@ -25,6 +25,8 @@ use zeroize::Zeroizing;
 
 /// Configurations, scenarios and devices files have at most so many bytes.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Devices files of groups have at most so many bytes: 5000 devices with some twenty MICs each.
+const DEVICES_BYTES_MAX: usize = 4 << 20;
 /// A name that is not found by then is left alone.
 const LOOK_UP: Duration = Duration::from_secs(3);
 
@@ -93,6 +95,15 @@ pub fn config_sources(path: &Path) -> Result<Sources, (Sources, Failure)> {
 pub fn config_in(path: &Path, text: &str, environment: &BTreeMap<String, String>) -> Result<Config, Failure> {
     let wrong = |error: ConfigError| Failure::text(78, path, &error.in_text(text, environment));
     Config::from_text(text, environment).map_err(wrong)
+}
+
+/// The text of a group's devices file, which an operator of many devices may have made long.
+///
+/// # Errors
+/// One line: it cannot be read, or others can read it.
+pub fn prepared(path: &Path) -> Result<String, String> {
+    let bytes = bytes(path, DEVICES_BYTES_MAX).map_err(|failure| failure.to_string())?;
+    utf8(path, bytes)
 }
 
 /// Reads a devices file and every device in it.

@@ -71,7 +71,8 @@ pub fn prepare(path: &Path) -> Result<Start, Failure> {
 /// Everything, or the first value that cannot be used.
 fn whole(config: &Config) -> Result<Start, ConfigError> {
     let mut certificates = |path: &Path| files::certificates(path).map(Some);
-    let settings = config.service(&mut files::key_from, &mut certificates)?;
+    let mut devices = |path: &Path| files::prepared(path).map(Some);
+    let settings = config.service(&mut files::key_from, &mut certificates, &mut devices)?;
     Ok(Start { settings, cloud: cloud(config)? })
 }
 

@@ -115,6 +115,7 @@ fn for_people(status: &Snapshot) -> String {
     }
     let _ = writeln!(text, "\n{}", forwarder(status));
     servers(&mut text, status);
+    lns(&mut text, status);
     let clock = match (&status.clock.utc, &status.clock.reason) {
         (Some(utc), None) => format!("trusted, {utc}"),
         (Some(utc), Some(reason)) => format!("{utc}, not the wall clock's: {reason}"),
@@ -259,6 +260,27 @@ fn servers(text: &mut String, status: &Snapshot) {
     }
     if relay.wrong_mic > 0 {
         let _ = writeln!(text, "           {} to groups of ours with a wrong MIC", relay.wrong_mic);
+    }
+}
+
+/// The application sides of network servers, two lines each at most.
+fn lns(text: &mut String, status: &Snapshot) {
+    for lns in &status.lns {
+        let counts = format!("{} events, {} downlinks", lns.events, lns.pushed);
+        let _ = writeln!(text, "lns        {} at {}: {}, {counts}", lns.name, lns.broker, lns.state);
+        if let Some(reason) = &lns.reason {
+            let _ = writeln!(text, "           {reason}");
+        }
+        let lost = [
+            (lns.unreadable, "messages could not be used, the last:"),
+            (lns.dropped, "events dropped"),
+            (lns.unpushed, "downlinks found no connection"),
+        ];
+        for (count, what) in lost.into_iter().filter(|(count, _)| *count > 0) {
+            let last = lns.last_unreadable.as_ref().filter(|_| what.ends_with(':'));
+            let last = last.map(|last| format!(" {last}")).unwrap_or_default();
+            let _ = writeln!(text, "           {count} {what}{last}");
+        }
     }
 }
 

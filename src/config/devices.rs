@@ -1,17 +1,89 @@
-//! The devices that an operator prepares for a campaign (`fuotad plan --setup --devices FILE`).
+//! The devices of a group: with root keys as an operator writes them at a desk (`fuotad plan --setup --devices FILE`), and
+//! with the McKey encrypted for each as `fuotad prepare` makes of them for a gateway.
 
 use super::error::ConfigError;
 use super::group::WrittenKey;
 use super::read::read;
 use crate::lorawan::RootKey;
+use core::fmt;
 use serde::Deserialize;
+use serde::Deserializer;
+use serde::Serialize;
+use serde::Serializer;
+use serde::de;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+
+/// Bytes that are written as hex digits, none of them secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hex<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> fmt::Display for Hex<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl<const N: usize> fmt::Debug for Hex<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
+        let Some(digits) = digits.filter(|digits| digits.len() == 2 * N) else {
+            return Err(de::Error::custom(format!(
+                "{text:?} is no value of {N} bytes: write {} hex digits",
+                2 * N
+            )));
+        };
+        let mut bytes = [0; N];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            // Two digits of four bits each.
+            *byte = (pair[0] << 4 | pair[1]) as u8;
+        }
+        Ok(Hex(bytes))
+    }
+}
+
+impl<const N: usize> Serialize for Hex<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The image that the MICs of a devices file are of (TS004 v2).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PreparedImage {
+    /// SHA-256 of the image without padding.
+    pub sha256: Hex<32>,
+    /// The SessionCnt of the first MIC of each device; the others follow.
+    pub first_session_cnt: u16,
+    /// The descriptor of the data block that the MICs cover.
+    #[serde(default = "no_descriptor")]
+    pub descriptor: Hex<4>,
+}
+
+fn no_descriptor() -> Hex<4> {
+    Hex([0; 4])
+}
 
 /// A devices file, as written.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Devices {
+    /// The group that the McKey was encrypted for.
+    pub group: Option<String>,
+    /// The multicast address of that group.
+    pub mc_addr: Option<String>,
+    /// The fingerprint of its session keys: it tells whether the McKey is the gateway's, and reveals nothing of it.
+    pub key_fingerprint: Option<Hex<16>>,
+    /// What the MICs of the devices are of.
+    pub image: Option<PreparedImage>,
     /// The devices, in the order of the file.
     pub device: Vec<DeviceConfig>,
 }
@@ -31,6 +103,19 @@ pub struct DeviceConfig {
     /// TS004 v2: the device's next session count.
     #[serde(default)]
     pub session_cnt: u16,
+    /// Its device_id at The Things Stack; default: learned from its first uplink.
+    pub device_id: Option<String>,
+    /// The LoRaWAN version, for people.
+    pub lorawan: Option<String>,
+    /// What the device is, for people.
+    pub hardware: Option<String>,
+    /// The group's McKey, encrypted for this device.
+    pub mc_key_encrypted: Option<Hex<16>>,
+    /// TS004 v2: the MICs of the image, one for each SessionCnt.
+    #[serde(default)]
+    pub mics: Vec<Hex<4>>,
+    /// TS004 v2: the key of such MICs, for images to come.
+    pub data_block_int_key: Option<WrittenKey>,
 }
 
 impl Devices {

@@ -3,6 +3,7 @@
 use super::aws::AwsConfig;
 use super::error::ConfigError;
 use super::group::GroupConfig;
+use super::lns::LnsConfig;
 use super::ota::OtaConfig;
 use super::radio::Radio;
 use super::read::read;
@@ -42,6 +43,9 @@ pub struct Config {
     /// Network servers that the gateway's traffic is relayed to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network_server: Vec<NetworkServer>,
+    /// The application side of network servers, which devices are set up through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lns: Vec<LnsConfig>,
     /// What must survive a power cut.
     #[serde(default)]
     pub state: State,
@@ -60,6 +64,9 @@ pub struct Config {
     /// `[web]`: a page and metrics; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web: Option<Web>,
+    /// `[control]`: the socket that takes requests.
+    #[serde(default)]
+    pub control: Control,
     /// Which wall clock is believed.
     #[serde(default)]
     pub clock: Clock,
@@ -149,6 +156,15 @@ impl Default for Status {
     fn default() -> Self {
         Status { socket: PathBuf::from("/run/fuotad/status.sock") }
     }
+}
+
+/// `[control]`: the socket that takes requests.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Control {
+    /// The socket that takes requests, docs/control.md; default: `control.sock` beside the status socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
 }
 
 /// `[clock]`: trust in the wall clock.
@@ -246,7 +262,13 @@ impl Config {
         let (region, _) = self.region()?;
         let group =
             self.group.iter().map(|group| group.filled(&self.radio, region)).collect::<Result<_, _>>()?;
-        Ok(Config { group, ..self.clone() })
+        Ok(Config { group, control: Control { socket: Some(self.control_socket()) }, ..self.clone() })
+    }
+
+    /// Where the control socket is.
+    pub fn control_socket(&self) -> PathBuf {
+        let beside = || self.status.socket.with_file_name("control.sock");
+        self.control.socket.clone().unwrap_or_else(beside)
     }
 
     /// The law of the configured region, and a remark about its name.
@@ -265,7 +287,7 @@ impl Config {
         Ok((parameters, note))
     }
 
-    /// The files that the service reads beside this one, with the keys that name them: without one of them it only relays.
+    /// The files that the service reads beside this one, with the keys that name them.
     pub fn files(&self) -> Vec<(String, &Path)> {
         let mut files: Vec<(String, &Path)> = Vec::new();
         for group in &self.group {
@@ -277,8 +299,21 @@ impl Config {
             for (key, path) in own {
                 files.extend(path.iter().map(|path| (format!("group {}.{key}", group.name), path.as_path())));
             }
+            let devices = group.devices_file.iter();
+            files.extend(devices.map(|path| (format!("group {}.devices-file", group.name), path.as_path())));
             let anchors = group.signing.iter().flat_map(|signing| &signing.anchors);
             files.extend(anchors.map(|path| (format!("group {}.signing", group.name), path.as_path())));
+        }
+        for lns in &self.lns {
+            let own = [
+                ("ca-file", &lns.ca_file),
+                ("certificate-file", &lns.certificate_file),
+                ("key-file", &lns.key_file),
+                ("password-file", &lns.password_file),
+            ];
+            for (key, path) in own {
+                files.extend(path.iter().map(|path| (format!("lns {}.{key}", lns.name), path.as_path())));
+            }
         }
         if let Some(aws) = &self.aws {
             let credentials = aws.credentials_file.iter().map(|path| ("aws.credentials-file", path));

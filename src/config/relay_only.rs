@@ -18,6 +18,7 @@ use crate::region::RfRegion;
 use crate::region::parameters_even_withdrawn;
 use crate::region::unknown_law;
 use crate::relay::RelaySettings;
+use crate::schedule::Kept;
 use crate::task::nearest;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -28,9 +29,9 @@ use toml::Value;
 /// The tables without which nothing is relayed.
 const RELAY: [&str; 3] = ["gateway", "forwarder", "network-server"];
 /// Tables that tell where we live and speak: taken when they can be used.
-const HOUSEHOLD: [&str; 5] = ["state", "status", "log", "clock", "web"];
+const HOUSEHOLD: [&str; 6] = ["state", "status", "control", "log", "clock", "web"];
 /// All other tables, which the relay can do without.
-const OTHERS: [&str; 6] = ["radio", "tasks", "aws", "ota", "gps", "group"];
+const OTHERS: [&str; 7] = ["radio", "tasks", "aws", "ota", "gps", "group", "lns"];
 /// How often the task folder would be looked into, microseconds.
 const SCAN_US: u64 = 3_000_000;
 
@@ -57,9 +58,10 @@ impl Config {
             trust_by_task: BTreeMap::new(),
             means: Default::default(),
             turns: Default::default(),
+            fleets: Vec::new(),
             forwarder: link,
             relay,
-            server_reserve_ppm: 0,
+            kept: Kept::default(),
             crash_rest_us: 0,
         };
         Ok(daemon::Settings {
@@ -71,8 +73,10 @@ impl Config {
             status_socket: self.status.socket.clone(),
             // Not even a wrong address of the page keeps the relay away.
             web: self.web.as_ref().and_then(|web| web.settings().ok()),
+            control_socket: self.control_socket(),
             clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps: None,
+            lns: Vec::new(),
             log: self.log.filter.clone(),
             relay_only: Some(reason),
             relay_text: None,

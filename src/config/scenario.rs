@@ -223,6 +223,8 @@ impl Scenario {
             radio: self.radio.clone(),
             forwarder: super::file::Forwarder::default(),
             network_server: Vec::new(),
+            lns: Vec::new(),
+            control: super::file::Control::default(),
             state: super::file::State::default(),
             tasks: super::file::Tasks::default(),
             aws: None,

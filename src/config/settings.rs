@@ -5,6 +5,8 @@ use super::error::Mistakes;
 use super::file::Config;
 use super::file::Gps;
 use super::key_source::ReadKey;
+use super::lns;
+use super::prepared::ReadDevices;
 use super::radio::antenna_gain;
 use super::server;
 use super::signing::ReadCertificates;
@@ -51,9 +53,15 @@ impl Config {
         &self,
         read_key: ReadKey<'_>,
         read: ReadCertificates<'_>,
+        read_devices: ReadDevices<'_>,
     ) -> Result<daemon::Settings, ConfigError> {
         let mut mistakes = Mistakes::default();
         let settings = mistakes.take(self.daemon(read_key));
+        let devices = mistakes.take(self.prepared(read_devices)).unwrap_or_default();
+        if let Some(settings) = &settings {
+            mistakes.take(self.check_prepared(&settings.engine.groups, &devices));
+        }
+        let connections = mistakes.take(lns::connections(&self.lns, &self.group, &devices));
         // A group that cannot be used may have wrong certificates, too.
         let trusted = mistakes.take(self.trusted(read));
         if let Some(aws) = &self.aws {
@@ -62,10 +70,12 @@ impl Config {
             let message = "there is no [aws], so nobody looks for it: write [aws] with ota-updates";
             mistakes.add(ConfigError::value(format!("ota.{id:?}"), message));
         }
-        let settings = settings.zip(trusted).map(|(mut settings, trusted)| {
-            trusted.fill(&mut settings.engine);
-            settings
-        });
+        let settings =
+            settings.zip(trusted).zip(connections).map(|((mut settings, trusted), connections)| {
+                trusted.fill(&mut settings.engine);
+                settings.lns = connections;
+                settings
+            });
         mistakes.or(settings)
     }
 
@@ -77,9 +87,10 @@ impl Config {
         &self,
         read_key: ReadKey<'_>,
         read: ReadCertificates<'_>,
+        read_devices: ReadDevices<'_>,
     ) -> Result<daemon::Settings, ConfigError> {
         let mut mistakes = Mistakes::default();
-        let settings = mistakes.take(self.service(read_key, read));
+        let settings = mistakes.take(self.service(read_key, read, read_devices));
         let filter = daemon::check_log_filter(&self.log.filter);
         let wrong =
             |message: String| ConfigError::value("log.filter", message.trim_start_matches("log.filter: "));
@@ -100,10 +111,9 @@ impl Config {
         let relay = listen.and_then(|listen| mistakes.take(server::relay(&self.network_server, listen)));
         let forwarder = mistakes.take(self.link());
         let may_send = self.network_server.iter().any(|server| !server.uplink_only);
-        let server_reserve_ppm =
-            if may_send { mistakes.take(self.radio.server_reserve_ppm()) } else { Some(0) };
-        let parts = region.zip(groups).zip(relay.zip(forwarder)).zip(server_reserve_ppm);
-        let settings = parts.map(|(((region, groups), (relay, forwarder)), server_reserve_ppm)| {
+        let kept = mistakes.take(self.radio.kept(may_send));
+        let parts = region.zip(groups).zip(relay.zip(forwarder)).zip(kept);
+        let settings = parts.map(|(((region, groups), (relay, forwarder)), kept)| {
             let (turns, crash_rest_us) =
                 (self.radio.turns, self.state.crash_rest_s.saturating_mul(1_000_000));
             let (trust_by_task, means) = (BTreeMap::new(), self.means());
@@ -113,9 +123,10 @@ impl Config {
                 trust_by_task,
                 means,
                 turns,
+                fleets: Vec::new(),
                 forwarder,
                 relay,
-                server_reserve_ppm,
+                kept,
                 crash_rest_us,
             }
         });
@@ -231,8 +242,10 @@ impl Config {
             scan_us: self.tasks.scan_s.saturating_mul(1_000_000),
             status_socket: self.status.socket.clone(),
             web,
+            control_socket: self.control_socket(),
             clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps,
+            lns: Vec::new(),
             log: self.log.filter.clone(),
             relay_only: None,
             relay_text: self.relay_text(),
@@ -243,7 +256,14 @@ impl Config {
 
     /// What is to be said of a configuration that is right, a line each.
     pub fn remarks(&self) -> Vec<String> {
-        self.group.iter().filter_map(super::group::GroupConfig::unsaid_session).collect()
+        let of_group = |group: &super::group::GroupConfig| {
+            [group.unsaid_session(), group.unsaid_pace(&self.radio)].into_iter().flatten()
+        };
+        self.group
+            .iter()
+            .flat_map(of_group)
+            .chain(self.lns.iter().filter_map(super::lns::LnsConfig::remark))
+            .collect()
     }
 
     /// What is wrong with `gateway.id`.

@@ -2,6 +2,8 @@
 
 use super::clock::Clock;
 use super::clock_log::ClockLog;
+use super::control;
+use super::control::Ask;
 use super::end_report::EndReports;
 use super::error::StartError;
 use super::fact::Fact;
@@ -10,6 +12,7 @@ use super::fact::Fetched;
 use super::fact::ImageWish;
 use super::fact::TASKS_MAX;
 use super::images::Images;
+use super::lns::LnsLinks;
 use super::log::Place;
 use super::log::Reporter;
 use super::notes::Notes;
@@ -21,7 +24,6 @@ use super::signals::Signal;
 use super::signals::Signals;
 use super::snapshot::Snapshot;
 use super::socket::Socket;
-use super::status::StatusRequest;
 use super::store_thread::StoreThread;
 use super::systemd::Systemd;
 use super::view;
@@ -30,6 +32,7 @@ use crate::broadcast::NotSaved;
 use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
+use crate::lns;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Report;
@@ -43,6 +46,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// Why a page can be written.
+const ALWAYS: &str = "strings and numbers always serialise";
 /// Datagrams taken in one turn before everybody else gets theirs.
 const BATCH: usize = 64;
 /// The loop turns at least this often, microseconds: it looks at the clock and feeds the watchdog.
@@ -65,7 +70,9 @@ pub struct Driver {
     pub(super) images: Images,
     pub(super) facts: mpsc::Receiver<Fact>,
     pub(super) fetcher: Option<mpsc::Sender<ImageWish>>,
-    pub(super) asks: mpsc::Receiver<StatusRequest>,
+    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) groups: Vec<String>,
+    pub(super) lns: LnsLinks,
     pub(super) systemd: Systemd,
     pub(super) memory: Memory,
     pub(super) started: Instant,
@@ -114,7 +121,8 @@ enum Turn {
     Found(Found),
     Saved(Option<(u64, Result<(), NotSaved>)>),
     Fact(Fact),
-    StatusRequest(StatusRequest),
+    Ask(Ask),
+    Lns(usize, lns::Event),
     Time,
 }
 
@@ -142,10 +150,8 @@ impl Driver {
                 Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
                 Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
                 Turn::Fact(fact) => self.fact(now, fact),
-                Turn::StatusRequest(ask) => {
-                    // A reader that is gone already is none of our business.
-                    let _ = ask.send(self.document(now));
-                }
+                Turn::Ask(ask) => self.answer(now, ask),
+                Turn::Lns(link, event) => self.tell(now, Input::Lns { link, event }),
                 Turn::Time => {}
             }
             self.due();
@@ -172,7 +178,8 @@ impl Driver {
             saved = self.store.answer() => Turn::Saved(saved),
             Some(fact) = self.facts.recv() => Turn::Fact(fact),
             (task, fetched) = self.images.answer() => Turn::Fact(Fact::Image(task, fetched)),
-            Some(ask) = self.asks.recv() => Turn::StatusRequest(ask),
+            Some(ask) = self.asks.recv() => Turn::Ask(ask),
+            (link, event) = self.lns.event() => Turn::Lns(link, event),
             () = patience => Turn::Time,
         }
     }
@@ -293,6 +300,7 @@ impl Driver {
             match self.engine.poll() {
                 Output::Datagram { to, bytes } => self.socket.send(to, &bytes),
                 Output::ToServer { server, bytes } => self.server_sockets.send(now.mono, server, bytes),
+                Output::LnsPush { link, push } => self.lns.push(link, push),
                 Output::Fetch(order) => match &order.image {
                     ImageRef::File(path) => self.images.fetch(order.task.clone(), path.clone()),
                     _ => self.order(order),
@@ -406,16 +414,31 @@ impl Driver {
         }
     }
 
-    fn document(&mut self, now: Now) -> Vec<u8> {
-        let mut snapshot = self.snapshot(now);
-        self.memory.notes.fill(&mut snapshot);
-        let mut document = serde_json::to_vec(&snapshot).expect("strings and numbers always serialise");
-        document.push(b'\n');
-        document
+    /// Whoever asked may be gone.
+    fn answer(&mut self, now: Now, ask: Ask) {
+        let page = |driver: &mut Driver| {
+            let mut snapshot = driver.snapshot(now);
+            driver.memory.notes.fill(&mut snapshot);
+            snapshot
+        };
+        match ask {
+            Ask::Status(reply) => {
+                let mut document = serde_json::to_vec(&page(self)).expect(ALWAYS);
+                document.push(b'\n');
+                let _ = reply.send(document);
+            }
+            Ask::Control(request, reply) => {
+                let groups = self.groups.clone();
+                let devices = |request| control::devices(&groups, &request);
+                let page = || serde_json::to_value(page(self)).expect(ALWAYS);
+                let _ = reply.send(control::answer(request, page, devices));
+            }
+        }
     }
 
     fn snapshot(&self, now: Now) -> Snapshot {
         let server_sockets: Vec<ServerSocketState> = self.server_sockets.states().collect();
+        let lns = self.lns.states();
         let around = HostState {
             started: self.started,
             region: self.region,
@@ -424,6 +447,7 @@ impl Driver {
             server_sockets: &server_sockets,
             distrust: self.clock.distrust(),
             gps: self.clock.gps_state(),
+            lns: &lns,
             missing_image: &|task| self.memory.notes.missing_image(task),
             state_dir: &self.state_dir,
         };

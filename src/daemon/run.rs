@@ -3,6 +3,8 @@
 use super::boot::boot_id;
 use super::boot::random;
 use super::clock::Clock;
+use super::control;
+use super::control::Ask;
 use super::driver::Driver;
 use super::driver::Memory;
 use super::error::StartError;
@@ -15,17 +17,20 @@ use super::folder::TaskFolder;
 use super::folder::watch;
 use super::images::Images;
 use super::io_words::io_words;
+use super::lns::LnsLinks;
+use super::local_socket::LocalSocket;
 use super::lock::Lock;
 use super::log;
 use super::pull_memory::PullMemory;
 use super::relay_text;
 use super::server_sockets::ServerSockets;
 use super::settings::Settings;
+use super::settings::WebSettings;
 use super::signals::Signals;
 use super::socket;
 use super::socket::Socket;
 use super::state_folder::StateFolder;
-use super::status::StatusSocket;
+use super::status;
 use super::store_thread::StoreThread;
 use super::systemd::Systemd;
 use super::view::NO_SERVER;
@@ -45,7 +50,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Readers of the status that may wait.
+/// Questions of the local sockets that may wait.
 const ASKS_MAX: usize = 4;
 /// What may still run on blocking threads when we end gets this long.
 const BLOCKED: Duration = Duration::from_millis(50);
@@ -198,6 +203,7 @@ async fn serve(
     let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
     let (server_sockets, found) = ServerSockets::new(names, listen, clock.now().mono);
     let stems = stems(&recovered);
+    let groups = settings.engine.groups.iter().map(|group| group.name.clone()).collect();
     let mut engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
     if engine.servers().next().is_none() {
         tracing::warn!("{NO_SERVER}");
@@ -216,12 +222,8 @@ async fn serve(
         let folder = TaskFolder::new(settings.tasks_folder, known);
         tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
     }
-    let (ask, asks) = mpsc::channel(ASKS_MAX);
-    #[cfg(feature = "web")]
-    if let Some(web) = settings.web {
-        super::web::start(web.listen, ask.clone());
-    }
-    status(&settings.status_socket, ask);
+    let asks = local_sockets(&settings.status_socket, &settings.control_socket, settings.web);
+    let lns = LnsLinks::start(settings.lns);
     let fetcher = cloud.map(|cloud| {
         let (fetcher, wishes) = mpsc::channel(WISHES_MAX);
         tokio::task::spawn_local(cloud(CloudChannels { facts: tell.clone(), wishes }));
@@ -244,6 +246,8 @@ async fn serve(
         facts,
         fetcher,
         asks,
+        groups,
+        lns,
         systemd,
         memory,
         started,
@@ -258,20 +262,31 @@ fn stems(recovered: &Recovered) -> BTreeMap<[u8; 16], String> {
     records.filter_map(|task| Some((task.id.0, Record::from_bytes(&task.bytes).ok()?.stem))).collect()
 }
 
-/// Serves the status; without its socket the daemon goes on.
-fn status(path: &Path, ask: mpsc::Sender<super::status::StatusRequest>) {
-    match StatusSocket::bind(path) {
-        Ok(socket) => {
-            tokio::task::spawn_local(socket.serve(ask));
-        }
-        Err(error) => {
-            tracing::warn!(
-                "no status socket at {}: {}; `fuotad status` will not work",
-                path.display(),
-                io_words(&error)
-            );
-        }
+/// Serves the two local sockets and the page; without one of them the daemon goes on.
+fn local_sockets(
+    status_path: &Path,
+    control_path: &Path,
+    #[cfg_attr(not(feature = "web"), expect(unused_variables))] web: Option<WebSettings>,
+) -> mpsc::Receiver<Ask> {
+    let (ask, asks) = mpsc::channel(ASKS_MAX);
+    let bind = |path: &Path, name: &str| {
+        let bound = LocalSocket::bind(path);
+        bound.map_err(|error| {
+            let (path, error) = (path.display(), io_words(&error));
+            tracing::warn!("no {name} socket at {path}: {error}; commands that ask it will not work");
+        })
+    };
+    if let Ok(socket) = bind(status_path, "status") {
+        tokio::task::spawn_local(status::serve(socket, ask.clone()));
     }
+    if let Ok(socket) = bind(control_path, "control") {
+        tokio::task::spawn_local(control::serve(socket, ask.clone()));
+    }
+    #[cfg(feature = "web")]
+    if let Some(web) = web {
+        super::web::start(web.listen, ask);
+    }
+    asks
 }
 
 fn seed() -> Result<u64, StartError> {

@@ -1,5 +1,6 @@
 //! What the daemon is told at its start.
 
+use super::lns::LnsSettings;
 use crate::engine;
 use crate::time::ClockTrust;
 use std::net::SocketAddr;
@@ -21,10 +22,14 @@ pub struct Settings {
     pub status_socket: PathBuf,
     /// Where a page and metrics are served, if anywhere.
     pub web: Option<WebSettings>,
+    /// The socket that takes requests.
+    pub control_socket: PathBuf,
     /// Which wall clock is believed.
     pub clock: ClockSettings,
     /// A GPS receiver of our own.
     pub gps: Option<GpsSettings>,
+    /// The application sides of network servers.
+    pub lns: Vec<LnsSettings>,
     /// What is logged, in the words of tracing's EnvFilter: `info`, `fuotad=debug`.
     pub log: String,
     /// Why nothing but traffic is relayed; `None`: nothing keeps it from broadcasting.

@@ -30,6 +30,9 @@ pub struct Snapshot {
     /// What became of the network servers' downlinks.
     #[serde(default)]
     pub relay: RelaySnapshot,
+    /// The application sides of network servers, in the order of the configuration.
+    #[serde(default)]
+    pub lns: Vec<LnsSnapshot>,
     /// Airtime in each sub-band with a limit.
     pub bands: Vec<BandSnapshot>,
     /// Tasks that are not over.
@@ -139,6 +142,35 @@ pub struct OtherSenderSnapshot {
     pub address: String,
     /// PUSH_DATA and PULL_DATA that came from there.
     pub datagrams: u64,
+}
+
+/// The connection to the application side of one network server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LnsSnapshot {
+    /// The name in the configuration.
+    pub name: String,
+    /// Which network server it is: `chirpstack` or `the-things-stack`.
+    pub kind: String,
+    /// Host and port of its broker.
+    pub broker: String,
+    /// `connected`, `silent`, or why there is no connection, in one word: docs/control.md has them.
+    pub state: String,
+    /// What is wrong and what to do about it; absent while nothing is.
+    pub reason: Option<String>,
+    /// Events of our devices.
+    pub events: u64,
+    /// Messages about devices of others.
+    pub foreign: u64,
+    /// Messages about our devices that could not be used.
+    pub unreadable: u64,
+    /// Why the last of them could not be used.
+    pub last_unreadable: Option<String>,
+    /// Events that were dropped because the service was busy.
+    pub dropped: u64,
+    /// Downlinks that were given to the broker.
+    pub pushed: u64,
+    /// Downlinks that were dropped because there was no connection.
+    pub unpushed: u64,
 }
 
 /// One network server and our socket towards it.

@@ -6,6 +6,7 @@ use super::snapshot::CampaignSnapshot;
 use super::snapshot::ClockSnapshot;
 use super::snapshot::DisputeSnapshot;
 use super::snapshot::ForwarderSnapshot;
+use super::snapshot::LnsSnapshot;
 use super::snapshot::OtherSenderSnapshot;
 use super::snapshot::RelaySnapshot;
 use super::snapshot::ServerSnapshot;
@@ -56,6 +57,8 @@ pub struct HostState<'a> {
     pub gps: Option<&'a str>,
     /// The folder of counters, marks and records.
     pub state_dir: &'a Path,
+    /// How the connections to network servers' application sides fare.
+    pub lns: &'a [LnsSnapshot],
     /// Why a task's image is not there.
     pub missing_image: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -79,6 +82,7 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         forwarder,
         servers: servers(engine, around.server_sockets),
         relay: relay(engine),
+        lns: around.lns.to_vec(),
         bands: bands(engine, around.region),
         tasks,
         refused: Vec::new(),
@@ -371,6 +375,7 @@ mod tests {
             server_sockets: &[],
             distrust: None,
             gps: None,
+            lns: &[],
             missing_image: &|_| None,
             state_dir: Path::new("/"),
         };

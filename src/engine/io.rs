@@ -7,10 +7,14 @@ use crate::broadcast::NotSaved;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TurnRule;
 use crate::campaign::Group;
+use crate::fleet::FleetRules;
+use crate::fleet::Member;
 use crate::forwarder;
+use crate::lns;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::report::Report;
+use crate::schedule::Kept;
 use crate::signing::Evidence;
 use crate::signing::SigningTrust;
 use crate::store::Change;
@@ -58,6 +62,13 @@ pub enum Input<'a> {
     /// Whether some network server's queue is full: while it is, what the gateway pushes is relayed, and not
     /// acknowledged, because it may push out something older.
     ServersFull(bool),
+    /// A network server told something of one of our devices.
+    Lns {
+        /// Which `[[lns]]`, in the order of the configuration.
+        link: usize,
+        /// What it told of the device.
+        event: lns::Event,
+    },
     /// The answer to [`Output::Save`]: durable, or why not.
     Saved(u64, Result<(), NotSaved>),
     /// No new frame from now on; [`Output::Stopped`] follows.
@@ -83,6 +94,13 @@ pub enum Output {
         /// The datagram's bytes, header included.
         bytes: Vec<u8>,
     },
+    /// Add this to the queue of a device at its network server. Nobody tells whether it got there.
+    LnsPush {
+        /// Which `[[lns]]`, in the order of the configuration.
+        link: usize,
+        /// The downlink for the queue.
+        push: lns::Push,
+    },
     /// Bring the image of a task.
     Fetch(Fetch),
     /// Make this durable, one after the other, and say so.
@@ -93,6 +111,19 @@ pub enum Output {
     Stopped,
     /// Nothing more to do before this instant, or before the next fact.
     WakeAt(Option<Instant>),
+}
+
+/// The devices of one group, and the network server that they are set up through. No Debug: it holds key material.
+#[derive(Clone)]
+pub struct FleetSettings {
+    /// Name of the group.
+    pub group: String,
+    /// Which `[[lns]]`, in the order of the configuration.
+    pub link: usize,
+    /// What limits the dialogues.
+    pub rules: FleetRules,
+    /// The devices.
+    pub members: Vec<Member>,
 }
 
 /// What the engine is made of. No Debug: groups hold keys.
@@ -108,12 +139,14 @@ pub struct Settings {
     pub means: Means,
     /// Who has the air when several campaigns want it.
     pub turns: TurnRule,
+    /// The devices of groups that are set up through a network server.
+    pub fleets: Vec<FleetSettings>,
     /// Our side of the conversation with the packet forwarder.
     pub forwarder: forwarder::Settings,
     /// The network servers that the gateway's traffic is relayed to.
     pub relay: RelaySettings,
-    /// The part of every duty budget that is kept for the network server, parts per million.
-    pub server_reserve_ppm: u32,
+    /// What is kept of the radio for others.
+    pub kept: Kept,
     /// After five short lives in a row nothing is broadcast for so long, microseconds; 0: the process never rests.
     pub crash_rest_us: u64,
 }
@@ -122,6 +155,6 @@ impl Settings {
     /// The judge of orders with these settings.
     pub fn judge(&self) -> Judge {
         let (groups, trust, means) = (self.groups.clone(), self.trust_by_task.clone(), self.means.clone());
-        Judge::new(self.region, groups, trust, means, self.server_reserve_ppm)
+        Judge::new(self.region, groups, trust, means, self.kept)
     }
 }

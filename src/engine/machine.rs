@@ -2,6 +2,7 @@
 
 use super::clocks::ClockState;
 use super::clocks::Clocks;
+use super::fleets::Fleets;
 use super::io::Input;
 use super::io::Output;
 use super::io::Settings;
@@ -16,6 +17,7 @@ use crate::campaign::Progress;
 use crate::campaign::Refusal;
 use crate::campaign::Transmit;
 use crate::campaign::Verdict;
+use crate::fleet::Fleet;
 use crate::forwarder;
 use crate::forwarder::EmissionId;
 use crate::forwarder::GatewayId;
@@ -24,6 +26,7 @@ use crate::forwarder::LinkState;
 use crate::forwarder::Obstacle;
 use crate::forwarder::OtherSender;
 use crate::forwarder::ServerCounts;
+use crate::lorawan::Eui64;
 use crate::relay::Relay;
 use crate::relay::RelayCounts;
 use crate::relay::RelayOutput;
@@ -49,6 +52,7 @@ pub struct Engine {
     /// The arbiter of the one radio, lent to whoever sends through it.
     scheduler: Scheduler,
     relay: Relay,
+    fleets: Fleets,
     outputs: VecDeque<Output>,
     now: Now,
     /// Our own clock as it was told, disputed or not.
@@ -74,7 +78,8 @@ impl Engine {
             relay.adopt(last.gateway, last.version);
         }
         let clocks = Clocks::new(recovered.believed());
-        let scheduler = recovered_scheduler(region, settings.server_reserve_ppm, &recovered, now);
+        let scheduler = recovered_scheduler(region, settings.kept, &recovered, now);
+        let fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets, now);
         let mut broadcaster = Broadcaster::new(
             region,
             groups,
@@ -90,6 +95,7 @@ impl Engine {
             broadcaster,
             scheduler,
             relay,
+            fleets,
             outputs,
             now,
             own_gps: now.gps,
@@ -120,6 +126,8 @@ impl Engine {
             }
             Input::FromServer { server, bytes } => self.relay.from_server(server, bytes),
             Input::ServersFull(are_full) => self.link.hold_push_acks(are_full),
+            Input::Lns { link, event } => self.fleets.event(now, link, &event),
+            Input::Saved(save, result) if Fleets::is_its(save) => self.fleets.saved(save, result.is_ok()),
             Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
             Input::Stop => self.broadcaster.stop(),
             Input::Time => self.link.time(now.mono),
@@ -193,6 +201,19 @@ impl Engine {
         self.scheduler.bands(self.now.mono)
     }
 
+    /// The devices of a group that are set up through a network server.
+    pub fn fleet(&self, group: &str) -> Option<&Fleet> {
+        self.fleets.of_group(group)
+    }
+
+    /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there is no
+    /// such device.
+    pub fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {
+        let has_begun = self.fleets.begin_anew(group, dev_eui, is_forgotten);
+        self.drain_fleets();
+        has_begun
+    }
+
     /// How far each task that is not over is; `None` while it is not planned.
     pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
         self.broadcaster.progress()
@@ -200,7 +221,7 @@ impl Engine {
 
     /// How each task that is not over stands.
     pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
-        self.broadcaster.tasks(self.now).map(|mut state| {
+        self.broadcaster.tasks(self.now, &self.scheduler).map(|mut state| {
             // Who waits for the time is told why nobody knows it.
             if let Some((wait, _)) = &mut state.wait
                 && let WaitReason::Clock { dispute, .. } = &mut wait.reason
@@ -238,6 +259,8 @@ impl Engine {
             let handover = self.handover();
             self.broadcaster.advance(self.now, &mut self.scheduler, handover);
             let sent = self.drain_broadcaster();
+            self.fleets.follow(|task| self.broadcaster.sessions(task));
+            self.drain_fleets();
             if !heard && !relayed && !sent {
                 return;
             }
@@ -273,6 +296,10 @@ impl Engine {
                 }
                 forwarder::Output::Event(forwarder::Event::Uplink(uplink)) => {
                     self.compare_clocks(&uplink);
+                    if let Some((modulation, airtime_us)) = uplink.on_air().filter(|_| uplink.crc_ok) {
+                        self.scheduler.hear(self.now.mono, modulation, airtime_us);
+                    }
+                    self.fleets.heard(&uplink);
                     self.relay.heard(&uplink, &mut self.scheduler);
                 }
                 forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
@@ -292,6 +319,7 @@ impl Engine {
                 forwarder::Output::Event(event) => {
                     if let forwarder::Event::Online { gateway, version, .. } = event {
                         self.relay.adopt(gateway, version);
+                        self.fleets.adopt(gateway);
                         self.broadcaster.forwarder_is_back();
                     }
                     if let Some(event) = worth_reporting(event) {
@@ -302,6 +330,13 @@ impl Engine {
             }
         }
         heard
+    }
+
+    /// Carries out what the fleets want.
+    fn drain_fleets(&mut self) {
+        while let Some(output) = self.fleets.poll() {
+            self.outputs.push_back(output);
+        }
     }
 
     /// Carries out what the relay wants; whether it wanted anything.
@@ -350,6 +385,7 @@ impl Engine {
                 broadcast::Output::Fetch(fetch) => self.outputs.push_back(Output::Fetch(fetch)),
                 broadcast::Output::Save(save, change) => self.outputs.push_back(Output::Save(save, change)),
                 broadcast::Output::Report(mut report) => {
+                    self.fleets.read(&report);
                     if let Event::Planned(planned) = &mut report.event {
                         planned.warnings.extend(self.relay.warning(planned.airtime_us));
                     }

@@ -15,9 +15,10 @@
 //!     trust_by_task: Default::default(),
 //!     means: Default::default(),
 //!     turns: Default::default(),
+//!     fleets: Vec::new(),
 //!     forwarder: Default::default(),
 //!     relay: Default::default(),
-//!     server_reserve_ppm: 0,
+//!     kept: Default::default(),
 //!     crash_rest_us: 0,
 //! };
 //! let at = |us| Now { mono: Instant::from_us(us), gps: None };
@@ -39,6 +40,7 @@
 //! ```
 
 mod clocks;
+mod fleets;
 mod io;
 mod ledger;
 mod machine;
@@ -46,6 +48,7 @@ mod session_clock;
 mod verdict;
 
 pub use clocks::ClockState;
+pub use io::FleetSettings;
 pub use io::Input;
 pub use io::Output;
 pub use io::Settings;

@@ -19,6 +19,7 @@
 mod address;
 mod command;
 mod encoding;
+mod eui;
 mod frame;
 mod hex;
 mod key_error;
@@ -37,6 +38,7 @@ pub use command::MAX_COMMANDS;
 pub use command::PackageVersion;
 pub use command::Tail;
 pub use command::TailCause;
+pub use eui::Eui64;
 pub use frame::FPORT_MAX;
 pub use frame::FPORT_MIN;
 pub use frame::FRAME_OVERHEAD;

@@ -1,5 +1,6 @@
 //! The plan of a campaign, as reports show it.
 
+use crate::image::Digest;
 use crate::time::GpsTime;
 use core::fmt;
 use serde::Deserialize;
@@ -20,6 +21,8 @@ pub struct Planned {
     pub padding: u8,
     /// Four bytes for the devices (TS004 Descriptor).
     pub descriptor: [u8; 4],
+    /// SHA-256 of the image, which MICs of TS004 v2 are prepared of; `None` before the image is there.
+    pub sha256: Option<Digest>,
     /// Coded fragments that the task asks for.
     pub coded: u16,
     /// The first frame counter.
@@ -34,6 +37,8 @@ pub struct Planned {
     pub limited_by: String,
     /// The sessions that devices must be told: start and time-out exponent. Empty: devices always listen.
     pub sessions: Vec<(GpsTime, u8)>,
+    /// What the image costs the battery of the device that pays most, microampere hours: whole sessions, flash, answers.
+    pub image_uah: u64,
     /// Result of decoding the frames before the first is sent.
     pub decoded: Decoded,
     /// Warnings: choices that are legal but unwise, one line each.

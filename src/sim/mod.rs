@@ -12,6 +12,7 @@ mod event;
 pub mod faulty_link;
 mod gateway;
 mod listeners;
+pub mod lns;
 mod meddling;
 mod network;
 mod operator;

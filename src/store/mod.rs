@@ -12,6 +12,7 @@
 //! | `ended` | the tasks that are over, 8 slots of 8 KiB | in place, once a campaign |
 //! | `lives` | short lives in a row, 2 slots of 4 KiB | in place, twice a life |
 //! | `task-<id>` | one record and a trailer | temporary file, sync, rename, directory sync |
+//! | `fleet-<id>` | the dialogues with up to 64 devices, and a trailer | the same way, with each answer of one |
 //! | `report-<name>` | one JSON object with its number and its sum | the same way |
 //! | `*.new` | a file on its way | removed at the next start |
 //!
@@ -102,6 +103,8 @@ pub use range::RangeState;
 pub use range::Reservation;
 pub use range::SLOT_BYTES;
 pub use range::SLOTS;
+pub use record::FLEET_BYTES_MAX;
+pub use record::FleetRecord;
 pub use record::RecordId;
 pub use record::TASK_BYTES_MAX;
 pub use record::TaskRecord;
@@ -111,6 +114,7 @@ pub use recovery::read;
 pub use recovery::read_reports;
 pub use report::REPORT_BYTES_MAX;
 pub use state_store::Change;
+pub use state_store::FLEETS_MAX;
 pub use state_store::REPORTS_MAX;
 pub use state_store::Store;
 pub use state_store::TASKS_MAX;

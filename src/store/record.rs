@@ -30,6 +30,18 @@ pub struct TaskRecord {
     pub bytes: Vec<u8>,
 }
 
+/// The most bytes of one record of devices: 8 KiB.
+pub const FLEET_BYTES_MAX: usize = 8 << 10;
+
+/// The dialogues with some devices of one group; the store does not look inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetRecord {
+    /// Name of the record in the store.
+    pub id: RecordId,
+    /// The record itself, at most [`FLEET_BYTES_MAX`] bytes.
+    pub bytes: Vec<u8>,
+}
+
 /// What kind of record a trailer closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -37,6 +49,7 @@ pub(super) enum Kind {
     /// Of earlier releases only.
     Report,
     Key,
+    Fleet,
 }
 
 impl Kind {
@@ -45,6 +58,7 @@ impl Kind {
             Kind::Task => *b"FTTK",
             Kind::Report => *b"FTRP",
             Kind::Key => *b"FTKY",
+            Kind::Fleet => *b"FTFL",
         }
     }
 }

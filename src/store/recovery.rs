@@ -21,6 +21,7 @@ use crate::store::range::RangeState;
 use crate::store::range::Reading;
 use crate::store::range::Side;
 use crate::store::record;
+use crate::store::record::FleetRecord;
 use crate::store::record::Kind;
 use crate::store::record::RecordId;
 use crate::store::record::Sealed;
@@ -38,6 +39,7 @@ pub const KEYS_MAX: usize = 64;
 pub(super) const TASK: &str = "task-";
 pub(super) const REPORT: &str = "report-";
 pub(super) const KEY: &str = "key-";
+pub(super) const FLEET: &str = "fleet-";
 
 /// What was found at the start. From [`Store::open`](crate::store::Store::open) all of it is durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct Recovered {
     pub ledger_lost: bool,
     /// All task records that can be read, by id.
     pub tasks: Vec<TaskRecord>,
+    /// All records of devices that can be read, by id.
+    pub fleets: Vec<FleetRecord>,
     /// The tasks that are over, as far as the list beside the records knows.
     pub ended: Vec<EndedTask>,
     /// Lives of the process before this one that were short, one after the other.
@@ -200,6 +204,9 @@ impl Found {
                 (Kind::Task, Sealed::Whole { id, bytes, .. }) if name == task_name(id) => {
                     self.recovered.tasks.push(TaskRecord { id, bytes });
                 }
+                (Kind::Fleet, Sealed::Whole { id, bytes, .. }) if name == fleet_name(id) => {
+                    self.recovered.fleets.push(FleetRecord { id, bytes });
+                }
                 (Kind::Key, sealed) => self.enrolment(&name, sealed),
                 (Kind::Report, Sealed::Whole { seq, .. }) => {
                     self.reports.insert(name, seq);
@@ -277,13 +284,17 @@ fn whole<F: Files>(files: &mut F, name: &str) -> Result<Option<Vec<u8>>, StoreEr
 }
 
 fn kind_of(name: &str) -> Option<Kind> {
-    let kinds = [(TASK, Kind::Task), (REPORT, Kind::Report), (KEY, Kind::Key)];
+    let kinds = [(TASK, Kind::Task), (REPORT, Kind::Report), (KEY, Kind::Key), (FLEET, Kind::Fleet)];
     let kind = kinds.into_iter().find(|(prefix, _)| name.starts_with(prefix));
     kind.filter(|_| !name.ends_with(NEW)).map(|(_, kind)| kind)
 }
 
 pub(super) fn task_name(id: RecordId) -> String {
     format!("{TASK}{id}")
+}
+
+pub(super) fn fleet_name(id: RecordId) -> String {
+    format!("{FLEET}{id}")
 }
 
 pub(super) fn key_name(key: KeyFingerprint) -> String {

@@ -23,6 +23,8 @@ use crate::store::new_file::remove;
 use crate::store::new_file::replace;
 use crate::store::range::Reservation;
 use crate::store::record;
+use crate::store::record::FLEET_BYTES_MAX;
+use crate::store::record::FleetRecord;
 use crate::store::record::Kind;
 use crate::store::record::RecordId;
 use crate::store::record::TASK_BYTES_MAX;
@@ -31,6 +33,7 @@ use crate::store::recovery;
 use crate::store::recovery::Found;
 use crate::store::recovery::REPORT;
 use crate::store::recovery::Recovered;
+use crate::store::recovery::fleet_name;
 use crate::store::recovery::is_ours;
 use crate::store::recovery::key_name;
 use crate::store::recovery::task_name;
@@ -43,6 +46,9 @@ use std::collections::BTreeSet;
 
 /// The most task records. More are refused.
 pub const TASKS_MAX: usize = 256;
+
+/// The most records of devices, with 64 devices each. More are refused.
+pub const FLEETS_MAX: usize = 256;
 
 /// The most reports; the oldest makes room.
 pub const REPORTS_MAX: usize = 64;
@@ -65,6 +71,10 @@ pub enum Change {
     Task(TaskRecord),
     /// A task that need not be known any longer; one that is not known is no error.
     ForgetTask(RecordId),
+    /// The dialogues with some devices, new or changed.
+    Fleet(FleetRecord),
+    /// A record of devices that need not be known any longer; one that is not known is no error.
+    ForgetFleet(RecordId),
     /// All tasks that are over, at most [`ENDED_MAX`]. This needs no room on the disk.
     Ended(Vec<EndedTask>),
     /// This life of the process is not a short one.
@@ -90,6 +100,7 @@ pub struct Store<F: Files> {
     ended_seq: u64,
     lives_seq: u64,
     tasks: BTreeSet<RecordId>,
+    fleets: BTreeSet<RecordId>,
     reports: BTreeMap<String, u64>,
     halted: Option<FilesError>,
 }
@@ -124,6 +135,7 @@ impl<F: Files> Store<F> {
             ended_seq: ended_seq.unwrap_or(0),
             lives_seq: lives_seq.unwrap_or(0),
             tasks: recovered.tasks.iter().map(|task| task.id).collect(),
+            fleets: recovered.fleets.iter().map(|fleet| fleet.id).collect(),
             reports,
             halted: None,
         };
@@ -148,6 +160,8 @@ impl<F: Files> Store<F> {
             Change::Mark(mark) => self.mark(mark),
             Change::Task(task) => self.task(task),
             Change::ForgetTask(id) => self.forget_task(*id),
+            Change::Fleet(fleet) => self.fleet(fleet),
+            Change::ForgetFleet(id) => self.forget_fleet(*id),
             Change::Ended(ended) => self.ended(ended),
             Change::Lived => self.count_lives(0),
             Change::Report { name, report } => self.report(name, report),
@@ -265,6 +279,25 @@ impl<F: Files> Store<F> {
     fn forget_task(&mut self, id: RecordId) -> Result<(), StoreError> {
         if self.tasks.remove(&id) {
             remove(&mut self.files, &task_name(id))?;
+            self.files.sync_dir()?;
+        }
+        Ok(())
+    }
+
+    fn fleet(&mut self, fleet: &FleetRecord) -> Result<(), StoreError> {
+        within("bytes in a record of devices", fleet.bytes.len(), FLEET_BYTES_MAX)?;
+        if !self.fleets.contains(&fleet.id) {
+            within("records of devices", self.fleets.len() + 1, FLEETS_MAX)?;
+        }
+        let file = record::close(Kind::Fleet, fleet.id, 0, &fleet.bytes);
+        replace(&mut self.files, &fleet_name(fleet.id), &file)?;
+        self.fleets.insert(fleet.id);
+        Ok(())
+    }
+
+    fn forget_fleet(&mut self, id: RecordId) -> Result<(), StoreError> {
+        if self.fleets.remove(&id) {
+            remove(&mut self.files, &fleet_name(id))?;
             self.files.sync_dir()?;
         }
         Ok(())

@@ -7,11 +7,14 @@ mod support;
 
 mod activation;
 mod cli;
+mod control;
 mod daemon;
 mod forwarder_file;
 #[cfg(feature = "gps")]
 mod gps;
 mod init;
+#[cfg(feature = "lns")]
+mod lns;
 mod order;
 mod relay_only;
 #[cfg(feature = "web")]

@@ -36,13 +36,13 @@ impl Pki {
     }
 
     /// A signer called `name` under `authority` (itself: self-signed), valid for `days` from now on.
-    pub fn signer(&self, name: &str, key: &str, authority: &str, extensions: &str, days: u32) {
+    pub fn signer(&self, name: &str, key: &str, authority: &str, extensions: &str, days: i32) {
         self.key(name, key);
         self.certify(name, authority, extensions, days, "-sha256");
     }
 
     /// A certificate for a key that is there.
-    pub fn certify(&self, name: &str, authority: &str, extensions: &str, days: u32, hash: &str) {
+    pub fn certify(&self, name: &str, authority: &str, extensions: &str, days: i32, hash: &str) {
         self.write(&format!("{name}.ext"), format!("basicConstraints=critical,CA:FALSE\n{extensions}"));
         self.request(name);
         let by = match name == authority {

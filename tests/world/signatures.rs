@@ -512,7 +512,7 @@ impl Gateway {
                     Event::Refused { reason } | Event::Waiting { reason } => self.told.push(reason),
                     _ => {}
                 },
-                Output::Stopped => {}
+                Output::Stopped | Output::LnsPush { .. } => {}
             }
         }
         self.saves += saved.len();

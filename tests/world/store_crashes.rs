@@ -19,6 +19,7 @@ use fuotad::store::Enrolment;
 use fuotad::store::Files;
 use fuotad::store::FilesError;
 use fuotad::store::FilesErrorKind;
+use fuotad::store::FleetRecord;
 use fuotad::store::KeyCounters;
 use fuotad::store::Mark;
 use fuotad::store::RangeState;
@@ -51,6 +52,8 @@ enum Action {
     Mark,
     Task,
     Forget,
+    Fleet,
+    ForgetFleet,
     Report,
     Restart,
 }
@@ -59,6 +62,7 @@ const SCRIPT: &[Action] = &[
     Action::NewPlan(1),
     Action::Mark,
     Action::Task,
+    Action::Fleet,
     Action::NewPlan(2),
     Action::Extend(1),
     Action::NewPlan(1),
@@ -66,11 +70,13 @@ const SCRIPT: &[Action] = &[
     Action::NewPlan(1),
     Action::Mark,
     Action::Task,
+    Action::Fleet,
     Action::Over(1),
     Action::NewPlan(2),
     Action::Ended,
     Action::Report,
     Action::Forget,
+    Action::ForgetFleet,
     Action::Restart,
     Action::Lived,
     Action::Extend(2),
@@ -229,6 +235,8 @@ struct Judge {
     ends_written: u64,
     task_promised: Option<Vec<u8>>,
     task_in_flight: bool,
+    fleet_promised: Option<Vec<u8>>,
+    fleet_in_flight: bool,
     has_rotten: bool,
 }
 
@@ -298,6 +306,10 @@ impl Judge {
         if task != self.task_promised && !self.task_in_flight {
             return Err(format!("task {:?}, promised {:?}", task, self.task_promised));
         }
+        let fleet = found.fleets.first().map(|fleet| fleet.bytes.clone());
+        if fleet != self.fleet_promised && !self.fleet_in_flight {
+            return Err(format!("devices {:?}, promised {:?}", fleet, self.fleet_promised));
+        }
         let complaint = found.warnings.iter().find(|warning| warning.contains("task"));
         complaint.map_or(Ok(()), |complaint| Err(complaint.clone()))
     }
@@ -310,6 +322,8 @@ impl Judge {
         }
         self.task_promised = found.tasks.first().map(|task| task.bytes.clone());
         self.task_in_flight = false;
+        self.fleet_promised = found.fleets.first().map(|fleet| fleet.bytes.clone());
+        self.fleet_in_flight = false;
     }
 }
 
@@ -414,6 +428,8 @@ fn act<F: Files>(
         }
         Action::Task => Change::Task(TaskRecord { id: TASK, bytes: plan_hash.to_vec() }),
         Action::Forget => Change::ForgetTask(TASK),
+        Action::Fleet => Change::Fleet(FleetRecord { id: TASK, bytes: plan_hash.to_vec() }),
+        Action::ForgetFleet => Change::ForgetFleet(TASK),
         Action::Ended => {
             judge.ends_written = judge.ends_promised + 1;
             let ended = |n: u64| EndedTask { task: RecordId([n as u8; 16]), order: n };
@@ -424,9 +440,10 @@ fn act<F: Files>(
         Action::Restart => return Err("a restart is not a change".to_owned()),
     };
     judge.task_in_flight = matches!(change, Change::Task(_) | Change::ForgetTask(_));
+    judge.fleet_in_flight = matches!(change, Change::Fleet(_) | Change::ForgetFleet(_));
     match store.apply(&change) {
         Ok(()) => {
-            judge.task_in_flight = false;
+            (judge.task_in_flight, judge.fleet_in_flight) = (false, false);
             match change {
                 Change::Reserve { wanted, over } => {
                     judge.hand_out(wanted)?;
@@ -439,6 +456,8 @@ fn act<F: Files>(
                 Change::Mark(_) => judge.mark_promised = judge.marks_written,
                 Change::Task(task) => judge.task_promised = Some(task.bytes),
                 Change::ForgetTask(_) => judge.task_promised = None,
+                Change::Fleet(fleet) => judge.fleet_promised = Some(fleet.bytes),
+                Change::ForgetFleet(_) => judge.fleet_promised = None,
                 Change::Ended(ended) => judge.ends_promised = ended.len() as u64,
                 Change::Lived | Change::Report { .. } => {}
             }
@@ -449,7 +468,7 @@ fn act<F: Files>(
             other => Err(format!("not halted: {other:?}")),
         },
         Err(StoreError::NoSpace(_)) => {
-            judge.task_in_flight = false;
+            (judge.task_in_flight, judge.fleet_in_flight) = (false, false);
             Ok(true)
         }
         Err(StoreError::CounterDamaged { .. } | StoreError::CounterLost { .. }) if judge.has_rotten => {

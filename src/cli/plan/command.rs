@@ -26,13 +26,14 @@ use crate::lorawan::Secret;
 use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
+use crate::plan::compare;
 use crate::plan::counters_from;
+use crate::schedule::Kept;
 use crate::signing::SigningTrust;
 use crate::store::Recovered;
 use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
 use crate::task::Task;
-use crate::time::GpsTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -42,22 +43,25 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// The promises of hearing that are compared.
+const MIN_HEARD: [f64; 4] = [0.9, 0.8, 0.6, 0.0];
+
 /// Plans, prints, and fails when it cannot legally be done, or when nothing would come of it. What is to be said of the
 /// order is said whatever comes of it.
 pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let mut warnings = Vec::new();
     let planned = Order::read(args).and_then(|order| plan(args, &order, &mut warnings, out));
     warnings.iter().for_each(warn);
-    planned.map(|_| ExitCode::SUCCESS)
+    planned.map(|()| ExitCode::SUCCESS)
 }
 
-/// Plans an order and prints it; says when its last frame is due, where that is a time by the clock.
+/// Plans an order and prints it.
 pub fn plan(
     args: &PlanArgs,
     order: &Order<'_>,
     warnings: &mut Vec<String>,
     out: &mut dyn Write,
-) -> Result<Option<GpsTime>, Failure> {
+) -> Result<(), Failure> {
     let config = files::config(&args.config)?;
     let (settings, are_keys_seen) = settings(&config, args, warnings)?;
     let tasks = order.said.clone().into_task(&order.stem).and_then(Task::per_group);
@@ -74,21 +78,22 @@ pub fn plan(
     }
     if tasks.len() > 1 {
         // Each is shown alone below; whether they fit in beside each other is asked of all together.
-        order.timetable(&settings, &order.document)?;
+        order.timetable(&settings, None, &order.document)?;
         warnings.push(format!("{} groups share the air: each is shown as if it were alone", tasks.len()));
     }
     let mut planned = Vec::new();
     for task in &tasks {
         let mut settings = settings.clone();
         add(warnings, journal.counters(&mut settings, task)?);
-        let timetable = order.timetable(&settings, &order.document_of(task)?)?;
+        let timetable = order.timetable(&settings, journal.recovered.as_ref(), &order.document_of(task)?)?;
         add(warnings, timetable.planned.warnings.clone());
+        let unheard =
+            |what: String| format!("the gateway is not promised to hear: {what}: make max-deaf smaller");
+        add(warnings, timetable.heard.broken().into_iter().map(unheard).collect());
         planned.push((task, settings, timetable));
     }
     let of_gateway: Vec<String> = check::no_server(&config).into_iter().chain(config.remarks()).collect();
     let all = [warnings.as_slice(), &of_gateway].concat();
-    let ends = planned.iter().map(|(.., timetable)| timetable.is_absolute.then_some(timetable.end));
-    let end = ends.max().flatten();
     for (task, settings, timetable) in planned {
         let of_plan = |group: &&Group| group.name == timetable.planned.group;
         let group = settings.groups.iter().find(of_plan);
@@ -97,14 +102,21 @@ pub fn plan(
             setup(&timetable, group, &args.devices, &order.image, warnings, out)?;
             continue;
         }
+        let (mut compared, mut promises) = (Vec::new(), Vec::new());
+        if args.compare {
+            compared = compare(&settings, group, &timetable, order.image.len());
+            promises = order.promises(&settings, &order.document_of(task)?);
+        }
         let answer = Answer {
+            compared: &compared,
+            promises: &promises,
             name: task.id.as_str(),
             said: &order.said,
             timetable: &timetable,
             chances: &chances(&timetable.planned, group),
             choices: &choices(&settings, task, group, &order.image),
             data_rate: group.data_rate,
-            listening_ma: args.listening_ma,
+            power: group.power,
             knows_journal: journal.recovered.is_some(),
             warnings: &all,
         };
@@ -114,7 +126,7 @@ pub fn plan(
         }
     }
     warnings.extend(of_gateway);
-    Ok(end)
+    Ok(())
 }
 
 /// What is not said yet.
@@ -215,13 +227,29 @@ impl<'a> Order<'a> {
         serde_json::to_string(&said).map_err(|error| self.wrong(&error))
     }
 
+    /// The same with other promises of hearing; those that law and devices do not let keep are left out.
+    fn promises(&self, settings: &Settings, document: &str) -> Vec<(f64, Timetable)> {
+        let with = |min_heard: f64| {
+            let min_heard_ppm = (min_heard * 1e6).round() as u32;
+            let settings = Settings { kept: Kept { min_heard_ppm, ..settings.kept }, ..settings.clone() };
+            Some((min_heard, self.timetable(&settings, None, document).ok()?))
+        };
+        MIN_HEARD.into_iter().filter_map(with).collect()
+    }
+
     /// Who vouches for the image was judged before, as far as it can be without what comes with it.
-    fn timetable(&self, settings: &Settings, document: &str) -> Result<Timetable, Failure> {
+    fn timetable(
+        &self,
+        settings: &Settings,
+        recovered: Option<&Recovered>,
+        document: &str,
+    ) -> Result<Timetable, Failure> {
         let mut settings = settings.clone();
         for group in &mut settings.groups {
             (group.accepts_unsigned, group.trust) = (true, SigningTrust::default());
         }
-        let planned = Timetable::seen_at(wall_clock(), &settings, document, &self.stem, self.image.clone());
+        let planned =
+            Timetable::seen_at(wall_clock(), recovered, &settings, document, &self.stem, self.image.clone());
         planned.map_err(|error| self.wrong(&error))
     }
 }

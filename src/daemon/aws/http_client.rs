@@ -24,7 +24,7 @@ use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioTimer;
 
 use super::proxy::Way;
-use super::tls;
+use crate::daemon::tls;
 
 /// A connection that nobody used for so long is closed by most servers.
 const IDLE: Duration = Duration::from_secs(50);

@@ -18,20 +18,15 @@ use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem;
-use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 
 use super::error::printable;
 use super::error::root_cause;
 use super::iot_refused::IotRefused;
 use super::settings::IotCredentialSettings;
-use super::tls;
 use crate::cloud::Moment;
 use crate::cloud::json_tree;
+use crate::daemon::tls;
 
 /// An answer is a kilobyte or two.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -105,38 +100,16 @@ fn end_of(Moment(gps): Moment) -> SystemTime {
 
 fn tls_of(settings: &IotCredentialSettings) -> Result<ClientConfig, IotRefused> {
     let roots = match &settings.ca_file {
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|error| wrong(path, &error))?;
-            }
-            roots
-        }
+        Some(path) => tls::roots_in(path).map_err(|error| wrong(path, &error))?,
         None => tls::system_roots(),
     };
     let path = &settings.key_file;
-    let key = PrivateKeyDer::from_pem_file(path).map_err(|error| wrong(path, &pem_fault(&error)))?;
+    let key = tls::private_key(path).map_err(|error| wrong(path, &error))?;
     let path = &settings.certificate_file;
+    let certificates = tls::certificates(path).map_err(|error| wrong(path, &error))?;
     tls::client(roots)
-        .map_err(|error| wrong(path, &error))?
-        .with_client_auth_cert(certificates(path)?, key)
+        .and_then(|client| client.with_client_auth_cert(certificates, key))
         .map_err(|error| wrong(path, &error))
-}
-
-/// At least one.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IotRefused> {
-    let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let all: Vec<_> = all.map_err(|error| wrong(path, &pem_fault(&error)))?;
-    if all.is_empty() { Err(wrong(path, &"no certificate in PEM")) } else { Ok(all) }
-}
-
-/// What is wrong with a PEM file; never its content.
-fn pem_fault(error: &pem::Error) -> String {
-    match error {
-        pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => "nothing in PEM that belongs there".to_owned(),
-        _ => "not readable as PEM".to_owned(),
-    }
 }
 
 fn wrong(path: &Path, why: &dyn fmt::Display) -> IotRefused {

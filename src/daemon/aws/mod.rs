@@ -44,7 +44,6 @@ mod settings;
 mod source;
 mod sts;
 mod timeouts;
-mod tls;
 mod web;
 
 pub use network::Routes;

@@ -1,8 +1,8 @@
 //! What is shown: asked of the loop once a second while somebody looks on, and now and then for the courses.
 
 use super::course::Courses;
+use crate::daemon::control::Ask;
 use crate::daemon::snapshot::Snapshot;
-use crate::daemon::status::StatusRequest;
 use hyper::body::Bytes;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const EVENTS_WAITING: usize = 8;
 /// Where documents come from and who gets them.
 #[derive(Debug)]
 pub struct Feed {
-    asks: mpsc::Sender<StatusRequest>,
+    asks: mpsc::Sender<Ask>,
     readers: RefCell<Vec<Reader>>,
 }
 
@@ -34,7 +34,7 @@ struct Reader {
 
 impl Feed {
     /// A feed of what `asks` answers.
-    pub fn new(asks: mpsc::Sender<StatusRequest>) -> Feed {
+    pub fn new(asks: mpsc::Sender<Ask>) -> Feed {
         Feed { asks, readers: RefCell::default() }
     }
 
@@ -53,7 +53,7 @@ impl Feed {
     /// The status as it is now, JSON text; `None` while the service ends.
     pub async fn document(&self) -> Option<Vec<u8>> {
         let (ask, document) = oneshot::channel();
-        self.asks.send(ask).await.ok()?;
+        self.asks.send(Ask::Status(ask)).await.ok()?;
         document.await.ok()
     }
 

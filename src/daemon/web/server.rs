@@ -3,8 +3,8 @@
 use super::answer::answer;
 use super::feed::Feed;
 use super::feed::TICK;
+use crate::daemon::control::Ask;
 use crate::daemon::io_words::io_words;
-use crate::daemon::status::StatusRequest;
 use core::convert::Infallible;
 use core::pin::pin;
 use hyper::Request;
@@ -37,7 +37,7 @@ const REQUEST_BYTES_MAX: usize = 16 << 10;
 const REST: Duration = Duration::from_secs(1);
 
 /// Serves `listen` from a thread of its own until the process ends. Where it cannot, the service goes on and says so.
-pub fn start(listen: SocketAddr, asks: mpsc::Sender<StatusRequest>) {
+pub fn start(listen: SocketAddr, asks: mpsc::Sender<Ask>) {
     let begun = TcpListener::bind(listen).and_then(|listener| {
         listener.set_nonblocking(true)?;
         let listen = listener.local_addr()?;

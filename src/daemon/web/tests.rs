@@ -3,6 +3,7 @@
 use super::feed::Feed;
 use super::feed::STREAMS_MAX;
 use super::metrics;
+use crate::daemon::control::Ask;
 use crate::daemon::snapshot::BandSnapshot;
 use crate::daemon::snapshot::CampaignSnapshot;
 use crate::daemon::snapshot::ServerSnapshot;
@@ -27,7 +28,7 @@ async fn fed(
     let mut received = feed.join(hold).unwrap();
     let answer = async {
         for _ in 0..events {
-            let ask: oneshot::Sender<Vec<u8>> = asked.recv().await.unwrap();
+            let Some(Ask::Status(ask)) = asked.recv().await else { panic!("it asks for the status") };
             read(&mut received);
             let _ = ask.send(serde_json::to_vec(&Snapshot::default()).unwrap());
         }

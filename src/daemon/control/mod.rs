@@ -1,0 +1,20 @@
+//! The control socket: one JSON request a line, one answer a line. docs/control.md has the requests.
+//!
+//! Requests are read and answers are written beside the driver, which is asked one thing at a time through a bounded
+//! channel. Connections, the length of a line and the time that a reader takes have limits: nobody delays the radio.
+
+mod answer;
+mod ask;
+mod client;
+mod devices;
+mod refusal;
+mod request;
+mod serve;
+
+pub(super) use answer::answer;
+pub(super) use ask::Ask;
+pub use client::ControlClient;
+pub use client::ControlError;
+pub(super) use devices::devices;
+pub use request::PAGE_MAX;
+pub(super) use serve::serve;

@@ -1,0 +1,244 @@
+//! The fleets of all groups with a network server: who gets which event, and which campaign their devices are set up for.
+
+use super::io::FleetSettings;
+use super::io::Output;
+use crate::campaign::Group;
+use crate::campaign::Session;
+use crate::campaign::SessionRule;
+use crate::fleet;
+use crate::fleet::Channel;
+use crate::fleet::Fleet;
+use crate::fleet::FleetRules;
+use crate::fleet::Setup;
+use crate::fleet::Window;
+use crate::forwarder::GatewayId;
+use crate::forwarder::Uplink;
+use crate::fragment::Ts004Version;
+use crate::lns::Event as Told;
+use crate::lns::EventKind;
+use crate::lorawan::Eui64;
+use crate::lorawan::PackageVersion;
+use crate::region::Parameters;
+use crate::report::Event;
+use crate::report::Report;
+use crate::store::Change;
+use crate::store::FleetRecord;
+use crate::store::RecordId;
+use crate::task::TaskId;
+use crate::time::Instant;
+use crate::time::Now;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::VecDeque;
+
+/// Saves of fleets are numbered from here on, those of campaigns below.
+const FIRST_SAVE: u64 = 1 << 63;
+/// So many of the gateway's last uplinks are remembered, each for so long, microseconds: a network server tells of one
+/// within a second or two.
+const HEARD_MAX: usize = 64;
+const HEARD_US: u64 = 10_000_000;
+/// MHDR, DevAddr, FCtrl, FCnt, FPort and MIC of an uplink with a payload.
+const FRAME_BYTES: usize = 13;
+/// FOpts of an uplink, at most.
+const FOPTS_MAX_BYTES: usize = 15;
+
+/// The fleet of one group.
+struct GroupFleet {
+    group: String,
+    link: usize,
+    channel: Channel,
+    fleet: Fleet,
+    /// The open tasks of the group in the order of their plans: the first one's devices are set up.
+    setups: Vec<(TaskId, Setup)>,
+}
+
+/// The fleets of all groups.
+pub(super) struct Fleets {
+    fleets: Vec<GroupFleet>,
+    /// Records on their way to the disk.
+    saving: BTreeMap<u64, (usize, RecordId)>,
+    next_save: u64,
+    /// End and length of the gateway's last uplinks.
+    heard: VecDeque<(Instant, usize)>,
+    /// Records of groups that are no more.
+    stale: Vec<RecordId>,
+}
+
+impl Fleets {
+    /// The fleets of these groups, with what their records say. A group that cannot be sent to has none.
+    pub(super) fn new(
+        settings: Vec<FleetSettings>,
+        groups: &[Group],
+        region: &'static Parameters,
+        gateway: Option<GatewayId>,
+        records: &[FleetRecord],
+        now: Now,
+    ) -> Fleets {
+        let mut fleets = Vec::new();
+        for FleetSettings { group, link, rules, members } in settings {
+            let Some(of_group) = groups.iter().find(|known| known.name == group) else { continue };
+            let Some(channel) = channel(of_group, region) else { continue };
+            let rules = FleetRules { gateway_eui: rules.gateway_eui.or(gateway.map(eui)), ..rules };
+            let key = of_group.keys.fingerprint();
+            let fleet = Fleet::new(key, channel.frag_fport, rules, members, records, now);
+            fleets.push(GroupFleet { group, link, channel, fleet, setups: Vec::new() });
+        }
+        let known: BTreeSet<RecordId> = fleets.iter().flat_map(|of| of.fleet.record_ids()).collect();
+        let stale = records.iter().map(|record| record.id).filter(|id| !known.contains(id)).collect();
+        Fleets { fleets, saving: BTreeMap::new(), next_save: FIRST_SAVE, heard: VecDeque::new(), stale }
+    }
+
+    /// Whether a save is one of a fleet.
+    pub(super) fn is_its(save: u64) -> bool {
+        save >= FIRST_SAVE
+    }
+
+    /// The fleet of this group.
+    pub(super) fn of_group(&self, group: &str) -> Option<&Fleet> {
+        self.fleets.iter().find(|of| of.group == group).map(|of| &of.fleet)
+    }
+
+    /// A device begins anew; `false` if there is none.
+    pub(super) fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {
+        let Some(of) = self.fleets.iter_mut().find(|of| of.group == group) else { return false };
+        if is_forgotten { of.fleet.forget(dev_eui) } else { of.fleet.retry(dev_eui) }
+    }
+
+    /// The packet forwarder is this gateway.
+    pub(super) fn adopt(&mut self, gateway: GatewayId) {
+        self.fleets.iter_mut().for_each(|of| of.fleet.adopt(eui(gateway)));
+    }
+
+    /// The gateway received an uplink of whomever.
+    pub(super) fn heard(&mut self, uplink: &Uplink) {
+        let Some(size) = uplink.size.filter(|_| uplink.crc_ok) else { return };
+        if self.heard.len() == HEARD_MAX {
+            self.heard.pop_front();
+        }
+        self.heard.push_back((uplink.ended, usize::from(size)));
+    }
+
+    /// A network server told something of a device.
+    pub(super) fn event(&mut self, now: Now, link: usize, event: &Told) {
+        let ended = match &event.kind {
+            EventKind::Up(up) => self.ended(now, up.data.len()),
+            _ => None,
+        };
+        let theirs = self.fleets.iter_mut().filter(|of| of.link == link);
+        theirs.for_each(|of| of.fleet.event(now, event, ended));
+    }
+
+    /// When the newest uplink that may have carried so many bytes ended here.
+    fn ended(&self, now: Now, payload_bytes: usize) -> Option<Instant> {
+        let sizes = payload_bytes + FRAME_BYTES..=payload_bytes + FRAME_BYTES + FOPTS_MAX_BYTES;
+        let fits =
+            |(ended, size): &&(Instant, usize)| sizes.contains(size) && now.mono.us_since(*ended) <= HEARD_US;
+        self.heard.iter().rev().find(fits).map(|(ended, _)| *ended)
+    }
+
+    /// A campaign was planned, moved, begun or ended: its devices are told accordingly.
+    pub(super) fn read(&mut self, report: &Report) {
+        let Some(task) = &report.task else { return };
+        match &report.event {
+            Event::Planned(planned) => {
+                let of_group = self.fleets.iter_mut().find(|of| of.group == planned.group);
+                let Some(of) = of_group else { return };
+                let setup = Setup::new(task.as_str(), planned, of.channel, of.fleet.len());
+                match of.setups.iter_mut().find(|(known, _)| known == task) {
+                    Some((_, known)) => *known = setup,
+                    None => of.setups.push((task.clone(), setup)),
+                }
+                of.set_up();
+            }
+            Event::Began | Event::Resumed { frame_no: 1.. } => {
+                let first = |of: &&mut GroupFleet| of.setups.first().is_some_and(|(known, _)| known == task);
+                self.fleets.iter_mut().filter(first).for_each(|of| of.fleet.begin());
+            }
+            Event::Over(_) | Event::Refused { .. } | Event::AlreadyOver { .. } => {
+                for of in &mut self.fleets {
+                    of.setups.retain(|(known, _)| known != task);
+                    of.set_up();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Sessions of armed campaigns as they are now: they are known late, or move.
+    pub(super) fn follow<'a>(&mut self, sessions: impl Fn(&TaskId) -> Option<&'a [Session]>) {
+        for of in &mut self.fleets {
+            let Some((task, setup)) = of.setups.first_mut() else { continue };
+            let Some(sessions) = sessions(task) else { continue };
+            let window = |session: &Session| Window { start: session.start, exponent: session.exponent };
+            if !sessions.iter().map(window).eq(setup.windows.iter().copied()) {
+                setup.windows = sessions.iter().map(window).collect();
+                of.set_up();
+            }
+        }
+    }
+
+    /// A record is durable, or not.
+    pub(super) fn saved(&mut self, save: u64, is_durable: bool) {
+        if let Some((index, id)) = self.saving.remove(&save) {
+            self.fleets[index].fleet.saved(id, is_durable);
+        }
+    }
+
+    /// The next wish.
+    pub(super) fn poll(&mut self) -> Option<Output> {
+        if let Some(id) = self.stale.pop() {
+            return Some(Output::Save(self.save(), Change::ForgetFleet(id)));
+        }
+        for index in 0..self.fleets.len() {
+            match self.fleets[index].fleet.poll() {
+                Some(fleet::Output::Save(record)) => {
+                    let save = self.save();
+                    self.saving.insert(save, (index, record.id));
+                    return Some(Output::Save(save, Change::Fleet(record)));
+                }
+                Some(fleet::Output::Push(push)) => {
+                    return Some(Output::LnsPush { link: self.fleets[index].link, push });
+                }
+                None => {}
+            }
+        }
+        None
+    }
+
+    fn save(&mut self) -> u64 {
+        self.next_save += 1;
+        self.next_save
+    }
+}
+
+impl GroupFleet {
+    /// The devices are set up for the first of the open tasks.
+    fn set_up(&mut self) {
+        let first = self.setups.first().map(|(_, setup)| setup.clone());
+        if first.as_ref() != self.fleet.setup() {
+            self.fleet.set_up(first);
+        }
+    }
+}
+
+/// The channel of a group's sessions; `None` where the region has no such data rate.
+fn channel(group: &Group, region: &'static Parameters) -> Option<Channel> {
+    let modulation = region.data_rate(group.data_rate).ok()?.modulation;
+    Some(Channel {
+        mc_addr: group.mc_addr,
+        ts004_version: match group.ts004_version {
+            Ts004Version::V1 => PackageVersion::V1,
+            Ts004Version::V2 => PackageVersion::V2,
+        },
+        frag_fport: group.fport,
+        frequency_hz: group.frequency_hz,
+        data_rate: group.data_rate,
+        modulation,
+        is_always: group.session == SessionRule::Always,
+        guard_us: group.guard_us,
+    })
+}
+
+fn eui(gateway: GatewayId) -> Eui64 {
+    Eui64::from_bytes(gateway.0)
+}

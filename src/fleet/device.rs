@@ -1,0 +1,463 @@
+//! One device's dialogue: what its events mean for it.
+
+use super::answer::Answer;
+use super::answer::answers;
+use super::command::Material;
+use super::command::session_mic;
+use super::counted::Order;
+use super::due::Context;
+use super::due::Due;
+use super::due::Hold;
+use super::due::LEAD_MIN_S;
+use super::due::near;
+use super::judge::ClockVerdict;
+use super::judge::TimedAnswer;
+use super::member::Member;
+use super::progress::Asked;
+use super::progress::Progress;
+use super::progress::Stop;
+use super::queue_item::QueueItem;
+use super::state::Refusal;
+use super::step::Step;
+use crate::lns::Address;
+use crate::lns::Dialect;
+use crate::lns::FailureCode;
+use crate::lns::ItemId;
+use crate::lns::Up;
+use crate::lorawan::PackageVersion;
+use crate::lorawan::ts004::FragSessionSetupAns;
+use crate::lorawan::ts005::McSessionAns;
+use crate::radio::Modulation;
+use crate::time::GpsTime;
+use crate::time::Instant;
+
+/// So many bad answers of one kind end a dialogue; stacks also answer badly when they are merely busy.
+const BAD_ANSWERS_MAX: u8 = 3;
+/// So many unanswered clock checks mean that the device has no TS003: the session's answer tells its clock, too.
+const CLOCK_TRIES_MAX: u8 = 2;
+/// After so many tries a command is asked less and less often.
+const TRIES_IN_A_ROW: u8 = 4;
+const SKIP_EXPONENT_MAX: u8 = 4;
+/// AppTimeReq that nobody asked for is so old at most when its uplink ends, microseconds.
+const TIME_REQUEST_AGE_US: u64 = 5_000_000;
+/// An answer whose command is not known to have gone may be so old, microseconds.
+const ANSWER_AGE_US: u64 = 3_600_000_000;
+
+/// One device and its dialogue. No Debug: its member holds key material.
+pub(super) struct Device {
+    pub(super) member: Member,
+    pub(super) progress: Progress,
+    /// Where it is found, as the newest event told.
+    pub(super) address: Option<Address>,
+    /// Modulation of the newest uplink.
+    pub(super) modulation: Option<Modulation>,
+    item: QueueItem,
+    /// Uplinks to pass before the next try.
+    skip: u8,
+    /// What AppTimeAns will say: seconds and token.
+    correction: Option<(i32, u8)>,
+    /// The modulation that was too slow for a command.
+    too_long_at: Option<Modulation>,
+}
+
+impl Device {
+    pub(super) fn new(member: Member, progress: Progress) -> Device {
+        Device {
+            member,
+            progress,
+            address: None,
+            modulation: None,
+            item: QueueItem::default(),
+            skip: 0,
+            correction: None,
+            too_long_at: None,
+        }
+    }
+
+    /// The dialogue of another setup begins.
+    pub(super) fn begin(&mut self, setup: [u8; 8]) {
+        self.progress.begin(setup);
+        self.correction = None;
+        self.skip = 0;
+    }
+
+    /// An uplink that ended at `ended`; whether it is the newest, so that a command may follow it.
+    pub(super) fn up(&mut self, context: &Context<'_>, up: &Up, ended: Instant) -> bool {
+        let order = self.progress.counted.count(up.f_cnt);
+        if order == Order::Copy {
+            return false;
+        }
+        let ended = context.now.gps_at(ended);
+        if order == Order::Newest {
+            let session = context.setup.map(|setup| setup.channel.modulation);
+            let gps_s = ended.map_or(0, GpsTime::session_time);
+            self.progress.habits.hear(up, context.rules.gateway_eui, session, gps_s);
+            self.modulation = up.modulation;
+        }
+        if up.via_relay && self.progress.stop.is_none() {
+            self.progress.stop = Some(Stop::Refused(Refusal::Relay));
+        }
+        let known = PackageVersion::from_number(self.progress.ts004);
+        let of_group = context.setup.map(|setup| setup.channel.ts004_version);
+        let version = known.or(of_group).unwrap_or(PackageVersion::V1);
+        for answer in answers(up, context.frag_fport, version) {
+            self.answer(context, answer, ended);
+        }
+        if order == Order::Newest {
+            self.unanswered(context);
+        }
+        order == Order::Newest
+    }
+
+    /// The newest uplink was taken in; a command that it did not answer is asked again once it is known to have gone.
+    fn unanswered(&mut self, context: &Context<'_>) {
+        self.skip = self.skip.saturating_sub(1);
+        let asked = self.progress.asked;
+        let expires_s = asked.map_or(0, |asked| asked.expires_s).saturating_add(LEAD_MIN_S as u32);
+        let may_wait = match context.rules.dialect {
+            Dialect::ChirpStack => context.now.gps.is_some_and(|gps| gps.session_time() <= expires_s),
+            Dialect::TheThingsStack => false,
+        };
+        if !self.item.uplink(asked.is_some(), may_wait) {
+            return;
+        }
+        self.progress.asked = None;
+        let is_check = asked.is_some_and(|asked| asked.step == Step::ClockCheck);
+        if is_check && self.progress.tries >= CLOCK_TRIES_MAX {
+            self.well(Step::ClockCheck);
+        }
+    }
+
+    /// An item left the queue for the radio.
+    pub(super) fn sent(&mut self, context: &Context<'_>, item: Option<ItemId>, ours: Option<ItemId>) {
+        let Some(asked) = self.progress.asked.filter(|_| item.is_some() && item == ours) else {
+            self.item.other_sent(item.is_none());
+            return;
+        };
+        if self.item.send(context.now.mono) {
+            self.progress.asked = None;
+        } else if asked.step == Step::SetClock {
+            self.correction = None;
+            self.well(Step::SetClock);
+            self.progress.is_clock_doubted = false;
+        }
+    }
+
+    /// An item was put into the queue.
+    pub(super) fn queued(&mut self, item: Option<ItemId>) {
+        if item.is_none() {
+            self.item.foreign_queued();
+        }
+    }
+
+    /// The server gave an item up.
+    pub(super) fn failed(&mut self, item: Option<ItemId>, ours: Option<ItemId>, code: &FailureCode) {
+        // A server that does not say which item it was means the one that it was about to send.
+        if item.is_some() && item != ours {
+            return;
+        }
+        match code {
+            // The item waits for the next uplink.
+            FailureCode::Gateway => return self.item.stay(),
+            FailureCode::TooLong => self.too_long_at = self.modulation,
+            FailureCode::Expired | FailureCode::NoSession | FailureCode::Other(_) => {}
+        }
+        self.progress.asked = None;
+    }
+
+    /// The device joined: it was restarted, and lost what its stack keeps in RAM.
+    pub(super) fn joined(&mut self, context: &Context<'_>) {
+        self.progress.counted.newest = None;
+        self.correction = None;
+        if context.is_begun && self.progress.has_done(Step::FragSession) && self.progress.stop.is_none() {
+            self.progress.stop = Some(Stop::LostState);
+        }
+        let of_group = if context.rules.forgets_group { 0 } else { Step::McGroup.bit() };
+        self.progress.done &= Step::FragVersion.bit() | of_group;
+        self.progress.session_told = 0;
+        self.progress.session_asked = 0;
+        (self.progress.tries, self.skip) = (0, 0);
+    }
+
+    /// The command that is due now.
+    ///
+    /// # Errors
+    /// Why none is.
+    pub(super) fn next(&self, context: &Context<'_>) -> Result<Step, Hold> {
+        let step = self.step(context)?;
+        if self.progress.asked.is_some() {
+            return Err(Hold::OurItem);
+        }
+        if self.item.waits_for_foreign() {
+            return Err(Hold::ForeignItem);
+        }
+        if !self.progress.habits.is_in_reach() {
+            return Err(Hold::Reach);
+        }
+        if self.skip > 0 {
+            return Err(Hold::Unanswered);
+        }
+        if self.too_long_at.is_some() && self.too_long_at == self.modulation {
+            return Err(Hold::TooLong);
+        }
+        Ok(step)
+    }
+
+    /// The first step that is not done, as far as the campaign allows it now.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn step(&self, context: &Context<'_>) -> Result<Step, Hold> {
+        if self.progress.stop.is_some() {
+            return Err(Hold::Stopped);
+        }
+        self.due(context).step(self.correction.is_some())
+    }
+
+    /// Whether all was told that can be told now.
+    pub(super) fn is_told(&self, context: &Context<'_>) -> bool {
+        self.due(context).is_told()
+    }
+
+    fn due<'a>(&'a self, context: &'a Context<'a>) -> Due<'a> {
+        Due { progress: &self.progress, context }
+    }
+
+    /// What the bytes of the next command are made of.
+    pub(super) fn material<'a>(&'a self, context: &'a Context<'a>) -> Material<'a> {
+        Material {
+            member: &self.member,
+            progress: &self.progress,
+            setup: context.setup,
+            frag_fport: context.frag_fport,
+            window: self.due(context).window(),
+            correction: self.correction.unwrap_or_default(),
+        }
+    }
+
+    /// The command goes into the queue. What happens here is on disk before it is published.
+    pub(super) fn push(&mut self, context: &Context<'_>, step: Step) -> Asked {
+        let (window, expires_s) = (self.due(context).window(), self.due(context).expires_s(step));
+        let progress = &mut self.progress;
+        let asked = Asked { step, item_no: progress.next_item_no, expires_s };
+        if step == Step::FragSession && progress.ts004 == PackageVersion::V2.number() {
+            let mic = context.setup.and_then(|setup| session_mic(&self.member, progress, setup));
+            progress.session_cnt = mic.map(|(session_cnt, _)| session_cnt);
+        }
+        if step == Step::McSession {
+            progress.session_asked = window.map_or(0, |window| window.start.session_time());
+            progress.exponent_asked = window.map_or(0, |window| window.exponent);
+        }
+        progress.next_item_no += 1;
+        progress.ever_asked |= step.bit();
+        progress.asked = Some(asked);
+        progress.tries = progress.tries.saturating_add(1);
+        let today = context.now.gps.map_or(0, day);
+        progress.downlinks = if progress.day == today { progress.downlinks.saturating_add(1) } else { 1 };
+        progress.day = today;
+        if let Some(over) = progress.tries.checked_sub(TRIES_IN_A_ROW) {
+            self.skip = 1 << over.min(SKIP_EXPONENT_MAX);
+        }
+        self.item.push(context.now.mono);
+        asked
+    }
+
+    /// Whether the push of this number is still wanted: its answer may have come while the record was written.
+    pub(super) fn wants(&self, item_no: u32) -> bool {
+        self.progress.asked.is_some_and(|asked| asked.item_no == item_no) && !self.item.is_answered()
+    }
+
+    /// The push was not published: it is as if nobody asked.
+    pub(super) fn unpush(&mut self) {
+        self.progress.asked = None;
+        self.progress.tries = self.progress.tries.saturating_sub(1);
+    }
+
+    /// Whether the day's downlinks of the device are spent.
+    pub(super) fn is_day_spent(&self, context: &Context<'_>) -> bool {
+        let today = context.now.gps.map_or(0, day);
+        self.progress.day == today && self.progress.downlinks >= context.rules.max_downlinks_per_day
+    }
+
+    /// The step was answered: whatever of it still waits in the queue is waited for.
+    fn settle(&mut self, step: Step) {
+        let is_asked = self.progress.asked.is_some_and(|asked| asked.step == step);
+        if is_asked && self.item.answer(self.progress.tries > 1) {
+            self.progress.asked = None;
+        }
+        (self.progress.tries, self.skip) = (0, 0);
+    }
+
+    fn well(&mut self, step: Step) {
+        self.settle(step);
+        self.progress.done |= step.bit();
+        if step == Step::ClockCheck {
+            self.progress.is_clock_doubted = false;
+        }
+        // A clock that is right by its own answer may still be what the session's answers are bad for.
+        if !matches!(step, Step::ClockCheck | Step::SetClock) {
+            self.progress.bad_answers = 0;
+        }
+    }
+
+    /// A bad answer that may be a better one next time; after some it is the last one.
+    fn badly(&mut self, step: Step, refusal: Refusal) {
+        self.settle(step);
+        self.progress.bad_answers += 1;
+        if self.progress.bad_answers >= BAD_ANSWERS_MAX {
+            self.refuse(step, refusal);
+        }
+    }
+
+    fn refuse(&mut self, step: Step, refusal: Refusal) {
+        self.settle(step);
+        self.progress.stop = Some(Stop::Refused(refusal));
+    }
+
+    fn answer(&mut self, context: &Context<'_>, answer: Answer, ended: Option<GpsTime>) {
+        if self.progress.stop.is_some() && answer != Answer::Proof {
+            return;
+        }
+        let asked_for = |step: Step| self.progress.has_asked(step);
+        let is_foreign = match answer {
+            Answer::Foreign => true,
+            Answer::McGroup { .. } => !asked_for(Step::McGroup),
+            Answer::FragSession(_) => !asked_for(Step::FragSession),
+            Answer::McSession(_) => !asked_for(Step::McSession),
+            _ => false,
+        };
+        if is_foreign {
+            self.progress.stop = Some(Stop::Conflict);
+            return;
+        }
+        match answer {
+            Answer::FragVersion(version) => self.frag_version(context, version),
+            Answer::SetupVersion(version) => {
+                self.progress.ts005 = version;
+                if PackageVersion::from_number(version).is_none() {
+                    self.refuse(Step::McGroup, Refusal::SetupVersion(version));
+                }
+            }
+            Answer::ClockVersion(version) => self.progress.ts003 = version,
+            Answer::McGroup { .. } if self.progress.has_done(Step::McGroup) => {}
+            Answer::McGroup { id_error: false } => self.well(Step::McGroup),
+            Answer::McGroup { id_error: true } => self.badly(Step::McGroup, Refusal::GroupId),
+            Answer::FragSession(_) if self.progress.has_done(Step::FragSession) => {}
+            Answer::FragSession(answer) => self.frag_session(context, answer),
+            Answer::Time { device_time, token, wants_answer } => {
+                self.time(context, device_time, token, wants_answer, ended);
+            }
+            Answer::McSession(answer) => self.mc_session(context, answer, ended),
+            Answer::Proof => self.progress.is_proved |= context.is_begun,
+            Answer::Foreign => {}
+        }
+    }
+
+    fn frag_version(&mut self, context: &Context<'_>, version: u8) {
+        self.progress.ts004 = version;
+        self.well(Step::FragVersion);
+        let wanted = context.setup.map(|setup| setup.channel.ts004_version.number());
+        let is_usable =
+            wanted.map_or(PackageVersion::from_number(version).is_some(), |wanted| wanted == version);
+        if !is_usable {
+            self.progress.stop = Some(Stop::Refused(Refusal::FragVersion(version)));
+        }
+    }
+
+    fn frag_session(&mut self, context: &Context<'_>, answer: FragSessionSetupAns) {
+        let refusal = match answer {
+            _ if answer.is_accepted() => return self.well(Step::FragSession),
+            FragSessionSetupAns { encoding_unsupported: true, .. } => Refusal::FragAlgo,
+            FragSessionSetupAns { not_enough_memory: true, .. } => Refusal::Memory,
+            FragSessionSetupAns { frag_index_not_supported: true, .. } => Refusal::FragIndex,
+            FragSessionSetupAns { wrong_descriptor: true, .. } => Refusal::Descriptor,
+            _ => {
+                // The next larger count, if one is prepared.
+                self.settle(Step::FragSession);
+                self.progress.ever_asked &= !Step::FragSession.bit();
+                let setup = context.setup;
+                if setup.is_some_and(|setup| session_mic(&self.member, &self.progress, setup).is_some()) {
+                    return;
+                }
+                Refusal::SessionCnt
+            }
+        };
+        self.refuse(Step::FragSession, refusal);
+    }
+
+    fn time(
+        &mut self,
+        context: &Context<'_>,
+        device_time: u32,
+        token: u8,
+        wants: bool,
+        ended: Option<GpsTime>,
+    ) {
+        let Some(ended) = ended else { return };
+        let is_asked = self.progress.asked.is_some_and(|asked| asked.step == Step::ClockCheck);
+        let asked_at = self.item.sent_at().filter(|_| is_asked).and_then(|at| context.now.gps_at(at));
+        let recently = GpsTime::from_us(ended.as_us().saturating_sub(TIME_REQUEST_AGE_US));
+        let timed = TimedAnswer { asked: asked_at.unwrap_or(recently), ended };
+        let guard_us = context.setup.map_or(0, |setup| setup.channel.guard_us);
+        let verdict = timed.device_time(device_time, guard_us);
+        let is_right = verdict == ClockVerdict::Right;
+        if context.rules.answers_time && (wants || !is_right) {
+            let seconds = ended.session_time().wrapping_sub(device_time).cast_signed();
+            self.correction = Some((if is_right { 0 } else { seconds }, token));
+        }
+        if is_right {
+            self.well(Step::ClockCheck);
+        } else if is_asked && !context.rules.answers_time {
+            self.progress.is_clock_doubted = true;
+            self.badly(Step::ClockCheck, Refusal::Clock);
+        } else {
+            self.settle(Step::ClockCheck);
+        }
+    }
+
+    fn mc_session(&mut self, context: &Context<'_>, answer: McSessionAns, ended: Option<GpsTime>) {
+        let is_busy = answer.dr_error && answer.freq_error && answer.mc_group_undefined;
+        match answer {
+            McSessionAns { time_to_start: Some(time_to_start), .. } => {
+                self.session_accepted(context, time_to_start, ended);
+            }
+            _ if is_busy => self.badly(Step::McSession, Refusal::GroupUndefined),
+            McSessionAns { dr_error: true, .. } => self.refuse(Step::McSession, Refusal::DataRate),
+            McSessionAns { freq_error: true, .. } => self.refuse(Step::McSession, Refusal::Frequency),
+            // So a wrong clock looks as well, on stacks that have no other bit for a start in the past.
+            McSessionAns { mc_group_undefined: true, .. } => {
+                self.progress.is_clock_doubted = true;
+                self.badly(Step::McSession, Refusal::GroupUndefined);
+            }
+            _ => self.wrong_clock(),
+        }
+    }
+
+    fn session_accepted(&mut self, context: &Context<'_>, time_to_start: u32, ended: Option<GpsTime>) {
+        let (Some(ended), Some(setup)) = (ended, context.setup) else { return };
+        let asked_at = self.item.since().and_then(|at| context.now.gps_at(at));
+        let long_ago = GpsTime::from_us(ended.as_us().saturating_sub(ANSWER_AGE_US));
+        let start = near(self.progress.session_asked, ended);
+        let timed = TimedAnswer { asked: asked_at.unwrap_or(long_ago), ended };
+        match timed.time_to_start(time_to_start, start, setup.channel.guard_us) {
+            ClockVerdict::Right => {
+                self.well(Step::McSession);
+                self.progress.session_told = self.progress.session_asked;
+                self.progress.exponent_told = self.progress.exponent_asked;
+                self.progress.told_s = ended.session_time();
+            }
+            ClockVerdict::Wrong(_) | ClockVerdict::Unknown => self.wrong_clock(),
+        }
+    }
+
+    /// The clock comes first.
+    fn wrong_clock(&mut self) {
+        self.progress.is_clock_doubted = true;
+        self.progress.session_told = 0;
+        self.badly(Step::McSession, Refusal::Clock);
+    }
+}
+
+fn day(gps: GpsTime) -> u16 {
+    (gps.as_us() / 86_400_000_000) as u16
+}

@@ -1,0 +1,221 @@
+//! Which command of a dialogue is due, and what keeps it back.
+
+use super::progress::Progress;
+use super::rules::FleetRules;
+use super::setup::Setup;
+use super::setup::Window;
+use super::step::Step;
+use crate::lns::Dialect;
+use crate::time::GpsTime;
+use crate::time::Now;
+
+/// An item lives at least and at most so long in a queue, seconds.
+const LIFETIME_S: core::ops::RangeInclusive<u32> = 300..=172_800;
+/// A command for a session is useless so shortly before its start, seconds.
+pub(super) const LEAD_MIN_S: u64 = 20;
+/// A device with so many uplinks in the lead of a session waits for it.
+const CHANCES: u64 = 4;
+/// A device may leave a session so late, microseconds.
+const LEAVES_LATE_US: u64 = 30_000_000;
+
+/// What a dialogue looks at besides its device.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) now: Now,
+    pub(super) setup: Option<&'a Setup>,
+    pub(super) rules: &'a FleetRules,
+    pub(super) frag_fport: u8,
+    /// The campaign's first fragment was sent.
+    pub(super) is_begun: bool,
+    /// Versions are asked although nothing is to be set up.
+    pub(super) is_survey: bool,
+}
+
+/// Why no command goes to a device now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Everything was told.
+    Done,
+    /// No campaign is to be set up.
+    NoSetup,
+    /// The dialogue is over.
+    Stopped,
+    /// An item of ours waits in the queue.
+    OurItem,
+    /// Items of others wait in the queue.
+    ForeignItem,
+    /// This gateway does not hear the device well enough.
+    Reach,
+    /// The device left many commands unanswered: it is asked at a later uplink.
+    Unanswered,
+    /// The command is longer than the device's present data rate allows.
+    TooLong,
+    /// The first fragment was sent before the device was told.
+    Begun,
+    /// The device is in a session.
+    InSession,
+    /// Our own clock is not trusted.
+    NoClock,
+    /// The start of the session is not known yet.
+    NoStart,
+    /// The start is further ahead than a device keeps a session, and it sends often enough to be told later.
+    Far,
+    /// The start is so near that the command might come late.
+    TooLate,
+}
+
+impl Hold {
+    /// One line for people.
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Hold::Done => "everything was told",
+            Hold::NoSetup => "no campaign is to be set up",
+            Hold::Stopped => "the dialogue is over",
+            Hold::OurItem => "a command of ours waits in its queue",
+            Hold::ForeignItem => "downlinks of another application wait in its queue",
+            Hold::Reach => "this gateway does not hear it well enough",
+            Hold::Unanswered => "it left many commands unanswered and is asked at a later uplink",
+            Hold::TooLong => "the command is too long for its present data rate",
+            Hold::Begun => "the first fragment was sent before it was told",
+            Hold::InSession => "it is in a session",
+            Hold::NoClock => "this gateway's clock is not trusted",
+            Hold::NoStart => "the start of its session is not known yet",
+            Hold::Far => "its session is told nearer to the start",
+            Hold::TooLate => "the start is too near",
+        }
+    }
+}
+
+/// A device's progress in what surrounds it.
+#[derive(Clone, Copy)]
+pub(super) struct Due<'a> {
+    pub(super) progress: &'a Progress,
+    pub(super) context: &'a Context<'a>,
+}
+
+impl Due<'_> {
+    /// The first step that is not done, as far as the campaign allows it now.
+    pub(super) fn step(self, has_correction: bool) -> Result<Step, Hold> {
+        let Due { progress, context } = self;
+        if !progress.has_done(Step::FragVersion) && (context.setup.is_some() || context.is_survey) {
+            return Ok(Step::FragVersion);
+        }
+        let setup = context.setup.ok_or(Hold::NoSetup)?;
+        if context.now.gps.is_some_and(|gps| self.is_in_session(gps)) {
+            return Err(Hold::InSession);
+        }
+        for step in [Step::McGroup, Step::FragSession] {
+            if !progress.has_done(step) {
+                return if context.is_begun { Err(Hold::Begun) } else { self.in_time(setup, step) };
+            }
+        }
+        if has_correction {
+            return Ok(Step::SetClock);
+        }
+        if setup.channel.is_always {
+            return Err(Hold::Done);
+        }
+        if setup.windows.is_empty() {
+            return Err(Hold::NoStart);
+        }
+        let gps = context.now.gps.ok_or(Hold::NoClock)?;
+        // Where nobody doubts the clock the answer to the session's command tells it.
+        if progress.is_clock_doubted {
+            return Ok(Step::ClockCheck);
+        }
+        let window = window_to_tell(setup, gps).ok_or(Hold::TooLate)?;
+        if self.has_told(window, gps, context.rules.max_lead_us) {
+            return Err(Hold::Done);
+        }
+        let max_lead_s = context.rules.max_lead_us / 1_000_000;
+        let has_chances = CHANCES * u64::from(progress.habits.interval_s()) <= max_lead_s;
+        if has_chances && window.start.us_since(gps) / 1_000_000 > max_lead_s {
+            return Err(Hold::Far);
+        }
+        self.in_time(setup, Step::McSession)
+    }
+
+    /// The step, unless its item could still be in the queue when the session begins.
+    fn in_time(self, setup: &Setup, step: Step) -> Result<Step, Hold> {
+        let Some(gps) = self.context.now.gps else {
+            return if setup.windows.is_empty() { Ok(step) } else { Err(Hold::NoClock) };
+        };
+        if setup.windows.is_empty() {
+            return Ok(step);
+        }
+        let window = window_to_tell(setup, gps).ok_or(Hold::TooLate)?;
+        let left_s = window.start.us_since(gps) / 1_000_000;
+        let needed_s = match self.context.rules.dialect {
+            Dialect::ChirpStack => LEAD_MIN_S,
+            // An item that misses this uplink's window goes in the next one's.
+            Dialect::TheThingsStack => u64::from(self.progress.habits.interval_s()) * 5 / 4 + LEAD_MIN_S,
+        };
+        if left_s >= needed_s { Ok(step) } else { Err(Hold::TooLate) }
+    }
+
+    /// Whether the device confirmed this session, and not so long before its start that it is to be asked again.
+    fn has_told(self, window: Window, gps: GpsTime, max_lead_us: u64) -> bool {
+        let start_s = window.start.session_time();
+        let max_lead_s = max_lead_us / 1_000_000;
+        let lead_s = u64::from(start_s.saturating_sub(self.progress.told_s));
+        let is_near = window.start.us_since(gps) / 1_000_000 <= max_lead_s;
+        self.progress.session_told == start_s && !(lead_s > max_lead_s && is_near)
+    }
+
+    /// Whether the device may be in the session that it was told, confirmed or not, or is about to begin it.
+    fn is_in_session(self, gps: GpsTime) -> bool {
+        let progress = self.progress;
+        let told = (progress.session_told, progress.exponent_told);
+        let asked = (progress.session_asked, progress.exponent_asked);
+        [told, asked].into_iter().filter(|(start_s, _)| *start_s != 0).any(|(start_s, exponent)| {
+            let window = Window { start: near(start_s, gps), exponent };
+            let begins = window.start.as_us().saturating_sub(2 * LEAD_MIN_S * 1_000_000);
+            (begins..window.end().plus_us(LEAVES_LATE_US).as_us()).contains(&gps.as_us())
+        })
+    }
+
+    /// The session that is to be told next.
+    pub(super) fn window(self) -> Option<Window> {
+        window_to_tell(self.context.setup?, self.context.now.gps?)
+    }
+
+    /// Whether all was told that can be told now: everything but a session without a start.
+    pub(super) fn is_told(self) -> bool {
+        let Some(setup) = self.context.setup else { return false };
+        let needed = [Step::FragVersion, Step::McGroup, Step::FragSession];
+        let is_set_up = needed.into_iter().all(|step| self.progress.has_done(step));
+        let told = self.progress.session_told;
+        let is_window = |window: &Window| window.start.session_time() == told;
+        let is_early = || matches!(self.step(false), Err(Hold::Far | Hold::NoStart));
+        is_set_up && (setup.channel.is_always || setup.windows.iter().any(is_window) || is_early())
+    }
+
+    /// GPS seconds at which the server drops the item of a command; `u32::MAX` where it never does.
+    pub(super) fn expires_s(self, step: Step) -> u32 {
+        let (Dialect::ChirpStack, Some(gps)) = (self.context.rules.dialect, self.context.now.gps) else {
+            return u32::MAX;
+        };
+        let lifetime_s =
+            (2 * self.progress.habits.interval_s()).clamp(*LIFETIME_S.start(), *LIFETIME_S.end());
+        let expires_s = gps.session_time().saturating_add(lifetime_s);
+        match (step, self.window()) {
+            (Step::McGroup | Step::FragSession | Step::McSession, Some(window)) => {
+                expires_s.min(window.start.session_time().saturating_sub(LEAD_MIN_S as u32 / 2))
+            }
+            _ => expires_s,
+        }
+    }
+}
+
+/// The first session whose command would still come in time.
+fn window_to_tell(setup: &Setup, gps: GpsTime) -> Option<Window> {
+    let earliest = gps.plus_us(LEAD_MIN_S * 1_000_000);
+    setup.windows.iter().find(|window| window.start > earliest).copied()
+}
+
+/// The GPS time with these seconds modulo 2^32 that is nearest to `gps`.
+pub(super) fn near(session_time: u32, gps: GpsTime) -> GpsTime {
+    let distance_s = i64::from(session_time.wrapping_sub(gps.session_time()).cast_signed());
+    let whole_s = (gps.as_us() / 1_000_000).saturating_add_signed(distance_s);
+    GpsTime::from_us(whole_s * 1_000_000)
+}

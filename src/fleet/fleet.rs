@@ -1,0 +1,363 @@
+//! The devices of one group: events in, pushes and records out.
+
+use super::airtime_share::AirtimeShare;
+use super::command::payload;
+use super::device::Device;
+use super::due::Context;
+use super::member::Member;
+use super::progress::Progress;
+use super::progress::Stop;
+use super::readiness::Readiness;
+use super::records;
+use super::rules::FleetRules;
+use super::setup::Setup;
+use super::setup::Window;
+use super::state::Refusal;
+use super::view::DeviceView;
+use crate::lns::Event;
+use crate::lns::EventKind;
+use crate::lns::ItemId;
+use crate::lns::Push;
+use crate::lorawan::Eui64;
+use crate::lorawan::FRAME_OVERHEAD;
+use crate::lorawan::KeyFingerprint;
+use crate::radio::Modulation;
+use crate::radio::downlink_airtime_us;
+use crate::store::FleetRecord;
+use crate::store::RecordId;
+use crate::time::GpsTime;
+use crate::time::Instant;
+use crate::time::Now;
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+
+/// What a fleet wishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Make this durable and answer with [`Fleet::saved`].
+    Save(FleetRecord),
+    /// Publish this downlink.
+    Push(Push),
+}
+
+/// The slowest data rate, for an uplink that does not tell its own.
+const SLOWEST: Modulation = Modulation::LoRa { sf: 12, bw_hz: 125_000 };
+
+/// A push that waits until it is on disk.
+struct Waiting {
+    device: usize,
+    item_no: u32,
+    push: Push,
+}
+
+/// One record of up to 64 devices on its way to the disk.
+#[derive(Default)]
+struct Shard {
+    /// A save is on its way, with the pushes that wait for it.
+    saving: Option<Vec<Waiting>>,
+    is_changed: bool,
+    /// Pushes that wait for the next save.
+    waiting: Vec<Waiting>,
+}
+
+/// What all dialogues of a group share.
+struct Shared {
+    rules: FleetRules,
+    frag_fport: u8,
+    setup: Option<Setup>,
+    is_begun: bool,
+    is_survey: bool,
+}
+
+impl Shared {
+    fn context(&self, now: Now) -> Context<'_> {
+        Context {
+            now,
+            setup: self.setup.as_ref(),
+            rules: &self.rules,
+            frag_fport: self.frag_fport,
+            is_begun: self.is_begun,
+            is_survey: self.is_survey,
+        }
+    }
+}
+
+/// The devices of one group and their dialogues. No Debug: members hold key material.
+pub struct Fleet {
+    key: KeyFingerprint,
+    shared: Shared,
+    devices: Vec<Device>,
+    by_eui: BTreeMap<Eui64, usize>,
+    share: AirtimeShare,
+    shards: Vec<Shard>,
+    outputs: VecDeque<Output>,
+}
+
+impl Fleet {
+    /// The devices `members` of the group with the key `key`, with what the records of an earlier life say of them.
+    /// `frag_fport` is the group's port of TS004. Of a device that is there twice the first counts.
+    pub fn new(
+        key: KeyFingerprint,
+        frag_fport: u8,
+        rules: FleetRules,
+        members: Vec<Member>,
+        records: &[FleetRecord],
+        now: Now,
+    ) -> Fleet {
+        let known = records::read(key, records);
+        let mut by_eui = BTreeMap::new();
+        let mut devices = Vec::new();
+        for member in members {
+            if by_eui.contains_key(&member.dev_eui) {
+                continue;
+            }
+            by_eui.insert(member.dev_eui, devices.len());
+            let progress = known.get(&member.dev_eui).copied().unwrap_or_default();
+            devices.push(Device::new(member, progress));
+        }
+        Fleet {
+            key,
+            share: AirtimeShare::new(rules.airtime_us_per_hour, now.mono),
+            shared: Shared { rules, frag_fport, setup: None, is_begun: false, is_survey: false },
+            shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
+            devices,
+            by_eui,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The key that the devices share.
+    pub fn key(&self) -> KeyFingerprint {
+        self.key
+    }
+
+    /// The names of its records in the store.
+    pub fn record_ids(&self) -> impl Iterator<Item = RecordId> {
+        (0..self.shards.len()).map(|index| records::id(self.key, index))
+    }
+
+    /// How many devices there are.
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Whether there is no device.
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
+    /// The gateway whose receptions count.
+    pub fn adopt(&mut self, gateway_eui: Eui64) {
+        self.shared.rules.gateway_eui = Some(gateway_eui);
+    }
+
+    /// What is told now.
+    pub fn setup(&self) -> Option<&Setup> {
+        self.shared.setup.as_ref()
+    }
+
+    /// What is to be told from now on; `None` when there is no campaign. A setup that differs in more than its
+    /// sessions begins the dialogues anew.
+    pub fn set_up(&mut self, setup: Option<Setup>) {
+        let digest = setup.as_ref().map(Setup::digest);
+        if self.shared.setup.as_ref().map(Setup::digest) != digest {
+            self.shared.is_begun = false;
+        }
+        if let Some(digest) = digest {
+            for device in self.devices.iter_mut().filter(|device| device.progress.setup != digest) {
+                device.begin(digest);
+            }
+        }
+        self.shared.setup = setup;
+    }
+
+    /// The sessions of the campaign are these now.
+    pub fn move_windows(&mut self, windows: Vec<Window>) {
+        if let Some(setup) = &mut self.shared.setup {
+            setup.windows = windows;
+        }
+    }
+
+    /// The first fragment was sent: no fragmentation session is set up any more.
+    pub fn begin(&mut self) {
+        self.shared.is_begun = true;
+    }
+
+    /// The devices are asked for their versions although nothing is to be set up.
+    pub fn survey(&mut self) {
+        self.shared.is_survey = true;
+    }
+
+    /// The device is asked again from the beginning, whatever it answered; `false` if there is no such device. What
+    /// must not be repeated after the first fragment is not.
+    pub fn retry(&mut self, dev_eui: Eui64) -> bool {
+        let Some(index) = self.by_eui.get(&dev_eui).copied() else { return false };
+        let progress = &mut self.devices[index].progress;
+        let kept = if self.shared.is_begun { progress.done } else { 0 };
+        let is_lost = progress.stop == Some(Stop::LostState);
+        let setup = progress.setup;
+        progress.begin(setup);
+        progress.stop = is_lost.then_some(Stop::LostState);
+        progress.done = kept;
+        self.change(index);
+        true
+    }
+
+    /// Everything known of the device is forgotten but the numbers that must not be used twice; `false` if there is no
+    /// such device.
+    pub fn forget(&mut self, dev_eui: Eui64) -> bool {
+        let Some(index) = self.by_eui.get(&dev_eui).copied() else { return false };
+        let progress = &mut self.devices[index].progress;
+        *progress = Progress {
+            next_item_no: progress.next_item_no,
+            session_cnt: progress.session_cnt,
+            asked: progress.asked,
+            setup: progress.setup,
+            ..Progress::default()
+        };
+        self.change(index);
+        true
+    }
+
+    /// Takes in an event of a network server. `ended` is when the uplink ended at our gateway, where it was heard.
+    pub fn event(&mut self, now: Now, event: &Event, ended: Option<Instant>) {
+        let Some(index) = self.by_eui.get(&event.device.dev_eui).copied() else { return };
+        let ours = self.item(index);
+        let context = self.shared.context(now);
+        let device = &mut self.devices[index];
+        let before = device.progress.lasting();
+        device.address = Some(event.device.clone());
+        let is_turn = match &event.kind {
+            EventKind::Up(up) => device.up(&context, up, ended.unwrap_or(now.mono)),
+            EventKind::Queued { item } => {
+                device.queued(*item);
+                false
+            }
+            EventKind::Sent { item, .. } => {
+                device.sent(&context, *item, ours);
+                false
+            }
+            EventKind::Failed { item, code, .. } => {
+                device.failed(*item, ours, code);
+                false
+            }
+            EventKind::Join => {
+                device.joined(&context);
+                false
+            }
+            EventKind::Ack { .. } | EventKind::Nack { .. } | EventKind::Log { .. } => false,
+        };
+        if is_turn {
+            self.ask(now, index);
+        }
+        if self.devices[index].progress.lasting() != before {
+            self.change(index);
+        }
+    }
+
+    /// A record is durable, or not.
+    pub fn saved(&mut self, record: RecordId, is_durable: bool) {
+        let is_its = |index: &usize| records::id(self.key, *index) == record;
+        let Some(index) = (0..self.shards.len()).find(is_its) else { return };
+        let Some(pushes) = self.shards[index].saving.take() else { return };
+        for Waiting { device, item_no, push } in pushes {
+            if is_durable && self.devices[device].wants(item_no) {
+                self.outputs.push_back(Output::Push(push));
+            } else {
+                self.devices[device].unpush();
+                self.shards[index].is_changed = true;
+            }
+        }
+        // What cannot be written now is written with the next change.
+        if is_durable {
+            self.save(index);
+        }
+    }
+
+    /// The next wish.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Each device as people see it.
+    pub fn devices(&self, now: Now) -> impl Iterator<Item = DeviceView<'_>> {
+        let context = self.shared.context(now);
+        self.devices.iter().map(move |device| DeviceView::new(device, &context))
+    }
+
+    /// One device as people see it.
+    pub fn device(&self, now: Now, dev_eui: Eui64) -> Option<DeviceView<'_>> {
+        let device = &self.devices[*self.by_eui.get(&dev_eui)?];
+        Some(DeviceView::new(device, &self.shared.context(now)))
+    }
+
+    /// How many devices are ready.
+    pub fn readiness(&self, now: Now) -> Readiness {
+        self.devices(now).map(|device| device.state).collect()
+    }
+
+    /// The device's next command, if one is due and there is airtime for it.
+    fn ask(&mut self, now: Now, index: usize) {
+        let context = self.shared.context(now);
+        let device = &mut self.devices[index];
+        let Some(address) = device.address.clone() else { return };
+        let Ok(step) = device.next(&context) else { return };
+        let material = device.material(&context);
+        // A field that does not fit is one of the group's, which was checked when it was planned.
+        let Ok(made) = payload(step, &material) else { return };
+        let Some((f_port, bytes)) = made else {
+            device.progress.stop = Some(Stop::Refused(Refusal::NoMic));
+            return;
+        };
+        let airtime_us =
+            downlink_airtime_us(device.modulation.unwrap_or(SLOWEST), bytes.len() + FRAME_OVERHEAD);
+        if device.is_day_spent(&context) || !self.share.take(now.mono, airtime_us) {
+            return;
+        }
+        let asked = device.push(&context, step);
+        let push = Push {
+            item: ItemId::new(address.dev_eui, self.key.as_bytes(), u64::from(asked.item_no)),
+            device: address,
+            f_port,
+            payload: bytes,
+            expires_at: (asked.expires_s != u32::MAX).then(|| near_gps(asked.expires_s, now)).flatten(),
+        };
+        self.shards[index / records::DEVICES].waiting.push(Waiting {
+            device: index,
+            item_no: asked.item_no,
+            push,
+        });
+    }
+
+    /// The item of ours that is on its way to the device.
+    fn item(&self, index: usize) -> Option<ItemId> {
+        let device = &self.devices[index];
+        let asked = device.progress.asked?;
+        Some(ItemId::new(device.member.dev_eui, self.key.as_bytes(), u64::from(asked.item_no)))
+    }
+
+    /// The device's record is to be written.
+    fn change(&mut self, index: usize) {
+        let shard = index / records::DEVICES;
+        self.shards[shard].is_changed = true;
+        self.save(shard);
+    }
+
+    /// Writes the record if it changed and no save of it is on its way.
+    fn save(&mut self, index: usize) {
+        let shard = &mut self.shards[index];
+        if shard.saving.is_some() || !shard.is_changed {
+            return;
+        }
+        shard.is_changed = false;
+        shard.saving = Some(core::mem::take(&mut shard.waiting));
+        let devices = self.devices.iter().skip(index * records::DEVICES).take(records::DEVICES);
+        let bytes = records::write(self.key, devices.map(|device| (device.member.dev_eui, &device.progress)));
+        self.outputs.push_back(Output::Save(FleetRecord { id: records::id(self.key, index), bytes }));
+    }
+}
+
+/// The time with these GPS seconds modulo 2^32.
+fn near_gps(seconds: u32, now: Now) -> Option<GpsTime> {
+    now.gps.map(|gps| super::due::near(seconds, gps))
+}

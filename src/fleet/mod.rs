@@ -1,0 +1,48 @@
+//! The devices of a group made ready for a campaign, one dialogue each, through a network server's application side.
+//!
+//! A device that uplinks once a day takes days, so everything it answered is on disk before the next command goes, and
+//! nothing answered is asked again. What it is asked, in this order: the version of TS004, the group (with the version of
+//! TS005), the fragmentation session, the clock, and the Class C session last, when its start is fixed.
+//!
+//! * [`Fleet`]: the devices of one group, their records on disk, the airtime that commands may take.
+//! * [`Setup`]: what the devices are told for one campaign; [`Member`]: what is prepared for one of them.
+//! * [`DeviceState`]: how far one device is, in our words and in those of AWS.
+//!
+//! The room sees events of a network server ([`lns::Event`](crate::lns::Event)) and wishes pushes; it knows no
+//! connection, no campaign and no clock. Whoever owns it saves its records first and publishes its pushes then.
+
+mod airtime_share;
+mod answer;
+mod command;
+mod counted;
+mod device;
+mod due;
+mod fleet;
+mod habits;
+mod judge;
+mod member;
+mod progress;
+mod queue_item;
+mod readiness;
+mod records;
+mod rules;
+mod setup;
+mod state;
+mod step;
+mod view;
+
+pub use fleet::Fleet;
+pub use fleet::Output;
+pub use judge::ClockVerdict;
+pub use judge::TimedAnswer;
+pub use member::Member;
+pub use member::SessionMics;
+pub use readiness::Readiness;
+pub use rules::FleetRules;
+pub use setup::Channel;
+pub use setup::Setup;
+pub use setup::Window;
+pub use state::DeviceState;
+pub use state::Refusal;
+pub use step::Step;
+pub use view::DeviceView;

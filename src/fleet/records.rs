@@ -1,0 +1,99 @@
+//! The records of a group's devices: so many devices in one, each replaced as a whole.
+
+use super::progress::PROGRESS_BYTES;
+use super::progress::Progress;
+use crate::lorawan::Eui64;
+use crate::lorawan::KeyFingerprint;
+use crate::store::FleetRecord;
+use crate::store::RecordId;
+use sha2::Digest;
+use sha2::Sha256;
+use std::collections::BTreeMap;
+
+/// Devices of one record: its file stays below 5 KiB, and one answer writes one file.
+pub(super) const DEVICES: usize = 64;
+const VERSION: u8 = 1;
+const DEVICE_BYTES: usize = 8 + PROGRESS_BYTES;
+
+/// The name of the `index`-th record of the devices that share a key.
+pub(super) fn id(key: KeyFingerprint, index: usize) -> RecordId {
+    let hash = Sha256::new()
+        .chain_update(b"fuotad fleet record")
+        .chain_update(key.as_bytes())
+        .chain_update((index as u64).to_le_bytes())
+        .finalize();
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash[..16]);
+    RecordId(id)
+}
+
+/// The bytes of a record: the version, the key that the devices share, then the devices.
+pub(super) fn write<'a>(
+    key: KeyFingerprint,
+    devices: impl Iterator<Item = (Eui64, &'a Progress)>,
+) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    bytes.extend(key.as_bytes());
+    for (dev_eui, progress) in devices {
+        bytes.extend(dev_eui.as_bytes());
+        bytes.extend(progress.to_bytes());
+    }
+    bytes
+}
+
+/// The devices of all records of a key. A device that moved from one record to another is in both for a while: the
+/// record that used more item numbers is the newer one.
+pub(super) fn read(key: KeyFingerprint, records: &[FleetRecord]) -> BTreeMap<Eui64, Progress> {
+    let mut devices: BTreeMap<Eui64, Progress> = BTreeMap::new();
+    for record in records {
+        let Some(rest) =
+            record.bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.strip_prefix(key.as_bytes()))
+        else {
+            continue;
+        };
+        for device in rest.as_chunks::<DEVICE_BYTES>().0 {
+            let Some((dev_eui, progress)) = device.split_first_chunk() else { continue };
+            let Some(progress) = progress.first_chunk() else { continue };
+            let progress = Progress::from_bytes(progress);
+            let known = devices.entry(Eui64::from_bytes(*dev_eui)).or_insert(progress);
+            if progress.next_item_no > known.next_item_no {
+                *known = progress;
+            }
+        }
+    }
+    devices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_found_again_and_another_keys_records_are_left_alone() {
+        let [key, other] = [1, 2].map(|byte| KeyFingerprint::from_bytes([byte; 16]));
+        let progress = |next_item_no| Progress { next_item_no, ..Progress::default() };
+        let record = |index, devices: &[(u8, u32)]| {
+            let devices: Vec<(Eui64, Progress)> =
+                devices.iter().map(|(last, item)| (Eui64::from_bytes([*last; 8]), progress(*item))).collect();
+            let bytes = write(key, devices.iter().map(|(dev_eui, progress)| (*dev_eui, progress)));
+            FleetRecord { id: id(key, index), bytes }
+        };
+        let records = [record(0, &[(1, 5), (2, 3)]), record(1, &[(1, 7), (2, 1), (3, 0)])];
+        let read_items =
+            |key| read(key, &records).values().map(|progress| progress.next_item_no).collect::<Vec<_>>();
+        assert_eq!(read_items(key), [7, 3, 0]);
+        assert_eq!(read_items(other), Vec::<u32>::new());
+        assert_ne!(id(key, 0), id(key, 1));
+        assert_ne!(id(key, 0), id(other, 0));
+    }
+
+    #[test]
+    fn the_bytes_of_a_record_stay_what_they_are() {
+        let bytes = write(
+            KeyFingerprint::from_bytes([9; 16]),
+            [(Eui64::from_bytes([7; 8]), &Progress { ts004: 2, ..Progress::default() })].into_iter(),
+        );
+        assert_eq!(bytes.len(), 1 + 16 + DEVICE_BYTES);
+        assert_eq!((bytes[0], bytes[1], bytes[17], bytes[33]), (1, 9, 7, 2));
+    }
+}

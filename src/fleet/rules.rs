@@ -1,0 +1,38 @@
+//! What limits a dialogue: the device stack, the network server, the law, the operator.
+
+use crate::lns::Dialect;
+use crate::lorawan::Eui64;
+
+/// What limits the dialogues of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetRules {
+    /// The kind of network server: The Things Stack cannot let an item expire.
+    pub dialect: Dialect,
+    /// Our gateway among those that received an uplink; `None` while it is not known, and then reach is not judged.
+    pub gateway_eui: Option<Eui64>,
+    /// Whether we answer AppTimeReq (TS003), because the network server does not.
+    pub answers_time: bool,
+    /// A device that restarts forgets the group's key (TS005), not only the sessions.
+    pub forgets_group: bool,
+    /// A session further ahead than this is told again before its start, microseconds.
+    pub max_lead_us: u64,
+    /// The most downlinks of ours for one device in a day (of GPS time).
+    pub max_downlinks_per_day: u16,
+    /// The airtime that our commands may take in an hour, microseconds; `None`: no limit.
+    pub airtime_us_per_hour: Option<u64>,
+}
+
+impl FleetRules {
+    /// The rules for a group behind a network server of this kind, with everything else at its default.
+    pub fn new(dialect: Dialect) -> FleetRules {
+        FleetRules {
+            dialect,
+            gateway_eui: None,
+            answers_time: false,
+            forgets_group: true,
+            max_lead_us: 24 * 3_600_000_000,
+            max_downlinks_per_day: 20,
+            airtime_us_per_hour: None,
+        }
+    }
+}

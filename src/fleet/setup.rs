@@ -1,0 +1,135 @@
+//! What the devices of a group are told for one campaign.
+
+use crate::lorawan::McAddr;
+use crate::lorawan::PackageVersion;
+use crate::radio::Modulation;
+use crate::report::Planned;
+use crate::time::GpsTime;
+use sha2::Digest;
+use sha2::Sha256;
+
+/// Some device stacks take the time-out of group 0 for every group, and hold one group only.
+pub(super) const MC_GROUP_ID: u8 = 0;
+/// All known decoders hold one fragmentation session; its index is 0.
+pub(super) const FRAG_INDEX: u8 = 0;
+/// The highest maxMcFCount: some stacks count 16 bits only.
+const MAX_MC_FCOUNT: u32 = 65_535;
+const BLOCK_ACK_DELAY_MAX: u8 = 7;
+
+/// One Class C session (TS005-1.0.0 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its start, a whole GPS second.
+    pub start: GpsTime,
+    /// TimeOut: it lasts 2^exponent seconds, 0 to 15.
+    pub exponent: u8,
+}
+
+impl Window {
+    /// The first moment after the session.
+    pub fn end(self) -> GpsTime {
+        self.start.plus_us(1_000_000 << self.exponent.min(15))
+    }
+}
+
+/// The channel of a group's sessions, and what else the group settles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// McAddr of the group.
+    pub mc_addr: McAddr,
+    /// Version of TS004 that the campaign's coded fragments are made for.
+    pub ts004_version: PackageVersion,
+    /// FPort of TS004.
+    pub frag_fport: u8,
+    /// DLFrequ, Hz.
+    pub frequency_hz: u32,
+    /// DR of the session.
+    pub data_rate: u8,
+    /// The modulation of that data rate.
+    pub modulation: Modulation,
+    /// The devices always listen: they are told no session.
+    pub is_always: bool,
+    /// How far a device's clock may be off, microseconds: the distance of frames from both edges of a session.
+    pub guard_us: u64,
+}
+
+/// What the devices of a group are told for one campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The task that the campaign carries out.
+    pub task: String,
+    /// The group and the channel of its sessions.
+    pub channel: Channel,
+    /// minMcFCount: one below the first counter of the campaign.
+    pub min_mc_fcount: u32,
+    /// maxMcFCount: one above every counter that the campaign may ever use.
+    pub max_mc_fcount: u32,
+    /// NbFrag.
+    pub nb_frag: u16,
+    /// FragSize, bytes.
+    pub frag_size: u8,
+    /// Padding, bytes.
+    pub padding: u8,
+    /// Descriptor.
+    pub descriptor: [u8; 4],
+    /// SHA-256 of the image, for devices of TS004-2.0.0.
+    pub image_sha256: Option<[u8; 32]>,
+    /// BlockAckDelay, 0 to 7.
+    pub block_ack_delay: u8,
+    /// The sessions, ascending; empty where the devices always listen, and while the start is not known.
+    pub windows: Vec<Window>,
+}
+
+impl Setup {
+    /// The setup of `devices` devices for a planned campaign.
+    pub fn new(task: &str, planned: &Planned, channel: Channel, devices: usize) -> Setup {
+        let window = |(start, exponent): &(GpsTime, u8)| Window { start: *start, exponent: *exponent };
+        Setup {
+            task: task.to_owned(),
+            channel,
+            min_mc_fcount: planned.first_fcnt.saturating_sub(1),
+            max_mc_fcount: planned.end_fcnt.saturating_add(1).min(MAX_MC_FCOUNT),
+            nb_frag: planned.nb_frag,
+            frag_size: planned.frag_size,
+            padding: planned.padding,
+            descriptor: planned.descriptor,
+            image_sha256: planned.sha256.map(|sha256| *sha256.as_bytes()),
+            block_ack_delay: block_ack_delay(devices),
+            windows: planned.sessions.iter().map(window).collect(),
+        }
+    }
+
+    /// What devices hold of it besides the sessions: where it differs they are told anew.
+    pub(super) fn digest(&self) -> [u8; 8] {
+        let Channel { mc_addr, ts004_version, .. } = self.channel;
+        let hash = Sha256::new()
+            .chain_update(self.task.as_bytes())
+            .chain_update(mc_addr.as_u32().to_le_bytes())
+            .chain_update(self.min_mc_fcount.to_le_bytes())
+            .chain_update(self.max_mc_fcount.to_le_bytes())
+            .chain_update(self.nb_frag.to_le_bytes())
+            .chain_update([self.frag_size, self.padding, ts004_version.number()])
+            .chain_update(self.descriptor)
+            .finalize();
+        let mut digest = [0; 8];
+        digest.copy_from_slice(&hash[..8]);
+        digest
+    }
+}
+
+/// The smallest BlockAckDelay d with which `devices` answers, spread over 2^(d+4) seconds, come one in two seconds.
+fn block_ack_delay(devices: usize) -> u8 {
+    let wanted_s = 2 * u64::try_from(devices).unwrap_or(u64::MAX / 2);
+    (0..BLOCK_ACK_DELAY_MAX).find(|d| 16 << d >= wanted_s).unwrap_or(BLOCK_ACK_DELAY_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_of_more_devices_are_spread_over_more_time() {
+        let delays = [0, 1, 8, 9, 300, 1024, 5000].map(block_ack_delay);
+        assert_eq!(delays, [0, 0, 0, 1, 6, 7, 7]);
+    }
+}

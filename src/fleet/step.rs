@@ -1,0 +1,61 @@
+//! The commands of a dialogue, in their order.
+
+use core::fmt;
+
+/// One command to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// PackageVersionReq of TS004: it decides the bytes of FragSessionSetupReq.
+    FragVersion,
+    /// McGroupSetupReq, behind PackageVersionReq of TS005: its bytes are the same in both versions.
+    McGroup,
+    /// FragSessionSetupReq.
+    FragSession,
+    /// ForceDeviceResyncReq of TS003, answered by AppTimeReq, which tells the device's clock.
+    ClockCheck,
+    /// AppTimeAns: sets the device's clock; no answer follows.
+    SetClock,
+    /// McClassCSessionReq.
+    McSession,
+}
+
+impl Step {
+    /// Every step, in the order of the dialogue.
+    pub const ALL: [Step; 6] = [
+        Step::FragVersion,
+        Step::McGroup,
+        Step::FragSession,
+        Step::ClockCheck,
+        Step::SetClock,
+        Step::McSession,
+    ];
+
+    /// Its bit in a set of steps.
+    pub(super) const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    /// Its number on disk, from 1.
+    pub(super) const fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// The step with this number.
+    pub(super) fn from_number(number: u8) -> Option<Step> {
+        Step::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+}
+
+/// The name of the command in its document.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::FragVersion => "PackageVersionReq",
+            Step::McGroup => "McGroupSetupReq",
+            Step::FragSession => "FragSessionSetupReq",
+            Step::ClockCheck => "ForceDeviceResyncReq",
+            Step::SetClock => "AppTimeAns",
+            Step::McSession => "McClassCSessionReq",
+        })
+    }
+}

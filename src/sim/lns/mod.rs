@@ -1,0 +1,22 @@
+//! The application side of a network server, its broker, and devices behind it that are set up through it.
+//!
+//! [`LnsWorld`] drives a [`Fleet`](crate::fleet::Fleet) with its store on a simulated disk: meters send uplinks as
+//! rarely as meters do, the server keeps a queue for each and fills Class A windows, the broker drops, doubles and
+//! reorders, and a referee reads every command for itself.
+
+mod app_server;
+mod broker;
+mod documents;
+mod law;
+mod meter;
+mod referee;
+mod script;
+mod summary;
+mod world;
+
+pub use script::BrokerScript;
+pub use script::LnsScript;
+pub use script::MeterScript;
+pub use summary::LnsSummary;
+pub use summary::MeterResult;
+pub use world::LnsWorld;

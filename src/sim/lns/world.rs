@@ -1,0 +1,602 @@
+//! The world of meters: a fleet, its disk, the broker, the server, the air.
+
+use super::app_server::AppServer;
+use super::app_server::Item;
+use super::broker::Broker;
+use super::documents::Documents;
+use super::documents::Down;
+use super::documents::OUR_GATEWAY;
+use super::documents::Published;
+use super::documents::Uplink;
+use super::law::Law;
+use super::meter::Meter;
+use super::referee::Asked;
+use super::referee::Referee;
+use super::script::LnsScript;
+use super::script::MeterScript;
+use super::summary::LnsSummary;
+use super::summary::MeterResult;
+use crate::fleet::DeviceState;
+use crate::fleet::Fleet;
+use crate::fleet::FleetRules;
+use crate::fleet::Member;
+use crate::fleet::Output;
+use crate::fleet::SessionMics;
+use crate::fleet::Setup;
+use crate::fleet::Window;
+use crate::fragment::Ts004Version;
+use crate::lns::Audience;
+use crate::lns::Heard;
+use crate::lns::Listener;
+use crate::lns::Topics;
+use crate::lorawan::Eui64;
+use crate::lorawan::KeyFingerprint;
+use crate::lorawan::McSessionKeys;
+use crate::lorawan::RootKey;
+use crate::lorawan::Secret;
+use crate::lorawan::data_block_mic;
+use crate::lorawan::encrypt_mc_key;
+use crate::lorawan::mc_ke_key;
+use crate::radio::Modulation;
+use crate::radio::downlink_airtime_us;
+use crate::region::Parameters;
+use crate::sim::device;
+use crate::sim::disk::Disk;
+use crate::sim::disk::PageFate;
+use crate::sim::random::Random;
+use crate::store::Change;
+use crate::store::RecordId;
+use crate::store::Store;
+use crate::time::GpsTime;
+use crate::time::Instant;
+use crate::time::Now;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+/// GPS time at the beginning of every world, microseconds.
+const GPS_START_US: u64 = 1_400_000_000_000_000;
+/// The server waits so long for copies of an uplink before it tells of it, microseconds.
+const DEDUPLICATION_US: u64 = 200_000;
+/// So long after that it takes an item for the window, microseconds.
+const FILL_AFTER_US: u64 = 100_000;
+/// RX1 opens so long after the uplink, microseconds.
+const RX1_US: u64 = 1_000_000;
+/// A save needs so long at least and at most, microseconds.
+const SAVE_US: (u64, u64) = (3_000, 25_000);
+/// A LoRaWAN frame around a payload, bytes.
+const FRAME_BYTES: usize = 13;
+/// The first of three counts that MICs are prepared for.
+const FIRST_SESSION_CNT: u16 = 5;
+/// FPort of what a meter sends by itself.
+const METER_PORT: u8 = 2;
+const BOOT: [u8; 16] = [0x5e; 16];
+
+/// What happens next.
+enum Event {
+    Uplink(usize),
+    Answer { meter: usize, f_port: u8, data: Vec<u8> },
+    UplinkEnd { meter: usize, f_port: u8, data: Vec<u8>, channel: usize },
+    Fill { meter: usize, channel: usize, ended_us: u64 },
+    Downlink { meter: usize, item: Item },
+    ToGateway(Published, Vec<Asked>),
+    ToServer(Published),
+    Saved { life: u64, id: RecordId, is_durable: bool, fresh: Vec<(String, BTreeSet<Asked>)> },
+    Rejoin(usize),
+    Restart,
+}
+
+/// A fleet among its meters.
+pub struct LnsWorld {
+    script: LnsScript,
+    documents: Documents,
+    now_us: u64,
+    events: BTreeMap<(u64, u64), Event>,
+    sequence: u64,
+    random: Random,
+    meters: Vec<Meter>,
+    /// Where each device is among the meters.
+    places: BTreeMap<Eui64, usize>,
+    /// The ids of all items that came.
+    published: BTreeSet<String>,
+    /// The device of the last event that the fleet was told.
+    touched: Option<Eui64>,
+    members: Vec<Member>,
+    key: KeyFingerprint,
+    /// `None` while the process is away.
+    fleet: Option<(Fleet, Listener)>,
+    store: Option<Store<Disk>>,
+    life: u64,
+    server: AppServer,
+    to_gateway: Broker,
+    to_server: Broker,
+    law: Law,
+    /// When the gateway sent, microseconds.
+    on_air: Vec<(u64, u64)>,
+    referee: Referee,
+    told_at_s: Vec<Option<u64>>,
+    downlinks: Vec<u32>,
+    summary: LnsSummary,
+    is_begun: bool,
+}
+
+impl LnsWorld {
+    /// The world of `script` in `region`, before its first event. The devices' keys come from its seed; `image` is what
+    /// MICs are prepared of.
+    pub fn new(script: LnsScript, region: &'static Parameters, image: &[u8]) -> LnsWorld {
+        let mut random = Random::new(script.seed);
+        let documents = Documents(script.rules.dialect);
+        let mc_key = Secret::from_bytes([0x77; 16]);
+        let key = McSessionKeys::derive(&mc_key, script.setup.channel.mc_addr).fingerprint();
+        let mut meters = Vec::new();
+        let mut members = Vec::new();
+        for (index, meter) in script.meters.iter().enumerate() {
+            let dev_eui =
+                Eui64::from_bytes([0x70, 0xb3, 0xd5, 0x7e, 0xd0, 1, (index >> 8) as u8, index as u8]);
+            members.push(member(meter, dev_eui, index, &mc_key, &script.setup, image));
+            let settings = settings(meter, index, region);
+            meters.push(Meter::new(meter.clone(), dev_eui.to_string(), settings, random.split(index as u64)));
+        }
+        let mut world = LnsWorld {
+            documents,
+            now_us: 0,
+            events: BTreeMap::new(),
+            sequence: 0,
+            told_at_s: vec![None; meters.len()],
+            downlinks: vec![0; meters.len()],
+            meters,
+            places: members.iter().map(|member| member.dev_eui).zip(0..).collect(),
+            published: BTreeSet::new(),
+            touched: None,
+            members,
+            key,
+            fleet: None,
+            store: None,
+            life: 0,
+            server: AppServer::new(documents),
+            to_gateway: Broker::new(script.broker, random.split(1 << 32)),
+            to_server: Broker::new(script.broker, random.split(2 << 32)),
+            law: Law::default(),
+            on_air: Vec::new(),
+            referee: Referee::default(),
+            summary: LnsSummary::default(),
+            is_begun: false,
+            random,
+            script,
+        };
+        let mut disk = Disk::new();
+        if let Some(operation) = world.script.cut_at {
+            disk.crash_after(operation);
+        }
+        world.start(disk);
+        for index in 0..world.meters.len() {
+            let interval_us = world.meters[index].script.interval_s * 1_000_000;
+            let first_us = world.random.below(interval_us);
+            world.later(first_us, Event::Uplink(index));
+            if let Some(at_s) = world.meters[index].script.rejoins_at_s {
+                world.later(at_s * 1_000_000, Event::Rejoin(index));
+            }
+        }
+        world
+    }
+
+    /// GPS time at the second `s` of every world.
+    pub fn gps(s: u64) -> GpsTime {
+        GpsTime::from_us(GPS_START_US + s * 1_000_000)
+    }
+
+    /// Lets the world run until its second `s`.
+    pub fn run_until(&mut self, s: u64) {
+        while let Some(next) = self.events.first_entry().filter(|next| next.key().0 <= s * 1_000_000) {
+            let (at_us, _) = *next.key();
+            let event = next.remove();
+            self.now_us = at_us;
+            self.happen(event);
+            self.drain();
+        }
+        self.now_us = s * 1_000_000;
+    }
+
+    /// The campaign begins to send: meters with the right key, group and session hear it, and say so when they are
+    /// asked by multicast, with their next uplinks.
+    pub fn begin(&mut self) {
+        self.is_begun = true;
+        self.referee.begin();
+        if let Some((fleet, _)) = &mut self.fleet {
+            fleet.begin();
+        }
+        for index in 0..self.meters.len() {
+            if self.is_ready(index) {
+                let version = self.meters[index].script.is_v2;
+                let status = if version { vec![0x01, 0, 9, 0, 0] } else { vec![0x01, 9, 0, 0, 0] };
+                self.meters[index].late.push((201, status));
+            }
+        }
+    }
+
+    /// The campaign has these sessions now.
+    pub fn move_windows(&mut self, windows: Vec<Window>) {
+        self.script.setup.windows.clone_from(&windows);
+        self.referee.tell_again();
+        if let Some((fleet, _)) = &mut self.fleet {
+            fleet.move_windows(windows);
+        }
+    }
+
+    /// The fleet, unless its process is away.
+    pub fn fleet(&mut self) -> Option<&mut Fleet> {
+        self.fleet.as_mut().map(|(fleet, _)| fleet)
+    }
+
+    /// What became of everything so far.
+    pub fn summary(&mut self) -> LnsSummary {
+        let now = self.now();
+        let mut summary = self.summary.clone();
+        summary.breaches = self.referee.breaches().to_vec();
+        summary.oracle = self.referee.oracle();
+        summary.disk_operations = self.store.as_ref().map_or(0, |store| store.files().operations());
+        let states: Vec<(DeviceState, String)> = match &self.fleet {
+            Some((fleet, _)) => fleet.devices(now).map(|view| (view.state, view.reason)).collect(),
+            None => vec![(DeviceState::Initial, String::new()); self.meters.len()],
+        };
+        for (index, (state, reason)) in states.into_iter().enumerate() {
+            summary.meters.push(MeterResult {
+                state,
+                reason,
+                told_at_s: self.told_at_s[index],
+                is_ready: self.is_ready(index),
+                downlinks: self.downlinks[index],
+            });
+        }
+        summary
+    }
+
+    /// Bytes that the fleet's disk was written.
+    pub fn written_bytes(&self) -> u64 {
+        self.store.as_ref().map_or(0, |store| store.files().written_bytes())
+    }
+
+    fn is_ready(&self, index: usize) -> bool {
+        let meter = &self.meters[index];
+        use device::State;
+        let state = meter.device.status(self.now()).state;
+        !meter.script.has_wrong_key
+            && meter.script.is_in_reach
+            && matches!(state, State::Waiting | State::Listening)
+    }
+
+    fn now(&self) -> Now {
+        let gps = Some(GpsTime::from_us(GPS_START_US + self.now_us));
+        Now { mono: Instant::from_us(self.now_us as i64), gps }
+    }
+
+    fn gps_s(&self) -> u64 {
+        (GPS_START_US + self.now_us) / 1_000_000
+    }
+
+    fn later(&mut self, after_us: u64, event: Event) {
+        self.at(self.now_us + after_us, event);
+    }
+
+    fn at(&mut self, at_us: u64, event: Event) {
+        self.sequence += 1;
+        self.events.insert((at_us, self.sequence), event);
+    }
+
+    /// The process starts on this disk.
+    fn start(&mut self, mut disk: Disk) {
+        // A cut may come in the middle of a start, too.
+        let (store, recovered) = loop {
+            match Store::open(disk.clone(), BOOT) {
+                Ok(opened) => break opened,
+                Err(_) => disk = self.cut(disk),
+            }
+        };
+        let (rules, members) = (self.script.rules.clone(), self.members.clone());
+        let rules = FleetRules { gateway_eui: OUR_GATEWAY.parse().ok(), ..rules };
+        let frag_fport = self.script.setup.channel.frag_fport;
+        let mut fleet = Fleet::new(self.key, frag_fport, rules, members, &recovered.fleets, self.now());
+        fleet.set_up(Some(self.script.setup.clone()));
+        if self.is_begun {
+            fleet.begin();
+        }
+        let topics =
+            Topics::new(self.script.rules.dialect, "", vec![self.documents.application().to_owned()]);
+        let audience = Audience::new(self.members.iter().map(|member| (member.dev_eui, None)));
+        self.life += 1;
+        self.store = Some(store);
+        self.fleet = topics.ok().map(|topics| (fleet, Listener::new(topics, audience)));
+    }
+
+    /// The power is gone, and what was not synced may be, too.
+    fn cut(&mut self, mut disk: Disk) -> Disk {
+        let random = &mut self.random;
+        disk.power_cut(&mut |_| if random.chance_ppm(500_000) { PageFate::Old } else { PageFate::New });
+        disk
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Uplink(index) => {
+                let meter = &mut self.meters[index];
+                let (f_port, data) =
+                    if meter.late.is_empty() { (METER_PORT, vec![0x2a; 12]) } else { meter.late.remove(0) };
+                let interval_us = meter.interval_us();
+                let is_foreign = meter.random.chance_ppm(meter.script.foreign_ppm);
+                self.later(interval_us, Event::Uplink(index));
+                if is_foreign {
+                    self.foreign(index);
+                }
+                self.uplink(index, f_port, data);
+            }
+            Event::Answer { meter, f_port, data } => self.uplink(meter, f_port, data),
+            Event::UplinkEnd { meter, f_port, data, channel } => {
+                self.uplink_end(meter, f_port, &data, channel)
+            }
+            Event::Fill { meter, channel, ended_us } => self.fill(meter, channel, ended_us),
+            Event::Downlink { meter, item } => self.downlink(meter, &item),
+            Event::ToGateway((topic, payload), good) => self.to_gateway(&topic, &payload, good),
+            Event::ToServer((topic, payload)) => self.to_server(&topic, &payload),
+            Event::Saved { life, id, is_durable, fresh } => {
+                if let Some((fleet, _)) = self.fleet.as_mut().filter(|_| life == self.life) {
+                    self.referee.kept(fresh);
+                    fleet.saved(id, is_durable);
+                }
+            }
+            Event::Rejoin(index) => {
+                self.meters[index].restart();
+                let dev_eui = self.meters[index].dev_eui.clone();
+                self.referee.restarted(&dev_eui);
+                let join = self.documents.join(&dev_eui);
+                self.publish(join, Vec::new());
+            }
+            Event::Restart => {
+                let disk = self.store.take().map(Store::into_files).unwrap_or_default();
+                let disk = self.cut(disk);
+                self.start(disk);
+            }
+        }
+    }
+
+    fn uplink(&mut self, index: usize, f_port: u8, data: Vec<u8>) {
+        let channel = self.random.below(8) as usize;
+        let airtime_us = self.airtime_us(index, data.len());
+        self.later(airtime_us, Event::UplinkEnd { meter: index, f_port, data, channel });
+    }
+
+    fn airtime_us(&self, index: usize, payload_len: usize) -> u64 {
+        let modulation = Modulation::LoRa { sf: self.meters[index].script.sf, bw_hz: 125_000 };
+        downlink_airtime_us(modulation, payload_len + FRAME_BYTES)
+    }
+
+    fn uplink_end(&mut self, index: usize, f_port: u8, data: &[u8], channel: usize) {
+        let began_us = self.now_us.saturating_sub(self.airtime_us(index, data.len()));
+        let is_deaf = self.on_air.iter().any(|(from_us, to_us)| *from_us < self.now_us && began_us < *to_us);
+        let meter = &mut self.meters[index];
+        let f_cnt = meter.f_cnt;
+        meter.f_cnt += 1;
+        // A deaf gateway hears none of the bursts either.
+        if meter.loses_uplink() || is_deaf && meter.script.is_in_reach {
+            return;
+        }
+        let uplink =
+            Uplink { f_cnt, f_port, data, sf: meter.script.sf, is_heard_here: meter.script.is_in_reach };
+        let published = self.documents.up(&meter.dev_eui, &uplink);
+        let is_clock_right = self.is_clock_right(f_port, data);
+        let dev_eui = self.meters[index].dev_eui.clone();
+        let gps_s = self.gps_s();
+        self.referee.reached_server(&dev_eui, f_port, data, is_clock_right, gps_s);
+        let good = Referee::good(f_port, data, is_clock_right);
+        let ended_us = self.now_us;
+        self.now_us += DEDUPLICATION_US;
+        self.publish(published, good);
+        self.now_us = ended_us;
+        self.later(DEDUPLICATION_US + FILL_AFTER_US, Event::Fill { meter: index, channel, ended_us });
+    }
+
+    /// Whether the time in an answer is within the guard of the truth, by the referee's own reading.
+    fn is_clock_right(&self, f_port: u8, data: &[u8]) -> bool {
+        let now_s = (GPS_START_US + self.now_us) as f64 / 1e6;
+        let guard_s = self.script.setup.channel.guard_us as f64 / 1e6;
+        match (f_port, data) {
+            (202, [.., 0x01, a, b, c, d, _]) => {
+                (f64::from(u32::from_le_bytes([*a, *b, *c, *d])) - now_s).abs() <= guard_s
+            }
+            (200, [0x04, _, a, b, c]) => {
+                let begins_s = now_s + f64::from(u32::from_le_bytes([*a, *b, *c, 0]));
+                let windows = self.script.setup.windows.iter();
+                windows
+                    .map(|window| window.start.as_us() as f64 / 1e6)
+                    .any(|s| (begins_s - s).abs() <= guard_s)
+            }
+            _ => true,
+        }
+    }
+
+    fn fill(&mut self, index: usize, channel: usize, ended_us: u64) {
+        let meter = &self.meters[index];
+        let dev_eui = meter.dev_eui.clone();
+        let max_len = match meter.script.sf {
+            10.. => 51,
+            9 => 115,
+            _ => 242,
+        };
+        let gps = GpsTime::from_us(GPS_START_US + self.now_us);
+        let (item, told) = self.server.fill(&dev_eui, gps, max_len);
+        told.into_iter().for_each(|told| self.publish(told, Vec::new()));
+        let Some(item) = item else { return };
+        let airtime_us = self.airtime_us(index, item.down.payload.len());
+        let starts_us = ended_us + RX1_US;
+        let is_busy = self.on_air.iter().any(|(from, to)| *from < starts_us + airtime_us && starts_us < *to);
+        // Channels 0 to 2 lie in 868.0 to 868.6 MHz.
+        let is_lawful = !self.script.has_law
+            || !is_busy && self.law.book(usize::from(channel > 2), starts_us, airtime_us);
+        let has_gone = is_lawful && !is_busy;
+        if has_gone {
+            self.on_air.retain(|(_, to)| *to + 60_000_000 > self.now_us);
+            self.on_air.push((starts_us, starts_us + airtime_us));
+            self.summary.airtime_us += airtime_us;
+            self.at(starts_us + airtime_us, Event::Downlink { meter: index, item });
+        } else {
+            self.summary.refused += 1;
+        }
+        if let Some(told) = self.server.transmitted(&dev_eui, has_gone) {
+            self.publish(told, Vec::new());
+        }
+    }
+
+    fn downlink(&mut self, index: usize, item: &Item) {
+        let now = self.now();
+        let meter = &mut self.meters[index];
+        if meter.random.chance_ppm(meter.script.downlink_loss_ppm) || item.down.f_port < 200 {
+            return;
+        }
+        let answers = meter.downlink(now, item.down.f_port, &item.down.payload);
+        let dev_eui = meter.dev_eui.clone();
+        let gps_s = self.gps_s();
+        self.referee.delivered(&dev_eui, item.down.f_port, &item.down.payload, gps_s);
+        if (item.down.f_port, item.down.payload.first()) == (202, Some(&0x01)) {
+            self.referee.clock_set(&dev_eui);
+        }
+        for (after_us, f_port, data) in answers {
+            self.later(after_us, Event::Answer { meter: index, f_port, data });
+        }
+    }
+
+    /// Another application queues an item.
+    fn foreign(&mut self, index: usize) {
+        let dev_eui = self.meters[index].dev_eui.clone();
+        let down = Down { dev_eui, id: String::new(), f_port: 10, payload: vec![1, 2, 3], expires_at: None };
+        if let Some(told) = self.server.push(Item { down, is_ours: false }) {
+            self.publish(told, Vec::new());
+        }
+    }
+
+    fn publish(&mut self, published: Published, good: Vec<Asked>) {
+        for at_us in self.to_gateway.arrivals(self.now_us) {
+            self.at(at_us, Event::ToGateway(published.clone(), good.clone()));
+        }
+    }
+
+    fn to_gateway(&mut self, topic: &str, payload: &[u8], good: Vec<Asked>) {
+        let now = self.now();
+        let Some((fleet, listener)) = &mut self.fleet else { return };
+        match listener.hear(topic, payload) {
+            Ok(Heard::Event(event)) => {
+                let dev_eui = event.device.dev_eui.to_string();
+                if event.kind == crate::lns::EventKind::Join {
+                    self.referee.joined(&dev_eui);
+                }
+                self.referee.told(&dev_eui, good);
+                self.touched = Some(event.device.dev_eui);
+                fleet.event(now, &event, None);
+            }
+            // Until the first uplink nobody knows whose a device_id is.
+            Ok(Heard::Foreign) => {}
+            other => self.referee.note(format!("{topic}: {other:?}")),
+        }
+    }
+
+    fn to_server(&mut self, topic: &str, payload: &[u8]) {
+        let down = match self.documents.read_down(topic, payload) {
+            Ok(down) => down,
+            Err(wrong) => return self.referee.note(wrong),
+        };
+        let place = down.dev_eui.parse().ok().and_then(|dev_eui: Eui64| self.places.get(&dev_eui));
+        let Some(index) = place.copied() else {
+            return self.referee.note(format!("{topic}: no such device"));
+        };
+        // What a broker doubles is no command of the fleet's.
+        let is_ours = self.published.insert(down.id.clone());
+        if is_ours {
+            self.referee.queued(&down.dev_eui, self.server.ours(&down.dev_eui));
+            self.downlinks[index] += 1;
+            self.summary.downlinks += 1;
+        }
+        if let Some(told) = self.server.push(Item { down, is_ours }) {
+            self.publish(told, Vec::new());
+        }
+    }
+
+    /// Carries out what the fleet wishes, and sees who is told.
+    fn drain(&mut self) {
+        let Some((mut fleet, listener)) = self.fleet.take() else { return };
+        let mut is_cut = false;
+        while let Some(output) = fleet.poll() {
+            match output {
+                Output::Push(push) => {
+                    let document = push.document(self.script.rules.dialect).into_bytes();
+                    let topic = listener.topics().push(&push.device);
+                    let is_v2 = self.meters[self.places[&push.device.dev_eui]].script.is_v2;
+                    let dev_eui = push.device.dev_eui.to_string();
+                    let gps_s = self.gps_s();
+                    self.referee.published(&dev_eui, push.f_port, &push.payload, is_v2, gps_s);
+                    for at_us in self.to_server.arrivals(self.now_us) {
+                        self.at(at_us, Event::ToServer((topic.clone(), document.clone())));
+                    }
+                }
+                Output::Save(record) => {
+                    self.summary.saves += 1;
+                    let (id, life, fresh) = (record.id, self.life, self.referee.fresh());
+                    let applied = self.store.as_mut().map(|store| store.apply(&Change::Fleet(record)));
+                    is_cut |= !matches!(applied, Some(Ok(())));
+                    let after_us = self.random.range(SAVE_US.0, SAVE_US.1);
+                    self.later(after_us, Event::Saved { life, id, is_durable: true, fresh });
+                }
+            }
+        }
+        if is_cut {
+            self.referee.died();
+            self.later(self.script.away_s * 1_000_000, Event::Restart);
+            return;
+        }
+        let (now, now_s) = (self.now(), self.now_us / 1_000_000);
+        if let Some(view) = self.touched.take().and_then(|dev_eui| fleet.device(now, dev_eui))
+            && matches!(view.state, DeviceState::Told | DeviceState::Proved)
+        {
+            self.told_at_s[self.places[&view.dev_eui]].get_or_insert(now_s);
+        }
+        self.fleet = Some((fleet, listener));
+    }
+}
+
+/// A meter's settings; the root key is its own.
+fn settings(meter: &MeterScript, index: usize, region: &'static Parameters) -> device::Settings {
+    let name = format!("meter-{index}");
+    let stock = device::Settings::stock(meter.stack, name, root_key(index), region);
+    device::Settings {
+        ts004_version: if meter.is_v2 { Ts004Version::V2 } else { Ts004Version::V1 },
+        clock_error_us: meter.clock_error_us,
+        ..stock
+    }
+}
+
+fn root_key(index: usize) -> RootKey {
+    let mut bytes = [0x11; 16];
+    bytes[..8].copy_from_slice(&(index as u64 + 1).to_be_bytes());
+    RootKey::GenAppKey(Secret::from_bytes(bytes))
+}
+
+/// What is prepared for a meter at a desk.
+fn member(
+    meter: &MeterScript,
+    dev_eui: Eui64,
+    index: usize,
+    mc_key: &Secret,
+    setup: &Setup,
+    image: &[u8],
+) -> Member {
+    let root = root_key(if meter.has_wrong_key { index + 1_000_000 } else { index });
+    let mic = |session_cnt: u16| data_block_mic(&root, session_cnt, 0, setup.descriptor, image);
+    let session_mics = SessionMics {
+        sha256: setup.image_sha256.unwrap_or_default(),
+        descriptor: setup.descriptor,
+        first_session_cnt: FIRST_SESSION_CNT,
+        mics: (FIRST_SESSION_CNT..FIRST_SESSION_CNT + 3).map(mic).collect(),
+    };
+    Member {
+        dev_eui,
+        name: format!("meter-{index}"),
+        mc_key_encrypted: encrypt_mc_key(&mc_ke_key(&root.mc_root_key()), mc_key),
+        session_mics: meter.is_v2.then_some(session_mics),
+    }
+}

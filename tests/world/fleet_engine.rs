@@ -1,0 +1,280 @@
+//! The engine and the devices of a group behind a network server: which campaign they are told, and when.
+
+use crate::support::small_world;
+use fuotad::broadcast::TaskSource;
+use fuotad::campaign::Group;
+use fuotad::campaign::SessionRule;
+use fuotad::engine;
+use fuotad::engine::Engine;
+use fuotad::engine::FleetSettings;
+use fuotad::engine::Input;
+use fuotad::engine::Output;
+use fuotad::fleet::DeviceState;
+use fuotad::fleet::FleetRules;
+use fuotad::fleet::Member;
+use fuotad::lns;
+use fuotad::lns::Dialect;
+use fuotad::lns::EventKind;
+use fuotad::lns::Push;
+use fuotad::lns::Up;
+use fuotad::lorawan::Eui64;
+use fuotad::lorawan::KeyFingerprint;
+use fuotad::lorawan::RootKey;
+use fuotad::lorawan::Secret;
+use fuotad::lorawan::encrypt_mc_key;
+use fuotad::lorawan::mc_ke_key;
+use fuotad::region::RfRegion;
+use fuotad::region::parameters;
+use fuotad::report::Event;
+use fuotad::sim::device::Device;
+use fuotad::sim::device::Settings;
+use fuotad::sim::device::Stack;
+use fuotad::sim::device::State;
+use fuotad::sim::random::Random;
+use fuotad::store::Change;
+use fuotad::store::FleetRecord;
+use fuotad::store::RecordId;
+use fuotad::store::Recovered;
+use fuotad::task::TaskId;
+use fuotad::time::GpsTime;
+use fuotad::time::Instant;
+use fuotad::time::Now;
+use std::collections::BTreeMap;
+
+const DEVICE: Eui64 = Eui64::from_bytes([0x70, 0xb3, 0xd5, 0x7e, 0xd0, 0, 0, 1]);
+const LINK: usize = 3;
+
+fn root_key() -> RootKey {
+    RootKey::GenAppKey(Secret::from_bytes([7; 16]))
+}
+
+fn group() -> Group {
+    let session = SessionRule::Windows { exponent: None, start: None };
+    Group { session, ..small_world::group() }
+}
+
+fn settings() -> engine::Settings {
+    let member = Member {
+        dev_eui: DEVICE,
+        name: "meter-1".to_owned(),
+        mc_key_encrypted: encrypt_mc_key(&mc_ke_key(&root_key().mc_root_key()), &small_world::mc_key()),
+        session_mics: None,
+    };
+    let rules = FleetRules::new(Dialect::ChirpStack);
+    let fleet = FleetSettings { group: "meters".to_owned(), link: LINK, rules, members: vec![member] };
+    engine::Settings { groups: vec![group()], fleets: vec![fleet], ..small_world::settings() }
+}
+
+fn now(s: u64) -> Now {
+    let gps = small_world::START.plus_us(s * 1_000_000);
+    Now { mono: Instant::from_us((s * 1_000_000).cast_signed()), gps: Some(gps) }
+}
+
+struct Bench {
+    engine: Engine,
+    device: Device,
+    f_cnt: u32,
+    pushes: Vec<(usize, Push)>,
+    records: BTreeMap<RecordId, FleetRecord>,
+    forgotten: Vec<RecordId>,
+    sessions: Vec<(GpsTime, u8)>,
+    /// Whether the disk answers, and the saves of devices that it was given.
+    has_disk: bool,
+    unanswered: Vec<u64>,
+}
+
+impl Bench {
+    fn new(recovered: Recovered) -> Bench {
+        let region = parameters(RfRegion::Eu868).unwrap();
+        let settings_of = Settings::stock(Stack::Ideal, "meter-1".to_owned(), root_key(), region);
+        let mut bench = Bench {
+            engine: Engine::new(settings(), recovered, 1, now(0)),
+            device: Device::new(settings_of, Random::new(1)),
+            f_cnt: 0,
+            pushes: Vec::new(),
+            records: BTreeMap::new(),
+            forgotten: Vec::new(),
+            sessions: Vec::new(),
+            has_disk: true,
+            unanswered: Vec::new(),
+        };
+        let pull_data = [2, 0, 7, 2, 0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12];
+        bench.tell(0, Input::Datagram { from: ([127, 0, 0, 1], 40_000).into(), bytes: &pull_data });
+        bench
+    }
+
+    fn tell(&mut self, s: u64, input: Input<'_>) {
+        self.engine.handle(now(s), input);
+        let mut saves = Vec::new();
+        loop {
+            match self.engine.poll() {
+                Output::WakeAt(_) => break,
+                Output::LnsPush { link, push } => self.pushes.push((link, push)),
+                Output::Fetch(fetch) => {
+                    self.tell(s, Input::Image(fetch.task, small_world::image(1000), None));
+                }
+                Output::Save(save, change) => {
+                    match change {
+                        Change::Fleet(record) => {
+                            self.records.insert(record.id, record);
+                            if !self.has_disk {
+                                self.unanswered.push(save);
+                                continue;
+                            }
+                        }
+                        Change::ForgetFleet(id) => self.forgotten.push(id),
+                        _ => {}
+                    }
+                    saves.push(save);
+                }
+                Output::Report(report) => {
+                    if let Event::Planned(planned) = report.event {
+                        self.sessions = planned.sessions;
+                    }
+                }
+                _ => {}
+            }
+        }
+        saves.into_iter().for_each(|save| self.tell(s, Input::Saved(save, Ok(()))));
+    }
+
+    fn order(&mut self, stem: &str, s: u64) {
+        let document = small_world::document(30, "").replace("08:00:30Z", "10:00:00Z");
+        self.tell(s, Input::Task { document: document.as_bytes(), stem, source: TaskSource::File });
+        (1..=20).for_each(|_| self.tell(s, Input::Time));
+    }
+
+    fn event(&mut self, s: u64, kind: EventKind) {
+        let device =
+            lns::Address { dev_eui: DEVICE, application: "app".to_owned(), device: DEVICE.to_string() };
+        self.tell(s, Input::Lns { link: LINK, event: lns::Event { device, kind } });
+    }
+
+    fn up(&mut self, s: u64, f_port: u8, data: Vec<u8>) {
+        let up = Up {
+            f_cnt: self.f_cnt,
+            f_port,
+            data,
+            data_rate: None,
+            modulation: None,
+            confirmed: false,
+            adr: None,
+            receptions: vec![lns::Reception {
+                gateway_eui: Eui64::from_bytes([0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12]),
+                rssi_dbm: -90.0,
+                snr_db: 7.0,
+            }],
+            via_relay: false,
+        };
+        self.f_cnt += 1;
+        self.event(s, EventKind::Up(up));
+    }
+
+    /// The device sends, and obeys whatever is queued for it, until nothing is. The FPort and CID of each command.
+    fn converse(&mut self, s: u64) -> Vec<(u8, u8)> {
+        let mut commands = Vec::new();
+        let mut uplink = (2, vec![0; 4]);
+        for step in 0.. {
+            let at = s + 3 * step;
+            self.up(at, uplink.0, uplink.1);
+            let Some((link, push)) = self.pushes.pop() else { return commands };
+            assert!(self.pushes.is_empty() && link == LINK);
+            self.event(at + 1, EventKind::Sent { item: Some(push.item), f_cnt_down: 1 });
+            commands.push((push.f_port, push.payload[0]));
+            uplink = self.device.unicast(now(at + 2), push.f_port, &push.payload).remove(0);
+        }
+        commands
+    }
+
+    fn state(&self, s: u64) -> DeviceState {
+        self.engine.fleet("meters").unwrap().device(now(s), DEVICE).unwrap().state
+    }
+}
+
+/// PackageVersionReq of TS004, the group behind PackageVersionReq of TS005, fragments, session.
+const WHOLE: [(u8, u8); 4] = [(201, 0x00), (200, 0x00), (201, 0x02), (200, 0x04)];
+
+#[test]
+fn the_devices_of_a_planned_campaign_are_told_its_group_fragments_and_first_session() {
+    let mut bench = Bench::new(small_world::enrolled());
+    assert_eq!(bench.converse(10), [], "nothing is ordered");
+    bench.order("task-1", 20);
+    assert_eq!(bench.state(20), DeviceState::Initial);
+    assert_eq!(bench.converse(30), WHOLE);
+    assert_eq!(bench.state(60), DeviceState::Told);
+    let (start, exponent) = bench.sessions[0];
+    assert_eq!(bench.device.status(now(60)).state, State::Waiting);
+    let elapsed_s = start.us_since(small_world::START) / 1_000_000;
+    let during = now(elapsed_s + (1 << exponent) - 1);
+    assert_eq!(bench.device.status(now(elapsed_s + 1)).state, State::Listening);
+    assert_eq!(bench.device.status(during).state, State::Listening);
+}
+
+#[test]
+fn no_command_is_published_before_its_record_is_on_disk() {
+    let mut bench = Bench::new(small_world::enrolled());
+    bench.order("task-1", 20);
+    bench.has_disk = false;
+    bench.up(30, 2, vec![0]);
+    assert_eq!(bench.pushes, []);
+    let save = bench.unanswered[0];
+    bench.tell(31, Input::Saved(save, Ok(())));
+    assert_eq!(bench.pushes.len(), 1);
+    // A disk without room keeps the command back, and the next uplink is another chance.
+    let mut bench = Bench::new(small_world::enrolled());
+    bench.order("task-1", 20);
+    bench.has_disk = false;
+    bench.up(30, 2, vec![0]);
+    let save = bench.unanswered[0];
+    bench.tell(31, Input::Saved(save, Err(fuotad::broadcast::NotSaved::NoRoom("full".to_owned()))));
+    assert_eq!(bench.pushes, []);
+    bench.has_disk = true;
+    assert_eq!(bench.converse(3600), WHOLE);
+}
+
+#[test]
+fn after_a_restart_nothing_that_was_answered_is_asked_again() {
+    let mut bench = Bench::new(small_world::enrolled());
+    bench.order("task-1", 20);
+    assert_eq!(bench.converse(30), WHOLE);
+    let fleets: Vec<FleetRecord> = bench.records.values().cloned().collect();
+    let stale = FleetRecord { id: RecordId([9; 16]), bytes: vec![1, 2, 3] };
+    let all = fleets.iter().cloned().chain([stale]).collect();
+    let mut next = Bench::new(Recovered { fleets: all, ..small_world::enrolled() });
+    assert_eq!(next.forgotten, [RecordId([9; 16])], "no group has it");
+    next.f_cnt = bench.f_cnt;
+    next.order("task-1", 20);
+    assert_eq!(next.converse(90), []);
+    assert_eq!(next.state(90), DeviceState::Told);
+    // Another key's devices are others.
+    let key = KeyFingerprint::from_bytes([1; 16]);
+    assert_ne!(next.engine.fleet("meters").unwrap().key(), key);
+}
+
+#[test]
+fn a_withdrawn_campaign_is_told_to_nobody_and_the_next_one_of_the_group_is() {
+    let mut bench = Bench::new(small_world::enrolled());
+    bench.order("task-1", 20);
+    bench.up(30, 2, vec![0]);
+    let (_, push) = bench.pushes.pop().unwrap();
+    bench.event(31, EventKind::Sent { item: Some(push.item), f_cnt_down: 1 });
+    bench.tell(40, Input::Cancel(TaskId::new("task-1").unwrap()));
+    assert_eq!(bench.converse(3600), []);
+    bench.order("task-2", 3700);
+    assert_eq!(bench.converse(3800), WHOLE);
+}
+
+#[test]
+fn an_operator_can_have_a_device_asked_anew() {
+    let mut bench = Bench::new(small_world::enrolled());
+    bench.order("task-1", 20);
+    assert_eq!(bench.converse(30), WHOLE);
+    assert!(bench.engine.begin_anew("meters", DEVICE, false));
+    assert!(!bench.engine.begin_anew("lamps", DEVICE, false));
+    assert!(!bench.engine.begin_anew("meters", Eui64::from_bytes([0; 8]), true));
+    // It has the version of TS005 that it had.
+    assert_eq!(bench.converse(100), [(201, 0x00), (200, 0x02), (201, 0x02), (200, 0x04)]);
+    assert!(bench.engine.begin_anew("meters", DEVICE, true));
+    assert_eq!(bench.state(200), DeviceState::Initial);
+    assert_eq!(bench.converse(200), WHOLE);
+}
