@@ -269,7 +269,7 @@ pub struct OrderArgs {
     /// Bytes of a fragment; default: what takes the least airtime
     #[arg(long, value_name = "BYTES")]
     pub fragment_size: Option<u16>,
-    /// Refuse a plan that ends later (RFC 3339)
+    /// When the last session is to be over (RFC 3339); a plan that ends later is refused
     #[arg(long, value_name = "TIME")]
     pub finish_by: Option<String>,
     /// The configuration file of the service

@@ -182,6 +182,13 @@ fn running(text: &str, looks: &mut Looks) {
             }
         }
     }
+    for lns in &status.lns {
+        let found = format!("{} at {}: {}", lns.name, lns.broker, lns.state);
+        match &lns.reason {
+            None => looks.good("lns", found),
+            Some(reason) => looks.bad("lns", format!("{found}: {reason}")),
+        }
+    }
     match (&status.clock.utc, &status.clock.reason) {
         (Some(utc), None) => looks.good("clock", format!("trusted, {utc}")),
         (Some(utc), Some(reason)) => looks.note("clock", format!("{utc}: {reason}")),

@@ -5,6 +5,7 @@ use super::snapshot::BandSnapshot;
 use super::snapshot::CampaignSnapshot;
 use super::snapshot::ClockSnapshot;
 use super::snapshot::DisputeSnapshot;
+use super::snapshot::FleetSnapshot;
 use super::snapshot::ForwarderSnapshot;
 use super::snapshot::LnsSnapshot;
 use super::snapshot::OtherSenderSnapshot;
@@ -19,6 +20,7 @@ use crate::broadcast::TaskState;
 use crate::campaign::CampaignState;
 use crate::engine::ClockState;
 use crate::engine::Engine;
+use crate::fleet::Fleet;
 use crate::forwarder::Obstacle;
 use crate::forwarder::OtherSender;
 use crate::region::Parameters;
@@ -84,12 +86,26 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         relay: relay(engine),
         lns: around.lns.to_vec(),
         bands: bands(engine, around.region),
+        fleets: engine.fleets().map(|each| fleet(each, now)).collect(),
         tasks,
         refused: Vec::new(),
         ordered_again: engine.ordered_again().map(ordered_again).collect(),
         warnings: warnings(engine),
         finished: Vec::new(),
         state_free_bytes: free_bytes(around.state_dir),
+    }
+}
+
+fn fleet((group, fleet): (&str, &Fleet), now: Now) -> FleetSnapshot {
+    let counts = fleet.readiness(now);
+    FleetSnapshot {
+        group: group.to_owned(),
+        devices: counts.devices,
+        told: counts.told,
+        proved: counts.proved,
+        refused: counts.refused,
+        not_heard_here: counts.not_heard_here,
+        silent: counts.silent,
     }
 }
 

@@ -17,9 +17,6 @@ use crate::image::MAX_IMAGE_BYTES;
 use crate::plan::choices;
 use crate::store::RecordId;
 use crate::task::TaskId;
-use crate::task::gps_from_rfc3339;
-use crate::task::rfc3339_from_gps;
-use crate::time::GpsTime;
 use serde_json::Value;
 use serde_json::json;
 use std::io::BufRead;
@@ -32,7 +29,6 @@ const DIGITS: usize = 8;
 
 /// Plans, asks and places. Without consent nothing is left behind.
 pub fn run(args: &OrderArgs, out: &mut dyn Write) -> Result<(), Failure> {
-    let finish_by = args.finish_by.as_deref().map(finish_by).transpose()?;
     let config = files::config(&args.config)?;
     let image = files::bytes(&args.image, MAX_IMAGE_BYTES)?;
     let name = name(args, &image)?;
@@ -49,18 +45,11 @@ pub fn run(args: &OrderArgs, out: &mut dyn Write) -> Result<(), Failure> {
         json: false,
     };
     let mut warnings = Vec::new();
-    let planned = (|| {
+    let planned = (|| -> Result<Vec<u8>, Failure> {
         let (settings, _) = plan::settings(&config, &plan_args, &mut warnings)?;
         let document = document(args, &config, &settings, &placing, &image)?;
         let order = plan::Order::new(&placing.document, document.clone(), image.clone())?;
-        let end = plan::plan(&plan_args, &order, &mut warnings, out)?;
-        if let Some((by, end)) = finish_by.zip(end).filter(|(by, end)| end > by) {
-            return Err(Failure::data(format!(
-                "it would end at {}, after --finish-by {}: an earlier --start, or less --redundancy",
-                rfc3339_from_gps(end),
-                rfc3339_from_gps(by)
-            )));
-        }
+        plan::plan(&plan_args, &order, &mut warnings, out)?;
         Ok(document)
     })();
     warnings.iter().for_each(warn);
@@ -72,12 +61,6 @@ pub fn run(args: &OrderArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let path = placing.document.display();
     writeln!(out, "ordered {name}: `fuotad status --watch` shows it, removing {path} stops it")?;
     Ok(())
-}
-
-fn finish_by(text: &str) -> Result<GpsTime, Failure> {
-    gps_from_rfc3339(text).ok_or_else(|| {
-        Failure::usage(format!("--finish-by {text:?}: write a time with its zone, like 2026-11-22T08:00:00Z"))
-    })
 }
 
 /// The name that was given, or one that another image does not get.
@@ -132,8 +115,10 @@ fn document(
     let text = |fragment_size: u16, redundancy: u8| {
         let mut ours = json!({ "MulticastGroups": args.group, "Sha256": Digest::of(image).to_string() });
         let start = args.start.clone().or(always.then(|| "at-once".to_owned()));
-        if let (Some(start), Some(ours)) = (start, ours.as_object_mut()) {
-            ours.insert("Start".to_owned(), Value::from(start));
+        for (name, value) in [("Start", start), ("FinishBy", args.finish_by.clone())] {
+            if let (Some(value), Some(ours)) = (value, ours.as_object_mut()) {
+                ours.insert(name.to_owned(), Value::from(value));
+            }
         }
         let document = json!({
             "FirmwareUpdateImage": format!("file://{}", placing.image.display()),

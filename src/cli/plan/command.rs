@@ -50,16 +50,16 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let mut warnings = Vec::new();
     let planned = Order::read(args).and_then(|order| plan(args, &order, &mut warnings, out));
     warnings.iter().for_each(warn);
-    planned.map(|_| ExitCode::SUCCESS)
+    planned.map(|()| ExitCode::SUCCESS)
 }
 
-/// Plans an order and prints it; says when its last frame is due, where that is a time by the clock.
+/// Plans an order and prints it.
 pub fn plan(
     args: &PlanArgs,
     order: &Order<'_>,
     warnings: &mut Vec<String>,
     out: &mut dyn Write,
-) -> Result<Option<GpsTime>, Failure> {
+) -> Result<(), Failure> {
     let config = files::config(&args.config)?;
     let (settings, are_keys_seen) = settings(&config, args, warnings)?;
     let tasks = order.said.clone().into_task(&order.stem).and_then(Task::per_group);
@@ -92,8 +92,6 @@ pub fn plan(
     }
     let of_gateway: Vec<String> = check::no_server(&config).into_iter().chain(config.remarks()).collect();
     let all = [warnings.as_slice(), &of_gateway].concat();
-    let ends = planned.iter().map(|(.., timetable)| timetable.is_absolute.then_some(timetable.end));
-    let end = ends.max().flatten();
     for (task, settings, timetable) in planned {
         let of_plan = |group: &&Group| group.name == timetable.planned.group;
         let group = settings.groups.iter().find(of_plan);
@@ -127,7 +125,7 @@ pub fn plan(
         }
     }
     warnings.extend(of_gateway);
-    Ok(end)
+    Ok(())
 }
 
 /// What is not said yet.

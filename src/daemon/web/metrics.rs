@@ -23,6 +23,7 @@ pub fn text(snapshot: &Snapshot) -> Option<String> {
     let mut page = Page(Registry::with_prefix("fuotad"));
     service(snapshot, &mut page);
     traffic(snapshot, &mut page);
+    devices(snapshot, &mut page);
     air(snapshot, &mut page);
     tasks(snapshot, &mut page);
     let mut text = String::new();
@@ -158,6 +159,32 @@ fn traffic(snapshot: &Snapshot, page: &mut Page) {
     ];
     let results = results.map(|(result, count)| (vec![("result", result.to_owned())], count));
     page.counters("downlinks", "Downlinks of network servers by what became of them", results.to_vec());
+}
+
+fn devices(snapshot: &Snapshot, page: &mut Page) {
+    let connected = snapshot.lns.iter();
+    let connected = connected.map(|lns| (vec![("lns", lns.name.clone())], flag(lns.state == "connected")));
+    page.gauges(
+        "lns_connected",
+        "Whether the application side of a network server is connected",
+        connected.collect(),
+    );
+    let mut devices = Vec::new();
+    for fleet in &snapshot.fleets {
+        let lost = fleet.refused + fleet.not_heard_here + fleet.silent;
+        for (state, count) in [
+            ("proved", fleet.proved),
+            ("told", fleet.told.saturating_sub(fleet.proved)),
+            ("refused", fleet.refused),
+            ("not_heard_here", fleet.not_heard_here),
+            ("silent", fleet.silent),
+            ("asked", fleet.devices.saturating_sub(fleet.told + lost)),
+        ] {
+            devices
+                .push((vec![("group", fleet.group.clone()), ("state", state.to_owned())], f64::from(count)));
+        }
+    }
+    page.gauges("devices", "Devices of a group by state; each stands in one", devices);
 }
 
 fn air(snapshot: &Snapshot, page: &mut Page) {

@@ -6,6 +6,7 @@ use super::metrics;
 use crate::daemon::control::Ask;
 use crate::daemon::snapshot::BandSnapshot;
 use crate::daemon::snapshot::CampaignSnapshot;
+use crate::daemon::snapshot::FleetSnapshot;
 use crate::daemon::snapshot::ServerSnapshot;
 use crate::daemon::snapshot::Snapshot;
 use crate::daemon::snapshot::TaskSnapshot;
@@ -89,6 +90,27 @@ fn the_dashboard_and_the_alert_rules_ask_for_what_there_is() {
         text.contains("# TYPE fuotad_forwarder_uplinks_total counter\nfuotad_forwarder_uplinks_total 0\n"),
         "{text}"
     );
+}
+
+#[test]
+fn each_device_stands_in_one_state() {
+    let fleet = FleetSnapshot {
+        group: "meters".to_owned(),
+        devices: 20,
+        told: 9,
+        proved: 4,
+        refused: 3,
+        not_heard_here: 2,
+        silent: 1,
+    };
+    let snapshot = Snapshot { fleets: vec![fleet], ..Snapshot::default() };
+    let text = metrics::text(&snapshot).unwrap();
+    for (state, count) in
+        [("proved", 4), ("told", 5), ("refused", 3), ("not_heard_here", 2), ("silent", 1), ("asked", 5)]
+    {
+        let line = format!("fuotad_devices{{group=\"meters\",state=\"{state}\"}} {count}.0\n");
+        assert!(text.contains(&line), "{line} is not in {text}");
+    }
 }
 
 #[test]

@@ -124,6 +124,21 @@ function band(one) {
   return part;
 }
 
+// Each device stands in one state.
+function devices(fleet) {
+  const part = element("article");
+  part.append(element("h3", fleet.group));
+  const lost = fleet.refused + fleet.not_heard_here + fleet.silent;
+  const rows = [
+    ["proved", fleet.proved], ["told", fleet.told - fleet.proved], ["asked", fleet.devices - fleet.told - lost],
+    ["not heard here", fleet.not_heard_here], ["silent", fleet.silent], ["refused", fleet.refused],
+  ];
+  const table = element("dl");
+  facts(table, [["devices", `${fleet.devices}`], ...rows.filter(([, n]) => n).map(([name, n]) => [name, `${n}`])]);
+  part.append(table);
+  return part;
+}
+
 function gateway(status) {
   const forwarder = status.forwarder;
   const rows = [];
@@ -135,6 +150,7 @@ function gateway(status) {
     const state = server.is_online ? `${server.uplinks} uplinks, ${server.asked} downlinks` : server.trouble || "does not answer";
     rows.push(["server", `${server.name}: ${state}`]);
   }
+  for (const lns of status.lns) rows.push(["lns", `${lns.name}: ${lns.state}${lns.reason ? `, ${lns.reason}` : ""}`]);
   rows.push(["clock", status.clock.is_trusted ? clock(status.clock.utc) : `not trusted: ${status.clock.reason}`]);
   if (status.state_free_bytes) rows.push(["disk", `${Math.floor(status.state_free_bytes / 1e6)} MB free`]);
   for (const warning of status.warnings) rows.push(["warning", warning]);
@@ -152,6 +168,8 @@ function show({ status, courses }) {
   byId("campaigns").replaceChildren(...(tasks.length ? tasks : [element("p", "no task", "quiet")]));
   const bands = status.bands.map(band);
   byId("bands").replaceChildren(...(bands.length ? bands : [element("p", "no limit of the law counts here", "quiet")]));
+  byId("of-devices").hidden = status.fleets.length === 0;
+  byId("devices").replaceChildren(...status.fleets.map(devices));
   facts(byId("gateway"), gateway(status));
   list("history", [], "nothing is over yet");
   const past = [...status.finished].reverse().map((one) => over(one, courses));
