@@ -25,7 +25,6 @@ use super::pull_memory::PullMemory;
 use super::relay_text;
 use super::server_sockets::ServerSockets;
 use super::settings::Settings;
-use super::settings::WebSettings;
 use super::signals::Signals;
 use super::socket;
 use super::socket::Socket;
@@ -282,11 +281,6 @@ fn local_sockets(status_path: &Path, control_path: &Path, ask: mpsc::Sender<Ask>
     if let Ok(socket) = bind(control_path, "control") {
         tokio::task::spawn_local(control::serve(socket, ask));
     }
-    #[cfg(feature = "web")]
-    if let Some(web) = web {
-        super::web::start(web.listen, ask);
-    }
-    asks
 }
 
 fn seed() -> Result<u64, StartError> {

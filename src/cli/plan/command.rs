@@ -34,7 +34,6 @@ use crate::store::Recovered;
 use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
 use crate::task::Task;
-use crate::time::GpsTime;
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
