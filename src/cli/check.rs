@@ -43,7 +43,8 @@ pub fn checked(path: &Path, is_strict: bool) -> Result<(Config, daemon::Settings
     judged
 }
 
-fn judged(
+/// The same with the warnings given back.
+pub fn judged(
     path: &Path,
     is_strict: bool,
     warnings: &mut Vec<String>,

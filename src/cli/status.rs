@@ -74,19 +74,22 @@ pub fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> 
 }
 
 fn socket(args: &StatusArgs) -> Result<PathBuf, Failure> {
-    match &args.socket {
-        Some(socket) => Ok(socket.clone()),
-        // Whoever may ask need not be allowed to read the configuration; and one that is no good is what the service has
-        // something to say about.
-        None => match files::config(&args.config) {
-            Ok(config) => Ok(config.status.socket),
-            Err(_) if args.config == Path::new(DEFAULT_CONFIG) => Ok(Status::default().socket),
-            Err(failure) => Err(failure),
-        },
+    args.socket.clone().map_or_else(|| socket_of(&args.config), Ok)
+}
+
+/// The status socket of the service with this configuration.
+pub fn socket_of(config: &Path) -> Result<PathBuf, Failure> {
+    // Whoever may ask need not be allowed to read the configuration; and one that is no good is what the service has
+    // something to say about.
+    match files::config(config) {
+        Ok(config) => Ok(config.status.socket),
+        Err(_) if config == Path::new(DEFAULT_CONFIG) => Ok(Status::default().socket),
+        Err(failure) => Err(failure),
     }
 }
 
-fn read(socket: &Path) -> Result<String, Failure> {
+/// What the service says of itself, as JSON text.
+pub fn read(socket: &Path) -> Result<String, Failure> {
     read_status(socket).map_err(|error| {
         let advice = match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
@@ -158,6 +161,13 @@ fn for_people(status: &Snapshot) -> String {
             .collect();
         let _ = write!(text, "\n{}", table(&["sub-band", "ours", "all", "used", "left"], &rows));
     }
+    text.push_str(&tasks(status));
+    text
+}
+
+/// The tasks that are not over, with what they wait for.
+pub fn tasks(status: &Snapshot) -> String {
+    let mut text = String::new();
     if status.tasks.is_empty() {
         let _ = writeln!(text, "\nno task");
     } else {

@@ -9,6 +9,7 @@ use super::radio::Radio;
 use super::read::read;
 use super::read::readable_part;
 use super::server::NetworkServer;
+use super::web::Web;
 use crate::broadcast::CRASH_REST_US;
 use crate::daemon::GpsSettings;
 use crate::region::Note;
@@ -63,6 +64,9 @@ pub struct Config {
     /// `[control]`: the socket that takes requests.
     #[serde(default)]
     pub control: Control,
+    /// `[web]`: a page and metrics; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<Web>,
     /// Which wall clock is believed.
     #[serde(default)]
     pub clock: Clock,

@@ -230,6 +230,7 @@ impl Scenario {
             aws: None,
             ota: BTreeMap::new(),
             status: super::file::Status::default(),
+            web: None,
             clock: super::file::Clock::default(),
             gps: None,
             log: super::file::Log::default(),

@@ -35,6 +35,9 @@ pub struct Snapshot {
     pub lns: Vec<LnsSnapshot>,
     /// Airtime in each sub-band with a limit.
     pub bands: Vec<BandSnapshot>,
+    /// Devices by group and state, where a network server sets them up.
+    #[serde(default)]
+    pub fleets: Vec<FleetSnapshot>,
     /// Tasks that are not over.
     pub tasks: Vec<TaskSnapshot>,
     /// What was refused last, newest last: task and reason.
@@ -47,6 +50,9 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
     /// What ended last, newest last, in this run or an earlier one: task and outcome.
     pub finished: Vec<(String, String)>,
+    /// Room that is left for the state folder, bytes.
+    #[serde(default)]
+    pub state_free_bytes: Option<u64>,
 }
 
 /// The wall clock and how far it is believed.
@@ -139,6 +145,25 @@ pub struct OtherSenderSnapshot {
     pub address: String,
     /// PUSH_DATA and PULL_DATA that came from there.
     pub datagrams: u64,
+}
+
+/// The devices of a group that are set up through a network server, counted by state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FleetSnapshot {
+    /// Name of the group in the configuration.
+    pub group: String,
+    /// Devices in its devices file.
+    pub devices: u32,
+    /// Of these, told: they will listen.
+    pub told: u32,
+    /// Of those that are told, proved: a frame under the group's key was answered.
+    pub proved: u32,
+    /// Devices that cannot take part: refused, without their state, or in conflict.
+    pub refused: u32,
+    /// Devices whose uplinks this gateway does not hear.
+    pub not_heard_here: u32,
+    /// Devices that do not answer.
+    pub silent: u32,
 }
 
 /// The connection to the application side of one network server.

@@ -97,6 +97,11 @@ impl Fleets {
         self.fleets.iter().find(|of| of.group == group).map(|of| &of.fleet)
     }
 
+    /// Each group that has one.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&str, &Fleet)> {
+        self.fleets.iter().map(|of| (of.group.as_str(), &of.fleet))
+    }
+
     /// A device begins anew; `false` if there is none.
     pub(super) fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {
         let Some(of) = self.fleets.iter_mut().find(|of| of.group == group) else { return false };

@@ -206,6 +206,11 @@ impl Engine {
         self.fleets.of_group(group)
     }
 
+    /// Each group whose devices are set up through a network server.
+    pub fn fleets(&self) -> impl Iterator<Item = (&str, &Fleet)> {
+        self.fleets.each()
+    }
+
     /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there
     /// is no such device.
     pub fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {

@@ -47,14 +47,19 @@ const MIN_HEARD: [f64; 4] = [0.9, 0.8, 0.6, 0.0];
 /// order is said whatever comes of it.
 pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let mut warnings = Vec::new();
-    let planned = plan(args, &mut warnings, out);
+    let planned = Order::read(args).and_then(|order| plan(args, &order, &mut warnings, out));
     warnings.iter().for_each(warn);
     planned.map(|()| ExitCode::SUCCESS)
 }
 
-fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Result<(), Failure> {
+/// Plans an order and prints it.
+pub fn plan(
+    args: &PlanArgs,
+    order: &Order<'_>,
+    warnings: &mut Vec<String>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let config = files::config(&args.config)?;
-    let order = Order::read(args)?;
     let (settings, are_keys_seen) = settings(&config, args, warnings)?;
     let tasks = order.said.clone().into_task(&order.stem).and_then(Task::per_group);
     let tasks = tasks.map_err(|error| order.wrong(&error))?;
@@ -132,7 +137,7 @@ fn add(warnings: &mut Vec<String>, more: Vec<String>) {
 }
 
 /// The service's settings; and whether all its keys could be seen.
-fn settings(
+pub fn settings(
     config: &Config,
     args: &PlanArgs,
     warnings: &mut Vec<String>,
@@ -161,7 +166,7 @@ fn settings(
 }
 
 /// What was ordered, with its image.
-struct Order<'a> {
+pub struct Order<'a> {
     path: &'a Path,
     stem: String,
     document: String,
@@ -169,15 +174,23 @@ struct Order<'a> {
     image: Vec<u8>,
 }
 
-impl Order<'_> {
-    fn read(args: &PlanArgs) -> Result<Order<'_>, Failure> {
-        let path = args.task.as_path();
+impl<'a> Order<'a> {
+    /// The document that lies, or will lie, at `path`, with its image.
+    ///
+    /// # Errors
+    /// It is no task.
+    pub fn new(path: &'a Path, document: Vec<u8>, image: Vec<u8>) -> Result<Order<'a>, Failure> {
         let wrong = |error: &dyn fmt::Display| Failure::data(format!("{}: {error}", path.display()));
-        let document = files::bytes(path, MAX_TASK_BYTES)?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
         let said = FuotaTaskJson::from_slice(&document).map_err(|error| wrong(&error))?;
-        let task = said.clone().into_task(&stem).map_err(|error| wrong(&error))?;
         let document = String::from_utf8(document).map_err(|error| wrong(&error))?;
+        Ok(Order { path, stem, document, said, image })
+    }
+
+    fn read(args: &'a PlanArgs) -> Result<Order<'a>, Failure> {
+        let path = args.task.as_path();
+        let order = Order::new(path, files::bytes(path, MAX_TASK_BYTES)?, Vec::new())?;
+        let task = order.task()?;
         let image = match (&args.image, &task.image) {
             (Some(path), _) => path.clone(),
             (None, ImageRef::File(path)) => PathBuf::from(path),
@@ -187,7 +200,15 @@ impl Order<'_> {
                 )));
             }
         };
-        Ok(Order { path, stem, document, said, image: files::bytes(&image, MAX_IMAGE_BYTES)? })
+        Ok(Order { image: files::bytes(&image, MAX_IMAGE_BYTES)?, ..order })
+    }
+
+    /// The task that is ordered.
+    ///
+    /// # Errors
+    /// A value that no task can have.
+    pub fn task(&self) -> Result<Task, Failure> {
+        self.said.clone().into_task(&self.stem).map_err(|error| self.wrong(&error))
     }
 
     fn wrong(&self, error: &dyn fmt::Display) -> Failure {
