@@ -362,7 +362,7 @@ impl Engine {
                     self.broadcaster.second_sender(self.now, &mut self.scheduler, mc_addr, fcnt);
                 }
                 RelayOutput::Report(event) => {
-                    let report = Report { at: self.now.mono, task: None, event };
+                    let report = Report { at: self.now.mono, task: None, event: *event };
                     self.outputs.push_back(Output::Report(report));
                 }
             }
