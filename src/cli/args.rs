@@ -584,7 +584,7 @@ mod tests {
     /// What is wrong with the words in `line`, before a pipe, a redirection or a remark.
     fn mistake(line: &str) -> Option<clap::Error> {
         let words =
-            line.split_whitespace().take_while(|word| !matches!(*word, "|" | ">" | ">>" | "&&" | "#"));
+            line.split_whitespace().take_while(|word| !matches!(*word, "|" | "<" | ">" | ">>" | "&&" | "#"));
         let words = words.map(|word| if NUMBERS.contains(&word) { "7" } else { word });
         Cli::try_parse_from(std::iter::once("fuotad").chain(words)).err()
     }

@@ -88,6 +88,12 @@ pub fn judged(
             "gps.tty: {tty} is not here: `fuotad run` goes on without GPS time and looks for it"
         ));
     }
+    for (key, file) in config.lns_files().into_iter().filter(|(_, file)| !file.exists()) {
+        let file = file.display();
+        warnings.push(format!(
+            "{key}: {file} is not here: `fuotad run` has no connection to this network server without it"
+        ));
+    }
     if settings.engine.groups.is_empty() {
         warnings.push("no [[group]]: nothing can be broadcast; `fuotad group new` makes one".to_owned());
     }
