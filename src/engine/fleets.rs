@@ -9,6 +9,7 @@ use crate::fleet;
 use crate::fleet::Channel;
 use crate::fleet::Fleet;
 use crate::fleet::FleetRules;
+use crate::fleet::Readiness;
 use crate::fleet::Setup;
 use crate::fleet::Window;
 use crate::forwarder::GatewayId;
@@ -25,6 +26,7 @@ use crate::store::Change;
 use crate::store::FleetRecord;
 use crate::store::RecordId;
 use crate::task::TaskId;
+use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
@@ -50,6 +52,16 @@ struct GroupFleet {
     fleet: Fleet,
     /// The open tasks of the group in the order of their plans: the first one's devices are set up.
     setups: Vec<(TaskId, Setup)>,
+}
+
+/// What a fleet wishes.
+pub(super) enum Wish {
+    /// Something of the world outside.
+    Output(Output),
+    /// The campaign begins then.
+    Start(TaskId, GpsTime),
+    /// There is no campaign, and why.
+    End(TaskId, String),
 }
 
 /// The fleets of all groups.
@@ -183,20 +195,38 @@ impl Fleets {
         }
     }
 
+    /// Looks at the starts that are waited for.
+    pub(super) fn advance(&mut self, now: Now) {
+        self.fleets.iter_mut().for_each(|of| of.fleet.advance(now));
+    }
+
+    /// When [`Fleets::advance`] wants to be called again although nothing happened.
+    pub(super) fn wake_at(&self, now: Now) -> Option<Instant> {
+        self.fleets.iter().filter_map(|of| of.fleet.wake_at(now)).min()
+    }
+
     /// The next thing that a fleet wishes.
-    pub(super) fn poll(&mut self) -> Option<Output> {
+    pub(super) fn poll(&mut self) -> Option<Wish> {
         if let Some(id) = self.stale.pop() {
-            return Some(Output::Save(self.save(), Change::ForgetFleet(id)));
+            return Some(Wish::Output(Output::Save(self.save(), Change::ForgetFleet(id))));
         }
         for index in 0..self.fleets.len() {
             match self.fleets[index].fleet.poll() {
                 Some(fleet::Output::Save(record)) => {
                     let save = self.save();
                     self.saving.insert(save, (index, record.id));
-                    return Some(Output::Save(save, Change::Fleet(record)));
+                    return Some(Wish::Output(Output::Save(save, Change::Fleet(record))));
                 }
                 Some(fleet::Output::Push(push)) => {
-                    return Some(Output::LnsPush { link: self.fleets[index].link, push });
+                    return Some(Wish::Output(Output::LnsPush { link: self.fleets[index].link, push }));
+                }
+                Some(fleet::Output::Start(start)) => {
+                    let first = self.fleets[index].setups.first();
+                    return first.map(|(task, _)| Wish::Start(task.clone(), start));
+                }
+                Some(fleet::Output::TooFewReady(readiness)) => {
+                    let first = self.fleets[index].setups.first();
+                    return first.map(|(task, _)| Wish::End(task.clone(), too_few(&readiness)));
                 }
                 None => {}
             }
@@ -218,6 +248,14 @@ impl GroupFleet {
             self.fleet.set_up(first);
         }
     }
+}
+
+/// Why a campaign ends before it began.
+fn too_few(readiness: &Readiness) -> String {
+    let Readiness { devices, told, refused, not_heard_here, silent, .. } = readiness;
+    format!(
+        "too-few-ready: {told} of {devices} devices are ready ({refused} refused, {not_heard_here} not heard here, {silent} silent): see `fuotad devices list`, or lower min-ready-percent"
+    )
 }
 
 /// The channel of a group's sessions; `None` where the region has no such data rate.

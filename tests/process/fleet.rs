@@ -54,7 +54,8 @@ impl Service {
             std::fs::set_permissions(scratch.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
         };
         write_secret("key", MC_KEY);
-        let encrypted = encrypt_mc_key(&mc_ke_key(&root_key().mc_root_key()), &Secret::from_hex(MC_KEY).unwrap());
+        let encrypted =
+            encrypt_mc_key(&mc_ke_key(&root_key().mc_root_key()), &Secret::from_hex(MC_KEY).unwrap());
         let hex: String = encrypted.iter().map(|byte| format!("{byte:02x}")).collect();
         write_secret(
             "devices.toml",
@@ -75,7 +76,8 @@ impl Service {
             ),
         );
         let service = Service { scratch, child: None };
-        let enrolled = service.command(&["group", "enrol", "meters", "--first-fcnt", "2", "-c"]).output().unwrap();
+        let enrolled =
+            service.command(&["group", "enrol", "meters", "--first-fcnt", "2", "-c"]).output().unwrap();
         assert!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));
         service
     }
@@ -226,14 +228,21 @@ fn a_device_behind_a_broker_is_told_a_campaign_across_a_kill_and_nothing_twice()
     assert_eq!(asked, [(201, 0x00), (200, 0x00), (201, 0x02), (200, 0x04)]);
     until("it is told", || service.device()["state"] == "told");
     let shown = service.device();
-    assert_eq!((&shown["downlinks"], &shown["ts004"], &shown["aws"]), (&json!(4), &json!(1), &json!("Initial")));
+    assert_eq!(
+        (&shown["downlinks"], &shown["ts004"], &shown["aws"]),
+        (&json!(4), &json!(1), &json!("Initial"))
+    );
     assert_eq!(field.device.status(field.now()).state, State::Waiting);
     let ids: std::collections::BTreeSet<&str> =
         commands.iter().map(|command| command["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 4);
     let list = service.ask(json!({"do": "devices.list", "group": "meters"})).unwrap();
-    assert_eq!((&list["devices"][0], &list["counts"]["told"], &list["next"]), (&shown, &json!(1), &Value::Null));
-    let unknown = service.ask(json!({"do": "devices.retry", "group": "meters", "device": "70b3d57ed0000009"}));
+    assert_eq!(
+        (&list["devices"][0], &list["counts"]["told"], &list["next"]),
+        (&shown, &json!(1), &Value::Null)
+    );
+    let unknown =
+        service.ask(json!({"do": "devices.retry", "group": "meters", "device": "70b3d57ed0000009"}));
     assert!(matches!(unknown, Err(ControlError::Refused { code, .. }) if code == "unknown-device"));
     let retried = service.ask(json!({"do": "devices.retry", "group": "meters", "device": DEVICE})).unwrap();
     assert_eq!(retried["command"], "PackageVersionReq");
