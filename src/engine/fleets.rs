@@ -22,6 +22,7 @@ use crate::lorawan::PackageVersion;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Report;
+use crate::report::WaitReason;
 use crate::store::Change;
 use crate::store::FleetRecord;
 use crate::store::RecordId;
@@ -57,7 +58,7 @@ struct GroupFleet {
 /// What a fleet wishes.
 pub(super) enum Wish {
     /// Something of the world outside.
-    Output(Output),
+    Output(Box<Output>),
     /// The campaign begins then.
     Start(TaskId, GpsTime),
     /// There is no campaign, and why.
@@ -195,6 +196,15 @@ impl Fleets {
         }
     }
 
+    /// Which devices a task without a start waits for.
+    pub(super) fn wait(&self, now: Now, task: &TaskId) -> Option<WaitReason> {
+        let is_first = |of: &&GroupFleet| of.setups.first().is_some_and(|(known, _)| known == task);
+        let fleet = &self.fleets.iter().find(is_first)?.fleet;
+        let percent = fleet.start_when()?.ready_percent;
+        let readiness = fleet.readiness(now);
+        Some(WaitReason::Devices { ready: readiness.told, devices: readiness.devices, percent })
+    }
+
     /// Looks at the starts that are waited for.
     pub(super) fn advance(&mut self, now: Now) {
         self.fleets.iter_mut().for_each(|of| of.fleet.advance(now));
@@ -208,17 +218,20 @@ impl Fleets {
     /// The next thing that a fleet wishes.
     pub(super) fn poll(&mut self) -> Option<Wish> {
         if let Some(id) = self.stale.pop() {
-            return Some(Wish::Output(Output::Save(self.save(), Change::ForgetFleet(id))));
+            return Some(Wish::Output(Box::new(Output::Save(self.save(), Change::ForgetFleet(id)))));
         }
         for index in 0..self.fleets.len() {
             match self.fleets[index].fleet.poll() {
                 Some(fleet::Output::Save(record)) => {
                     let save = self.save();
                     self.saving.insert(save, (index, record.id));
-                    return Some(Wish::Output(Output::Save(save, Change::Fleet(record))));
+                    return Some(Wish::Output(Box::new(Output::Save(save, Change::Fleet(record)))));
                 }
                 Some(fleet::Output::Push(push)) => {
-                    return Some(Wish::Output(Output::LnsPush { link: self.fleets[index].link, push }));
+                    return Some(Wish::Output(Box::new(Output::LnsPush {
+                        link: self.fleets[index].link,
+                        push,
+                    })));
                 }
                 Some(fleet::Output::Start(start)) => {
                     let first = self.fleets[index].setups.first();

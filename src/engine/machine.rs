@@ -223,6 +223,14 @@ impl Engine {
     /// How each task that is not over stands.
     pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
         self.broadcaster.tasks(self.now).map(|mut state| {
+            // Where its devices decide about its start, they are what it waits for.
+            if let Some((wait, _)) = &mut state.wait
+                && wait.reason == WaitReason::NoStart
+                && let Some(reason) = self.fleets.wait(self.now, &state.task)
+            {
+                wait.reason = reason;
+                state.waiting = Some(wait.sentence(self.now));
+            }
             // Who waits for the time is told why nobody knows it.
             if let Some((wait, _)) = &mut state.wait
                 && let WaitReason::Clock { dispute, .. } = &mut wait.reason
@@ -337,7 +345,7 @@ impl Engine {
         self.fleets.advance(self.now);
         while let Some(wish) = self.fleets.poll() {
             match wish {
-                Wish::Output(output) => self.outputs.push_back(output),
+                Wish::Output(output) => self.outputs.push_back(*output),
                 Wish::Start(task, start) => {
                     has_moved = true;
                     self.broadcaster.give_start(self.now, &task, start);

@@ -14,6 +14,7 @@ use super::setup::Setup;
 use super::setup::Window;
 use super::start_gate::Decision;
 use super::start_gate::StartGate;
+use super::start_gate::StartWhen;
 use super::state::DeviceState;
 use super::state::Refusal;
 use super::view::DeviceView;
@@ -330,6 +331,11 @@ impl Fleet {
             }
             Decision::TooFew => self.outputs.push_back(Output::TooFewReady(readiness)),
         }
+    }
+
+    /// When a campaign without a start begins; `None` where it waits for one.
+    pub fn start_when(&self) -> Option<&StartWhen> {
+        self.shared.rules.start_when.as_ref()
     }
 
     /// When [`Fleet::advance`] wants to be called again although nothing happened.
