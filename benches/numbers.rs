@@ -13,6 +13,7 @@ use fuotad::lorawan::McSessionKeys;
 use fuotad::plan::Timetable;
 use fuotad::plan::chances;
 use fuotad::plan::choices;
+use fuotad::schedule::Kept;
 use fuotad::schedule::TxPolicy;
 use fuotad::sim::Script;
 use fuotad::sim::TaskScript;
@@ -64,7 +65,7 @@ fn plan_of_a_megabyte() {
         fleets: Vec::new(),
         forwarder: script.link,
         relay: script.relay,
-        server_reserve_ppm: 0,
+        kept: Kept::default(),
         crash_rest_us: 0,
     };
     let document =

@@ -16,6 +16,7 @@ use fuotad::region::Terms;
 use fuotad::region::parameters;
 use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings;
+use fuotad::schedule::Kept;
 use fuotad::schedule::Pattern;
 use fuotad::schedule::TxPolicy;
 use fuotad::signing::SigningTrust;
@@ -62,7 +63,7 @@ fn settings_of(groups: Vec<Group>, turns: TurnRule, servers: usize) -> Settings 
         fleets: Vec::new(),
         forwarder: forwarder::Settings::default(),
         relay: RelaySettings { servers: (0..servers).map(server).collect(), ..RelaySettings::default() },
-        server_reserve_ppm: if servers > 0 { 200_000 } else { 0 },
+        kept: Kept { server_reserve_ppm: if servers > 0 { 200_000 } else { 0 }, min_heard_ppm: 800_000 },
         crash_rest_us: 0,
     }
 }
@@ -87,7 +88,9 @@ fn group(name: &str, mc_addr: u32) -> Group {
         policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
         trust: SigningTrust::default(),
         accepts_unsigned: false,
+        sessions: fuotad::campaign::SessionLimits::default(),
         takes_any_image: false,
+        power: Default::default(),
         guard_us: 10_000_000,
     }
 }

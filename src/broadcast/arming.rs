@@ -8,6 +8,7 @@ use super::stage::Signed;
 use crate::campaign::Begin;
 use crate::campaign::Group;
 use crate::campaign::Plan;
+use crate::campaign::Session;
 use crate::campaign::SessionRule;
 use crate::cloud::enclosed_evidence;
 use crate::image::Digest;
@@ -182,12 +183,43 @@ pub fn check_start(task: &Task, source: TaskSource, group: &Group) -> Result<Opt
 /// One line: the order's sessions cannot be what they should be.
 pub fn begin_of(open_task: &OpenTask, group: &Group, plan: &Plan) -> Result<Begin, String> {
     let (task, source) = (open_task.task(), open_task.source());
-    match (check_begin(task, source, group, plan)?, open_task.given_start()) {
+    let begin = match (check_begin(task, source, group, plan)?, open_task.given_start()) {
         (Begin::Unknown, Some(start)) => {
             let task = Task { start: Some(Start::At(start)), ..task.clone() };
-            check_begin(&task, source, group, plan)
+            check_begin(&task, source, group, plan)?
         }
-        (begin, _) => Ok(begin),
+        (begin, _) => begin,
+    };
+    // Sessions that devices were told stay what they are, whatever would be planned today.
+    let told = open_task.resumed().map_or(Vec::new(), |record| {
+        let session =
+            |(start, exponent): &(u64, u8)| Session { start: GpsTime::from_us(*start), exponent: *exponent };
+        record.sessions.iter().map(session).collect()
+    });
+    let is_the_same =
+        told.first().map(|first| first.start) == begin.sessions().first().map(|first| first.start);
+    Ok(if is_the_same && !told.is_empty() { Begin::Sessions(told) } else { begin })
+}
+
+/// Whether the last frame is out when the task wants it to be, as far as its start is known.
+///
+/// # Errors
+/// One line: when it would be, and what would help.
+pub fn check_finish(task: &Task, plan: &Plan, begin: &Begin, gps: Option<GpsTime>) -> Result<(), String> {
+    let Some(finish_by) = task.finish_by else { return Ok(()) };
+    let end = match begin {
+        Begin::Unknown => None,
+        Begin::AtOnce => gps.map(|gps| gps.plus_us(plan.duration_us())),
+        Begin::At(start) => Some(start.plus_us(plan.duration_us())),
+        Begin::Sessions(sessions) => sessions.last().map(|last| last.end()),
+    };
+    match end.filter(|end| *end > finish_by) {
+        None => Ok(()),
+        Some(end) => Err(format!(
+            "Fuotad.FinishBy {} is too soon: the law and the devices let it end at {} at the earliest; write that, a faster data rate, or an earlier start",
+            rfc3339_from_gps(finish_by),
+            rfc3339_from_gps(whole_s(end.plus_us(999_999)))
+        )),
     }
 }
 
@@ -202,7 +234,7 @@ pub fn check_begin(task: &Task, source: TaskSource, group: &Group, plan: &Plan) 
         (Some(begin), _) => return Ok(begin),
     };
     let exponent = task.session_timeout_exponent.or(exponent);
-    let sessions = plan.sessions(start, group.guard_us, exponent);
+    let sessions = plan.sessions(start);
     if sessions.is_empty() {
         return Err(format!(
             "a session of 2^{} s has no room between guards of {} s: use a larger session-timeout-exponent",

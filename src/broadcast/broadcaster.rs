@@ -312,7 +312,7 @@ impl Broadcaster {
     }
 
     /// How each task that is not over stands.
-    pub fn tasks(&self, now: Now) -> impl Iterator<Item = TaskState> {
+    pub fn tasks<'a>(&'a self, now: Now, scheduler: &'a Scheduler) -> impl Iterator<Item = TaskState> + 'a {
         self.book.open().iter().map(move |(id, open_task)| {
             let wait = self.wait(now, open_task);
             TaskState {
@@ -321,7 +321,7 @@ impl Broadcaster {
                 phase: self.phase(id, open_task),
                 waiting: wait.as_ref().map(|(wait, _)| wait.sentence(now)),
                 wait,
-                campaign: open_task.campaign().map(|campaign| campaign.state(now)),
+                campaign: open_task.campaign().map(|campaign| campaign.state(now, scheduler)),
             }
         })
     }

@@ -5,6 +5,7 @@
 
 use super::arming::Late;
 use super::arming::check_begin;
+use super::arming::check_finish;
 use super::arming::check_start;
 use super::arming::check_vouched;
 use super::arming::lateness;
@@ -23,6 +24,7 @@ use crate::image::Image;
 use crate::image::ImageForm;
 use crate::region::Parameters;
 use crate::report::WaitReason;
+use crate::schedule::Kept;
 use crate::schedule::Scheduler;
 use crate::signing::SigningTrust;
 use crate::task::ImageRef;
@@ -94,9 +96,9 @@ impl Judge {
         groups: Vec<Group>,
         trust_by_task: BTreeMap<String, SigningTrust>,
         means: Means,
-        server_reserve_ppm: u32,
+        kept: Kept,
     ) -> Judge {
-        let scheduler = Scheduler::new(region.sub_bands, server_reserve_ppm);
+        let scheduler = Scheduler::of(region, kept);
         Judge { site: Site::new(region, groups, TurnRule::default(), trust_by_task, means), scheduler }
     }
 
@@ -147,6 +149,7 @@ impl Judge {
         warnings.extend(plan.warnings.iter().cloned());
         warnings.extend(agreement::warnings(task, group));
         let begin = check_begin(task, source, group, &plan)?;
+        check_finish(task, &plan, &begin, gps)?;
         warnings.extend(session_warnings(group, &begin, gps));
         Ok(match lateness(group, &begin, gps) {
             Late::Missed(text, ended) => {

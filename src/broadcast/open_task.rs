@@ -10,10 +10,12 @@ use super::stage::Signed;
 use super::stage::Stage;
 use super::stage::Step;
 use super::waits::Waits;
+use crate::campaign::Begin;
 use crate::campaign::Campaign;
 use crate::campaign::Plan;
 use crate::campaign::Preflight;
 use crate::campaign::Progress;
+use crate::campaign::Session;
 use crate::campaign::agreement;
 use crate::image::Digest;
 use crate::report::Decoded;
@@ -375,8 +377,9 @@ impl OpenTask {
     }
 
     /// The record of its campaign, which is about to be armed.
-    pub fn armed_record(&self, plan: &Plan, digest: Digest) -> Record {
+    pub fn armed_record(&self, plan: &Plan, begin: &Begin, digest: Digest) -> Record {
         let signed = self.signed.clone();
+        let told = |session: &Session| (session.start.as_us(), session.exponent);
         Record {
             version: record::VERSION,
             document: self.document.clone(),
@@ -389,6 +392,7 @@ impl OpenTask {
             base: plan.base,
             key: plan.key.to_string(),
             number: self.arrival,
+            sessions: begin.sessions().iter().map(told).collect(),
             proof: self.proof,
             state: RecordState::Armed,
         }
@@ -403,6 +407,6 @@ impl OpenTask {
             Stage::Planned(prepared, _) => (&prepared.plan, prepared.image.digest()),
             Stage::Running(campaign) => (campaign.plan(), campaign.digest()),
         };
-        Some(self.armed_record(plan, digest).over(outcome, number))
+        Some(self.armed_record(plan, &Begin::Unknown, digest).over(outcome, number))
     }
 }

@@ -5,6 +5,7 @@
 use super::arming::Late;
 use super::arming::ProvenanceError;
 use super::arming::begin_of;
+use super::arming::check_finish;
 use super::arming::check_provenance;
 use super::arming::first_free;
 use super::arming::lateness;
@@ -82,6 +83,7 @@ impl TaskBook {
         };
         let begin = begin_of(open_task, &group, &plan)?;
         if !open_task.is_admitted() && !is_reserved {
+            check_finish(open_task.task(), &plan, &begin, now.gps)?;
             if let Some(other) = self.undecided(now, id, &plan, &begin) {
                 let (group, other) = (plan.group, other.clone());
                 let need = ClockNeed::Order { group, other };
@@ -204,7 +206,7 @@ impl TaskBook {
         let Some(open_task) = self.get_mut(id) else { return Ok(()) };
         let Some(Prepared { plan, group, image, .. }) = open_task.prepared() else { return Ok(()) };
         let begin = begin_of(open_task, group, plan)?;
-        let bytes = open_task.armed_record(plan, image.digest()).to_bytes();
+        let bytes = open_task.armed_record(plan, &begin, image.digest()).to_bytes();
         let mut planned = plan.planned(begin.sessions(), open_task.decoded());
         planned.sha256 = Some(image.digest());
         planned.warnings.extend(session_warnings(group, &begin, now.gps));

@@ -38,6 +38,10 @@ pub struct Record {
     /// The task's place in the order of arrival.
     #[serde(default)]
     pub number: u64,
+    /// The sessions that its devices are told: starts in GPS microseconds, and exponents. Empty in records of earlier
+    /// releases, and for devices that always listen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<(u64, u8)>,
     /// What came of decoding its frames.
     #[serde(default)]
     pub proof: Option<Proof>,

@@ -87,31 +87,23 @@ impl Calendar {
         Some(Wait::until(reason, opens))
     }
 
-    /// No frame fits this session any more.
-    pub fn next_session(&mut self) {
-        self.session += 1;
+    /// When frames may no longer go out in the session that runs or comes next.
+    pub fn closes(&self, now: Now) -> Option<Instant> {
+        now.instant_of(self.session()?.usable(self.guard_us).1)
     }
 
-    /// Microseconds until `sending_us` of sending are over, waits for the start and between sessions included;
-    /// `None` while no start is known, or when the sessions are too short.
-    pub fn left_us(&self, now: Now, sending_us: u64) -> Option<u64> {
+    /// From when to when the devices listen from now on, one entry for each session; `None` while nobody knows.
+    pub fn windows(&self, now: Now) -> Option<Vec<(Instant, Option<Instant>)>> {
         match &self.begin {
             Begin::Unknown => None,
-            Begin::AtOnce => Some(sending_us),
-            Begin::At(start) => Some(start.us_since(now.gps?).saturating_add(sending_us)),
+            Begin::AtOnce => Some(vec![(now.mono, None)]),
+            Begin::At(start) => Some(vec![(now.instant_of(*start)?, None)]),
             Begin::Sessions(sessions) => {
-                let gps = now.gps?;
-                let mut left_us = sending_us;
-                for session in sessions.get(self.session..)? {
+                let window = |session: &Session| {
                     let (opens, closes) = session.usable(self.guard_us);
-                    let from = opens.max(gps);
-                    let room_us = closes.us_since(from);
-                    if left_us <= room_us {
-                        return Some(from.us_since(gps).saturating_add(left_us));
-                    }
-                    left_us -= room_us;
-                }
-                None
+                    Some((now.instant_of(opens)?, Some(now.instant_of(closes)?)))
+                };
+                sessions.get(self.session..)?.iter().map(window).collect()
             }
         }
     }

@@ -19,6 +19,7 @@ use super::step::Step;
 use super::step::Transmit;
 use super::step::Turn;
 use super::step::Verdict;
+use super::time_left::left_us;
 use super::unsettled::Unsettled;
 use crate::forwarder::timing::GAP_US;
 use crate::image::Digest;
@@ -150,8 +151,11 @@ impl Campaign {
     }
 
     /// The campaign at a glance.
-    pub fn state(&self, now: Now) -> CampaignState {
-        CampaignState::new(&self.plan, self.progress, &self.calendar, now)
+    pub fn state(&self, now: Now, scheduler: &Scheduler) -> CampaignState {
+        let (plan, progress, calendar) = (&self.plan, self.progress, &self.calendar);
+        let policy = self.group.policy;
+        let left_us = left_us(plan, progress, calendar, policy, self.not_before, (now, scheduler));
+        CampaignState::new(plan, progress, calendar, left_us)
     }
 
     /// Whether a verdict is outstanding.
@@ -204,71 +208,68 @@ impl Campaign {
         let Some((frame_no, position)) = self.progress.next_position(&self.plan) else {
             return Step::Wait(None);
         };
-        loop {
-            let (opens, until) = match self.window(now) {
-                Ok(window) => window,
-                // The end is near.
-                Err(Step::Missed) if self.is_made_up(position) => {
-                    self.wait = None;
-                    return Step::Shut(now.mono);
-                }
-                Err(step) => return step,
+        let (opens, until) = match self.window(now) {
+            Ok(window) => window,
+            // The end is near.
+            Err(Step::Missed) if self.is_made_up(position) => {
+                self.wait = None;
+                return Step::Shut(now.mono);
+            }
+            Err(step) => return step,
+        };
+        let lead_us = handover.lead_us.saturating_mul(self.setbacks.lead_factor());
+        let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
+        let ahead_us = opens.map_or(0, |opens| opens.us_since(now.mono));
+        self.wait = opens.filter(|_| ahead_us > lead_us).and_then(|opens| self.calendar.wait(opens));
+        if self.wait.is_some() {
+            self.due = None;
+        }
+        if ahead_us > IMAGE_AHEAD_US {
+            self.image.let_go();
+            return Step::Shut(now.mono.plus_us(ahead_us - IMAGE_AHEAD_US));
+        }
+        if !self.image.is_here() {
+            self.wait = match self.image.refused() {
+                Some((error, at)) => Some(Wait::until(WaitReason::OtherImage(error.to_owned()), at)),
+                None => self.wait.take().or_else(|| Some(Wait::event(WaitReason::Image))),
             };
-            let lead_us = handover.lead_us.saturating_mul(self.setbacks.lead_factor());
-            let wakes = |at: &Instant| Some(at.minus_us(lead_us)).filter(|wake| *wake > now.mono);
-            let ahead_us = opens.map_or(0, |opens| opens.us_since(now.mono));
-            self.wait = opens.filter(|_| ahead_us > lead_us).and_then(|opens| self.calendar.wait(opens));
-            if self.wait.is_some() {
-                self.due = None;
+            return Step::NeedImage;
+        }
+        if let Some(wake) = opens.as_ref().and_then(wakes) {
+            return Step::Shut(wake);
+        }
+        let paced = self.not_before_for(position);
+        if let Some(wake) = paced.as_ref().and_then(wakes) {
+            self.wait = self.pause_until(now.mono, wake);
+            return Step::Wait(Some(wake));
+        }
+        let due = *self.due.get_or_insert([paced, opens].into_iter().flatten().max().unwrap_or(now.mono));
+        let aim = [paced, opens, not_before].into_iter().flatten().max().unwrap_or(now.mono);
+        let request = TxRequest {
+            earliest: aim.max(now.mono.plus_us(handover.lead_min_us)),
+            until,
+            need_us: self.progress.sending_us(&self.plan),
+            gap_us: handover.gap_us,
+            lead_us,
+            ..self.plan.request(self.group.policy)
+        };
+        let floor = due.plus_us(self.own_pace_us(position, scheduler).saturating_mul(FLOOR - 1));
+        match scheduler.place_at_floor(now.mono, &request, floor) {
+            Placement::At(start) if start.minus_us(lead_us) > now.mono => {
+                self.wait = self.wait_for_air(now.mono, start, not_before, scheduler, &request);
+                Step::WaitForAir(start.minus_us(lead_us))
             }
-            if ahead_us > IMAGE_AHEAD_US {
-                self.image.let_go();
-                return Step::Shut(now.mono.plus_us(ahead_us - IMAGE_AHEAD_US));
+            Placement::At(_) if frame_no >= covered => {
+                let is_late = self.is_late(now.mono);
+                self.wait = is_late.then(|| Wait::event(WaitReason::Saving(Saving::Mark)));
+                Step::NeedMark
             }
-            if !self.image.is_here() {
-                self.wait = match self.image.refused() {
-                    Some((error, at)) => Some(Wait::until(WaitReason::OtherImage(error.to_owned()), at)),
-                    None => self.wait.take().or_else(|| Some(Wait::event(WaitReason::Image))),
-                };
-                return Step::NeedImage;
+            Placement::At(start) => self.hand_over(frame_no, position, start, scheduler, &request, id),
+            // What does not fit now may fit later in the session: a forecast changes, a frame is taken back.
+            Placement::Refused(Refused::SessionOver { .. }) => {
+                self.calendar.closes(now).map_or(Step::Wait(None), Step::Shut)
             }
-            if let Some(wake) = opens.as_ref().and_then(wakes) {
-                return Step::Shut(wake);
-            }
-            let paced = self.not_before_for(position);
-            if let Some(wake) = paced.as_ref().and_then(wakes) {
-                self.wait = self.pause_until(now.mono, wake);
-                return Step::Wait(Some(wake));
-            }
-            let due = *self.due.get_or_insert([paced, opens].into_iter().flatten().max().unwrap_or(now.mono));
-            let aim = [paced, opens, not_before].into_iter().flatten().max().unwrap_or(now.mono);
-            let request = TxRequest {
-                channel: self.plan.channel,
-                airtime_us: self.plan.airtime_us,
-                queue_slot_us: self.plan.queue_slot_us,
-                earliest: aim.max(now.mono.plus_us(handover.lead_min_us)),
-                until,
-                gap_us: handover.gap_us,
-                lead_us,
-                policy: self.group.policy,
-            };
-            let floor = due.plus_us(self.own_pace_us(position, scheduler).saturating_mul(FLOOR - 1));
-            match scheduler.place_at_floor(now.mono, &request, floor) {
-                Placement::At(start) if start.minus_us(lead_us) > now.mono => {
-                    self.wait = self.wait_for_air(now.mono, start, not_before, scheduler, &request);
-                    return Step::WaitForAir(start.minus_us(lead_us));
-                }
-                Placement::At(_) if frame_no >= covered => {
-                    let is_late = self.is_late(now.mono);
-                    self.wait = is_late.then(|| Wait::event(WaitReason::Saving(Saving::Mark)));
-                    return Step::NeedMark;
-                }
-                Placement::At(start) => {
-                    return self.hand_over(frame_no, position, start, scheduler, &request, id);
-                }
-                Placement::Refused(Refused::SessionOver { .. }) => self.calendar.next_session(),
-                Placement::Refused(why) => return Step::Over(Outcome::Aborted { reason: why.to_string() }),
-            }
+            Placement::Refused(why) => Step::Over(Outcome::Aborted { reason: why.to_string() }),
         }
     }
 
@@ -502,6 +503,7 @@ mod tests {
     use crate::campaign::group::DeviceProfile;
     use crate::campaign::group::Handover;
     use crate::campaign::group::SessionRule;
+    use crate::campaign::listening::SessionLimits;
     use crate::campaign::step::Begin;
     use crate::cloud::task_from_file;
     use crate::fragment::Ts004Version;
@@ -536,7 +538,9 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             takes_any_image: false,
+            power: Default::default(),
             trust: SigningTrust::default(),
+            sessions: SessionLimits::default(),
             guard_us: 10_000_000,
         }
     }

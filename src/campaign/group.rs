@@ -1,5 +1,7 @@
 //! A multicast group as the gateway owns it, and what its devices can bear.
 
+use super::listening::SessionLimits;
+use super::power::Power;
 use crate::fragment::Ts004Version;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
@@ -48,6 +50,10 @@ pub struct Group {
     pub trust: SigningTrust,
     /// An image from a cloud is taken without a digest or signature: the operator said so.
     pub accepts_unsigned: bool,
+    /// How many sessions a campaign may have, and what each costs.
+    pub sessions: SessionLimits,
+    /// What a session takes from a device's battery.
+    pub power: Power,
     /// An image is not looked at for what it looks like: the operator said so.
     pub takes_any_image: bool,
     /// Distance from both edges of a session, microseconds.
@@ -98,6 +104,8 @@ pub struct DeviceProfile {
     pub finishes_on_coded: bool,
     /// It remembers one session's start only, and not one far ahead.
     pub has_one_start_timer: bool,
+    /// How far its clock may drift, parts per million.
+    pub drift_ppm: u32,
     /// FragSize must be a multiple of this (flash word).
     pub frag_size_multiple: u8,
 }
@@ -111,7 +119,18 @@ pub enum MaxLost {
     Percent(u16),
 }
 
+/// Devices switch their receivers at whole seconds, a second early or late, and some two.
+const SWITCHING_US: u64 = 2_000_000;
+/// Devices are told at most so long before their session, seconds.
+pub const TOLD_BEFORE_S: u64 = 86_400;
+
 impl DeviceProfile {
+    /// How far frames stay away from the edges of a session that was told a day before at most, microseconds, whole
+    /// seconds.
+    pub fn guard_us(&self) -> u64 {
+        (SWITCHING_US + u64::from(self.drift_ppm) * TOLD_BEFORE_S).div_ceil(1_000_000) * 1_000_000
+    }
+
     /// The most lost uncoded fragments of `nb_frag` that the stock decoder can solve for; `None` when unknown.
     pub fn max_lost(&self, nb_frag: u16) -> Option<u16> {
         self.stock_max_lost.map(|max_lost| match max_lost {
@@ -134,6 +153,7 @@ const UNKNOWN: DeviceProfile = DeviceProfile {
     stock_max_lost: None,
     finishes_on_coded: false,
     has_one_start_timer: false,
+    drift_ppm: 50,
     frag_size_multiple: 1,
 };
 

@@ -2,6 +2,9 @@
 
 use super::group::Group;
 use super::group::REPEAT_DISTANCE_US;
+use super::group::SessionRule;
+use super::listening::Air;
+use super::listening::Burst;
 use super::sequence::Sequence;
 use super::session::Session;
 use crate::forwarder::timing::GAP_US;
@@ -26,9 +29,13 @@ use crate::schedule::Pace;
 use crate::schedule::PaceLimit;
 use crate::schedule::Refused;
 use crate::schedule::Scheduler;
+use crate::schedule::TxPolicy;
+use crate::schedule::TxRequest;
+use crate::task::Start;
 use crate::task::Task;
 use crate::task::redundancy_fragments;
 use crate::time::GpsTime;
+use crate::time::Instant;
 use sha2::Digest as _;
 use sha2::Sha256;
 use thiserror::Error;
@@ -121,8 +128,14 @@ pub struct Plan {
     pub pace_uncoded: Pace,
     /// Start-to-start distance after a coded frame.
     pub pace_coded: Pace,
+    /// Its sessions, where the devices listen in sessions, with starts after that of the first.
+    pub bursts: Vec<Burst>,
+    /// How long its bursts take together on an empty radio, microseconds, where they are known.
+    sending_us: Option<u64>,
     /// What a burst may wait beyond these, microseconds; see [`Scheduler::waits_us`].
     pub waits_us: u64,
+    /// What the image costs the battery of the device that pays most, microampere hours.
+    pub image_uah: u64,
     /// Legal but unwise things.
     pub warnings: Vec<String>,
     /// What the counters are reserved for.
@@ -191,12 +204,24 @@ impl Plan {
             min_spacing_us: lawful.spacing_us,
             pace_uncoded: pace(group.profile.gap_uncoded_us),
             pace_coded: pace(group.profile.gap_coded_us),
+            bursts: Vec::new(),
+            sending_us: None,
             waits_us: 0,
+            image_uah: 0,
             warnings: Vec::new(),
             hash: [0; 32],
         };
         let (spacing_us, frames) = (plan.pace_uncoded.spacing_us, u64::from(plan.frames()));
         plan.waits_us = scheduler.waits_us(channel, airtime_us, spacing_us, frames, group.policy);
+        if let SessionRule::Windows { exponent, start } = group.session {
+            let exponent = task.session_timeout_exponent.or(exponent);
+            let start = if let Some(Start::At(start)) = task.start { Some(start) } else { start };
+            let within_us =
+                task.finish_by.zip(start.map(whole_second)).map(|(end, start)| end.us_since(start));
+            plan.listen(&scheduler.empty(), group, exponent, within_us);
+        }
+        let sessions_us = plan.bursts.iter().map(|burst| 1_000_000 << burst.exponent).sum();
+        plan.image_uah = group.power.image_uah(sessions_us, image.len());
         plan.warnings = plan.unwise_things(group);
         plan.hash = plan.hash(image);
         Ok(plan)
@@ -214,6 +239,9 @@ impl Plan {
 
     /// An upper bound of the time from the first frame's start to the last one's end, microseconds.
     pub fn duration_us(&self) -> u64 {
+        if let Some(sending_us) = self.sending_us {
+            return sending_us;
+        }
         let uncoded = u64::from(self.layout.nb_frag()) + u64::from(self.repeats);
         let repeats_us = if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 };
         uncoded * self.pace_uncoded.spacing_us
@@ -223,9 +251,50 @@ impl Plan {
             + self.airtime_us
     }
 
-    /// The sessions from `start` on.
-    pub fn sessions(&self, start: GpsTime, guard_us: u64, exponent: Option<u8>) -> Vec<Session> {
-        Session::plan(start, self.duration_us(), guard_us, exponent)
+    /// The sessions from `start` on, which is rounded up to a whole second; empty when a session holds no frame.
+    pub fn sessions(&self, start: GpsTime) -> Vec<Session> {
+        let start = whole_second(start);
+        let session =
+            |burst: &Burst| Session { start: start.plus_us(burst.after_us), exponent: burst.exponent };
+        self.bursts.iter().map(session).collect()
+    }
+
+    /// What each of its frames asks of the radio, whenever it is sent.
+    pub fn request(&self, policy: TxPolicy) -> TxRequest {
+        TxRequest {
+            channel: self.channel,
+            airtime_us: self.airtime_us,
+            queue_slot_us: self.queue_slot_us,
+            earliest: Instant::ZERO,
+            until: None,
+            need_us: 0,
+            gap_us: GAP_US,
+            lead_us: 0,
+            policy,
+        }
+    }
+
+    /// Chooses the sessions, on a radio that has sent nothing yet.
+    fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
+        let uncoded = usize::from(self.layout.nb_frag()) + usize::from(self.repeats);
+        let frames = uncoded + usize::from(self.coded);
+        let spacing_us = [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us];
+        let pause_us = if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 };
+        let air = Air::new(
+            empty,
+            self.request(group.policy),
+            (uncoded, frames),
+            spacing_us,
+            (group.guard_us, pause_us),
+        );
+        self.bursts = air.sessions(exponent, group.sessions, within_us);
+        let mut first = 0;
+        let bursts_us = self.bursts.iter().map(|burst| {
+            let burst_us = air.burst_us(first, burst.frames);
+            first += burst.frames;
+            burst_us
+        });
+        self.sending_us = bursts_us.sum::<Option<u64>>().filter(|sending_us| *sending_us > 0);
     }
 
     /// The plan as a report shows it.
@@ -245,6 +314,7 @@ impl Plan {
             spacing_us: self.pace_uncoded.spacing_us,
             limited_by: self.pace_uncoded.limit.to_string(),
             sessions: sessions.iter().map(|session| (session.start, session.exponent)).collect(),
+            image_uah: self.image_uah,
             decoded,
             warnings: self.warnings.clone(),
         }
@@ -296,6 +366,11 @@ impl Plan {
         hash.update(self.coded.to_le_bytes());
         hash.finalize().into()
     }
+}
+
+/// Sessions begin at whole seconds.
+fn whole_second(start: GpsTime) -> GpsTime {
+    GpsTime::from_us(start.as_us().div_ceil(1_000_000) * 1_000_000)
 }
 
 /// Whether the task is for the gateway's region, where it names one.

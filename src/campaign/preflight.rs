@@ -150,6 +150,7 @@ mod tests {
     use super::*;
     use crate::campaign::group::DeviceProfile;
     use crate::campaign::group::SessionRule;
+    use crate::campaign::listening::SessionLimits;
     use crate::cloud::task_from_file;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
@@ -183,7 +184,9 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             takes_any_image: false,
+            power: Default::default(),
             trust: SigningTrust::default(),
+            sessions: SessionLimits::default(),
             guard_us: 10_000_000,
         }
     }

@@ -48,17 +48,30 @@ pub enum SetupError {
         /// The name of the group.
         group: String,
     },
+    /// TS004 v2 needs a MIC of this image for each device.
+    #[error("the devices file has no MIC of this image: run `fuotad prepare` with --image and --session-cnt")]
+    NoMic,
     /// A field does not fit its command.
     #[error(transparent)]
     Command(#[from] CommandError),
 }
 
 /// What the commands of one device need beyond the plan.
-pub struct DeviceKeys<'a> {
-    /// GenAppKey (LoRaWAN 1.0.x) or AppKey (1.1).
-    pub root_key: &'a RootKey,
-    /// TS004 v2: the device's next session count.
-    pub session_cnt: u16,
+pub enum DeviceKeys<'a> {
+    /// Everything is derived from the root key, at a desk.
+    Root {
+        /// GenAppKey (LoRaWAN 1.0.x) or AppKey (1.1).
+        root_key: &'a RootKey,
+        /// TS004 v2: the device's next session count.
+        session_cnt: u16,
+    },
+    /// Everything was derived before: there is no root key here.
+    Prepared {
+        /// McKey_encrypted of the group for this device.
+        mc_key_encrypted: [u8; 16],
+        /// TS004 v2: the next session count, and the MIC of the image with it.
+        mic: Option<(u16, [u8; 4])>,
+    },
 }
 
 /// The commands for one device. `image` is needed for the data block's MIC of TS004 v2.
@@ -71,14 +84,20 @@ pub fn commands(
     image: &[u8],
     device: &DeviceKeys<'_>,
 ) -> Result<Vec<SetupCommand>, SetupError> {
-    let mc_key = group.mc_key.as_ref().ok_or_else(|| SetupError::NoMcKey { group: group.name.clone() })?;
-    let mc_ke_key = mc_ke_key(&device.root_key.mc_root_key());
+    let mc_key_encrypted = match device {
+        DeviceKeys::Root { root_key, .. } => {
+            let mc_key = group.mc_key.as_ref();
+            let mc_key = mc_key.ok_or_else(|| SetupError::NoMcKey { group: group.name.clone() })?;
+            encrypt_mc_key(&mc_ke_key(&root_key.mc_root_key()), mc_key)
+        }
+        DeviceKeys::Prepared { mc_key_encrypted, .. } => *mc_key_encrypted,
+    };
     let mut commands = Vec::new();
 
     let group_setup = ts005::Request::McGroupSetup(ts005::McGroupSetupReq {
         mc_group_id: MC_GROUP_ID,
         mc_addr: group.mc_addr,
-        mc_key_encrypted: encrypt_mc_key(&mc_ke_key, mc_key),
+        mc_key_encrypted,
         min_mc_fcount: planned.first_fcnt - 1,
         max_mc_fcount: MAX_MC_FCOUNT,
     });
@@ -87,9 +106,14 @@ pub fn commands(
     let (version, v2) = match group.ts004_version {
         Ts004Version::V1 => (PackageVersion::V1, None),
         Ts004Version::V2 => {
-            let mic =
-                data_block_mic(device.root_key, device.session_cnt, FRAG_INDEX, planned.descriptor, image);
-            let v2 = ts004::FragSessionSetupV2 { ack_reception: true, session_cnt: device.session_cnt, mic };
+            let (session_cnt, mic) = match device {
+                DeviceKeys::Root { root_key, session_cnt } => {
+                    let mic = data_block_mic(root_key, *session_cnt, FRAG_INDEX, planned.descriptor, image);
+                    (*session_cnt, mic)
+                }
+                DeviceKeys::Prepared { mic, .. } => mic.ok_or(SetupError::NoMic)?,
+            };
+            let v2 = ts004::FragSessionSetupV2 { ack_reception: true, session_cnt, mic };
             (PackageVersion::V2, Some(v2))
         }
     };

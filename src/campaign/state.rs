@@ -5,7 +5,6 @@ use super::plan::Plan;
 use super::step::Progress;
 use crate::region::Channel;
 use crate::time::GpsTime;
-use crate::time::Now;
 
 /// The numbers of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +25,13 @@ pub struct CampaignState {
     pub spacing_us: u64,
     /// The session that runs or comes next: its start and end. `None` when devices always listen.
     pub session: Option<(GpsTime, GpsTime)>,
-    /// When the last frame will be over at this pace, microseconds from now; `None` while no start is known.
+    /// When the last frame will be over, microseconds from now; `None` while no start is known.
     pub left_us: Option<u64>,
 }
 
 impl CampaignState {
     /// Those of a plan that is so far.
-    pub fn new(plan: &Plan, progress: Progress, calendar: &Calendar, now: Now) -> Self {
+    pub fn new(plan: &Plan, progress: Progress, calendar: &Calendar, left_us: Option<u64>) -> Self {
         let (uncoded, coded) = progress.frames_left(plan);
         let frames = plan.frames() + progress.account.extra_coded;
         CampaignState {
@@ -44,7 +43,7 @@ impl CampaignState {
             airtime_us: plan.airtime_us,
             spacing_us: plan.pace_uncoded.spacing_us,
             session: calendar.session().map(|session| (session.start, session.end())),
-            left_us: calendar.left_us(now, progress.sending_us(plan)),
+            left_us,
         }
     }
 }

@@ -1,12 +1,16 @@
 //! The words that the command line understands.
 
 use crate::config::Dialect;
+use crate::config::Hex;
+use crate::lns;
 use crate::lorawan::McAddr;
 use clap::ArgGroup;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
+use clap::ValueEnum;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// LoRaWAN multicast firmware broadcaster for the gateway.
 #[derive(Debug, Parser)]
@@ -28,6 +32,8 @@ pub enum Command {
     },
     /// Show how the running service is doing
     Status(StatusArgs),
+    /// Show how far the devices of a group are with their set-up, or begin with one of them anew
+    Devices(DevicesArgs),
     /// Validate a configuration and say what is wrong
     #[command(group(ArgGroup::new("asked").args(["forwarder", "online"])))]
     Check {
@@ -60,6 +66,8 @@ pub enum Command {
     },
     /// Say beforehand what a task will do: fragments, timetable, sessions, airtime, warnings
     Plan(PlanArgs),
+    /// At a desk: make a gateway's devices file from a list of root keys on standard input
+    Prepare(PrepareArgs),
     /// Check an image's signature as the service does before a broadcast
     Verify(VerifyArgs),
     /// Run a whole campaign in the simulated world
@@ -104,6 +112,52 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// Arguments of `fuotad devices`.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// What to do; default: list
+    #[command(subcommand)]
+    pub command: Option<DevicesCommand>,
+    /// The group; default: the only one with an lns
+    #[arg(long, short, global = true)]
+    pub group: Option<String>,
+    /// The service's control socket; default: the one in its configuration
+    #[arg(long, global = true)]
+    pub socket: Option<PathBuf>,
+    /// The configuration file of the service
+    #[arg(long, short, global = true, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Machine-readable: one device a line
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Commands of `fuotad devices`.
+#[derive(Debug, Subcommand)]
+pub enum DevicesCommand {
+    /// All devices, and why some are not further
+    List,
+    /// Everything that is known of one device
+    Show {
+        /// Its DevEUI or its name
+        device: String,
+    },
+    /// Go on with devices whose dialogue had ended
+    Retry {
+        /// Their DevEUIs or names
+        #[arg(required = true)]
+        devices: Vec<String>,
+    },
+    /// Forget all that was learned of devices, and begin anew
+    Forget {
+        /// Their DevEUIs or names
+        #[arg(required = true)]
+        devices: Vec<String>,
+    },
+    /// Ask all devices for their versions, and show how they uplink, who is out of reach and how long they would take
+    Survey,
+}
+
 /// Arguments of `fuotad plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -115,18 +169,95 @@ pub struct PlanArgs {
     /// The image, where the task does not name a local file
     #[arg(long)]
     pub image: Option<PathBuf>,
+    /// Compare it with the beats of ChirpStack, AWS and MultiTech, and with other promises of hearing
+    #[arg(long, conflicts_with = "setup")]
+    pub compare: bool,
     /// Print the commands that prepare each device of the devices file, as JSON lines
     #[arg(long)]
     pub setup: bool,
-    /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key)
+    /// With --setup: write each command as the message to publish at this network server's broker: chirpstack,
+    /// or the-things-stack with its own topics
+    #[arg(long = "for", requires = "setup", value_name = "KIND")]
+    pub server: Option<lns::Dialect>,
+    /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key, or as `prepare` writes it)
     #[arg(long, default_value = DEFAULT_DEVICES)]
     pub devices: PathBuf,
-    /// What a device draws while its receiver is open, milliampere
-    #[arg(long, default_value_t = 5.5)]
-    pub listening_ma: f64,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `fuotad prepare`.
+#[derive(Debug, Args)]
+pub struct PrepareArgs {
+    /// The group whose McKey it is
+    #[arg(long)]
+    pub group: String,
+    /// The file with the group's McKey
+    #[arg(long)]
+    pub mc_key_file: PathBuf,
+    /// Which key stands in the column root-key
+    #[arg(long, value_enum)]
+    pub root: RootKind,
+    /// TS004 v2: the image that the devices check by a MIC of their own
+    #[arg(long, requires = "session_cnt")]
+    pub image: Option<PathBuf>,
+    /// TS004 v2: the SessionCnt values to make MICs for, FIRST..LAST, both included
+    #[arg(long, requires = "image")]
+    pub session_cnt: Option<SessionCounts>,
+    /// TS004 v2: the descriptor that the task will have, 8 hex digits
+    #[arg(long, requires = "image", default_value = "00000000", value_parser = descriptor)]
+    pub descriptor: Hex<4>,
+    /// TS004 v2: give the gateway the keys of such MICs, for images to come
+    #[arg(long)]
+    pub with_integrity_keys: bool,
+    /// Where the devices file goes; it must not exist. Default: standard output
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+/// What a root key is (TS005-1.0.0 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RootKind {
+    /// The GenAppKey of LoRaWAN 1.0.x devices
+    #[value(name = "gen-app-key")]
+    GenAppKey,
+    /// The AppKey of LoRaWAN 1.0.x devices that take it for their GenAppKey
+    #[value(name = "app-key-1.0")]
+    AppKey10,
+    /// The AppKey of LoRaWAN 1.1 devices
+    #[value(name = "app-key-1.1")]
+    AppKey11,
+}
+
+/// Values of SessionCnt, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionCounts {
+    /// The first SessionCnt of the range.
+    pub first: u16,
+    /// The last SessionCnt, not below the first.
+    pub last: u16,
+}
+
+/// MICs of one device at most: each takes 12 bytes of its file.
+const SESSION_COUNTS_MAX: u16 = 64;
+
+impl FromStr for SessionCounts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<SessionCounts, String> {
+        let wrong =
+            || format!("write FIRST..LAST, like 0..7, at most {SESSION_COUNTS_MAX} counts up to 65535");
+        let (first, last) = text.split_once("..").ok_or_else(wrong)?;
+        let (first, last): (u16, u16) = first.parse().ok().zip(last.parse().ok()).ok_or_else(wrong)?;
+        let is_good = last.checked_sub(first).is_some_and(|more| more < SESSION_COUNTS_MAX);
+        if is_good { Ok(SessionCounts { first, last }) } else { Err(wrong()) }
+    }
+}
+
+fn descriptor(text: &str) -> Result<Hex<4>, String> {
+    let number = (text.len() == 8).then(|| u32::from_str_radix(text, 16).ok()).flatten();
+    number.map(|number| Hex(number.to_be_bytes())).ok_or_else(|| "write 8 hex digits".to_owned())
 }
 
 /// Arguments of `fuotad verify`.
@@ -349,7 +480,7 @@ mod tests {
     /// What is wrong with the words in `line`, before a pipe, a redirection or a remark.
     fn mistake(line: &str) -> Option<clap::Error> {
         let words =
-            line.split_whitespace().take_while(|word| !matches!(*word, "|" | ">" | ">>" | "&&" | "#"));
+            line.split_whitespace().take_while(|word| !matches!(*word, "|" | "<" | ">" | ">>" | "&&" | "#"));
         let words = words.map(|word| if NUMBERS.contains(&word) { "7" } else { word });
         Cli::try_parse_from(std::iter::once("fuotad").chain(words)).err()
     }

@@ -44,7 +44,7 @@ pub fn new(
         None => random_address(address),
     };
     let text = Zeroizing::new(hex(key) + "\n");
-    let file = make_key_file(&key_file, &text)?;
+    let file = make_secret_file(&key_file, &text, "--key-file")?;
     // The service has another working directory than whoever makes the group.
     let key_file = std::path::absolute(&key_file).unwrap_or(key_file);
     let key_path = toml::Value::from(key_file.to_string_lossy().into_owned());
@@ -89,8 +89,8 @@ pub fn new(
     Ok(())
 }
 
-/// A new file with this text, readable by its owner only; an existing one is never touched.
-fn make_key_file(key_file: &Path, text: &str) -> Result<File, Failure> {
+/// A new file with this text, readable by its owner only; an existing one is never touched. `option` names another.
+pub fn make_secret_file(path: &Path, text: &str, option: &str) -> Result<File, Failure> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -99,16 +99,16 @@ fn make_key_file(key_file: &Path, text: &str) -> Result<File, Failure> {
         options.mode(0o600);
     }
     let wrong =
-        |error: &dyn std::fmt::Display| Failure::cannot_create(format!("{}: {error}", key_file.display()));
-    let mut file = options.open(key_file).map_err(|error| match error.kind() {
+        |error: &dyn std::fmt::Display| Failure::cannot_create(format!("{}: {error}", path.display()));
+    let mut file = options.open(path).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
-            wrong(&"it is there already and never overwritten: give another --key-file")
+            wrong(&format!("it is there already and never overwritten: give another {option}"))
         }
         _ => wrong(&io_words(&error)),
     })?;
     if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
-        // Half a key would only be in the way of the next attempt.
-        let _ = std::fs::remove_file(key_file);
+        // Half a file would only be in the way of the next attempt.
+        let _ = std::fs::remove_file(path);
         return Err(wrong(&io_words(&error)));
     }
     Ok(file)

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod check_forwarder;
+mod devices;
 mod enrol;
 mod exit;
 mod files;
@@ -11,6 +12,7 @@ mod inspect;
 mod online;
 mod orders;
 mod plan;
+mod prepare;
 mod run;
 mod service;
 mod service_user;

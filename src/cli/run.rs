@@ -5,12 +5,14 @@ use super::args::Command;
 use super::args::GroupCommand;
 use super::check;
 use super::check_forwarder;
+use super::devices;
 use super::enrol;
 use super::exit::Failure;
 use super::group;
 use super::inspect;
 use super::online;
 use super::plan;
+use super::prepare;
 use super::service;
 use super::simulate;
 use super::status;
@@ -60,6 +62,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
         Command::Run { config } => service::run(&config)?,
         Command::Status(args) => return status::run(&args, out),
+        Command::Devices(args) => devices::run(&args, out)?,
         Command::Check { config, named, print, forwarder, dialect, online, strict, json } => {
             let config = named.unwrap_or(config);
             match (online, forwarder.as_slice()) {
@@ -69,6 +72,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             }
         }
         Command::Plan(args) => return plan::run(&args, out),
+        Command::Prepare(args) => prepare::run(&args, out)?,
         Command::Verify(args) => return verify::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr, config } } => {

@@ -13,10 +13,12 @@ use crate::image::MAX_IMAGE_BYTES;
 use crate::report::Event;
 use crate::report::Planned;
 use crate::sim::DeviceResult;
+use crate::sim::SentFrame;
 use crate::sim::Summary;
 use crate::sim::World;
 use crate::sim::device::State;
 use crate::task::rfc3339_from_gps;
+use crate::time::GpsTime;
 use crate::time::Instant;
 use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
@@ -141,6 +143,7 @@ fn print_plans(image_len: usize, summary: &Summary, out: &mut dyn Write) -> Resu
             seconds(planned.spacing_us),
             planned.limited_by
         )?;
+        writeln!(out, "  battery     {:.2} mAh of a device at most", planned.image_uah as f64 / 1000.0)?;
         for (start, exponent) in &planned.sessions {
             writeln!(out, "  session     {} for 2^{exponent} s", rfc3339_from_gps(*start))?;
         }
@@ -270,6 +273,16 @@ fn result(state: &State, summary: &Summary) -> String {
     }
 }
 
+/// Frames of the plan that were sent in one of its sessions.
+fn frames_in(summary: &Summary, planned: &Planned, (start, exponent): (GpsTime, u8)) -> usize {
+    let session = start..start.plus_us(1_000_000 << exponent);
+    let is_inside = |frame: &&SentFrame| {
+        let gps = summary.zero.plus_us(frame.start.us_since(Instant::ZERO));
+        session.contains(&gps) && (planned.first_fcnt..planned.end_fcnt).contains(&frame.fcnt)
+    };
+    summary.frames.iter().filter(is_inside).count()
+}
+
 fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::Value {
     let at = |instant| at(summary, instant);
     let planned = summary.planned.as_ref();
@@ -285,6 +298,13 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
             "coded": planned.coded,
             "frag_size": planned.frag_size,
             "first_fcnt": planned.first_fcnt,
+            "image_mah": planned.image_uah as f64 / 1000.0,
+            "session_s": planned.sessions.iter().map(|(_, exponent)| 1u64 << exponent).sum::<u64>(),
+            "sessions": planned.sessions.iter().map(|session| json!({
+                "start": rfc3339_from_gps(session.0),
+                "exponent": session.1,
+                "frames": frames_in(summary, planned, *session),
+            })).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "complete": summary.complete(),
         "expected": expected,

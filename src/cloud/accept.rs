@@ -30,6 +30,7 @@ use crate::task::TaskError;
 use crate::task::TaskId;
 use crate::task::TaskStatus;
 use crate::task::gps_from_rfc3339;
+use crate::time::GpsTime;
 
 /// The longest `Descriptor` in bytes: 332 characters of base64 (GetFuotaTask).
 const MAX_DESCRIPTOR_BYTES: usize = 249;
@@ -134,6 +135,7 @@ fn accept(json: FuotaTaskJson, file_stem: Option<&str>) -> Result<Task, TaskErro
             .map(|text| sha256("attributes.sha256", text))
             .transpose()?,
         session_timeout_exponent: members::SESSION_TIMEOUT_EXPONENT.check(fuotad.session_timeout_exponent)?,
+        finish_by: fuotad.finish_by.as_deref().map(finish_by).transpose()?,
         groups: groups(fuotad.multicast_groups.unwrap_or_else(|| raw.group.into_iter().collect()))?,
         descriptor,
         role: raw.role,
@@ -163,6 +165,10 @@ fn start(text: &str) -> Result<Start, TaskError> {
         return Ok(Start::AtOnce);
     }
     gps_from_rfc3339(text).map(Start::At).ok_or_else(|| refuse(members::START, text, members::START_ALLOWED))
+}
+
+fn finish_by(text: &str) -> Result<GpsTime, TaskError> {
+    gps_from_rfc3339(text).ok_or_else(|| refuse(members::FINISH_BY, text, members::FINISH_BY_ALLOWED))
 }
 
 fn interval(interval_ms: Option<i64>, fuotad: &FuotadJson) -> Result<Option<Interval>, TaskError> {

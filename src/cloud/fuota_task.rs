@@ -124,6 +124,9 @@ pub struct FuotadJson {
     /// n of a session of 2^n seconds (TS005-1.0.0 3.5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_timeout_exponent: Option<i64>,
+    /// RFC 3339: by then the last frame is to be out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_by: Option<String>,
     /// Instead of the task's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redundancy_percent: Option<i64>,

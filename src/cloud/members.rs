@@ -47,6 +47,8 @@ pub(super) const GROUPS_ALLOWED: &str = "a list of group names";
 pub(super) const START: &str = "Fuotad.Start";
 pub(super) const START_ALLOWED: &str =
     "\"at-once\" or an RFC 3339 time with its offset (2026-11-22T02:00:00Z)";
+pub(super) const FINISH_BY: &str = "Fuotad.FinishBy";
+pub(super) const FINISH_BY_ALLOWED: &str = "an RFC 3339 time with its offset (2026-11-22T12:00:00Z)";
 pub(super) const INTERVAL: &str = "Fuotad.Interval";
 pub(super) const INTERVAL_ALLOWED: &str = "\"exact\" (absent: rounded to the nearest second)";
 pub(super) const SHA256: &str = "Fuotad.Sha256";
@@ -67,7 +69,7 @@ pub(super) const OUR_FRAGMENT_INTERVAL_MS: Limit =
 pub(super) const FILE: &str = "Fuotad.File";
 
 /// Every member that a task document may have.
-pub(super) const PATHS: [&str; 28] = [
+pub(super) const PATHS: [&str; 29] = [
     "Arn",
     "Id",
     "Status",
@@ -89,6 +91,7 @@ pub(super) const PATHS: [&str; 28] = [
     INTERVAL,
     SHA256,
     SESSION_TIMEOUT_EXPONENT.path,
+    FINISH_BY,
     OUR_REDUNDANCY_PERCENT.path,
     OUR_FRAGMENT_SIZE_BYTES.path,
     OUR_FRAGMENT_INTERVAL_MS.path,

@@ -86,6 +86,7 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
         targets: vec![],
         sha256: None,
         session_timeout_exponent: None,
+        finish_by: None,
         descriptor: Some(vec![1, 4, 2, 0]),
         role: Some("arn:aws:iam::123456789012:role/fuota-read".to_owned()),
         created_at: GpsTime::from_unix_us(1_732_233_600_123_000),
@@ -337,8 +338,8 @@ fn a_misspelt_member_of_fuotad_is_an_error_that_names_the_right_one() {
     assert_eq!(
         error,
         "Fuotad.\"Sha-256\" is unknown, did you mean Fuotad.Sha256?; known are MulticastGroups, Start, \
-         Interval, Sha256, SessionTimeoutExponent, RedundancyPercent, FragmentSizeBytes, FragmentIntervalMS, \
-         Descriptor, File"
+         Interval, Sha256, SessionTimeoutExponent, FinishBy, RedundancyPercent, FragmentSizeBytes, \
+         FragmentIntervalMS, Descriptor, File"
     );
     let in_the_wrong_place = refused(&with("Fuotad.StartTime", json!(1)));
     assert!(in_the_wrong_place.contains("did you mean LoRaWAN.StartTime?"), "{in_the_wrong_place}");

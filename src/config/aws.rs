@@ -99,6 +99,9 @@ pub struct AwsTaskConfig {
     /// Each session lasts 2^n seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_timeout_exponent: Option<u8>,
+    /// RFC 3339: by then the last frame is to be out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_by: Option<String>,
 }
 
 impl AwsConfig {
@@ -251,6 +254,7 @@ impl AwsTaskConfig {
             interval: self.interval.clone(),
             sha256: self.sha256.clone(),
             session_timeout_exponent: self.session_timeout_exponent.map(i64::from),
+            finish_by: self.finish_by.clone(),
             ..FuotadJson::default()
         }
     }

@@ -61,6 +61,8 @@ impl<const N: usize> Serialize for Hex<N> {
 pub struct PreparedImage {
     /// SHA-256 of the image without padding.
     pub sha256: Hex<32>,
+    /// Length of the image without padding, bytes.
+    pub bytes: u32,
     /// The SessionCnt of the first MIC of each device; the others follow.
     pub first_session_cnt: u16,
     /// The descriptor of the data block that the MICs cover.
@@ -78,10 +80,8 @@ fn no_descriptor() -> Hex<4> {
 pub struct Devices {
     /// The group that the McKey was encrypted for.
     pub group: Option<String>,
-    /// The multicast address of that group.
-    pub mc_addr: Option<String>,
-    /// The fingerprint of its session keys: it tells whether the McKey is the gateway's, and reveals nothing of it.
-    pub key_fingerprint: Option<Hex<16>>,
+    /// The check value of that McKey: it tells whether the McKey is the gateway's, and reveals nothing of it.
+    pub mc_key_check: Option<Hex<8>>,
     /// What the MICs of the devices are of.
     pub image: Option<PreparedImage>,
     /// The devices, in the order of the file.

@@ -1,6 +1,8 @@
 //! `[[group]]`: a multicast group of this gateway, as written.
 
 use super::signing::SigningConfig;
+use crate::campaign::DeviceClass;
+use crate::campaign::Power;
 use crate::campaign::ProfileName;
 use crate::fragment::Ts004Version;
 use crate::lorawan::Secret;
@@ -11,9 +13,6 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::de;
 use std::path::PathBuf;
-
-/// Distance from both edges of a session, seconds: devices' clocks are up to 50 ppm off for days.
-const GUARD_S: u64 = 10;
 
 /// One group as written. Unset values come from `[radio]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -80,9 +79,24 @@ pub struct GroupConfig {
     /// Whose signatures let an image on the air.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing: Option<SigningConfig>,
-    /// No frame this near to a session's edges, seconds.
-    #[serde(default = "guard_s")]
-    pub session_guard_s: u64,
+    /// No frame this near to a session's edges, seconds; default: 2 s and the drift of a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_guard_s: Option<u64>,
+    /// Sessions of one campaign, at most, 1 to 64; default: one, or as few as it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_sessions: Option<u8>,
+    /// What telling devices one more session costs, in seconds of listening.
+    #[serde(default = "session_price_s")]
+    pub session_price_s: u32,
+    /// End-to-start distance after an uncoded frame, milliseconds; default: the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_uncoded_ms: Option<u64>,
+    /// End-to-start distance after a coded frame, milliseconds; default: the profile's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_coded_ms: Option<u64>,
+    /// Battery of the devices.
+    #[serde(default)]
+    pub power: PowerConfig,
     /// What the devices can bear: "unknown", "loramac-node", "lbm", "zephyr", "fast".
     #[serde(default)]
     pub device_profile: ProfileName,
@@ -122,6 +136,25 @@ pub struct StartWhenConfig {
     pub min_ready_percent: u8,
     /// The latest moment, hours after the task was planned.
     pub at_latest_h: u64,
+}
+
+/// `[group.power]`: what is known of a device's battery.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PowerConfig {
+    /// "A", "B" or "C": how the devices listen when no session runs.
+    pub class: DeviceClass,
+    /// What a device draws while its receiver is open, milliampere.
+    pub receive_ma: f64,
+    /// What its battery holds, milliampere hours.
+    pub capacity_mah: u32,
+}
+
+impl Default for PowerConfig {
+    fn default() -> Self {
+        let Power { class, receive_ua, capacity_mah } = Power::default();
+        PowerConfig { class, receive_ma: f64::from(receive_ua) / 1000.0, capacity_mah }
+    }
 }
 
 /// A key that stands in a text. It is never shown again.
@@ -202,8 +235,8 @@ fn fragment_port() -> u8 {
     201
 }
 
-fn guard_s() -> u64 {
-    GUARD_S
+fn session_price_s() -> u32 {
+    120
 }
 
 #[cfg(test)]

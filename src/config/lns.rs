@@ -9,6 +9,7 @@ use crate::daemon::LnsTls;
 use crate::daemon::SILENT_AFTER;
 use crate::lns::Audience;
 use crate::lns::Dialect;
+use crate::lns::TopicError;
 use crate::lns::Topics;
 use serde::Deserialize;
 use serde::Serialize;
@@ -185,8 +186,7 @@ impl LnsConfig {
         let mut mistakes = Mistakes::default();
         let broker = mistakes.take(broker(&self.broker).map_err(|message| wrong("broker", message)));
         mistakes.take(self.check_applications().map_err(|(key, message)| wrong(key, message)));
-        let topics = Topics::new(self.kind, &self.topic_prefix, self.topic_applications());
-        let topics = mistakes.take(topics.map_err(|error| {
+        let topics = mistakes.take(self.topics().map_err(|error| {
             let is_prefix = !error.part.is_empty() && error.part == self.topic_prefix;
             wrong(if is_prefix { "topic-prefix" } else { "applications" }, error.to_string())
         }));
@@ -228,6 +228,14 @@ impl LnsConfig {
             silent_after: SILENT_AFTER,
         });
         mistakes.or(settings)
+    }
+
+    /// The topics of the network server.
+    ///
+    /// # Errors
+    /// A part that cannot stand in a topic.
+    pub fn topics(&self) -> Result<Topics, TopicError> {
+        Topics::new(self.kind, &self.topic_prefix, self.topic_applications())
     }
 
     /// The applications as they stand in topics.

@@ -55,6 +55,9 @@ pub struct OtaConfig {
     /// Each session lasts 2^n seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_timeout_exponent: Option<u8>,
+    /// RFC 3339: by then the last frame is to be out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_by: Option<String>,
     /// "finish" what is on the air, or "stop" it, when the update is deleted in AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_delete: Option<String>,
@@ -95,6 +98,7 @@ impl OtaConfig {
             interval: self.interval.clone(),
             sha256: self.sha256.clone(),
             session_timeout_exponent: self.session_timeout_exponent.map(i64::from),
+            finish_by: self.finish_by.clone(),
             redundancy_percent: self.redundancy_percent.map(i64::from),
             fragment_size_bytes: self.fragment_size_bytes.map(i64::from),
             fragment_interval_ms: self.fragment_interval_ms.map(i64::from),

@@ -7,6 +7,7 @@ use super::error::Mistakes;
 use super::file::Config;
 use super::group::GroupConfig;
 use crate::campaign::Group;
+use crate::lorawan::mc_key_check;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -45,16 +46,14 @@ impl Config {
     ) -> Result<(), ConfigError> {
         let mut mistakes = Mistakes::default();
         for group in groups {
-            let Some(made_with) = prepared.get(&group.name).and_then(|devices| devices.key_fingerprint)
-            else {
-                continue;
-            };
+            let made_with = prepared.get(&group.name).and_then(|devices| devices.mc_key_check);
             // A key of zeros stands in for one that is not here (`fuotad check` elsewhere than on the gateway).
-            let is_here = group.mc_key.as_ref().is_none_or(|key| *key.expose() != [0; 16]);
-            if is_here && Hex(*group.keys.fingerprint().as_bytes()) != made_with {
+            let mc_key = group.mc_key.as_ref().filter(|key| *key.expose() != [0; 16]);
+            let Some((made_with, mc_key)) = made_with.zip(mc_key) else { continue };
+            let ours = Hex(mc_key_check(mc_key));
+            if ours != made_with {
                 let message = format!(
-                    "key-fingerprint {made_with} is of another McKey or McAddr than the group's ({}): run `fuotad prepare` with this group's key file",
-                    group.keys.fingerprint()
+                    "mc-key-check {made_with} is of another McKey than the group's, which has {ours}: run `fuotad prepare` with this group's key file"
                 );
                 mistakes.add(ConfigError::value(format!("group {}.devices-file", group.name), message));
             }
@@ -71,10 +70,6 @@ fn wrong(group: &GroupConfig, message: impl ToString) -> ConfigError {
 fn check(devices: &Devices, group: &GroupConfig) -> Result<(), String> {
     if let Some(name) = devices.group.as_ref().filter(|name| **name != group.name) {
         return Err(format!("it was made for group {name:?}: run `fuotad prepare --group {}`", group.name));
-    }
-    let is_other = |mc_addr: &&String| !mc_addr.eq_ignore_ascii_case(&group.mc_addr);
-    if let Some(mc_addr) = devices.mc_addr.as_ref().filter(is_other) {
-        return Err(format!("it was made for mc-addr {mc_addr}, and the group has {}", group.mc_addr));
     }
     for device in &devices.device {
         let of_device = |message: &str| Err(format!("device {}: {message}", device.name));
@@ -114,17 +109,15 @@ mod tests {
 
     #[test]
     fn a_devices_file_of_this_group_and_key_is_taken() {
-        let keys =
-            crate::lorawan::McSessionKeys::derive(&Secret::from_bytes([7; 16]), "01c0ffee".parse().unwrap());
+        let check = Hex(mc_key_check(&Secret::from_bytes([7; 16])));
         let head = format!(
-            "group = \"meters\"\nmc-addr = \"01C0FFEE\"\nkey-fingerprint = \"{}\"\n[image]\nsha256 = \"{}\"\nfirst-session-cnt = 3\n",
-            keys.fingerprint(),
+            "group = \"meters\"\nmc-key-check = \"{check}\"\n[image]\nsha256 = \"{}\"\nbytes = 9\nfirst-session-cnt = 3\n",
             "ab".repeat(32)
         );
         let more = "device-id = \"meter-1\"\nlorawan = \"1.0.4\"\nhardware = \"rev b\"\nmics = [\"01020304\"]\ndata-block-int-key = \"000102030405060708090a0b0c0d0e0f\"\n";
         assert_eq!(judged(&format!("{head}{DEVICE}{more}"), [7; 16]), Ok(()));
         let error = judged(&format!("{head}{DEVICE}"), [8; 16]).unwrap_err();
-        assert!(error.contains("is of another McKey or McAddr than the group's"), "{error}");
+        assert!(error.contains("is of another McKey than the group's"), "{error}");
         // The stand-in of a key that is not here is no other key.
         assert_eq!(judged(&format!("{head}{DEVICE}"), [0; 16]), Ok(()));
     }
@@ -143,7 +136,6 @@ mod tests {
                 "device m1: mc-key-encrypted is missing",
             ),
             (format!("group = \"other\"\n{DEVICE}"), "it was made for group \"other\""),
-            (format!("mc-addr = \"01c0ffef\"\n{DEVICE}"), "it was made for mc-addr 01c0ffef"),
             (DEVICE.replace("0f\"", "\""), "is no value of 16 bytes: write 32 hex digits"),
             (format!("{DEVICE}mics = [\"0102030g\"]"), "is no value of 4 bytes: write 8 hex digits"),
         ] {

@@ -4,6 +4,7 @@ use super::error::ConfigError;
 use super::error::Mistakes;
 use crate::broadcast::TurnRule;
 use crate::radio::Dbm;
+use crate::schedule::Kept;
 use crate::schedule::Pattern;
 use serde::Deserialize;
 use serde::Deserializer;
@@ -42,16 +43,21 @@ pub struct Radio {
     pub forwarder_antenna_gain_dbi: f64,
     /// The concentrator's transmitting chain.
     pub rf_chain: u8,
-    /// Campaigns' part of each sub-band's legal budget, 0..=1.
-    pub duty_share: f64,
+    /// Campaigns' part of each sub-band's legal budget, 0..=1; default: 1 for groups that listen in sessions, else 0.4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duty_share: Option<f64>,
     /// The part of each sub-band's legal budget that campaigns leave to network servers, 0..1; without a
     /// `[[network-server]]` that may send there is none.
     pub server_reserve: f64,
-    /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1.
-    pub max_deaf: f64,
-    /// Spacing of a campaign's frames, "even" or "burst".
-    #[serde(deserialize_with = "spacing")]
-    pub spacing: Pattern,
+    /// The part of usual uplinks that the gateway hears in any hour, whatever campaigns send, 0..1.
+    pub min_heard: f64,
+    /// The part of any 60 s in which the gateway may be deaf because it sends, 0..=1; default: 0.5 for bursts, 0.2
+    /// for even spacing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_deaf: Option<f64>,
+    /// Spacing of a campaign's frames, "even" or "burst"; default: bursts for groups that listen in sessions.
+    #[serde(deserialize_with = "spacing", skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<Pattern>,
     /// Who has the air when several campaigns want it: "in-order" or "fairly".
     #[serde(serialize_with = "Turns::serialize", deserialize_with = "turns")]
     pub turns: TurnRule,
@@ -66,8 +72,8 @@ enum Turns {
 }
 
 // By way of a text: the reader of the environment does not name the words of an enum.
-fn spacing<'de, D: Deserializer<'de>>(from: D) -> Result<Pattern, D::Error> {
-    Pattern::deserialize(String::deserialize(from)?.into_deserializer())
+fn spacing<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Pattern>, D::Error> {
+    Pattern::deserialize(String::deserialize(from)?.into_deserializer()).map(Some)
 }
 
 fn turns<'de, D: Deserializer<'de>>(from: D) -> Result<TurnRule, D::Error> {
@@ -86,10 +92,11 @@ impl Default for Radio {
             antenna_gain_dbi: 0.0,
             forwarder_antenna_gain_dbi: 0.0,
             rf_chain: 0,
-            duty_share: 0.4,
+            duty_share: None,
             server_reserve: 0.1,
-            max_deaf: 0.2,
-            spacing: Pattern::default(),
+            min_heard: 0.8,
+            max_deaf: None,
+            spacing: None,
             turns: TurnRule::default(),
         }
     }
@@ -99,23 +106,32 @@ impl Radio {
     /// What is wrong whether a group uses it or not.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let mut mistakes = Mistakes::default();
-        mistakes.take(fraction_ppm("radio.duty-share", self.duty_share));
-        mistakes.take(fraction_ppm("radio.max-deaf", self.max_deaf));
-        mistakes.take(self.server_reserve_ppm());
+        mistakes.take(self.duty_share.map(|share| fraction_ppm("radio.duty-share", share)).transpose());
+        mistakes.take(self.max_deaf.map(|part| fraction_ppm("radio.max-deaf", part)).transpose());
+        mistakes.take(self.kept(true));
         mistakes.take(self.eirp_dbm.map(|eirp_dbm| decibels("radio.eirp-dbm", eirp_dbm)).transpose());
         mistakes.take(self.max_eirp_dbm.map(|limit| decibels("radio.max-eirp-dbm", limit)).transpose());
         mistakes.or(Some(()))
     }
 
-    /// The reserve in parts per million.
-    pub(super) fn server_reserve_ppm(&self) -> Result<u32, ConfigError> {
-        if (0.0..1.0).contains(&self.server_reserve) {
-            Ok((self.server_reserve * 1_000_000.0).round() as u32)
-        } else {
-            let instead = percent_as_part(self.server_reserve);
-            let message = format!("{} is not at least 0 and below 1{instead}", self.server_reserve);
-            Err(ConfigError::value("radio.server-reserve", message))
-        }
+    /// What is kept for others; without a server that may send there is no reserve.
+    pub(super) fn kept(&self, has_servers: bool) -> Result<Kept, ConfigError> {
+        let mut mistakes = Mistakes::default();
+        let below_one = |key: &str, part: f64, most: &str| {
+            if (0.0..1.0).contains(&part) {
+                return Ok((part * 1_000_000.0).round() as u32);
+            }
+            let instead = percent_as_part(part);
+            let message = format!("{part} is not at least 0 and below 1{instead}: write {most} at the most");
+            Err(ConfigError::value(key, message))
+        };
+        let reserve = mistakes.take(below_one("radio.server-reserve", self.server_reserve, "0.9"));
+        let min_heard = mistakes.take(below_one("radio.min-heard", self.min_heard, "0.98"));
+        let kept = reserve.zip(min_heard).map(|(reserve_ppm, min_heard_ppm)| Kept {
+            server_reserve_ppm: if has_servers { reserve_ppm } else { 0 },
+            min_heard_ppm,
+        });
+        mistakes.or(kept)
     }
 }
 
@@ -176,10 +192,10 @@ mod tests {
         ] {
             let text = format!("[radio]\nspacing = \"{spacing}\"\nturns = \"{turns}\"\n");
             let read = radio(&text, None).unwrap();
-            assert_eq!((read.spacing, read.turns), rule);
+            assert_eq!((read.spacing, read.turns), (Some(rule.0), rule.1));
             let shown = toml::to_string(&read).unwrap();
             assert!(text.lines().skip(1).all(|line| shown.contains(line)), "{shown}");
-            assert_eq!(radio("", Some(("FUOTAD__RADIO__SPACING", spacing))).unwrap().spacing, rule.0);
+            assert_eq!(radio("", Some(("FUOTAD__RADIO__SPACING", spacing))).unwrap().spacing, Some(rule.0));
             assert_eq!(radio("", Some(("FUOTAD__RADIO__TURNS", turns))).unwrap().turns, rule.1);
         }
         for word in ["Burst", "BURST", "", "0"] {

@@ -75,7 +75,7 @@ mod tests {
         let text = "[gateway]\nregion = \"EU868\"\n[radio]\nduty-share = 0.4\n";
         let variable = ("FUOTAD__RADIO__DUTY_SHARE".to_owned(), "0.2".to_owned());
         let config: Config = read(text, &BTreeMap::from([variable])).unwrap();
-        assert_eq!(config.radio.duty_share, 0.2);
+        assert_eq!(config.radio.duty_share, Some(0.2));
     }
 
     #[test]

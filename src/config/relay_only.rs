@@ -18,6 +18,7 @@ use crate::region::RfRegion;
 use crate::region::parameters_even_withdrawn;
 use crate::region::unknown_law;
 use crate::relay::RelaySettings;
+use crate::schedule::Kept;
 use crate::task::nearest;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -60,7 +61,7 @@ impl Config {
             fleets: Vec::new(),
             forwarder: link,
             relay,
-            server_reserve_ppm: 0,
+            kept: Kept::default(),
             crash_rest_us: 0,
         };
         Ok(daemon::Settings {

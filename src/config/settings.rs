@@ -114,10 +114,9 @@ impl Config {
         let relay = listen.and_then(|listen| mistakes.take(server::relay(&self.network_server, listen)));
         let forwarder = mistakes.take(self.link());
         let may_send = self.network_server.iter().any(|server| !server.uplink_only);
-        let server_reserve_ppm =
-            if may_send { mistakes.take(self.radio.server_reserve_ppm()) } else { Some(0) };
-        let parts = region.zip(groups).zip(relay.zip(forwarder)).zip(server_reserve_ppm);
-        let settings = parts.map(|(((region, groups), (relay, forwarder)), server_reserve_ppm)| {
+        let kept = mistakes.take(self.radio.kept(may_send));
+        let parts = region.zip(groups).zip(relay.zip(forwarder)).zip(kept);
+        let settings = parts.map(|(((region, groups), (relay, forwarder)), kept)| {
             let (turns, crash_rest_us) =
                 (self.radio.turns, self.state.crash_rest_s.saturating_mul(1_000_000));
             let (trust_by_task, means) = (BTreeMap::new(), self.means());
@@ -130,7 +129,7 @@ impl Config {
                 fleets: Vec::new(),
                 forwarder,
                 relay,
-                server_reserve_ppm,
+                kept,
                 crash_rest_us,
             }
         });
@@ -257,8 +256,14 @@ impl Config {
 
     /// What is to be said of a configuration that is right, a line each.
     pub fn remarks(&self) -> Vec<String> {
-        let of_groups = self.group.iter().filter_map(super::group::GroupConfig::unsaid_session);
-        of_groups.chain(self.lns.iter().filter_map(super::lns::LnsConfig::remark)).collect()
+        let of_group = |group: &super::group::GroupConfig| {
+            [group.unsaid_session(), group.unsaid_pace(&self.radio)].into_iter().flatten()
+        };
+        self.group
+            .iter()
+            .flat_map(of_group)
+            .chain(self.lns.iter().filter_map(super::lns::LnsConfig::remark))
+            .collect()
     }
 
     /// What is wrong with `gateway.id`.

@@ -5,6 +5,7 @@ use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GroupConfig;
 use super::group::ImageKind;
+use super::group::PowerConfig;
 use super::group::SessionKind;
 use super::group::Unsigned;
 use super::key_source::KeySource;
@@ -12,9 +13,14 @@ use super::key_source::ReadKey;
 use super::radio::Radio;
 use super::radio::decibels;
 use super::radio::fraction_ppm;
+use crate::campaign::DeviceProfile;
 use crate::campaign::Group;
+use crate::campaign::Power;
+use crate::campaign::SESSIONS_ALLOWED_MAX;
 use crate::campaign::Session;
+use crate::campaign::SessionLimits;
 use crate::campaign::SessionRule;
+use crate::forwarder::timing::GAP_US;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
@@ -28,10 +34,26 @@ use crate::signing::SigningTrust;
 use crate::task::gps_from_rfc3339;
 use crate::time::GpsTime;
 
+/// Campaigns' part of the law where frames are spread evenly.
+const EVEN_DUTY_SHARE: f64 = 0.4;
+/// The part of a minute that even spacing may take, and that a burst may: what is heard in an hour, `min-heard` bounds.
+const EVEN_MAX_DEAF: f64 = 0.2;
+const BURST_MAX_DEAF: f64 = 0.5;
 /// The longest session is 2^15 s (TS005-1.0.0 3.5).
 const EXPONENT_MAX: u8 = 15;
+/// The longest session, seconds.
+const PRICE_MAX_S: u32 = 32_768;
 /// Less is not enough for a device's start-up and rounding, seconds.
 const GUARD_MIN_S: u64 = 2;
+
+/// What a packet forwarder needs between two frames, milliseconds.
+const GAP_MIN_MS: u64 = GAP_US.div_ceil(1000);
+/// More than any stack needs, milliseconds.
+const GAP_MAX_MS: u64 = 600_000;
+/// More than any receiver draws, milliampere.
+const RECEIVE_MAX_MA: f64 = 1000.0;
+/// More than any battery of a device holds, milliampere hours.
+const CAPACITY_MAX_MAH: u32 = 1_000_000;
 
 /// What a group may leave to `[radio]` and the region.
 struct Air {
@@ -53,6 +75,7 @@ impl GroupConfig {
         let air = self.air(radio, region)?;
         Ok(GroupConfig {
             session: Some(self.session()),
+            session_guard_s: Some(self.guard_us() / 1_000_000),
             frequency_hz: Some(air.frequency_hz),
             data_rate: Some(air.data_rate),
             eirp_dbm: Some(f64::from(air.eirp.centi()) / 100.0),
@@ -75,7 +98,7 @@ impl GroupConfig {
     ) -> Result<Group, ConfigError> {
         let mut mistakes = Mistakes::default();
         mistakes.take(self.check_numbers());
-        let guard_us = self.session_guard_s.saturating_mul(1_000_000);
+        let guard_us = self.guard_us();
         let session = mistakes.take(self.session_rule(guard_us));
         let air = mistakes.take(self.air(radio, region));
         if let Some(air) = &air {
@@ -86,8 +109,9 @@ impl GroupConfig {
             let (mc_key, keys) = mistakes.take(self.keys(mc_addr, read_key))?;
             Some((mc_addr, mc_key, keys))
         });
-        let parts = keys.zip(air).zip(session.zip(policy));
-        let group = parts.map(|(((mc_addr, mc_key, keys), air), (session, policy))| Group {
+        let power = mistakes.take(self.power());
+        let parts = keys.zip(air).zip(session.zip(policy)).zip(power);
+        let group = parts.map(|((((mc_addr, mc_key, keys), air), (session, policy)), power)| Group {
             name: self.name.clone(),
             mc_addr,
             keys,
@@ -96,7 +120,8 @@ impl GroupConfig {
             ts004_version: self.ts004_version,
             fport: self.fport,
             session,
-            profile: self.device_profile.profile(),
+            profile: self.profile(),
+            power,
             frequency_hz: air.frequency_hz,
             data_rate: air.data_rate,
             eirp: air.eirp,
@@ -104,10 +129,51 @@ impl GroupConfig {
             policy,
             trust: SigningTrust::default(),
             accepts_unsigned: self.unsigned == Some(Unsigned::Accept),
+            sessions: SessionLimits {
+                most: self.max_sessions,
+                price_us: u64::from(self.session_price_s) * 1_000_000,
+            },
             takes_any_image: self.image_kind == Some(ImageKind::Any),
             guard_us,
         });
         mistakes.or(group)
+    }
+
+    /// What is written, or what the devices' clocks ask for.
+    fn guard_us(&self) -> u64 {
+        let written_us = self.session_guard_s.map(|guard_s| guard_s.saturating_mul(1_000_000));
+        written_us.unwrap_or_else(|| self.device_profile.profile().guard_us())
+    }
+
+    /// What is known of the stack, with gaps of the operator's own.
+    fn profile(&self) -> DeviceProfile {
+        let profile = self.device_profile.profile();
+        let own = |gap_ms: Option<u64>, gap_us: u64| gap_ms.map_or(gap_us, |gap_ms| gap_ms * 1000);
+        DeviceProfile {
+            gap_uncoded_us: own(self.gap_uncoded_ms, profile.gap_uncoded_us),
+            gap_coded_us: own(self.gap_coded_ms, profile.gap_coded_us),
+            ..profile
+        }
+    }
+
+    /// The battery of its devices.
+    fn power(&self) -> Result<Power, ConfigError> {
+        let PowerConfig { class, receive_ma, capacity_mah } = self.power;
+        let mut mistakes = Mistakes::default();
+        if !(0.001..=RECEIVE_MAX_MA).contains(&receive_ma) {
+            let message = format!(
+                "{receive_ma} mA is no receiver: write 0.001 to {RECEIVE_MAX_MA}, an SX1262 draws 5.5"
+            );
+            mistakes.add(self.wrong("power.receive-ma", message));
+        }
+        if !(1..=CAPACITY_MAX_MAH).contains(&capacity_mah) {
+            let message = format!(
+                "{capacity_mah} mAh is no battery: write 1 to {CAPACITY_MAX_MAH}, an AA cell of a meter holds 2400"
+            );
+            mistakes.add(self.wrong("power.capacity-mah", message));
+        }
+        let receive_ua = (receive_ma * 1000.0).round() as u32;
+        mistakes.or(Some(Power { class, receive_ua, capacity_mah }))
     }
 
     fn wrong(&self, key: &str, message: impl ToString) -> ConfigError {
@@ -129,9 +195,30 @@ impl GroupConfig {
             let message = format!("{first} is outside 2 to 65534: devices misread other counters");
             mistakes.add(self.wrong("first-fcnt", message));
         }
-        if self.session_guard_s < GUARD_MIN_S {
-            let message = format!("{} s is too short: at least {GUARD_MIN_S}", self.session_guard_s);
+        if let Some(guard_s) = self.session_guard_s.filter(|guard_s| *guard_s < GUARD_MIN_S) {
+            let message = format!("{guard_s} s is too short: at least {GUARD_MIN_S}");
             mistakes.add(self.wrong("session-guard-s", message));
+        }
+        for (key, gap_ms) in [("gap-uncoded-ms", self.gap_uncoded_ms), ("gap-coded-ms", self.gap_coded_ms)] {
+            if let Some(gap_ms) = gap_ms.filter(|gap_ms| !(GAP_MIN_MS..=GAP_MAX_MS).contains(gap_ms)) {
+                let message = format!(
+                    "{gap_ms} ms is outside {GAP_MIN_MS} to {GAP_MAX_MS}: packet forwarders take no two frames that are nearer"
+                );
+                mistakes.add(self.wrong(key, message));
+            }
+        }
+        if let Some(most) = self.max_sessions.filter(|most| !(1..=SESSIONS_ALLOWED_MAX).contains(most)) {
+            let message = format!(
+                "{most} is outside 1 to {SESSIONS_ALLOWED_MAX}: write how often devices can be told a session"
+            );
+            mistakes.add(self.wrong("max-sessions", message));
+        }
+        if self.session_price_s > PRICE_MAX_S {
+            let message = format!(
+                "{} s is longer than the longest session: write 0 to {PRICE_MAX_S}",
+                self.session_price_s
+            );
+            mistakes.add(self.wrong("session-price-s", message));
         }
         mistakes.or(Some(()))
     }
@@ -142,16 +229,44 @@ impl GroupConfig {
         let terms = mistakes.take(self.terms(radio, region));
         let usual = region.default_eirp(&terms.clone().unwrap_or_default(), frequency_hz);
         let eirp = mistakes.take(self.eirp(radio, usual));
+        let (duty_share, spacing) = self.usual_pace(radio);
+        let spacing = self.spacing.or(radio.spacing).unwrap_or(spacing);
+        let max_deaf = if spacing == Pattern::Even { EVEN_MAX_DEAF } else { BURST_MAX_DEAF };
         let air = terms.zip(eirp).map(|(terms, eirp)| Air {
             terms,
             frequency_hz,
             data_rate: self.data_rate.or(radio.data_rate).unwrap_or(region.rx2.dr),
             eirp,
-            duty_share: self.duty_share.unwrap_or(radio.duty_share),
-            max_deaf: self.max_deaf.unwrap_or(radio.max_deaf),
-            spacing: self.spacing.unwrap_or(radio.spacing),
+            duty_share: self.duty_share.or(radio.duty_share).unwrap_or(duty_share),
+            max_deaf: self.max_deaf.or(radio.max_deaf).unwrap_or(max_deaf),
+            spacing,
         });
         mistakes.or(air)
+    }
+
+    /// Share and spacing where they are not written: as fast as devices, hearing and law allow for devices that listen
+    /// in sessions, a part of the law spread evenly for those that always listen, or where one of the two is written.
+    fn usual_pace(&self, radio: &Radio) -> (f64, Pattern) {
+        match self.is_paced(radio) || self.session() == SessionKind::Always {
+            true => (EVEN_DUTY_SHARE, Pattern::Even),
+            false => (1.0, Pattern::Burst),
+        }
+    }
+
+    fn is_paced(&self, radio: &Radio) -> bool {
+        let shares = self.duty_share.or(radio.duty_share);
+        shares.is_some() || self.spacing.or(radio.spacing).is_some()
+    }
+
+    /// What is to be said once of a group whose pace is not written and is another one than it was.
+    pub(super) fn unsaid_pace(&self, radio: &Radio) -> Option<String> {
+        let is_new = !self.is_paced(radio) && self.session() == SessionKind::Windows;
+        is_new.then(|| {
+            format!(
+                "group {}.spacing: neither it nor duty-share is written, which means as fast as devices and the law allow, in bursts (it once meant duty-share = 0.4, spacing = \"even\"): write one of them to say which",
+                self.name
+            )
+        })
     }
 
     /// Whether the law takes it, and devices hear it.
@@ -209,8 +324,8 @@ impl GroupConfig {
             "data-rate" => (self.data_rate.is_some(), radio.data_rate.is_some()),
             "eirp-dbm" => (self.eirp_dbm.is_some(), radio.eirp_dbm.is_some()),
             "sub-band" => (self.sub_band.is_some(), radio.sub_band.is_some()),
-            "duty-share" => (self.duty_share.is_some(), true),
-            "max-deaf" => (self.max_deaf.is_some(), true),
+            "duty-share" => (self.duty_share.is_some(), radio.duty_share.is_some()),
+            "max-deaf" => (self.max_deaf.is_some(), radio.max_deaf.is_some()),
             _ => (true, false),
         };
         if !own && of_radio { format!("radio.{key}") } else { format!("group {}.{key}", self.name) }
@@ -261,7 +376,7 @@ impl GroupConfig {
             let message = format!("{longest} is over 15: a session lasts at most 2^15 s");
             mistakes.add(self.wrong("session-timeout-exponent", message));
         } else if session.length_us() <= guard_us.saturating_mul(2) {
-            let guard_s = self.session_guard_s;
+            let guard_s = guard_us.div_ceil(1_000_000);
             let message = format!(
                 "a session of 2^{longest} s has no room between two guards of {guard_s} s: make the exponent larger or session-guard-s smaller"
             );

@@ -134,6 +134,7 @@ fn planned(planned: &Planned) -> Value {
         "first-fcnt": planned.first_fcnt,
         "end-fcnt": planned.end_fcnt,
         "airtime-us": planned.airtime_us,
+        "image-mah": planned.image_uah as f64 / 1000.0,
     })
 }
 
@@ -172,6 +173,7 @@ mod tests {
             airtime_us: 100_000,
             spacing_us: 1_000_000,
             limited_by: "devices".to_owned(),
+            image_uah: 3_200,
             sessions: Vec::new(),
             decoded: Decoded::default(),
             warnings: Vec::new(),

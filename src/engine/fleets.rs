@@ -116,6 +116,12 @@ impl Fleets {
         if is_forgotten { of.fleet.forget(dev_eui) } else { of.fleet.retry(dev_eui) }
     }
 
+    /// The devices of this group are asked for their versions although nothing is to be set up.
+    pub(super) fn survey(&mut self, group: &str) {
+        let theirs = self.fleets.iter_mut().filter(|of| of.group == group);
+        theirs.for_each(|of| of.fleet.survey());
+    }
+
     /// The packet forwarder is this gateway.
     pub(super) fn adopt(&mut self, gateway: GatewayId) {
         self.fleets.iter_mut().for_each(|of| of.fleet.adopt(eui(gateway)));

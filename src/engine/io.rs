@@ -14,6 +14,7 @@ use crate::lns;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::report::Report;
+use crate::schedule::Kept;
 use crate::signing::Evidence;
 use crate::signing::SigningTrust;
 use crate::store::Change;
@@ -144,8 +145,8 @@ pub struct Settings {
     pub forwarder: forwarder::Settings,
     /// The network servers that the gateway's traffic is relayed to.
     pub relay: RelaySettings,
-    /// The part of every duty budget that is kept for the network server, parts per million.
-    pub server_reserve_ppm: u32,
+    /// What is kept of the radio for others.
+    pub kept: Kept,
     /// After five short lives in a row nothing is broadcast for so long, microseconds; 0: the process never rests.
     pub crash_rest_us: u64,
 }
@@ -154,6 +155,6 @@ impl Settings {
     /// The judge of orders with these settings.
     pub fn judge(&self) -> Judge {
         let (groups, trust, means) = (self.groups.clone(), self.trust_by_task.clone(), self.means.clone());
-        Judge::new(self.region, groups, trust, means, self.server_reserve_ppm)
+        Judge::new(self.region, groups, trust, means, self.kept)
     }
 }

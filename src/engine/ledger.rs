@@ -2,6 +2,7 @@
 
 use crate::radio::MinuteLoad;
 use crate::region::Parameters;
+use crate::schedule::Kept;
 use crate::schedule::Scheduler;
 use crate::store::Mark;
 use crate::store::Recovered;
@@ -9,15 +10,14 @@ use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 
-/// The scheduler of the region, which keeps `reserve_ppm` of every duty budget for the network server, in parts per
-/// million. Its ledger holds what was on the air before, or counts as spent where nobody knows that.
+/// The scheduler of the region. Its ledger holds what was on the air before, or counts as spent where nobody knows that.
 pub(super) fn recovered_scheduler(
     region: &'static Parameters,
-    reserve_ppm: u32,
+    kept: Kept,
     recovered: &Recovered,
     now: Now,
 ) -> Scheduler {
-    let mut scheduler = Scheduler::new(region.sub_bands, reserve_ppm);
+    let mut scheduler = Scheduler::of(region, kept);
     if let Some(mark) = &recovered.mark {
         restore_ledger(&mut scheduler, mark, recovered.is_same_boot, now);
     }
@@ -58,7 +58,8 @@ mod tests {
         let ledger = vec![MinuteLoad { sub_band, age_min: 0, ours_us: 0, total_us: 100_000_000 }];
         let gps_us = NOW.gps.map(|gps| gps.as_us() - 1_800_000_000);
         let mark = Some(Mark { clean: !is_precharged, gps_us, ledger, ..Mark::default() });
-        let scheduler = recovered_scheduler(region, 0, &Recovered { mark, ..Recovered::default() }, NOW);
+        let scheduler =
+            recovered_scheduler(region, Kept::default(), &Recovered { mark, ..Recovered::default() }, NOW);
         scheduler.bands(Instant::from_us(2_400_000_000)).iter().map(|band| band.total_us).sum()
     }
 
@@ -73,7 +74,7 @@ mod tests {
         let region = parameters(RfRegion::Eu868).unwrap();
         let counted = |ledger_lost| {
             let recovered = Recovered { ledger_lost, ..Recovered::default() };
-            let bands = recovered_scheduler(region, 0, &recovered, NOW).bands(NOW.mono);
+            let bands = recovered_scheduler(region, Kept::default(), &recovered, NOW).bands(NOW.mono);
             bands.iter().map(|band| band.total_us).min()
         };
         assert_eq!(counted(false), Some(0));

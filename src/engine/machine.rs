@@ -79,8 +79,8 @@ impl Engine {
             relay.adopt(last.gateway, last.version);
         }
         let clocks = Clocks::new(recovered.believed());
+        let scheduler = recovered_scheduler(region, settings.kept, &recovered, now);
         let fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
-        let scheduler = recovered_scheduler(region, settings.server_reserve_ppm, &recovered, now);
         let mut broadcaster = Broadcaster::new(
             region,
             groups,
@@ -215,6 +215,11 @@ impl Engine {
         has_begun
     }
 
+    /// The devices of the group are asked for their versions although nothing is to be set up.
+    pub fn survey(&mut self, group: &str) {
+        self.fleets.survey(group);
+    }
+
     /// How far each task that is not over is; `None` while it is not planned.
     pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
         self.broadcaster.progress()
@@ -222,7 +227,7 @@ impl Engine {
 
     /// How each task that is not over stands.
     pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
-        self.broadcaster.tasks(self.now).map(|mut state| {
+        self.broadcaster.tasks(self.now, &self.scheduler).map(|mut state| {
             // Where its devices decide about its start, they are what it waits for.
             if let Some((wait, _)) = &mut state.wait
                 && wait.reason == WaitReason::NoStart
@@ -306,6 +311,9 @@ impl Engine {
                 }
                 forwarder::Output::Event(forwarder::Event::Uplink(uplink)) => {
                     self.compare_clocks(&uplink);
+                    if let Some((modulation, airtime_us)) = uplink.on_air().filter(|_| uplink.crc_ok) {
+                        self.scheduler.hear(self.now.mono, modulation, airtime_us);
+                    }
                     self.fleets.heard(&uplink);
                     self.relay.heard(&uplink, &mut self.scheduler);
                 }

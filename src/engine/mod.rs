@@ -18,7 +18,7 @@
 //!     fleets: Vec::new(),
 //!     forwarder: Default::default(),
 //!     relay: Default::default(),
-//!     server_reserve_ppm: 0,
+//!     kept: Default::default(),
 //!     crash_rest_us: 0,
 //! };
 //! let at = |us| Now { mono: Instant::from_us(us), gps: None };

@@ -4,6 +4,8 @@ use core::fmt;
 use std::net::SocketAddr;
 
 use crate::radio::Dbm;
+use crate::radio::Modulation;
+use crate::radio::uplink_airtime_us;
 use crate::time::Instant;
 use crate::time::Tmst;
 
@@ -218,6 +220,8 @@ pub struct Uplink {
     pub gps_ms: Option<u64>,
     /// Centre frequency in Hz.
     pub frequency_hz: Option<u32>,
+    /// How it was modulated.
+    pub modulation: Option<Modulation>,
     /// Bytes of the payload.
     pub size: Option<u16>,
     /// First byte of the payload.
@@ -226,6 +230,14 @@ pub struct Uplink {
     pub dev_addr: Option<u32>,
     /// False when the forwarder says the CRC is bad or missing.
     pub crc_ok: bool,
+}
+
+impl Uplink {
+    /// How it was modulated and how long it was on the air, microseconds, if the forwarder says that.
+    pub fn on_air(&self) -> Option<(Modulation, u64)> {
+        let (modulation, size) = self.modulation.zip(self.size)?;
+        Some((modulation, uplink_airtime_us(modulation, usize::from(size))))
+    }
 }
 
 /// In what respect a datagram is not as it should be.

@@ -387,6 +387,7 @@ impl Link {
             tmst,
             gps_ms: packet.gps_ms,
             frequency_hz: packet.frequency_hz,
+            modulation: packet.modulation,
             size: packet.size,
             first_byte: packet.first_byte,
             dev_addr: packet.dev_addr,

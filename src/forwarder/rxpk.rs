@@ -15,6 +15,8 @@ use serde::de::SeqAccess;
 use serde::de::Visitor;
 use serde::de::value::MapAccessDeserializer;
 
+use crate::radio::Modulation;
+
 /// Packets looked at in one datagram; forwarders hold up to 255 (`NB_PKT_MAX`).
 pub(super) const MAX_RXPK: usize = 255;
 
@@ -44,6 +46,7 @@ pub(super) struct Rxpk {
     pub board: Option<u32>,
     pub gps_ms: Option<u64>,
     pub frequency_hz: Option<u32>,
+    pub modulation: Option<Modulation>,
     pub size: Option<u16>,
     pub first_byte: Option<u8>,
     pub dev_addr: Option<u32>,
@@ -85,6 +88,8 @@ struct RxpkWire {
     #[serde(default)]
     freq: Any<Number>,
     #[serde(default)]
+    datr: Any<Datr>,
+    #[serde(default)]
     size: Any<Number>,
     #[serde(default)]
     stat: Any<Number>,
@@ -118,6 +123,7 @@ impl From<RxpkWire> for Rxpk {
             board: wire.brd.0.to_u32(),
             gps_ms: wire.tmms.0.to_u64(),
             frequency_hz: hz.to_u32(),
+            modulation: wire.datr.0.0,
             size: wire.size.0.to_u32().and_then(|size| u16::try_from(size).ok()),
             first_byte: wire.data.0.first_byte,
             dev_addr: wire.data.0.dev_addr,
@@ -182,6 +188,20 @@ impl Number {
 impl Tolerant<'_> for Number {
     fn number(value: f64) -> Self {
         Number(Some(value))
+    }
+}
+
+/// A data rate if it is one: a text for LoRa, a number for GFSK.
+#[derive(Default)]
+struct Datr(Option<Modulation>);
+
+impl Tolerant<'_> for Datr {
+    fn number(number: f64) -> Self {
+        Datr(Number(Some(number)).to_u32().and_then(|bit_rate_bps| bit_rate_bps.to_string().parse().ok()))
+    }
+
+    fn text(text: &str) -> Self {
+        Datr(text.parse().ok())
     }
 }
 
@@ -324,6 +344,7 @@ mod tests {
             board: None,
             gps_ms: Some(1_451_361_863_123),
             frequency_hz: Some(866_349_812),
+            modulation: "SF7BW125".parse().ok(),
             size: Some(32),
             first_byte: Some(0x40),
             dev_addr: Some(0x2601_0029),

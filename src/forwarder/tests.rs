@@ -298,6 +298,7 @@ fn an_uplink_makes_the_counter_known_and_is_told() {
         tmst: Tmst((COUNTER + S) as u32),
         gps_ms: None,
         frequency_hz: Some(868_100_000),
+        modulation: None,
         size: Some(1),
         first_byte: Some(0x40),
         dev_addr: None,

@@ -85,6 +85,11 @@ impl Topics {
         self.dialect
     }
 
+    /// The applications as they stand in topics.
+    pub fn applications(&self) -> &[String] {
+        &self.applications
+    }
+
     /// The topic filters to subscribe to.
     pub fn subscriptions(&self) -> Vec<String> {
         let kinds = kinds(self.dialect);

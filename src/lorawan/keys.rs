@@ -144,7 +144,7 @@ impl RootKey {
     }
 
     /// DataBlockIntKey of this device (TS004-2.0.0, FragSessionSetupReq): the same block for both kinds.
-    fn data_block_int_key(&self) -> Secret {
+    pub fn data_block_int_key(&self) -> Secret {
         let (RootKey::GenAppKey(key) | RootKey::AppKey(key)) = self;
         encrypt_block(key, first_byte(0x30))
     }
@@ -157,6 +157,14 @@ impl fmt::Debug for RootKey {
             RootKey::AppKey(_) => "AppKey([redacted])",
         })
     }
+}
+
+/// A check value of a McKey: the first 8 bytes of SHA-256 over a label and the key. It tells keys apart, no more.
+pub fn mc_key_check(mc_key: &Secret) -> [u8; 8] {
+    let digest = Sha256::new().chain_update(b"fuotad McKey check 1").chain_update(mc_key.expose()).finalize();
+    let mut check = [0; 8];
+    check.copy_from_slice(&digest[..8]);
+    check
 }
 
 /// McKEKey from McRootKey (TS005-1.0.0 4.3). It encrypts the McKey on its way to one device.
@@ -243,6 +251,14 @@ mod tests {
         assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
         assert_eq!(KeyFingerprint::from_bytes(*fingerprint.as_bytes()), fingerprint);
         assert_eq!(KeyFingerprint::from_bytes([1; 16]).to_string(), "01".repeat(16));
+    }
+
+    /// Devices files are kept for years: a change of the label would make all of them foreign.
+    #[test]
+    fn the_check_value_of_a_known_mc_key_stays_what_it_was() {
+        let check = [0xa1, 0xec, 0x4d, 0xd4, 0x5b, 0x7c, 0x22, 0xa1];
+        assert_eq!(mc_key_check(&Secret::from_bytes([1; 16])), check);
+        assert_ne!(mc_key_check(&Secret::from_bytes([1; 16])), mc_key_check(&Secret::from_bytes([2; 16])));
     }
 
     /// Counters are stored under this name: a change of the label would orphan every journal.

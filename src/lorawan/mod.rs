@@ -58,4 +58,5 @@ pub use keys::data_block_mic;
 pub use keys::decrypt_mc_key;
 pub use keys::encrypt_mc_key;
 pub use keys::mc_ke_key;
+pub use keys::mc_key_check;
 pub use secret::Secret;

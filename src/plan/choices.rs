@@ -58,7 +58,7 @@ fn needs(modulation: Modulation) -> Option<&'static str> {
 pub fn choices(settings: &Settings, task: &Task, group: &Group, bytes: &[u8]) -> Vec<Choice> {
     let Ok(image) = Image::verify(bytes.to_vec(), Digest::of(bytes)) else { return Vec::new() };
     let mut needed = Needed { group, by_nb_frag: BTreeMap::new() };
-    let scheduler = Scheduler::new(settings.region.sub_bands, settings.server_reserve_ppm);
+    let scheduler = Scheduler::of(settings.region, settings.kept);
     let mut choices = Vec::new();
     for rate in settings.region.data_rates {
         let group = Group { data_rate: rate.dr, ..group.clone() };

@@ -8,7 +8,9 @@
 
 mod chances;
 mod choices;
+mod compare;
 mod counters;
+mod hearing;
 mod timetable;
 
 pub use chances::Chance;
@@ -17,7 +19,11 @@ pub use chances::chances;
 pub use choices::ASSUMED_LOSS_PERCENT;
 pub use choices::Choice;
 pub use choices::choices;
+pub use compare::Compared;
+pub use compare::compare;
 pub use counters::counters_from;
+pub use hearing::Heard;
+pub use hearing::RateHeard;
 pub use timetable::HourPlan;
 pub use timetable::SessionPlan;
 pub use timetable::Timetable;

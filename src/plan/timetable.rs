@@ -1,5 +1,6 @@
 //! The timetable of a campaign, from a run of the engine.
 
+use super::hearing::Heard;
 use crate::campaign::Group;
 use crate::campaign::Session;
 use crate::campaign::SessionRule;
@@ -21,6 +22,12 @@ use crate::sim::Summary;
 use crate::sim::TaskScript;
 use crate::sim::World;
 use crate::sim::device;
+use crate::store::FCNT_FIRST;
+use crate::store::KeyCounters;
+use crate::store::RangeState;
+use crate::store::RecordId;
+use crate::store::Recovered;
+use crate::store::TaskRecord;
 use crate::task::Start;
 use crate::task::Task;
 use crate::time::GpsTime;
@@ -58,6 +65,8 @@ pub struct Timetable {
     pub server_reserve_ppm: u32,
     /// Uplinks of other devices in the simulation, one a minute: offered to the gateway, and lost because it was sending.
     pub uplinks: (u64, u64),
+    /// What the gateway hears meanwhile.
+    pub heard: Heard,
     /// How long a device that loses nothing keeps its receiver open, microseconds.
     pub listening_us: u64,
 }
@@ -87,15 +96,17 @@ impl Timetable {
     /// # Errors
     /// Why it cannot legally be done, in one line.
     pub fn new(settings: &Settings, document: &str, stem: &str, image: Vec<u8>) -> Result<Timetable, String> {
-        Timetable::seen_at(None, settings, document, stem, image)
+        Timetable::seen_at(None, None, settings, document, stem, image)
     }
 
-    /// The same as it looks at `gps`, where that is known: what is past by then is not sent.
+    /// The same as it looks at `gps`, where that is known: what is past by then is not sent. With what the service would
+    /// find in its state folder, the airtime in it counts, and of a campaign that has begun the rest is planned.
     ///
     /// # Errors
     /// Why it cannot legally be done, in one line.
     pub fn seen_at(
         gps: Option<GpsTime>,
+        recovered: Option<&Recovered>,
         settings: &Settings,
         document: &str,
         stem: &str,
@@ -112,7 +123,8 @@ impl Timetable {
             let before = GpsTime::from_us(start.as_us().saturating_sub(BEFORE_US));
             gps.map_or(before, |gps| gps.max(before))
         });
-        let mut world = World::new(script(settings, &task, document, zero, image));
+        let recovered = recovered.map(|recovered| of_task(recovered, &task, settings));
+        let mut world = World::new(Script { recovered, ..script(settings, &task, document, zero, image) });
         while world.step() {}
         let summary = world.summary();
         if let Some(reason) = summary.refusal() {
@@ -139,8 +151,9 @@ impl Timetable {
             airtime_us: summary.airtime_us(),
             bands: summary.verdict.bands.clone(),
             hours: hours(&summary.frames, planned.airtime_us),
-            server_reserve_ppm: settings.server_reserve_ppm,
+            server_reserve_ppm: settings.kept.server_reserve_ppm,
             uplinks: summary.uplinks,
+            heard: Heard::beside(&summary.frames, planned.airtime_us, &settings.region.usual_uplinks()),
             listening_us: summary.devices.first().map_or(0, |device| device.listening_us),
             planned,
         })
@@ -154,11 +167,29 @@ impl Timetable {
         &self,
         group: &Group,
         image: &[u8],
-        root_key: &RootKey,
-        session_cnt: u16,
+        device: &DeviceKeys<'_>,
     ) -> Result<Vec<SetupCommand>, SetupError> {
-        setup::commands(&self.planned, group, image, &DeviceKeys { root_key, session_cnt })
+        setup::commands(&self.planned, group, image, device)
     }
+}
+
+/// What of a state folder concerns a task's plan: the airtime, and the task's own record with its counters.
+fn of_task(recovered: &Recovered, task: &Task, settings: &Settings) -> Recovered {
+    let id = RecordId(task.id.record_id());
+    let tasks: Vec<TaskRecord> = recovered.tasks.iter().filter(|record| record.id == id).cloned().collect();
+    let mut mark = recovered.mark.clone();
+    if let Some(mark) = &mut mark {
+        mark.campaigns.retain(|campaign| campaign.task == id);
+    }
+    let intact = |group: &Group| {
+        let key = group.keys.fingerprint();
+        let counters =
+            KeyCounters { next_free: group.first_fcnt.unwrap_or(FCNT_FIRST), ..KeyCounters::default() };
+        let ours = recovered.ranges.get(&key).filter(|_| !tasks.is_empty()).cloned();
+        (key, ours.unwrap_or(RangeState::Intact(counters)))
+    };
+    let ranges = settings.groups.iter().map(intact).collect();
+    Recovered { ranges, mark, tasks, ledger_lost: recovered.ledger_lost, ..Recovered::default() }
 }
 
 fn named<'a>(settings: &'a Settings, name: &str) -> Option<&'a Group> {

@@ -50,6 +50,18 @@ pub enum AirLimit {
         /// Length of the window, microseconds.
         window_us: u64,
     },
+    /// The part of uplinks that is promised to be heard (`min-heard`).
+    Hearing {
+        /// For how much of the hour that ends now the mean uplink was lost, microseconds.
+        lost_us: u64,
+        /// For how much of it that may be, microseconds.
+        limit_us: u64,
+    },
+    /// The hole in which slow uplinks are heard after a train of frames (`min-heard`).
+    Hole {
+        /// The length of the hole, microseconds.
+        hole_us: u64,
+    },
     /// Another frame is on the air, or the packet forwarder has it.
     Busy,
     /// The distance of all campaigns' frames in the sub-band.
@@ -68,6 +80,8 @@ impl AirLimit {
             AirLimit::Demand { .. } => "server-demand",
             AirLimit::Windows { .. } => "receive-windows",
             AirLimit::Deafness { .. } => "max-deaf",
+            AirLimit::Hearing { .. } => "min-heard",
+            AirLimit::Hole { .. } => "hole-for-uplinks",
             AirLimit::Busy => "radio-busy",
             AirLimit::Spacing { .. } => "spacing",
         }
@@ -109,6 +123,15 @@ impl fmt::Display for AirLimit {
                 Seconds(window_us),
                 Seconds(limit_us)
             ),
+            AirLimit::Hearing { lost_us, limit_us } => write!(
+                f,
+                "the uplinks of this hour (min-heard): a usual one was lost in {} of it, and may be in {}",
+                Seconds(lost_us),
+                Seconds(limit_us)
+            ),
+            AirLimit::Hole { hole_us } => {
+                write!(f, "a hole of {} in which slow uplinks are heard (min-heard)", Seconds(hole_us))
+            }
             AirLimit::Busy => {
                 f.write_str("a free radio: another frame is on the air or with the packet forwarder")
             }

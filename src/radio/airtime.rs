@@ -126,6 +126,17 @@ pub fn downlink_airtime_us(modulation: Modulation, phy_len: usize) -> u64 {
     .unwrap_or(NOT_SENDABLE_US)
 }
 
+/// Time on air in microseconds of a LoRaWAN uplink of `phy_len` bytes: as [`downlink_airtime_us`], with a CRC.
+pub fn uplink_airtime_us(modulation: Modulation, phy_len: usize) -> u64 {
+    match modulation {
+        Modulation::LoRa { sf, bw_hz } => {
+            let packet = LoRaPacket { crc: true, ..downlink(sf, bw_hz, phy_len) };
+            lora_airtime_us(&packet).unwrap_or(NOT_SENDABLE_US)
+        }
+        Modulation::Gfsk { .. } => downlink_airtime_us(modulation, phy_len),
+    }
+}
+
 /// How long a Semtech packet forwarder keeps the radio reserved for a downlink, in microseconds:
 /// never less than [`downlink_airtime_us`].
 ///

@@ -35,6 +35,7 @@ mod parameters;
 mod rf_region;
 mod ru864;
 mod sub_band;
+mod uplinks;
 mod us915;
 
 #[cfg(test)]

@@ -136,6 +136,7 @@ mod tests {
             tmst: Tmst(0),
             gps_ms: None,
             frequency_hz: None,
+            modulation: None,
             size: None,
             first_byte: Some(mhdr),
             dev_addr: Some(dev_addr),

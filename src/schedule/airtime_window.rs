@@ -42,6 +42,11 @@ impl AirtimeWindow {
         AirtimeWindow { window_us, loads: VecDeque::new(), sum_us: 0, sum_ours_us: 0 }
     }
 
+    /// The length of the window, microseconds.
+    pub fn window_us(&self) -> u64 {
+        self.window_us
+    }
+
     /// Adds a frame; frames need not arrive in order.
     pub fn add(&mut self, load: Load) {
         let at = self.loads.partition_point(|other| other.start <= load.start);
@@ -72,6 +77,11 @@ impl AirtimeWindow {
         let counted =
             |load: &&Load| load.start > horizon && origin.is_none_or(|origin| load.origin == origin);
         self.loads.iter().filter(counted).map(|load| load.airtime_us).sum()
+    }
+
+    /// The frames that begin before `at`, the latest first.
+    pub fn before(&self, at: Instant) -> impl Iterator<Item = &Load> {
+        self.loads.range(..self.loads.partition_point(|load| load.start < at)).rev()
     }
 
     /// Every frame still remembered, oldest first.

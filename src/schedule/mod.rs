@@ -7,6 +7,7 @@
 //! * [`AirtimeWindow`]: a sliding window over what was sent, exact to the microsecond (EN 300 220-1 5.4: duty cycle
 //!   is the airtime in ANY observation period, so later windows count as much as the one that ends now).
 //! * [`Ledger`]: one such window per sub-band for the whole transmitter, ours and the network server's.
+//! * [`Hearing`]: the promise of what is heard of uplinks, and what each frame costs of it.
 //! * [`Scheduler`]: the arbiter of the one radio: conflicts, ledger, deafness.
 //! ```
 //! use fuotad::radio::Dbm;
@@ -22,6 +23,7 @@
 //!     queue_slot_us: 2_000_000,
 //!     earliest: Instant::ZERO,
 //!     until: None,
+//!     need_us: 0,
 //!     gap_us: 100_000,
 //!     lead_us: 0,
 //!     policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
@@ -33,7 +35,7 @@
 //!     scheduler.commit(start, &request);
 //!     starts.push(start);
 //! }
-//! // Holes for uplinks between them, a tenth of the hour is spent after 180 frames of 2 s. One more comes when the first
+//! // A tenth of the hour is spent after 180 frames of 2 s. One more comes when the first
 //! // is an hour old.
 //! assert!(starts[179] < Instant::from_us(450_000_000));
 //! assert!(starts[180] >= Instant::from_us(3_600_000_000));
@@ -41,6 +43,8 @@
 //! ```
 
 mod airtime_window;
+mod heard_uplinks;
+mod hearing;
 mod ledger;
 mod scheduler;
 mod server_demand;
@@ -49,6 +53,9 @@ mod spacing;
 pub use airtime_window::AirtimeWindow;
 pub use airtime_window::Load;
 pub use airtime_window::Origin;
+pub use hearing::Hearing;
+pub use hearing::Kept;
+pub use hearing::Train;
 pub use ledger::BandUse;
 pub use ledger::Ledger;
 pub use scheduler::Booking;

@@ -3,6 +3,8 @@
 use super::airtime_window::AirtimeWindow;
 use super::airtime_window::Load;
 use super::airtime_window::Origin;
+use super::hearing::Hearing;
+use super::hearing::Kept;
 use super::ledger;
 use super::ledger::BandUse;
 use super::ledger::Ledger;
@@ -13,19 +15,18 @@ use super::spacing::Pattern;
 use super::spacing::TxPolicy;
 use super::spacing::even_spacing_us;
 use crate::radio::MinuteLoad;
+use crate::radio::Modulation;
+use crate::radio::UplinkMix;
 use crate::region::Channel;
+use crate::region::Parameters;
 use crate::region::SubBand;
 use crate::region::SubBandIndex;
 use crate::time::Instant;
 use std::collections::VecDeque;
 use thiserror::Error;
 
-/// The long window of deafness: uplinks of a whole minute count together.
-const DEAF_LONG_US: u64 = 60_000_000;
-/// The short window of deafness: a device's retry must find an open ear.
-const DEAF_SHORT_US: u64 = 5_000_000;
-/// The part of the short window that may be deaf at the least.
-const DEAF_SHORT_PPM: u32 = 500_000;
+/// The window of `max-deaf`: uplinks of a whole minute count together.
+const DEAF_US: u64 = 60_000_000;
 
 /// What somebody would like to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub struct TxRequest {
     pub earliest: Instant,
     /// The frame has to be over by then (the end of the devices' session); `None` without an end.
     pub until: Option<Instant>,
+    /// With an end: how much sending is still wanted before it, this frame included, microseconds. What the servers are
+    /// expected to want slows the campaign no further than that this still fits.
+    pub need_us: u64,
     /// Free time the forwarder needs before and after a frame, microseconds.
     pub gap_us: u64,
     /// How long before its start the frame has to be handed over, microseconds.
@@ -102,6 +106,8 @@ pub enum Refused {
 pub struct Booking {
     sub_band: u8,
     load: Load,
+    /// What the frame costs of hearing, microseconds.
+    cost_us: u64,
     queue_slot_us: u64,
 }
 
@@ -142,8 +148,8 @@ pub struct Scheduler {
     reserve_ppm: u32,
     ledger: Ledger,
     server_demand: ServerDemand,
-    deaf_long: AirtimeWindow,
-    deaf_short: AirtimeWindow,
+    deaf: AirtimeWindow,
+    hearing: Hearing,
     /// Start and end (by the forwarder's count) of frames that are not over.
     on_air: VecDeque<OnAir>,
     protected: VecDeque<RxWindow>,
@@ -158,11 +164,27 @@ impl Scheduler {
             reserve_ppm,
             ledger: Ledger::new(sub_bands),
             server_demand: ServerDemand::new(sub_bands),
-            deaf_long: AirtimeWindow::new(DEAF_LONG_US),
-            deaf_short: AirtimeWindow::new(DEAF_SHORT_US),
+            deaf: AirtimeWindow::new(DEAF_US),
+            hearing: Hearing::new(0, UplinkMix::default()),
             on_air: VecDeque::new(),
             protected: VecDeque::new(),
         }
+    }
+
+    /// A radio of `region` that has sent nothing yet and keeps so much of it for others.
+    pub fn of(region: &'static Parameters, kept: Kept) -> Self {
+        let hearing = Hearing::new(kept.min_heard_ppm, region.usual_uplinks());
+        Scheduler { hearing, ..Scheduler::new(region.sub_bands, kept.server_reserve_ppm) }
+    }
+
+    /// Counts an uplink that the gateway heard.
+    pub fn hear(&mut self, now: Instant, modulation: Modulation, airtime_us: u64) {
+        self.hearing.hear(now, modulation, airtime_us);
+    }
+
+    /// What is promised of hearing.
+    pub fn hearing(&self) -> &Hearing {
+        &self.hearing
     }
 
     /// The first instant at which the wish is legal, polite and free of conflicts.
@@ -193,10 +215,39 @@ impl Scheduler {
             return refused(why);
         }
         let request = &TxRequest { gap_us: request.gap_us.max(self.legal_gap_us(sub_band)), ..*request };
+        let full_ppm = request.policy.duty_share_ppm;
         let share_ppm = match manners {
             Manners::Full => self.share_beside_servers(now, request),
-            Manners::Law => request.policy.duty_share_ppm,
+            Manners::Law => full_ppm,
         };
+        let slowed = self.first_start(now, request, manners, share_ppm);
+        let need_us = request.need_us.max(request.airtime_us);
+        let is_late = |start: Instant| request.until.is_some_and(|until| start.plus_us(need_us) > until);
+        // The servers' demand is a forecast: it slows a campaign and does not end a session that devices were told.
+        let start = match slowed {
+            Ok(start) if is_late(start) && share_ppm < full_ppm => {
+                self.first_start(now, request, manners, full_ppm)
+            }
+            slowed => slowed,
+        };
+        match (start, request.until) {
+            (Ok(start), Some(until)) if start.plus_us(request.airtime_us) > until => {
+                refused(Refused::SessionOver { start, until })
+            }
+            (Ok(start), _) => Placement::At(start),
+            (Err(why), _) => refused(why),
+        }
+    }
+
+    /// The first start at which a frame of ours disturbs nobody and our part of the sub-band stays within `share_ppm`.
+    fn first_start(
+        &self,
+        now: Instant,
+        request: &TxRequest,
+        manners: Manners,
+        share_ppm: u32,
+    ) -> Result<Instant, Refused> {
+        let sub_band = request.channel.sub_band.0;
         let mut start = request.earliest.max(now);
         // Each rule moves the start forward past something in a finite table, so this settles.
         loop {
@@ -205,24 +256,43 @@ impl Scheduler {
             if manners == Manners::Full {
                 start = self.past_protected(now, start, request);
             }
-            start = self.past_deafness(start, request, manners).0;
+            start = self.past_deafness(start, request, manners);
+            start = self.past_cost(start, request, manners);
             let lawful =
                 self.ledger.earliest(sub_band, start, request.airtime_us, share_ppm, self.reserve_ppm);
             let Some(lawful) = lawful else {
                 let share_us = self.share_us(sub_band, share_ppm).unwrap_or(0);
-                return refused(Refused::NeverFits { airtime_us: request.airtime_us, share_us, sub_band });
+                return Err(Refused::NeverFits { airtime_us: request.airtime_us, share_us, sub_band });
             };
             start = lawful;
             if start == before {
-                break;
+                return Ok(start);
             }
         }
-        match request.until {
-            Some(until) if start.plus_us(request.airtime_us) > until => {
-                refused(Refused::SessionOver { start, until })
-            }
-            _ => Placement::At(start),
+    }
+
+    /// The same radio before it sent anything: what plans are made with, which no traffic changes.
+    #[must_use]
+    pub fn empty(&self) -> Scheduler {
+        Scheduler { hearing: self.hearing.rested(), ..Scheduler::new(self.sub_bands, self.reserve_ppm) }
+    }
+
+    /// The observation period of the channel's sub-band as it is counted, microseconds; 0 where the law sets no limit.
+    pub fn window_us(&self, channel: Channel) -> u64 {
+        let band = self.sub_band(channel.sub_band.0).filter(|band| ledger::budget_us(band).is_some());
+        band.map_or(0, ledger::counted_window_us)
+    }
+
+    /// A copy to look ahead with, in which the servers go on as they did in the last hour.
+    #[must_use]
+    pub fn foreseen(&self, now: Instant) -> Scheduler {
+        let mut ahead = self.clone();
+        for (sub_band, load) in self.server_demand.foreseen(now) {
+            ahead.ledger.charge(sub_band, load);
+            ahead.hearing.add(load.start, ahead.cost_us(load.start, load.airtime_us), load.origin);
+            ahead.deaf.add(load);
         }
+        ahead
     }
 
     /// Enters a frame of ours at `start` into the table and the ledger.
@@ -287,9 +357,9 @@ impl Scheduler {
     pub fn refund(&mut self, booking: Booking) {
         self.ledger.refund(booking.sub_band, booking.load);
         self.server_demand.remove(booking.sub_band, booking.load);
-        self.deaf_long.remove(booking.load);
-        self.deaf_short.remove(booking.load);
+        self.deaf.remove(booking.load);
         let Load { start, origin, .. } = booking.load;
+        self.hearing.remove(start, booking.cost_us, origin);
         let frame = OnAir { start, end: start.plus_us(booking.queue_slot_us), origin };
         if let Some(at) = self.on_air.iter().position(|other| *other == frame) {
             self.on_air.remove(at);
@@ -324,17 +394,15 @@ impl Scheduler {
                 pace = pace.max(even_us, PaceLimit::Duty);
             }
         }
-        if policy.pattern == Pattern::Even {
-            for (window_us, limit_us) in deaf_limits(airtime_us, policy.max_deaf_ppm) {
-                let even_us = even_spacing_us(window_us, limit_us, airtime_us).unwrap_or(window_us);
-                pace = pace.max(even_us, PaceLimit::Deafness);
-            }
+        let even_us = even_deaf_us(airtime_us, policy.max_deaf_ppm);
+        if policy.pattern == Pattern::Even && self.hole_us(airtime_us, even_us).is_none() {
+            pace = pace.max(even_us, PaceLimit::Deafness);
         }
         Ok(pace)
     }
 
     /// How much longer than at `spacing_us` a campaign of `frames` may take, microseconds, because it waits for
-    /// open ears and for its share of the next window. Zero in the even pattern, whose pace has both.
+    /// open ears and for its share of the next window. Zero where the pace has both, in the even pattern.
     pub fn waits_us(
         &self,
         channel: Channel,
@@ -343,14 +411,23 @@ impl Scheduler {
         frames: u64,
         policy: TxPolicy,
     ) -> u64 {
-        if policy.pattern == Pattern::Even {
+        let deaf_us = even_deaf_us(airtime_us, policy.max_deaf_ppm);
+        if policy.pattern == Pattern::Even && self.hole_us(airtime_us, deaf_us).is_none() {
             return 0;
         }
         // A burst is never behind the even pattern of the same limit.
-        let deaf = deaf_limits(airtime_us, policy.max_deaf_ppm);
-        let deaf_us =
-            deaf.into_iter().filter_map(|(window_us, us)| even_spacing_us(window_us, us, airtime_us));
-        let slower_us = deaf_us.max().unwrap_or(0).saturating_sub(spacing_us).saturating_mul(frames);
+        let train_us =
+            self.hole_us(airtime_us, spacing_us).zip(self.hearing.train()).map_or(0, |(hole_us, train)| {
+                let fit = train.fit(airtime_us, spacing_us);
+                ((fit - 1) * spacing_us + airtime_us + hole_us).div_ceil(fit)
+            });
+        let slower_us = deaf_us.max(train_us).saturating_sub(spacing_us).saturating_mul(frames);
+        let cost_us = self.hearing.cost_us(airtime_us, spacing_us.saturating_sub(airtime_us)).max(1);
+        let hours = match self.hearing.train() {
+            Some(_) => frames.saturating_sub(1) / (self.hearing.limit_us() / cost_us).max(1),
+            None => 0,
+        };
+        let slower_us = slower_us.saturating_add(hours.saturating_mul(3_600_000_000));
         let share_us = self.share_us(channel.sub_band.0, policy.duty_share_ppm);
         let frames_a_window = share_us.and_then(|share_us| share_us.checked_div(airtime_us));
         let windows = frames_a_window.map_or(0, |fit| frames.saturating_sub(1) / fit.max(1));
@@ -433,12 +510,13 @@ impl Scheduler {
         origin: Origin,
     ) -> Booking {
         let load = Load { start, airtime_us, origin };
+        let cost_us = self.cost_us(start, airtime_us);
         self.ledger.charge(sub_band, load);
-        self.deaf_long.add(load);
-        self.deaf_short.add(load);
+        self.hearing.add(start, cost_us, origin);
+        self.deaf.add(load);
         let at = self.on_air.partition_point(|other| other.start <= start);
         self.on_air.insert(at, OnAir { start, end: start.plus_us(queue_slot_us), origin });
-        Booking { sub_band, load, queue_slot_us }
+        Booking { sub_band, load, cost_us, queue_slot_us }
     }
 
     fn past_conflicts(&self, from: Instant, request: &TxRequest) -> Instant {
@@ -459,20 +537,62 @@ impl Scheduler {
         start
     }
 
-    /// Past the rules of deafness, and the one of them that reaches further.
-    fn past_deafness(&self, from: Instant, request: &TxRequest, manners: Manners) -> (Instant, (u64, u64)) {
-        let [long, short] = deaf_limits(request.airtime_us, request.policy.max_deaf_ppm);
+    /// Past what `max-deaf` has of a minute, and past the hole after a full train.
+    fn past_deafness(&self, from: Instant, request: &TxRequest, manners: Manners) -> Instant {
         let ours_only = manners == Manners::Law;
-        let start = self.deaf_long.earliest(from, request.airtime_us, long.1, ours_only).unwrap_or(from);
-        let later = self.deaf_short.earliest(start, request.airtime_us, short.1, ours_only).unwrap_or(start);
-        (later, if later > start { short } else { long })
+        let limit_us = deaf_limit_us(request.airtime_us, request.policy.max_deaf_ppm);
+        let start = self.deaf.earliest(from, request.airtime_us, limit_us, ours_only).unwrap_or(from);
+        self.past_hole(start, request.airtime_us, ours_only)
+    }
+
+    /// The hole that evenly spaced frames would need after each train of them; `None` where none is needed.
+    fn hole_us(&self, airtime_us: u64, spacing_us: u64) -> Option<u64> {
+        self.hearing.train()?.hole_us(airtime_us, spacing_us)
+    }
+
+    /// Past the silence that follows a train which has no room for the frame any more.
+    fn past_hole(&self, from: Instant, airtime_us: u64, ours_only: bool) -> Instant {
+        let Some(train) = self.hearing.train() else { return from };
+        let end_of = |load: &Load| load.start.plus_us(load.airtime_us);
+        let begin = from.plus_us(airtime_us).minus_us(train.longest_us);
+        let mut loads = self.deaf.before(from).filter(|load| !ours_only || load.origin == Origin::Ours);
+        let Some(last) = loads.next() else { return from };
+        let open_us = train.open_in(from.us_since(end_of(last)));
+        // Without the pause before this frame: that one can be made longer.
+        let mut rest_us = 0;
+        let mut first = last.start;
+        for load in loads {
+            if open_us + rest_us >= train.open_us || first < begin {
+                break;
+            }
+            rest_us += train.open_in(first.us_since(end_of(load)));
+            first = load.start;
+        }
+        if open_us + rest_us >= train.open_us || first >= begin {
+            return from;
+        }
+        from.max(end_of(last).plus_us(train.slowest_us + train.open_us - rest_us))
+    }
+
+    /// Past the frames that cost this hour's uplinks all that may be lost of them.
+    fn past_cost(&self, from: Instant, request: &TxRequest, manners: Manners) -> Instant {
+        let cost_us = self.cost_us(from, request.airtime_us);
+        self.hearing.earliest(from, cost_us, manners == Manners::Law)
+    }
+
+    /// What a frame at `start` costs of hearing after those before it, microseconds.
+    fn cost_us(&self, start: Instant, airtime_us: u64) -> u64 {
+        let before = self.deaf.before(start).next();
+        let pause_us =
+            before.map_or(u64::MAX, |load| start.us_since(load.start).saturating_sub(load.airtime_us));
+        self.hearing.cost_us(airtime_us, pause_us)
     }
 
     fn forget_before(&mut self, now: Instant) {
         self.ledger.forget_before(now);
         self.server_demand.forget_before(now);
-        self.deaf_long.forget_before(now);
-        self.deaf_short.forget_before(now);
+        self.deaf.forget_before(now);
+        self.hearing.forget_before(now);
         // A second is far more than any gap: what ended earlier cannot touch a new frame.
         self.protected.retain(|window| window.claimable_until > now);
         while self.on_air.front().is_some_and(|frame| frame.end.plus_us(1_000_000) < now) {
@@ -488,12 +608,15 @@ impl OnAir {
     }
 }
 
-/// (window, airtime that may fall into it) of the two rules of deafness. A frame that is longer than the rule
-/// allows (SF12: 2.8 s of 5 s) may still go out alone: silence is not an alternative.
-fn deaf_limits(airtime_us: u64, max_deaf_ppm: u32) -> [(u64, u64); 2] {
-    let long_us = ledger::part(DEAF_LONG_US, max_deaf_ppm).max(airtime_us);
-    let short_us = ledger::part(DEAF_SHORT_US, max_deaf_ppm.max(DEAF_SHORT_PPM)).max(airtime_us);
-    [(DEAF_LONG_US, long_us), (DEAF_SHORT_US, short_us)]
+/// Airtime that may fall into a minute, microseconds. A frame that is longer than that may still go out alone:
+/// silence is not an alternative.
+fn deaf_limit_us(airtime_us: u64, max_deaf_ppm: u32) -> u64 {
+    ledger::part(DEAF_US, max_deaf_ppm).max(airtime_us)
+}
+
+/// The even spacing that keeps it, microseconds.
+fn even_deaf_us(airtime_us: u64, max_deaf_ppm: u32) -> u64 {
+    even_spacing_us(DEAF_US, deaf_limit_us(airtime_us, max_deaf_ppm), airtime_us).unwrap_or(DEAF_US)
 }
 
 mod limits;

@@ -47,10 +47,32 @@ impl ServerDemand {
     pub fn expected_us(&self, sub_band: u8, window_us: u64, now: Instant) -> u64 {
         let Some(loads) = self.bands.get(usize::from(sub_band)).and_then(Option::as_ref) else { return 0 };
         let used_us = loads.used_us(now, None);
-        let seen_us =
-            self.since.map_or(0, |since| now.us_since(since)).clamp(SEEN_MIN_US.min(window_us), window_us);
-        let expected_us = u128::from(used_us) * u128::from(window_us) / u128::from(seen_us.max(1));
+        let seen_us = self.seen_us(window_us, now);
+        let expected_us = u128::from(used_us) * u128::from(window_us) / u128::from(seen_us);
         u64::try_from(expected_us).unwrap_or(u64::MAX)
+    }
+
+    /// What the servers will send if they go on as they did in the last window, for the next two windows.
+    pub fn foreseen(&self, now: Instant) -> Vec<(u8, Load)> {
+        let mut foreseen = Vec::new();
+        for (index, loads) in self.bands.iter().enumerate() {
+            let Some(loads) = loads else { continue };
+            let window_us = loads.window_us();
+            let seen_us = self.seen_us(window_us, now);
+            let sub_band = u8::try_from(index).unwrap_or(u8::MAX);
+            for round in 1..=(2 * window_us).div_ceil(seen_us) {
+                let again = |load: &Load| Load { start: load.start.plus_us(round * seen_us), ..*load };
+                let in_time = loads.iter().map(again).filter(|load| load.start > now);
+                foreseen.extend(in_time.map(|load| (sub_band, load)));
+            }
+        }
+        foreseen
+    }
+
+    /// For how long they were watched, a window at the most, microseconds.
+    fn seen_us(&self, window_us: u64, now: Instant) -> u64 {
+        let seen_us = self.since.map_or(0, |since| now.us_since(since));
+        seen_us.clamp(SEEN_MIN_US.min(window_us), window_us).max(1)
     }
 
     fn loads_mut(&mut self, sub_band: u8) -> Option<&mut AirtimeWindow> {

@@ -26,7 +26,9 @@ use crate::engine::Settings;
 use crate::relay::RelayCounts;
 use crate::report::Event as Happened;
 use crate::report::Report;
+use crate::store;
 use crate::store::FilesErrorKind;
+use crate::store::Recovered;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::time::Instant;
@@ -73,6 +75,8 @@ pub(super) struct Gateway {
     wall: Wall,
     /// Every power cut draws the same from it.
     rng: Random,
+    /// What the first process finds.
+    recovered: Option<Recovered>,
     /// Counts the boots: a killed process comes back in the same one.
     boots: u32,
     /// Counts the processes; what was meant for an earlier one is void.
@@ -101,7 +105,7 @@ impl Gateway {
             fleets: Vec::new(),
             forwarder: script.link.clone(),
             relay: script.relay.clone(),
-            server_reserve_ppm: script.server_reserve_ppm,
+            kept: script.kept,
             crash_rest_us: CRASH_REST_US,
         };
         let disk = GatewayDisk::default();
@@ -116,6 +120,7 @@ impl Gateway {
             disk,
             wall: Wall::new(truth, script),
             rng,
+            recovered: script.recovered.clone(),
             boots: 0,
             incarnation: 0,
             engine: None,
@@ -131,6 +136,11 @@ impl Gateway {
     /// From its next life on its store sees the files through `spoil`.
     pub(super) fn spoil(&mut self, spoil: Rc<RefCell<dyn Spoil>>) {
         self.disk.spoil = Some(spoil);
+    }
+
+    /// What the next process would find on the disk as it is.
+    pub(super) fn found(&self) -> Recovered {
+        store::read(&mut self.disk.disk.borrow().clone()).unwrap_or_default()
     }
 
     /// When its engine wants to be told the time.
@@ -283,6 +293,7 @@ impl Gateway {
         match Store::open(self.disk.clone(), boot_id) {
             Ok((store, recovered)) => {
                 self.store = Some(store);
+                let recovered = self.recovered.take().unwrap_or(recovered);
                 let seed = self.seed ^ u64::from(self.incarnation);
                 self.wall.start(now, recovered.believed());
                 let clocks = self.wall.read(now);

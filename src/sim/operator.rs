@@ -208,7 +208,7 @@ impl Operator {
             if !device.is_in(&planned.group) {
                 continue;
             }
-            let keys = DeviceKeys { root_key: &device.settings.root_key, session_cnt };
+            let keys = DeviceKeys::Root { root_key: &device.settings.root_key, session_cnt };
             let Ok(commands) = setup::commands(&planned, &group, image, &keys) else { continue };
             self.effects.push_back(OperatorEffect::Serves { device: index, task: number });
             let mut at_us = SETUP_US * (index as u64 + 1);

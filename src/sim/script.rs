@@ -13,6 +13,8 @@ use crate::engine;
 use crate::forwarder;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
+use crate::schedule::Kept;
+use crate::store::Recovered;
 use crate::time::GpsTime;
 
 /// The script of one world. The same script and seed give the same world, byte for byte.
@@ -41,8 +43,10 @@ pub struct Script {
     pub devices: Vec<DeviceScript>,
     /// Settings of the gateway's relay.
     pub relay: RelaySettings,
-    /// The part of every duty budget that is kept for the network server, parts per million.
-    pub server_reserve_ppm: u32,
+    /// What is kept of the radio for others.
+    pub kept: Kept,
+    /// What the gateway's first life finds on its disk; `None`: enrolled keys and nothing else.
+    pub recovered: Option<Recovered>,
     /// The network server and its devices; `None`: nobody answers.
     pub network: Option<NetworkScript>,
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
@@ -101,7 +105,8 @@ impl Script {
             is_folder_tidied: false,
             devices: Vec::new(),
             relay: RelaySettings::default(),
-            server_reserve_ppm: 0,
+            kept: Kept::default(),
+            recovered: None,
             network: None,
             uplinks_per_hour: 60,
             faulty_link: FaultyLinkSettings::default(),
@@ -145,7 +150,7 @@ impl Script {
             turns: settings.turns,
             link: settings.forwarder,
             relay: settings.relay,
-            server_reserve_ppm: settings.server_reserve_ppm,
+            kept: settings.kept,
             ..script
         }
     }

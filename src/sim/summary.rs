@@ -4,12 +4,14 @@ use super::device::State;
 use super::network::NetworkCounts;
 use super::referee::BandAir;
 use super::referee::Verdict;
+use crate::radio::Modulation;
 use crate::relay::RelayCounts;
 use crate::report::Event;
 use crate::report::Planned;
 use crate::report::Report;
 use crate::time::GpsTime;
 use crate::time::Instant;
+use std::collections::BTreeMap;
 
 /// The result of a simulated world.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Summary {
     pub verdict: Verdict,
     /// Uplinks of other devices: offered to the gateway, and lost because it was sending.
     pub uplinks: (u64, u64),
+    /// Of those lost, how many had each data rate.
+    pub deaf_to: BTreeMap<Modulation, u64>,
     /// What became of the gateway's normal traffic, where there is a network server.
     pub network: Option<NetworkCounts>,
     /// What the relay counted in the gateway's last life.

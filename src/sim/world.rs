@@ -27,9 +27,11 @@ use crate::broadcast::TaskSource;
 use crate::broadcast::TaskState;
 use crate::campaign::SessionRule;
 use crate::engine::Input;
+use crate::radio::UplinkMix;
 use crate::report::Event as Happened;
 use crate::report::Planned;
 use crate::report::Report;
+use crate::store::Recovered;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
@@ -98,6 +100,8 @@ pub struct World {
     start: GpsTime,
     seed: u64,
     uplinks_per_hour: u32,
+    usual_uplinks: UplinkMix,
+    uplinks_sent: u64,
     datagram_loss_ppm: u32,
     now: Instant,
     events: Events,
@@ -134,6 +138,8 @@ impl World {
             start: script.start,
             seed: script.seed,
             uplinks_per_hour: script.uplinks_per_hour,
+            usual_uplinks: script.region.usual_uplinks(),
+            uplinks_sent: 0,
             datagram_loss_ppm: script.datagram_loss_ppm,
             now: Instant::ZERO,
             events: Events::default(),
@@ -195,6 +201,16 @@ impl World {
         self.operator.planned()
     }
 
+    /// Lives of the gateway beyond the first.
+    pub fn restarts(&self) -> u32 {
+        self.gateway.incarnation()
+    }
+
+    /// What the gateway's next process would find on its disk now.
+    pub fn recovered(&self) -> Recovered {
+        self.gateway.found()
+    }
+
     /// How each task that is not over stands, as the gateway would tell it now.
     pub fn tasks(&self) -> Vec<TaskState> {
         self.gateway.tasks()
@@ -219,6 +235,7 @@ impl World {
             devices: self.listeners.results(self.true_clock()),
             verdict: self.referee.verdict_of(&images),
             uplinks: (counts.rxnb + counts.deaf, counts.deaf),
+            deaf_to: self.concentrator.deaf_to().clone(),
             network: self.network.as_ref().map(Network::counts),
             relay: self.gateway.relayed(),
             swallowed: counts.swallowed,
@@ -427,7 +444,10 @@ impl World {
 
     /// Somebody else's uplink ends, and another will come.
     fn uplink(&mut self) {
-        self.concentrator.uplink(self.now, uplinks::reception(self.now));
+        if let Some(rate) = uplinks::rate(&self.usual_uplinks, self.uplinks_sent) {
+            self.concentrator.uplink(self.now, uplinks::reception(self.now, rate));
+        }
+        self.uplinks_sent += 1;
         self.drain_concentrator();
         self.schedule_uplink();
     }

@@ -53,6 +53,8 @@ pub struct Task {
     pub sha256: Option<Digest>,
     /// n of a session of 2^n seconds, 0 to 15 (TS005-1.0.0 3.5).
     pub session_timeout_exponent: Option<u8>,
+    /// By then its last frame is to be out; `None`: any time will do.
+    pub finish_by: Option<GpsTime>,
     /// Metadata of the image, at most 249 bytes.
     pub descriptor: Option<Vec<u8>>,
     /// The role that may read the image.

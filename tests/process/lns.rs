@@ -118,6 +118,7 @@ fn events_of_our_devices_come_in_order_and_what_is_doubled_kept_foreign_or_broke
     let events: Vec<Event> = (0..3).map(|_| next(&links)).collect();
     // What the broker had kept is no news.
     assert_eq!(events.iter().map(f_cnt).collect::<Vec<_>>(), [7, 7, 8]);
+    until("all are counted", || state(&links).events == 3);
     let state = state(&links);
     assert_eq!((state.events, state.foreign, state.unreadable, state.dropped), (3, 1, 1, 0));
     assert!(state.last_unreadable.unwrap().starts_with("no-json: "));

@@ -9,6 +9,8 @@ pub mod credential_provider;
 #[cfg(feature = "aws")]
 pub mod fake_aws;
 pub mod openssl;
+#[cfg(feature = "daemon")]
+pub mod scenarios;
 pub mod scratch;
 #[cfg(feature = "daemon")]
 pub mod site;

@@ -4,6 +4,7 @@ use fuotad::broadcast::Means;
 use fuotad::broadcast::TurnRule;
 use fuotad::campaign::Group;
 use fuotad::campaign::ProfileName;
+use fuotad::campaign::SessionLimits;
 use fuotad::campaign::SessionRule;
 use fuotad::engine;
 use fuotad::forwarder;
@@ -19,6 +20,7 @@ use fuotad::region::parameters;
 use fuotad::relay::RelaySettings;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
+use fuotad::schedule::Kept;
 use fuotad::schedule::Pattern;
 use fuotad::schedule::TxPolicy;
 use fuotad::signing::SigningTrust;
@@ -65,7 +67,9 @@ pub fn group() -> Group {
         policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
         trust: SigningTrust::default(),
         accepts_unsigned: false,
+        sessions: SessionLimits::default(),
         takes_any_image: false,
+        power: Default::default(),
         guard_us: 10_000_000,
     }
 }
@@ -99,7 +103,7 @@ pub fn settings() -> engine::Settings {
         fleets: Vec::new(),
         forwarder: forwarder::Settings::default(),
         relay: RelaySettings::default(),
-        server_reserve_ppm: 0,
+        kept: Kept::default(),
         crash_rest_us: 0,
     }
 }

@@ -23,6 +23,7 @@ use fuotad::region::SubBand;
 use fuotad::region::Terms;
 use fuotad::region::parameters_even_withdrawn;
 use fuotad::relay::ServerSettings as RelayedServer;
+use fuotad::schedule::Kept;
 use fuotad::schedule::Pattern;
 use fuotad::schedule::Placement;
 use fuotad::schedule::Scheduler;
@@ -148,7 +149,9 @@ fn scheduler_case(seed: u64) -> (u64, Vec<String>) {
     let region = region(&mut luck);
     let senders = senders(&mut luck, region);
     let reserve_ppm = [0, 100_000, 500_000][luck.below(3) as usize];
-    let mut scheduler = Scheduler::new(region.sub_bands, reserve_ppm);
+    let min_heard_ppm = [0, 800_000, 980_000][luck.below(3) as usize];
+    let kept = Kept { server_reserve_ppm: reserve_ppm, min_heard_ppm };
+    let mut scheduler = Scheduler::of(region, kept);
     let mut air: Vec<Transmission> = Vec::new();
     let mut now = Instant::ZERO;
     // Busy, usual and lazy: up to a second, a minute, half an hour between two wishes.
@@ -161,7 +164,7 @@ fn scheduler_case(seed: u64) -> (u64, Vec<String>) {
             let minutes = scheduler.minutes(now);
             let away_us = 5_000_000 + luck.below(1_800_000_000);
             now = now.plus_us(away_us);
-            scheduler = Scheduler::new(region.sub_bands, reserve_ppm);
+            scheduler = Scheduler::of(region, kept);
             // With a trusted clock the time away counts, without one it does not.
             let elapsed_us = if luck.chance_ppm(500_000) { away_us } else { 0 };
             scheduler.restore(now, elapsed_us, &minutes);
@@ -176,6 +179,7 @@ fn scheduler_case(seed: u64) -> (u64, Vec<String>) {
             queue_slot_us: forwarder_airtime_us(sender.channel.modulation, sender.phy_len),
             earliest: now.plus_us(luck.below(ahead_us)),
             until: None,
+            need_us: 0,
             gap_us: GAP_US,
             lead_us: 0,
             policy: sender.policy,
@@ -236,6 +240,7 @@ fn the_same_emissions_without_a_scheduler_are_objected_to() {
         queue_slot_us: airtime_us,
         earliest: Instant::ZERO,
         until: None,
+        need_us: 0,
         gap_us: GAP_US,
         lead_us: 0,
         policy: sender.policy,
@@ -337,7 +342,7 @@ fn a_busy_day_of(name: RfRegion, uplink_hz: &[u32]) -> Script {
     });
     script.relay.servers =
         vec![RelayedServer { name: "lns:1700".to_owned(), is_uplink_only: false, is_enforced: false }];
-    script.server_reserve_ppm = 100_000;
+    script.kept = Kept { server_reserve_ppm: 100_000, min_heard_ppm: 800_000 };
     script.uplinks_per_hour = 0;
     script
 }

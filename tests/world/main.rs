@@ -11,10 +11,13 @@ mod crashes;
 mod fleet;
 mod fleet_engine;
 mod forwarder_hazards;
+mod hearing;
 mod law_search;
+mod listening;
 mod missing_files;
 mod odds;
 mod outages;
+mod planned_rest;
 mod region_refusals;
 mod region_tables;
 mod relay;
@@ -23,6 +26,7 @@ mod shared_radio;
 #[cfg(feature = "daemon")]
 mod signatures;
 mod store_crashes;
+mod time_left;
 mod turns;
 mod two_clocks;
 #[cfg(feature = "daemon")]

@@ -14,6 +14,7 @@ use fuotad::lorawan::multicast_frame;
 use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings;
 use fuotad::report::Event;
+use fuotad::schedule::Kept;
 use fuotad::sim::random::Random;
 use fuotad::time::Instant;
 use fuotad::time::Now;
@@ -55,7 +56,7 @@ impl Desk {
         let settings = Settings {
             forwarder: link,
             relay: RelaySettings { servers, ..RelaySettings::default() },
-            server_reserve_ppm: 100_000,
+            kept: Kept { server_reserve_ppm: 100_000, min_heard_ppm: 0 },
             ..small_world::settings()
         };
         let engine = Engine::new(settings, small_world::enrolled(), 1, at(0));

@@ -13,6 +13,7 @@ use fuotad::relay::RelaySettings;
 use fuotad::relay::ServerSettings as RelayedServer;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
+use fuotad::schedule::Kept;
 use fuotad::schedule::Pattern;
 use fuotad::schedule::TxPolicy;
 use fuotad::sim::NetworkScript;
@@ -65,7 +66,7 @@ pub fn shared(data_rate: u8, frag_size: u32, len: usize, rx_delay_s: u8, manner:
     script.tasks[0].document =
         document(100, "").replace("\"FragmentSizeBytes\":48", &format!("\"FragmentSizeBytes\":{frag_size}"));
     script.uplinks_per_hour = 0;
-    script.server_reserve_ppm = 100_000;
+    script.kept = Kept { server_reserve_ppm: 100_000, min_heard_ppm: 0 };
     script.relay = RelaySettings {
         servers: vec![RelayedServer {
             name: "lns:1700".to_owned(),
@@ -130,7 +131,11 @@ fn fragments_of_three_seconds_cost_no_answer_where_devices_wait_five_seconds() {
 fn fragments_of_three_seconds_before_rx1_after_one_second_are_counted_where_they_meet_an_answer() {
     let mut collided = 0;
     for seed in 1..=5 {
-        let summary = run(Script { seed, ..shared(0, 48, 2000, 1, Manner::TheThingsStack) });
+        let mut script = Script { seed, ..shared(0, 48, 2000, 1, Manner::TheThingsStack) };
+        if let Some(network) = &mut script.network {
+            network.server.answered_ppm = 1_000_000;
+        }
+        let summary = run(script);
         assert_content(&summary, "one second");
         let network = summary.network.as_ref().unwrap();
         let told = network.server.errors.get("COLLISION_PACKET").copied().unwrap_or(0);

@@ -1,8 +1,10 @@
 //! The answer of `fuotad plan`, before it is printed as text or as JSON.
 
+use crate::campaign::Power;
 use crate::cloud::FuotaTaskJson;
 use crate::plan::Chance;
 use crate::plan::Choice;
+use crate::plan::Compared;
 use crate::plan::Timetable;
 
 /// Everything that is printed.
@@ -15,16 +17,12 @@ pub struct Answer<'a> {
     pub choices: &'a [Choice],
     /// The data rate of the task's group.
     pub data_rate: u8,
-    /// What a device draws while it listens, milliampere.
-    pub listening_ma: f64,
+    /// The same campaign by others' policies, and ours with other promises of hearing (`min-heard`); where asked for.
+    pub compared: &'a [Compared],
+    pub promises: &'a [(f64, Timetable)],
+    /// The battery of the group's devices.
+    pub power: Power,
     /// Whether the counters are those of the service's journal.
     pub knows_journal: bool,
     pub warnings: &'a [String],
-}
-
-impl Answer<'_> {
-    /// What listening costs a device, milliampere hours.
-    pub fn listening_mah(&self) -> f64 {
-        self.timetable.listening_us as f64 / 3.6e9 * self.listening_ma
-    }
 }

@@ -2,7 +2,8 @@
 
 use super::answer::Answer;
 use super::json::as_json;
-use super::text::NEEDS_CLOCK;
+use super::setup::ForDevices;
+use super::setup::setup;
 use super::text::print;
 use crate::broadcast::Foreseen;
 use crate::broadcast::Judgement;
@@ -14,7 +15,6 @@ use crate::cli::check;
 use crate::cli::exit::Failure;
 use crate::cli::exit::warn;
 use crate::cli::files;
-use crate::cli::inspect::hex;
 use crate::cloud::FuotaTaskJson;
 use crate::config::Config;
 use crate::config::KeySource;
@@ -26,20 +26,22 @@ use crate::lorawan::Secret;
 use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
+use crate::plan::compare;
 use crate::plan::counters_from;
+use crate::schedule::Kept;
 use crate::signing::SigningTrust;
 use crate::store::Recovered;
 use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
 use crate::task::Task;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The promises of hearing that are compared.
+const MIN_HEARD: [f64; 4] = [0.9, 0.8, 0.6, 0.0];
 
 /// Plans, prints, and fails when it cannot legally be done, or when nothing would come of it. What is to be said of the
 /// order is said whatever comes of it.
@@ -68,15 +70,18 @@ fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Res
     }
     if tasks.len() > 1 {
         // Each is shown alone below; whether they fit in beside each other is asked of all together.
-        order.timetable(&settings, &order.document)?;
+        order.timetable(&settings, None, &order.document)?;
         warnings.push(format!("{} groups share the air: each is shown as if it were alone", tasks.len()));
     }
     let mut planned = Vec::new();
     for task in &tasks {
         let mut settings = settings.clone();
         add(warnings, journal.counters(&mut settings, task)?);
-        let timetable = order.timetable(&settings, &order.document_of(task)?)?;
+        let timetable = order.timetable(&settings, journal.recovered.as_ref(), &order.document_of(task)?)?;
         add(warnings, timetable.planned.warnings.clone());
+        let unheard =
+            |what: String| format!("the gateway is not promised to hear: {what}: make max-deaf smaller");
+        add(warnings, timetable.heard.broken().into_iter().map(unheard).collect());
         planned.push((task, settings, timetable));
     }
     let of_gateway: Vec<String> = check::no_server(&config).into_iter().chain(config.remarks()).collect();
@@ -86,17 +91,25 @@ fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Res
         let group = settings.groups.iter().find(of_plan);
         let group = group.ok_or_else(|| Failure::config("the plan's group is not configured"))?;
         if args.setup {
-            setup(&timetable, group, &args.devices, &order.image, warnings, out)?;
+            let of = ForDevices { config: &config, plan: &timetable, group, image: &order.image };
+            setup(&of, args, warnings, out)?;
             continue;
         }
+        let (mut compared, mut promises) = (Vec::new(), Vec::new());
+        if args.compare {
+            compared = compare(&settings, group, &timetable, order.image.len());
+            promises = order.promises(&settings, &order.document_of(task)?);
+        }
         let answer = Answer {
+            compared: &compared,
+            promises: &promises,
             name: task.id.as_str(),
             said: &order.said,
             timetable: &timetable,
             chances: &chances(&timetable.planned, group),
             choices: &choices(&settings, task, group, &order.image),
             data_rate: group.data_rate,
-            listening_ma: args.listening_ma,
+            power: group.power,
             knows_journal: journal.recovered.is_some(),
             warnings: &all,
         };
@@ -191,13 +204,29 @@ impl Order<'_> {
         serde_json::to_string(&said).map_err(|error| self.wrong(&error))
     }
 
+    /// The same with other promises of hearing; those that law and devices do not let keep are left out.
+    fn promises(&self, settings: &Settings, document: &str) -> Vec<(f64, Timetable)> {
+        let with = |min_heard: f64| {
+            let min_heard_ppm = (min_heard * 1e6).round() as u32;
+            let settings = Settings { kept: Kept { min_heard_ppm, ..settings.kept }, ..settings.clone() };
+            Some((min_heard, self.timetable(&settings, None, document).ok()?))
+        };
+        MIN_HEARD.into_iter().filter_map(with).collect()
+    }
+
     /// Who vouches for the image was judged before, as far as it can be without what comes with it.
-    fn timetable(&self, settings: &Settings, document: &str) -> Result<Timetable, Failure> {
+    fn timetable(
+        &self,
+        settings: &Settings,
+        recovered: Option<&Recovered>,
+        document: &str,
+    ) -> Result<Timetable, Failure> {
         let mut settings = settings.clone();
         for group in &mut settings.groups {
             (group.accepts_unsigned, group.trust) = (true, SigningTrust::default());
         }
-        let planned = Timetable::seen_at(wall_clock(), &settings, document, &self.stem, self.image.clone());
+        let planned =
+            Timetable::seen_at(wall_clock(), recovered, &settings, document, &self.stem, self.image.clone());
         planned.map_err(|error| self.wrong(&error))
     }
 }
@@ -226,40 +255,4 @@ impl Journal<'_> {
         let said = said.map_err(|error| Failure::data(format!("{dir}: {error}")))?;
         Ok(said.into_iter().map(|text| format!("{dir}: {text}")).collect())
     }
-}
-
-/// Prints the commands of all devices, or none: half of them would be half a campaign.
-fn setup(
-    plan: &Timetable,
-    group: &Group,
-    path: &Path,
-    image: &[u8],
-    warnings: &mut Vec<String>,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let wrong = |error: &dyn fmt::Display| Failure::data(format!("{}: {error}", path.display()));
-    let devices = files::devices(path)?;
-    let mut lines = Vec::new();
-    for device in devices.device {
-        let root_key = device.root_key().map_err(|error| wrong(&error))?;
-        let commands =
-            plan.setup(group, image, &root_key, device.session_cnt).map_err(|error| wrong(&error))?;
-        for command in commands {
-            lines.push(json!({
-                "device": device.name,
-                "dev_eui": device.dev_eui,
-                "command": command.name,
-                "fport": command.fport,
-                "hex": hex(&command.payload),
-                "base64": STANDARD.encode(&command.payload),
-                "session": command.session.map(|session| session + 1),
-            }));
-        }
-    }
-    warnings.extend(files::open_to_the_world(path));
-    if !plan.sessions.is_empty() {
-        warnings.push(NEEDS_CLOCK.to_owned());
-    }
-    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The plan for programs.
 
 use super::answer::Answer;
+use crate::plan::Timetable;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use serde_json::Value;
@@ -29,6 +30,7 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
         "end": time(plan.end),
         "duration_us": plan.end.us_since(plan.begin),
         "listening_us": plan.listening_us,
+        "session_s": session_s(plan),
         "sessions": plan.sessions.iter().map(|plan| json!({
             "start": rfc3339_from_gps(plan.session.start),
             "timeout_exponent": plan.session.exponent,
@@ -46,7 +48,19 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
             "airtime_us": hour.airtime_us,
         })).collect::<Vec<_>>(),
         "server_reserve_ppm": plan.server_reserve_ppm,
-        "listening_mah": answer.listening_mah(),
+        "image_mah": planned.image_uah as f64 / 1000.0,
+        "battery_ppm": answer.power.part_ppm(planned.image_uah),
+        "heard": {
+            "worst_hour_ppm": plan.heard.worst_hour_ppm,
+            "joins_ppm": plan.heard.joins_ppm,
+            "confirmed_failed_ppm": plan.heard.confirmed_failed_ppm,
+            "rates": plan.heard.rates.iter().map(|heard| json!({
+                "data_rate": heard.rate.modulation.to_string(),
+                "uplink_airtime_us": heard.rate.airtime_us,
+                "weight": heard.rate.weight,
+                "lost_ppm": heard.lost_ppm,
+            })).collect::<Vec<_>>(),
+        },
         "deaf_ppm": ppm(plan.airtime_us, plan.end.us_since(plan.begin)),
         "knows_journal": answer.knows_journal,
         "decoded": {
@@ -62,6 +76,23 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
             "completes_as_shipped": chance.completes_as_shipped,
             "coded_wanted": chance.coded_wanted,
         })).collect::<Vec<_>>(),
+        "compared": answer.compared.iter().map(|compared| json!({
+            "name": compared.name,
+            "frames": compared.frames,
+            "session_s": compared.sessions_s,
+            "duration_us": compared.duration_us,
+            "image_mah": compared.image_uah as f64 / 1000.0,
+            "worst_hour_ppm": compared.heard.worst_hour_ppm,
+            "lost_ppm": compared.heard.rates.iter().map(|heard| heard.lost_ppm).collect::<Vec<_>>(),
+            "breaches": compared.breaches,
+        })).collect::<Vec<_>>(),
+        "promises": answer.promises.iter().map(|(min_heard, plan)| json!({
+            "min_heard": min_heard,
+            "session_s": session_s(plan),
+            "duration_us": plan.end.us_since(plan.begin),
+            "worst_hour_ppm": plan.heard.worst_hour_ppm,
+            "lost_ppm": plan.heard.rates.iter().map(|heard| heard.lost_ppm).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
         "choices": answer.choices.iter().map(|choice| json!({
             "data_rate": choice.data_rate,
             "frag_size": choice.frag_size,
@@ -74,6 +105,11 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
         "warnings": answer.warnings,
         "task": answer.said,
     })
+}
+
+/// The sum of its session lengths, seconds.
+pub fn session_s(plan: &Timetable) -> u64 {
+    plan.sessions.iter().map(|plan| plan.session.length_us() / 1_000_000).sum()
 }
 
 fn ppm(part: u64, whole: u64) -> u64 {

@@ -3,6 +3,7 @@
 mod answer;
 mod command;
 mod json;
+mod setup;
 mod text;
 
 pub use command::run;

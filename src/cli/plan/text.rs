@@ -1,6 +1,7 @@
 //! The plan for people.
 
 use super::answer::Answer;
+use super::json::session_s;
 use crate::cli::exit::Failure;
 use crate::cli::table::duration;
 use crate::cli::table::percent;
@@ -9,7 +10,10 @@ use crate::cli::table::table;
 use crate::plan::ASSUMED_LOSS_PERCENT;
 use crate::plan::Chance;
 use crate::plan::Choice;
+use crate::plan::Compared;
+use crate::plan::Heard;
 use crate::plan::HourPlan;
+use crate::plan::RateHeard;
 use crate::plan::Timetable;
 use crate::plan::WANTED;
 use crate::sim::BandAir;
@@ -57,19 +61,17 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "  one each    {}, set by {}", seconds(planned.spacing_us), planned.limited_by)?;
     writeln!(out, "  begin       {}", time(plan.begin))?;
     writeln!(out, "  end         {}  ({} later)", time(plan.end), duration(took_us))?;
+    writeln!(out, "  listening   {} for a device that loses nothing", duration(plan.listening_us))?;
+    let (uah, power) = (planned.image_uah, answer.power);
     writeln!(
         out,
-        "  listening   {} for a device that loses nothing: {:.2} mAh at {} mA",
-        duration(plan.listening_us),
-        answer.listening_mah(),
-        answer.listening_ma
+        "  battery     {:.2} mAh at most: whole sessions at {} mA, flash, answers; {:.3} % of {} mAh",
+        uah as f64 / 1000.0,
+        f64::from(power.receive_ua) / 1000.0,
+        power.part_ppm(uah) as f64 / 1e4,
+        power.capacity_mah
     )?;
-    let (offered, lost) = plan.uplinks;
-    writeln!(
-        out,
-        "  deaf        {} of that time: so many uplinks are not heard ({lost} of {offered} at one a minute)",
-        percent(plan.airtime_us, took_us)
-    )?;
+    hearing(&plan.heard, out)?;
     writeln!(out, "  decoded     {}", planned.decoded)?;
     if !plan.sessions.is_empty() {
         let rows: Vec<Vec<String>> = plan
@@ -85,10 +87,79 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
         write!(out, "{}", table(&["session", "start", "length", "frames"], &rows))?;
         writeln!(out, "  clock       {NEEDS_CLOCK}")?;
     }
+    comparison(answer, out)?;
     bands(plan, out)?;
     hours(plan, out)?;
     chances(answer, out)?;
     choices(answer, out)
+}
+
+/// What the gateway hears meanwhile.
+fn hearing(heard: &Heard, out: &mut dyn Write) -> Result<(), Failure> {
+    let lost =
+        |heard: &RateHeard| format!("{} {:.0} %", heard.rate.modulation, f64::from(heard.lost_ppm) / 1e4);
+    let lost: Vec<String> = heard.rates.iter().map(lost).collect();
+    writeln!(out, "  lost        of uplinks in that time: {}", lost.join(", "))?;
+    let percent = |ppm: u32| f64::from(ppm) / 1e4;
+    writeln!(
+        out,
+        "  heard       {:.1} % of usual uplinks in the worst hour, {:.1} % of joins within 10 min; {:.2} % of confirmed fail",
+        percent(heard.worst_hour_ppm),
+        percent(heard.joins_ppm),
+        percent(heard.confirmed_failed_ppm)
+    )?;
+    Ok(())
+}
+
+/// The loss of uplinks at the fastest and the slowest usual data rate.
+fn losses(heard: &Heard) -> Vec<String> {
+    let lost = |heard: &RateHeard| format!("{:.0} %", f64::from(heard.lost_ppm) / 1e4);
+    let ends = [heard.rates.first(), heard.rates.last()];
+    ends.into_iter().map(|heard| heard.map_or("-".to_owned(), lost)).collect()
+}
+
+/// The policies of others, and other promises of hearing.
+fn comparison(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
+    if answer.compared.is_empty() {
+        return Ok(());
+    }
+    let ends = &answer.timetable.heard.rates;
+    let of = |heard: Option<&RateHeard>| {
+        heard.map_or("-".to_owned(), |heard| format!("lost {}", heard.rate.modulation))
+    };
+    let (fast, slow) = (of(ends.first()), of(ends.last()));
+    let row = |compared: &Compared| {
+        let mut row = vec![
+            compared.name.to_owned(),
+            compared.sessions_s.map_or("-".to_owned(), |sessions_s| format!("{sessions_s} s")),
+            duration(compared.duration_us),
+            format!("{:.2}", compared.image_uah as f64 / 1000.0),
+        ];
+        row.extend(losses(&compared.heard));
+        row.push(if compared.breaches == 0 {
+            "kept".to_owned()
+        } else {
+            format!("{} over", compared.breaches)
+        });
+        row
+    };
+    let rows: Vec<Vec<String>> = answer.compared.iter().map(row).collect();
+    writeln!(out, "  the same by others' documented beats, judged by the same referee:")?;
+    write!(out, "{}", table(&["policy", "sessions", "takes", "mAh", &fast, &slow, "law"], &rows))?;
+    let row = |(min_heard, plan): &(f64, Timetable)| {
+        let mut row = vec![
+            min_heard.to_string(),
+            format!("{} s", session_s(plan)),
+            duration(plan.end.us_since(plan.begin)),
+            format!("{:.1} %", f64::from(plan.heard.worst_hour_ppm) / 1e4),
+        ];
+        row.extend(losses(&plan.heard));
+        row
+    };
+    let rows: Vec<Vec<String>> = answer.promises.iter().map(row).collect();
+    writeln!(out, "  with other promises of hearing:")?;
+    write!(out, "{}", table(&["min-heard", "sessions", "takes", "worst hour", &fast, &slow], &rows))?;
+    Ok(())
 }
 
 /// Ours and what the law leaves to the network server.

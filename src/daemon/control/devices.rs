@@ -36,7 +36,7 @@ pub(in crate::daemon) fn devices(
     let begins_anew = match request.what {
         AboutDevices::Retry(dev_eui) => Some((dev_eui, false)),
         AboutDevices::Forget(dev_eui) => Some((dev_eui, true)),
-        AboutDevices::List { .. } | AboutDevices::Show(_) => None,
+        AboutDevices::List { .. } | AboutDevices::Show(_) | AboutDevices::Survey => None,
     };
     if let Some((dev_eui, is_forgotten)) = begins_anew
         && engine.fleet(group).is_some()
@@ -44,12 +44,16 @@ pub(in crate::daemon) fn devices(
     {
         return Err(unknown(dev_eui));
     }
+    if request.what == AboutDevices::Survey {
+        engine.survey(group);
+    }
     let Some(fleet) = engine.fleet(group) else {
         let why = format!("group {group} has no lns: write lns and devices-file in its [[group]]");
         return Err(Refusal::new("no-lns", why));
     };
     match request.what {
         AboutDevices::List { after, limit } => Ok(list(fleet, now, after, limit)),
+        AboutDevices::Survey => Ok(json!({ "counts": fleet.readiness(now) })),
         AboutDevices::Show(dev_eui) | AboutDevices::Retry(dev_eui) | AboutDevices::Forget(dev_eui) => {
             let view = fleet.device(now, dev_eui).ok_or_else(|| unknown(dev_eui))?;
             Ok(json!(view))

@@ -17,8 +17,15 @@ pub const PAGE_MAX: usize = 200;
 const PAGE: usize = 100;
 
 /// Every request by its name.
-pub(super) const NAMES: [&str; 6] =
-    ["version", "status", "devices.list", "devices.show", "devices.retry", "devices.forget"];
+pub(super) const NAMES: [&str; 7] = [
+    "version",
+    "status",
+    "devices.list",
+    "devices.show",
+    "devices.retry",
+    "devices.forget",
+    "devices.survey",
+];
 
 /// One request with the id that its answer repeats.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +72,8 @@ pub enum AboutDevices {
     Retry(Eui64),
     /// All that is known of it is forgotten: its dialogue begins anew.
     Forget(Eui64),
+    /// All of them are asked for their versions although nothing is to be set up.
+    Survey,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +140,7 @@ fn what(value: &Value) -> Result<What, Refusal> {
         "devices.show" => AboutDevices::Show(device(&json)?),
         "devices.retry" => AboutDevices::Retry(device(&json)?),
         "devices.forget" => AboutDevices::Forget(device(&json)?),
+        "devices.survey" => AboutDevices::Survey,
         other => {
             let why = format!("{} is no request: write one of {}", shown_text(other), NAMES.join(", "));
             return Err(Refusal::new("unknown-request", why));
@@ -181,6 +191,8 @@ mod tests {
         assert_eq!(read(list), devices(AboutDevices::List { after: None, limit: 100 }));
         let list = r#"{"v":1,"do":"devices.list","group":"meters","after":"70B3D57ED0000001","limit":200}"#;
         assert_eq!(read(list), devices(AboutDevices::List { after: Some(eui), limit: 200 }));
+        let survey = r#"{"v":1,"do":"devices.survey","group":"meters"}"#;
+        assert_eq!(read(survey), devices(AboutDevices::Survey));
         for (name, what) in [
             ("show", AboutDevices::Show(eui)),
             ("retry", AboutDevices::Retry(eui)),

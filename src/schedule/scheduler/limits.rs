@@ -1,9 +1,10 @@
 //! Which limit keeps a frame waiting, for whoever asks why.
 
-use super::DEAF_LONG_US;
+use super::DEAF_US;
 use super::Manners;
 use super::Scheduler;
 use super::TxRequest;
+use super::deaf_limit_us;
 use crate::radio::AirLimit;
 use crate::region::SubBand;
 use crate::schedule::ledger;
@@ -16,7 +17,6 @@ impl Scheduler {
         let sub_band = request.channel.sub_band.0;
         let request = &TxRequest { gap_us: request.gap_us.max(self.legal_gap_us(sub_band)), ..*request };
         let from = request.earliest.max(now);
-        let (past_deafness, deafness) = self.past_deafness(from, request, Manners::Full);
         let mut past_protected = from;
         while let later = self.past_protected(now, past_protected, request)
             && later > past_protected
@@ -26,8 +26,8 @@ impl Scheduler {
         let mut limits = vec![
             (self.past_conflicts(from, request), AirLimit::Busy),
             (past_protected, AirLimit::Windows { windows: self.protected.len() }),
-            (past_deafness, self.deafness(now, deafness)),
         ];
+        limits.extend(self.hearing_limits(now, from, request));
         limits.extend(self.band_limits(now, from, request));
         let (start, limit) = limits.into_iter().max_by_key(|(start, _)| *start)?;
         (start > from).then_some(limit)
@@ -66,9 +66,20 @@ impl Scheduler {
         starts.into_iter().filter_map(|(start, limit)| Some((start?, limit))).collect()
     }
 
-    /// A rule of deafness with what was used of it.
-    fn deafness(&self, now: Instant, (window_us, limit_us): (u64, u64)) -> AirLimit {
-        let loads = if window_us == DEAF_LONG_US { &self.deaf_long } else { &self.deaf_short };
-        AirLimit::Deafness { deaf_us: loads.used_us(now, None), limit_us, window_us }
+    /// How long what the gateway is to hear would keep the wish waiting.
+    fn hearing_limits(&self, now: Instant, from: Instant, request: &TxRequest) -> Vec<(Instant, AirLimit)> {
+        let airtime_us = request.airtime_us;
+        let limit_us = deaf_limit_us(airtime_us, request.policy.max_deaf_ppm);
+        let deaf_us = self.deaf.used_us(now, None);
+        let deafness = AirLimit::Deafness { deaf_us, limit_us, window_us: DEAF_US };
+        let past_deaf = self.deaf.earliest(from, airtime_us, limit_us, false).unwrap_or(from);
+        let hearing =
+            AirLimit::Hearing { lost_us: self.hearing.used_us(now), limit_us: self.hearing.limit_us() };
+        let hole_us = self.hearing.train().map_or(0, |train| train.open_us + train.slowest_us);
+        vec![
+            (self.past_hole(from, airtime_us, false), AirLimit::Hole { hole_us }),
+            (past_deaf, deafness),
+            (self.past_cost(from, request, Manners::Full), hearing),
+        ]
     }
 }

@@ -23,6 +23,7 @@ fn request(dr: u8, phy_len: usize, policy: TxPolicy) -> TxRequest {
         queue_slot_us,
         earliest: Instant::ZERO,
         until: None,
+        need_us: 0,
         gap_us: 45_000,
         lead_us: 100_000,
         policy,
@@ -137,10 +138,79 @@ fn the_gateway_is_never_deaf_for_more_than_its_part_of_a_minute() {
 #[test]
 fn a_frame_longer_than_the_rule_of_deafness_goes_out_alone() {
     let mut scheduler = eu868();
-    let request = request(0, 64, TxPolicy { max_deaf_ppm: 200_000, ..all(Pattern::Burst) });
+    let request = request(0, 64, TxPolicy { max_deaf_ppm: 20_000, ..all(Pattern::Burst) });
     scheduler.commit(Instant::ZERO, &request);
     let second = start_of(scheduler.place(Instant::ZERO, &request));
-    assert_eq!(second, Instant::from_us(5_000_000));
+    assert_eq!(second, Instant::from_us(60_000_000));
+}
+
+fn promising(min_heard_ppm: u32) -> Scheduler {
+    let kept = Kept { server_reserve_ppm: 0, min_heard_ppm };
+    Scheduler::of(parameters(RfRegion::Eu868).unwrap(), kept)
+}
+
+/// The starts of `frames` frames, each as early as may be.
+fn starts(scheduler: &mut Scheduler, request: &TxRequest, spacing_us: u64, frames: usize) -> Vec<u64> {
+    let mut earliest = Instant::ZERO;
+    let mut starts = Vec::new();
+    for _ in 0..frames {
+        let start = start_of(scheduler.place(earliest, &TxRequest { earliest, ..*request }));
+        scheduler.commit(start, request);
+        starts.push(start.us_since(Instant::ZERO));
+        earliest = start.plus_us(spacing_us);
+    }
+    starts
+}
+
+#[test]
+fn frames_stand_in_trains_and_after_each_the_slowest_usual_uplink_is_heard() {
+    let request = request(5, 255, all(Pattern::Burst));
+    let starts = starts(&mut promising(1), &request, 1_400_000, 60);
+    let hole_us = 5_000_000 + promising(1).hearing().uplinks().slowest_us();
+    let (mut train_begins, mut trains) = (starts[0], 0);
+    for pair in starts.windows(2) {
+        let pause_us = pair[1] - pair[0] - request.airtime_us;
+        if pause_us >= hole_us {
+            (train_begins, trains) = (pair[1], trains + 1);
+        } else {
+            assert_eq!(pair[1] - pair[0], 1_400_000, "no waiting but in holes");
+        }
+        assert!(pair[1] + request.airtime_us - train_begins <= 20_000_000);
+    }
+    assert!((3..=5).contains(&trains), "{trains}");
+}
+
+#[test]
+fn no_hole_is_left_where_the_pauses_between_frames_are_long_enough() {
+    let request = request(5, 255, all(Pattern::Burst));
+    let starts = starts(&mut promising(1), &request, 4_000_000, 60);
+    assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == 4_000_000), "{starts:?}");
+}
+
+#[test]
+fn in_any_hour_the_mean_uplink_is_heard_as_promised() {
+    let request = request(5, 255, all(Pattern::Burst));
+    let mut scheduler = promising(900_000);
+    let starts = starts(&mut scheduler, &request, 1_000_000, 900);
+    let mix = scheduler.hearing().uplinks().clone();
+    let hour_us = 3_600_000_000;
+    for begin in starts.iter().copied().step_by(50) {
+        // Each millisecond of the hour is a begin of an uplink.
+        let lost = |airtime_us: u64| {
+            let mut deaf_us = 0;
+            let mut over_us = begin;
+            for start in starts.iter().copied().filter(|start| (begin..begin + hour_us).contains(start)) {
+                let from = start.saturating_sub(airtime_us).max(over_us);
+                over_us = start + request.airtime_us;
+                deaf_us += over_us - from;
+            }
+            deaf_us
+        };
+        let sum: u64 = mix.rates().iter().map(|rate| rate.weight * lost(rate.airtime_us)).sum();
+        let lost_us = sum / mix.weight();
+        assert!(lost_us <= hour_us / 10, "{lost_us}");
+    }
+    assert!(starts[899] > hour_us, "the promise was what held it back");
 }
 
 #[test]
@@ -248,4 +318,20 @@ fn a_burst_waits_at_most_as_long_as_it_says() {
         let even = TxPolicy { pattern: Pattern::Even, ..policy };
         assert_eq!(scheduler.waits_us(request.channel, request.airtime_us, spacing_us, frames, even), 0);
     }
+}
+
+#[test]
+fn what_the_servers_are_expected_to_want_slows_a_campaign_and_does_not_end_its_session() {
+    let mut scheduler = eu868();
+    let second = |s: i64| Instant::from_us(s * 1_000_000);
+    let request = request(5, 255, all(Pattern::Burst));
+    for n in 0..50 {
+        let sub_band = Some(request.channel.sub_band.0);
+        scheduler.enter_other(second(n * 5), sub_band, second(n * 5), 1_300_000, 1_300_000);
+    }
+    scheduler.commit(second(251), &request);
+    let in_session = TxRequest { until: Some(second(500)), need_us: 100_000_000, ..request };
+    let start = |request: TxRequest| start_of(scheduler.clone().place(second(260), &request));
+    assert!(start(request) > second(3600), "65 s of the servers in 260 s are all of an hour's law");
+    assert!(start(in_session) < second(261));
 }

@@ -1,9 +1,11 @@
 //! The forwarder's threads as one machine in virtual time.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 use semtech_udp::tx_ack::Error as TxError;
 
+use crate::radio::Modulation;
 use crate::sim::concentrator::beacon;
 use crate::sim::concentrator::beacon::Beacons;
 use crate::sim::concentrator::board::Board;
@@ -70,6 +72,8 @@ pub struct Concentrator {
     tx_acks: VecDeque<(Instant, Vec<u8>)>,
     push_thread: PushThread,
     counts: Counts,
+    /// Receptions lost because the gateway was sending, by data rate.
+    deaf_to: BTreeMap<Modulation, u64>,
     outputs: VecDeque<Output>,
 }
 
@@ -111,6 +115,7 @@ impl Concentrator {
             tx_acks: VecDeque::new(),
             push_thread: PushThread::default(),
             counts: Counts::default(),
+            deaf_to: BTreeMap::new(),
             outputs: VecDeque::new(),
             settings,
         }
@@ -156,6 +161,7 @@ impl Concentrator {
         let board = &self.boards[number];
         if board.was_deaf(reception.start, now) {
             self.counts.deaf += 1;
+            *self.deaf_to.entry(reception.modulation).or_default() += 1;
             return false;
         }
         if self.push_thread.is_full() {
@@ -296,6 +302,11 @@ impl Concentrator {
     /// What the register of the (first) board shows.
     pub fn counter(&self, now: Instant) -> u32 {
         self.boards[0].tmst(now)
+    }
+
+    /// Receptions lost because the gateway was sending, by data rate.
+    pub fn deaf_to(&self) -> &BTreeMap<Modulation, u64> {
+        &self.deaf_to
     }
 
     /// What happened so far.

@@ -3,6 +3,7 @@
 use super::CONFIG;
 use super::Desk;
 use super::GEN_APP_KEY;
+use super::MC_KEY;
 use super::TASK;
 use super::data;
 use super::number;
@@ -14,6 +15,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fuotad::lorawan::McAddr;
 use fuotad::lorawan::PackageVersion;
+use fuotad::lorawan::RootKey;
+use fuotad::lorawan::Secret;
+use fuotad::lorawan::data_block_mic;
+use fuotad::lorawan::encrypt_mc_key;
+use fuotad::lorawan::mc_ke_key;
 use fuotad::lorawan::ts004;
 use fuotad::lorawan::ts005;
 use fuotad::task::gps_from_rfc3339;
@@ -124,4 +130,114 @@ fn a_devices_file_with_a_mistake_gets_no_command_for_any_device() {
     refuses(&format!("{good}{good}"), &["device d1", "twice"]);
     refuses("", &["device"]);
     desk.refuses(&setup.replace("d.toml", "none.toml"), 66, &["none.toml"]);
+}
+
+/// The configuration with a network server of each kind.
+fn with_servers(lns: &str) -> String {
+    let group = with(CONFIG, "[[group]]", &format!("{lns}\n[[group]]"));
+    assert_ne!(group, CONFIG);
+    group
+}
+
+const CHIRPSTACK: &str = "[[lns]]\nname = \"cs\"\nkind = \"chirpstack\"\nbroker = \"mqtt://127.0.0.1\"\n\
+                          applications = [\"5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11\"]\ntopic-prefix = \"eu\"\n";
+const THE_THINGS_STACK: &str = "[[lns]]\nname = \"tts\"\nkind = \"the-things-stack\"\nbroker = \"mqtts://h\"\n\
+                                applications = [\"app1\"]\ntenant = \"ttn\"\npassword-file = \"p\"\n";
+
+#[test]
+fn the_commands_are_written_as_messages_for_either_network_server() {
+    let desk = Desk::new();
+    desk.write(
+        "meters.toml",
+        format!("{}session-timeout-exponent = 9\n", with_servers(&format!("{CHIRPSTACK}{THE_THINGS_STACK}"))),
+    );
+    let device = format!(
+        "[[device]]\nname = \"d1\"\ndev-eui = \"70B3D57ED0000001\"\ngen-app-key = \"{GEN_APP_KEY}\"\n"
+    );
+    desk.write("d.toml", &device);
+    let plan = "plan meters-1.4.2.json -c meters.toml --image image.bin --setup --devices d.toml";
+    let lines = |line: &str| -> Vec<Value> {
+        desk.prints(line).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let plain = lines(plan);
+    for (kind, topic) in [
+        (
+            "chirpstack",
+            "eu/application/5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11/device/70b3d57ed0000001/command/down",
+        ),
+        ("the-things-stack", "v3/app1@ttn/devices/eui-70b3d57ed0000001/down/push"),
+    ] {
+        let messages = lines(&format!("{plan} --for {kind}"));
+        assert_eq!(messages.len(), plain.len());
+        for (message, plain) in messages.iter().zip(&plain) {
+            assert_eq!((text(message, "topic"), text(message, "command")), (topic, text(plain, "command")));
+            let payload = &message["payload"];
+            let downlink = if kind == "chirpstack" { payload } else { &payload["downlinks"][0] };
+            let [data, port] =
+                if kind == "chirpstack" { ["data", "fPort"] } else { ["frm_payload", "f_port"] };
+            assert_eq!((&downlink[data], &downlink[port]), (&plain["base64"], &plain["fport"]));
+            assert_eq!(downlink["confirmed"], false);
+        }
+    }
+    desk.write("d.toml", format!("{device}device-id = \"meter-1\"\n"));
+    let named = lines(&format!("{plan} --for the-things-stack"));
+    assert_eq!(text(&named[0], "topic"), "v3/app1@ttn/devices/meter-1/down/push");
+    desk.write("d.toml", with(&device, "dev-eui = \"70B3D57ED0000001\"\n", ""));
+    desk.run(&format!("{plan} --for chirpstack")).refused(plan, 65, &["device d1: dev-eui is missing"]);
+    desk.write("d.toml", &device);
+    desk.write("meters.toml", CONFIG);
+    let done = desk.run(&format!("{plan} --for chirpstack"));
+    assert!(done.code == 78 && done.err.contains("no [[lns]] of this kind"), "{}", done.err);
+}
+
+#[test]
+fn a_prepared_devices_file_gives_the_same_commands_as_the_root_keys_did() {
+    let desk = Desk::new();
+    for version in [1, 2] {
+        desk.write(
+            "meters.toml",
+            format!("{}ts004-version = {version}\nsession-timeout-exponent = 9\n", CONFIG),
+        );
+        let device = "[[device]]\nname = \"d1\"\ndev-eui = \"70b3d57ed0000001\"\nsession-cnt = 2\n";
+        desk.write("d.toml", format!("{device}gen-app-key = \"{GEN_APP_KEY}\"\n"));
+        let plan = "plan meters-1.4.2.json -c meters.toml --image image.bin --setup --devices";
+        let by_root_key = desk.prints(&format!("{plan} d.toml"));
+        let root = RootKey::GenAppKey(Secret::from_hex(GEN_APP_KEY).unwrap());
+        let mc_key = Secret::from_hex(MC_KEY).unwrap();
+        let encrypted = u128::from_be_bytes(encrypt_mc_key(&mc_ke_key(&root.mc_root_key()), &mc_key));
+        let image = std::fs::read(desk.0.path("image.bin")).unwrap();
+        let mics: Vec<String> = (1..=3)
+            .map(|count| u32::from_be_bytes(data_block_mic(&root, count, 0, [0; 4], &image)))
+            .map(|mic| format!("\"{mic:08x}\""))
+            .collect();
+        let digest = sha256(&desk);
+        let image =
+            format!("[image]\nsha256 = \"{digest}\"\nbytes = {}\nfirst-session-cnt = 1\n", image.len());
+        let prepared =
+            format!("{image}{device}mc-key-encrypted = \"{encrypted:032x}\"\nmics = [{}]\n", mics.join(", "));
+        desk.write("p.toml", &prepared);
+        assert_eq!(desk.prints(&format!("{plan} p.toml")), by_root_key);
+        if version == 2 {
+            desk.write("p.toml", prepared.replace(&digest, &"0".repeat(64)));
+            let done = desk.run(&format!("{plan} p.toml"));
+            assert!(
+                done.code == 65 && done.err.contains("the devices file has no MIC of this image"),
+                "{}",
+                done.err
+            );
+        }
+        desk.write("p.toml", format!("mc-key-check = \"0011223344556677\"\n{prepared}"));
+        let done = desk.run(&format!("{plan} p.toml"));
+        assert!(
+            done.code == 65 && done.err.contains("is of another McKey than that of group meters"),
+            "{}",
+            done.err
+        );
+    }
+}
+
+/// What `sha256sum` says of the image.
+fn sha256(desk: &Desk) -> String {
+    let out = std::process::Command::new("sha256sum").arg(desk.0.path("image.bin")).output().unwrap().stdout;
+    String::from_utf8(out).unwrap()[..64].to_owned()
 }

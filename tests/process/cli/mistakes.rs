@@ -85,7 +85,15 @@ fn a_configuration_that_cannot_be_is_refused_with_key_number_and_way_out() {
         desk.check_refuses(&config("first-fcnt = 2", &format!("first-fcnt = {fcnt}")), &needles);
     }
     desk.check_refuses(&group("session-timeout-exponent = 16"), &["exponent: 16", "2^15"]);
-    desk.check_refuses(&group("session-timeout-exponent = 4"), &["2^4 s", "guards of 10 s", "larger"]);
+    desk.check_refuses(&group("session-timeout-exponent = 4"), &["2^4 s", "guards of 7 s", "larger"]);
+    desk.check_refuses(&group("gap-uncoded-ms = 44"), &["meters.gap-uncoded-ms", "44 ms", "45 to"]);
+    desk.check_refuses(&group("gap-coded-ms = 0"), &["meters.gap-coded-ms", "0 ms", "45 to"]);
+    desk.check_refuses(&group("max-sessions = 0"), &["meters.max-sessions", "0 is outside 1 to 64"]);
+    desk.check_refuses(&group("session-price-s = 40000"), &["session-price-s", "40000", "0 to 32768"]);
+    let power = |line: &str| group(&format!("[group.power]\n{line}"));
+    desk.check_refuses(&power("capacity-mah = 0"), &["power.capacity-mah", "0 mAh is no battery", "1 to"]);
+    desk.check_refuses(&power("receive-ma = 0"), &["power.receive-ma", "0 mA is no receiver", "0.001 to"]);
+    desk.check_refuses(&power("class = \"D\""), &["line ", "\"D\""]);
     desk.check_refuses(&group("fport = 224"), &["224", "1 to 223"]);
     desk.check_refuses(&group("duty-share = 1.5"), &["meters.duty-share", "1.5"]);
     let known = ["\"lbn\"", "unknown", "loramac-node", "lbm", "zephyr", "fast", "did you mean \"lbm\""];
@@ -107,6 +115,10 @@ fn what_no_group_uses_is_checked_too() {
     let desk = Desk::new();
     let gateway = "[gateway]\nregion = \"EU868\"\n";
     desk.check_refuses(&format!("{gateway}[radio]\nduty-share = 7\n"), &["radio.duty-share", "7"]);
+    let min_heard = ["radio.min-heard", "1 is not at least 0 and below 1", "0.98"];
+    desk.check_refuses(&format!("{gateway}[radio]\nmin-heard = 1.0\n"), &min_heard);
+    let reserve = ["radio.server-reserve", "1 is not at least 0 and below 1", "0.9"];
+    desk.check_refuses(&format!("{gateway}[radio]\nserver-reserve = 1.0\n"), &reserve);
     let odd = ["line 4", "\"odd\"", "\"even\"", "\"burst\""];
     desk.check_refuses(&format!("{gateway}[radio]\nspacing = \"odd\"\n"), &odd);
     let first = ["line 4", "\"first\"", "\"in-order\"", "\"fairly\""];

@@ -2,11 +2,13 @@
 //! mistake, and its silence about keys.
 
 mod device_setup;
+mod devices;
 mod inspect;
 mod judged;
 mod mistakes;
 mod orders;
 mod plans;
+mod prepare;
 mod simulations;
 
 use crate::support::scratch::Scratch;

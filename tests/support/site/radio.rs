@@ -123,7 +123,7 @@ impl Radio {
         }
         let listener = |number: usize| {
             let root_key = RootKey::GenAppKey(Secret::from_bytes([number as u8; 16]));
-            let keys = DeviceKeys { root_key: &root_key, session_cnt: 0 };
+            let keys = DeviceKeys::Root { root_key: &root_key, session_cnt: 0 };
             let commands = setup::commands(&plan.planned, group, image, &keys).unwrap();
             let mut own = device::Settings::stock(
                 device::Stack::Ideal,

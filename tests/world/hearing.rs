@@ -1,0 +1,72 @@
+//! What a plan promises of hearing, against what the simulated gateway then heard of uplinks at all data rates.
+
+use crate::support::scenarios::shipped;
+use crate::support::small_world::assert_content;
+use crate::support::small_world::run;
+use fuotad::plan::Heard;
+use fuotad::schedule::Kept;
+use fuotad::schedule::Pattern;
+use fuotad::sim::Script;
+use fuotad::sim::Summary;
+use fuotad::time::Instant;
+
+/// Uplinks of others, one each 0.4 s: enough for the slowest to be counted.
+const UPLINKS_PER_HOUR: u32 = 9_000;
+
+/// The worst distance of promised and simulated loss over all data rates with a thousandth of the uplinks, percentage points.
+fn distance(name: &str, summary: &Summary, script: &Script) -> f64 {
+    let planned = summary.planned.as_ref().unwrap();
+    let mix = script.region.usual_uplinks();
+    let heard = Heard::beside(&summary.frames, planned.airtime_us, &mix);
+    let (first, last) = (summary.frames.first().unwrap(), summary.frames.last().unwrap());
+    let took_us = last.start.plus_us(planned.airtime_us).us_since(first.start) as f64;
+    let world_us = summary.end.us_since(Instant::ZERO) as f64;
+    let mut worst = 0.0f64;
+    for rate in &heard.rates {
+        // Uplinks come all the time, and are lost only while the campaign is sent.
+        let share = rate.rate.weight as f64 / mix.weight() as f64;
+        let offered = summary.uplinks.0 as f64 * share * took_us / world_us;
+        let lost = *summary.deaf_to.get(&rate.rate.modulation).unwrap_or(&0) as f64;
+        let (promised, simulated) = (f64::from(rate.lost_ppm) / 1e4, lost / offered * 100.0);
+        println!(
+            "{name} {}: promised {promised:.1} %, simulated {simulated:.1} % of {offered:.0}",
+            rate.rate.modulation
+        );
+        worst = worst.max((promised - simulated).abs());
+    }
+    worst
+}
+
+#[test]
+fn the_loss_of_uplinks_is_as_promised_within_three_points_at_every_data_rate() {
+    for name in ["eu868-100kb.toml", "us915-100kb.toml", "region-as923-1.toml"] {
+        for pattern in [Pattern::Burst, Pattern::Even] {
+            let mut script = shipped(name);
+            script.uplinks_per_hour = UPLINKS_PER_HOUR;
+            script.groups.iter_mut().for_each(|group| group.policy.pattern = pattern);
+            let summary = run(script.clone());
+            assert_content(&summary, name);
+            let worst = distance(&format!("{name} {pattern:?}"), &summary, &script);
+            assert!(worst <= 3.0, "{name} {pattern:?}: {worst:.1} points");
+        }
+    }
+}
+
+#[test]
+fn a_promise_of_nine_tenths_is_kept_in_every_hour_of_a_long_campaign() {
+    let mut script = shipped("us915-100kb.toml");
+    script.kept = Kept { min_heard_ppm: 900_000, ..script.kept };
+    script.groups[0].policy.max_deaf_ppm = 1_000_000;
+    script.groups[0].profile.gap_uncoded_us = 200_000;
+    script.groups[0].profile.gap_coded_us = 200_000;
+    for task in &mut script.tasks {
+        task.image = vec![7; 240_000];
+    }
+    script.devices.truncate(1);
+    let summary = run(script.clone());
+    let airtime_us = summary.planned.as_ref().unwrap().airtime_us;
+    let heard = Heard::beside(&summary.frames, airtime_us, &script.region.usual_uplinks());
+    println!("worst hour {:.1} %", f64::from(heard.worst_hour_ppm) / 1e4);
+    assert!(heard.worst_hour_ppm >= 899_000, "{heard:?}");
+    assert_eq!(heard.broken(), Vec::<String>::new());
+}
