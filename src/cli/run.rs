@@ -15,6 +15,7 @@ use super::inspect;
 use super::online;
 use super::order;
 use super::plan;
+use super::rehearse;
 use super::service;
 use super::simulate;
 use super::status;
@@ -81,6 +82,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::History(args) => history::run(&args, out)?,
         Command::Verify(args) => return verify::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
+        Command::Rehearse(args) => return rehearse::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr, config } } => {
             group::new(&name, key_file, mc_addr, &config, out)?;
         }
