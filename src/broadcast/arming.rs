@@ -182,7 +182,14 @@ pub fn check_start(task: &Task, source: TaskSource, group: &Group) -> Result<Opt
 /// # Errors
 /// One line: the order's sessions cannot be what they should be.
 pub fn begin_of(open_task: &OpenTask, group: &Group, plan: &Plan) -> Result<Begin, String> {
-    let begin = check_begin(open_task.task(), open_task.source(), group, plan)?;
+    let (task, source) = (open_task.task(), open_task.source());
+    let begin = match (check_begin(task, source, group, plan)?, open_task.given_start()) {
+        (Begin::Unknown, Some(start)) => {
+            let task = Task { start: Some(Start::At(start)), ..task.clone() };
+            check_begin(&task, source, group, plan)?
+        }
+        (begin, _) => begin,
+    };
     // Sessions that devices were told stay what they are, whatever would be planned today.
     let told = open_task.resumed().map_or(Vec::new(), |record| {
         let session =

@@ -36,6 +36,7 @@ use crate::signing::SigningTrust;
 use crate::store::Change;
 use crate::store::Recovered;
 use crate::task::TaskId;
+use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
@@ -285,6 +286,19 @@ impl Broadcaster {
         let is_inside = |session: &Session| (session.start..session.end()).contains(&gps);
         let campaigns = self.book.open().values().filter_map(OpenTask::campaign);
         campaigns.flat_map(|campaign| campaign.calendar().begin().sessions()).any(is_inside)
+    }
+
+    /// A task without a start of its own begins then.
+    pub fn give_start(&mut self, now: Now, id: &TaskId, start: GpsTime) {
+        if let Some(open_task) = self.book.get_mut(id) {
+            open_task.give_start(start);
+            self.book.settle_begin(now, id, &mut self.outbox);
+        }
+    }
+
+    /// The task is over before its first frame, for this reason.
+    pub fn give_up(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId, reason: String) {
+        self.finish(now, scheduler, id, Outcome::Aborted { reason });
     }
 
     /// The sessions of an armed campaign; `None` for another task.

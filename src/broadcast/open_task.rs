@@ -28,6 +28,7 @@ use crate::signing::Evidence;
 use crate::store::RecordId;
 use crate::task::Task;
 use crate::task::TaskId;
+use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
@@ -54,6 +55,8 @@ pub struct OpenTask {
     /// Its image is not asked for before this: something must change first.
     not_before: Option<Instant>,
     is_admitted: bool,
+    /// When it begins where the order does not say so.
+    given_start: Option<GpsTime>,
     stage: Stage,
     arrival: u64,
     served: u64,
@@ -64,6 +67,16 @@ pub struct OpenTask {
 }
 
 impl OpenTask {
+    /// When it begins where the order does not say so.
+    pub fn given_start(&self) -> Option<GpsTime> {
+        self.given_start
+    }
+
+    /// It begins then, unless the order says when.
+    pub fn give_start(&mut self, start: GpsTime) {
+        self.given_start = Some(start);
+    }
+
     /// A task that has just arrived; `resumed` is what a former run left of it.
     pub fn new(
         task: Task,
@@ -77,6 +90,7 @@ impl OpenTask {
         let proof = resumed.as_ref().and_then(|record| record.proof);
         OpenTask {
             is_admitted: resumed.is_some(),
+            given_start: None,
             task,
             document,
             stem,

@@ -82,6 +82,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Run a whole campaign in the simulated world
     Simulate(SimulateArgs),
+    /// Run a task in the simulated world with the law, the radio and the groups of the real configuration
+    Rehearse(RehearseArgs),
     /// Make multicast groups and enrol their keys
     Group {
         /// What to do with them.
@@ -234,6 +236,9 @@ pub struct PlanArgs {
     /// Compare it with the beats of ChirpStack, AWS and MultiTech, and with other promises of hearing
     #[arg(long, conflicts_with = "setup")]
     pub compare: bool,
+    /// Draw the timetable into this file, SVG
+    #[arg(long, value_name = "FILE", conflicts_with = "setup")]
+    pub svg: Option<PathBuf>,
     /// Print the commands that prepare each device of the devices file, as JSON lines
     #[arg(long)]
     pub setup: bool,
@@ -409,6 +414,37 @@ pub struct SimulateArgs {
     /// Broadcast this file instead of the generated image
     #[arg(long)]
     pub image: Option<PathBuf>,
+    /// Draw the course into this file, SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fuotad rehearse`.
+#[derive(Debug, Args)]
+pub struct RehearseArgs {
+    /// The task document, JSON
+    pub task: PathBuf,
+    /// Devices in each of its groups
+    #[arg(long, default_value_t = 100)]
+    pub devices: usize,
+    /// Percent of the frames that each device loses
+    #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
+    pub loss: f64,
+    /// The image, where the task does not name a local file
+    #[arg(long)]
+    pub image: Option<PathBuf>,
+    /// Where luck comes from
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Draw the course into this file, SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

@@ -17,6 +17,7 @@ use super::online;
 use super::order;
 use super::plan;
 use super::prepare;
+use super::rehearse;
 use super::service;
 use super::simulate;
 use super::status;
@@ -85,6 +86,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Prepare(args) => prepare::run(&args, out)?,
         Command::Verify(args) => return verify::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
+        Command::Rehearse(args) => return rehearse::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr, config } } => {
             group::new(&name, key_file, mc_addr, &config, out)?;
         }

@@ -5,17 +5,21 @@ use super::devices::Devices;
 use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GroupConfig;
+use super::group::StartWhenConfig;
 use super::lns::LnsConfig;
 use crate::engine::FleetSettings;
 use crate::fleet::AirtimeRule;
 use crate::fleet::FleetRules;
 use crate::fleet::Member;
 use crate::fleet::SessionMics;
+use crate::fleet::StartWhen;
 use crate::region::Parameters;
 use std::collections::BTreeMap;
 
 /// More downlinks for one device in a day are no set-up any more.
 const DOWNLINKS_PER_DAY_MAX: u16 = 1000;
+/// Nobody waits longer than half a year for devices, hours.
+const AT_LATEST_H_MAX: u64 = 4392;
 
 /// The fleets of those groups that name one of `servers`; `devices` are the devices files, by the names of their groups.
 ///
@@ -37,6 +41,8 @@ pub(super) fn fleets(
         let link = servers.iter().position(|server| Some(&server.name) == group.lns.as_ref());
         let Some((link, devices)) = link.zip(devices.get(&group.name)) else { continue };
         let Some(Some(rules)) = rules.get(link).cloned() else { continue };
+        let start_when = mistakes.take(start_when(group));
+        let rules = FleetRules { start_when: start_when.flatten(), ..rules };
         let members = devices.device.iter().filter_map(|device| member(device, devices)).collect();
         fleets.push(FleetSettings { group: group.name.clone(), link, rules, members });
     }
@@ -70,6 +76,27 @@ fn rules_of(
     }))
 }
 
+/// When a task without a start begins.
+fn start_when(group: &GroupConfig) -> Result<Option<StartWhen>, ConfigError> {
+    let Some(StartWhenConfig { ready_percent, min_ready_percent, at_latest_h }) = group.start_when else {
+        return Ok(None);
+    };
+    let wrong = |key: &str, message: String| {
+        Err(ConfigError::value(format!("group {}.start-when.{key}", group.name), message))
+    };
+    if !(1..=100).contains(&ready_percent) {
+        return wrong("ready-percent", format!("{ready_percent} is outside 1 to 100"));
+    }
+    if !(1..=ready_percent).contains(&min_ready_percent) {
+        let message = format!("{min_ready_percent} is outside 1 to ready-percent, {ready_percent}");
+        return wrong("min-ready-percent", message);
+    }
+    if !(1..=AT_LATEST_H_MAX).contains(&at_latest_h) {
+        return wrong("at-latest-h", format!("{at_latest_h} is outside 1 to {AT_LATEST_H_MAX}, in hours"));
+    }
+    Ok(Some(StartWhen { ready_percent, min_ready_percent, at_latest_us: at_latest_h * 3_600_000_000 }))
+}
+
 /// `None` for a device that lacks what a gateway needs, which was told.
 fn member(device: &DeviceConfig, of: &Devices) -> Option<Member> {
     let mics = of.image.as_ref().filter(|_| !device.mics.is_empty()).map(|image| SessionMics {
@@ -94,10 +121,14 @@ mod tests {
     use crate::region::parameters;
 
     fn made(lns: &str) -> Result<Vec<FleetSettings>, String> {
+        made_with(lns, "")
+    }
+
+    fn made_with(lns: &str, group: &str) -> Result<Vec<FleetSettings>, String> {
         let text = format!(
             "[gateway]\nregion = \"EU868\"\n[[lns]]\nname = \"other\"\nkind = \"chirpstack\"\nbroker = \"mqtt://h\"\n\
              applications = []\n[[lns]]\nname = \"cs\"\nkind = \"chirpstack\"\nbroker = \"mqtt://h\"\napplications = []\n{lns}\n\
-             [[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nlns = \"cs\"\n[[group]]\nname = \"lamps\"\nmc-addr = \"01c0ffef\"\n"
+             [[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nlns = \"cs\"\n{group}\n[[group]]\nname = \"lamps\"\nmc-addr = \"01c0ffef\"\n"
         );
         let config = Config::from_text(&text, &BTreeMap::new()).map_err(|error| error.to_string())?;
         let devices = format!(
@@ -128,6 +159,33 @@ mod tests {
         let usual = &made("").unwrap()[0].rules;
         assert_eq!((usual.answers_time, usual.max_downlinks_per_day), (false, 20));
         assert_eq!(usual.airtime.unwrap().share_ppm, 250_000);
+    }
+
+    #[test]
+    fn a_start_that_waits_for_devices_has_its_bounds() {
+        let made = |written: &str| made_with("", &format!("start-when = {written}"));
+        let right = made("{ ready-percent = 95, min-ready-percent = 60, at-latest-h = 168 }").unwrap();
+        let wanted = StartWhen { ready_percent: 95, min_ready_percent: 60, at_latest_us: 604_800_000_000 };
+        assert_eq!(right[0].rules.start_when, Some(wanted));
+        for (written, part) in [
+            (
+                "{ ready-percent = 0, min-ready-percent = 0, at-latest-h = 1 }",
+                "start-when.ready-percent: 0 is outside 1 to 100",
+            ),
+            ("{ ready-percent = 101, min-ready-percent = 1, at-latest-h = 1 }", "101 is outside 1 to 100"),
+            (
+                "{ ready-percent = 50, min-ready-percent = 51, at-latest-h = 1 }",
+                "51 is outside 1 to ready-percent, 50",
+            ),
+            (
+                "{ ready-percent = 50, min-ready-percent = 5, at-latest-h = 4393 }",
+                "4393 is outside 1 to 4392, in hours",
+            ),
+            ("{ ready-percent = 50, at-latest-h = 1 }", "min-ready-percent"),
+        ] {
+            let error = made(written).map(|_| ()).unwrap_err();
+            assert!(error.contains(part), "{written}: {error}");
+        }
     }
 
     #[test]

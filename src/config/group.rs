@@ -43,6 +43,9 @@ pub struct GroupConfig {
     /// Its devices, as `fuotad prepare` writes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub devices_file: Option<PathBuf>,
+    /// When a task without a start begins: when enough devices are ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_when: Option<StartWhenConfig>,
     /// First frame counter for a key that the journal does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_fcnt: Option<u32>,
@@ -123,6 +126,18 @@ pub struct GroupConfig {
     pub spacing: Option<Pattern>,
 }
 
+/// `start-when` of a group: when a task without a start begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StartWhenConfig {
+    /// When so many of the devices are ready, per cent.
+    pub ready_percent: u8,
+    /// At the latest moment fewer do, if they are at least so many, per cent.
+    pub min_ready_percent: u8,
+    /// The latest moment, hours after the task was planned.
+    pub at_latest_h: u64,
+}
+
 /// `[group.power]`: what is known of a device's battery.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -147,6 +162,11 @@ impl Default for PowerConfig {
 pub struct WrittenKey(Secret);
 
 impl WrittenKey {
+    /// A key that is nobody's, for simulations.
+    pub(super) fn of_nobody() -> WrittenKey {
+        WrittenKey(Secret::from_bytes([0x5A; 16]))
+    }
+
     /// A copy of the key.
     pub fn secret(&self) -> Secret {
         self.0.clone()

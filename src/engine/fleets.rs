@@ -9,6 +9,7 @@ use crate::fleet;
 use crate::fleet::Channel;
 use crate::fleet::Fleet;
 use crate::fleet::FleetRules;
+use crate::fleet::Readiness;
 use crate::fleet::Setup;
 use crate::fleet::Window;
 use crate::forwarder::GatewayId;
@@ -21,10 +22,12 @@ use crate::lorawan::PackageVersion;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Report;
+use crate::report::WaitReason;
 use crate::store::Change;
 use crate::store::FleetRecord;
 use crate::store::RecordId;
 use crate::task::TaskId;
+use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
@@ -50,6 +53,16 @@ struct GroupFleet {
     fleet: Fleet,
     /// The open tasks of the group in the order of their plans: the first one's devices are set up.
     setups: Vec<(TaskId, Setup)>,
+}
+
+/// What a fleet wishes.
+pub(super) enum Wish {
+    /// Something of the world outside.
+    Output(Box<Output>),
+    /// The campaign begins then.
+    Start(TaskId, GpsTime),
+    /// There is no campaign, and why.
+    End(TaskId, String),
 }
 
 /// The fleets of all groups.
@@ -194,20 +207,50 @@ impl Fleets {
         }
     }
 
+    /// Which devices a task without a start waits for.
+    pub(super) fn wait(&self, now: Now, task: &TaskId) -> Option<WaitReason> {
+        let is_first = |of: &&GroupFleet| of.setups.first().is_some_and(|(known, _)| known == task);
+        let fleet = &self.fleets.iter().find(is_first)?.fleet;
+        let percent = fleet.start_when()?.ready_percent;
+        let readiness = fleet.readiness(now);
+        Some(WaitReason::Devices { ready: readiness.told, devices: readiness.devices, percent })
+    }
+
+    /// Looks at the starts that are waited for.
+    pub(super) fn advance(&mut self, now: Now) {
+        self.fleets.iter_mut().for_each(|of| of.fleet.advance(now));
+    }
+
+    /// When [`Fleets::advance`] wants to be called again although nothing happened.
+    pub(super) fn wake_at(&self, now: Now) -> Option<Instant> {
+        self.fleets.iter().filter_map(|of| of.fleet.wake_at(now)).min()
+    }
+
     /// The next thing that a fleet wishes.
-    pub(super) fn poll(&mut self) -> Option<Output> {
+    pub(super) fn poll(&mut self) -> Option<Wish> {
         if let Some(id) = self.stale.pop() {
-            return Some(Output::Save(self.save(), Change::ForgetFleet(id)));
+            return Some(Wish::Output(Box::new(Output::Save(self.save(), Change::ForgetFleet(id)))));
         }
         for index in 0..self.fleets.len() {
             match self.fleets[index].fleet.poll() {
                 Some(fleet::Output::Save(record)) => {
                     let save = self.save();
                     self.saving.insert(save, (index, record.id));
-                    return Some(Output::Save(save, Change::Fleet(record)));
+                    return Some(Wish::Output(Box::new(Output::Save(save, Change::Fleet(record)))));
                 }
                 Some(fleet::Output::Push(push)) => {
-                    return Some(Output::LnsPush { link: self.fleets[index].link, push });
+                    return Some(Wish::Output(Box::new(Output::LnsPush {
+                        link: self.fleets[index].link,
+                        push,
+                    })));
+                }
+                Some(fleet::Output::Start(start)) => {
+                    let first = self.fleets[index].setups.first();
+                    return first.map(|(task, _)| Wish::Start(task.clone(), start));
+                }
+                Some(fleet::Output::TooFewReady(readiness)) => {
+                    let first = self.fleets[index].setups.first();
+                    return first.map(|(task, _)| Wish::End(task.clone(), too_few(&readiness)));
                 }
                 None => {}
             }
@@ -229,6 +272,14 @@ impl GroupFleet {
             self.fleet.set_up(first);
         }
     }
+}
+
+/// Why a campaign ends before it began.
+fn too_few(readiness: &Readiness) -> String {
+    let Readiness { devices, told, refused, not_heard_here, silent, .. } = readiness;
+    format!(
+        "too-few-ready: {told} of {devices} devices are ready ({refused} refused, {not_heard_here} not heard here, {silent} silent): see `fuotad devices list`, or lower min-ready-percent"
+    )
 }
 
 /// The channel of a group's sessions; `None` where the region has no such data rate.

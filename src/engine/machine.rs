@@ -3,6 +3,7 @@
 use super::clocks::ClockState;
 use super::clocks::Clocks;
 use super::fleets::Fleets;
+use super::fleets::Wish;
 use super::io::Input;
 use super::io::Output;
 use super::io::Settings;
@@ -232,6 +233,14 @@ impl Engine {
     /// How each task that is not over stands.
     pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
         self.broadcaster.tasks(self.now, &self.scheduler).map(|mut state| {
+            // Where its devices decide about its start, they are what it waits for.
+            if let Some((wait, _)) = &mut state.wait
+                && wait.reason == WaitReason::NoStart
+                && let Some(reason) = self.fleets.wait(self.now, &state.task)
+            {
+                wait.reason = reason;
+                state.waiting = Some(wait.sentence(self.now));
+            }
             // Who waits for the time is told why nobody knows it.
             if let Some((wait, _)) = &mut state.wait
                 && let WaitReason::Clock { dispute, .. } = &mut wait.reason
@@ -255,7 +264,8 @@ impl Engine {
 
     fn wake_at(&self) -> Option<Instant> {
         let relay = self.relay.wake_at(self.now.mono, &self.link);
-        [self.link.wake_at(), self.broadcaster.wake_at(), relay].into_iter().flatten().min()
+        let fleets = self.fleets.wake_at(self.now);
+        [self.link.wake_at(), self.broadcaster.wake_at(), relay, fleets].into_iter().flatten().min()
     }
 
     /// Lets link, relay and broadcaster talk until all are content. Each turn hands something on or nothing, and a
@@ -270,8 +280,8 @@ impl Engine {
             self.broadcaster.advance(self.now, &mut self.scheduler, handover);
             let sent = self.drain_broadcaster();
             self.fleets.follow(|task| self.broadcaster.sessions(task));
-            self.drain_fleets();
-            if !heard && !relayed && !sent {
+            let has_moved = self.drain_fleets();
+            if !heard && !relayed && !sent && !has_moved {
                 return;
             }
         }
@@ -342,11 +352,24 @@ impl Engine {
         heard
     }
 
-    /// Carries out what the fleets want.
-    fn drain_fleets(&mut self) {
-        while let Some(output) = self.fleets.poll() {
-            self.outputs.push_back(output);
+    /// Carries out what the fleets want; whether a campaign got a start or an end.
+    fn drain_fleets(&mut self) -> bool {
+        let mut has_moved = false;
+        self.fleets.advance(self.now);
+        while let Some(wish) = self.fleets.poll() {
+            match wish {
+                Wish::Output(output) => self.outputs.push_back(*output),
+                Wish::Start(task, start) => {
+                    has_moved = true;
+                    self.broadcaster.give_start(self.now, &task, start);
+                }
+                Wish::End(task, reason) => {
+                    has_moved = true;
+                    self.broadcaster.give_up(self.now, &mut self.scheduler, &task, reason);
+                }
+            }
         }
+        has_moved
     }
 
     /// Carries out what the relay wants; whether it wanted anything.
@@ -362,7 +385,7 @@ impl Engine {
                     self.broadcaster.second_sender(self.now, &mut self.scheduler, mc_addr, fcnt);
                 }
                 RelayOutput::Report(event) => {
-                    let report = Report { at: self.now.mono, task: None, event };
+                    let report = Report { at: self.now.mono, task: None, event: *event };
                     self.outputs.push_back(Output::Report(report));
                 }
             }

@@ -12,8 +12,13 @@ use super::records;
 use super::rules::FleetRules;
 use super::setup::Setup;
 use super::setup::Window;
+use super::start_gate::Decision;
+use super::start_gate::StartGate;
+use super::start_gate::StartWhen;
+use super::state::DeviceState;
 use super::state::Refusal;
 use super::view::DeviceView;
+use super::view::state;
 use crate::lns::Event;
 use crate::lns::EventKind;
 use crate::lns::ItemId;
@@ -39,6 +44,10 @@ pub enum Output {
     Save(FleetRecord),
     /// Publish this downlink at the device's network server.
     Push(Push),
+    /// Enough devices are ready: the campaign begins then.
+    Start(GpsTime),
+    /// Too few devices are ready at the latest moment: there is no campaign.
+    TooFewReady(Readiness),
 }
 
 /// The slowest data rate, for an uplink that does not tell its own.
@@ -91,6 +100,10 @@ pub struct Fleet {
     by_eui: BTreeMap<Eui64, usize>,
     share: AirtimeShare,
     shards: Vec<Shard>,
+    /// The start of the campaign, where it is ours to decide.
+    gate: Option<StartGate>,
+    /// Something changed since the start was looked at.
+    is_gate_due: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -120,6 +133,8 @@ impl Fleet {
             share: AirtimeShare::new(rules.airtime),
             shared: Shared { rules, frag_fport, setup: None, is_begun: false, is_survey: false },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
+            gate: records.iter().find_map(|record| StartGate::from_bytes(key, &record.bytes)),
+            is_gate_due: true,
             devices,
             by_eui,
             outputs: VecDeque::new(),
@@ -133,7 +148,7 @@ impl Fleet {
 
     /// The names of its records in the store.
     pub fn record_ids(&self) -> impl Iterator<Item = RecordId> {
-        (0..self.shards.len()).map(|index| records::id(self.key, index))
+        (0..self.shards.len()).chain([records::START]).map(|index| records::id(self.key, index))
     }
 
     /// How many devices there are.
@@ -169,6 +184,7 @@ impl Fleet {
             }
         }
         self.shared.setup = setup;
+        self.is_gate_due = true;
     }
 
     /// The sessions of the campaign are these now.
@@ -248,6 +264,7 @@ impl Fleet {
             EventKind::Ack { .. } | EventKind::Nack { .. } | EventKind::Log { .. } => false,
         };
         if is_turn {
+            self.is_gate_due = true;
             self.ask(now, index);
         }
         if self.devices[index].progress.lasting() != before {
@@ -257,6 +274,11 @@ impl Fleet {
 
     /// A record is durable, or not.
     pub fn saved(&mut self, record: RecordId, is_durable: bool) {
+        if record == records::id(self.key, records::START) {
+            let start = self.gate.and_then(|gate| gate.start).filter(|_| is_durable);
+            self.outputs.extend(start.map(Output::Start));
+            return;
+        }
         let is_its = |index: &usize| records::id(self.key, *index) == record;
         let Some(index) = (0..self.shards.len()).find(is_its) else { return };
         let Some(pushes) = self.shards[index].saving.take() else { return };
@@ -272,6 +294,62 @@ impl Fleet {
         if is_durable {
             self.save(index);
         }
+    }
+
+    /// Looks whether the campaign's start is to be decided. It is where the group has a rule for that and the task has no
+    /// start.
+    pub fn advance(&mut self, now: Now) {
+        let (Some(rule), Some(gps)) = (self.shared.rules.start_when, now.gps) else { return };
+        let Some(setup) = self.shared.setup.as_ref().filter(|setup| !setup.channel.is_always) else { return };
+        let is_latest = self.gate.is_some_and(|gate| gate.start.is_none() && gps >= gate.latest(&rule));
+        if !setup.windows.is_empty() || !self.is_gate_due && !is_latest {
+            return;
+        }
+        self.is_gate_due = false;
+        let known = self.gate.filter(|gate| gate.setup == setup.digest());
+        let Some(mut gate) = known else {
+            self.keep_gate(StartGate::new(setup, gps));
+            self.is_gate_due = true;
+            return;
+        };
+        if let Some(start) = gate.start {
+            // Decided in an earlier life.
+            return self.outputs.push_back(Output::Start(start));
+        }
+        let context = self.shared.context(now);
+        let is_told =
+            |device: &&Device| matches!(state(device, &context), DeviceState::Told | DeviceState::Proved);
+        let intervals = self.devices.iter().filter(is_told).map(|device| device.progress.habits.interval_s);
+        let slowest_s =
+            intervals.clone().max().filter(|_| intervals.clone().all(|interval_s| interval_s > 0));
+        let readiness = self.readiness(now);
+        match gate.decide(&rule, &readiness, slowest_s, gps) {
+            Decision::Wait => {}
+            Decision::Start(start) => {
+                gate.start = Some(start);
+                self.keep_gate(gate);
+            }
+            Decision::TooFew => self.outputs.push_back(Output::TooFewReady(readiness)),
+        }
+    }
+
+    /// When a campaign without a start begins; `None` where it waits for one.
+    pub fn start_when(&self) -> Option<&StartWhen> {
+        self.shared.rules.start_when.as_ref()
+    }
+
+    /// When [`Fleet::advance`] wants to be called again although nothing happened.
+    pub fn wake_at(&self, now: Now) -> Option<Instant> {
+        let gate = self.gate.filter(|gate| gate.start.is_none())?;
+        let latest = gate.latest(self.shared.rules.start_when.as_ref()?);
+        self.shared.setup.as_ref().filter(|setup| setup.digest() == gate.setup)?;
+        now.instant_of(latest).filter(|latest| *latest > now.mono)
+    }
+
+    fn keep_gate(&mut self, gate: StartGate) {
+        self.gate = Some(gate);
+        let id = records::id(self.key, records::START);
+        self.outputs.push_back(Output::Save(FleetRecord { id, bytes: gate.to_bytes(self.key) }));
     }
 
     /// The next thing that it wishes.
@@ -301,7 +379,8 @@ impl Fleet {
 
     /// How many devices are ready.
     pub fn readiness(&self, now: Now) -> Readiness {
-        self.devices(now).map(|device| device.state).collect()
+        let context = self.shared.context(now);
+        self.devices.iter().map(|device| state(device, &context)).collect()
     }
 
     /// The device's next command, if one is due and there is airtime for it.
@@ -349,6 +428,7 @@ impl Fleet {
     fn change(&mut self, index: usize) {
         let shard = index / records::DEVICES;
         self.shards[shard].is_changed = true;
+        self.is_gate_due = true;
         self.save(shard);
     }
 

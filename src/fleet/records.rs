@@ -15,6 +15,9 @@ pub(super) const DEVICES: usize = 64;
 const VERSION: u8 = 1;
 const DEVICE_BYTES: usize = 8 + PROGRESS_BYTES;
 
+/// The index of the record of a campaign's start.
+pub(super) const START: usize = usize::MAX;
+
 /// The name of the `index`-th record of the devices that share a key.
 pub(super) fn id(key: KeyFingerprint, index: usize) -> RecordId {
     let hash = Sha256::new()

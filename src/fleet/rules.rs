@@ -1,6 +1,7 @@
 //! What limits a dialogue: the device stack, the network server, the law, the operator.
 
 use super::airtime_share::AirtimeRule;
+use super::start_gate::StartWhen;
 use crate::lns::Dialect;
 use crate::lorawan::Eui64;
 
@@ -19,6 +20,8 @@ pub struct FleetRules {
     pub max_lead_us: u64,
     /// The most downlinks of ours for one device in a day (of GPS time).
     pub max_downlinks_per_day: u16,
+    /// When a campaign without a start begins; `None`: it waits for one.
+    pub start_when: Option<StartWhen>,
     /// The airtime that our commands may take; `None`: no limit.
     pub airtime: Option<AirtimeRule>,
 }
@@ -33,6 +36,7 @@ impl FleetRules {
             forgets_group: true,
             max_lead_us: 24 * 3_600_000_000,
             max_downlinks_per_day: 20,
+            start_when: None,
             airtime: None,
         }
     }

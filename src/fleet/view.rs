@@ -104,7 +104,8 @@ fn as_text<S: serde::Serializer>(dev_eui: &Eui64, serializer: S) -> Result<S::Ok
     serializer.collect_str(dev_eui)
 }
 
-fn state(device: &Device, context: &Context<'_>) -> DeviceState {
+/// How far the device is.
+pub(super) fn state(device: &Device, context: &Context<'_>) -> DeviceState {
     let progress = &device.progress;
     match progress.stop {
         Some(Stop::Refused(refusal)) => return DeviceState::Refused(refusal),

@@ -33,6 +33,15 @@ pub enum WaitReason {
     },
     /// The task has no start.
     NoStart,
+    /// More of its devices are to be ready before it gets a start.
+    Devices {
+        /// Devices that are ready.
+        ready: u32,
+        /// Devices of the group.
+        devices: u32,
+        /// How many are waited for, per cent.
+        percent: u8,
+    },
     /// Its start is still to come.
     Start(GpsTime),
     /// The session that its devices were told is still to come: its start and end.
@@ -178,6 +187,7 @@ impl WaitReason {
             WaitReason::Clock { need: ClockNeed::Certificate(_), .. } => "clock-certificate",
             WaitReason::Clock { need: ClockNeed::Order { .. }, .. } => "clock-order",
             WaitReason::NoStart => "no-start",
+            WaitReason::Devices { .. } => "devices",
             WaitReason::Start(_) => "start",
             WaitReason::Session(..) => "session",
             WaitReason::Missed { .. } => "session-missed",
@@ -206,7 +216,8 @@ impl WaitReason {
     pub fn is_in_course(&self) -> bool {
         matches!(
             self,
-            WaitReason::Start(_)
+            WaitReason::Devices { .. }
+                | WaitReason::Start(_)
                 | WaitReason::Session(..)
                 | WaitReason::Turn(_)
                 | WaitReason::Answer { .. }
@@ -239,6 +250,9 @@ impl fmt::Display for WaitReason {
             WaitReason::Forwarder(obstacle) => f.write_str(obstacle.as_str()),
             WaitReason::Clock { need, dispute } => clock(f, need, dispute.as_ref()),
             WaitReason::NoStart => f.write_str("a start: the task has no StartTime and no \"Start\""),
+            WaitReason::Devices { ready, devices, percent } => {
+                write!(f, "its devices: {ready} of {devices} are ready, and it begins with {percent} %")
+            }
             WaitReason::Start(start) => write!(f, "its start at {}", rfc3339_from_gps(*start)),
             WaitReason::Session(start, end) => write!(
                 f,

@@ -129,3 +129,40 @@ fn without_consent_or_with_a_mistake_nothing_is_left() {
         assert_eq!(placed(&desk), [] as [String; 0], "{words}");
     }
 }
+
+#[test]
+fn an_order_is_rehearsed_with_the_real_configuration_and_no_key_of_it() {
+    let desk = desk();
+    let order = "order app.bin --group meters --name m-2 --start 2099-11-22T08:30:00Z --yes -c meters.toml";
+    assert_eq!(fuotad(desk.dir(), order, "").0, 0);
+    // Whoever rehearses need not be allowed to read the key.
+    std::fs::remove_file(desk.path("meters.mckey")).unwrap();
+    let rehearse = "rehearse tasks/m-2.json --devices 30 -c meters.toml";
+    let (code, out) = fuotad(desk.dir(), &format!("{rehearse} --loss 5 --svg course.svg"), "");
+    assert!(
+        code == 0 && out.contains("complete    30 of 30 devices") && out.contains("referee     PASS"),
+        "{out}"
+    );
+    assert!(out.contains("meters x 30") && out.contains("complete by 2099-11-22T08:"), "{out}");
+    assert!(out.lines().count() < 25, "{out}");
+    let svg = String::from_utf8(desk.read("course.svg")).unwrap();
+    assert!(svg.contains("30 of 30 devices complete") && svg.contains("<rect x="), "{svg}");
+    let (code, out) = fuotad(desk.dir(), &format!("{rehearse} --loss 60"), "");
+    assert!(code == 1 && out.contains("complete    0 of 30 devices"), "{code} {out}");
+    let (code, out) = fuotad(desk.dir(), &format!("{rehearse} --loss 101"), "");
+    assert!(code == 64 && out.contains("0 to 100"), "{out}");
+}
+
+#[test]
+fn a_plan_is_drawn_with_its_sessions_and_all_its_frames() {
+    let desk = desk();
+    let order = "order app.bin --group meters --name m-2 --start 2099-11-22T08:30:00Z --redundancy 30 --fragment-size 48 --yes -c meters.toml";
+    assert_eq!(fuotad(desk.dir(), order, "").0, 0);
+    let (code, out) = fuotad(desk.dir(), "plan tasks/m-2.json -c meters.toml --svg plan.svg", "");
+    assert_eq!(code, 0, "{out}");
+    let svg = String::from_utf8(desk.read("plan.svg")).unwrap();
+    let frames = out.lines().find_map(|line| line.trim().strip_prefix("frames ")).unwrap();
+    let frames = frames.trim().split(',').next().unwrap();
+    assert!(svg.contains(&format!("{frames} of {frames} frames to meters")), "{frames}: {svg}");
+    assert!(svg.contains("2099-11-22T08:30:00Z") && svg.contains("fill=\"#e6eef6\""), "{svg}");
+}

@@ -7,6 +7,7 @@ use fuotad::fleet::DeviceState;
 use fuotad::fleet::FleetRules;
 use fuotad::fleet::Refusal;
 use fuotad::fleet::Setup;
+use fuotad::fleet::StartWhen;
 use fuotad::fleet::Window;
 use fuotad::lns::Dialect;
 use fuotad::lorawan::McAddr;
@@ -403,4 +404,50 @@ fn five_thousand_meters_cost_less_than_a_hundredth_of_a_core() {
     );
     assert!(percent <= 1.0, "{percent} %");
     assert_lawful(&world.summary());
+}
+
+/// Meters of which the first cannot take part and the second sends twice a day, and a start that depends on them.
+fn waiting_for(ready_percent: u8, min_ready_percent: u8) -> LnsScript {
+    let mut meters = vec![MeterScript::new(HOUR_S, 7); 10];
+    meters[0] = says(&[(201, 0x02, &[0x02, 0x02])]);
+    meters[1].interval_s = 12 * HOUR_S;
+    let start_when =
+        Some(StartWhen { ready_percent, min_ready_percent, at_latest_us: 2 * DAY_S * 1_000_000 });
+    let rules = FleetRules { start_when, ..FleetRules::new(Dialect::ChirpStack) };
+    let setup = Setup { windows: Vec::new(), ..setup(0, PackageVersion::V1) };
+    LnsScript::new(rules, setup, meters)
+}
+
+#[test]
+fn a_campaign_without_a_start_gets_one_when_enough_are_ready_and_each_of_them_is_told_it() {
+    let mut world = world(waiting_for(90, 50));
+    world.run_until(5 * DAY_S);
+    let start_s = world.summary().decided_starts_s[0];
+    // The slowest of the nine is ready within 12 h and is left time for more than two uplinks.
+    assert!((24 * HOUR_S..48 * HOUR_S).contains(&start_s), "{start_s}");
+    let mut world = self::world(waiting_for(90, 50));
+    world.run_until(start_s - 30);
+    let summary = world.summary();
+    assert_lawful(&summary);
+    let ready = summary.meters.iter().filter(|meter| meter.is_ready).count();
+    assert_eq!((ready, summary.is_given_up), (9, false), "{summary:?}");
+}
+
+#[test]
+fn at_the_latest_moment_a_campaign_begins_with_fewer_or_ends() {
+    let fewer = run(waiting_for(100, 50), 3 * DAY_S);
+    assert!((2 * DAY_S..4 * DAY_S).contains(&fewer.decided_starts_s[0]), "{fewer:?}");
+    let none = run(waiting_for(100, 95), 3 * DAY_S);
+    assert_eq!((none.decided_starts_s, none.is_given_up), (vec![], true));
+}
+
+#[test]
+fn a_power_cut_at_any_operation_leaves_a_start_that_was_decided_as_it_was() {
+    let script = waiting_for(90, 50);
+    let whole = run(script.clone(), 60 * HOUR_S);
+    for operation in 1..whole.disk_operations {
+        let summary = run(LnsScript { cut_at: Some(operation), ..script.clone() }, 60 * HOUR_S);
+        assert_lawful(&summary);
+        assert_eq!(summary.decided_starts_s.len(), 1, "cut at {operation}: {:?}", summary.decided_starts_s);
+    }
 }

@@ -12,6 +12,7 @@ use fuotad::engine::Output;
 use fuotad::fleet::DeviceState;
 use fuotad::fleet::FleetRules;
 use fuotad::fleet::Member;
+use fuotad::fleet::StartWhen;
 use fuotad::lns;
 use fuotad::lns::Dialect;
 use fuotad::lns::EventKind;
@@ -53,14 +54,14 @@ fn group() -> Group {
     Group { session, ..small_world::group() }
 }
 
-fn settings() -> engine::Settings {
+fn settings(start_when: Option<StartWhen>) -> engine::Settings {
     let member = Member {
         dev_eui: DEVICE,
         name: "meter-1".to_owned(),
         mc_key_encrypted: encrypt_mc_key(&mc_ke_key(&root_key().mc_root_key()), &small_world::mc_key()),
         session_mics: None,
     };
-    let rules = FleetRules::new(Dialect::ChirpStack);
+    let rules = FleetRules { start_when, ..FleetRules::new(Dialect::ChirpStack) };
     let fleet = FleetSettings { group: "meters".to_owned(), link: LINK, rules, members: vec![member] };
     engine::Settings { groups: vec![group()], fleets: vec![fleet], ..small_world::settings() }
 }
@@ -78,6 +79,8 @@ struct Bench {
     records: BTreeMap<RecordId, FleetRecord>,
     forgotten: Vec<RecordId>,
     sessions: Vec<(GpsTime, u8)>,
+    /// How the last task ended.
+    over: String,
     /// Whether the disk answers, and the saves of devices that it was given.
     has_disk: bool,
     unanswered: Vec<u64>,
@@ -85,16 +88,21 @@ struct Bench {
 
 impl Bench {
     fn new(recovered: Recovered) -> Bench {
+        Bench::with(recovered, None)
+    }
+
+    fn with(recovered: Recovered, start_when: Option<StartWhen>) -> Bench {
         let region = parameters(RfRegion::Eu868).unwrap();
         let settings_of = Settings::stock(Stack::Ideal, "meter-1".to_owned(), root_key(), region);
         let mut bench = Bench {
-            engine: Engine::new(settings(), recovered, 1, now(0)),
+            engine: Engine::new(settings(start_when), recovered, 1, now(0)),
             device: Device::new(settings_of, Random::new(1)),
             f_cnt: 0,
             pushes: Vec::new(),
             records: BTreeMap::new(),
             forgotten: Vec::new(),
             sessions: Vec::new(),
+            over: String::new(),
             has_disk: true,
             unanswered: Vec::new(),
         };
@@ -127,11 +135,11 @@ impl Bench {
                     }
                     saves.push(save);
                 }
-                Output::Report(report) => {
-                    if let Event::Planned(planned) = report.event {
-                        self.sessions = planned.sessions;
-                    }
-                }
+                Output::Report(report) => match report.event {
+                    Event::Planned(planned) => self.sessions = planned.sessions,
+                    Event::Over(outcome) => self.over = outcome.to_string(),
+                    _ => {}
+                },
                 _ => {}
             }
         }
@@ -139,7 +147,10 @@ impl Bench {
     }
 
     fn order(&mut self, stem: &str, s: u64) {
-        let document = small_world::document(30, "").replace("08:00:30Z", "10:00:00Z");
+        self.order_document(stem, s, &small_world::document(30, "").replace("08:00:30Z", "10:00:00Z"));
+    }
+
+    fn order_document(&mut self, stem: &str, s: u64, document: &str) {
         self.tell(s, Input::Task { document: document.as_bytes(), stem, source: TaskSource::File });
         (1..=20).for_each(|_| self.tell(s, Input::Time));
     }
@@ -278,4 +289,55 @@ fn an_operator_can_have_a_device_asked_anew() {
     assert!(bench.engine.begin_anew("meters", DEVICE, true));
     assert_eq!(bench.state(200), DeviceState::Initial);
     assert_eq!(bench.converse(200), WHOLE);
+}
+
+/// A document without any start.
+fn without_a_start() -> String {
+    small_world::document(30, "").replace(r#","Fuotad":{"Start":"2026-11-22T08:00:30Z"}"#, "")
+}
+
+/// The kinds of waits that are walked here.
+pub fn walks() -> Vec<&'static str> {
+    let start_when = StartWhen { ready_percent: 100, min_ready_percent: 100, at_latest_us: 86_400_000_000 };
+    let mut bench = Bench::with(small_world::enrolled(), Some(start_when));
+    bench.order_document("task-1", 20, &without_a_start());
+    bench.engine.tasks().filter_map(|task| Some(task.wait?.0.reason.kind())).collect()
+}
+
+#[test]
+fn a_task_without_a_start_waits_for_its_devices_and_begins_when_they_can_be_told() {
+    let start_when = StartWhen { ready_percent: 100, min_ready_percent: 100, at_latest_us: 86_400_000_000 };
+    let mut bench = Bench::with(small_world::enrolled(), Some(start_when));
+    bench.order_document("task-1", 20, &without_a_start());
+    let waits = |bench: &Bench| bench.engine.tasks().next().and_then(|task| task.waiting);
+    assert_eq!(waits(&bench).as_deref(), Some("its devices: 0 of 1 are ready, and it begins with 100 %"));
+    assert_eq!(bench.converse(30), WHOLE[..3], "there is no session yet");
+    // The second uplink tells how often it sends, so the third can bring its session.
+    assert_eq!(bench.converse(1830), []);
+    assert_eq!(bench.converse(3630), WHOLE[3..]);
+    assert_eq!(
+        (bench.state(3700), bench.device.status(now(3700)).state),
+        (DeviceState::Told, State::Waiting)
+    );
+    let start = bench.engine.fleet("meters").unwrap().setup().unwrap().windows[0].start;
+    // Two and a half times the half hour.
+    let lead_s = start.us_since(small_world::START) / 1_000_000 - 1830;
+    assert!((4400..=4620).contains(&lead_s), "{lead_s}");
+    // The next life finds what was decided.
+    let fleets = bench.records.values().cloned().collect();
+    let mut next = Bench::with(Recovered { fleets, ..small_world::enrolled() }, Some(start_when));
+    next.order_document("task-1", 3750, &without_a_start());
+    assert_eq!(next.engine.fleet("meters").unwrap().setup().unwrap().windows[0].start, start);
+}
+
+#[test]
+fn a_task_whose_devices_are_not_ready_at_the_latest_moment_ends_as_too_few_ready() {
+    let start_when = StartWhen { ready_percent: 100, min_ready_percent: 100, at_latest_us: 3_600_000_000 };
+    let mut bench = Bench::with(small_world::enrolled(), Some(start_when));
+    bench.order_document("task-1", 20, &without_a_start());
+    bench.tell(3000, Input::Time);
+    assert_eq!(bench.engine.tasks().count(), 1);
+    bench.tell(3700, Input::Time);
+    assert_eq!(bench.engine.tasks().count(), 0);
+    assert!(bench.over.contains("too-few-ready: 0 of 1 devices are ready"), "{}", bench.over);
 }

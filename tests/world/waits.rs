@@ -1,6 +1,7 @@
 //! Whatever is not sent now has a reason. Each reason is brought about, the world is moved to what the sentence named,
 //! and the wait ends; beside a busy network server a campaign keeps a tenth of its pace.
 
+use crate::fleet_engine;
 use crate::shared_radio::shared;
 use crate::support::small_world::START;
 use crate::support::small_world::assert_content;
@@ -72,7 +73,8 @@ fn next(reason: Option<&WaitReason>) -> Option<WaitReason> {
             let dispute = Some(ClockDispute { ours: gps, theirs: gps });
             Some(WaitReason::Clock { need: ClockNeed::Start, dispute })
         }
-        Some(WaitReason::NoStart) => Some(WaitReason::Start(gps)),
+        Some(WaitReason::NoStart) => Some(WaitReason::Devices { ready: 0, devices: 0, percent: 0 }),
+        Some(WaitReason::Devices { .. }) => Some(WaitReason::Start(gps)),
         Some(WaitReason::Start(_)) => Some(WaitReason::Session(gps, gps)),
         Some(WaitReason::Session(..)) => Some(WaitReason::Missed { ended: None, left: 0, planned: 0 }),
         Some(WaitReason::Missed { .. }) => Some(WaitReason::Turn(task)),
@@ -216,6 +218,7 @@ fn every_wait_has_its_reason_and_ends_with_what_the_reason_named() {
         kinds.insert(seen.reason.kind());
     }
     kinds.extend(wait_bench::walks());
+    kinds.extend(fleet_engine::walks());
     let missing: Vec<&&str> = all.difference(&kinds).collect();
     assert!(missing.is_empty(), "nobody walks {missing:?}");
 }

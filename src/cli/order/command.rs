@@ -39,6 +39,7 @@ pub fn run(args: &OrderArgs, out: &mut dyn Write) -> Result<(), Failure> {
         config: args.config.clone(),
         image: None,
         setup: false,
+        svg: None,
         devices: args.config.with_file_name("devices.toml"),
         compare: false,
         server: None,

@@ -15,6 +15,9 @@ use crate::cli::check;
 use crate::cli::exit::Failure;
 use crate::cli::exit::warn;
 use crate::cli::files;
+use crate::cli::picture;
+use crate::cli::picture::Line;
+use crate::cli::picture::Picture;
 use crate::cloud::FuotaTaskJson;
 use crate::config::Config;
 use crate::config::KeySource;
@@ -23,6 +26,7 @@ use crate::daemon::wall_clock;
 use crate::engine::Settings;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::lorawan::Secret;
+use crate::plan::SessionPlan;
 use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
@@ -42,6 +46,10 @@ use std::process::ExitCode;
 
 /// The promises of hearing that are compared.
 const MIN_HEARD: [f64; 4] = [0.9, 0.8, 0.6, 0.0];
+
+/// Colours of the lines of a picture, one for each group.
+const COLOURS: [&str; 4] = ["#1769aa", "#1b7f3b", "#b3261e", "#8a5a00"];
+const HOUR_US: u64 = 3_600_000_000;
 
 /// Plans, prints, and fails when it cannot legally be done, or when nothing would come of it. What is to be said of the
 /// order is said whatever comes of it.
@@ -91,6 +99,10 @@ pub fn plan(
     }
     let of_gateway: Vec<String> = check::no_server(&config).into_iter().chain(config.remarks()).collect();
     let all = [warnings.as_slice(), &of_gateway].concat();
+    if let Some(path) = &args.svg {
+        let timetables: Vec<&Timetable> = planned.iter().map(|(.., timetable)| timetable).collect();
+        picture::write(path, &drawn(&order.stem, &timetables))?;
+    }
     for (task, settings, timetable) in planned {
         let of_plan = |group: &&Group| group.name == timetable.planned.group;
         let group = settings.groups.iter().find(of_plan);
@@ -125,6 +137,31 @@ pub fn plan(
     }
     warnings.extend(of_gateway);
     Ok(())
+}
+
+/// Frames over time, a line for each group.
+fn drawn(name: &str, timetables: &[&Timetable]) -> Picture {
+    let line = |(timetable, colour): (&&Timetable, &&'static str)| {
+        let mut points = vec![(timetable.begin, 0)];
+        for (index, hour) in timetable.hours.iter().enumerate() {
+            let so_far = points.last().map_or(0, |(_, frames)| *frames) + u64::from(hour.frames);
+            let at = timetable.begin.plus_us((index as u64 + 1) * HOUR_US).min(timetable.end);
+            points.push((at, so_far));
+        }
+        let what = format!("frames to {}", timetable.planned.group);
+        Line { what, colour, most: u64::from(timetable.frames), points }
+    };
+    let sessions = timetables.iter().flat_map(|timetable| timetable.sessions.iter());
+    let span = |plan: &SessionPlan| {
+        let session = plan.session;
+        (session.start, session.start.plus_us(1_000_000 << session.exponent))
+    };
+    Picture {
+        title: name.to_owned(),
+        is_absolute: timetables.iter().all(|timetable| timetable.is_absolute),
+        spans: sessions.map(span).collect(),
+        lines: timetables.iter().zip(COLOURS.iter().cycle()).map(line).collect(),
+    }
 }
 
 /// What is not said yet.

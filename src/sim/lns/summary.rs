@@ -32,6 +32,10 @@ pub struct LnsSummary {
     pub airtime_us: u64,
     /// Downlinks that the gateway's duty cycle refused.
     pub refused: u64,
+    /// The starts that the fleet decided, one after the other, seconds from the world's beginning.
+    pub decided_starts_s: Vec<u64>,
+    /// The fleet gave the campaign up: too few devices were ready.
+    pub is_given_up: bool,
     /// Saves of the fleet's records.
     pub saves: u64,
     /// Changing operations of the disk.

@@ -70,6 +70,8 @@ const SAVE_US: (u64, u64) = (3_000, 25_000);
 const FRAME_BYTES: usize = 13;
 /// The first of three counts that MICs are prepared for.
 const FIRST_SESSION_CNT: u16 = 5;
+/// Sessions that the fleet decides the start of last 2^9 s.
+const DECIDED_EXPONENT: u8 = 9;
 /// FPort of what a meter sends by itself.
 const METER_PORT: u8 = 2;
 const BOOT: [u8; 16] = [0x5e; 16];
@@ -529,6 +531,7 @@ impl LnsWorld {
     fn drain(&mut self) {
         let Some((mut fleet, listener)) = self.fleet.take() else { return };
         let mut is_cut = false;
+        fleet.advance(self.now());
         while let Some(output) = fleet.poll() {
             match output {
                 Output::Push(push) => {
@@ -541,6 +544,19 @@ impl LnsWorld {
                     for at_us in self.to_server.arrivals(self.now_us) {
                         self.at(at_us, Event::ToServer((topic.clone(), document.clone())));
                     }
+                }
+                Output::Start(start) => {
+                    let windows = vec![Window { start, exponent: DECIDED_EXPONENT }];
+                    self.summary
+                        .decided_starts_s
+                        .push(start.as_us().saturating_sub(GPS_START_US) / 1_000_000);
+                    self.summary.decided_starts_s.dedup();
+                    self.script.setup.windows.clone_from(&windows);
+                    fleet.move_windows(windows);
+                }
+                Output::TooFewReady(_) => {
+                    self.summary.is_given_up = true;
+                    fleet.set_up(None);
                 }
                 Output::Save(record) => {
                     self.summary.saves += 1;

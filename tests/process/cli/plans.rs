@@ -268,3 +268,31 @@ fn a_state_folder_of_a_newer_release_enrols_nothing() {
     desk.refuses("group enrol meters --config fuotad.toml", 65, &newer);
     assert_eq!(std::fs::read_dir(desk.0.path("state")).unwrap().count(), 1, "nothing was written");
 }
+
+#[test]
+fn a_plan_is_compared_with_the_beats_of_others_and_with_other_promises_of_hearing() {
+    let desk = Desk::new();
+    desk.write("slow.toml", with(&with(CONFIG, "spacing = \"even\"", "spacing = \"burst\""), "= 5", "= 3"));
+    desk.write("long.bin", lcg(7, 60_000));
+    let plan = "plan meters-1.4.2.json -c slow.toml --image long.bin --compare";
+    let (table, json) = (desk.prints(plan), desk.json(&format!("{plan} --json")));
+    let names: Vec<&str> = rows(&json, "compared").iter().map(|row| text(row, "name")).collect();
+    assert_eq!(names, ["fuotad", "ChirpStack", "AWS", "MultiTech"]);
+    let breaches: Vec<u64> = rows(&json, "compared").iter().map(|row| number(row, "breaches")).collect();
+    // A frame of 0.3 s each 5 s is lawful in the sub-band of the tenth, and so is one in ten times its airtime.
+    assert!(breaches[0] == 0 && breaches[1] == 0 && breaches[2] == 0, "{breaches:?}");
+    assert!(breaches[3] > 100, "MultiTech's beat knows no law: {breaches:?}");
+    let ours = number(&rows(&json, "compared")[0], "session_s");
+    assert_eq!(ours, number(&json, "session_s"));
+    assert!(ours <= number(&rows(&json, "compared")[1], "session_s"));
+    let promises: Vec<f64> =
+        rows(&json, "promises").iter().map(|row| row["min_heard"].as_f64().unwrap()).collect();
+    assert_eq!(promises, [0.9, 0.8, 0.6, 0.0]);
+    for words in ["ChirpStack", "min-heard", "lost SF12BW125", "judged by the same referee"] {
+        assert!(table.contains(words), "{words} is not in {table}");
+    }
+}
+
+fn rows<'a>(json: &'a Value, name: &str) -> &'a [Value] {
+    json[name].as_array().unwrap()
+}
