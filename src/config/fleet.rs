@@ -132,7 +132,7 @@ mod tests {
         );
         let config = Config::from_text(&text, &BTreeMap::new()).map_err(|error| error.to_string())?;
         let devices = format!(
-            "[image]\nsha256 = \"{}\"\nfirst-session-cnt = 3\n[[device]]\nname = \"m1\"\ndev-eui = \"70B3D57ED0000001\"\n\
+            "[image]\nsha256 = \"{}\"\nbytes = 1000\nfirst-session-cnt = 3\n[[device]]\nname = \"m1\"\ndev-eui = \"70B3D57ED0000001\"\n\
              mc-key-encrypted = \"000102030405060708090a0b0c0d0e0f\"\nmics = [\"01020304\", \"05060708\"]\n[[device]]\nname = \"m2\"\n",
             "ab".repeat(32)
         );

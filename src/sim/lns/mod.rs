@@ -6,6 +6,7 @@
 
 mod app_server;
 mod broker;
+mod desk;
 mod documents;
 mod law;
 mod meter;

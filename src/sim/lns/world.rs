@@ -3,6 +3,8 @@
 use super::app_server::AppServer;
 use super::app_server::Item;
 use super::broker::Broker;
+use super::desk::member;
+use super::desk::settings;
 use super::documents::Documents;
 use super::documents::Down;
 use super::documents::OUR_GATEWAY;
@@ -13,7 +15,6 @@ use super::meter::Meter;
 use super::referee::Asked;
 use super::referee::Referee;
 use super::script::LnsScript;
-use super::script::MeterScript;
 use super::summary::LnsSummary;
 use super::summary::MeterResult;
 use crate::fleet::DeviceState;
@@ -21,10 +22,7 @@ use crate::fleet::Fleet;
 use crate::fleet::FleetRules;
 use crate::fleet::Member;
 use crate::fleet::Output;
-use crate::fleet::SessionMics;
-use crate::fleet::Setup;
 use crate::fleet::Window;
-use crate::fragment::Ts004Version;
 use crate::lns::Audience;
 use crate::lns::Heard;
 use crate::lns::Listener;
@@ -32,11 +30,7 @@ use crate::lns::Topics;
 use crate::lorawan::Eui64;
 use crate::lorawan::KeyFingerprint;
 use crate::lorawan::McSessionKeys;
-use crate::lorawan::RootKey;
 use crate::lorawan::Secret;
-use crate::lorawan::data_block_mic;
-use crate::lorawan::encrypt_mc_key;
-use crate::lorawan::mc_ke_key;
 use crate::radio::Modulation;
 use crate::radio::downlink_airtime_us;
 use crate::region::Parameters;
@@ -68,8 +62,6 @@ const RX1_US: u64 = 1_000_000;
 const SAVE_US: (u64, u64) = (3_000, 25_000);
 /// A LoRaWAN frame around a payload, bytes.
 const FRAME_BYTES: usize = 13;
-/// The first of three counts that MICs are prepared for.
-const FIRST_SESSION_CNT: u16 = 5;
 /// Sessions that the fleet decides the start of last 2^9 s.
 const DECIDED_EXPONENT: u8 = 9;
 /// FPort of what a meter sends by itself.
@@ -122,6 +114,8 @@ pub struct LnsWorld {
     downlinks: Vec<u32>,
     summary: LnsSummary,
     is_begun: bool,
+    /// The sessions that the fleet decided the start of: a later life must decide the same.
+    decided: Vec<Window>,
 }
 
 impl LnsWorld {
@@ -165,6 +159,7 @@ impl LnsWorld {
             referee: Referee::default(),
             summary: LnsSummary::default(),
             is_begun: false,
+            decided: Vec::new(),
             random,
             script,
         };
@@ -414,7 +409,7 @@ impl LnsWorld {
             }
             (200, [0x04, _, a, b, c]) => {
                 let begins_s = now_s + f64::from(u32::from_le_bytes([*a, *b, *c, 0]));
-                let windows = self.script.setup.windows.iter();
+                let windows = self.script.setup.windows.iter().chain(&self.decided);
                 windows
                     .map(|window| window.start.as_us() as f64 / 1e6)
                     .any(|s| (begins_s - s).abs() <= guard_s)
@@ -551,7 +546,7 @@ impl LnsWorld {
                         .decided_starts_s
                         .push(start.as_us().saturating_sub(GPS_START_US) / 1_000_000);
                     self.summary.decided_starts_s.dedup();
-                    self.script.setup.windows.clone_from(&windows);
+                    self.decided.clone_from(&windows);
                     fleet.move_windows(windows);
                 }
                 Output::TooFewReady(_) => {
@@ -580,47 +575,5 @@ impl LnsWorld {
             self.told_at_s[self.places[&view.dev_eui]].get_or_insert(now_s);
         }
         self.fleet = Some((fleet, listener));
-    }
-}
-
-/// A meter's settings; the root key is its own.
-fn settings(meter: &MeterScript, index: usize, region: &'static Parameters) -> device::Settings {
-    let name = format!("meter-{index}");
-    let stock = device::Settings::stock(meter.stack, name, root_key(index), region);
-    device::Settings {
-        ts004_version: if meter.is_v2 { Ts004Version::V2 } else { Ts004Version::V1 },
-        clock_error_us: meter.clock_error_us,
-        ..stock
-    }
-}
-
-fn root_key(index: usize) -> RootKey {
-    let mut bytes = [0x11; 16];
-    bytes[..8].copy_from_slice(&(index as u64 + 1).to_be_bytes());
-    RootKey::GenAppKey(Secret::from_bytes(bytes))
-}
-
-/// What is prepared for a meter at a desk.
-fn member(
-    meter: &MeterScript,
-    dev_eui: Eui64,
-    index: usize,
-    mc_key: &Secret,
-    setup: &Setup,
-    image: &[u8],
-) -> Member {
-    let root = root_key(if meter.has_wrong_key { index + 1_000_000 } else { index });
-    let mic = |session_cnt: u16| data_block_mic(&root, session_cnt, 0, setup.descriptor, image);
-    let session_mics = SessionMics {
-        sha256: setup.image_sha256.unwrap_or_default(),
-        descriptor: setup.descriptor,
-        first_session_cnt: FIRST_SESSION_CNT,
-        mics: (FIRST_SESSION_CNT..FIRST_SESSION_CNT + 3).map(mic).collect(),
-    };
-    Member {
-        dev_eui,
-        name: format!("meter-{index}"),
-        mc_key_encrypted: encrypt_mc_key(&mc_ke_key(&root.mc_root_key()), mc_key),
-        session_mics: meter.is_v2.then_some(session_mics),
     }
 }
