@@ -106,6 +106,9 @@ pub const DEFAULT_DEVICES: &str = "/etc/fuotad/devices.toml";
 
 /// Arguments of `fuotad init`: each answers a question beforehand.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad init --apply\n  fuotad init --yes --forwarder global_conf.json --region EU868 --network-server lns.example.org:1700"
+)]
 pub struct InitArgs {
     /// The packet forwarder's file (global_conf.json); given again, a later file wins. Default: the running one's
     #[arg(long, value_name = "FILE")]
@@ -141,6 +144,7 @@ pub struct InitArgs {
 
 /// Arguments of `fuotad doctor`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad doctor\n  fuotad doctor --forwarder global_conf.json")]
 pub struct DoctorArgs {
     /// The packet forwarder's file, to be looked at, too; given again, a later file wins
     #[arg(long, value_name = "FILE")]
@@ -158,6 +162,7 @@ pub struct DoctorArgs {
 
 /// Arguments of `fuotad status`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad status --watch\n  fuotad status --ready || echo \"not ready\"")]
 pub struct StatusArgs {
     /// The service's status socket; default: the one in its configuration
     #[arg(long)]
@@ -224,6 +229,9 @@ pub enum DevicesCommand {
 
 /// Arguments of `fuotad plan`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad plan meters-1.4.2.json --svg plan.svg\n  fuotad plan meters-1.4.2.json --setup --devices devices.toml"
+)]
 pub struct PlanArgs {
     /// The task document, JSON
     pub task: PathBuf,
@@ -256,6 +264,9 @@ pub struct PlanArgs {
 
 /// Arguments of `fuotad order`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad order app.bin --group meters --start 2026-11-22T02:00:00Z\n  fuotad order app.bin --group meters --redundancy 40 --finish-by 2026-11-22T06:00:00Z --yes"
+)]
 pub struct OrderArgs {
     /// The image to be broadcast
     pub image: PathBuf,
@@ -405,6 +416,7 @@ pub struct VerifyArgs {
 
 /// Arguments of `fuotad simulate`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad simulate eu868-100kb.toml --seed 7 --svg course.svg")]
 pub struct SimulateArgs {
     /// The scenario file, TOML
     pub scenario: PathBuf,
@@ -424,6 +436,7 @@ pub struct SimulateArgs {
 
 /// Arguments of `fuotad rehearse`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad rehearse /etc/fuotad/tasks.d/app.json --devices 300 --loss 10")]
 pub struct RehearseArgs {
     /// The task document, JSON
     pub task: PathBuf,
@@ -661,6 +674,22 @@ mod tests {
             }
         }
         assert!(seen > 30, "only {seen} command lines were found");
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_understood() {
+        use clap::CommandFactory;
+        let mut seen = 0;
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter_map(|line| line.trim().strip_prefix("fuotad ")) {
+                seen += 1;
+                let line = line.split(" || ").next().unwrap();
+                let mistake = mistake(line);
+                assert!(mistake.is_none(), "fuotad {line}: {}", mistake.unwrap());
+            }
+        }
+        assert!(seen > 8, "only {seen} examples were found");
     }
 
     #[test]

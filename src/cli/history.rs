@@ -4,6 +4,7 @@ use super::args::LookArgs;
 use super::exit::Failure;
 use super::files;
 use super::table::table;
+use super::table::to_second;
 use crate::daemon::StateFolder;
 use serde_json::Map;
 use serde_json::Value;
@@ -37,5 +38,5 @@ fn row(report: &Map<String, Value>) -> Vec<String> {
     };
     let group = report.get("planned").and_then(|planned| planned.get("group"));
     let member = |name: &str| shown(report.get(name));
-    vec![member("task"), shown(group), member("end"), member("sent"), member("outcome")]
+    vec![member("task"), shown(group), to_second(&member("end")), member("sent"), member("outcome")]
 }

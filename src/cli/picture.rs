@@ -3,8 +3,8 @@
 
 use super::exit::Failure;
 use super::table::duration;
+use super::table::moment;
 use crate::daemon::io_words;
-use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -104,7 +104,7 @@ impl Picture {
             );
         }
         let (from, to) = match self.is_absolute {
-            true => (rfc3339_from_gps(first), rfc3339_from_gps(last)),
+            true => (moment(first), moment(last)),
             false => ("begin".to_owned(), format!("+{}", duration(length_us))),
         };
         let _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"{}\">{from}</text>", HEIGHT - 22);

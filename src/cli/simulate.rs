@@ -7,9 +7,12 @@ use super::picture;
 use super::picture::Line;
 use super::picture::Picture;
 use super::table::duration;
+use super::table::moment;
 use super::table::percent;
 use super::table::seconds;
+use super::table::session;
 use super::table::table;
+use super::table::to_second;
 use crate::config::ConfigError;
 use crate::config::Scenario;
 use crate::image::MAX_IMAGE_BYTES;
@@ -213,7 +216,7 @@ fn print_plans(image_len: usize, summary: &Summary, out: &mut dyn Write) -> Resu
         )?;
         writeln!(out, "  battery     {:.2} mAh of a device at most", planned.image_uah as f64 / 1000.0)?;
         for (start, exponent) in &planned.sessions {
-            writeln!(out, "  session     {} for 2^{exponent} s", rfc3339_from_gps(*start))?;
+            writeln!(out, "  session     {} for {}", moment(*start), session(*exponent))?;
         }
     }
     Ok(())
@@ -225,8 +228,8 @@ fn print_course(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
         (Some(first), Some(last)) => writeln!(
             out,
             "  on the air  {} to {}: {} frames in {}",
-            at(summary, first),
-            at(summary, last),
+            at_second(summary, first),
+            at_second(summary, last),
             summary.verdict.frames,
             duration(last.us_since(first))
         )?,
@@ -241,7 +244,7 @@ fn print_course(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
     }
     for report in &summary.reports {
         if matches!(report.event, Event::Warning { .. } | Event::Over(_) | Event::Resumed { .. }) {
-            writeln!(out, "  {}  {}", at(summary, report.at), report.event)?;
+            writeln!(out, "  {}  {}", at_second(summary, report.at), report.event)?;
         }
     }
     for warning in plans(summary).iter().flat_map(|planned| &planned.warnings) {
@@ -295,6 +298,11 @@ fn print_verdict(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> 
         writeln!(out, "              {breach}")?;
     }
     Ok(())
+}
+
+/// The world's time as UTC, RFC 3339, to the second.
+fn at_second(summary: &Summary, instant: Instant) -> String {
+    to_second(&at(summary, instant))
 }
 
 /// The world's time as UTC, RFC 3339.
@@ -379,7 +387,7 @@ fn device_row(devices: &[&DeviceResult], summary: &Summary) -> Vec<String> {
 
 fn result(state: &State, summary: &Summary) -> String {
     match state {
-        State::Complete { at: when } => format!("complete {}", at(summary, *when)),
+        State::Complete { at: when } => format!("complete {}", at_second(summary, *when)),
         State::Failed { why } => format!("failed: {why}"),
         State::Refused { what } => format!("refused: {what}"),
         State::Idle => "was told nothing".to_owned(),

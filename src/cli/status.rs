@@ -10,6 +10,7 @@ use super::table::duration;
 use super::table::percent;
 use super::table::seconds;
 use super::table::table;
+use super::table::to_second;
 use super::table::wrapped;
 use crate::config::Status;
 use crate::daemon::OtherSenderSnapshot;
@@ -117,13 +118,13 @@ fn for_people(status: &Snapshot) -> String {
     servers(&mut text, status);
     lns(&mut text, status);
     let clock = match (&status.clock.utc, &status.clock.reason) {
-        (Some(utc), None) => format!("trusted, {utc}"),
-        (Some(utc), Some(reason)) => format!("{utc}, not the wall clock's: {reason}"),
+        (Some(utc), None) => format!("trusted, {}", to_second(utc)),
+        (Some(utc), Some(reason)) => format!("{}, not the wall clock's: {reason}", to_second(utc)),
         (None, reason) => format!("not trusted: {}", reason.as_deref().unwrap_or("unknown")),
     };
     let _ = writeln!(text, "clock      {clock}");
     if let Some(utc) = &status.clock.forwarder_utc {
-        let _ = writeln!(text, "           {utc} by the packet forwarder's GPS");
+        let _ = writeln!(text, "           {} by the packet forwarder's GPS", to_second(utc));
     }
     if let Some(gps) = &status.clock.gps {
         let _ = writeln!(text, "GPS        {gps}");
@@ -180,7 +181,7 @@ pub fn tasks(status: &Snapshot) -> String {
             let _ = writeln!(text, "  {}: waits for {waiting}", task.task);
         }
         if let Some((start, end)) = task.campaign.as_ref().and_then(|campaign| campaign.session.as_ref()) {
-            let _ = writeln!(text, "  {}: session {start} to {end}", task.task);
+            let _ = writeln!(text, "  {}: session {} to {}", task.task, to_second(start), to_second(end));
         }
     }
     text
@@ -293,7 +294,7 @@ fn row(task: &TaskSnapshot) -> Vec<String> {
             format!("{}/{}", campaign.frames_done, campaign.frames),
             format!("{:.1} %", campaign.percent),
             campaign.left_s.map_or("-".to_owned(), |left_s| duration(left_s.saturating_mul(1_000_000))),
-            campaign.eta.clone().unwrap_or_default(),
+            campaign.eta.as_deref().map(to_second).unwrap_or_default(),
         ]),
     }
     cells
