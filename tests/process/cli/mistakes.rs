@@ -99,7 +99,7 @@ fn a_configuration_that_cannot_be_is_refused_with_key_number_and_way_out() {
     let known = ["\"lbn\"", "unknown", "loramac-node", "lbm", "zephyr", "fast", "did you mean \"lbm\""];
     desk.check_refuses(&group("device-profile = \"lbn\""), &known);
     desk.check_refuses(&group("ts004-version = 3"), &["line ", "3 is no version", "use 1 or 2"]);
-    desk.check_refuses(&group("spacing = \"brust\""), &["line ", "\"brust\"", "\"burst\""]);
+    desk.check_refuses(&config("= \"even\"", "= \"brust\""), &["line 18", "\"brust\"", "\"burst\""]);
     desk.check_refuses(&group("session-start = \"noon\""), &["session-start", "noon", "RFC 3339"]);
     desk.check_refuses(&config("= \"windows\"", "= \"window\""), &["line 17", "did you mean \"windows\""]);
     let second = "[[group]]\nname = \"b\"\nmc-addr = \"01C0FFEE\"\nmc-key-file = \"meters.mckey\"";
