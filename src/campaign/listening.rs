@@ -1,5 +1,5 @@
-//! How the devices of a campaign listen: in sessions whose lengths together are as short as law, radio and devices
-//! let them be.
+//! How the devices of a campaign listen: in sessions whose lengths together are as short as the law, the radio
+//! and the devices let them be.
 //!
 //! A session (TS005-1.0.0 3.5) lasts 2^n seconds and holds its burst of frames, what may be added to make up for lost
 //! ones, one report interval of the forwarder, one outage of a minute, and the guards at both ends. Devices stay to the

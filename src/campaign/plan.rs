@@ -346,6 +346,12 @@ impl Plan {
                 "fragment size {frag_size} is not a multiple of 8: some devices write flash in 8-byte words"
             ));
         }
+        let sessions = self.bursts.len();
+        if sessions > usize::from(group.sessions.most.unwrap_or(1))
+            && let Some(first) = self.bursts.first()
+        {
+            warnings.push(format!("it takes {sessions} sessions of up to 2^{} s: its devices must be told each after the one before; a larger session-timeout-exponent, a faster data rate or less redundancy needs fewer", first.exponent));
+        }
         if nb_frag < 20 && self.coded > 0 {
             warnings.push(format!("{nb_frag} fragments are few: below 20 the code needs many extra ones (TS004 advises against it)"));
         }

@@ -41,8 +41,8 @@ pub struct Train {
 }
 
 impl Train {
-    /// The hole after a full train of frames of `airtime_us` each `spacing_us`; `None` where the pauses between
-    /// them are enough.
+    /// The hole after a full train of frames of `airtime_us` each `spacing_us`; `None` where the
+    /// pauses between them are enough.
     pub fn hole_us(&self, airtime_us: u64, spacing_us: u64) -> Option<u64> {
         let fit = self.fit(airtime_us, spacing_us);
         let open_us = (fit - 1) * self.open_in(spacing_us.saturating_sub(airtime_us));

@@ -274,7 +274,10 @@ fn a_state_folder_of_a_newer_release_enrols_nothing() {
 #[test]
 fn a_plan_is_compared_with_the_beats_of_others_and_with_other_promises_of_hearing() {
     let desk = Desk::new();
-    desk.write("slow.toml", with(&with(CONFIG, "spacing = \"even\"", "spacing = \"burst\""), "= 5", "= 3"));
+    desk.write(
+        "slow.toml",
+        with(&with(CONFIG, "spacing = \"even\"", "spacing = \"burst\"\nduty-share = 1"), "= 5", "= 3"),
+    );
     desk.write("long.bin", lcg(7, 60_000));
     let plan = "plan meters-1.4.2.json -c slow.toml --image long.bin --compare";
     let (table, json) = (desk.prints(plan), desk.json(&format!("{plan} --json")));
