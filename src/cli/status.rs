@@ -12,6 +12,7 @@ use super::table::seconds;
 use super::table::table;
 use super::table::wrapped;
 use crate::config::Status;
+use crate::daemon::FleetSnapshot;
 use crate::daemon::OtherSenderSnapshot;
 use crate::daemon::Snapshot;
 use crate::daemon::TaskSnapshot;
@@ -113,6 +114,7 @@ fn for_people(status: &Snapshot) -> String {
     let _ = writeln!(text, "\n{}", forwarder(status));
     servers(&mut text, status);
     lns(&mut text, status);
+    fleets(&mut text, status);
     let clock = match (&status.clock.utc, &status.clock.reason) {
         (Some(utc), None) => format!("trusted, {utc}"),
         (Some(utc), Some(reason)) => format!("{utc}, not the wall clock's: {reason}"),
@@ -250,6 +252,23 @@ fn servers(text: &mut String, status: &Snapshot) {
     }
     if relay.wrong_mic > 0 {
         let _ = writeln!(text, "           {} to groups of ours with a wrong MIC", relay.wrong_mic);
+    }
+}
+
+/// The devices that are set up, a line for each group.
+fn fleets(text: &mut String, status: &Snapshot) {
+    for FleetSnapshot { group, task, devices } in &status.fleets {
+        let task = task.as_ref().map_or("no task".to_owned(), |task| format!("for {task}"));
+        let others = [
+            (devices.proved, "proved"),
+            (devices.refused, "refused"),
+            (devices.not_heard_here, "not heard here"),
+            (devices.silent, "silent"),
+        ];
+        let others = others.into_iter().filter(|(count, _)| *count > 0);
+        let others: String = others.map(|(count, what)| format!(", {count} {what}")).collect();
+        let (told, all) = (devices.told, devices.devices);
+        let _ = writeln!(text, "devices    {group}: {told} of {all} told {task}{others}");
     }
 }
 

@@ -84,6 +84,7 @@ pub use snapshot::BandSnapshot;
 pub use snapshot::CampaignSnapshot;
 pub use snapshot::ClockSnapshot;
 pub use snapshot::DisputeSnapshot;
+pub use snapshot::FleetSnapshot;
 pub use snapshot::ForwarderSnapshot;
 pub use snapshot::LnsSnapshot;
 pub use snapshot::OtherSenderSnapshot;

@@ -1,5 +1,6 @@
 //! How it goes, as the status socket tells it: one JSON document. Fields are only ever added.
 
+use crate::fleet::Readiness;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -33,6 +34,9 @@ pub struct Snapshot {
     /// The application sides of network servers, in the order of the configuration.
     #[serde(default)]
     pub lns: Vec<LnsSnapshot>,
+    /// The groups whose devices are set up through a network server.
+    #[serde(default)]
+    pub fleets: Vec<FleetSnapshot>,
     /// Airtime in each sub-band with a limit.
     pub bands: Vec<BandSnapshot>,
     /// Tasks that are not over.
@@ -139,6 +143,17 @@ pub struct OtherSenderSnapshot {
     pub address: String,
     /// PUSH_DATA and PULL_DATA that came from there.
     pub datagrams: u64,
+}
+
+/// How far the devices of one group are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FleetSnapshot {
+    /// Name of the group in the configuration.
+    pub group: String,
+    /// The task that they are set up for.
+    pub task: Option<String>,
+    /// The devices, counted by state.
+    pub devices: Readiness,
 }
 
 /// The connection to the application side of one network server.

@@ -5,6 +5,7 @@ use super::snapshot::BandSnapshot;
 use super::snapshot::CampaignSnapshot;
 use super::snapshot::ClockSnapshot;
 use super::snapshot::DisputeSnapshot;
+use super::snapshot::FleetSnapshot;
 use super::snapshot::ForwarderSnapshot;
 use super::snapshot::LnsSnapshot;
 use super::snapshot::OtherSenderSnapshot;
@@ -19,6 +20,7 @@ use crate::broadcast::TaskState;
 use crate::campaign::CampaignState;
 use crate::engine::ClockState;
 use crate::engine::Engine;
+use crate::fleet::Fleet;
 use crate::forwarder::Obstacle;
 use crate::forwarder::OtherSender;
 use crate::region::Parameters;
@@ -60,6 +62,16 @@ pub struct HostState<'a> {
     pub missing_image: &'a dyn Fn(&str) -> Option<String>,
 }
 
+/// How far the devices of each group are.
+fn fleets(engine: &Engine, now: Now) -> Vec<FleetSnapshot> {
+    let fleet = |(group, fleet): (&str, &Fleet)| FleetSnapshot {
+        group: group.to_owned(),
+        task: fleet.setup().map(|setup| setup.task.clone()),
+        devices: fleet.readiness(now),
+    };
+    engine.fleets().map(fleet).collect()
+}
+
 /// The whole daemon as it stands at `now`.
 pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
     // The forwarder's GPS may know the time where our own clock does not, and may contradict it.
@@ -80,6 +92,7 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         servers: servers(engine, around.server_sockets),
         relay: relay(engine),
         lns: around.lns.to_vec(),
+        fleets: fleets(engine, now),
         bands: bands(engine, around.region),
         tasks,
         refused: Vec::new(),

@@ -105,6 +105,11 @@ impl Fleets {
         save >= FIRST_SAVE
     }
 
+    /// Every fleet with its group.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Fleet)> {
+        self.fleets.iter().map(|of| (of.group.as_str(), &of.fleet))
+    }
+
     /// The fleet of this group.
     pub(super) fn of_group(&self, group: &str) -> Option<&Fleet> {
         self.fleets.iter().find(|of| of.group == group).map(|of| &of.fleet)

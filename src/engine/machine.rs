@@ -202,6 +202,11 @@ impl Engine {
         self.scheduler.bands(self.now.mono)
     }
 
+    /// The groups whose devices are set up through a network server, with their devices.
+    pub fn fleets(&self) -> impl Iterator<Item = (&str, &Fleet)> {
+        self.fleets.all()
+    }
+
     /// The devices of a group that are set up through a network server.
     pub fn fleet(&self, group: &str) -> Option<&Fleet> {
         self.fleets.of_group(group)
