@@ -25,6 +25,7 @@ const TARGETS: &[(&str, Run)] = &[
     ("documents", fuzz::documents::run),
     ("engine", fuzz::engine::run),
     ("fragments", fuzz::fragments::run),
+    ("network_servers", fuzz::network_servers::run),
     ("signatures", fuzz::signatures::run),
     ("state_files", fuzz::state_files::run),
 ];

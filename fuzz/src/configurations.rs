@@ -9,6 +9,7 @@ use fuotad::config::Devices;
 use fuotad::config::ForwarderFile;
 use fuotad::config::KeySource;
 use fuotad::config::Scenario;
+use fuotad::config::listed_devices;
 use fuotad::engine::Settings;
 use fuotad::lorawan::Secret;
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub fn run(data: &[u8]) {
     let environment =
         environment.map(|(name, value)| (format!("FUOTAD__{name}"), value.to_owned())).collect();
     let config = checked(Config::from_text(parts[0], &environment));
+    checked(listed_devices(parts[0]));
     if let Some((config, rest)) = Config::readable_part(parts[0], &environment) {
         for certificates in [Some(Vec::new()), None] {
             let read_key = &mut |_: KeySource<'_>| Ok(Secret::from_bytes([7; 16]));

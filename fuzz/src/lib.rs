@@ -14,6 +14,7 @@ pub mod engine;
 pub mod feed;
 pub mod fragments;
 pub mod gateway;
+pub mod network_servers;
 pub mod refusal;
 pub mod signatures;
 pub mod state_files;

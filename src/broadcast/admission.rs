@@ -18,6 +18,9 @@ use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use crate::time::Now;
 
+/// A campaign ends with the packet forwarder's report after its last frame, which takes two intervals at most.
+const LAST_REPORT_US: u64 = 60_000_000;
+
 impl TaskBook {
     /// Admits the campaign of `id`, which is planned as `plan` to begin as `begin`; says so when it has to queue.
     ///
@@ -36,7 +39,7 @@ impl TaskBook {
         let same_key = |open_task: &&OpenTask| open_task.plan().is_some_and(|other| other.key == plan.key);
         let of_group: Vec<&TaskId> =
             others().filter(|(_, open_task)| same_key(open_task)).map(|(other, _)| other).collect();
-        let Some(mine) = claim(now, id, begin, plan.duration_us(), self.guard_us(&plan.group)) else {
+        let Some(mine) = claim(now, id, begin, turn_us(plan), self.guard_us(&plan.group)) else {
             return match of_group.first() {
                 None => Ok(()),
                 Some(other) => Err(busy(plan, other, None)),
@@ -125,12 +128,18 @@ impl TaskBook {
         }
         let group = self.site().group(&plan.group)?;
         let begin = begin_of(open_task, group, plan).ok()?;
-        claim(now, id, &begin, plan.duration_us(), guard_us)
+        claim(now, id, &begin, turn_us(plan), guard_us)
     }
 
     fn guard_us(&self, group: &str) -> u64 {
         self.site().group(group).map_or(0, |group| group.guard_us)
     }
+}
+
+/// How long the turn of a campaign takes, microseconds: its frames, those that are made up for, and the report that ends it.
+fn turn_us(plan: &Plan) -> u64 {
+    let sending_us = plan.duration_us();
+    sending_us.saturating_add(sending_us / 50).saturating_add(LAST_REPORT_US)
 }
 
 /// Why the campaign cannot be sent beside another one of its group.

@@ -73,7 +73,7 @@ impl TaskBook {
         }
         let found = self.reserved_plan(scheduler, open_task, &group, &image);
         let is_reserved = found.is_some();
-        let plan = match found {
+        let mut plan = match found {
             Some(plan) => plan,
             // A new task, or one whose counters were never reserved: nothing of it was sent.
             None => {
@@ -81,7 +81,7 @@ impl TaskBook {
                 self.plan_from(scheduler, open_task, &group, &image, base.max(self.planned_to(&group)))?
             }
         };
-        let begin = begin_of(open_task, &group, &plan)?;
+        let mut begin = begin_of(open_task, &group, &plan)?;
         if !open_task.is_admitted() && !is_reserved {
             check_finish(open_task.task(), &plan, &begin, now.gps)?;
             if let Some(other) = self.undecided(now, id, &plan, &begin) {
@@ -93,7 +93,15 @@ impl TaskBook {
                 self.waiting(now, id, Wait::event(WaitReason::Clock { need, dispute: None }), outbox);
                 return Ok(());
             }
-            self.admit(now, id, &plan, &begin, outbox)?;
+            // Beside others a longer session may do where the shortest one does not.
+            while let Err(why) = self.admit(now, id, &plan, &begin, outbox) {
+                if open_task.task().session_timeout_exponent.is_some() || !plan.lengthen(&group, image.len())
+                {
+                    return Err(why);
+                }
+                begin = begin_of(open_task, &group, &plan)?;
+                check_finish(open_task.task(), &plan, &begin, now.gps)?;
+            }
         }
         let Some(open_task) = self.get_mut(id) else { return Ok(()) };
         let is_proven = open_task.check(Prepared { plan, group, image, is_reserved }, signed);

@@ -6,6 +6,7 @@ use super::group::SessionRule;
 use super::listening::Air;
 use super::listening::Burst;
 use super::sequence::Sequence;
+use super::session::MAX_EXPONENT;
 use super::session::Session;
 use crate::forwarder::timing::GAP_US;
 use crate::fragment::DataFragment;
@@ -220,8 +221,7 @@ impl Plan {
                 task.finish_by.zip(start.map(whole_second)).map(|(end, start)| end.us_since(start));
             plan.listen(&scheduler.empty(), group, exponent, within_us);
         }
-        let sessions_us = plan.bursts.iter().map(|burst| 1_000_000 << burst.exponent).sum();
-        plan.image_uah = group.power.image_uah(sessions_us, image.len());
+        plan.weigh(group, image.len());
         plan.warnings = plan.unwise_things(group);
         plan.hash = plan.hash(image);
         Ok(plan)
@@ -272,6 +272,24 @@ impl Plan {
             lead_us: 0,
             policy,
         }
+    }
+
+    /// Makes its one session twice as long, for an image of `image_len` bytes; false where it has several, or the group's
+    /// operator or the longest session says no.
+    pub fn lengthen(&mut self, group: &Group, image_len: usize) -> bool {
+        let is_chosen = matches!(group.session, SessionRule::Windows { exponent: None, .. });
+        match &mut self.bursts[..] {
+            [burst] if is_chosen && burst.exponent < MAX_EXPONENT => burst.exponent += 1,
+            _ => return false,
+        }
+        self.weigh(group, image_len);
+        true
+    }
+
+    /// What its sessions cost a device's battery.
+    fn weigh(&mut self, group: &Group, image_len: usize) {
+        let sessions_us = self.bursts.iter().map(|burst| 1_000_000 << burst.exponent).sum();
+        self.image_uah = group.power.image_uah(sessions_us, image_len);
     }
 
     /// Chooses the sessions, on a radio that has sent nothing yet.

@@ -30,6 +30,10 @@ pub enum Command {
         #[arg(long, short, default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
+    /// Make a first configuration: reads the packet forwarder's files, asks, writes, says what to change
+    Init(InitArgs),
+    /// Look for whatever keeps the service from its work: rights, ports, clock, forwarder, servers, disk
+    Doctor(DoctorArgs),
     /// Show how the running service is doing
     Status(StatusArgs),
     /// Show how far the devices of a group are with their set-up, or begin with one of them anew
@@ -66,12 +70,20 @@ pub enum Command {
     },
     /// Say beforehand what a task will do: fragments, timetable, sessions, airtime, warnings
     Plan(PlanArgs),
+    /// Order the broadcast of an image: plans it, shows the plan, asks, and puts it into the task folder
+    Order(OrderArgs),
+    /// Show the tasks that are not over
+    Tasks(LookArgs),
+    /// Show the campaigns that are over, the latest last: the reports in the state folder
+    History(LookArgs),
     /// At a desk: make a gateway's devices file from a list of root keys on standard input
     Prepare(PrepareArgs),
     /// Check an image's signature as the service does before a broadcast
     Verify(VerifyArgs),
     /// Run a whole campaign in the simulated world
     Simulate(SimulateArgs),
+    /// Run a task in the simulated world with the law, the radio and the groups of the real configuration
+    Rehearse(RehearseArgs),
     /// Make multicast groups and enrol their keys
     Group {
         /// What to do with them.
@@ -92,8 +104,65 @@ pub const DEFAULT_CONFIG: &str = "/etc/fuotad/fuotad.toml";
 /// Where the devices file is by default.
 pub const DEFAULT_DEVICES: &str = "/etc/fuotad/devices.toml";
 
+/// Arguments of `fuotad init`: each answers a question beforehand.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad init --apply\n  fuotad init --yes --forwarder global_conf.json --region EU868 --network-server lns.example.org:1700"
+)]
+pub struct InitArgs {
+    /// The packet forwarder's file (global_conf.json); given again, a later file wins. Default: the running one's
+    #[arg(long, value_name = "FILE")]
+    pub forwarder: Vec<PathBuf>,
+    /// Which forwarder reads the file: semtech, mp, poly or dragino
+    #[arg(long, value_name = "NAME")]
+    pub dialect: Option<Dialect>,
+    /// Change the forwarder's file, too; FILE.before-fuotad keeps the way back
+    #[arg(long)]
+    pub apply: bool,
+    /// The region, one of the 13 names of RfRegion
+    #[arg(long)]
+    pub region: Option<String>,
+    /// The network server that the forwarder sends to, HOST:PORT; "none": the gateway serves no network
+    #[arg(long, value_name = "HOST:PORT")]
+    pub network_server: Option<String>,
+    /// Name of the first group; "none": no group yet
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// The group's address, when the network server has assigned one
+    #[arg(long)]
+    pub mc_addr: Option<McAddr>,
+    /// How its devices listen: "windows", in sessions that they are told; "always", at the second receive window
+    #[arg(long, value_name = "HOW")]
+    pub session: Option<String>,
+    /// Where the configuration goes
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Ask nothing: what is not given is as proposed
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Arguments of `fuotad doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad doctor\n  fuotad doctor --forwarder global_conf.json")]
+pub struct DoctorArgs {
+    /// The packet forwarder's file, to be looked at, too; given again, a later file wins
+    #[arg(long, value_name = "FILE")]
+    pub forwarder: Vec<PathBuf>,
+    /// Which forwarder reads the file: semtech, mp, poly or dragino
+    #[arg(long, requires = "forwarder", value_name = "NAME")]
+    pub dialect: Option<Dialect>,
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `fuotad status`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad status --watch\n  fuotad status --ready || echo \"not ready\"")]
 pub struct StatusArgs {
     /// The service's status socket; default: the one in its configuration
     #[arg(long)]
@@ -160,6 +229,9 @@ pub enum DevicesCommand {
 
 /// Arguments of `fuotad plan`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad plan meters-1.4.2.json --svg plan.svg\n  fuotad plan meters-1.4.2.json --setup --devices devices.toml"
+)]
 pub struct PlanArgs {
     /// The task document, JSON
     pub task: PathBuf,
@@ -172,6 +244,9 @@ pub struct PlanArgs {
     /// Compare it with the beats of ChirpStack, AWS and MultiTech, and with other promises of hearing
     #[arg(long, conflicts_with = "setup")]
     pub compare: bool,
+    /// Draw the timetable into this file, SVG
+    #[arg(long, value_name = "FILE", conflicts_with = "setup")]
+    pub svg: Option<PathBuf>,
     /// Print the commands that prepare each device of the devices file, as JSON lines
     #[arg(long)]
     pub setup: bool,
@@ -182,6 +257,51 @@ pub struct PlanArgs {
     /// The devices file for --setup (TOML: [[device]] with name and gen-app-key or app-key, or as `prepare` writes it)
     #[arg(long, default_value = DEFAULT_DEVICES)]
     pub devices: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fuotad order`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad order app.bin --group meters --start 2026-11-22T02:00:00Z\n  fuotad order app.bin --group meters --redundancy 40 --finish-by 2026-11-22T06:00:00Z --yes"
+)]
+pub struct OrderArgs {
+    /// The image to be broadcast
+    pub image: PathBuf,
+    /// A group that it is for; given again, a campaign for each
+    #[arg(long, required = true)]
+    pub group: Vec<String>,
+    /// What the task is called; default: the image's name and the beginning of its SHA-256
+    #[arg(long)]
+    pub name: Option<String>,
+    /// When the first session begins (RFC 3339), or "at-once"; default: at once where the devices always listen
+    #[arg(long)]
+    pub start: Option<String>,
+    /// Coded fragments in percent of the uncoded ones; default: what 99.9 % of the devices need at 10 % loss
+    #[arg(long, value_name = "PERCENT")]
+    pub redundancy: Option<u8>,
+    /// Bytes of a fragment; default: what takes the least airtime
+    #[arg(long, value_name = "BYTES")]
+    pub fragment_size: Option<u16>,
+    /// When the last session is to be over (RFC 3339); a plan that ends later is refused
+    #[arg(long, value_name = "TIME")]
+    pub finish_by: Option<String>,
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Send it without asking
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Arguments of `fuotad tasks` and `fuotad history`.
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
@@ -296,6 +416,7 @@ pub struct VerifyArgs {
 
 /// Arguments of `fuotad simulate`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad simulate eu868-100kb.toml --seed 7 --svg course.svg")]
 pub struct SimulateArgs {
     /// The scenario file, TOML
     pub scenario: PathBuf,
@@ -305,6 +426,38 @@ pub struct SimulateArgs {
     /// Broadcast this file instead of the generated image
     #[arg(long)]
     pub image: Option<PathBuf>,
+    /// Draw the course into this file, SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `fuotad rehearse`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad rehearse /etc/fuotad/tasks.d/app.json --devices 300 --loss 10")]
+pub struct RehearseArgs {
+    /// The task document, JSON
+    pub task: PathBuf,
+    /// Devices in each of its groups
+    #[arg(long, default_value_t = 100)]
+    pub devices: usize,
+    /// Percent of the frames that each device loses
+    #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
+    pub loss: f64,
+    /// The image, where the task does not name a local file
+    #[arg(long)]
+    pub image: Option<PathBuf>,
+    /// Where luck comes from
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Draw the course into this file, SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
@@ -521,6 +674,22 @@ mod tests {
             }
         }
         assert!(seen > 30, "only {seen} command lines were found");
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_understood() {
+        use clap::CommandFactory;
+        let mut seen = 0;
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter_map(|line| line.trim().strip_prefix("fuotad ")) {
+                seen += 1;
+                let line = line.split(" || ").next().unwrap();
+                let mistake = mistake(line);
+                assert!(mistake.is_none(), "fuotad {line}: {}", mistake.unwrap());
+            }
+        }
+        assert!(seen > 8, "only {seen} examples were found");
     }
 
     #[test]

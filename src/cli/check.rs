@@ -43,7 +43,8 @@ pub fn checked(path: &Path, is_strict: bool) -> Result<(Config, daemon::Settings
     judged
 }
 
-fn judged(
+/// The same with the warnings given back.
+pub fn judged(
     path: &Path,
     is_strict: bool,
     warnings: &mut Vec<String>,
@@ -85,6 +86,12 @@ fn judged(
         let tty = gps.tty.display();
         warnings.push(format!(
             "gps.tty: {tty} is not here: `fuotad run` goes on without GPS time and looks for it"
+        ));
+    }
+    for (key, file) in config.lns_files().into_iter().filter(|(_, file)| !file.exists()) {
+        let file = file.display();
+        warnings.push(format!(
+            "{key}: {file} is not here: `fuotad run` has no connection to this network server without it"
         ));
     }
     if settings.engine.groups.is_empty() {

@@ -9,6 +9,7 @@ use crate::config::Dialect;
 use crate::config::Finding;
 use crate::config::ForwarderFile;
 use crate::config::Severity;
+use crate::daemon;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
@@ -25,19 +26,8 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let (_, settings) = check::checked(path, false)?;
-    let names: Vec<String> = forwarder.iter().map(|path| path.display().to_string()).collect();
-    let names = names.join(", ");
-    let texts = forwarder.iter().map(|path| files::text(path)).collect::<Result<Vec<_>, _>>()?;
-    let file = ForwarderFile::from_texts(texts.iter().map(String::as_str))
-        .map_err(|error| Failure::data(format!("{names}: {error}")))?;
-    let findings = file.findings(&Against {
-        listen: settings.listen,
-        link: &settings.engine.forwarder,
-        groups: &settings.engine.groups,
-        region: settings.engine.region,
-        dialect,
-        gps_tty: settings.gps.as_ref().map(|gps| gps.tty.as_path()),
-    });
+    let (names, file) = read(forwarder)?;
+    let findings = findings(&file, &settings, dialect);
     let must_change = findings.iter().filter(|finding| finding.severity == Severity::MustChange).count();
     if json {
         let document = serde_json::json!({ "must-change": must_change, "findings": findings });
@@ -51,6 +41,31 @@ pub fn run(
         )));
     }
     Ok(())
+}
+
+/// The forwarder's files as it reads them, and what they are called together.
+///
+/// # Errors
+/// One of them cannot be read, or the forwarder would refuse it.
+pub fn read(forwarder: &[PathBuf]) -> Result<(String, ForwarderFile), Failure> {
+    let names: Vec<String> = forwarder.iter().map(|path| path.display().to_string()).collect();
+    let names = names.join(", ");
+    let texts = forwarder.iter().map(|path| files::text(path)).collect::<Result<Vec<_>, _>>()?;
+    let file = ForwarderFile::from_texts(texts.iter().map(String::as_str))
+        .map_err(|error| Failure::data(format!("{names}: {error}")))?;
+    Ok((names, file))
+}
+
+/// The file held against the settings of the service.
+pub fn findings(file: &ForwarderFile, settings: &daemon::Settings, dialect: Option<Dialect>) -> Vec<Finding> {
+    file.findings(&Against {
+        listen: settings.listen,
+        link: &settings.engine.forwarder,
+        groups: &settings.engine.groups,
+        region: settings.engine.region,
+        dialect,
+        gps_tty: settings.gps.as_ref().map(|gps| gps.tty.as_path()),
+    })
 }
 
 fn print(names: &str, findings: &[Finding], out: &mut dyn Write) -> Result<(), Failure> {

@@ -72,6 +72,11 @@ impl Failure {
         Failure { message: format!("{}; {hint}", self.message), ..self }
     }
 
+    /// What is wrong, a line for each mistake.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.message.as_str()).chain(self.details.iter().map(String::as_str))
+    }
+
     /// Says it on stderr, and gives the exit code. A reader that went away is told nothing.
     pub fn tell(&self) -> ExitCode {
         if !self.message.is_empty() {

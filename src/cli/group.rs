@@ -8,6 +8,7 @@ use super::exit::warn;
 use super::files;
 use super::inspect::hex;
 use super::service_user::ServiceUser;
+use crate::config::SessionKind;
 use crate::daemon::hidden;
 use crate::daemon::io_words;
 use crate::lorawan::McAddr;
@@ -22,7 +23,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// Makes a group. The key file is new and readable by its owner only; an existing one is never touched.
+/// Makes a group and prints its text. The key file is new and readable by its owner only; an existing one is never touched.
 pub fn new(
     name: &str,
     key_file: Option<PathBuf>,
@@ -30,35 +31,73 @@ pub fn new(
     config: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let key_file = key_file.unwrap_or_else(|| PathBuf::from(format!("{name}.mckey")));
+    let made = make(name, &key_file, mc_addr, SessionKind::Windows, config)?;
+    write!(out, "{}", made.text)?;
+    let config = config.display();
+    if made.is_enrolled {
+        warn(format!("the key is enrolled: put the lines into {config}, then systemctl restart fuotad"));
+    } else {
+        writeln!(out, "first-fcnt = {FCNT_FIRST}                     # a new key: no counter was ever used")?;
+        warn(format!(
+            "{config} is not here, so this is not the gateway: put the lines and the key there, then `fuotad group enrol {name}`, once",
+        ));
+    }
+    if mc_addr.is_none() {
+        warn(MADE_UP);
+    }
+    Ok(())
+}
+
+/// What is to be said of an address that nobody assigned.
+pub const MADE_UP: &str = "the address is made up, in the block of experimental networks: where your network has a DevAddr block, take one of it with --mc-addr";
+
+/// A group that was made.
+pub struct NewGroup {
+    /// Its lines for the configuration.
+    pub text: String,
+    /// Its address, given or made up.
+    pub mc_addr: McAddr,
+    /// Whether its key is enrolled, which it is where there is a configuration.
+    pub is_enrolled: bool,
+}
+
+/// Makes address and key, and enrols the key where `config` exists.
+pub fn make(
+    name: &str,
+    key_file: &Path,
+    mc_addr: Option<McAddr>,
+    session: SessionKind,
+    config: &Path,
+) -> Result<NewGroup, Failure> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || !name.chars().all(is_plain) {
         return Err(Failure::usage(format!("group name {name:?}: use letters, digits, - and _")));
     }
-    let key_file = key_file.unwrap_or_else(|| PathBuf::from(format!("{name}.mckey")));
     let mut random = Zeroizing::new([0u8; 20]);
     getrandom::fill(random.as_mut()).map_err(|error| Failure::io(format!("no randomness: {error}")))?;
     let (key, address) = random.split_at(16);
-    let is_made_up = mc_addr.is_none();
-    let mc_addr = match mc_addr {
-        Some(mc_addr) => mc_addr,
-        None => random_address(address),
-    };
-    let text = Zeroizing::new(hex(key) + "\n");
-    let file = make_secret_file(&key_file, &text, "--key-file")?;
+    let mc_addr = mc_addr.unwrap_or_else(|| random_address(address));
+    let key_text = Zeroizing::new(hex(key) + "\n");
+    let file = make_secret_file(key_file, &key_text, "--key-file")?;
     // The service has another working directory than whoever makes the group.
-    let key_file = std::path::absolute(&key_file).unwrap_or(key_file);
+    let key_file = std::path::absolute(key_file).unwrap_or(key_file.to_owned());
     let key_path = toml::Value::from(key_file.to_string_lossy().into_owned());
-    writeln!(out, "[[group]]")?;
-    writeln!(out, "name = \"{name}\"")?;
-    writeln!(out, "mc-addr = \"{mc_addr}\"")?;
-    writeln!(out, "mc-key-file = {key_path}")?;
-    writeln!(
-        out,
-        "session = \"windows\"                   # its devices are told when to listen (fuotad plan --setup)"
-    )?;
-    let keys = Secret::from_hex(text.trim()).map(|key| McSessionKeys::derive(&key, mc_addr));
+    let session = match session {
+        SessionKind::Windows => {
+            "session = \"windows\"                   # its devices are told when to listen (fuotad plan --setup)"
+        }
+        SessionKind::Always => {
+            "session = \"always\"                    # at the region's second receive window"
+        }
+    };
+    let text = format!(
+        "[[group]]\nname = \"{name}\"\nmc-addr = \"{mc_addr}\"\nmc-key-file = {key_path}\n{session}\n"
+    );
+    let keys = Secret::from_hex(key_text.trim()).map(|key| McSessionKeys::derive(&key, mc_addr));
     let keys = keys.map_err(|error| Failure::io(format!("the key that was made: {error}")))?;
-    if config.exists() {
+    let is_enrolled = config.exists();
+    if is_enrolled {
         let new = NewKey {
             group: name,
             key: keys.fingerprint(),
@@ -70,23 +109,8 @@ pub fn new(
         make_state_folder(config, &config_file);
         enrol(&config_file, &new)?;
         give_to_the_service(&file, &key_file, config, &config_file.state.dir);
-        warn(format!(
-            "the key is enrolled: put the lines into {}, then systemctl restart fuotad",
-            config.display()
-        ));
-    } else {
-        writeln!(out, "first-fcnt = {FCNT_FIRST}                     # a new key: no counter was ever used")?;
-        warn(format!(
-            "{} is not here, so this is not the gateway: put the lines and the key there, then `fuotad group enrol {name}`, once",
-            config.display()
-        ));
     }
-    if is_made_up {
-        warn(
-            "the address is made up, in the block of experimental networks: where your network has a DevAddr block, take one of it with --mc-addr",
-        );
-    }
-    Ok(())
+    Ok(NewGroup { text, mc_addr, is_enrolled })
 }
 
 /// A new file with this text, readable by its owner only; an existing one is never touched. `option` names another.

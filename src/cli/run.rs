@@ -6,16 +6,22 @@ use super::args::GroupCommand;
 use super::check;
 use super::check_forwarder;
 use super::devices;
+use super::doctor;
 use super::enrol;
 use super::exit::Failure;
 use super::group;
+use super::history;
+use super::init;
 use super::inspect;
 use super::online;
+use super::order;
 use super::plan;
 use super::prepare;
+use super::rehearse;
 use super::service;
 use super::simulate;
 use super::status;
+use super::tasks;
 use super::verify;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -61,6 +67,8 @@ fn answer(error: &clap::Error) -> ExitCode {
 fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match command {
         Command::Run { config } => service::run(&config)?,
+        Command::Init(args) => init::run(&args, out)?,
+        Command::Doctor(args) => return doctor::run(&args, out),
         Command::Status(args) => return status::run(&args, out),
         Command::Devices(args) => devices::run(&args, out)?,
         Command::Check { config, named, print, forwarder, dialect, online, strict, json } => {
@@ -72,9 +80,13 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             }
         }
         Command::Plan(args) => return plan::run(&args, out),
+        Command::Order(args) => order::run(&args, out)?,
+        Command::Tasks(args) => tasks::run(&args, out)?,
+        Command::History(args) => history::run(&args, out)?,
         Command::Prepare(args) => prepare::run(&args, out)?,
         Command::Verify(args) => return verify::run(&args, out),
         Command::Simulate(args) => return simulate::run(&args, out),
+        Command::Rehearse(args) => return rehearse::run(&args, out),
         Command::Group { command: GroupCommand::New { name, key_file, mc_addr, config } } => {
             group::new(&name, key_file, mc_addr, &config, out)?;
         }

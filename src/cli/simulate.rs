@@ -3,16 +3,23 @@
 use super::args::SimulateArgs;
 use super::exit::Failure;
 use super::files;
+use super::picture;
+use super::picture::Line;
+use super::picture::Picture;
 use super::table::duration;
+use super::table::moment;
 use super::table::percent;
 use super::table::seconds;
+use super::table::session;
 use super::table::table;
+use super::table::to_second;
 use crate::config::ConfigError;
 use crate::config::Scenario;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::report::Event;
 use crate::report::Planned;
 use crate::sim::DeviceResult;
+use crate::sim::Script;
 use crate::sim::SentFrame;
 use crate::sim::Summary;
 use crate::sim::World;
@@ -26,14 +33,17 @@ use indicatif::ProgressStyle;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The referee saw the law or a promise broken.
 const BREACH: u8 = 2;
 /// The scenario's expectation was missed.
 const MISSED: u8 = 1;
-/// Devices listed one by one, at most; `--json` lists all.
-const ROWS_MAX: usize = 60;
+/// Rows of devices, at most; `--json` lists each device.
+const ROWS_MAX: usize = 20;
+/// So many devices are listed one by one; of more, those that are alike share a row.
+const SINGLE_MAX: usize = 12;
 
 /// Runs the scenario and prints what came of it.
 pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
@@ -45,24 +55,84 @@ pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
     let unusable =
         |error: ConfigError| Failure::text(65, &args.scenario, &error.in_text(&text, &BTreeMap::new()));
     let script = scenario.script(args.seed, image).map_err(unusable)?;
+    let expected = scenario.expect.complete;
+    let show = Show { title: &scenario.title, expected, svg: args.svg.as_deref(), is_json: args.json };
+    play(script, &show, &|reason| wrong(&reason), out)
+}
+
+/// How a simulation is shown.
+pub struct Show<'a> {
+    /// What it is about, one line.
+    pub title: &'a str,
+    /// How many devices complete; `None`: all.
+    pub expected: Option<usize>,
+    /// Where its course is drawn.
+    pub svg: Option<&'a Path>,
+    /// Whether it is for programs.
+    pub is_json: bool,
+}
+
+/// Runs the world and shows what came of it; `refused` says for whom a refusal of the order is.
+pub fn play(
+    script: Script,
+    show: &Show<'_>,
+    refused: &dyn Fn(&str) -> Failure,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     let image_len = script.tasks.first().map_or(0, |task| task.image.len());
     let world = watch(World::new(script));
     let summary = world.summary();
     if let Some(reason) = summary.refusal() {
-        return Err(wrong(&reason));
+        return Err(refused(reason));
     }
-    let expected = scenario.expect.complete.unwrap_or(summary.devices.len());
+    let expected = show.expected.unwrap_or(summary.devices.len());
     let is_met = summary.complete() == expected;
-    if args.json {
+    if let Some(path) = show.svg {
+        picture::write(path, &course(show.title, &summary))?;
+    }
+    if show.is_json {
         writeln!(out, "{}", as_json(image_len, &summary, expected))?;
     } else {
-        print(&scenario.title, image_len, &summary, expected, out)?;
+        print(show.title, image_len, &summary, expected, out)?;
     }
     Ok(match (summary.verdict.is_content(), is_met) {
         (false, _) => ExitCode::from(BREACH),
         (true, false) => ExitCode::from(MISSED),
         (true, true) => ExitCode::SUCCESS,
     })
+}
+
+/// Frames sent and devices complete over time.
+fn course(title: &str, summary: &Summary) -> Picture {
+    let gps = |at: Instant| summary.zero.plus_us(at.us_since(Instant::ZERO));
+    let frames = summary.frames.iter().enumerate().map(|(n, frame)| (gps(frame.start), n as u64 + 1));
+    let done = |device: &DeviceResult| match device.state {
+        State::Complete { at } => Some(gps(at)),
+        _ => None,
+    };
+    let mut complete: Vec<GpsTime> = summary.devices.iter().filter_map(done).collect();
+    complete.sort_unstable();
+    let devices = complete.into_iter().enumerate().map(|(n, at)| (at, n as u64 + 1)).collect();
+    let sessions = plans(summary).into_iter().flat_map(|planned| planned.sessions.iter());
+    Picture {
+        title: title.to_owned(),
+        is_absolute: true,
+        spans: sessions.map(|(start, exponent)| (*start, start.plus_us(1_000_000 << exponent))).collect(),
+        lines: vec![
+            Line {
+                what: "frames".to_owned(),
+                colour: "#1769aa",
+                most: summary.frames.len() as u64,
+                points: frames.collect(),
+            },
+            Line {
+                what: "devices complete".to_owned(),
+                colour: "#1b7f3b",
+                most: summary.devices.len() as u64,
+                points: devices,
+            },
+        ],
+    }
 }
 
 /// Runs the world to its end with a progress bar, where somebody is watching.
@@ -99,6 +169,13 @@ fn print(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     writeln!(out, "{title}")?;
+    writeln!(
+        out,
+        "  complete    {} of {} devices, expected {expected}",
+        summary.complete(),
+        summary.devices.len()
+    )?;
+    print_verdict(summary, out)?;
     print_plans(image_len, summary, out)?;
     print_course(summary, out)?;
     writeln!(out)?;
@@ -117,13 +194,7 @@ fn print(
             summary.restarts, summary.verdict.repeated_frames
         )?;
     }
-    writeln!(
-        out,
-        "  complete    {} of {} devices, expected {expected}",
-        summary.complete(),
-        summary.devices.len()
-    )?;
-    print_verdict(summary, out)
+    Ok(())
 }
 
 /// Fragments, pace and sessions of every campaign.
@@ -145,7 +216,7 @@ fn print_plans(image_len: usize, summary: &Summary, out: &mut dyn Write) -> Resu
         )?;
         writeln!(out, "  battery     {:.2} mAh of a device at most", planned.image_uah as f64 / 1000.0)?;
         for (start, exponent) in &planned.sessions {
-            writeln!(out, "  session     {} for 2^{exponent} s", rfc3339_from_gps(*start))?;
+            writeln!(out, "  session     {} for {}", moment(*start), session(*exponent))?;
         }
     }
     Ok(())
@@ -157,8 +228,8 @@ fn print_course(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
         (Some(first), Some(last)) => writeln!(
             out,
             "  on the air  {} to {}: {} frames in {}",
-            at(summary, first),
-            at(summary, last),
+            at_second(summary, first),
+            at_second(summary, last),
             summary.verdict.frames,
             duration(last.us_since(first))
         )?,
@@ -173,7 +244,7 @@ fn print_course(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
     }
     for report in &summary.reports {
         if matches!(report.event, Event::Warning { .. } | Event::Over(_) | Event::Resumed { .. }) {
-            writeln!(out, "  {}  {}", at(summary, report.at), report.event)?;
+            writeln!(out, "  {}  {}", at_second(summary, report.at), report.event)?;
         }
     }
     for warning in plans(summary).iter().flat_map(|planned| &planned.warnings) {
@@ -184,12 +255,13 @@ fn print_course(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
 
 /// What each device heard and whether it holds the image.
 fn print_devices(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
+    let devices = alike(&summary.devices);
     let rows: Vec<Vec<String>> =
-        summary.devices.iter().take(ROWS_MAX).map(|device| device_row(device, summary)).collect();
+        devices.iter().take(ROWS_MAX).map(|alike| device_row(alike, summary)).collect();
     let heads = ["device", "heard", "lost", "deaf", "uncoded lost", "coded used", "listened", "result"];
     write!(out, "{}", table(&heads, &rows))?;
-    if summary.devices.len() > ROWS_MAX {
-        writeln!(out, "  … and {} more (--json lists all)", summary.devices.len() - ROWS_MAX)?;
+    if devices.len() > ROWS_MAX {
+        writeln!(out, "  … and {} kinds more (--json lists all)", devices.len() - ROWS_MAX)?;
     }
     Ok(())
 }
@@ -228,6 +300,11 @@ fn print_verdict(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> 
     Ok(())
 }
 
+/// The world's time as UTC, RFC 3339, to the second.
+fn at_second(summary: &Summary, instant: Instant) -> String {
+    to_second(&at(summary, instant))
+}
+
 /// The world's time as UTC, RFC 3339.
 fn at(summary: &Summary, instant: Instant) -> String {
     rfc3339_from_gps(summary.zero.plus_us(instant.us_since(Instant::ZERO)))
@@ -248,22 +325,69 @@ fn plans(summary: &Summary) -> Vec<&Planned> {
     plans
 }
 
-fn device_row(device: &DeviceResult, summary: &Summary) -> Vec<String> {
+/// Devices of one kind that came to the same end, in the order of the scenario.
+fn alike(devices: &[DeviceResult]) -> Vec<Vec<&DeviceResult>> {
+    if devices.len() <= SINGLE_MAX {
+        return devices.iter().map(|device| vec![device]).collect();
+    }
+    let mut rows: Vec<Vec<&DeviceResult>> = Vec::new();
+    for device in devices {
+        let is_alike = |other: &DeviceResult| {
+            let same = match (&device.state, &other.state) {
+                (State::Complete { .. }, State::Complete { .. }) => true,
+                (one, another) => one == another,
+            };
+            same && kind(&device.name) == kind(&other.name)
+        };
+        match rows.iter_mut().find(|row| row.first().is_some_and(|first| is_alike(first))) {
+            Some(row) => row.push(device),
+            None => rows.push(vec![device]),
+        }
+    }
+    rows
+}
+
+/// A device's name without the number at its end.
+fn kind(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-')
+}
+
+fn device_row(devices: &[&DeviceResult], summary: &Summary) -> Vec<String> {
+    let range = |number: fn(&DeviceResult) -> u64| {
+        let numbers = || devices.iter().map(|device| number(device));
+        match (numbers().min().unwrap_or(0), numbers().max().unwrap_or(0)) {
+            (least, most) if least == most => most.to_string(),
+            (least, most) => format!("{least}..{most}"),
+        }
+    };
+    let ends = devices.iter().max_by_key(|device| match device.state {
+        State::Complete { at } => Some(at),
+        _ => None,
+    });
+    let end = ends.map_or(String::new(), |device| result(&device.state, summary));
+    let (name, end) = match devices {
+        [one] => (one.name.clone(), end),
+        several => {
+            let name = several.first().map_or("", |device| kind(&device.name));
+            (format!("{name} x {}", several.len()), end.replacen("complete ", "complete by ", 1))
+        }
+    };
+    let listened_us = devices.iter().map(|device| device.listening_us).max().unwrap_or(0);
     vec![
-        device.name.clone(),
-        device.heard.to_string(),
-        device.lost.to_string(),
-        device.missed_deaf.to_string(),
-        device.lost_uncoded.to_string(),
-        device.coded_used.to_string(),
-        duration(device.listening_us),
-        result(&device.state, summary),
+        name,
+        range(|device| u64::from(device.heard)),
+        range(|device| device.lost),
+        range(|device| u64::from(device.missed_deaf)),
+        range(|device| u64::from(device.lost_uncoded)),
+        range(|device| u64::from(device.coded_used)),
+        duration(listened_us),
+        end,
     ]
 }
 
 fn result(state: &State, summary: &Summary) -> String {
     match state {
-        State::Complete { at: when } => format!("complete {}", at(summary, *when)),
+        State::Complete { at: when } => format!("complete {}", at_second(summary, *when)),
         State::Failed { why } => format!("failed: {why}"),
         State::Refused { what } => format!("refused: {what}"),
         State::Idle => "was told nothing".to_owned(),

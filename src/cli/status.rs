@@ -10,6 +10,7 @@ use super::table::duration;
 use super::table::percent;
 use super::table::seconds;
 use super::table::table;
+use super::table::to_second;
 use super::table::wrapped;
 use crate::config::Status;
 use crate::daemon::FleetSnapshot;
@@ -75,19 +76,22 @@ pub fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> 
 }
 
 fn socket(args: &StatusArgs) -> Result<PathBuf, Failure> {
-    match &args.socket {
-        Some(socket) => Ok(socket.clone()),
-        // Whoever may ask need not be allowed to read the configuration; and one that is no good is what the service has
-        // something to say about.
-        None => match files::config(&args.config) {
-            Ok(config) => Ok(config.status.socket),
-            Err(_) if args.config == Path::new(DEFAULT_CONFIG) => Ok(Status::default().socket),
-            Err(failure) => Err(failure),
-        },
+    args.socket.clone().map_or_else(|| socket_of(&args.config), Ok)
+}
+
+/// The status socket of the service with this configuration.
+pub fn socket_of(config: &Path) -> Result<PathBuf, Failure> {
+    // Whoever may ask need not be allowed to read the configuration; and one that is no good is what the service has
+    // something to say about.
+    match files::config(config) {
+        Ok(config) => Ok(config.status.socket),
+        Err(_) if config == Path::new(DEFAULT_CONFIG) => Ok(Status::default().socket),
+        Err(failure) => Err(failure),
     }
 }
 
-fn read(socket: &Path) -> Result<String, Failure> {
+/// What the service says of itself, as JSON text.
+pub fn read(socket: &Path) -> Result<String, Failure> {
     read_status(socket).map_err(|error| {
         let advice = match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
@@ -116,13 +120,13 @@ fn for_people(status: &Snapshot) -> String {
     lns(&mut text, status);
     fleets(&mut text, status);
     let clock = match (&status.clock.utc, &status.clock.reason) {
-        (Some(utc), None) => format!("trusted, {utc}"),
-        (Some(utc), Some(reason)) => format!("{utc}, not the wall clock's: {reason}"),
+        (Some(utc), None) => format!("trusted, {}", to_second(utc)),
+        (Some(utc), Some(reason)) => format!("{}, not the wall clock's: {reason}", to_second(utc)),
         (None, reason) => format!("not trusted: {}", reason.as_deref().unwrap_or("unknown")),
     };
     let _ = writeln!(text, "clock      {clock}");
     if let Some(utc) = &status.clock.forwarder_utc {
-        let _ = writeln!(text, "           {utc} by the packet forwarder's GPS");
+        let _ = writeln!(text, "           {} by the packet forwarder's GPS", to_second(utc));
     }
     if let Some(gps) = &status.clock.gps {
         let _ = writeln!(text, "GPS        {gps}");
@@ -160,6 +164,13 @@ fn for_people(status: &Snapshot) -> String {
             .collect();
         let _ = write!(text, "\n{}", table(&["sub-band", "ours", "all", "used", "left"], &rows));
     }
+    text.push_str(&tasks(status));
+    text
+}
+
+/// The tasks that are not over, with what they wait for.
+pub fn tasks(status: &Snapshot) -> String {
+    let mut text = String::new();
     if status.tasks.is_empty() {
         let _ = writeln!(text, "\nno task");
     } else {
@@ -172,7 +183,7 @@ fn for_people(status: &Snapshot) -> String {
             let _ = writeln!(text, "  {}: waits for {waiting}", task.task);
         }
         if let Some((start, end)) = task.campaign.as_ref().and_then(|campaign| campaign.session.as_ref()) {
-            let _ = writeln!(text, "  {}: session {start} to {end}", task.task);
+            let _ = writeln!(text, "  {}: session {} to {}", task.task, to_second(start), to_second(end));
         }
     }
     text
@@ -257,8 +268,7 @@ fn servers(text: &mut String, status: &Snapshot) {
 
 /// The devices that are set up, a line for each group.
 fn fleets(text: &mut String, status: &Snapshot) {
-    for FleetSnapshot { group, task, devices } in &status.fleets {
-        let task = task.as_ref().map_or("no task".to_owned(), |task| format!("for {task}"));
+    for devices in &status.fleets {
         let others = [
             (devices.proved, "proved"),
             (devices.refused, "refused"),
@@ -267,8 +277,8 @@ fn fleets(text: &mut String, status: &Snapshot) {
         ];
         let others = others.into_iter().filter(|(count, _)| *count > 0);
         let others: String = others.map(|(count, what)| format!(", {count} {what}")).collect();
-        let (told, all) = (devices.told, devices.devices);
-        let _ = writeln!(text, "devices    {group}: {told} of {all} told {task}{others}");
+        let FleetSnapshot { group, told, devices: all, .. } = devices;
+        let _ = writeln!(text, "devices    {group}: {told} of {all} told{others}");
     }
 }
 
@@ -302,7 +312,7 @@ fn row(task: &TaskSnapshot) -> Vec<String> {
             format!("{}/{}", campaign.frames_done, campaign.frames),
             format!("{:.1} %", campaign.percent),
             campaign.left_s.map_or("-".to_owned(), |left_s| duration(left_s.saturating_mul(1_000_000))),
-            campaign.eta.clone().unwrap_or_default(),
+            campaign.eta.as_deref().map(to_second).unwrap_or_default(),
         ]),
     }
     cells

@@ -1,5 +1,8 @@
 //! Plain tables, lines and durations for people, on a screen of 80 columns.
 
+use crate::task::rfc3339_from_gps;
+use crate::time::GpsTime;
+
 /// Columns of the narrowest screen that is served.
 const SCREEN: usize = 80;
 
@@ -74,10 +77,36 @@ fn wrapped_line(line: &str) -> String {
     text
 }
 
-/// A duration of `us` microseconds as `1:02:03`.
+/// A duration of `us` microseconds as people say it, in its two largest units: `1 h 2 min`.
 pub fn duration(us: u64) -> String {
     let s = us / 1_000_000;
-    format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+    let (larger, smaller) = match s {
+        0..60 => return format!("{s} s"),
+        60..3600 => ((s / 60, "min"), (s % 60, "s")),
+        3600..86_400 => ((s / 3600, "h"), (s / 60 % 60, "min")),
+        _ => ((s / 86_400, "d"), (s / 3600 % 24, "h")),
+    };
+    match smaller {
+        (0, _) => format!("{} {}", larger.0, larger.1),
+        (count, unit) => format!("{} {} {count} {unit}", larger.0, larger.1),
+    }
+}
+
+/// The length of a session as its commands have it, and as people say it.
+pub fn session(exponent: u8) -> String {
+    format!("2^{exponent} s = {}", duration(1_000_000 << exponent))
+}
+
+/// A time with its zone, RFC 3339, to the second.
+pub fn moment(gps: GpsTime) -> String {
+    to_second(&rfc3339_from_gps(gps))
+}
+
+/// An RFC 3339 time without the parts of its second.
+pub fn to_second(time: &str) -> String {
+    let end = time.rfind(['Z', '+', '-']).unwrap_or(time.len());
+    let whole = time.get(..end).and_then(|head| head.split_once('.')).map(|(whole, _)| whole);
+    whole.map_or(time.to_owned(), |whole| format!("{whole}{}", &time[end..]))
 }
 
 /// `12.345 s` from microseconds.
@@ -129,7 +158,20 @@ mod tests {
 
     #[test]
     fn figures_are_for_people() {
-        assert_eq!(duration(3_723_000_000), "1:02:03");
+        for (s, words) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (61, "1 min 1 s"),
+            (3_723, "1 h 2 min"),
+            (7_200, "2 h"),
+            (90_000, "1 d 1 h"),
+        ] {
+            assert_eq!(duration(s * 1_000_000 + 999_999), words);
+        }
+        assert_eq!(to_second("2026-11-22T08:30:06.993887Z"), "2026-11-22T08:30:06Z");
+        assert_eq!(to_second("2026-11-22T08:30:06Z"), "2026-11-22T08:30:06Z");
+        assert_eq!(to_second("2026-11-22T08:30:06.5+01:00"), "2026-11-22T08:30:06+01:00");
         assert_eq!(seconds(394_496), "0.394 s");
         assert_eq!(percent(1, 8), "12.5 %");
         assert_eq!(percent(1, 0), "-");

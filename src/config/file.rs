@@ -9,6 +9,7 @@ use super::radio::Radio;
 use super::read::read;
 use super::read::readable_part;
 use super::server::NetworkServer;
+use super::web::Web;
 use crate::broadcast::CRASH_REST_US;
 use crate::daemon::GpsSettings;
 use crate::region::Note;
@@ -63,6 +64,9 @@ pub struct Config {
     /// `[control]`: the socket that takes requests.
     #[serde(default)]
     pub control: Control,
+    /// `[web]`: a page and metrics; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<Web>,
     /// Which wall clock is believed.
     #[serde(default)]
     pub clock: Clock,
@@ -283,6 +287,21 @@ impl Config {
         Ok((parameters, note))
     }
 
+    /// The files of connections to network servers: without one of them the connection is not made, and all else goes on.
+    pub fn lns_files(&self) -> Vec<(String, &Path)> {
+        fn of_server(lns: &LnsConfig) -> Vec<(String, &Path)> {
+            let own = [
+                ("ca-file", &lns.ca_file),
+                ("certificate-file", &lns.certificate_file),
+                ("key-file", &lns.key_file),
+                ("password-file", &lns.password_file),
+            ];
+            let named = own.into_iter().filter_map(|(key, path)| Some((key, path.as_deref()?)));
+            named.map(|(key, path)| (format!("lns {}.{key}", lns.name), path)).collect()
+        }
+        self.lns.iter().flat_map(of_server).collect()
+    }
+
     /// The files that the service reads beside this one, with the keys that name them.
     pub fn files(&self) -> Vec<(String, &Path)> {
         let mut files: Vec<(String, &Path)> = Vec::new();
@@ -300,17 +319,7 @@ impl Config {
             let anchors = group.signing.iter().flat_map(|signing| &signing.anchors);
             files.extend(anchors.map(|path| (format!("group {}.signing", group.name), path.as_path())));
         }
-        for lns in &self.lns {
-            let own = [
-                ("ca-file", &lns.ca_file),
-                ("certificate-file", &lns.certificate_file),
-                ("key-file", &lns.key_file),
-                ("password-file", &lns.password_file),
-            ];
-            for (key, path) in own {
-                files.extend(path.iter().map(|path| (format!("lns {}.{key}", lns.name), path.as_path())));
-            }
-        }
+        files.extend(self.lns_files());
         if let Some(aws) = &self.aws {
             let credentials = aws.credentials_file.iter().map(|path| ("aws.credentials-file", path));
             let device = aws.iot_credentials.iter().flat_map(|iot| {

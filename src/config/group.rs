@@ -162,6 +162,11 @@ impl Default for PowerConfig {
 pub struct WrittenKey(Secret);
 
 impl WrittenKey {
+    /// A key that is nobody's, for simulations.
+    pub(super) fn of_nobody() -> WrittenKey {
+        WrittenKey(Secret::from_bytes([0x5A; 16]))
+    }
+
     /// A copy of the key.
     pub fn secret(&self) -> Secret {
         self.0.clone()

@@ -29,7 +29,7 @@ use toml::Value;
 /// The tables without which nothing is relayed.
 const RELAY: [&str; 3] = ["gateway", "forwarder", "network-server"];
 /// Tables that tell where we live and speak: taken when they can be used.
-const HOUSEHOLD: [&str; 5] = ["state", "status", "control", "log", "clock"];
+const HOUSEHOLD: [&str; 6] = ["state", "status", "control", "log", "clock", "web"];
 /// All other tables, which the relay can do without.
 const OTHERS: [&str; 7] = ["radio", "tasks", "aws", "ota", "gps", "group", "lns"];
 /// How often the task folder would be looked into, microseconds.
@@ -72,6 +72,8 @@ impl Config {
             scan_us: SCAN_US,
             status_socket: self.status.socket.clone(),
             control_socket: self.control_socket(),
+            // Not even a wrong address of the page keeps the relay away.
+            web: self.web.as_ref().and_then(|web| web.settings().ok()),
             clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps: None,
             lns: Vec::new(),

@@ -160,6 +160,42 @@ pub struct Expect {
     pub complete: Option<usize>,
 }
 
+impl WorldSection {
+    /// A world that begins at `start`, RFC 3339, with nothing else said of it.
+    pub(super) fn at(start: String) -> WorldSection {
+        WorldSection {
+            start,
+            seed: first_seed(),
+            limit_h: two_days_h(),
+            uplinks_per_hour: one_a_minute(),
+            concentrator_drift_ppm: 0.0,
+            power_cut_at_frame: None,
+            boot_s: half_a_minute_s(),
+        }
+    }
+}
+
+impl DeviceSection {
+    /// Devices of `group` without the limits of any stack, which lose a part `loss` of the frames one by one.
+    pub(super) fn ideal(group: String, count: usize, loss: f64) -> DeviceSection {
+        DeviceSection {
+            name: group.clone(),
+            count,
+            group: Some(group),
+            stack: "ideal".to_owned(),
+            loss,
+            burst_frames: None,
+            max_fragments: None,
+            max_fragment_size: None,
+            max_lost: None,
+            deaf_after_uncoded_ms: None,
+            deaf_after_coded_ms: None,
+            clock_error_ms: 0,
+            told: true,
+        }
+    }
+}
+
 impl Scenario {
     /// Reads a scenario text.
     ///
@@ -230,6 +266,7 @@ impl Scenario {
             aws: None,
             ota: BTreeMap::new(),
             status: super::file::Status::default(),
+            web: None,
             clock: super::file::Clock::default(),
             gps: None,
             log: super::file::Log::default(),

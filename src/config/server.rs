@@ -100,7 +100,11 @@ fn known_addresses(address: &str) -> Vec<SocketAddr> {
     }
 }
 
-fn host_and_port(address: &str) -> Result<(), String> {
+/// Whether this is a host with a port.
+///
+/// # Errors
+/// What it is, and what to write instead.
+pub fn host_and_port(address: &str) -> Result<(), String> {
     let wrong =
         || format!("{address:?} is no host with a port, like lns.example.org:1700 or [2001:db8::1]:1700");
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;

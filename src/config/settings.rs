@@ -12,6 +12,7 @@ use super::radio::antenna_gain;
 use super::server;
 use super::signing::ReadCertificates;
 use super::signing::SigningConfig;
+use super::web::Web;
 use crate::broadcast::Means;
 use crate::campaign::Group;
 use crate::daemon;
@@ -235,7 +236,9 @@ impl Config {
         let engine = mistakes.take(self.engine(read_key));
         let listen = mistakes.take(self.listen());
         let gps = mistakes.take(self.gps.as_ref().map(Gps::settings).transpose());
-        let settings = engine.zip(listen).zip(gps).map(|((engine, listen), gps)| daemon::Settings {
+        let web = mistakes.take(self.web.as_ref().map(Web::settings).transpose());
+        let parts = engine.zip(listen).zip(gps).zip(web);
+        let settings = parts.map(|(((engine, listen), gps), web)| daemon::Settings {
             engine,
             listen,
             state_dir: self.state.dir.clone(),
@@ -243,6 +246,7 @@ impl Config {
             scan_us: self.tasks.scan_s.saturating_mul(1_000_000),
             status_socket: self.status.socket.clone(),
             control_socket: self.control_socket(),
+            web,
             clock: ClockSettings { trust: self.clock.trust, evidence: self.clock.evidence.clone() },
             gps,
             lns: Vec::new(),

@@ -43,6 +43,7 @@ use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -76,6 +77,7 @@ pub struct Driver {
     pub(super) systemd: Systemd,
     pub(super) memory: Memory,
     pub(super) started: Instant,
+    pub(super) state_dir: PathBuf,
 }
 
 /// What the loop remembers from turn to turn.
@@ -452,6 +454,7 @@ impl Driver {
             gps: self.clock.gps_state(),
             lns: &lns,
             missing_image: &|task| self.memory.notes.missing_image(task),
+            state_dir: &self.state_dir,
         };
         view::snapshot(&self.engine, now, around)
     }

@@ -5,7 +5,7 @@
 //! task folder ──► folder ───────┤                        ├──► keeper ──► files ──► disk (own thread)
 //! cloud ──► Fact ───────────────┼─► driver ─► engine ─► ─┼──► images / the cloud's fetcher
 //! keeper's answers, signals ────┤      │                 ├──► log, systemd
-//! GPS receiver ──► clock ───────┘      └─► status socket └──► the next deadline
+//! GPS receiver ──► clock ───────┘      └─► status, page   └──► the next deadline
 //! ```
 //!
 //! One runtime with one thread; the engine is touched by the driver alone. What may block (files, images) has
@@ -53,6 +53,8 @@ mod systemd;
 mod tls;
 mod view;
 mod waiting;
+#[cfg(feature = "web")]
+mod web;
 
 pub use clock::wall_clock;
 pub use control::ControlClient;
@@ -80,6 +82,7 @@ pub use run::run;
 pub use settings::ClockSettings;
 pub use settings::GpsSettings;
 pub use settings::Settings;
+pub use settings::WebSettings;
 pub use snapshot::BandSnapshot;
 pub use snapshot::CampaignSnapshot;
 pub use snapshot::ClockSnapshot;

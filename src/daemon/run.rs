@@ -221,7 +221,12 @@ async fn serve(
         let folder = TaskFolder::new(settings.tasks_folder, known);
         tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
     }
-    let asks = local_sockets(&settings.status_socket, &settings.control_socket);
+    let (ask, asks) = mpsc::channel(ASKS_MAX);
+    #[cfg(feature = "web")]
+    if let Some(web) = settings.web {
+        super::web::start(web.listen, ask.clone());
+    }
+    local_sockets(&settings.status_socket, &settings.control_socket, ask);
     let lns = LnsLinks::start(settings.lns);
     let fetcher = cloud.map(|cloud| {
         let (fetcher, wishes) = mpsc::channel(WISHES_MAX);
@@ -250,6 +255,7 @@ async fn serve(
         systemd,
         memory,
         started,
+        state_dir: settings.state_dir,
     };
     driver.run().await
 }
@@ -261,8 +267,7 @@ fn stems(recovered: &Recovered) -> BTreeMap<[u8; 16], String> {
 }
 
 /// Serves the two local sockets; without one of them the daemon goes on.
-fn local_sockets(status_path: &Path, control_path: &Path) -> mpsc::Receiver<Ask> {
-    let (ask, asks) = mpsc::channel(ASKS_MAX);
+fn local_sockets(status_path: &Path, control_path: &Path, ask: mpsc::Sender<Ask>) {
     let bind = |path: &Path, name: &str| {
         let bound = LocalSocket::bind(path);
         bound.map_err(|error| {
@@ -276,7 +281,6 @@ fn local_sockets(status_path: &Path, control_path: &Path) -> mpsc::Receiver<Ask>
     if let Ok(socket) = bind(control_path, "control") {
         tokio::task::spawn_local(control::serve(socket, ask));
     }
-    asks
 }
 
 fn seed() -> Result<u64, StartError> {

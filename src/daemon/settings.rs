@@ -22,6 +22,8 @@ pub struct Settings {
     pub status_socket: PathBuf,
     /// The socket that takes requests.
     pub control_socket: PathBuf,
+    /// Where a page and metrics are served, if anywhere.
+    pub web: Option<WebSettings>,
     /// Which wall clock is believed.
     pub clock: ClockSettings,
     /// A GPS receiver of our own.
@@ -36,6 +38,13 @@ pub struct Settings {
     pub relay_text: Option<String>,
     /// What is said once at the start, a line each.
     pub remarks: Vec<String>,
+}
+
+/// A page and metrics over HTTP, for reading only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebSettings {
+    /// Address and port on which browsers are served.
+    pub listen: SocketAddr,
 }
 
 /// Which wall clock is believed.

@@ -1,6 +1,5 @@
 //! How it goes, as the status socket tells it: one JSON document. Fields are only ever added.
 
-use crate::fleet::Readiness;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,11 +33,11 @@ pub struct Snapshot {
     /// The application sides of network servers, in the order of the configuration.
     #[serde(default)]
     pub lns: Vec<LnsSnapshot>,
-    /// The groups whose devices are set up through a network server.
-    #[serde(default)]
-    pub fleets: Vec<FleetSnapshot>,
     /// Airtime in each sub-band with a limit.
     pub bands: Vec<BandSnapshot>,
+    /// Devices by group and state, where a network server sets them up.
+    #[serde(default)]
+    pub fleets: Vec<FleetSnapshot>,
     /// Tasks that are not over.
     pub tasks: Vec<TaskSnapshot>,
     /// What was refused last, newest last: task and reason.
@@ -51,6 +50,9 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
     /// What ended last, newest last, in this run or an earlier one: task and outcome.
     pub finished: Vec<(String, String)>,
+    /// Room that is left for the state folder, bytes.
+    #[serde(default)]
+    pub state_free_bytes: Option<u64>,
 }
 
 /// The wall clock and how far it is believed.
@@ -145,15 +147,23 @@ pub struct OtherSenderSnapshot {
     pub datagrams: u64,
 }
 
-/// How far the devices of one group are.
+/// The devices of a group that are set up through a network server, counted by state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FleetSnapshot {
     /// Name of the group in the configuration.
     pub group: String,
-    /// The task that they are set up for.
-    pub task: Option<String>,
-    /// The devices, counted by state.
-    pub devices: Readiness,
+    /// Devices in its devices file.
+    pub devices: u32,
+    /// Of these, told: they will listen.
+    pub told: u32,
+    /// Of those that are told, proved: a frame under the group's key was answered.
+    pub proved: u32,
+    /// Devices that cannot take part: refused, without their state, or in conflict.
+    pub refused: u32,
+    /// Devices whose uplinks this gateway does not hear.
+    pub not_heard_here: u32,
+    /// Devices that do not answer.
+    pub silent: u32,
 }
 
 /// The connection to the application side of one network server.

@@ -32,6 +32,7 @@ use crate::task::rfc3339_from_gps;
 use crate::time::Distrust;
 use crate::time::Instant;
 use crate::time::Now;
+use std::path::Path;
 
 /// How a reason begins that keeps us from sending anything, while traffic is relayed.
 pub const RELAY_ONLY: &str = "relay only: ";
@@ -58,18 +59,10 @@ pub struct HostState<'a> {
     pub gps: Option<&'a str>,
     /// How the connections to network servers' application sides fare.
     pub lns: &'a [LnsSnapshot],
+    /// The folder of counters, marks and records.
+    pub state_dir: &'a Path,
     /// Why a task's image is not there.
     pub missing_image: &'a dyn Fn(&str) -> Option<String>,
-}
-
-/// How far the devices of each group are.
-fn fleets(engine: &Engine, now: Now) -> Vec<FleetSnapshot> {
-    let fleet = |(group, fleet): (&str, &Fleet)| FleetSnapshot {
-        group: group.to_owned(),
-        task: fleet.setup().map(|setup| setup.task.clone()),
-        devices: fleet.readiness(now),
-    };
-    engine.fleets().map(fleet).collect()
 }
 
 /// The whole daemon as it stands at `now`.
@@ -92,14 +85,34 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         servers: servers(engine, around.server_sockets),
         relay: relay(engine),
         lns: around.lns.to_vec(),
-        fleets: fleets(engine, now),
         bands: bands(engine, around.region),
+        fleets: engine.fleets().map(|each| fleet(each, now)).collect(),
         tasks,
         refused: Vec::new(),
         ordered_again: engine.ordered_again().map(ordered_again).collect(),
         warnings: warnings(engine),
         finished: Vec::new(),
+        state_free_bytes: free_bytes(around.state_dir),
     }
+}
+
+fn fleet((group, fleet): (&str, &Fleet), now: Now) -> FleetSnapshot {
+    let counts = fleet.readiness(now);
+    FleetSnapshot {
+        group: group.to_owned(),
+        devices: counts.devices,
+        told: counts.told,
+        proved: counts.proved,
+        refused: counts.refused,
+        not_heard_here: counts.not_heard_here,
+        silent: counts.silent,
+    }
+}
+
+/// Room on the file system of `dir` for whoever is not root, bytes.
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn clock(clocks: ClockState, now: Now, around: HostState<'_>) -> ClockSnapshot {
@@ -380,6 +393,7 @@ mod tests {
             gps: None,
             lns: &[],
             missing_image: &|_| None,
+            state_dir: Path::new("/"),
         };
         let ours = crate::time::GpsTime::from_us(1_479_369_618_000_000);
         let theirs = ours.plus_us(18_000_000);

@@ -114,14 +114,14 @@ impl Fleets {
         save >= FIRST_SAVE
     }
 
-    /// Every fleet with its group.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Fleet)> {
-        self.fleets.iter().map(|of| (of.group.as_str(), &of.fleet))
-    }
-
     /// The fleet of this group.
     pub(super) fn of_group(&self, group: &str) -> Option<&Fleet> {
         self.fleets.iter().find(|of| of.group == group).map(|of| &of.fleet)
+    }
+
+    /// Each group that has one.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&str, &Fleet)> {
+        self.fleets.iter().map(|of| (of.group.as_str(), &of.fleet))
     }
 
     /// A device begins anew; `false` if there is none.

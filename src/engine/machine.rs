@@ -202,14 +202,14 @@ impl Engine {
         self.scheduler.bands(self.now.mono)
     }
 
-    /// The groups whose devices are set up through a network server, with their devices.
-    pub fn fleets(&self) -> impl Iterator<Item = (&str, &Fleet)> {
-        self.fleets.all()
-    }
-
     /// The devices of a group that are set up through a network server.
     pub fn fleet(&self, group: &str) -> Option<&Fleet> {
         self.fleets.of_group(group)
+    }
+
+    /// Each group whose devices are set up through a network server.
+    pub fn fleets(&self) -> impl Iterator<Item = (&str, &Fleet)> {
+        self.fleets.each()
     }
 
     /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there
@@ -385,7 +385,7 @@ impl Engine {
                     self.broadcaster.second_sender(self.now, &mut self.scheduler, mc_addr, fcnt);
                 }
                 RelayOutput::Report(event) => {
-                    let report = Report { at: self.now.mono, task: None, event };
+                    let report = Report { at: self.now.mono, task: None, event: *event };
                     self.outputs.push_back(Output::Report(report));
                 }
             }

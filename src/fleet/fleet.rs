@@ -306,8 +306,7 @@ impl Fleet {
         }
     }
 
-    /// Looks whether the campaign's start is to be decided. It is where the group has a rule for that and the task has no
-    /// start.
+    /// Decides the campaign's start when it is time, where the group has a rule for that and the task has no start.
     pub fn advance(&mut self, now: Now) {
         let (Some(rule), Some(gps)) = (self.shared.rules.start_when, now.gps) else { return };
         let Some(setup) = self.shared.setup.as_ref().filter(|setup| !setup.channel.is_always) else { return };

@@ -1,11 +1,10 @@
 //! How many devices of a group are ready.
 
 use super::state::DeviceState;
-use serde::Deserialize;
 use serde::Serialize;
 
 /// The devices of a group, counted by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Readiness {
     /// All devices of the group.

@@ -44,7 +44,7 @@ pub(super) struct StartGate {
     pub(super) setup: [u8; 8],
     /// When the setup was seen first.
     pub(super) planned: GpsTime,
-    /// The decided start.
+    /// The start that was decided, if one was.
     pub(super) start: Option<GpsTime>,
 }
 
@@ -73,7 +73,7 @@ impl StartGate {
         }
     }
 
-    /// The latest moment.
+    /// The latest moment for a decision.
     pub(super) fn latest(&self, rule: &StartWhen) -> GpsTime {
         self.planned.plus_us(rule.at_latest_us)
     }

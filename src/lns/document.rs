@@ -11,6 +11,9 @@ use crate::lns::read_error::ReadError;
 use crate::lorawan::Eui64;
 use crate::radio::Modulation;
 
+/// How much of a path or of a reason is shown, in characters: both may quote the message.
+const SHOWN_CHARS_MAX: usize = 160;
+
 /// The message as a `T`; members that `T` does not know are passed over, because servers add them freely.
 pub(super) fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, ReadError> {
     if payload.len() > MAX_DOCUMENT_BYTES {
@@ -18,10 +21,11 @@ pub(super) fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, ReadError> 
     }
     let value = tree(payload).map_err(|error| ReadError::Syntax { reason: error.to_string() })?;
     serde_path_to_error::deserialize(Node(&value)).map_err(|error| {
-        let path = error.path().to_string();
+        let printable =
+            |text: String| text.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS_MAX).collect();
+        let path: String = printable(error.path().to_string());
         let path = if path == "." { "the message".to_owned() } else { path };
-        let reason: String =
-            error.inner().to_string().chars().filter(|c| !c.is_control()).take(160).collect();
+        let reason = printable(error.inner().to_string());
         ReadError::Member { path, reason }
     })
 }

@@ -132,3 +132,25 @@ fn breaches(settings: &Settings, group: &Group, frames: &[SentFrame], frag_size:
     }
     referee.verdict(&[]).breach_count
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A running ChirpStack 4.20 with 10240 B at US915 DR13: 59 frames, 5.02 s apart, and 717 s from the order to the last
+    /// frame, of which 426 s were the set-up of four devices.
+    #[test]
+    fn the_beat_of_chirpstack_is_that_of_its_trace() {
+        let [chirpstack, ..] = policies(47, 12, 96_000);
+        let sending_us = 58 * chirpstack.spacing_us.0;
+        assert!((717_000_000 - 426_000_000u64).abs_diff(sending_us) < 1_000_000, "{sending_us}");
+        assert_eq!(chirpstack.session_s, 512);
+    }
+
+    #[test]
+    fn a_frame_of_aws_waits_until_the_station_opens_the_sub_band_and_to_the_next_second() {
+        let [_, aws, multitech] = policies(100, 30, 384_000);
+        assert_eq!((aws.spacing_us, aws.session_s), ((4_000_000, 4_000_000), 1024));
+        assert_eq!(multitech.session_s, 256);
+    }
+}

@@ -68,7 +68,7 @@ pub enum RelayOutput {
         fcnt: u16,
     },
     /// The operator should know this event.
-    Report(Event),
+    Report(Box<Event>),
 }
 
 /// A downlink that a server asks for.
@@ -450,6 +450,6 @@ impl Relay {
     }
 
     fn tell(&mut self, event: Event) {
-        self.outputs.push_back(RelayOutput::Report(event));
+        self.outputs.push_back(RelayOutput::Report(Box::new(event)));
     }
 }

@@ -5,147 +5,14 @@ import json
 import os
 import pathlib
 import shutil
-import socket
-import subprocess
 import sys
 import threading
 import time
 
-EUI = bytes.fromhex("0016c001f1500812")
+from common import active, check, counters, end, outcome, run, status, until
+from doubles import Forwarder, Server
+
 PAYLOAD = pathlib.Path("/payload")
-failures = []
-
-
-def check(is_good, sentence):
-    print(("held    " if is_good else "FAILED  ") + sentence, flush=True)
-    if not is_good:
-        failures.append(sentence)
-
-
-def run(*words, user=None):
-    command = list(words) if user is None else ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", *words]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
-
-
-def until(seconds, what):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-class Server(threading.Thread):
-    """A network server: acknowledges, counts uplinks."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        self.socket.bind(("127.0.0.1", 1710))
-        self.seen = set()
-        self.start()
-
-    def run(self):
-        while True:
-            data, source = self.socket.recvfrom(65536)
-            if data[3] == 0:
-                self.socket.sendto(bytes([2, data[1], data[2], 1]), source)
-                for packet in json.loads(data[12:]).get("rxpk", []):
-                    self.seen.add(packet["tmst"])
-            elif data[3] == 2:
-                self.socket.sendto(bytes([2, data[1], data[2], 4]), source)
-
-
-class Forwarder(threading.Thread):
-    """A packet forwarder: keepalives, uplinks, reports, an answer to every frame. It may be killed and comes back on
-    another port with a counter that begins anew."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.lock = threading.Lock()
-        self.frames, self.acknowledged, self.sent, self.tmsts = [], 0, 0, 0
-        self.is_up = True
-        self.begin()
-        self.start()
-
-    def begin(self):
-        self.zero = time.monotonic()
-        self.push, self.pull = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
-        for path in (self.push, self.pull):
-            path.connect(("127.0.0.1", 1700))
-            path.setblocking(False)
-        self.txnb, self.pending = 0, set()
-
-    def counter(self):
-        return int((time.monotonic() - self.zero) * 1e6) & 0xFFFFFFFF
-
-    def uplink(self):
-        """One reception; whether it left. Each has a counter value of its own."""
-        with self.lock:
-            self.tmsts += 1
-            token = self.tmsts & 0xFFFF
-            packet = {"tmst": self.counter(), "freq": 868.1, "modu": "LORA", "datr": "SF7BW125", "codr": "4/5", "stat": 1,
-                      "size": 13, "data": "QAEAACaAAQABqrvM3Q=="}
-            body = json.dumps({"rxpk": [packet]}).encode()
-            try:
-                self.push.send(bytes([2, token >> 8, token & 255, 0]) + EUI + body)
-            except OSError:
-                return None
-            self.pending.add(token)
-            self.sent += 1
-            return packet["tmst"]
-
-    def run(self):
-        keepalive, report = 0.0, time.monotonic() + 2
-        while True:
-            time.sleep(0.002)
-            if not self.is_up:
-                continue
-            now = time.monotonic()
-            try:
-                if now >= keepalive:
-                    keepalive = now + 1
-                    self.pull.send(bytes([2, 1, 1, 2]) + EUI)
-                    self.uplink()
-                if now >= report:
-                    report = now + 2
-                    body = json.dumps({"stat": {"rxnb": 1, "txnb": self.txnb, "dwnb": self.txnb}}).encode()
-                    self.push.send(bytes([2, 9, 9, 0]) + EUI + body)
-                    self.txnb = 0
-                self.receive()
-            except OSError:
-                keepalive = now + 0.2
-
-    def receive(self):
-        for path in (self.push, self.pull):
-            while True:
-                try:
-                    data = path.recv(65536)
-                except BlockingIOError:
-                    break
-                if data[3] == 1:
-                    with self.lock:
-                        token = data[1] << 8 | data[2]
-                        if token in self.pending:
-                            self.pending.discard(token)
-                            self.acknowledged += 1
-                elif data[3] == 3:
-                    self.frames.append(json.loads(data[4:])["txpk"])
-                    self.txnb += 1
-                    self.pull.send(bytes([2, data[1], data[2], 5]) + EUI)
-
-    def die(self):
-        self.is_up = False
-        for path in (self.push, self.pull):
-            path.close()
-
-    def live(self):
-        self.begin()
-        self.is_up = True
-
 
 CONFIG = """
 [gateway]
@@ -157,18 +24,6 @@ address = "127.0.0.1:1710"
 [clock]
 trust = "always"
 """
-
-
-def status():
-    code, text = run("/usr/bin/fuotad", "status", "--json", user="fuotad")
-    try:
-        return json.loads(text)
-    except ValueError:
-        return {"error": f"{code}: {text}"}
-
-
-def active(unit):
-    return run("systemctl", "is-active", unit)[1].strip()
 
 
 def install():
@@ -221,10 +76,6 @@ def order(name, size):
     task.chmod(0o640)
 
 
-def outcome(name):
-    return dict(status().get("finished", [])).get(name)
-
-
 def main():
     install()
     configure()
@@ -248,13 +99,12 @@ def main():
     before = len(forwarder.frames)
     check(until(15, lambda: len(forwarder.frames) > before + 2), "killed: it is started anew and goes on")
     check(until(120, lambda: outcome("first") is not None), f"the campaign ends: {outcome('first')}")
-    counters(forwarder)
+    counters(forwarder.frames)
 
     reloads()
     faults(server, forwarder)
     stopping(forwarder)
-    print(f"{len(failures)} failed", flush=True)
-    sys.exit(1 if failures else 0)
+    end()
 
 
 def restart_under_load(server, forwarder):
@@ -280,18 +130,6 @@ def restart_under_load(server, forwarder):
     check(code == 0 and lost == 0, f"systemctl restart under {rate:.0f} datagrams a second: {len(tmsts)} sent, {lost} lost")
     acknowledged = forwarder.acknowledged - acknowledged_before
     check(acknowledged >= len(tmsts), f"all acknowledged: {acknowledged} of {forwarder.sent - sent_before}")
-
-
-def counters(forwarder):
-    """A counter carries one payload."""
-    import base64
-    seen = {}
-    for frame in forwarder.frames:
-        data = base64.b64decode(frame["data"])
-        fcnt = data[6] | data[7] << 8
-        seen.setdefault(fcnt, set()).add(data)
-    twice = [fcnt for fcnt, payloads in seen.items() if len(payloads) > 1]
-    check(not twice and len(seen) > 20, f"{len(seen)} frame counters, {len(twice)} with two payloads")
 
 
 def reloads():

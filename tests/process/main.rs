@@ -14,6 +14,10 @@ mod fleet;
 mod forwarder_file;
 #[cfg(feature = "gps")]
 mod gps;
+mod init;
 #[cfg(feature = "lns")]
 mod lns;
+mod order;
 mod relay_only;
+#[cfg(feature = "web")]
+mod web;

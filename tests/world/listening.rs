@@ -81,13 +81,12 @@ impl Case {
         (length_s, plan.airtime_us * 1_000_000 <= u64::from(band.duty_ppm) * 5_000_000)
     }
 
-    /// How much of usual uplinks is heard beside that beat in its worst hour.
+    /// How much of usual uplinks is heard beside that beat.
     fn chirpstack_heard_ppm(&self) -> u32 {
         let plan = self.plan(SessionLimits::default());
         let mix = parameters(self.region).unwrap().usual_uplinks();
-        let frames = u64::from(plan.frames()).min(3600 / 5);
-        let lost_us = frames * (plan.airtime_us + mix.mean_us(5_000_000 - plan.airtime_us));
-        1_000_000 - u32::try_from(lost_us / 3_600).unwrap()
+        let lost_us = plan.airtime_us + mix.mean_us(5_000_000 - plan.airtime_us);
+        1_000_000 - u32::try_from(lost_us / 5).unwrap()
     }
 
     /// The least sum of 2^n s over all multisets of up to `most` sessions, each burst on a radio that rested: found by

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod a_day_after;
 mod campaigns;
 mod cloud_sessions;
 mod crashes;

@@ -14,7 +14,6 @@ use crate::support::small_world::script_of;
 use crate::turns::several;
 use crate::wait_bench;
 use fuotad::broadcast::TurnRule;
-use fuotad::campaign::ProfileName;
 use fuotad::campaign::SessionRule;
 use fuotad::forwarder::Obstacle;
 use fuotad::radio::AirLimit;
@@ -293,16 +292,14 @@ fn of_the_air() -> Vec<Seen> {
         script.kept.min_heard_ppm = min_heard_ppm;
         script
     };
-    let heard = walked(promised(980_000, 30_000), "min-heard");
+    let heard = walked(promised(995_000, 8000), "min-heard");
     assert!(heard.lasted_s() > 1000 && heard.sentence.contains("a usual one was lost in"), "{heard:?}");
-    let mut hole = promised(500_000, 20_000);
-    hole.groups[0].profile = ProfileName::Unknown.profile();
     vec![
         law,
         share,
         deaf,
         heard,
-        walked(hole, "hole-for-uplinks"),
+        walked(promised(500_000, 8000), "hole-for-uplinks"),
         walked(beside_a_server(), "receive-windows"),
         walked(beside_demand(), "server-demand"),
         walked(beside_long_downlinks(), "radio-busy"),

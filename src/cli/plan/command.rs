@@ -15,6 +15,9 @@ use crate::cli::check;
 use crate::cli::exit::Failure;
 use crate::cli::exit::warn;
 use crate::cli::files;
+use crate::cli::picture;
+use crate::cli::picture::Line;
+use crate::cli::picture::Picture;
 use crate::cloud::FuotaTaskJson;
 use crate::config::Config;
 use crate::config::KeySource;
@@ -23,6 +26,7 @@ use crate::daemon::wall_clock;
 use crate::engine::Settings;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::lorawan::Secret;
+use crate::plan::SessionPlan;
 use crate::plan::Timetable;
 use crate::plan::chances;
 use crate::plan::choices;
@@ -43,18 +47,27 @@ use std::process::ExitCode;
 /// The promises of hearing that are compared.
 const MIN_HEARD: [f64; 4] = [0.9, 0.8, 0.6, 0.0];
 
+/// Colours of the lines of a picture, one for each group.
+const COLOURS: [&str; 4] = ["#1769aa", "#1b7f3b", "#b3261e", "#8a5a00"];
+const HOUR_US: u64 = 3_600_000_000;
+
 /// Plans, prints, and fails when it cannot legally be done, or when nothing would come of it. What is to be said of the
 /// order is said whatever comes of it.
 pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let mut warnings = Vec::new();
-    let planned = plan(args, &mut warnings, out);
+    let planned = Order::read(args).and_then(|order| plan(args, &order, &mut warnings, out));
     warnings.iter().for_each(warn);
     planned.map(|()| ExitCode::SUCCESS)
 }
 
-fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Result<(), Failure> {
+/// Plans an order and prints it.
+pub fn plan(
+    args: &PlanArgs,
+    order: &Order<'_>,
+    warnings: &mut Vec<String>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let config = files::config(&args.config)?;
-    let order = Order::read(args)?;
     let (settings, are_keys_seen) = settings(&config, args, warnings)?;
     let tasks = order.said.clone().into_task(&order.stem).and_then(Task::per_group);
     let tasks = tasks.map_err(|error| order.wrong(&error))?;
@@ -86,6 +99,10 @@ fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Res
     }
     let of_gateway: Vec<String> = check::no_server(&config).into_iter().chain(config.remarks()).collect();
     let all = [warnings.as_slice(), &of_gateway].concat();
+    if let Some(path) = &args.svg {
+        let timetables: Vec<&Timetable> = planned.iter().map(|(.., timetable)| timetable).collect();
+        picture::write(path, &drawn(&order.stem, &timetables))?;
+    }
     for (task, settings, timetable) in planned {
         let of_plan = |group: &&Group| group.name == timetable.planned.group;
         let group = settings.groups.iter().find(of_plan);
@@ -122,6 +139,31 @@ fn plan(args: &PlanArgs, warnings: &mut Vec<String>, out: &mut dyn Write) -> Res
     Ok(())
 }
 
+/// Frames over time, a line for each group.
+fn drawn(name: &str, timetables: &[&Timetable]) -> Picture {
+    let line = |(timetable, colour): (&&Timetable, &&'static str)| {
+        let mut points = vec![(timetable.begin, 0)];
+        for (index, hour) in timetable.hours.iter().enumerate() {
+            let so_far = points.last().map_or(0, |(_, frames)| *frames) + u64::from(hour.frames);
+            let at = timetable.begin.plus_us((index as u64 + 1) * HOUR_US).min(timetable.end);
+            points.push((at, so_far));
+        }
+        let what = format!("frames to {}", timetable.planned.group);
+        Line { what, colour, most: u64::from(timetable.frames), points }
+    };
+    let sessions = timetables.iter().flat_map(|timetable| timetable.sessions.iter());
+    let span = |plan: &SessionPlan| {
+        let session = plan.session;
+        (session.start, session.start.plus_us(1_000_000 << session.exponent))
+    };
+    Picture {
+        title: name.to_owned(),
+        is_absolute: timetables.iter().all(|timetable| timetable.is_absolute),
+        spans: sessions.map(span).collect(),
+        lines: timetables.iter().zip(COLOURS.iter().cycle()).map(line).collect(),
+    }
+}
+
 /// What is not said yet.
 fn add(warnings: &mut Vec<String>, more: Vec<String>) {
     for warning in more {
@@ -132,7 +174,7 @@ fn add(warnings: &mut Vec<String>, more: Vec<String>) {
 }
 
 /// The service's settings; and whether all its keys could be seen.
-fn settings(
+pub fn settings(
     config: &Config,
     args: &PlanArgs,
     warnings: &mut Vec<String>,
@@ -161,7 +203,7 @@ fn settings(
 }
 
 /// What was ordered, with its image.
-struct Order<'a> {
+pub struct Order<'a> {
     path: &'a Path,
     stem: String,
     document: String,
@@ -169,15 +211,23 @@ struct Order<'a> {
     image: Vec<u8>,
 }
 
-impl Order<'_> {
-    fn read(args: &PlanArgs) -> Result<Order<'_>, Failure> {
-        let path = args.task.as_path();
+impl<'a> Order<'a> {
+    /// The document that lies, or will lie, at `path`, with its image.
+    ///
+    /// # Errors
+    /// It is no task.
+    pub fn new(path: &'a Path, document: Vec<u8>, image: Vec<u8>) -> Result<Order<'a>, Failure> {
         let wrong = |error: &dyn fmt::Display| Failure::data(format!("{}: {error}", path.display()));
-        let document = files::bytes(path, MAX_TASK_BYTES)?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("task").to_owned();
         let said = FuotaTaskJson::from_slice(&document).map_err(|error| wrong(&error))?;
-        let task = said.clone().into_task(&stem).map_err(|error| wrong(&error))?;
         let document = String::from_utf8(document).map_err(|error| wrong(&error))?;
+        Ok(Order { path, stem, document, said, image })
+    }
+
+    fn read(args: &'a PlanArgs) -> Result<Order<'a>, Failure> {
+        let path = args.task.as_path();
+        let order = Order::new(path, files::bytes(path, MAX_TASK_BYTES)?, Vec::new())?;
+        let task = order.task()?;
         let image = match (&args.image, &task.image) {
             (Some(path), _) => path.clone(),
             (None, ImageRef::File(path)) => PathBuf::from(path),
@@ -187,7 +237,15 @@ impl Order<'_> {
                 )));
             }
         };
-        Ok(Order { path, stem, document, said, image: files::bytes(&image, MAX_IMAGE_BYTES)? })
+        Ok(Order { image: files::bytes(&image, MAX_IMAGE_BYTES)?, ..order })
+    }
+
+    /// The task that is ordered.
+    ///
+    /// # Errors
+    /// A value that no task can have.
+    pub fn task(&self) -> Result<Task, Failure> {
+        self.said.clone().into_task(&self.stem).map_err(|error| self.wrong(&error))
     }
 
     fn wrong(&self, error: &dyn fmt::Display) -> Failure {

@@ -6,4 +6,7 @@ mod json;
 mod setup;
 mod text;
 
+pub use command::Order;
+pub use command::plan;
 pub use command::run;
+pub use command::settings;

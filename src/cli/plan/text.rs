@@ -4,8 +4,10 @@ use super::answer::Answer;
 use super::json::session_s;
 use crate::cli::exit::Failure;
 use crate::cli::table::duration;
+use crate::cli::table::moment;
 use crate::cli::table::percent;
 use crate::cli::table::seconds;
+use crate::cli::table::session;
 use crate::cli::table::table;
 use crate::plan::ASSUMED_LOSS_PERCENT;
 use crate::plan::Chance;
@@ -17,7 +19,6 @@ use crate::plan::RateHeard;
 use crate::plan::Timetable;
 use crate::plan::WANTED;
 use crate::sim::BandAir;
-use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use std::io::Write;
 
@@ -33,7 +34,7 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let planned = &plan.planned;
     let took_us = plan.end.us_since(plan.begin);
     let time = |gps: GpsTime| match plan.is_absolute {
-        true => rfc3339_from_gps(gps),
+        true => moment(gps),
         false => format!("+{}", duration(gps.us_since(plan.begin))),
     };
     writeln!(out, "{} to group {}", answer.name, planned.group)?;
@@ -80,8 +81,8 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
             .enumerate()
             .map(|(index, plan)| {
                 let frames = plan.frames.map_or("-".to_owned(), |(first, last)| format!("{first}..{last}"));
-                let start = rfc3339_from_gps(plan.session.start);
-                vec![(index + 1).to_string(), start, format!("2^{} s", plan.session.exponent), frames]
+                let start = moment(plan.session.start);
+                vec![(index + 1).to_string(), start, session(plan.session.exponent), frames]
             })
             .collect();
         write!(out, "{}", table(&["session", "start", "length", "frames"], &rows))?;

@@ -42,7 +42,7 @@ impl Json {
     /// # Errors
     /// The forwarder's reader refuses it.
     pub fn read(text: &str) -> Result<Json, Refused> {
-        let bytes = without_comments(without_comments(text.into(), b"/*", b"*/"), b"//", b"\n");
+        let bytes = plain(text);
         // C's strings end there.
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
         let mut reader = Reader { bytes: &bytes[..end], text, at: 0 };
@@ -61,6 +61,11 @@ impl Json {
             _ => None,
         }
     }
+}
+
+/// The text without its comments, every byte where it was.
+pub(super) fn plain(text: &str) -> Vec<u8> {
+    without_comments(without_comments(text.into(), b"/*", b"*/"), b"//", b"\n")
 }
 
 /// Each comment becomes blanks, its line breaks too. One that never ends loses its first two characters only.

@@ -4,6 +4,7 @@
 
 mod board;
 mod dialect;
+mod edit;
 mod file;
 mod gateway;
 mod given;
@@ -16,6 +17,7 @@ pub use board::Lbt;
 pub use board::LbtChannel;
 pub use board::RadioPart;
 pub use dialect::Dialect;
+pub use edit::with_value;
 pub use file::ForwarderFile;
 pub use gateway::Gateway;
 pub use gateway::Server;

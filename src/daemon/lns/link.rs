@@ -32,6 +32,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(120);
 /// A connection that lasted so long begins with short waits again.
 const STEADY: Duration = Duration::from_secs(60);
+/// A connection that is not made within this, TLS and MQTT's own answer included, is given up, seconds.
+const CONNECT_S: u64 = 20;
 /// Requests that may wait for the client: a subscription and downlinks.
 const REQUESTS_MAX: usize = 64;
 
@@ -110,7 +112,10 @@ impl Link {
             Ok(options) => options,
             Err(trouble) => return End::Trouble(trouble),
         };
-        let (client, events) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
+        let (client, mut events) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
+        let mut network = events.network_options();
+        network.set_connection_timeout(CONNECT_S);
+        events.set_network_options(network);
         let up_since = Cell::new(None);
         let Link { link, settings, listener, pushes, mailbox, board, .. } = self;
         let station = Station { link: *link, settings, mailbox, board, client: &client, up_since: &up_since };

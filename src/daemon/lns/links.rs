@@ -12,6 +12,10 @@ use tokio::sync::mpsc;
 /// Downlinks that may wait for one connection: each device has one of ours at most.
 const PUSHES_MAX: usize = 256;
 
+/// Names that are looked up at the same time, each on a thread; the unit limits all of them.
+#[cfg(feature = "lns")]
+const LOOK_UPS_MAX: usize = 2;
+
 /// All connections to network servers' brokers. They end with it.
 #[derive(Debug)]
 pub struct LnsLinks {
@@ -59,7 +63,10 @@ fn spawn(
 ) {
     let (mailbox, board) = (Arc::clone(mailbox), Arc::clone(board));
     let body = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(LOOK_UPS_MAX)
+            .build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!("no connection to any [[lns]]: {error}"),

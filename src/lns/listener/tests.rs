@@ -277,11 +277,3 @@ fn a_message_about_our_device_that_cannot_be_used_is_named() {
     let error = the_things_stack_kind("up", &wrong).unwrap_err().to_string();
     assert!(error.starts_with("uplink_message.frm_payload: no base64: "), "{error}");
 }
-
-#[test]
-fn a_doubled_message_is_two_equal_events() {
-    let mut listener = chirpstack();
-    let topic = format!("application/5aa8/device/{OURS}/event/up");
-    let payload = br#"{"deviceInfo":{"devEui":"70b3d57ed0000001"},"fCnt":7}"#;
-    assert_eq!(listener.hear(&topic, payload), listener.hear(&topic, payload));
-}

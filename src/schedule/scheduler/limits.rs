@@ -76,10 +76,7 @@ impl Scheduler {
         let hearing =
             AirLimit::Hearing { lost_us: self.hearing.used_us(now), limit_us: self.hearing.limit_us() };
         let hole_us = self.hearing.train().map_or(0, |train| train.open_us + train.slowest_us);
-        vec![
-            (self.past_hole(from, airtime_us, false), AirLimit::Hole { hole_us }),
-            (past_deaf, deafness),
-            (self.past_cost(from, request, Manners::Full), hearing),
-        ]
+        let hole = (self.past_hole(from, airtime_us, false), AirLimit::Hole { hole_us });
+        vec![hole, (past_deaf, deafness), (self.past_cost(from, request, Manners::Full), hearing)]
     }
 }

@@ -30,7 +30,7 @@ const MISTAKES: &str = include_str!("../../configs/order-mistakes.toml");
 /// The configuration for which each order is meant.
 const CONFIG: &str = "[gateway]\nregion = \"EU868\"\n[[network-server]]\naddress = \"192.0.2.1:1700\"\n[[group]]\n\
                       name = \"meters\"\nmc-addr = \"01c0ffee\"\nmc-key-file = \"meters.mckey\"\nfrequency-hz = 869_525_000\n\
-                      data-rate = 5\neirp-dbm = 27\nfirst-fcnt = 2\nsession = \"windows\"\n\
+                      data-rate = 5\neirp-dbm = 27\nfirst-fcnt = 2\nsession = \"windows\"\nspacing = \"burst\"\n\
                       [state]\ndir = \"state\"\n[tasks]\nfolder = \"tasks\"\n";
 
 #[derive(Deserialize)]

@@ -58,16 +58,18 @@ fn the_plans_table_and_json_agree() {
     assert_eq!((number(&json, "nb_frag"), number(&json, "coded"), number(&json, "padding")), (105, 32, 40));
     assert_eq!(number(&json, "frames"), 138);
     assert!(table.contains("105 uncoded + 32 coded of 48 B, 40 B padding"), "{table}");
-    assert!(table.contains(&format!("begin       {}", text(&json, "begin"))), "{table}");
-    assert!(table.contains(&format!("end         {}", text(&json, "end"))), "{table}");
+    // People read it to the second.
+    let second = |name: &str| text(&json, name).split('.').next().unwrap().trim_end_matches('Z').to_owned();
+    assert!(table.contains(&format!("begin       {}Z", second("begin"))), "{table}");
+    assert!(table.contains(&format!("end         {}Z", second("end"))), "{table}");
     assert_eq!(number(&json, "airtime_us"), 138 * number(&json, "frame_airtime_us"));
     assert_eq!(apart_us(&json["begin"], &json["end"]), number(&json, "duration_us"));
     let session = &json["sessions"][0];
     assert_eq!(text(session, "start"), "2099-11-22T08:30:00Z");
-    assert!(apart_us(&session["start"], &json["begin"]) >= 10_000_000);
+    assert!(apart_us(&session["start"], &json["begin"]) >= 7_000_000);
     assert!(
         apart_us(&session["start"], &json["end"])
-            <= (1_000_000 << number(session, "timeout_exponent")) - 10_000_000
+            <= (1_000_000 << number(session, "timeout_exponent")) - 7_000_000
     );
 }
 
@@ -89,9 +91,13 @@ fn the_plan_says_what_a_device_may_expect_and_what_would_be_cheaper() {
     assert!(choices.len() >= 5 && airtimes.is_sorted(), "{choices:?}");
     // DR6 is 250 kHz wide and does not fit band P.
     assert!(choices.iter().all(|choice| number(choice, "data_rate") != 6), "{choices:?}");
-    for words in
-        ["a device completes", "cheapest first", "DR5 (the group's)", "left to the server", "mAh at 5.5 mA"]
-    {
+    for words in [
+        "a device completes",
+        "cheapest first",
+        "DR5 (the group's)",
+        "left to the server",
+        "sessions at 5.5 mA",
+    ] {
         assert!(table.contains(words), "{words} is not in {table}");
     }
     // What is cheap is of no use to a device that cannot hear it.
@@ -263,4 +269,32 @@ fn a_state_folder_of_a_newer_release_enrols_nothing() {
     let newer = ["has format 9", "use the release that wrote it"];
     desk.refuses("group enrol meters --config fuotad.toml", 65, &newer);
     assert_eq!(std::fs::read_dir(desk.0.path("state")).unwrap().count(), 1, "nothing was written");
+}
+
+#[test]
+fn a_plan_is_compared_with_the_beats_of_others_and_with_other_promises_of_hearing() {
+    let desk = Desk::new();
+    desk.write("slow.toml", with(&with(CONFIG, "spacing = \"even\"", "spacing = \"burst\""), "= 5", "= 3"));
+    desk.write("long.bin", lcg(7, 60_000));
+    let plan = "plan meters-1.4.2.json -c slow.toml --image long.bin --compare";
+    let (table, json) = (desk.prints(plan), desk.json(&format!("{plan} --json")));
+    let names: Vec<&str> = rows(&json, "compared").iter().map(|row| text(row, "name")).collect();
+    assert_eq!(names, ["fuotad", "ChirpStack", "AWS", "MultiTech"]);
+    let breaches: Vec<u64> = rows(&json, "compared").iter().map(|row| number(row, "breaches")).collect();
+    // A frame of 0.3 s each 5 s is lawful in the sub-band of the tenth, and so is one in ten times its airtime.
+    assert!(breaches[0] == 0 && breaches[1] == 0 && breaches[2] == 0, "{breaches:?}");
+    assert!(breaches[3] > 100, "MultiTech's beat knows no law: {breaches:?}");
+    let ours = number(&rows(&json, "compared")[0], "session_s");
+    assert_eq!(ours, number(&json, "session_s"));
+    assert!(ours <= number(&rows(&json, "compared")[1], "session_s"));
+    let promises: Vec<f64> =
+        rows(&json, "promises").iter().map(|row| row["min_heard"].as_f64().unwrap()).collect();
+    assert_eq!(promises, [0.9, 0.8, 0.6, 0.0]);
+    for words in ["ChirpStack", "min-heard", "lost SF12BW125", "judged by the same referee"] {
+        assert!(table.contains(words), "{words} is not in {table}");
+    }
+}
+
+fn rows<'a>(json: &'a Value, name: &str) -> &'a [Value] {
+    json[name].as_array().unwrap()
 }

@@ -106,6 +106,12 @@ fn what_is_prepared_is_what_the_gateway_takes_with_its_own_key_and_no_other() {
                   devices-file = \"meters.devices.toml\"\n";
     desk.write("g.toml", config.replace("KEY", "meters.mckey"));
     assert_eq!(desk.run("check g.toml").code, 0, "{}", desk.run("check g.toml").err);
+    let missing = config
+        .replace("KEY", "meters.mckey")
+        .replace("[[group]]", "user = \"gw\"\npassword-file = \"absent\"\n[[group]]");
+    desk.write("m.toml", missing);
+    let told = desk.run("check m.toml");
+    assert!(told.code == 0 && told.err.contains("lns cs.password-file: absent is not here"), "{}", told.err);
     desk.secret("other.mckey", &MC_KEY.replace('0', "5"));
     desk.check_refuses(
         &config.replace("KEY", "other.mckey"),

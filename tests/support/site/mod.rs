@@ -23,8 +23,11 @@ use fuotad::sim::server::Windows;
 use lns::Lns;
 use radio::Radio;
 use rustix::process::Pid;
+use rustix::process::Resource;
+use rustix::process::Rlimit;
 use rustix::process::Signal;
 use rustix::process::kill_process;
+use rustix::process::prlimit;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::fs::Permissions;
@@ -299,6 +302,13 @@ impl Site {
             .spawn()
             .unwrap();
         self.child = Some(child);
+    }
+
+    /// Limits the descriptors of the process, as a unit does.
+    pub fn limit_descriptors(&self, most: u64) {
+        let pid = self.child.as_ref().map(Pid::from_child).unwrap();
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        prlimit(Some(pid), Resource::Nofile, limit).unwrap();
     }
 
     /// Whether it runs.

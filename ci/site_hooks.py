@@ -1,0 +1,14 @@
+"""Links of the documents to files of the repository beside them lead to the repository's page in the site."""
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def on_page_markdown(markdown, *, page, config, files):
+    def there(match):
+        path = match[1].split("#")[0]
+        # One that is not there stays as it is, and the strict build refuses it.
+        return f"]({config.repo_url}/blob/main/{match[1]})" if (ROOT / path).exists() else match[0]
+
+    return re.sub(r"\]\(\.\./([^)]*)\)", there, markdown)

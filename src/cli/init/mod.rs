@@ -1,0 +1,8 @@
+//! `fuotad init`: from a gateway with a packet forwarder to one that broadcasts, in one command.
+
+mod command;
+mod forwarder;
+mod questions;
+mod writing;
+
+pub use command::run;

@@ -1,0 +1,6 @@
+//! `fuotad order`: from an image to a task of the service, without a line of JSON by hand.
+
+mod command;
+mod placing;
+
+pub use command::run;
