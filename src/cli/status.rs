@@ -13,6 +13,7 @@ use super::table::table;
 use super::table::to_second;
 use super::table::wrapped;
 use crate::config::Status;
+use crate::daemon::FleetSnapshot;
 use crate::daemon::OtherSenderSnapshot;
 use crate::daemon::Snapshot;
 use crate::daemon::TaskSnapshot;
@@ -117,6 +118,7 @@ fn for_people(status: &Snapshot) -> String {
     let _ = writeln!(text, "\n{}", forwarder(status));
     servers(&mut text, status);
     lns(&mut text, status);
+    fleets(&mut text, status);
     let clock = match (&status.clock.utc, &status.clock.reason) {
         (Some(utc), None) => format!("trusted, {}", to_second(utc)),
         (Some(utc), Some(reason)) => format!("{}, not the wall clock's: {reason}", to_second(utc)),
@@ -261,6 +263,22 @@ fn servers(text: &mut String, status: &Snapshot) {
     }
     if relay.wrong_mic > 0 {
         let _ = writeln!(text, "           {} to groups of ours with a wrong MIC", relay.wrong_mic);
+    }
+}
+
+/// The devices that are set up, a line for each group.
+fn fleets(text: &mut String, status: &Snapshot) {
+    for devices in &status.fleets {
+        let others = [
+            (devices.proved, "proved"),
+            (devices.refused, "refused"),
+            (devices.not_heard_here, "not heard here"),
+            (devices.silent, "silent"),
+        ];
+        let others = others.into_iter().filter(|(count, _)| *count > 0);
+        let others: String = others.map(|(count, what)| format!(", {count} {what}")).collect();
+        let FleetSnapshot { group, told, devices: all, .. } = devices;
+        let _ = writeln!(text, "devices    {group}: {told} of {all} told{others}");
     }
 }
 

@@ -387,7 +387,10 @@ impl Driver {
         match &report.event {
             Event::Over(outcome) => {
                 self.memory.notes.ended(task, Some(outcome.to_string()));
-                self.store.note(self.memory.end_reports.end(now, task, outcome));
+                let reports = &mut self.memory.end_reports;
+                let devices = reports.group(task).and_then(|group| self.engine.fleet(group));
+                let report = reports.end(now, task, outcome, devices);
+                self.store.note(report);
             }
             _ => {
                 self.memory.notes.ended(task, None);

@@ -1,6 +1,9 @@
 //! The report that stays when a campaign is over.
 
 use crate::broadcast::Record;
+use crate::fleet::DeviceState;
+use crate::fleet::DeviceView;
+use crate::fleet::Fleet;
 use crate::report::Account;
 use crate::report::Event;
 use crate::report::Outcome;
@@ -67,13 +70,18 @@ impl EndReports {
         }
     }
 
+    /// The group of an open task that was planned.
+    pub fn group(&self, task: &TaskId) -> Option<&str> {
+        Some(self.open.get(task)?.planned.as_ref()?.group.as_str())
+    }
+
     /// The task was refused: it leaves no report.
     pub fn forget(&mut self, task: &TaskId) {
         self.open.remove(task);
     }
 
-    /// The report that stays: `report-<task>` in the state folder.
-    pub fn end(&mut self, now: Now, task: &TaskId, outcome: &Outcome) -> Change {
+    /// The report that stays: `report-<task>` in the state folder. `devices` are those of the task's group, where they are set up here.
+    pub fn end(&mut self, now: Now, task: &TaskId, outcome: &Outcome, devices: Option<&Fleet>) -> Change {
         let notes = self.open.remove(task).unwrap_or_default();
         let account = match outcome {
             Outcome::Complete(account) | Outcome::Short(account) => Some(*account),
@@ -103,15 +111,31 @@ impl EndReports {
             ("planned", notes.planned.as_ref().map(planned).into()),
         ];
         report.extend(members.map(|(name, value)| (name.to_owned(), value)));
+        report.extend(devices.map(|fleet| ("devices".to_owned(), told(fleet, now))));
         report.insert("waits".to_owned(), notes.waits.iter().map(wait).collect());
         Change::Report { name: name(task), report }
     }
 }
 
+/// So many devices that were not told are named: a report has room for no more.
+const DEVICES_MAX: usize = 40;
+
 fn name(task: &TaskId) -> String {
     let letters = task.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
     let digest: String = task.record_id()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{digest}", letters.take(48).collect::<String>())
+}
+
+/// How many devices were told, and those that were not.
+fn told(fleet: &Fleet, now: Now) -> Value {
+    let is_told = |view: &DeviceView<'_>| matches!(view.state, DeviceState::Told | DeviceState::Proved);
+    let others = fleet.devices(now).filter(|view| !is_told(view)).take(DEVICES_MAX);
+    let other = |view: DeviceView<'_>| {
+        json!({
+            "dev-eui": view.dev_eui.to_string(), "state": view.state, "aws": view.aws, "reason": view.reason,
+        })
+    };
+    json!({ "counts": fleet.readiness(now), "not-told": others.map(other).collect::<Vec<_>>() })
 }
 
 /// All waits for one thing.
@@ -196,7 +220,7 @@ mod tests {
         .unwrap();
         assert_eq!(record.source, TaskSource::File);
         reports.saves(&Change::Task(TaskRecord { id: RecordId(recorded), bytes: record.to_bytes() }));
-        match reports.end(now(60), &task(), outcome) {
+        match reports.end(now(60), &task(), outcome, None) {
             Change::Report { report, .. } => report,
             other => panic!("{other:?}"),
         }

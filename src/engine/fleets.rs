@@ -51,8 +51,17 @@ struct GroupFleet {
     link: usize,
     channel: Channel,
     fleet: Fleet,
-    /// The open tasks of the group in the order of their plans: the first one's devices are set up.
-    setups: Vec<(TaskId, Setup)>,
+    /// The open tasks of the group in the order of their plans: the devices are set up for the first.
+    tasks: Vec<PlannedTask>,
+}
+
+/// A task that devices are to be set up for.
+struct PlannedTask {
+    id: TaskId,
+    setup: Setup,
+    /// Its counters are on disk: before that nobody is told of them, nor whether its first fragment was sent.
+    is_armed: bool,
+    has_begun: bool,
 }
 
 /// What a fleet wishes.
@@ -93,7 +102,7 @@ impl Fleets {
             let rules = FleetRules { gateway_eui: rules.gateway_eui.or(gateway.map(eui)), ..rules };
             let key = of_group.keys.fingerprint();
             let fleet = Fleet::new(key, channel.frag_fport, rules, members, records);
-            fleets.push(GroupFleet { group, link, channel, fleet, setups: Vec::new() });
+            fleets.push(GroupFleet { group, link, channel, fleet, tasks: Vec::new() });
         }
         let known: BTreeSet<RecordId> = fleets.iter().flat_map(|of| of.fleet.record_ids()).collect();
         let stale = records.iter().map(|record| record.id).filter(|id| !known.contains(id)).collect();
@@ -167,19 +176,22 @@ impl Fleets {
                 let of_group = self.fleets.iter_mut().find(|of| of.group == planned.group);
                 let Some(of) = of_group else { return };
                 let setup = Setup::new(task.as_str(), planned, of.channel, of.fleet.len());
-                match of.setups.iter_mut().find(|(known, _)| known == task) {
-                    Some((_, known)) => *known = setup,
-                    None => of.setups.push((task.clone(), setup)),
-                }
+                of.tasks.retain(|known| known.id != *task);
+                of.tasks.push(PlannedTask { id: task.clone(), setup, is_armed: false, has_begun: false });
                 of.set_up();
             }
             Event::Began | Event::Resumed { frame_no: 1.. } => {
-                let first = |of: &&mut GroupFleet| of.setups.first().is_some_and(|(known, _)| known == task);
-                self.fleets.iter_mut().filter(first).for_each(|of| of.fleet.begin());
+                for of in &mut self.fleets {
+                    of.tasks
+                        .iter_mut()
+                        .filter(|known| known.id == *task)
+                        .for_each(|known| known.has_begun = true);
+                    of.set_up();
+                }
             }
             Event::Over(_) | Event::Refused { .. } | Event::AlreadyOver { .. } => {
                 for of in &mut self.fleets {
-                    of.setups.retain(|(known, _)| known != task);
+                    of.tasks.retain(|known| known.id != *task);
                     of.set_up();
                 }
             }
@@ -190,11 +202,13 @@ impl Fleets {
     /// Sessions of armed campaigns as they are now: they are known late, or move.
     pub(super) fn follow<'a>(&mut self, sessions: impl Fn(&TaskId) -> Option<&'a [Session]>) {
         for of in &mut self.fleets {
-            let Some((task, setup)) = of.setups.first_mut() else { continue };
-            let Some(sessions) = sessions(task) else { continue };
+            let Some(first) = of.tasks.first_mut() else { continue };
+            let Some(sessions) = sessions(&first.id) else { continue };
             let window = |session: &Session| Window { start: session.start, exponent: session.exponent };
-            if !sessions.iter().map(window).eq(setup.windows.iter().copied()) {
-                setup.windows = sessions.iter().map(window).collect();
+            let is_known = sessions.iter().map(window).eq(first.setup.windows.iter().copied());
+            if !is_known || !first.is_armed {
+                first.is_armed = true;
+                first.setup.windows = sessions.iter().map(window).collect();
                 of.set_up();
             }
         }
@@ -209,7 +223,7 @@ impl Fleets {
 
     /// Which devices a task without a start waits for.
     pub(super) fn wait(&self, now: Now, task: &TaskId) -> Option<WaitReason> {
-        let is_first = |of: &&GroupFleet| of.setups.first().is_some_and(|(known, _)| known == task);
+        let is_first = |of: &&GroupFleet| of.tasks.first().is_some_and(|first| first.id == *task);
         let fleet = &self.fleets.iter().find(is_first)?.fleet;
         let percent = fleet.start_when()?.ready_percent;
         let readiness = fleet.readiness(now);
@@ -245,12 +259,12 @@ impl Fleets {
                     })));
                 }
                 Some(fleet::Output::Start(start)) => {
-                    let first = self.fleets[index].setups.first();
-                    return first.map(|(task, _)| Wish::Start(task.clone(), start));
+                    let first = self.fleets[index].tasks.first();
+                    return first.map(|first| Wish::Start(first.id.clone(), start));
                 }
                 Some(fleet::Output::TooFewReady(readiness)) => {
-                    let first = self.fleets[index].setups.first();
-                    return first.map(|(task, _)| Wish::End(task.clone(), too_few(&readiness)));
+                    let first = self.fleets[index].tasks.first();
+                    return first.map(|first| Wish::End(first.id.clone(), too_few(&readiness)));
                 }
                 None => {}
             }
@@ -267,9 +281,12 @@ impl Fleets {
 impl GroupFleet {
     /// The devices are set up for the first of the open tasks.
     fn set_up(&mut self) {
-        let first = self.setups.first().map(|(_, setup)| setup.clone());
-        if first.as_ref() != self.fleet.setup() {
-            self.fleet.set_up(first);
+        let first = self.tasks.first().filter(|first| first.is_armed);
+        if first.map(|first| &first.setup) != self.fleet.setup() {
+            self.fleet.set_up(first.map(|first| first.setup.clone()));
+        }
+        if first.is_some_and(|first| first.has_begun) {
+            self.fleet.begin();
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Material<'a> {
 pub(super) type Payload = (u8, Vec<u8>);
 
 /// SessionCnt and MIC for the image of the setup: of the count at hand, else of the first one above it; `None` where
-/// none is prepared.
+/// there is none of either.
 pub(super) fn session_mic(member: &Member, progress: &Progress, setup: &Setup) -> Option<(u16, [u8; 4])> {
     let mics = member.session_mics.as_ref()?;
     if setup.image_sha256 != Some(mics.sha256) || setup.descriptor != mics.descriptor {

@@ -75,11 +75,18 @@ struct Shared {
     rules: FleetRules,
     frag_fport: u8,
     setup: Option<Setup>,
+    /// The last setup, while there is no other: what became of the devices is still to be seen.
+    last: Option<Setup>,
     is_begun: bool,
     is_survey: bool,
 }
 
 impl Shared {
+    /// The same for whoever looks on: after a campaign with its setup.
+    fn shown(&self, now: Now) -> Context<'_> {
+        Context { setup: self.setup.as_ref().or(self.last.as_ref()), ..self.context(now) }
+    }
+
     fn context(&self, now: Now) -> Context<'_> {
         Context {
             now,
@@ -131,7 +138,7 @@ impl Fleet {
         Fleet {
             key,
             share: AirtimeShare::new(rules.airtime),
-            shared: Shared { rules, frag_fport, setup: None, is_begun: false, is_survey: false },
+            shared: Shared { rules, frag_fport, setup: None, last: None, is_begun: false, is_survey: false },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
             gate: records.iter().find_map(|record| StartGate::from_bytes(key, &record.bytes)),
             is_gate_due: true,
@@ -182,6 +189,9 @@ impl Fleet {
             for device in self.devices.iter_mut().filter(|device| device.progress.setup != digest) {
                 device.begin(digest);
             }
+        }
+        if let Some(before) = self.shared.setup.take() {
+            self.shared.last = Some(before);
         }
         self.shared.setup = setup;
         self.is_gate_due = true;
@@ -296,8 +306,7 @@ impl Fleet {
         }
     }
 
-    /// Looks whether the campaign's start is to be decided. It is where the group has a rule for that and the task has no
-    /// start.
+    /// Decides the campaign's start when it is time, where the group has a rule for that and the task has no start.
     pub fn advance(&mut self, now: Now) {
         let (Some(rule), Some(gps)) = (self.shared.rules.start_when, now.gps) else { return };
         let Some(setup) = self.shared.setup.as_ref().filter(|setup| !setup.channel.is_always) else { return };
@@ -359,13 +368,13 @@ impl Fleet {
 
     /// Each device as people see it.
     pub fn devices(&self, now: Now) -> impl Iterator<Item = DeviceView<'_>> {
-        let context = self.shared.context(now);
+        let context = self.shared.shown(now);
         self.devices.iter().map(move |device| DeviceView::new(device, &context))
     }
 
     /// The devices with a greater DevEUI than `after`, by ascending DevEUI.
     pub fn devices_after(&self, now: Now, after: Option<Eui64>) -> impl Iterator<Item = DeviceView<'_>> {
-        let context = self.shared.context(now);
+        let context = self.shared.shown(now);
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let indices = self.by_eui.range((from, Bound::Unbounded));
         indices.map(move |(_, index)| DeviceView::new(&self.devices[*index], &context))
@@ -374,12 +383,12 @@ impl Fleet {
     /// One device as people see it.
     pub fn device(&self, now: Now, dev_eui: Eui64) -> Option<DeviceView<'_>> {
         let device = &self.devices[*self.by_eui.get(&dev_eui)?];
-        Some(DeviceView::new(device, &self.shared.context(now)))
+        Some(DeviceView::new(device, &self.shared.shown(now)))
     }
 
     /// How many devices are ready.
     pub fn readiness(&self, now: Now) -> Readiness {
-        let context = self.shared.context(now);
+        let context = self.shared.shown(now);
         self.devices.iter().map(|device| state(device, &context)).collect()
     }
 
@@ -449,4 +458,22 @@ impl Fleet {
 /// The time with these GPS seconds modulo 2^32.
 fn near_gps(seconds: u32, now: Now) -> Option<GpsTime> {
     now.gps.map(|gps| super::due::near(seconds, gps))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a device costs: itself, its places in the maps of fleet and listener, and the texts of its address.
+    #[test]
+    fn five_thousand_devices_take_less_than_eight_mebibytes() {
+        let application = "5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11";
+        let texts = application.len() + "70b3d57ed0000001".len() + "a name of twenty-four.".len() + 24 * 4;
+        let mics = 8 * 4;
+        // A map is half full at worst.
+        let places = 2 * size_of::<(Eui64, usize)>() + 2 * size_of::<(Eui64, Option<String>, String)>();
+        let device = size_of::<Device>() + texts + mics + places;
+        println!("{device} bytes for a device, {:.1} MiB for 5000", device as f64 * 5000.0 / 1048576.0);
+        assert!(device * 5000 <= 8 << 20, "{device} bytes");
+    }
 }

@@ -73,7 +73,7 @@ impl StartGate {
         }
     }
 
-    /// The latest moment that the rule allows.
+    /// The latest moment for a decision.
     pub(super) fn latest(&self, rule: &StartWhen) -> GpsTime {
         self.planned.plus_us(rule.at_latest_us)
     }

@@ -244,6 +244,28 @@ fn a_device_behind_a_broker_is_told_a_campaign_across_a_kill_and_nothing_twice()
     let unknown =
         service.ask(json!({"do": "devices.retry", "group": "meters", "device": "70b3d57ed0000009"}));
     assert!(matches!(unknown, Err(ControlError::Refused { code, .. }) if code == "unknown-device"));
+    let status = service.ask(json!({"do": "status"})).unwrap();
+    let fleet = &status["fleets"][0];
+    assert_eq!(
+        (&fleet["group"], &fleet["devices"], &fleet["told"]),
+        (&json!("meters"), &json!(1), &json!(1))
+    );
+    let mut command = service.command(&["status", "--config"]);
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(text.contains("devices    meters: 1 of 1 told\n"), "{text}");
     let retried = service.ask(json!({"do": "devices.retry", "group": "meters", "device": DEVICE})).unwrap();
     assert_eq!(retried["command"], "PackageVersionReq");
+    // The report of a campaign names those who were not told.
+    std::fs::remove_file(service.scratch.path("tasks/task-1.json")).unwrap();
+    let report = || {
+        let entries = std::fs::read_dir(service.scratch.path("state")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().path());
+        let path = names.into_iter().find(|path| path.to_string_lossy().contains("report-task-1"))?;
+        serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok()
+    };
+    until("the report is there", || report().is_some());
+    let devices = &report().unwrap()["devices"];
+    assert_eq!((&devices["counts"]["devices"], &devices["counts"]["told"]), (&json!(1), &json!(0)));
+    let asked = &devices["not-told"][0];
+    assert_eq!((&asked["dev-eui"], &asked["aws"]), (&json!(DEVICE), &json!("Initial")));
 }

@@ -83,6 +83,8 @@ struct Bench {
     over: String,
     /// Whether the disk answers, and the saves of devices that it was given.
     has_disk: bool,
+    /// Whether it answers that counters are reserved.
+    reserves: bool,
     unanswered: Vec<u64>,
 }
 
@@ -104,6 +106,7 @@ impl Bench {
             sessions: Vec::new(),
             over: String::new(),
             has_disk: true,
+            reserves: true,
             unanswered: Vec::new(),
         };
         let pull_data = [2, 0, 7, 2, 0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12];
@@ -129,6 +132,10 @@ impl Bench {
                                 self.unanswered.push(save);
                                 continue;
                             }
+                        }
+                        Change::Reserve { .. } if !self.reserves => {
+                            self.unanswered.push(save);
+                            continue;
                         }
                         Change::ForgetFleet(id) => self.forgotten.push(id),
                         _ => {}
@@ -340,4 +347,15 @@ fn a_task_whose_devices_are_not_ready_at_the_latest_moment_ends_as_too_few_ready
     bench.tell(3700, Input::Time);
     assert_eq!(bench.engine.tasks().count(), 0);
     assert!(bench.over.contains("too-few-ready: 0 of 1 devices are ready"), "{}", bench.over);
+}
+
+#[test]
+fn nobody_is_told_of_counters_that_are_not_on_disk() {
+    let mut bench = Bench::new(small_world::enrolled());
+    bench.reserves = false;
+    bench.order("task-1", 20);
+    assert_eq!(bench.converse(30), []);
+    let save = bench.unanswered[0];
+    bench.tell(40, Input::Saved(save, Ok(())));
+    assert_eq!(bench.converse(50), WHOLE);
 }
