@@ -1,11 +1,11 @@
 //! `fuotad doctor`: whatever keeps the service from its work, in one look, as the service's user would find it.
 
-use super::args::DoctorArgs;
 use super::check;
 use super::check_forwarder;
 use super::exit::Failure;
 use super::exit::one_line;
 use super::files;
+use super::operator_args::DoctorArgs;
 use super::port_holder::holders;
 use super::service_user::ServiceUser;
 use super::table::wrapped;

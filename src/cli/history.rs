@@ -1,8 +1,8 @@
 //! `fuotad history`: what is over, as the reports in the state folder have it. It asks no service and survives restarts.
 
-use super::args::LookArgs;
 use super::exit::Failure;
 use super::files;
+use super::operator_args::LookArgs;
 use super::table::table;
 use super::table::to_second;
 use crate::daemon::StateFolder;

@@ -15,7 +15,7 @@ const MARGIN: u64 = 40;
 /// Points of one line; of more, every so many.
 const POINTS_MAX: usize = 600;
 
-/// A drawing of lines over time.
+/// A picture before it is drawn.
 pub struct Picture {
     /// What it is about.
     pub title: String,
@@ -27,9 +27,9 @@ pub struct Picture {
     pub lines: Vec<Line>,
 }
 
-/// One line of a drawing, which grows.
+/// Something that grows over time.
 pub struct Line {
-    /// What the line counts, in words.
+    /// What the line counts.
     pub what: String,
     /// Colour as CSS has it.
     pub colour: &'static str,

@@ -1,8 +1,8 @@
 //! `fuotad rehearse`: a real order, sent in the simulated world by a gateway with the real configuration.
 
-use super::args::RehearseArgs;
 use super::exit::Failure;
 use super::files;
+use super::operator_args::RehearseArgs;
 use super::simulate;
 use super::simulate::Show;
 use crate::cloud::task_from_file;

@@ -1,6 +1,7 @@
 //! `fuotad simulate`: a whole campaign in the simulated world.
 
 use super::args::SimulateArgs;
+use super::devices_text as devices;
 use super::exit::Failure;
 use super::files;
 use super::picture;
@@ -40,10 +41,6 @@ use std::process::ExitCode;
 const BREACH: u8 = 2;
 /// The scenario's expectation was missed.
 const MISSED: u8 = 1;
-/// Rows of devices, at most; `--json` lists each device.
-const ROWS_MAX: usize = 20;
-/// So many devices are listed one by one; of more, those that are alike share a row.
-const SINGLE_MAX: usize = 12;
 
 /// Runs the scenario and prints what came of it.
 pub fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
@@ -179,7 +176,7 @@ fn print(
     print_plans(image_len, summary, out)?;
     print_course(summary, out)?;
     writeln!(out)?;
-    print_devices(summary, out)?;
+    write!(out, "{}", devices::rows(&summary.devices, |when| at_second(summary, when)))?;
     writeln!(out)?;
     print_sub_bands(summary, out)?;
     let (offered, lost) = summary.uplinks;
@@ -253,19 +250,6 @@ fn print_course(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What each device heard and whether it holds the image.
-fn print_devices(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
-    let devices = alike(&summary.devices);
-    let rows: Vec<Vec<String>> =
-        devices.iter().take(ROWS_MAX).map(|alike| device_row(alike, summary)).collect();
-    let heads = ["device", "heard", "lost", "deaf", "uncoded lost", "coded used", "listened", "result"];
-    write!(out, "{}", table(&heads, &rows))?;
-    if devices.len() > ROWS_MAX {
-        writeln!(out, "  … and {} kinds more (--json lists all)", devices.len() - ROWS_MAX)?;
-    }
-    Ok(())
-}
-
 /// Airtime in each sub-band that was used, and what the law left of it.
 fn print_sub_bands(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
     let used = summary.verdict.bands.iter().filter(|band| band.airtime_us > 0);
@@ -325,78 +309,6 @@ fn plans(summary: &Summary) -> Vec<&Planned> {
     plans
 }
 
-/// Devices of one kind that came to the same end, in the order of the scenario.
-fn alike(devices: &[DeviceResult]) -> Vec<Vec<&DeviceResult>> {
-    if devices.len() <= SINGLE_MAX {
-        return devices.iter().map(|device| vec![device]).collect();
-    }
-    let mut rows: Vec<Vec<&DeviceResult>> = Vec::new();
-    for device in devices {
-        let is_alike = |other: &DeviceResult| {
-            let same = match (&device.state, &other.state) {
-                (State::Complete { .. }, State::Complete { .. }) => true,
-                (one, another) => one == another,
-            };
-            same && kind(&device.name) == kind(&other.name)
-        };
-        match rows.iter_mut().find(|row| row.first().is_some_and(|first| is_alike(first))) {
-            Some(row) => row.push(device),
-            None => rows.push(vec![device]),
-        }
-    }
-    rows
-}
-
-/// A device's name without the number at its end.
-fn kind(name: &str) -> &str {
-    name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-')
-}
-
-fn device_row(devices: &[&DeviceResult], summary: &Summary) -> Vec<String> {
-    let range = |number: fn(&DeviceResult) -> u64| {
-        let numbers = || devices.iter().map(|device| number(device));
-        match (numbers().min().unwrap_or(0), numbers().max().unwrap_or(0)) {
-            (least, most) if least == most => most.to_string(),
-            (least, most) => format!("{least}..{most}"),
-        }
-    };
-    let ends = devices.iter().max_by_key(|device| match device.state {
-        State::Complete { at } => Some(at),
-        _ => None,
-    });
-    let end = ends.map_or(String::new(), |device| result(&device.state, summary));
-    let (name, end) = match devices {
-        [one] => (one.name.clone(), end),
-        several => {
-            let name = several.first().map_or("", |device| kind(&device.name));
-            (format!("{name} x {}", several.len()), end.replacen("complete ", "complete by ", 1))
-        }
-    };
-    let listened_us = devices.iter().map(|device| device.listening_us).max().unwrap_or(0);
-    vec![
-        name,
-        range(|device| u64::from(device.heard)),
-        range(|device| device.lost),
-        range(|device| u64::from(device.missed_deaf)),
-        range(|device| u64::from(device.lost_uncoded)),
-        range(|device| u64::from(device.coded_used)),
-        duration(listened_us),
-        end,
-    ]
-}
-
-fn result(state: &State, summary: &Summary) -> String {
-    match state {
-        State::Complete { at: when } => format!("complete {}", at_second(summary, *when)),
-        State::Failed { why } => format!("failed: {why}"),
-        State::Refused { what } => format!("refused: {what}"),
-        State::Idle => "was told nothing".to_owned(),
-        State::NotToldSession => "was not told the session".to_owned(),
-        State::Waiting => "waits for its session".to_owned(),
-        State::Listening => "incomplete".to_owned(),
-    }
-}
-
 /// Frames of the plan that were sent in one of its sessions.
 fn frames_in(summary: &Summary, planned: &Planned, (start, exponent): (GpsTime, u8)) -> usize {
     let session = start..start.plus_us(1_000_000 << exponent);
@@ -453,7 +365,7 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
             "lost_uncoded": device.lost_uncoded,
             "coded_used": device.coded_used,
             "listening_us": device.listening_us,
-            "result": result(&device.state, summary),
+            "result": devices::result(&device.state, &at),
         })).collect::<Vec<_>>(),
         "bands": summary.verdict.bands.iter().map(|band| json!({
             "label": band.label,

@@ -1,11 +1,11 @@
 //! `fuotad status`: how the running service is doing.
 #![expect(clippy::disallowed_methods, reason = "--watch waits a second between two looks")]
 
-use super::args::DEFAULT_CONFIG;
 use super::args::StatusArgs;
 use super::exit::Failure;
 use super::exit::warn;
 use super::files;
+use super::operator_args::DEFAULT_CONFIG;
 use super::table::duration;
 use super::table::percent;
 use super::table::seconds;

@@ -1,7 +1,7 @@
 //! `fuotad tasks`: what is not over.
 
-use super::args::LookArgs;
 use super::exit::Failure;
+use super::operator_args::LookArgs;
 use super::status;
 use super::table::wrapped;
 use crate::daemon::Snapshot;

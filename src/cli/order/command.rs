@@ -3,11 +3,11 @@
 use super::placing::Placing;
 use crate::campaign::Group;
 use crate::campaign::SessionRule;
-use crate::cli::args::OrderArgs;
 use crate::cli::args::PlanArgs;
 use crate::cli::exit::Failure;
 use crate::cli::exit::warn;
 use crate::cli::files;
+use crate::cli::operator_args::OrderArgs;
 use crate::cli::plan;
 use crate::config::Config;
 use crate::daemon::StateFolder;
