@@ -312,7 +312,11 @@ impl Broadcaster {
     }
 
     /// How each task that is not over stands.
-    pub fn tasks<'a>(&'a self, now: Now, scheduler: &'a Scheduler) -> impl Iterator<Item = TaskState> + 'a {
+    pub fn tasks<'a>(
+        &'a self,
+        now: Now,
+        scheduler: Option<&'a Scheduler>,
+    ) -> impl Iterator<Item = TaskState> + 'a {
         self.book.open().iter().map(move |(id, open_task)| {
             let wait = self.wait(now, open_task);
             TaskState {

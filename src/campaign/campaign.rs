@@ -150,11 +150,13 @@ impl Campaign {
         self.progress.next_frame > 0 || self.awaiting.is_some()
     }
 
-    /// The campaign at a glance.
-    pub fn state(&self, now: Now, scheduler: &Scheduler) -> CampaignState {
+    /// The campaign at a glance. Its time left is looked for on a copy of `scheduler`, where there is one.
+    pub fn state(&self, now: Now, scheduler: Option<&Scheduler>) -> CampaignState {
         let (plan, progress, calendar) = (&self.plan, self.progress, &self.calendar);
         let policy = self.group.policy;
-        let left_us = left_us(plan, progress, calendar, policy, self.not_before, (now, scheduler));
+        let left_us = scheduler.and_then(|scheduler| {
+            left_us(plan, progress, calendar, policy, self.not_before, (now, scheduler))
+        });
         CampaignState::new(plan, progress, calendar, left_us)
     }
 

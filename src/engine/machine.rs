@@ -232,7 +232,16 @@ impl Engine {
 
     /// How each task that is not over stands.
     pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
-        self.broadcaster.tasks(self.now, &self.scheduler).map(|mut state| {
+        self.states(Some(&self.scheduler))
+    }
+
+    /// The same without the time left, which is found by placing every frame and takes milliseconds.
+    pub fn tasks_at_a_glance(&self) -> impl Iterator<Item = TaskState> {
+        self.states(None)
+    }
+
+    fn states<'a>(&'a self, scheduler: Option<&'a Scheduler>) -> impl Iterator<Item = TaskState> + 'a {
+        self.broadcaster.tasks(self.now, scheduler).map(|mut state| {
             // Where its devices decide about its start, they are what it waits for.
             if let Some((wait, _)) = &mut state.wait
                 && wait.reason == WaitReason::NoStart

@@ -160,7 +160,7 @@ impl Gateway {
 
     /// How each task that is not over stands; nothing is known while the process is gone.
     pub(super) fn tasks(&self) -> Vec<TaskState> {
-        self.engine.as_ref().map(|engine| engine.tasks().collect()).unwrap_or_default()
+        self.engine.as_ref().map(|engine| engine.tasks_at_a_glance().collect()).unwrap_or_default()
     }
 
     /// Bytes written to the disk, 4 KiB for each synced page.

@@ -92,7 +92,7 @@ impl Bench {
     }
 
     fn waits_for(&self) -> Option<String> {
-        self.broadcaster.tasks(self.now, &self.scheduler).next().unwrap().waiting
+        self.broadcaster.tasks(self.now, Some(&self.scheduler)).next().unwrap().waiting
     }
 }
 

@@ -97,7 +97,7 @@ impl Bench {
     }
 
     fn left_us(&self) -> u64 {
-        self.campaign.state(self.now, &self.scheduler).left_us.unwrap()
+        self.campaign.state(self.now, Some(&self.scheduler)).left_us.unwrap()
     }
 }
 

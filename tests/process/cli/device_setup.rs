@@ -149,7 +149,10 @@ fn the_commands_are_written_as_messages_for_either_network_server() {
     let desk = Desk::new();
     desk.write(
         "meters.toml",
-        format!("{}session-timeout-exponent = 9\n", with_servers(&format!("{CHIRPSTACK}{THE_THINGS_STACK}"))),
+        format!(
+            "{}session-timeout-exponent = 10\n",
+            with_servers(&format!("{CHIRPSTACK}{THE_THINGS_STACK}"))
+        ),
     );
     let device = format!(
         "[[device]]\nname = \"d1\"\ndev-eui = \"70B3D57ED0000001\"\ngen-app-key = \"{GEN_APP_KEY}\"\n"
