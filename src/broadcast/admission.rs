@@ -73,14 +73,20 @@ impl TaskBook {
             }
         }
         if my_span.until_us.is_none() {
+            let mine = &claims[at];
+            let open = Span {
+                from_us: mine.open.first().map(|(from, _)| *from),
+                until_us: mine.open.last().map(|(_, to)| *to),
+            };
             let rivals: Vec<&str> = claims
                 .iter()
                 .zip(&with)
-                .filter(|(claim, span)| claim.task != *id && overlap(**span, my_span))
+                .filter(|(claim, span)| claim.task != *id && overlap(**span, open))
                 .map(|(claim, _)| claim.task.as_str())
                 .collect();
             // Alone it has what its sessions leave; the plan's own checks are about that.
-            if !rivals.is_empty() {
+            let alone = foresee(self.site().turn_rule(), std::slice::from_ref(mine));
+            if !rivals.is_empty() && alone[0].until_us.is_some() {
                 return Err(format!(
                     "its sessions end before it can be sent beside {}: give a later StartTime or a larger session-timeout-exponent",
                     rivals.join(", ")
