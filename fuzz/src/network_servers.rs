@@ -32,7 +32,7 @@ pub fn run(data: &[u8]) {
         assert_eq!(event.device.dev_eui, OURS, "an event is of a device of ours");
         let item = ItemId::new(OURS, &[], 0);
         let push = Push { device: event.device, item, f_port: 200, payload: Vec::new(), expires_at: None };
-        let device = topic.rsplit_once(&push.device.device).map(|(head, _)| head);
+        let device = topic.split_once(&format!("/{}/", push.device.device)).map(|(head, _)| head);
         let back = listener.topics().push(&push.device);
         assert!(device.is_some_and(|head| back.starts_with(head)), "{back} is where {topic} came from");
     }
