@@ -4,13 +4,17 @@ use crate::support::scenarios::shipped;
 use crate::support::small_world;
 use crate::support::small_world::document;
 use crate::support::small_world::script_of;
+use fuotad::campaign::ProfileName;
 use fuotad::campaign::SessionLimits;
 use fuotad::campaign::SessionRule;
 use fuotad::engine::Settings;
 use fuotad::plan::Timetable;
+use fuotad::radio::MinuteLoad;
 use fuotad::sim::Fault;
 use fuotad::sim::Script;
 use fuotad::sim::World;
+use fuotad::store::Mark;
+use fuotad::store::Recovered;
 use fuotad::time::GpsTime;
 use fuotad::time::Instant;
 
@@ -115,4 +119,44 @@ fn a_time_that_the_law_does_not_let_be_kept_is_refused_with_the_one_that_would_d
     let (_, rest) = error.split_once("let it end at ").unwrap();
     let instead = rest.split(' ').next().unwrap();
     finishing_by(instead).unwrap_or_else(|error| panic!("{instead}: {error}"));
+}
+
+/// What a gateway finds after a server used so much of sub-band P, so many minutes before the world's zero.
+fn used_by_a_server(script: &Script, airtime_us: u32, minutes_ago: u8) -> Recovered {
+    let channel = script.region.check(869_525_000, 5, script.groups[0].eirp).unwrap();
+    let load =
+        MinuteLoad { sub_band: channel.sub_band.0, age_min: minutes_ago, ours_us: 0, total_us: airtime_us };
+    let mark =
+        Mark { clean: true, gps_us: Some(script.start.as_us()), ledger: vec![load], ..Mark::default() };
+    Recovered { mark: Some(mark), ..small_world::enrolled() }
+}
+
+#[test]
+fn what_a_server_used_before_delays_the_plan_as_it_delays_the_campaign() {
+    let mut script = script_of(60_000);
+    script.devices.truncate(1);
+    script.groups[0].profile = ProfileName::Unknown.profile();
+    let recovered = used_by_a_server(&script, 300_000_000, 20);
+    script.recovered = Some(recovered.clone());
+    let (task, now) = (script.tasks[0].clone(), Some(script.start));
+    let plan = |recovered: Option<&Recovered>| {
+        let (document, image) = (&task.document, task.image.clone());
+        Timetable::seen_at(now, recovered, &settings(&script), document, &task.stem, image).unwrap()
+    };
+    let (planned, undisturbed) = (plan(Some(&recovered)), plan(None));
+    let mut world = World::new(script.clone());
+    while world.step() {}
+    let last = world.summary().frames.last().unwrap().start.plus_us(planned.planned.airtime_us);
+    let end = gps(&script, last);
+    println!("plan off by {} us", planned.end.us_since(end).max(end.us_since(planned.end)));
+    assert!(
+        planned.end.us_since(end).max(end.us_since(planned.end)) < 1_000_000,
+        "{:?} {end:?}",
+        planned.end
+    );
+    let delayed_us = planned.end.us_since(undisturbed.end);
+    assert!(
+        delayed_us > 1_200_000_000,
+        "it waits until the hour of the server's frames is over: {delayed_us}"
+    );
 }
