@@ -5,6 +5,8 @@ use super::group::REPEAT_DISTANCE_US;
 use super::group::SessionRule;
 use super::listening::Air;
 use super::listening::Burst;
+use super::plan_error::LAST_FCNT;
+use super::plan_error::PlanError;
 use super::sequence::Sequence;
 use super::session::MAX_EXPONENT;
 use super::session::Session;
@@ -28,7 +30,6 @@ use crate::report::Decoded;
 use crate::report::Planned;
 use crate::schedule::Pace;
 use crate::schedule::PaceLimit;
-use crate::schedule::Refused;
 use crate::schedule::Scheduler;
 use crate::schedule::TxPolicy;
 use crate::schedule::TxRequest;
@@ -39,56 +40,14 @@ use crate::time::GpsTime;
 use crate::time::Instant;
 use sha2::Digest as _;
 use sha2::Sha256;
-use thiserror::Error;
 
 /// Version of everything that decides the bytes of a frame. It goes into the plan's hash: after a change of
 /// the encoder or the sequence an old campaign is not resumed but planned anew with fresh counters.
 pub const ENCODER_VERSION: u32 = 1;
-/// The last frame counter that is ever used: real devices rebuild the upper half of the counter wrongly.
-pub const LAST_FCNT: u32 = 65_534;
 /// The first frame counter that is ever used: some devices accept 0 for ever, and min = base - 1 must exist.
 pub const FIRST_FCNT: u32 = 2;
 /// The least top-up budget in coded fragments.
 const TOP_UP_MIN: u32 = 64;
-
-/// Why a task cannot be planned. Each message has the number and the way out.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
-pub enum PlanError {
-    #[error(
-        "LoRaWAN.RfRegion of the task is {task:?}, and the gateway's is {gateway}: correct the task or `gateway.region`"
-    )]
-    WrongRegion { task: String, gateway: RfRegion },
-    #[error("LoRaWAN.RfRegion of the task: {0}")]
-    UnknownRegion(RegionError),
-    #[error(transparent)]
-    Region(#[from] RegionError),
-    #[error(transparent)]
-    Fragment(#[from] FragmentError),
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    #[error(
-        "FragmentSizeBytes {size} is too large for DR{dr}: at most {largest} fit a downlink of {payload} bytes{because}"
-    )]
-    FragmentTooLarge { size: u16, dr: u8, largest: usize, payload: usize, because: String },
-    #[error(
-        "FragmentSizeBytes {size} is not a multiple of {multiple}, which device-profile {profile} needs: use {next}"
-    )]
-    FragmentNotAligned { size: usize, multiple: usize, profile: &'static str, next: usize },
-    #[error(
-        "{nb_frag} fragments and {coded} coded ones are over the {MAX_FRAGMENTS} that TS004 can number: use FragmentSizeBytes {smallest} or more"
-    )]
-    TooManyFragments { nb_frag: usize, coded: usize, smallest: usize },
-    #[error(
-        "{nb_frag} fragments and {coded} coded ones are over the {MAX_FRAGMENTS} that TS004 can number, at any fragment size DR{dr} allows: use a faster data rate or less redundancy"
-    )]
-    ImageTooLarge { nb_frag: usize, coded: usize, dr: u8 },
-    #[error(
-        "the campaign needs {needed} frame counters from {first} on, but the last usable one is {LAST_FCNT}: give the group a new key (`fuotad group new`)"
-    )]
-    OutOfCounters { needed: u32, first: u32 },
-}
 
 /// A campaign's fixed part: a pure function of task, group, image and first counter.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 
 mod aws;
 mod credentials;
+mod device;
 mod devices;
 mod error;
 mod file;

@@ -5,7 +5,6 @@ use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GroupConfig;
 use super::group::ImageKind;
-use super::group::PowerConfig;
 use super::group::SessionKind;
 use super::group::Unsigned;
 use super::key_source::KeySource;
@@ -13,9 +12,7 @@ use super::key_source::ReadKey;
 use super::radio::Radio;
 use super::radio::decibels;
 use super::radio::fraction_ppm;
-use crate::campaign::DeviceProfile;
 use crate::campaign::Group;
-use crate::campaign::Power;
 use crate::campaign::SESSIONS_ALLOWED_MAX;
 use crate::campaign::Session;
 use crate::campaign::SessionLimits;
@@ -50,11 +47,6 @@ const GUARD_MIN_S: u64 = 2;
 const GAP_MIN_MS: u64 = GAP_US.div_ceil(1000);
 /// More than any stack needs, milliseconds.
 const GAP_MAX_MS: u64 = 600_000;
-/// More than any receiver draws, milliampere.
-const RECEIVE_MAX_MA: f64 = 1000.0;
-/// More than any battery of a device holds, milliampere hours.
-const CAPACITY_MAX_MAH: u32 = 1_000_000;
-
 /// What a group may leave to `[radio]` and the region.
 struct Air {
     terms: Terms,
@@ -145,38 +137,7 @@ impl GroupConfig {
         written_us.unwrap_or_else(|| self.device_profile.profile().guard_us())
     }
 
-    /// What is known of the stack, with gaps of the operator's own.
-    fn profile(&self) -> DeviceProfile {
-        let profile = self.device_profile.profile();
-        let own = |gap_ms: Option<u64>, gap_us: u64| gap_ms.map_or(gap_us, |gap_ms| gap_ms * 1000);
-        DeviceProfile {
-            gap_uncoded_us: own(self.gap_uncoded_ms, profile.gap_uncoded_us),
-            gap_coded_us: own(self.gap_coded_ms, profile.gap_coded_us),
-            ..profile
-        }
-    }
-
-    /// The battery of its devices.
-    fn power(&self) -> Result<Power, ConfigError> {
-        let PowerConfig { class, receive_ma, capacity_mah } = self.power;
-        let mut mistakes = Mistakes::default();
-        if !(0.001..=RECEIVE_MAX_MA).contains(&receive_ma) {
-            let message = format!(
-                "{receive_ma} mA is no receiver: write 0.001 to {RECEIVE_MAX_MA}, an SX1262 draws 5.5"
-            );
-            mistakes.add(self.wrong("power.receive-ma", message));
-        }
-        if !(1..=CAPACITY_MAX_MAH).contains(&capacity_mah) {
-            let message = format!(
-                "{capacity_mah} mAh is no battery: write 1 to {CAPACITY_MAX_MAH}, an AA cell of a meter holds 2400"
-            );
-            mistakes.add(self.wrong("power.capacity-mah", message));
-        }
-        let receive_ua = (receive_ma * 1000.0).round() as u32;
-        mistakes.or(Some(Power { class, receive_ua, capacity_mah }))
-    }
-
-    fn wrong(&self, key: &str, message: impl ToString) -> ConfigError {
+    pub(super) fn wrong(&self, key: &str, message: impl ToString) -> ConfigError {
         ConfigError::value(format!("group {}.{key}", self.name), message)
     }
 

@@ -9,11 +9,7 @@ use super::ledger;
 use super::ledger::BandUse;
 use super::ledger::Ledger;
 use super::server_demand::ServerDemand;
-use super::spacing::Pace;
-use super::spacing::PaceLimit;
-use super::spacing::Pattern;
 use super::spacing::TxPolicy;
-use super::spacing::even_spacing_us;
 use crate::radio::MinuteLoad;
 use crate::radio::Modulation;
 use crate::radio::UplinkMix;
@@ -366,75 +362,6 @@ impl Scheduler {
         }
     }
 
-    /// The constant pace that the law and our manners leave to frames of `airtime_us`: spread evenly over the
-    /// windows in the even pattern, no more than the gap in bursts (there `place` keeps the law). The gap is
-    /// the forwarder's or the sub-band's pause, whichever is longer.
-    ///
-    /// # Errors
-    /// [`Refused::Dwell`] when one frame is too long, [`Refused::NeverFits`] when it alone is over our share.
-    pub fn pace(
-        &self,
-        channel: Channel,
-        airtime_us: u64,
-        gap_us: u64,
-        policy: TxPolicy,
-    ) -> Result<Pace, Refused> {
-        let mut pace = Pace { spacing_us: airtime_us + gap_us, limit: PaceLimit::Forwarder };
-        let sub_band = channel.sub_band.0;
-        self.check_dwell(sub_band, airtime_us)?;
-        pace = pace.max(airtime_us + self.legal_gap_us(sub_band), PaceLimit::Pause);
-        if let Some(share_us) = self.share_us(sub_band, policy.duty_share_ppm) {
-            let window_us = ledger::counted_window_us(&self.sub_bands[usize::from(sub_band)]);
-            let even_us = even_spacing_us(window_us, share_us, airtime_us).ok_or(Refused::NeverFits {
-                airtime_us,
-                share_us,
-                sub_band,
-            })?;
-            if policy.pattern == Pattern::Even {
-                pace = pace.max(even_us, PaceLimit::Duty);
-            }
-        }
-        let even_us = even_deaf_us(airtime_us, policy.max_deaf_ppm);
-        if policy.pattern == Pattern::Even && self.hole_us(airtime_us, even_us).is_none() {
-            pace = pace.max(even_us, PaceLimit::Deafness);
-        }
-        Ok(pace)
-    }
-
-    /// How much longer than at `spacing_us` a campaign of `frames` may take, microseconds, because it waits for
-    /// open ears and for its share of the next window. Zero where the pace has both, in the even pattern.
-    pub fn waits_us(
-        &self,
-        channel: Channel,
-        airtime_us: u64,
-        spacing_us: u64,
-        frames: u64,
-        policy: TxPolicy,
-    ) -> u64 {
-        let deaf_us = even_deaf_us(airtime_us, policy.max_deaf_ppm);
-        if policy.pattern == Pattern::Even && self.hole_us(airtime_us, deaf_us).is_none() {
-            return 0;
-        }
-        // A burst is never behind the even pattern of the same limit.
-        let train_us =
-            self.hole_us(airtime_us, spacing_us).zip(self.hearing.train()).map_or(0, |(hole_us, train)| {
-                let fit = train.fit(airtime_us, spacing_us);
-                ((fit - 1) * spacing_us + airtime_us + hole_us).div_ceil(fit)
-            });
-        let slower_us = deaf_us.max(train_us).saturating_sub(spacing_us).saturating_mul(frames);
-        let cost_us = self.hearing.cost_us(airtime_us, spacing_us.saturating_sub(airtime_us)).max(1);
-        let hours = match self.hearing.train() {
-            Some(_) => frames.saturating_sub(1) / (self.hearing.limit_us() / cost_us).max(1),
-            None => 0,
-        };
-        let slower_us = slower_us.saturating_add(hours.saturating_mul(3_600_000_000));
-        let share_us = self.share_us(channel.sub_band.0, policy.duty_share_ppm);
-        let frames_a_window = share_us.and_then(|share_us| share_us.checked_div(airtime_us));
-        let windows = frames_a_window.map_or(0, |fit| frames.saturating_sub(1) / fit.max(1));
-        let window_us = self.sub_band(channel.sub_band.0).map_or(0, ledger::counted_window_us);
-        slower_us.saturating_add(windows.saturating_mul(window_us))
-    }
-
     /// Airtime in every sub-band with a limit.
     pub fn bands(&self, now: Instant) -> Vec<BandUse> {
         self.ledger.bands(now)
@@ -537,57 +464,6 @@ impl Scheduler {
         start
     }
 
-    /// Past what `max-deaf` has of a minute, and past the hole after a full train.
-    fn past_deafness(&self, from: Instant, request: &TxRequest, manners: Manners) -> Instant {
-        let ours_only = manners == Manners::Law;
-        let limit_us = deaf_limit_us(request.airtime_us, request.policy.max_deaf_ppm);
-        let start = self.deaf.earliest(from, request.airtime_us, limit_us, ours_only).unwrap_or(from);
-        self.past_hole(start, request.airtime_us, ours_only)
-    }
-
-    /// The hole that evenly spaced frames would need after each train of them; `None` where none is needed.
-    fn hole_us(&self, airtime_us: u64, spacing_us: u64) -> Option<u64> {
-        self.hearing.train()?.hole_us(airtime_us, spacing_us)
-    }
-
-    /// Past the silence that follows a train which has no room for the frame any more.
-    fn past_hole(&self, from: Instant, airtime_us: u64, ours_only: bool) -> Instant {
-        let Some(train) = self.hearing.train() else { return from };
-        let end_of = |load: &Load| load.start.plus_us(load.airtime_us);
-        let begin = from.plus_us(airtime_us).minus_us(train.longest_us);
-        let mut loads = self.deaf.before(from).filter(|load| !ours_only || load.origin == Origin::Ours);
-        let Some(last) = loads.next() else { return from };
-        let open_us = train.open_in(from.us_since(end_of(last)));
-        // Without the pause before this frame: that one can be made longer.
-        let mut rest_us = 0;
-        let mut first = last.start;
-        for load in loads {
-            if open_us + rest_us >= train.open_us || first < begin {
-                break;
-            }
-            rest_us += train.open_in(first.us_since(end_of(load)));
-            first = load.start;
-        }
-        if open_us + rest_us >= train.open_us || first >= begin {
-            return from;
-        }
-        from.max(end_of(last).plus_us(train.slowest_us + train.open_us - rest_us))
-    }
-
-    /// Past the frames that cost this hour's uplinks all that may be lost of them.
-    fn past_cost(&self, from: Instant, request: &TxRequest, manners: Manners) -> Instant {
-        let cost_us = self.cost_us(from, request.airtime_us);
-        self.hearing.earliest(from, cost_us, manners == Manners::Law)
-    }
-
-    /// What a frame at `start` costs of hearing after those before it, microseconds.
-    fn cost_us(&self, start: Instant, airtime_us: u64) -> u64 {
-        let before = self.deaf.before(start).next();
-        let pause_us =
-            before.map_or(u64::MAX, |load| start.us_since(load.start).saturating_sub(load.airtime_us));
-        self.hearing.cost_us(airtime_us, pause_us)
-    }
-
     fn forget_before(&mut self, now: Instant) {
         self.ledger.forget_before(now);
         self.server_demand.forget_before(now);
@@ -608,17 +484,8 @@ impl OnAir {
     }
 }
 
-/// Airtime that may fall into a minute, microseconds. A frame that is longer than that may still go out alone:
-/// silence is not an alternative.
-fn deaf_limit_us(airtime_us: u64, max_deaf_ppm: u32) -> u64 {
-    ledger::part(DEAF_US, max_deaf_ppm).max(airtime_us)
-}
-
-/// The even spacing that keeps it, microseconds.
-fn even_deaf_us(airtime_us: u64, max_deaf_ppm: u32) -> u64 {
-    even_spacing_us(DEAF_US, deaf_limit_us(airtime_us, max_deaf_ppm), airtime_us).unwrap_or(DEAF_US)
-}
-
+mod deafness;
 mod limits;
+mod pacing;
 #[cfg(test)]
 mod tests;

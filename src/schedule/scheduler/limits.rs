@@ -4,7 +4,7 @@ use super::DEAF_US;
 use super::Manners;
 use super::Scheduler;
 use super::TxRequest;
-use super::deaf_limit_us;
+use super::deafness::deaf_limit_us;
 use crate::radio::AirLimit;
 use crate::region::SubBand;
 use crate::schedule::ledger;

@@ -3,6 +3,9 @@ use crate::radio::Dbm;
 use crate::radio::downlink_airtime_us;
 use crate::region::RfRegion;
 use crate::region::parameters;
+use crate::schedule::spacing::Pace;
+use crate::schedule::spacing::PaceLimit;
+use crate::schedule::spacing::Pattern;
 use proptest::prelude::*;
 
 const HOUR_US: u64 = 3_600_000_000;
