@@ -92,6 +92,8 @@ pub struct Plan {
     pub bursts: Vec<Burst>,
     /// How long its bursts take together on an empty radio, microseconds, where they are known.
     sending_us: Option<u64>,
+    /// For how much of a train and its hole slow uplinks are to be heard, microseconds; see [`Scheduler::open_us`].
+    open_us: u64,
     /// What a burst may wait beyond these, microseconds; see [`Scheduler::waits_us`].
     pub waits_us: u64,
     /// What the image costs the battery of the device that pays most, microampere hours.
@@ -166,12 +168,14 @@ impl Plan {
             pace_coded: pace(group.profile.gap_coded_us),
             bursts: Vec::new(),
             sending_us: None,
+            open_us: 0,
             waits_us: 0,
             image_uah: 0,
             warnings: Vec::new(),
             hash: [0; 32],
         };
         let (spacing_us, frames) = (plan.pace_uncoded.spacing_us, u64::from(plan.frames()));
+        plan.open_us = scheduler.open_us(channel, airtime_us, spacing_us, frames, group.policy);
         plan.waits_us = scheduler.waits_us(channel, airtime_us, spacing_us, frames, group.policy);
         if let SessionRule::Windows { exponent, start } = group.session {
             let exponent = task.session_timeout_exponent.or(exponent);
@@ -229,6 +233,7 @@ impl Plan {
             need_us: 0,
             gap_us: GAP_US,
             lead_us: 0,
+            open_us: self.open_us,
             policy,
         }
     }

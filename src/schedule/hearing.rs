@@ -93,12 +93,12 @@ impl Hearing {
         self.heard.mix().unwrap_or(&self.usual)
     }
 
-    /// The shape of trains; `None` where nothing is promised.
-    pub fn train(&self) -> Option<Train> {
+    /// The shape of trains that leave the slowest usual uplink `open_us` at the least; `None` where nothing is promised.
+    pub fn train(&self, open_us: u64) -> Option<Train> {
         let slowest_us = self.uplinks().slowest_us();
         (self.min_heard_ppm > 0).then_some(Train {
             longest_us: TRAIN_US,
-            open_us: TRIES_APART_US,
+            open_us: open_us.max(TRIES_APART_US),
             slowest_us,
         })
     }

@@ -26,6 +26,7 @@
 //!     need_us: 0,
 //!     gap_us: 100_000,
 //!     lead_us: 0,
+//!     open_us: 0,
 //!     policy: TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 1_000_000, pattern: Pattern::Burst },
 //! };
 //! let mut starts = Vec::new();
@@ -46,6 +47,7 @@ mod airtime_window;
 mod heard_uplinks;
 mod hearing;
 mod ledger;
+mod promises;
 mod scheduler;
 mod server_demand;
 mod spacing;
@@ -58,6 +60,12 @@ pub use hearing::Kept;
 pub use hearing::Train;
 pub use ledger::BandUse;
 pub use ledger::Ledger;
+pub use promises::CONFIRMED_FAILED_PPM;
+pub use promises::JOIN_DUTY;
+pub use promises::JOIN_WITHIN_US;
+pub use promises::JOINS_FAILED_PPM;
+pub use promises::TRIES;
+pub use promises::join_us;
 pub use scheduler::Booking;
 pub use scheduler::Placement;
 pub use scheduler::Refused;

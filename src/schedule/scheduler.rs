@@ -44,6 +44,9 @@ pub struct TxRequest {
     pub gap_us: u64,
     /// How long before its start the frame has to be handed over, microseconds.
     pub lead_us: u64,
+    /// For how much of a train of frames and its hole the slowest usual uplink is to be heard, microseconds; see
+    /// [`Scheduler::open_us`]. Never less than a few seconds.
+    pub open_us: u64,
     /// The limits that we set ourselves, beside the law.
     pub policy: TxPolicy,
 }

@@ -4,9 +4,19 @@ use crate::support::scenarios::shipped;
 use crate::support::small_world::assert_content;
 use crate::support::small_world::run;
 use fuotad::plan::Heard;
+use fuotad::radio::downlink_airtime_us;
+use fuotad::radio::forwarder_airtime_us;
+use fuotad::region::RfRegion;
+use fuotad::region::Terms;
+use fuotad::region::parameters_even_withdrawn;
 use fuotad::schedule::Kept;
 use fuotad::schedule::Pattern;
+use fuotad::schedule::Placement;
+use fuotad::schedule::Scheduler;
+use fuotad::schedule::TxPolicy;
+use fuotad::schedule::TxRequest;
 use fuotad::sim::Script;
+use fuotad::sim::SentFrame;
 use fuotad::sim::Summary;
 use fuotad::time::Instant;
 
@@ -70,4 +80,67 @@ fn a_promise_of_nine_tenths_is_kept_in_every_hour_of_a_long_campaign() {
     println!("worst hour {:.1} %", f64::from(heard.worst_hour_ppm) / 1e4);
     assert!(heard.worst_hour_ppm >= 899_000, "{heard:?}");
     assert_eq!(heard.broken(), Vec::<String>::new());
+}
+
+/// Frames as fast as they may be sent for two hours, by the defaults of bursts.
+fn two_hours(region: RfRegion, data_rate: u8, phy_len: usize, gap_us: u64) -> Option<Heard> {
+    let region = parameters_even_withdrawn(region);
+    let terms = Terms::default();
+    let eirp = region.default_eirp(&terms, region.rx2.frequency_hz);
+    let channel = region.check_under(&terms, region.rx2.frequency_hz, data_rate, eirp).ok()?;
+    let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
+    let kept = Kept { server_reserve_ppm: 100_000, min_heard_ppm: 800_000 };
+    let mut scheduler = Scheduler::of(region, kept);
+    let policy = TxPolicy { duty_share_ppm: 1_000_000, max_deaf_ppm: 500_000, pattern: Pattern::Burst };
+    let request = TxRequest {
+        channel,
+        airtime_us,
+        queue_slot_us: forwarder_airtime_us(channel.modulation, phy_len),
+        earliest: Instant::ZERO,
+        until: None,
+        need_us: 0,
+        gap_us: 45_000,
+        lead_us: 0,
+        open_us: scheduler.open_us(channel, airtime_us, airtime_us + gap_us, 100_000, policy),
+        policy,
+    };
+    let mut frames = Vec::new();
+    let mut earliest = Instant::ZERO;
+    while earliest < Instant::ZERO.plus_us(7_200_000_000) {
+        let Placement::At(start) = scheduler.place(earliest, &TxRequest { earliest, ..request }) else {
+            break;
+        };
+        scheduler.commit(start, &request);
+        frames.push(SentFrame { frame_no: 0, fcnt: 0, start });
+        earliest = start.plus_us(airtime_us + gap_us);
+    }
+    Some(Heard::beside(&frames, airtime_us, &region.usual_uplinks())).filter(|_| !frames.is_empty())
+}
+
+#[test]
+fn all_three_promises_are_kept_in_every_region_at_every_data_rate_and_gap() {
+    let (mut cases, mut broken) = (0, Vec::new());
+    let (mut heard_ppm, mut joins_ppm, mut failed_ppm) = (1_000_000, 1_000_000, 0);
+    for region in RfRegion::ALL {
+        for data_rate in 0..16 {
+            for phy_len in [24, 250] {
+                for gap_us in [45_000, 500_000, 1_000_000, 1_500_000] {
+                    let Some(heard) = two_hours(region, data_rate, phy_len, gap_us) else { continue };
+                    cases += 1;
+                    heard_ppm = heard_ppm.min(heard.worst_hour_ppm);
+                    joins_ppm = joins_ppm.min(heard.joins_ppm);
+                    failed_ppm = failed_ppm.max(heard.confirmed_failed_ppm);
+                    if heard.worst_hour_ppm < 799_000 || !heard.broken().is_empty() {
+                        broken.push(format!(
+                            "{region} DR{data_rate} {phy_len} B {gap_us} us: heard {} joins {} failed {}",
+                            heard.worst_hour_ppm, heard.joins_ppm, heard.confirmed_failed_ppm
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    println!("{cases} cases: heard {heard_ppm} ppm, joins {joins_ppm} ppm, failed {failed_ppm} ppm at worst");
+    assert!(cases > 300, "{cases}");
+    assert!(broken.is_empty(), "{} of {cases}:\n{}", broken.len(), broken.join("\n"));
 }

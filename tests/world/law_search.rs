@@ -182,6 +182,7 @@ fn scheduler_case(seed: u64) -> (u64, Vec<String>) {
             need_us: 0,
             gap_us: GAP_US,
             lead_us: 0,
+            open_us: 0,
             policy: sender.policy,
         };
         let Placement::At(start) = scheduler.place(now, &request) else { continue };
@@ -243,6 +244,7 @@ fn the_same_emissions_without_a_scheduler_are_objected_to() {
         need_us: 0,
         gap_us: GAP_US,
         lead_us: 0,
+        open_us: 0,
         policy: sender.policy,
     };
     let frames = 3_600_000_000 / (airtime_us + GAP_US);

@@ -4,9 +4,13 @@ use super::DEAF_US;
 use super::Manners;
 use super::Scheduler;
 use super::TxRequest;
+use crate::region::Channel;
 use crate::schedule::airtime_window::Load;
 use crate::schedule::airtime_window::Origin;
 use crate::schedule::ledger;
+use crate::schedule::promises::Stream;
+use crate::schedule::promises::open_us;
+use crate::schedule::spacing::TxPolicy;
 use crate::schedule::spacing::even_spacing_us;
 use crate::time::Instant;
 
@@ -16,19 +20,33 @@ impl Scheduler {
         let ours_only = manners == Manners::Law;
         let limit_us = deaf_limit_us(request.airtime_us, request.policy.max_deaf_ppm);
         let start = self.deaf.earliest(from, request.airtime_us, limit_us, ours_only).unwrap_or(from);
-        self.past_hole(start, request.airtime_us, ours_only)
+        self.past_hole(start, request, ours_only)
     }
 
-    /// The hole that evenly spaced frames would need after each train of them; `None` where none is needed.
-    pub(super) fn hole_us(&self, airtime_us: u64, spacing_us: u64) -> Option<u64> {
-        self.hearing.train()?.hole_us(airtime_us, spacing_us)
+    /// For how much of a train and its hole the slowest usual uplink is to be heard beside up to `frames` of `airtime_us` each
+    /// `spacing_us`, microseconds, so that joins and confirmed messages get through. 0 where nothing is promised.
+    pub fn open_us(
+        &self,
+        channel: Channel,
+        airtime_us: u64,
+        spacing_us: u64,
+        frames: u64,
+        policy: TxPolicy,
+    ) -> u64 {
+        let Some(train) = self.hearing.train(0) else { return 0 };
+        let cost_us = self.hearing.cost_us(airtime_us, spacing_us.saturating_sub(airtime_us)).max(1);
+        let by_law =
+            self.share_us(channel.sub_band.0, policy.duty_share_ppm).map(|us| us / airtime_us.max(1));
+        let in_hour = by_law.unwrap_or(u64::MAX).min(self.hearing.limit_us() / cost_us).min(frames);
+        let even_us = even_deaf_us(airtime_us, policy.max_deaf_ppm);
+        open_us(train, self.hearing.uplinks(), Stream { airtime_us, spacing_us, frames: in_hour, even_us })
     }
 
     /// Past the silence that follows a train which has no room for the frame any more.
-    pub(super) fn past_hole(&self, from: Instant, airtime_us: u64, ours_only: bool) -> Instant {
-        let Some(train) = self.hearing.train() else { return from };
+    pub(super) fn past_hole(&self, from: Instant, request: &TxRequest, ours_only: bool) -> Instant {
+        let Some(train) = self.hearing.train(request.open_us) else { return from };
         let end_of = |load: &Load| load.start.plus_us(load.airtime_us);
-        let begin = from.plus_us(airtime_us).minus_us(train.longest_us);
+        let begin = from.plus_us(request.airtime_us).minus_us(train.longest_us);
         let mut loads = self.deaf.before(from).filter(|load| !ours_only || load.origin == Origin::Ours);
         let Some(last) = loads.next() else { return from };
         let open_us = train.open_in(from.us_since(end_of(last)));

@@ -75,8 +75,8 @@ impl Scheduler {
         let past_deaf = self.deaf.earliest(from, airtime_us, limit_us, false).unwrap_or(from);
         let hearing =
             AirLimit::Hearing { lost_us: self.hearing.used_us(now), limit_us: self.hearing.limit_us() };
-        let hole_us = self.hearing.train().map_or(0, |train| train.open_us + train.slowest_us);
-        let hole = (self.past_hole(from, airtime_us, false), AirLimit::Hole { hole_us });
+        let hole_us = self.hearing.train(request.open_us).map_or(0, |train| train.open_us + train.slowest_us);
+        let hole = (self.past_hole(from, request, false), AirLimit::Hole { hole_us });
         vec![hole, (past_deaf, deafness), (self.past_cost(from, request, Manners::Full), hearing)]
     }
 }

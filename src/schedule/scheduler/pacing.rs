@@ -41,7 +41,7 @@ impl Scheduler {
             }
         }
         let even_us = even_deaf_us(airtime_us, policy.max_deaf_ppm);
-        if policy.pattern == Pattern::Even && self.hole_us(airtime_us, even_us).is_none() {
+        if policy.pattern == Pattern::Even && !self.is_in_trains(airtime_us, even_us) {
             pace = pace.max(even_us, PaceLimit::Deafness);
         }
         Ok(pace)
@@ -58,18 +58,19 @@ impl Scheduler {
         policy: TxPolicy,
     ) -> u64 {
         let deaf_us = even_deaf_us(airtime_us, policy.max_deaf_ppm);
-        if policy.pattern == Pattern::Even && self.hole_us(airtime_us, deaf_us).is_none() {
+        if policy.pattern == Pattern::Even && !self.is_in_trains(airtime_us, deaf_us) {
             return 0;
         }
         // A burst is never behind the even pattern of the same limit.
-        let train_us =
-            self.hole_us(airtime_us, spacing_us).zip(self.hearing.train()).map_or(0, |(hole_us, train)| {
-                let fit = train.fit(airtime_us, spacing_us);
-                ((fit - 1) * spacing_us + airtime_us + hole_us).div_ceil(fit)
-            });
+        let train = self.hearing.train(self.open_us(channel, airtime_us, spacing_us, frames, policy));
+        let train_us = train.map_or(0, |train| {
+            let fit = train.fit(airtime_us, spacing_us);
+            let hole_us = train.hole_us(airtime_us, spacing_us);
+            hole_us.map_or(0, |hole_us| ((fit - 1) * spacing_us + airtime_us + hole_us).div_ceil(fit))
+        });
         let slower_us = deaf_us.max(train_us).saturating_sub(spacing_us).saturating_mul(frames);
         let cost_us = self.hearing.cost_us(airtime_us, spacing_us.saturating_sub(airtime_us)).max(1);
-        let hours = match self.hearing.train() {
+        let hours = match train {
             Some(_) => frames.saturating_sub(1) / (self.hearing.limit_us() / cost_us).max(1),
             None => 0,
         };
@@ -79,5 +80,10 @@ impl Scheduler {
         let windows = frames_a_window.map_or(0, |fit| frames.saturating_sub(1) / fit.max(1));
         let window_us = self.sub_band(channel.sub_band.0).map_or(0, ledger::counted_window_us);
         slower_us.saturating_add(windows.saturating_mul(window_us))
+    }
+
+    /// Whether evenly spaced frames have to stand in trains: their pauses are too short for slow uplinks.
+    fn is_in_trains(&self, airtime_us: u64, spacing_us: u64) -> bool {
+        self.hearing.train(0).is_some_and(|train| train.hole_us(airtime_us, spacing_us).is_some())
     }
 }

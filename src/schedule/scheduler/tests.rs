@@ -29,6 +29,7 @@ fn request(dr: u8, phy_len: usize, policy: TxPolicy) -> TxRequest {
         need_us: 0,
         gap_us: 45_000,
         lead_us: 100_000,
+        open_us: 0,
         policy,
     }
 }
