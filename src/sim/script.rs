@@ -11,6 +11,7 @@ use crate::broadcast::TurnRule;
 use crate::campaign::Group;
 use crate::engine;
 use crate::forwarder;
+use crate::radio::UplinkMix;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::schedule::Kept;
@@ -52,6 +53,8 @@ pub struct Script {
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
     /// deaf for some of them.
     pub uplinks_per_hour: u32,
+    /// How they are sent; `None`: as is usual in the region.
+    pub uplink_mix: Option<UplinkMix>,
     /// What strikes datagrams on their way to us, from the forwarder and from the network server.
     pub faulty_link: FaultyLinkSettings,
     /// Datagrams lost on their way to the forwarder, parts per million.
@@ -109,6 +112,7 @@ impl Script {
             recovered: None,
             network: None,
             uplinks_per_hour: 60,
+            uplink_mix: None,
             faulty_link: FaultyLinkSettings::default(),
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),
