@@ -199,6 +199,7 @@ mod tests {
         loads.add(ours(300, 40));
         let free = loads.earliest(Instant::from_us(400), 50, 100, false);
         assert_eq!(free, Some(Instant::from_us(1000)));
+        assert_eq!(loads.earliest(Instant::from_us(400), 60, 100, false), Some(Instant::from_us(1000)));
         assert_eq!(loads.earliest(Instant::from_us(400), 61, 100, false), Some(Instant::from_us(1300)));
     }
 
