@@ -4,12 +4,15 @@
 //! rarely as meters do, the server keeps a queue for each and fills Class A windows, the broker drops, doubles and
 //! reorders, and a referee reads every command for itself.
 
+mod agenda;
+mod air;
 mod app_server;
 mod broker;
 mod desk;
 mod documents;
 mod law;
 mod meter;
+mod process;
 mod referee;
 mod script;
 mod summary;
