@@ -1,5 +1,6 @@
 //! One device's dialogue: what its events mean for it.
 
+use super::airtime_share::Place;
 use super::answer::Answer;
 use super::answer::answers;
 use super::command::Material;
@@ -42,6 +43,9 @@ const SKIP_EXPONENT_MAX: u8 = 4;
 const TIME_REQUEST_AGE_US: u64 = 5_000_000;
 /// An answer whose command is not known to have gone may be so old, microseconds.
 const ANSWER_AGE_US: u64 = 3_600_000_000;
+
+/// The slowest data rate, for an uplink that does not tell its own.
+const SLOWEST: Modulation = Modulation::LoRa { sf: 12, bw_hz: 125_000 };
 
 /// One device and its dialogue. No Debug: its member holds key material.
 pub(super) struct Device {
@@ -275,6 +279,11 @@ impl Device {
         self.progress.tries = self.progress.tries.saturating_sub(1);
     }
 
+    /// Where the newest uplink was sent.
+    pub(super) fn uplink_place(&self) -> Place {
+        (self.frequency_hz, self.modulation.unwrap_or(SLOWEST))
+    }
+
     /// Whether the day's downlinks of the device are spent.
     pub(super) fn is_day_spent(&self, context: &Context<'_>) -> bool {
         let today = context.now.gps.map_or(0, day);
@@ -362,7 +371,7 @@ impl Device {
         let is_usable =
             wanted.map_or(PackageVersion::from_number(version).is_some(), |wanted| wanted == version);
         if !is_usable {
-            self.progress.stop = Some(Stop::Refused(Refusal::FragVersion(version)));
+            self.refuse(Step::FragSession, Refusal::FragVersion(version));
         }
     }
 

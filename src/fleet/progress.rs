@@ -4,6 +4,7 @@ use super::counted::Counted;
 use super::habits::Habits;
 use super::state::Refusal;
 use super::step::Step;
+use crate::lorawan::PackageVersion;
 
 /// Bytes of one device's progress on disk.
 pub(super) const PROGRESS_BYTES: usize = 72;
@@ -81,6 +82,11 @@ impl Progress {
     /// Whether the step was asked in this setup.
     pub(super) fn has_asked(&self, step: Step) -> bool {
         self.ever_asked & step.bit() != 0
+    }
+
+    /// Whether the device told this version of TS004 last.
+    pub(super) fn has_version(&self, version: PackageVersion) -> bool {
+        self.has_done(Step::FragVersion) && self.ts004 == version.number()
     }
 
     /// Without what changes with every uplink: only the rest is worth a write.

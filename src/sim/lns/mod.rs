@@ -21,6 +21,7 @@ mod world;
 pub use script::BrokerScript;
 pub use script::LnsScript;
 pub use script::MeterScript;
+pub use script::Rx2Script;
 pub use summary::LnsSummary;
 pub use summary::MeterResult;
 pub use world::LnsWorld;

@@ -108,7 +108,7 @@ impl LnsWorld {
             server: AppServer::new(documents),
             to_gateway: Broker::new(script.broker, random.split(1 << 32)),
             to_server: Broker::new(script.broker, random.split(2 << 32)),
-            air: Air::new(script.has_law),
+            air: Air::new(script.has_law, script.rx2),
             referee: Referee::default(),
             summary: LnsSummary::default(),
             is_begun: false,
@@ -335,16 +335,16 @@ impl LnsWorld {
         let (item, told) = self.server.fill(&dev_eui, gps, max_len);
         told.into_iter().for_each(|told| self.publish(told, Vec::new()));
         let Some(item) = item else { return };
-        let airtime_us = airtime_us(sf, item.down.payload.len());
-        let ends_us = self.air.send(ended_us, channel, airtime_us);
-        match ends_us {
-            Some(ends_us) => {
-                self.summary.airtime_us += airtime_us;
-                self.agenda.at(ends_us, Event::Downlink { meter: index, item });
+        let sent = self.air.send(ended_us, channel, sf, item.down.payload.len());
+        match &sent {
+            Some(sent) => {
+                self.summary.airtime_us += sent.airtime_us;
+                *self.summary.airtime_by_sf_us.entry(sf).or_default() += sent.airtime_us;
+                self.agenda.at(sent.ends_us(), Event::Downlink { meter: index, item });
             }
             None => self.summary.refused += 1,
         }
-        if let Some(told) = self.server.transmitted(&dev_eui, ends_us.is_some()) {
+        if let Some(told) = self.server.transmitted(&dev_eui, sent.as_ref()) {
             self.publish(told, Vec::new());
         }
     }
