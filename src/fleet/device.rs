@@ -26,7 +26,9 @@ use crate::lns::FailureCode;
 use crate::lns::ItemId;
 use crate::lns::Up;
 use crate::lorawan::PackageVersion;
+use crate::lorawan::ts003;
 use crate::lorawan::ts004::FragSessionSetupAns;
+use crate::lorawan::ts005;
 use crate::lorawan::ts005::McSessionAns;
 use crate::radio::Modulation;
 use crate::time::GpsTime;
@@ -97,7 +99,8 @@ impl Device {
         if order == Order::Newest {
             let session = context.setup.map(|setup| setup.channel.modulation);
             let gps_s = ended.map_or(0, GpsTime::session_time);
-            self.progress.habits.hear(up, context.rules.gateway_eui, session, gps_s);
+            let is_answer = [ts003::FPORT, ts005::FPORT, context.frag_fport].contains(&up.f_port);
+            self.progress.habits.hear(up, context.rules.gateway_eui, session, gps_s, is_answer);
             (self.modulation, self.frequency_hz) = (up.modulation, up.frequency_hz);
         }
         if up.via_relay && self.progress.stop.is_none() {

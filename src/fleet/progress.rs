@@ -194,6 +194,7 @@ impl Progress {
                 heard: u16_at(56) & 0x03ff,
                 known: (u16_at(56) >> 12).min(10) as u8,
                 last_s: 0,
+                short: 0,
             },
             session_cnt: (flags & 2 != 0).then_some(u16_at(58)),
             day: (u32_at(60) >> 12) as u16,
@@ -232,7 +233,7 @@ mod tests {
             exponent_told: 14,
             session_cnt: Some(0),
             counted: Counted { newest: Some(0), seen: 1 << 31 },
-            habits: Habits { heard: 0x3ff, known: 10, interval_s: 86_400, last_s: 0 },
+            habits: Habits { heard: 0x3ff, known: 10, interval_s: 86_400, last_s: 0, short: 0 },
             day: 0xffff,
             downlinks: 4095,
         };
