@@ -7,15 +7,23 @@ mod answer;
 mod ask;
 mod client;
 mod devices;
+mod order_request;
+mod orders;
 mod refusal;
 mod request;
 mod serve;
 
 pub(super) use answer::answer;
 pub(super) use ask::Ask;
+pub(super) use ask::Standing;
 pub use client::ControlClient;
 pub use client::ControlError;
 pub(super) use devices::devices;
+#[cfg(test)]
+use order_request::AboutOrder;
+pub(super) use orders::Orders;
+pub(super) use orders::folder_of;
+pub(super) use orders::is_of_socket;
 pub use request::PAGE_MAX;
 pub(super) use request::What;
 pub(super) use serve::serve;
