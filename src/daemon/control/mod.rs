@@ -19,8 +19,6 @@ pub(super) use ask::Standing;
 pub use client::ControlClient;
 pub use client::ControlError;
 pub(super) use devices::devices;
-#[cfg(test)]
-use order_request::AboutOrder;
 pub(super) use orders::Orders;
 pub(super) use orders::folder_of;
 pub(super) use orders::is_of_socket;

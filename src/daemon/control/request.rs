@@ -203,7 +203,7 @@ fn limit(limit: Option<u64>) -> Result<usize, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::control::AboutOrder;
+    use crate::daemon::control::order_request::AboutOrder;
 
     fn read(line: &str) -> Result<What, String> {
         Request::read(line.as_bytes()).map(|request| request.what).map_err(|(_, refusal)| refusal.to_string())
