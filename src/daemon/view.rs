@@ -15,6 +15,7 @@ use super::snapshot::Snapshot;
 use super::snapshot::TaskSnapshot;
 use super::snapshot::WaitSnapshot;
 use super::socket::SocketCounts;
+use super::state_folder::free_bytes;
 use crate::broadcast::Phase;
 use crate::broadcast::TaskState;
 use crate::campaign::CampaignState;
@@ -107,12 +108,6 @@ fn fleet((group, fleet): (&str, &Fleet), now: Now) -> FleetSnapshot {
         not_heard_here: counts.not_heard_here,
         silent: counts.silent,
     }
-}
-
-/// Room on the file system of `dir` for whoever is not root, bytes.
-fn free_bytes(dir: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(dir).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn clock(clocks: ClockState, now: Now, around: HostState<'_>) -> ClockSnapshot {

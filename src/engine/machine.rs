@@ -261,6 +261,11 @@ impl Engine {
         })
     }
 
+    /// Whether the task ran and is over, as far as that is remembered.
+    pub fn is_over(&self, task: &TaskId) -> bool {
+        self.broadcaster.is_over(task)
+    }
+
     /// Finished tasks that are ordered again, which does nothing, and how each ended.
     pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
         self.broadcaster.ordered_again()

@@ -1,5 +1,6 @@
 //! The application side of a network server: a queue for each device, emptied in the windows of Class A.
 
+use super::air::Sent;
 use super::documents::Documents;
 use super::documents::Down;
 use super::documents::Fate;
@@ -74,12 +75,16 @@ impl AppServer {
     }
 
     /// The item that was at the front went to the radio, or the gateway refused it and it stays.
-    pub(super) fn transmitted(&mut self, dev_eui: &str, has_gone: bool) -> Option<Published> {
+    pub(super) fn transmitted(&mut self, dev_eui: &str, sent: Option<&Sent>) -> Option<Published> {
         let queue = self.queues.get_mut(dev_eui)?;
         let id = queue.front()?.down.id.clone();
-        if has_gone {
+        if sent.is_some() {
             queue.pop_front();
         }
-        self.documents.fate(dev_eui, &id, if has_gone { Fate::Sent } else { Fate::Gateway })
+        self.documents.fate(
+            dev_eui,
+            &id,
+            sent.map_or(Fate::Gateway, |sent| Fate::Sent { hz: sent.hz, sf: sent.sf }),
+        )
     }
 }

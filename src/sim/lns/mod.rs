@@ -4,12 +4,15 @@
 //! rarely as meters do, the server keeps a queue for each and fills Class A windows, the broker drops, doubles and
 //! reorders, and a referee reads every command for itself.
 
+mod agenda;
+mod air;
 mod app_server;
 mod broker;
 mod desk;
 mod documents;
 mod law;
 mod meter;
+mod process;
 mod referee;
 mod script;
 mod summary;
@@ -18,6 +21,7 @@ mod world;
 pub use script::BrokerScript;
 pub use script::LnsScript;
 pub use script::MeterScript;
+pub use script::Rx2Script;
 pub use summary::LnsSummary;
 pub use summary::MeterResult;
 pub use world::LnsWorld;

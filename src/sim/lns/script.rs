@@ -16,6 +16,16 @@ pub struct BrokerScript {
     pub delays_ppm: u32,
 }
 
+/// Where a server answers in RX2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rx2Script {
+    /// Uplinks of this spreading factor and slower ones are answered there, others where RX1 is not to be had
+    /// (`rx2_prefer_on_rx1_dr_lt` of ChirpStack).
+    pub from_sf: u8,
+    /// Spreading factor of RX2 at 125 kHz; EU868's own is 12, that of The Things Network 9.
+    pub sf: u8,
+}
+
 /// A meter with its habits and its faults.
 #[derive(Clone, Debug)]
 pub struct MeterScript {
@@ -83,6 +93,8 @@ pub struct LnsScript {
     pub broker: BrokerScript,
     /// The gateway keeps EU868's duty cycle of 1 % in both sub-bands of its uplink channels.
     pub has_law: bool,
+    /// Where the server answers in RX2; `None`: it never does.
+    pub rx2: Option<Rx2Script>,
     /// The power goes during this changing operation of the disk, counted from the first.
     pub cut_at: Option<u64>,
     /// The process is away for so long after a cut, seconds.
@@ -99,6 +111,7 @@ impl LnsScript {
             meters,
             broker: BrokerScript::default(),
             has_law: false,
+            rx2: None,
             cut_at: None,
             away_s: 30,
         }

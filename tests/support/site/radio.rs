@@ -10,6 +10,7 @@ use fuotad::lorawan::Secret;
 use fuotad::plan::Timetable;
 use fuotad::radio::Dbm;
 use fuotad::radio::Modulation;
+use fuotad::region::Parameters;
 use fuotad::sim::concentrator;
 use fuotad::sim::concentrator::Concentrator;
 use fuotad::sim::concentrator::Output;
@@ -128,6 +129,7 @@ pub struct Radio {
     air: Arc<Mutex<Air>>,
     ends: Arc<AtomicBool>,
     started: std::time::Instant,
+    zero: GpsTime,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -141,7 +143,6 @@ impl Radio {
         devices: usize,
         traffic: Option<TrafficSettings>,
     ) -> Radio {
-        let started = std::time::Instant::now();
         let group = &settings.groups[0];
         let mut referee = Referee::new(settings.region);
         referee.group(group.mc_addr.as_u32());
@@ -163,11 +164,24 @@ impl Radio {
             own.permanent_class_c = Some((group.frequency_hz, rate.modulation));
             let mut device = Device::new(own, Random::new(number as u64));
             for command in commands {
-                device.unicast(now(Instant::ZERO), command.fport, &command.payload);
+                device.unicast(now(ZERO, Instant::ZERO), command.fport, &command.payload);
             }
             device
         };
         let devices = (0..devices).map(listener).collect();
+        Radio::among(server, referee, devices, settings.region, traffic, ZERO)
+    }
+
+    /// Starts a forwarder among these devices; `zero` is GPS time now.
+    pub fn among(
+        server: SocketAddr,
+        referee: Referee,
+        devices: Vec<Device>,
+        region: &Parameters,
+        traffic: Option<TrafficSettings>,
+        zero: GpsTime,
+    ) -> Radio {
+        let started = std::time::Instant::now();
         let (flying, last) = (Vec::new(), Instant::ZERO);
         let traffic = traffic.map(|traffic| Traffic::new(traffic, Random::new(9), Instant::ZERO));
         let handed_over = VecDeque::new();
@@ -178,8 +192,8 @@ impl Radio {
         let own = concentrator::Settings {
             keepalive_us: KEEPALIVE_US,
             stat_us: STAT_US,
-            tx_freq_min_hz: settings.region.freq_min_hz,
-            tx_freq_max_hz: settings.region.freq_max_hz,
+            tx_freq_min_hz: region.freq_min_hz,
+            tx_freq_max_hz: region.freq_max_hz,
             drift_ppb: 3_000,
             ..concentrator::Settings::default()
         };
@@ -189,12 +203,13 @@ impl Radio {
             pull: UdpSocket::bind("127.0.0.1:0").unwrap(),
             server,
             started,
+            zero,
             air: Arc::clone(&air),
             next_uplink: Instant::from_us(100_000),
         };
         let is_over = Arc::clone(&ends);
         let thread = std::thread::spawn(move || world.run(&is_over));
-        Radio { air, ends, started, thread: Some(thread) }
+        Radio { air, ends, started, zero, thread: Some(thread) }
     }
 
     /// Frames that were on the air.
@@ -216,6 +231,18 @@ impl Radio {
     /// What became of the devices' uplinks.
     pub fn traffic(&self) -> TrafficCounts {
         self.air.lock().unwrap().traffic.as_ref().unwrap().counts()
+    }
+
+    /// A downlink of a network server reaches a device: its answers.
+    pub fn unicast(&self, device: usize, f_port: u8, payload: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let now = now(self.zero, elapsed(self.started));
+        self.air.lock().unwrap().devices[device].unicast(now, f_port, payload)
+    }
+
+    /// The image of each device that has one.
+    pub fn images(&self) -> Vec<Option<Vec<u8>>> {
+        let air = self.air.lock().unwrap();
+        air.devices.iter().map(|device| device.image().map(<[u8]>::to_vec)).collect()
     }
 
     /// What the referee says, when this is the image.
@@ -248,6 +275,7 @@ struct World {
     pull: UdpSocket,
     server: SocketAddr,
     started: std::time::Instant,
+    zero: GpsTime,
     air: Arc<Mutex<Air>>,
     next_uplink: Instant,
 }
@@ -328,7 +356,7 @@ impl World {
                 return true;
             }
             for device in devices.iter_mut() {
-                device.hear(now(transmission.end()), transmission);
+                device.hear(now(self.zero, transmission.end()), transmission);
             }
             false
         });
@@ -339,6 +367,6 @@ fn elapsed(started: std::time::Instant) -> Instant {
     Instant::from_us(started.elapsed().as_micros() as i64)
 }
 
-fn now(mono: Instant) -> Now {
-    Now { mono, gps: Some(ZERO.plus_us(mono.us_since(Instant::ZERO))) }
+fn now(zero: GpsTime, mono: Instant) -> Now {
+    Now { mono, gps: Some(zero.plus_us(mono.us_since(Instant::ZERO))) }
 }
