@@ -79,6 +79,8 @@ struct Bench {
     records: BTreeMap<RecordId, FleetRecord>,
     forgotten: Vec<RecordId>,
     sessions: Vec<(GpsTime, u8)>,
+    /// Those of the start that was decided.
+    decided: Vec<(GpsTime, u8)>,
     /// How the last task ended.
     over: String,
     /// Whether the disk answers, and the saves of devices that it was given.
@@ -104,6 +106,7 @@ impl Bench {
             records: BTreeMap::new(),
             forgotten: Vec::new(),
             sessions: Vec::new(),
+            decided: Vec::new(),
             over: String::new(),
             has_disk: true,
             reserves: true,
@@ -144,6 +147,7 @@ impl Bench {
                 }
                 Output::Report(report) => match report.event {
                     Event::Planned(planned) => self.sessions = planned.sessions,
+                    Event::StartDecided { sessions, .. } => self.decided = sessions,
                     Event::Over(outcome) => self.over = outcome.to_string(),
                     _ => {}
                 },
@@ -327,6 +331,7 @@ fn a_task_without_a_start_waits_for_its_devices_and_begins_when_they_can_be_told
         (DeviceState::Told, State::Waiting)
     );
     let start = bench.engine.fleet("meters").unwrap().setup().unwrap().windows[0].start;
+    assert_eq!(bench.decided.iter().map(|(start, _)| *start).collect::<Vec<_>>(), [start], "it is told");
     // Two and a half times the half hour.
     let lead_s = start.us_since(small_world::START) / 1_000_000 - 1830;
     assert!((4400..=4620).contains(&lead_s), "{lead_s}");

@@ -23,6 +23,15 @@ pub(super) fn airtime_us(sf: u8, payload_len: usize) -> u64 {
     downlink_airtime_us(Modulation::LoRa { sf, bw_hz: 125_000 }, payload_len + FRAME_BYTES)
 }
 
+/// FRMPayload that fits at this spreading factor in EU868, bytes.
+pub(super) fn max_len(sf: u8) -> usize {
+    match sf {
+        10.. => 51,
+        9 => 115,
+        _ => 242,
+    }
+}
+
 /// What the gateway sends, and what it may.
 pub(super) struct Air {
     /// `None` where there is no law.

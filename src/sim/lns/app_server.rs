@@ -1,6 +1,5 @@
 //! The application side of a network server: a queue for each device, emptied in the windows of Class A.
 
-use super::air::Sent;
 use super::documents::Documents;
 use super::documents::Down;
 use super::documents::Fate;
@@ -74,17 +73,15 @@ impl AppServer {
         (None, told)
     }
 
-    /// The item that was at the front went to the radio, or the gateway refused it and it stays.
-    pub(super) fn transmitted(&mut self, dev_eui: &str, sent: Option<&Sent>) -> Option<Published> {
-        let queue = self.queues.get_mut(dev_eui)?;
-        let id = queue.front()?.down.id.clone();
-        if sent.is_some() {
-            queue.pop_front();
-        }
-        self.documents.fate(
-            dev_eui,
-            &id,
-            sent.map_or(Fate::Gateway, |sent| Fate::Sent { hz: sent.hz, sf: sent.sf }),
-        )
+    /// The item that was at the front went to the radio.
+    pub(super) fn sent(&mut self, dev_eui: &str, hz: u32, sf: u8) -> Option<Published> {
+        let item = self.queues.get_mut(dev_eui)?.pop_front()?;
+        self.documents.fate(dev_eui, &item.down.id, Fate::Sent { hz, sf })
+    }
+
+    /// The gateway refused the item at the front, and it stays.
+    pub(super) fn refused(&self, dev_eui: &str) -> Option<Published> {
+        let item = self.queues.get(dev_eui)?.front()?;
+        self.documents.fate(dev_eui, &item.down.id, Fate::Gateway)
     }
 }

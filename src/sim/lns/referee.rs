@@ -1,5 +1,6 @@
 //! The referee of set-ups: it reads every command for itself and knows what each device is.
 
+use crate::time::GpsTime;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -79,6 +80,28 @@ fn commands(f_port: u8, payload: &[u8], is_v2: bool) -> Option<Vec<(u8, Vec<u8>)
         rest = &behind[len..];
     }
     Some(commands)
+}
+
+/// Whether the time in an answer that was sent at `now` is within the guard of the truth, which for McClassCSessionAns
+/// is the start of one of `sessions`.
+pub(super) fn is_clock_right(
+    f_port: u8,
+    data: &[u8],
+    now: GpsTime,
+    guard_us: u64,
+    mut sessions: impl Iterator<Item = GpsTime>,
+) -> bool {
+    let is_near = |us: u64, other_us: u64| us.abs_diff(other_us) <= guard_us;
+    match (f_port, data) {
+        (CLOCK_PORT, [.., 0x01, a, b, c, d, _]) => {
+            is_near(u64::from(u32::from_le_bytes([*a, *b, *c, *d])) * 1_000_000, now.as_us())
+        }
+        (GROUP_PORT, [0x04, _, a, b, c]) => {
+            let begins = now.plus_us(u64::from(u32::from_le_bytes([*a, *b, *c, 0])) * 1_000_000);
+            sessions.any(|session| is_near(session.as_us(), begins.as_us()))
+        }
+        _ => true,
+    }
 }
 
 fn number(bytes: &[u8]) -> u64 {

@@ -2,6 +2,8 @@
 
 use crate::fleet::FleetRules;
 use crate::fleet::Setup;
+use crate::lns::Dialect;
+use crate::lorawan::Eui64;
 use crate::sim::device::Stack;
 use std::collections::BTreeMap;
 
@@ -24,6 +26,31 @@ pub struct Rx2Script {
     pub from_sf: u8,
     /// Spreading factor of RX2 at 125 kHz; EU868's own is 12, that of The Things Network 9.
     pub sf: u8,
+}
+
+/// The application side of a network server in a world with a radio. The air of its own uplinks and downlinks is no
+/// part of it: what is lost is drawn, and its downlinks take no airtime.
+#[derive(Clone, Debug)]
+pub struct FieldScript {
+    /// Which kind of server it is.
+    pub dialect: Dialect,
+    /// The devices behind it.
+    pub devices: Vec<FieldDevice>,
+}
+
+/// One of these devices.
+#[derive(Clone, Debug)]
+pub struct FieldDevice {
+    /// Its place among the devices of the world.
+    pub device: usize,
+    /// DevEUI of the device.
+    pub dev_eui: Eui64,
+    /// Distance of its uplinks, microseconds; each varies by a twentieth.
+    pub interval_us: u64,
+    /// Uplinks and downlinks that are lost, parts per million.
+    pub loss_ppm: u32,
+    /// Whether its clock is right within its group's guard.
+    pub is_clock_right: bool,
 }
 
 /// A meter with its habits and its faults.

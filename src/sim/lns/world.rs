@@ -5,6 +5,7 @@ use super::agenda::Event;
 use super::air::Air;
 use super::air::CHANNELS_HZ;
 use super::air::airtime_us;
+use super::air::max_len;
 use super::app_server::AppServer;
 use super::app_server::Item;
 use super::broker::Broker;
@@ -16,6 +17,7 @@ use super::documents::Published;
 use super::documents::Uplink;
 use super::meter::Meter;
 use super::process::Process;
+use super::referee;
 use super::referee::Asked;
 use super::referee::Referee;
 use super::script::LnsScript;
@@ -291,7 +293,10 @@ impl LnsWorld {
             is_heard_here: meter.script.is_in_reach,
         };
         let published = self.documents.up(&meter.dev_eui, &uplink);
-        let is_clock_right = self.is_clock_right(f_port, data);
+        let windows = self.script.setup.windows.iter().chain(&self.decided).map(|window| window.start);
+        let now = GpsTime::from_us(GPS_START_US + self.agenda.now_us);
+        let is_clock_right =
+            referee::is_clock_right(f_port, data, now, self.script.setup.channel.guard_us, windows);
         let dev_eui = self.meters[index].dev_eui.clone();
         let gps_s = self.gps_s();
         self.referee.reached_server(&dev_eui, f_port, data, is_clock_right, gps_s);
@@ -303,50 +308,27 @@ impl LnsWorld {
         self.agenda.later(DEDUPLICATION_US + FILL_AFTER_US, Event::Fill { meter: index, channel, ended_us });
     }
 
-    /// Whether the time in an answer is within the guard of the truth, by the referee's own reading.
-    fn is_clock_right(&self, f_port: u8, data: &[u8]) -> bool {
-        let now_s = (GPS_START_US + self.agenda.now_us) as f64 / 1e6;
-        let guard_s = self.script.setup.channel.guard_us as f64 / 1e6;
-        match (f_port, data) {
-            (202, [.., 0x01, a, b, c, d, _]) => {
-                (f64::from(u32::from_le_bytes([*a, *b, *c, *d])) - now_s).abs() <= guard_s
-            }
-            (200, [0x04, _, a, b, c]) => {
-                let begins_s = now_s + f64::from(u32::from_le_bytes([*a, *b, *c, 0]));
-                let windows = self.script.setup.windows.iter().chain(&self.decided);
-                windows
-                    .map(|window| window.start.as_us() as f64 / 1e6)
-                    .any(|s| (begins_s - s).abs() <= guard_s)
-            }
-            _ => true,
-        }
-    }
-
     fn fill(&mut self, index: usize, channel: usize, ended_us: u64) {
         let meter = &self.meters[index];
         let dev_eui = meter.dev_eui.clone();
         let sf = meter.script.sf;
-        let max_len = match sf {
-            10.. => 51,
-            9 => 115,
-            _ => 242,
-        };
         let gps = GpsTime::from_us(GPS_START_US + self.agenda.now_us);
-        let (item, told) = self.server.fill(&dev_eui, gps, max_len);
+        let (item, told) = self.server.fill(&dev_eui, gps, max_len(sf));
         told.into_iter().for_each(|told| self.publish(told, Vec::new()));
         let Some(item) = item else { return };
-        let sent = self.air.send(ended_us, channel, sf, item.down.payload.len());
-        match &sent {
+        let told = match self.air.send(ended_us, channel, sf, item.down.payload.len()) {
             Some(sent) => {
                 self.summary.airtime_us += sent.airtime_us;
                 *self.summary.airtime_by_sf_us.entry(sf).or_default() += sent.airtime_us;
                 self.agenda.at(sent.ends_us(), Event::Downlink { meter: index, item });
+                self.server.sent(&dev_eui, sent.hz, sent.sf)
             }
-            None => self.summary.refused += 1,
-        }
-        if let Some(told) = self.server.transmitted(&dev_eui, sent.as_ref()) {
-            self.publish(told, Vec::new());
-        }
+            None => {
+                self.summary.refused += 1;
+                self.server.refused(&dev_eui)
+            }
+        };
+        told.into_iter().for_each(|told| self.publish(told, Vec::new()));
     }
 
     fn downlink(&mut self, index: usize, item: &Item) {

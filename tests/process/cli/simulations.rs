@@ -117,6 +117,33 @@ fn a_scenario_that_misses_its_expectation_says_so_and_why() {
 }
 
 #[test]
+fn devices_behind_an_lns_are_set_up_by_it_and_not_beforehand() {
+    let desk = Desk::new();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/scenarios/lns-chirpstack.toml");
+    let whole = std::fs::read_to_string(path).unwrap();
+    desk.write("lns.toml", &whole);
+    let text = desk.prints("simulate lns.toml");
+    assert!(text.contains("  set up      40 devices through the network server by 1"), "{text}");
+    desk.write("deaf.toml", whole.replace("uplink-loss = 0.01", "uplink-loss = 1.0"));
+    let deaf = desk.run("simulate deaf.toml");
+    assert_eq!(deaf.code, 1);
+    assert!(deaf.out.contains("complete    0 of 40"), "{}", deaf.out);
+    assert!(deaf.out.contains("too-few-ready: 0 of 40 devices are ready"), "{}", deaf.out);
+    desk.write("none.toml", with(NO_REDUNDANCY, "Percent = 0", "Percent = 100"));
+    let text = desk.prints("simulate none.toml");
+    assert!(text.contains("  set up      beforehand: no [[lns]] sets its devices up\n"), "{text}");
+    for (old, new, said) in [
+        ("lns = \"lns\"", "lns = \"cs\"", "there is no [[lns]] \"cs\""),
+        ("lns = \"lns\"", "lns = \"lns\"\nts004-version = 2", "write 1"),
+        ("interval-s = 3600", "interval-s = 0", "0 is outside 1 to 604800"),
+        ("loss = 0.01\n", "loss = 1.5\n", "1.5 is outside 0..=1"),
+    ] {
+        desk.write("wrong.toml", whole.replacen(old, new, 1));
+        desk.refuses("simulate wrong.toml", 65, &[said]);
+    }
+}
+
+#[test]
 fn every_shipped_scenario_ends_well() {
     let desk = Desk::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/scenarios");
