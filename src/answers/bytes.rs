@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const VERSION: u8 = 1;
 const SENT_BYTES: usize = 6;
 const HEAD_BYTES: usize = 2 + 2 * SENT_BYTES;
-const MEMBER_BYTES: usize = 8 + 17;
+const MEMBER_BYTES: usize = 8 + 23;
 
 const IS_TOLD: u8 = 1;
 const IS_LOST: u8 = 2;
@@ -22,8 +22,15 @@ const HAS_F_CNT: u8 = 8;
 /// What was sent, what was sent at the newest question, and the devices.
 type Known = (Sent, Option<Sent>, BTreeMap<Eui64, Member>);
 
-pub(super) fn write(sent: Sent, asked: Option<Sent>, members: &BTreeMap<Eui64, Member>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + members.len() * MEMBER_BYTES);
+/// Devices of one record: its file stays below 8 KiB.
+pub(super) const DEVICES: usize = 200;
+
+pub(super) fn write<'a>(
+    sent: Sent,
+    asked: Option<Sent>,
+    members: impl Iterator<Item = (&'a Eui64, &'a Member)>,
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + DEVICES * MEMBER_BYTES);
     bytes.extend([VERSION, u8::from(asked.is_some())]);
     for Sent { last_n, frames } in [sent, asked.unwrap_or_default()] {
         bytes.extend(last_n.to_le_bytes());
@@ -56,9 +63,11 @@ fn write_member(member: &Member, bytes: &mut Vec<u8>) {
     let counts = said.map_or(Counts::default(), |said| said.counts);
     bytes.extend([flags, member.failure.map_or(0, number), member.unanswered, says]);
     bytes.extend(member.f_cnt.unwrap_or(0).to_le_bytes());
-    for number in
-        [detail, counts.received, said.map_or(0, |said| said.last_n), said.map_or(0, |said| said.since_n)]
-    {
+    let asked = said.map_or(Sent::default(), |said| said.asked);
+    for number in [detail, counts.received, asked.last_n] {
+        bytes.extend(number.to_le_bytes());
+    }
+    for number in [asked.frames, said.map_or(0, |said| said.since)] {
         bytes.extend(number.to_le_bytes());
     }
     bytes.push(counts.missing);
@@ -93,14 +102,15 @@ fn read_member(bytes: &[u8]) -> Option<(Eui64, Member)> {
         5 => Some(Says::NoSession),
         _ => None,
     };
-    let counts = Counts { received: u16_at(rest, 10)?, missing: *rest.get(16)? };
-    let (last_n, since_n) = (u16_at(rest, 12)?, u16_at(rest, 14)?);
+    let counts = Counts { received: u16_at(rest, 10)?, missing: *rest.get(22)? };
+    let asked = Sent { last_n: u16_at(rest, 12)?, frames: u32_at(rest, 14)? };
+    let since = u32_at(rest, 18)?;
     let member = Member {
         is_told: is(IS_TOLD),
         is_lost: is(IS_LOST),
         is_checked: is(IS_CHECKED),
         failure: failure_of(u16::from(failure)),
-        said: says.map(|says| Said { says, counts, last_n, since_n }),
+        said: says.map(|says| Said { says, counts, asked, since }),
         unanswered,
         f_cnt: u32_at(rest, 4).filter(|_| is(HAS_F_CNT)),
     };

@@ -41,17 +41,17 @@ pub(super) struct Member {
 pub(super) struct Said {
     pub(super) says: Says,
     pub(super) counts: Counts,
-    /// The highest fragment number sent when it was asked.
-    pub(super) last_n: u16,
-    /// The same when it gave these numbers first.
-    pub(super) since_n: u16,
+    /// What was sent when it was asked.
+    pub(super) asked: Sent,
+    /// The frames that were sent when it was asked and gave these numbers first.
+    pub(super) since: u32,
 }
 
 impl Member {
     /// Whether these numbers came before, so long ago that a decoder at work would have counted on.
     pub(super) fn stands_still(&self, counts: Counts, asked: Sent) -> bool {
         self.said.is_some_and(|said| {
-            said.counts == counts && asked.last_n.saturating_sub(said.since_n) >= STILL_AFTER
+            said.counts == counts && asked.frames.saturating_sub(said.since) >= u32::from(STILL_AFTER)
         })
     }
 
@@ -59,8 +59,8 @@ impl Member {
     pub(super) fn say(&mut self, says: Says, counts: Counts, asked: Sent) {
         self.unanswered = 0;
         let before = self.said.filter(|said| said.counts == counts);
-        let since_n = before.map_or(asked.last_n, |said| said.since_n);
-        self.said = Some(Said { says, counts, last_n: asked.last_n, since_n });
+        let since = before.map_or(asked.frames, |said| said.since);
+        self.said = Some(Said { says, counts, asked, since });
         if let Says::Failed(failure) = says {
             self.failure = Some(failure);
         }
@@ -107,15 +107,15 @@ impl Member {
 
     /// The share of frames that it loses, as its last numbers let one guess, millionths.
     pub(super) fn loss_ppm(&self, session: &Session) -> u32 {
-        let Some(Said { counts: Counts { received, missing }, last_n, .. }) = self.said else {
+        let Some(Said { counts: Counts { received, missing }, asked, .. }) = self.said else {
             return LOSS_PPM;
         };
-        let (nb_frag, last) = (u32::from(session.nb_frag), u32::from(last_n));
+        let (nb_frag, received) = (u32::from(session.nb_frag), u32::from(received));
         let (lost, of) = match session.habit {
             Habit::LoRaMacNode => (u32::from(missing), nb_frag),
             // Only uncoded ones are counted as lost.
-            Habit::Lbm => (last.saturating_sub(u32::from(received)).min(nb_frag), nb_frag),
-            Habit::AsMeant | Habit::Zephyr => (last.saturating_sub(u32::from(received)), last),
+            Habit::Lbm => (u32::from(asked.last_n).saturating_sub(received).min(nb_frag), nb_frag),
+            Habit::AsMeant | Habit::Zephyr => (asked.frames.saturating_sub(received), asked.frames),
             Habit::Unknown => (0, 0),
         };
         // The worst of many was mostly unlucky: its own frames weigh as much as what is usual.

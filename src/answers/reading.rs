@@ -72,7 +72,7 @@ pub(super) fn read(
     let mut says = match session.habit {
         Habit::AsMeant => as_meant(session, sent, counts),
         Habit::LoRaMacNode if session.version == PackageVersion::V2 => Err(Unbelievable::NoSuchAnswer),
-        Habit::LoRaMacNode => loramac_node(session, asked, sent, counts),
+        Habit::LoRaMacNode => loramac_node(session, sent, counts),
         Habit::Lbm => lbm(session, asked, sent, counts),
         Habit::Zephyr => zephyr(session, sent, counts),
         Habit::Unknown => unknown(session, sent, counts),
@@ -111,12 +111,7 @@ fn high_byte_first(counts: FragCounts) -> u16 {
     sent.swap_bytes() & 0x3fff
 }
 
-fn loramac_node(
-    session: &Session,
-    asked: Sent,
-    sent: Sent,
-    counts: FragCounts,
-) -> Result<Says, Unbelievable> {
+fn loramac_node(session: &Session, sent: Sent, counts: FragCounts) -> Result<Says, Unbelievable> {
     let (last, lost) = (high_byte_first(counts), u16::from(counts.missing_frag));
     if last > sent.last_n || lost > last.min(session.nb_frag) {
         return Err(Unbelievable::MoreThanSent);
@@ -134,7 +129,6 @@ fn loramac_node(
     Ok(match lost {
         0 if is_certain => Says::Complete,
         0 => Says::LooksComplete,
-        _ if asked.last_n.saturating_sub(last) >= STILL_AFTER => Says::LooksComplete,
         // How many of the coded ones came is not told: most of them, by what was lost before.
         _ => {
             let (missing, _) = still_missing(nb_frag, lost, last - nb_frag);
@@ -168,7 +162,7 @@ fn lbm(session: &Session, asked: Sent, sent: Sent, counts: FragCounts) -> Result
     }
     // Of the numbers that the byte may stand for the one that a device which still counts would have now.
     let lost = asked.last_n.saturating_sub(received).min(nb_frag);
-    let (expected, deviation) = still_missing(nb_frag, lost, asked.last_n.saturating_sub(nb_frag));
+    let (expected, deviation) = still_missing(nb_frag, lost, asked.coded(nb_frag));
     let candidates =
         (0..=most / BYTE).map(|wraps| wraps * BYTE + missing).filter(|candidate| *candidate <= most);
     let nearest =

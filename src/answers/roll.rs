@@ -178,13 +178,13 @@ impl Roll {
         let need = |(missing, member): (u16, &Member)| {
             let loss = f64::from(member.loss_ppm(&self.session)) / 1e6;
             // What was sent after its answer did the same work.
-            let since = member.said.map_or(0, |said| self.sent.last_n.saturating_sub(said.last_n));
-            coded_to_complete(missing, loss, CONFIDENCE).saturating_sub(since)
+            let since = member.said.map_or(0, |said| self.sent.frames.saturating_sub(said.asked.frames));
+            coded_to_complete(missing, loss, CONFIDENCE).saturating_sub(since.min(u32::from(u16::MAX)) as u16)
         };
         match self.behind(max_behind).map(need).max().unwrap_or(0) {
             0 => 0,
             // A hundredth more costs less than another question.
-            worst => worst + self.sent.last_n / 100,
+            worst => worst.saturating_add((self.sent.frames / 100) as u16),
         }
     }
 
@@ -216,12 +216,16 @@ impl Roll {
         })
     }
 
-    /// Its bytes on disk; the session is not among them.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        bytes::write(self.sent, self.asked, &self.members)
+    /// Its bytes on disk, in parts of up to 200 devices; the session is not among them.
+    pub fn parts(&self) -> impl Iterator<Item = Vec<u8>> {
+        let parts = self.members.len().div_ceil(bytes::DEVICES).max(1);
+        (0..parts).map(|part| {
+            let members = self.members.iter().skip(part * bytes::DEVICES).take(bytes::DEVICES);
+            bytes::write(self.sent, self.asked, members)
+        })
     }
 
-    /// Takes over what [`Roll::to_bytes`] wrote, for the devices that are still of the group.
+    /// Takes over one of [`Roll::parts`], for the devices that are still of the group.
     pub fn restore(&mut self, bytes: &[u8]) {
         if let Some((sent, asked, members)) = bytes::read(bytes) {
             (self.sent, self.asked) = (sent, asked);

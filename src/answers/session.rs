@@ -32,6 +32,12 @@ impl Sent {
     pub fn and(self, n: u16) -> Sent {
         Sent { last_n: self.last_n.max(n), frames: self.frames + 1 }
     }
+
+    /// About so many coded fragments of a code with `nb_frag` uncoded ones; numbers may have been left out.
+    pub(super) fn coded(self, nb_frag: u16) -> u16 {
+        let frames = self.frames.saturating_sub(u32::from(nb_frag)).min(u32::from(u16::MAX)) as u16;
+        frames.min(self.last_n.saturating_sub(nb_frag))
+    }
 }
 
 /// Who is to answer FragSessionStatusReq (its bit Participants, TS004-1.0.0 3.2).
