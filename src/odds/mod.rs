@@ -15,4 +15,5 @@ mod lines;
 
 pub use completion::Odds;
 pub use completion::Receiver;
+pub use completion::completes_by_formula;
 pub use lines::SAMPLED_LOSSES_MAX;
