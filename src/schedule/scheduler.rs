@@ -370,6 +370,11 @@ impl Scheduler {
         }
     }
 
+    /// What of every duty budget is kept for network servers, parts per million.
+    pub fn reserve_ppm(&self) -> u32 {
+        self.reserve_ppm
+    }
+
     /// Airtime in every sub-band with a limit.
     pub fn bands(&self, now: Instant) -> Vec<BandUse> {
         self.ledger.bands(now)
