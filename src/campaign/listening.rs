@@ -65,6 +65,8 @@ pub struct Air<'a> {
     guard_us: u64,
     /// The pause before the first repeat of the last uncoded fragment, microseconds.
     pause_us: u64,
+    /// What questions and what devices ask for take, microseconds.
+    follow_up_us: u64,
 }
 
 impl<'a> Air<'a> {
@@ -74,13 +76,13 @@ impl<'a> Air<'a> {
         request: TxRequest,
         (uncoded, frames): (usize, usize),
         spacing_us: [u64; 2],
-        (guard_us, pause_us): (u64, u64),
+        (guard_us, pause_us, follow_up_us): (u64, u64, u64),
     ) -> Self {
         let ends_us = spacing_us.map(|spacing_us| {
             let mut radio = scheduler.clone();
             ends(&mut radio, &request, Instant::ZERO, HORIZON_US, frames, |_| spacing_us)
         });
-        Air { scheduler, request, uncoded, frames, spacing_us, ends_us, guard_us, pause_us }
+        Air { scheduler, request, uncoded, frames, spacing_us, ends_us, guard_us, pause_us, follow_up_us }
     }
 
     /// How long `frames` from number `first` on take on an empty radio, microseconds; `None`: longer than any session.
@@ -99,7 +101,8 @@ impl<'a> Air<'a> {
         let burst_us = self.burst_us(first, frames)?;
         // Where the operator ordered the length, what is kept for trouble is a fifth at most.
         let trouble_us = if is_ordered { TROUBLE_US.min(room_us / 5) } else { TROUBLE_US };
-        Some(burst_us + burst_us / MADE_UP_EACH + trouble_us + 2 * self.guard_us)
+        let follow_up_us = if is_ordered { 0 } else { self.follow_up_us };
+        Some(burst_us + burst_us / MADE_UP_EACH + trouble_us + follow_up_us + 2 * self.guard_us)
     }
 
     /// The most frames from `first` on that a session of 2^exponent s holds.

@@ -29,6 +29,10 @@ pub(super) enum Event {
     Retell(TaskId),
     /// A device gets a unicast command.
     Setup(usize, SetupCommand),
+    /// A device may send to its application.
+    Tick(usize),
+    /// The window behind a device's uplink opens.
+    Fill(usize),
     /// The forwarder's process is killed.
     ForwarderDies,
     /// The forwarder's process restarts.

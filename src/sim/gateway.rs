@@ -15,6 +15,7 @@ use super::spoiled::GatewayDisk;
 use super::spoiled::Spoil;
 use super::wall::TrueClock;
 use super::wall::Wall;
+use crate::answers::Roll;
 use crate::broadcast::CRASH_REST_US;
 use crate::broadcast::Means;
 use crate::broadcast::NotSaved;
@@ -23,6 +24,7 @@ use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
 use crate::engine::Settings;
+use crate::lns::Push;
 use crate::relay::RelayCounts;
 use crate::report::Event as Happened;
 use crate::report::Report;
@@ -55,6 +57,8 @@ pub(super) enum GatewayEffect {
     Delivers(Socket, Vec<u8>),
     /// It sends to its network server.
     SendsToServer(Vec<u8>),
+    /// It puts a downlink into a device's queue.
+    Pushes(Push),
     /// It reports what happened.
     Reports(Report),
     /// Its power goes, and that of the concentrator with it.
@@ -102,7 +106,7 @@ impl Gateway {
             region: script.region,
             groups: script.groups.clone(),
             turns: script.turns,
-            fleets: Vec::new(),
+            fleets: script.application.iter().map(|application| application.fleet.clone()).collect(),
             forwarder: script.link.clone(),
             relay: script.relay.clone(),
             kept: script.kept,
@@ -158,6 +162,11 @@ impl Gateway {
         self.engine.as_ref().map(Engine::relayed).unwrap_or_default()
     }
 
+    /// What the devices of the group hold, as this process knows it.
+    pub(super) fn answers(&self, group: &str) -> Option<Roll> {
+        self.engine.as_ref()?.answers(group).cloned()
+    }
+
     /// How each task that is not over stands; nothing is known while the process is gone.
     pub(super) fn tasks(&self) -> Vec<TaskState> {
         self.engine.as_ref().map(|engine| engine.tasks_at_a_glance().collect()).unwrap_or_default()
@@ -192,8 +201,7 @@ impl Gateway {
                 Output::ToServer { bytes, .. } => {
                     self.effects.push_back(GatewayEffect::SendsToServer(bytes));
                 }
-                // Its network server has no application side yet.
-                Output::LnsPush { .. } => {}
+                Output::LnsPush { push, .. } => self.effects.push_back(GatewayEffect::Pushes(push)),
                 Output::Fetch(fetch) => self.later(FETCH_US, ProcessEvent::Image(fetch.task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };

@@ -26,6 +26,8 @@ struct Listener {
 /// All devices, in the script's order.
 pub(super) struct Listeners {
     listeners: Vec<Listener>,
+    /// Who is complete may be asked.
+    are_asked: bool,
 }
 
 /// An image that a device has completed.
@@ -37,7 +39,7 @@ pub(super) struct Completed<'a> {
 }
 
 impl Listeners {
-    pub(super) fn new(scripts: &[DeviceScript], rng: &mut Random) -> Listeners {
+    pub(super) fn new(scripts: &[DeviceScript], are_asked: bool, rng: &mut Random) -> Listeners {
         let listeners = scripts.iter().zip(100..).map(|(script, label)| Listener {
             channel: Channel::new(script.loss, rng.split(label)),
             device: Device::new(script.settings.clone(), rng.split(1_000_000 + label)),
@@ -46,7 +48,7 @@ impl Listeners {
             task: None,
             next_task: None,
         });
-        Listeners { listeners: listeners.collect() }
+        Listeners { listeners: listeners.collect(), are_asked }
     }
 
     /// The commands that a device gets from now on are those of this task.
@@ -64,13 +66,29 @@ impl Listeners {
         listener.device.unicast(now, command.fport, &command.payload);
     }
 
+    /// A device gets a downlink; what it answers, as (FPort, FRMPayload).
+    pub(super) fn unicast(
+        &mut self,
+        now: Now,
+        index: usize,
+        fport: u8,
+        payload: &[u8],
+    ) -> Vec<(u8, Vec<u8>)> {
+        self.listeners[index].device.unicast(now, fport, payload)
+    }
+
+    /// What a device sends of its own accord.
+    pub(super) fn take_uplink(&mut self, now: Now, index: usize) -> Option<(u8, Vec<u8>)> {
+        self.listeners[index].device.take_uplink(now)
+    }
+
     /// A transmission has ended; what it completed.
     pub(super) fn hear(&mut self, now: Now, transmission: &Transmission) -> Vec<Completed<'_>> {
         let mut completed = Vec::new();
         for listener in &mut self.listeners {
             // The air is asked for every frame, so that completing early changes nothing for the others.
             let arrives = listener.channel.hears();
-            if listener.is_complete {
+            if listener.is_complete && !self.are_asked {
                 continue;
             }
             if !arrives {
@@ -78,7 +96,7 @@ impl Listeners {
                 continue;
             }
             listener.device.hear(now, transmission);
-            if let Some(image) = listener.device.image() {
+            if let Some(image) = listener.device.image().filter(|_| !listener.is_complete) {
                 listener.is_complete = true;
                 let device = listener.device.settings().name.as_str();
                 completed.push(Completed { device, task: listener.task, image });

@@ -49,6 +49,9 @@ pub struct Script {
     pub recovered: Option<Recovered>,
     /// The network server and its devices; `None`: nobody answers.
     pub network: Option<NetworkScript>,
+    /// The application side of the network server, through which the devices are told and answer; `None`: the operator
+    /// tells them, and nobody hears their answers.
+    pub application: Option<ApplicationScript>,
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
     /// deaf for some of them.
     pub uplinks_per_hour: u32,
@@ -108,6 +111,7 @@ impl Script {
             kept: Kept::default(),
             recovered: None,
             network: None,
+            application: None,
             uplinks_per_hour: 60,
             faulty_link: FaultyLinkSettings::default(),
             datagram_loss_ppm: 0,
@@ -174,6 +178,17 @@ pub struct NetworkScript {
     pub traffic: TrafficSettings,
     /// A datagram between the gateway and the server needs this, microseconds.
     pub backhaul_us: u64,
+}
+
+/// The application side of a network server. Its devices are those of the script, in their order.
+#[derive(Clone)]
+pub struct ApplicationScript {
+    /// The fleet as the gateway is told of it; its link is the first one.
+    pub fleet: engine::FleetSettings,
+    /// A device sends by itself so often, seconds.
+    pub uplink_interval_s: u64,
+    /// Uplinks that nobody hears, parts per million.
+    pub uplinks_lost_ppm: u32,
 }
 
 /// A task in the task folder.

@@ -1,5 +1,6 @@
 //! The simulated place: virtual time, one queue of events, and everybody who is there.
 
+use super::application::Application;
 use super::concentrator::Concentrator;
 use super::concentrator::Output as RadioOutput;
 use super::concentrator::Settings as ConcentratorSettings;
@@ -23,6 +24,7 @@ use super::summary::SentFrame;
 use super::summary::Summary;
 use super::uplinks;
 use super::wall::TrueClock;
+use crate::answers::Roll;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TaskState;
 use crate::campaign::SessionRule;
@@ -110,6 +112,7 @@ pub struct World {
     /// From everybody to us.
     wire: FaultyLink,
     network: Option<Network>,
+    application: Option<Application>,
     listeners: Listeners,
     operator: Operator,
     referee: Referee,
@@ -128,7 +131,8 @@ impl World {
         let mut rng = Random::new(script.seed);
         let concentrator = ConcentratorSettings { gps_at_zero: script.start, ..script.concentrator.clone() };
         let concentrator = Concentrator::new(concentrator, rng.split(1), Instant::ZERO);
-        let listeners = Listeners::new(&script.devices, &mut rng);
+        let are_asked = script.application.is_some();
+        let listeners = Listeners::new(&script.devices, are_asked, &mut rng);
         let network = script.network.clone();
         let network =
             network.map(|network| Network::new(network, script.faulty_link, &mut rng, Instant::ZERO));
@@ -147,6 +151,7 @@ impl World {
             concentrator,
             wire: FaultyLink::new(script.faulty_link, rng.split(6)),
             network,
+            application: script.application.clone().map(|of| Application::new(of, rng.split(7))),
             listeners,
             referee: referee(&script),
             reports: Vec::new(),
@@ -160,6 +165,9 @@ impl World {
         world.gateway.boot(Instant::ZERO, false);
         world.drain_gateway();
         for (us, event) in script.events() {
+            world.after(us, event);
+        }
+        for (us, event) in world.application.as_mut().map(Application::begin).unwrap_or_default() {
             world.after(us, event);
         }
         world.schedule_uplink();
@@ -219,6 +227,11 @@ impl World {
     /// Devices that hold the image.
     pub fn devices_complete(&self) -> usize {
         self.listeners.complete()
+    }
+
+    /// What the devices of the group hold, as the gateway knows it.
+    pub fn answers(&self, group: &str) -> Option<Roll> {
+        self.gateway.answers(group)
     }
 
     /// The result, when the world is over.
@@ -308,6 +321,8 @@ impl World {
                 self.drain_operator();
             }
             Event::Setup(device, command) => self.listeners.command(self.true_clock(), device, &command),
+            Event::Tick(device) => self.tick(device),
+            Event::Fill(device) => self.fill(device),
             Event::ForwarderDies => {
                 self.concentrator.kill(self.now);
                 self.drain_concentrator();
@@ -323,6 +338,27 @@ impl World {
                 self.scan_folder();
             }
         }
+    }
+
+    /// A device looks whether it has something to send.
+    fn tick(&mut self, device: usize) {
+        let own = self.listeners.take_uplink(self.true_clock(), device);
+        let Some(application) = &mut self.application else { return };
+        let (told, then) = application.tick(device, own);
+        then.into_iter().for_each(|(us, event)| self.after(us, event));
+        if let Some(event) = told {
+            self.tell(Input::Lns { link: 0, event });
+        }
+    }
+
+    /// The window behind a device's uplink opens.
+    fn fill(&mut self, device: usize) {
+        let now = self.true_clock();
+        let Some(application) = &mut self.application else { return };
+        let Some((push, event)) = application.fill(device) else { return };
+        let answers = self.listeners.unicast(now, device, push.f_port, &push.payload);
+        application.answer(device, answers);
+        self.tell(Input::Lns { link: 0, event });
     }
 
     fn happen_to_process(&mut self, event: ProcessEvent) {
@@ -369,6 +405,11 @@ impl World {
                 GatewayEffect::SendsToServer(bytes) => {
                     if let Some(backhaul_us) = self.network.as_ref().map(Network::backhaul_us) {
                         self.after(backhaul_us, Event::ToServer(bytes));
+                    }
+                }
+                GatewayEffect::Pushes(push) => {
+                    if let Some(application) = &mut self.application {
+                        application.push(push);
                     }
                 }
                 GatewayEffect::Reports(report) => self.reported(report),
