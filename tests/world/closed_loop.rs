@@ -111,11 +111,25 @@ fn without_an_application_the_same_campaign_ends_after_the_ordered_fragments() {
     assert!(summary.complete() < 20);
 }
 
+/// Whom a death in the course of the set-up kept from being told has nothing to complete.
+fn assert_told_ones_are_complete(summary: &Summary, roll: &Roll, story: &str) {
+    for (device, (_, holding)) in summary.devices.iter().zip(roll.each()) {
+        let is_complete = matches!(device.state, State::Complete { .. });
+        assert!(
+            holding == Holding::NotTold || is_complete,
+            "{story}: {} {:?}: {holding}",
+            device.name,
+            device.state
+        );
+    }
+    assert!(answered(summary).is_some() || roll.holdings().not_told == 4, "{story}: {:#?}", summary.reports);
+}
+
 #[test]
 fn the_loop_goes_on_wherever_the_gateway_dies() {
     let whole = carry_out(script(4)).0.frames.len();
     let mut died = 0;
-    for operation in (1..).step_by(3) {
+    for operation in 1.. {
         let faults = vec![Fault::AtDiskOperation(operation)];
         let (summary, roll) = carry_out(Script { faults, ..script(4) });
         assert_content(&summary, &format!("power cut in disk operation {operation}"));
@@ -123,7 +137,7 @@ fn the_loop_goes_on_wherever_the_gateway_dies() {
         if summary.restarts == 0 {
             break;
         }
-        assert_eq!(summary.complete(), 4, "{operation}: {}: {:#?}", roll.holdings(), summary.reports);
+        assert_told_ones_are_complete(&summary, &roll, &format!("cut in operation {operation}"));
         died += 1;
     }
     assert!(died > 10, "only {died} operations were cut");
@@ -131,6 +145,6 @@ fn the_loop_goes_on_wherever_the_gateway_dies() {
         let (summary, roll) = carry_out(Script { faults: vec![Fault::Kill(frame)], ..script(4) });
         assert_content(&summary, &format!("killed at frame {frame}"));
         assert_nobody_is_called_done_who_is_not(&summary, &roll);
-        assert_eq!(summary.complete(), 4, "{frame}: {}: {:#?}", roll.holdings(), summary.reports);
+        assert_told_ones_are_complete(&summary, &roll, &format!("killed at frame {frame}"));
     }
 }
