@@ -1,6 +1,7 @@
 //! `fuotad simulate`: a whole campaign in the simulated world.
 
 use super::args::SimulateArgs;
+use super::bar::Bar;
 use super::devices_text as devices;
 use super::exit::Failure;
 use super::files;
@@ -28,9 +29,6 @@ use crate::sim::device::State;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use crate::time::Instant;
-use indicatif::ProgressBar;
-use indicatif::ProgressDrawTarget;
-use indicatif::ProgressStyle;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -92,7 +90,8 @@ pub fn play(
     } else {
         print(show.title, image_len, &summary, expected, out)?;
     }
-    Ok(match (summary.verdict.is_content(), is_met) {
+    let is_content = summary.verdict.is_content() && breaches(&summary).next().is_none();
+    Ok(match (is_content, is_met) {
         (false, _) => ExitCode::from(BREACH),
         (true, false) => ExitCode::from(MISSED),
         (true, true) => ExitCode::SUCCESS,
@@ -134,27 +133,19 @@ fn course(title: &str, summary: &Summary) -> Picture {
 
 /// Runs the world to its end with a progress bar, where somebody is watching.
 fn watch(mut world: World) -> World {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("  {wide_bar} {pos}/{len} frames  {msg}") {
-        bar.set_style(style);
-    }
+    let bar = Bar::new("frames");
     let mut shown = 0;
     while world.step() {
         let sent = world.frames().len();
         if sent != shown {
             shown = sent;
-            if let Some(planned) = world.planned() {
-                bar.set_length(u64::from(planned.nb_frag) + u64::from(planned.coded));
-            }
-            bar.set_position(sent as u64);
-            bar.set_message(format!(
-                "{}  {} devices complete",
-                duration(world.now().us_since(Instant::ZERO)),
-                world.devices_complete()
-            ));
+            let frames = world.planned().map_or(0, |plan| u64::from(plan.nb_frag) + u64::from(plan.coded));
+            bar.at(sent as u64, frames, || {
+                let time = duration(world.now().us_since(Instant::ZERO));
+                format!("{time}  {} devices complete", world.devices_complete())
+            });
         }
     }
-    bar.finish_and_clear();
     world
 }
 
@@ -173,6 +164,7 @@ fn print(
         summary.devices.len()
     )?;
     print_verdict(summary, out)?;
+    print_set_up(summary, out)?;
     print_plans(image_len, summary, out)?;
     print_course(summary, out)?;
     writeln!(out)?;
@@ -190,6 +182,29 @@ fn print(
             "  restarts    {}, {} frames repeated, byte for byte",
             summary.restarts, summary.verdict.repeated_frames
         )?;
+    }
+    Ok(())
+}
+
+/// What the referee of set-ups found wrong.
+fn breaches(summary: &Summary) -> impl Iterator<Item = &String> {
+    summary.fields.iter().flat_map(|field| &field.breaches)
+}
+
+/// How the devices came to know of the campaign.
+fn print_set_up(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
+    if summary.fields.is_empty() {
+        writeln!(out, "  set up      beforehand: no [[lns]] sets its devices up")?;
+    }
+    for field in &summary.fields {
+        writeln!(
+            out,
+            "  set up      {} devices through the network server by {} commands; {} would do if nothing were lost",
+            field.devices, field.downlinks, field.oracle
+        )?;
+    }
+    for breach in breaches(summary) {
+        writeln!(out, "              VIOLATION: {breach}")?;
     }
     Ok(())
 }
@@ -344,7 +359,7 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
         })).collect::<Vec<_>>(),
         "complete": summary.complete(),
         "expected": expected,
-        "content": summary.verdict.is_content(),
+        "content": summary.verdict.is_content() && breaches(summary).next().is_none(),
         "breaches": summary.verdict.breaches.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "breach_count": summary.verdict.breach_count,
         "frames": summary.verdict.frames,

@@ -16,5 +16,6 @@ mod remaining;
 
 pub use completion::Odds;
 pub use completion::Receiver;
+pub use completion::completes_by_formula;
 pub use lines::SAMPLED_LOSSES_MAX;
 pub use remaining::coded_to_complete;

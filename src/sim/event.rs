@@ -2,6 +2,7 @@
 
 use super::concentrator::Socket;
 use super::concentrator::Transmission;
+use super::lns::FieldEvent;
 use crate::campaign::setup::SetupCommand;
 use crate::task::TaskId;
 use crate::time::Instant;
@@ -29,10 +30,10 @@ pub(super) enum Event {
     Retell(TaskId),
     /// A device gets a unicast command.
     Setup(usize, SetupCommand),
-    /// A device may send to its application.
-    Tick(usize),
-    /// The window behind a device's uplink opens.
-    Fill(usize),
+    /// Something happens at the application side of a network server.
+    Field(usize, FieldEvent),
+    /// A device has something to send of its own accord: the server it is behind, its place there and in the world.
+    Report { link: usize, place: usize, device: usize },
     /// The forwarder's process is killed.
     ForwarderDies,
     /// The forwarder's process restarts.

@@ -57,8 +57,8 @@ pub(super) enum GatewayEffect {
     Delivers(Socket, Vec<u8>),
     /// It sends to its network server.
     SendsToServer(Vec<u8>),
-    /// It puts a downlink into a device's queue.
-    Pushes(Push),
+    /// It publishes a downlink through this connection.
+    Publishes(usize, Push),
     /// It reports what happened.
     Reports(Report),
     /// Its power goes, and that of the concentrator with it.
@@ -106,7 +106,7 @@ impl Gateway {
             region: script.region,
             groups: script.groups.clone(),
             turns: script.turns,
-            fleets: script.application.iter().map(|application| application.fleet.clone()).collect(),
+            fleets: script.fleets.clone(),
             forwarder: script.link.clone(),
             relay: script.relay.clone(),
             kept: script.kept,
@@ -201,7 +201,9 @@ impl Gateway {
                 Output::ToServer { bytes, .. } => {
                     self.effects.push_back(GatewayEffect::SendsToServer(bytes));
                 }
-                Output::LnsPush { push, .. } => self.effects.push_back(GatewayEffect::Pushes(push)),
+                Output::LnsPush { link, push } => {
+                    self.effects.push_back(GatewayEffect::Publishes(link, push));
+                }
                 Output::Fetch(fetch) => self.later(FETCH_US, ProcessEvent::Image(fetch.task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };

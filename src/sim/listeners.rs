@@ -7,10 +7,12 @@ use super::random::Random;
 use super::script::DeviceScript;
 use super::summary::DeviceResult;
 use crate::campaign::setup::SetupCommand;
+use crate::time::Instant;
 use crate::time::Now;
 
 /// The command that begins another image.
 const FRAG_SETUP: &str = "FragSessionSetupReq";
+const FRAG_PORT: u8 = 201;
 
 /// A device, its way through the air, and what became of it.
 struct Listener {
@@ -21,6 +23,8 @@ struct Listener {
     /// The task it was set up for last, and the one it is being set up for.
     task: Option<usize>,
     next_task: Option<usize>,
+    /// When it sends of its own accord, as the world knows.
+    report: Option<Instant>,
 }
 
 /// All devices, in the script's order.
@@ -47,6 +51,7 @@ impl Listeners {
             is_complete: false,
             task: None,
             next_task: None,
+            report: None,
         });
         Listeners { listeners: listeners.collect(), are_asked }
     }
@@ -66,20 +71,36 @@ impl Listeners {
         listener.device.unicast(now, command.fport, &command.payload);
     }
 
-    /// A device gets a downlink; what it answers, as (FPort, FRMPayload).
+    /// A device gets a downlink of a network server; what it answers.
     pub(super) fn unicast(
         &mut self,
         now: Now,
         index: usize,
-        fport: u8,
+        f_port: u8,
         payload: &[u8],
     ) -> Vec<(u8, Vec<u8>)> {
-        self.listeners[index].device.unicast(now, fport, payload)
+        let listener = &mut self.listeners[index];
+        // FragSessionSetupReq, alone or behind PackageVersionReq, begins another image.
+        if f_port == FRAG_PORT && matches!(payload, [0x02, ..] | [0x00, 0x02, ..]) {
+            listener.is_complete = false;
+            listener.task = listener.next_task;
+        }
+        listener.device.unicast(now, f_port, payload)
     }
 
-    /// What a device sends of its own accord.
-    pub(super) fn take_uplink(&mut self, now: Now, index: usize) -> Option<(u8, Vec<u8>)> {
-        self.listeners[index].device.take_uplink(now)
+    /// When the device sends of its own accord, unless that was told before.
+    pub(super) fn new_report(&mut self, index: usize) -> Option<Instant> {
+        let listener = &mut self.listeners[index];
+        let due = listener.device.report_due();
+        let is_new = due != listener.report;
+        listener.report = due;
+        due.filter(|_| is_new)
+    }
+
+    /// What a device sends of its own accord by now.
+    pub(super) fn take_uplinks(&mut self, now: Now, index: usize) -> Vec<(u8, Vec<u8>)> {
+        let device = &mut self.listeners[index].device;
+        core::iter::from_fn(|| device.take_uplink(now)).collect()
     }
 
     /// A transmission has ended; what it completed.

@@ -5,7 +5,6 @@
 //! that speaks to packet forwarders, so that the one judges the other.
 
 pub mod air;
-mod application;
 pub mod concentrator;
 pub mod device;
 pub mod disk;
@@ -30,7 +29,6 @@ mod world;
 pub use air::Loss;
 pub use network::NetworkCounts;
 pub use referee::BandAir;
-pub use script::ApplicationScript;
 pub use script::ClockTrouble;
 pub use script::DeviceScript;
 pub use script::Fault;

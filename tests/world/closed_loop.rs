@@ -17,13 +17,14 @@ use fuotad::lorawan::encrypt_mc_key;
 use fuotad::lorawan::mc_ke_key;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
-use fuotad::sim::ApplicationScript;
 use fuotad::sim::DeviceScript;
 use fuotad::sim::Fault;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::World;
 use fuotad::sim::device::State;
+use fuotad::sim::lns::FieldDevice;
+use fuotad::sim::lns::FieldScript;
 
 /// `devices` ideal ones that lose 5 to 25 % of the frames; 10 % redundancy are ordered, 5 minutes after the world's zero.
 fn script(devices: usize) -> Script {
@@ -48,6 +49,14 @@ fn script(devices: usize) -> Script {
     let gateway_eui = Some(Eui64::from_bytes(base.concentrator.gateway_id));
     let rules = FleetRules { gateway_eui, ..FleetRules::new(Dialect::ChirpStack) };
     let group = Group { answer_window_us: Some(answer_window_us(devices)), ..small_world::group() };
+    let place = |(device, member): (usize, &Member)| FieldDevice {
+        device,
+        dev_eui: member.dev_eui,
+        interval_us: 20_000_000,
+        loss_ppm: 200_000,
+        is_clock_right: true,
+    };
+    let places = members.iter().enumerate().map(place).collect();
     let fleet = FleetSettings { group: group.name.clone(), link: 0, rules, members };
     let mut tasks = base.tasks.clone();
     tasks[0].document = small_world::document(10, "").replace("08:00:30Z", "08:05:00Z");
@@ -55,7 +64,8 @@ fn script(devices: usize) -> Script {
         groups: vec![group],
         tasks,
         devices: listeners,
-        application: Some(ApplicationScript { fleet, uplink_interval_s: 20, uplinks_lost_ppm: 200_000 }),
+        fleets: vec![fleet],
+        fields: vec![FieldScript { dialect: Dialect::ChirpStack, devices: places }],
         limit_us: 6 * 3_600_000_000,
         ..base
     }

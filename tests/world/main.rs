@@ -19,6 +19,7 @@ mod law_search;
 mod listening;
 mod missing_files;
 mod odds;
+mod order_folder;
 mod outages;
 mod planned_rest;
 mod region_refusals;
