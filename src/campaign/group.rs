@@ -2,6 +2,7 @@
 
 use super::listening::SessionLimits;
 use super::power::Power;
+use crate::answers::Habit;
 use crate::fragment::Ts004Version;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
@@ -58,6 +59,9 @@ pub struct Group {
     pub takes_any_image: bool,
     /// Distance from both edges of a session, microseconds.
     pub guard_us: u64,
+    /// How long the answers to a question take to come in, microseconds (BlockAckDelay of TS004); `None` where nobody
+    /// hears them.
+    pub answer_window_us: Option<u64>,
 }
 
 /// When the devices of a group listen.
@@ -102,6 +106,8 @@ pub struct DeviceProfile {
     pub stock_max_lost: Option<MaxLost>,
     /// Its decoder says "complete" on a coded fragment only, even when nothing was lost.
     pub finishes_on_coded: bool,
+    /// How it fills FragSessionStatusAns.
+    pub habit: Habit,
     /// It remembers one session's start only, and not one far ahead.
     pub has_one_start_timer: bool,
     /// How far its clock may drift, parts per million.
@@ -152,6 +158,7 @@ const UNKNOWN: DeviceProfile = DeviceProfile {
     stock_caps: None,
     stock_max_lost: None,
     finishes_on_coded: false,
+    habit: Habit::Unknown,
     has_one_start_timer: false,
     drift_ppm: 50,
     frag_size_multiple: 1,
@@ -170,7 +177,7 @@ pub enum ProfileName {
     Lbm,
     /// The LoRaWAN services of Zephyr.
     Zephyr,
-    /// Devices that need no time between frames.
+    /// Devices that need no time between frames, and count as TS004 says.
     Fast,
 }
 
@@ -181,6 +188,7 @@ impl ProfileName {
             ProfileName::Unknown => UNKNOWN,
             ProfileName::LoramacNode => DeviceProfile {
                 name: "loramac-node",
+                habit: Habit::LoRaMacNode,
                 finishes_on_coded: true,
                 has_one_start_timer: true,
                 repeats: 2,
@@ -190,6 +198,7 @@ impl ProfileName {
             },
             ProfileName::Lbm => DeviceProfile {
                 name: "lbm",
+                habit: Habit::Lbm,
                 repeats: 2,
                 stock_caps: Some((100, 242)),
                 stock_max_lost: Some(MaxLost::Fragments(100)),
@@ -197,13 +206,19 @@ impl ProfileName {
             },
             ProfileName::Zephyr => DeviceProfile {
                 name: "zephyr",
+                habit: Habit::Zephyr,
                 frag_size_multiple: 8,
                 stock_max_lost: Some(MaxLost::Percent(20)),
                 ..UNKNOWN
             },
-            ProfileName::Fast => {
-                DeviceProfile { name: "fast", gap_uncoded_us: 0, gap_coded_us: 0, repeats: 0, ..UNKNOWN }
-            }
+            ProfileName::Fast => DeviceProfile {
+                name: "fast",
+                habit: Habit::AsMeant,
+                gap_uncoded_us: 0,
+                gap_coded_us: 0,
+                repeats: 0,
+                ..UNKNOWN
+            },
         }
     }
 }

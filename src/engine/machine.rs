@@ -8,8 +8,11 @@ use super::io::Input;
 use super::io::Output;
 use super::io::Settings;
 use super::ledger::recovered_scheduler;
+use super::loops;
+use super::loops::Loops;
 use super::verdict::translate;
 use super::verdict::worth_reporting;
+use crate::answers::Roll;
 use crate::broadcast;
 use crate::broadcast::Broadcaster;
 use crate::broadcast::TaskState;
@@ -37,6 +40,7 @@ use crate::report::Report;
 use crate::report::WaitReason;
 use crate::schedule::BandUse;
 use crate::schedule::Scheduler;
+use crate::store::Change;
 use crate::store::RangeState;
 use crate::store::Recovered;
 use crate::task::TaskId;
@@ -54,6 +58,7 @@ pub struct Engine {
     scheduler: Scheduler,
     relay: Relay,
     fleets: Fleets,
+    loops: Loops,
     outputs: VecDeque<Output>,
     now: Now,
     /// Our own clock as it was told, disputed or not.
@@ -80,7 +85,9 @@ impl Engine {
         }
         let clocks = Clocks::new(recovered.believed());
         let scheduler = recovered_scheduler(region, settings.kept, &recovered, now);
-        let fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
+        let loops = Loops::new(&settings.fleets, &groups, &recovered.fleets);
+        let mut fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
+        fleets.keep(loops.record_ids());
         let mut broadcaster = Broadcaster::new(
             region,
             groups,
@@ -97,6 +104,7 @@ impl Engine {
             scheduler,
             relay,
             fleets,
+            loops,
             outputs,
             now,
             own_gps: now.gps,
@@ -127,7 +135,10 @@ impl Engine {
             }
             Input::FromServer { server, bytes } => self.relay.from_server(server, bytes),
             Input::ServersFull(are_full) => self.link.hold_push_acks(are_full),
-            Input::Lns { link, event } => self.fleets.event(now, link, &event),
+            Input::Lns { link, event } => {
+                self.fleets.event(now, link, &event);
+                self.loops.event(link, &event);
+            }
             Input::Saved(save, result) if Fleets::is_its(save) => self.fleets.saved(save, result.is_ok()),
             Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
             Input::Stop => self.broadcaster.stop(),
@@ -205,6 +216,11 @@ impl Engine {
     /// The devices of a group that are set up through a network server.
     pub fn fleet(&self, group: &str) -> Option<&Fleet> {
         self.fleets.of_group(group)
+    }
+
+    /// The devices of the group's newest campaign and what they hold, where their answers are heard.
+    pub fn answers(&self, group: &str) -> Option<&Roll> {
+        self.loops.roll(group)
     }
 
     /// Each group whose devices are set up through a network server.
@@ -290,7 +306,8 @@ impl Engine {
     fn wake_at(&self) -> Option<Instant> {
         let relay = self.relay.wake_at(self.now.mono, &self.link);
         let fleets = self.fleets.wake_at(self.now);
-        [self.link.wake_at(), self.broadcaster.wake_at(), relay, fleets].into_iter().flatten().min()
+        let loops = self.loops.wake_at();
+        [self.link.wake_at(), self.broadcaster.wake_at(), relay, fleets, loops].into_iter().flatten().min()
     }
 
     /// Lets link, relay and broadcaster talk until all are content. Each turn hands something on or nothing, and a
@@ -305,7 +322,7 @@ impl Engine {
             self.broadcaster.advance(self.now, &mut self.scheduler, handover);
             let sent = self.drain_broadcaster();
             self.fleets.follow(|task| self.broadcaster.sessions(task));
-            let has_moved = self.drain_fleets();
+            let has_moved = self.drain_fleets() | self.drain_loops();
             if !heard && !relayed && !sent && !has_moved {
                 return;
             }
@@ -397,6 +414,19 @@ impl Engine {
         has_moved
     }
 
+    /// Lets campaigns go on that their devices' answers decide about; whether one does.
+    fn drain_loops(&mut self) -> bool {
+        let fleets = &self.fleets;
+        let has_moved = self.loops.advance(self.now, &mut self.broadcaster, |group| fleets.of_group(group));
+        while let Some(wish) = self.loops.poll() {
+            self.outputs.push_back(match wish {
+                loops::Wish::Save(record) => Output::Save(self.fleets.next_save(), Change::Fleet(record)),
+                loops::Wish::Report(report) => Output::Report(report),
+            });
+        }
+        has_moved
+    }
+
     /// Carries out what the relay wants; whether it wanted anything.
     fn drain_relay(&mut self) -> bool {
         let mut relayed = false;
@@ -444,6 +474,7 @@ impl Engine {
                 broadcast::Output::Save(save, change) => self.outputs.push_back(Output::Save(save, change)),
                 broadcast::Output::Report(mut report) => {
                     self.fleets.read(&report);
+                    self.loops.read(&report);
                     if let Event::Planned(planned) = &mut report.event {
                         planned.warnings.extend(self.relay.warning(planned.airtime_us));
                     }

@@ -43,6 +43,7 @@ mod clocks;
 mod fleets;
 mod io;
 mod ledger;
+mod loops;
 mod machine;
 mod session_clock;
 mod verdict;

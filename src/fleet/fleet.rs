@@ -378,6 +378,12 @@ impl Fleet {
         indices.map(move |(_, index)| DeviceView::new(&self.devices[*index], &context))
     }
 
+    /// Each device and how far it is.
+    pub fn states(&self, now: Now) -> impl Iterator<Item = (Eui64, DeviceState)> {
+        let context = self.shared.shown(now);
+        self.devices.iter().map(move |device| (device.member.dev_eui, state(device, &context)))
+    }
+
     /// One device as people see it.
     pub fn device(&self, now: Now, dev_eui: Eui64) -> Option<DeviceView<'_>> {
         let device = &self.devices[*self.by_eui.get(&dev_eui)?];

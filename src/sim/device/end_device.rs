@@ -142,6 +142,11 @@ impl Device {
         Some((ts004::FPORT, bytes))
     }
 
+    /// When it will send something of its own accord, if it will.
+    pub fn report_due(&self) -> Option<Instant> {
+        self.reports.iter().map(|report| report.due).min()
+    }
+
     /// A frame that the air did not lose, at its end.
     pub fn hear(&mut self, now: Now, transmission: &Transmission) {
         // The address first: most of what is on the air is for others.
