@@ -34,6 +34,7 @@ use crate::schedule::Scheduler;
 use crate::signing::Evidence;
 use crate::signing::SigningTrust;
 use crate::store::Change;
+use crate::store::RecordId;
 use crate::store::Recovered;
 use crate::task::TaskId;
 use crate::time::GpsTime;
@@ -341,6 +342,11 @@ impl Broadcaster {
             Some((Wait::event(WaitReason::Answer { frame_no }), 0))
         };
         noted.or_else(answer)
+    }
+
+    /// Whether the task ran and is over, as far as that is remembered.
+    pub fn is_over(&self, task: &TaskId) -> bool {
+        self.book.is_over(&RecordId(task.record_id()))
     }
 
     /// Finished tasks that are ordered again, which does nothing, and how each ended.

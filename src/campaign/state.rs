@@ -25,6 +25,11 @@ pub struct CampaignState {
     pub spacing_us: u64,
     /// The session that runs or comes next: its start and end. `None` when devices always listen.
     pub session: Option<(GpsTime, GpsTime)>,
+    /// Every session that the devices are told: its start and end, and the frames that are planned for it where the plan
+    /// is still about the same sessions.
+    pub sessions: Vec<(GpsTime, GpsTime, Option<u32>)>,
+    /// Uncoded fragments of the image.
+    pub fragments: u32,
     /// When the last frame will be over, microseconds from now; `None` while no start is known.
     pub left_us: Option<u64>,
 }
@@ -34,6 +39,11 @@ impl CampaignState {
     pub fn new(plan: &Plan, progress: Progress, calendar: &Calendar, left_us: Option<u64>) -> Self {
         let (uncoded, coded) = progress.frames_left(plan);
         let frames = plan.frames() + progress.account.extra_coded;
+        let told = calendar.begin().sessions();
+        let of_plan = |at: usize| plan.bursts.get(at).filter(|_| plan.bursts.len() == told.len());
+        let planned = |at: usize| of_plan(at).and_then(|burst| u32::try_from(burst.frames).ok());
+        let sessions = told.iter().enumerate();
+        let sessions = sessions.map(|(at, session)| (session.start, session.end(), planned(at))).collect();
         CampaignState {
             group: plan.group.clone(),
             channel: plan.channel,
@@ -43,6 +53,8 @@ impl CampaignState {
             airtime_us: plan.airtime_us,
             spacing_us: plan.pace_uncoded.spacing_us,
             session: calendar.session().map(|session| (session.start, session.end())),
+            sessions,
+            fragments: plan.layout.nb_frag().into(),
             left_us,
         }
     }

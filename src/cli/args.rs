@@ -1,5 +1,6 @@
 //! The words that the command line understands.
 
+use super::operator_args::CancelArgs;
 use super::operator_args::DEFAULT_CONFIG;
 use super::operator_args::DoctorArgs;
 use super::operator_args::InitArgs;
@@ -76,8 +77,10 @@ pub enum Command {
     },
     /// Say beforehand what a task will do: fragments, timetable, sessions, airtime, warnings
     Plan(PlanArgs),
-    /// Order the broadcast of an image: plans it, shows the plan, asks, and puts it into the task folder
+    /// Order the broadcast of an image: plans it, shows the plan, asks, and sends it to the service
     Order(OrderArgs),
+    /// Stop an order and remove its image
+    Cancel(CancelArgs),
     /// Show the tasks that are not over
     Tasks(LookArgs),
     /// Show the campaigns that are over, the latest last: the reports in the state folder

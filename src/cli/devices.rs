@@ -2,23 +2,20 @@
 
 use super::args::DevicesArgs;
 use super::args::DevicesCommand;
+use super::asking::refused;
 use super::exit::Failure;
 use super::files;
 use super::table::table;
 use super::table::wrapped;
 use crate::config::Config;
 use crate::daemon::ControlClient;
-use crate::daemon::ControlError;
 use crate::daemon::PAGE_MAX;
-use crate::daemon::io_words;
 use crate::lorawan::Eui64;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::io::Write;
-use std::path::Path;
 use std::path::PathBuf;
 
 /// Names of devices are cut after so many characters in tables.
@@ -151,22 +148,6 @@ impl Service {
                 "{device:?} is neither a DevEUI (16 hex digits) nor the name of a device of group {group}"
             ))
         })
-    }
-}
-
-fn refused(socket: &Path, error: ControlError) -> Failure {
-    match error {
-        ControlError::Refused { message, .. } => Failure::unavailable(message),
-        ControlError::Io(error) => {
-            let advice = match error.kind() {
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                    "is the service running? `systemctl status fuotad`"
-                }
-                ErrorKind::PermissionDenied => "only root and the group fuotad may ask",
-                _ => "try again",
-            };
-            Failure::unavailable(format!("{}: {}: {advice}", socket.display(), io_words(&error)))
-        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The command line: reads the files it was given, prints, and exits by `sysexits.h`.
 
 mod args;
+mod asking;
+mod bar;
+mod cancel;
 mod check;
 mod check_forwarder;
 mod devices;

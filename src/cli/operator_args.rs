@@ -98,8 +98,20 @@ pub struct OrderArgs {
     pub yes: bool,
 }
 
+/// Arguments of `fuotad cancel`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad cancel app-1a2b3c4d")]
+pub struct CancelArgs {
+    /// The name of the order, as `fuotad tasks` has it; of several groups without @ and the group
+    pub name: String,
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+}
+
 /// Arguments of `fuotad tasks` and `fuotad history`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fuotad tasks\n  fuotad history --json | jq .outcome")]
 pub struct LookArgs {
     /// The configuration file of the service
     #[arg(long, short, default_value = DEFAULT_CONFIG)]

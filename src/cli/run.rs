@@ -3,6 +3,7 @@
 use super::args::Cli;
 use super::args::Command;
 use super::args::GroupCommand;
+use super::cancel;
 use super::check;
 use super::check_forwarder;
 use super::devices;
@@ -81,6 +82,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         }
         Command::Plan(args) => return plan::run(&args, out),
         Command::Order(args) => order::run(&args, out)?,
+        Command::Cancel(args) => cancel::run(&args, out)?,
         Command::Tasks(args) => tasks::run(&args, out)?,
         Command::History(args) => history::run(&args, out)?,
         Command::Prepare(args) => prepare::run(&args, out)?,

@@ -1,6 +1,7 @@
 //! `fuotad simulate`: a whole campaign in the simulated world.
 
 use super::args::SimulateArgs;
+use super::bar::Bar;
 use super::devices_text as devices;
 use super::exit::Failure;
 use super::files;
@@ -28,9 +29,6 @@ use crate::sim::device::State;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use crate::time::Instant;
-use indicatif::ProgressBar;
-use indicatif::ProgressDrawTarget;
-use indicatif::ProgressStyle;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -135,27 +133,19 @@ fn course(title: &str, summary: &Summary) -> Picture {
 
 /// Runs the world to its end with a progress bar, where somebody is watching.
 fn watch(mut world: World) -> World {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("  {wide_bar} {pos}/{len} frames  {msg}") {
-        bar.set_style(style);
-    }
+    let bar = Bar::new("frames");
     let mut shown = 0;
     while world.step() {
         let sent = world.frames().len();
         if sent != shown {
             shown = sent;
-            if let Some(planned) = world.planned() {
-                bar.set_length(u64::from(planned.nb_frag) + u64::from(planned.coded));
-            }
-            bar.set_position(sent as u64);
-            bar.set_message(format!(
-                "{}  {} devices complete",
-                duration(world.now().us_since(Instant::ZERO)),
-                world.devices_complete()
-            ));
+            let frames = world.planned().map_or(0, |plan| u64::from(plan.nb_frag) + u64::from(plan.coded));
+            bar.at(sent as u64, frames, || {
+                let time = duration(world.now().us_since(Instant::ZERO));
+                format!("{time}  {} devices complete", world.devices_complete())
+            });
         }
     }
-    bar.finish_and_clear();
     world
 }
 

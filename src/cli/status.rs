@@ -14,6 +14,7 @@ use super::table::to_second;
 use super::table::wrapped;
 use crate::config::Status;
 use crate::daemon::FleetSnapshot;
+use crate::daemon::HearingSnapshot;
 use crate::daemon::OtherSenderSnapshot;
 use crate::daemon::Snapshot;
 use crate::daemon::TaskSnapshot;
@@ -159,10 +160,18 @@ fn for_people(status: &Snapshot) -> String {
                     seconds(band.total_us),
                     used,
                     seconds(band.left_us),
+                    seconds(band.reserve_us),
                 ]
             })
             .collect();
-        let _ = write!(text, "\n{}", table(&["sub-band", "ours", "all", "used", "left"], &rows));
+        let _ = write!(text, "\n{}", table(&["sub-band", "ours", "all", "used", "left", "reserve"], &rows));
+    }
+    if let Some(hearing) = &status.hearing {
+        let HearingSnapshot { promised_percent, kept_percent } = hearing;
+        let _ = writeln!(
+            text,
+            "hearing    {kept_percent} % of usual uplinks in the last hour, {promised_percent} % promised"
+        );
     }
     text.push_str(&tasks(status));
     text

@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::clock_log::ClockLog;
 use super::control;
 use super::control::Ask;
+use super::control::Standing;
 use super::control::What;
 use super::end_report::EndReports;
 use super::error::StartError;
@@ -78,6 +79,8 @@ pub struct Driver {
     pub(super) memory: Memory,
     pub(super) started: Instant,
     pub(super) state_dir: PathBuf,
+    /// Tasks that are over and whose report is kept are told here.
+    pub(super) over: mpsc::Sender<TaskId>,
 }
 
 /// What the loop remembers from turn to turn.
@@ -390,7 +393,7 @@ impl Driver {
                 let reports = &mut self.memory.end_reports;
                 let devices = reports.group(task).and_then(|group| self.engine.fleet(group));
                 let report = reports.end(now, task, outcome, devices);
-                self.store.note(report);
+                self.store.note(report, task.clone(), self.over.clone());
             }
             _ => {
                 self.memory.notes.ended(task, None);
@@ -434,11 +437,22 @@ impl Driver {
             Ask::Control(request, reply) => {
                 let line = control::answer(request, |what| match what {
                     What::Devices(about) => control::devices(&mut self.engine, now, &self.groups, &about),
-                    What::Version | What::Status => Ok(serde_json::to_value(page(self)).expect(ALWAYS)),
+                    // Orders are taken beside the driver.
+                    What::Version | What::Status | What::Order(_) => {
+                        Ok(serde_json::to_value(page(self)).expect(ALWAYS))
+                    }
                 });
                 let _ = reply.send(line);
             }
+            Ask::Standing(ids, reply) => drop(reply.send(self.standing(now, &ids))),
         }
+    }
+
+    fn standing(&self, now: Now, ids: &[TaskId]) -> Standing {
+        let all = self.engine.progress().map(|(task, _)| task.clone());
+        let (open, others) = all.partition(|task| ids.contains(task));
+        let over = ids.iter().filter(|task| self.engine.is_over(task)).cloned().collect();
+        Standing { open, over, others, gps: now.gps }
     }
 
     fn snapshot(&self, now: Now) -> Snapshot {

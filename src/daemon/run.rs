@@ -5,12 +5,14 @@ use super::boot::random;
 use super::clock::Clock;
 use super::control;
 use super::control::Ask;
+use super::control::Orders;
 use super::driver::Driver;
 use super::driver::Memory;
 use super::error::StartError;
 use super::fact::FACTS_MAX;
 use super::fact::Fact;
 use super::fact::ImageWish;
+use super::fact::TASKS_MAX;
 use super::fact::WISHES_MAX;
 use super::files::FolderFiles;
 use super::folder::TaskFolder;
@@ -36,6 +38,7 @@ use super::view::NO_SERVER;
 use super::view::RELAY_ONLY;
 use crate::broadcast::Record;
 use crate::broadcast::TaskSource;
+use crate::broadcast::TaskState;
 use crate::engine::Engine;
 use crate::store::Mark;
 use crate::store::Recovered;
@@ -46,6 +49,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -56,6 +60,12 @@ const BLOCKED: Duration = Duration::from_millis(50);
 
 /// The last log lines get this long.
 const LOGGED: Duration = Duration::from_millis(100);
+
+/// Tasks that are over and whose orders are not removed yet, at most.
+const OVER_MAX: usize = 2 * TASKS_MAX;
+
+/// Names by the records of their tasks.
+type ByRecord = BTreeMap<[u8; 16], String>;
 
 /// What a source of tasks beyond the folder is given.
 #[derive(Debug)]
@@ -201,8 +211,10 @@ async fn serve(
     let region = settings.engine.region;
     let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
     let (server_sockets, found) = ServerSockets::new(names, listen, clock.now().mono);
-    let stems = stems(&recovered);
-    let groups = settings.engine.groups.iter().map(|group| group.name.clone()).collect();
+    let order_folder = control::folder_of(&settings.state_dir);
+    let (stems, of_socket) = origins(&recovered, &order_folder);
+    let groups: Vec<String> = settings.engine.groups.iter().map(|group| group.name.clone()).collect();
+    let judge = settings.engine.judge();
     let mut engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
     if engine.servers().next().is_none() {
         tracing::warn!("{NO_SERVER}");
@@ -214,7 +226,10 @@ async fn serve(
     let (tell, facts) = mpsc::channel(FACTS_MAX);
     // Without its groups nobody can say what a task is, and what ran is not to be cancelled.
     if takes_tasks {
-        let known = engine.tasks().filter(|state| state.source == TaskSource::File).map(|state| {
+        let is_of_folder = |state: &TaskState| {
+            state.source == TaskSource::File && !of_socket.contains_key(&state.task.record_id())
+        };
+        let known = engine.tasks().filter(is_of_folder).map(|state| {
             let stem = stems.get(&state.task.record_id()).cloned();
             (state.task, stem.unwrap_or_default())
         });
@@ -226,7 +241,21 @@ async fn serve(
     if let Some(web) = settings.web {
         super::web::start(web.listen, ask.clone());
     }
-    local_sockets(&settings.status_socket, &settings.control_socket, ask);
+    let (over, is_over) = mpsc::channel(OVER_MAX);
+    let orders = match takes_tasks {
+        true => Orders::open(&settings.state_dir, judge, groups.clone(), tell.clone(), ask.clone()),
+        false => Err("nothing but traffic is relayed: `fuotad status` says why".to_owned()),
+    };
+    let orders = orders.map(Rc::new);
+    match &orders {
+        Ok(orders) => {
+            let (orders, kept) = (Rc::clone(orders), of_socket.into_values().collect());
+            tokio::task::spawn_local(async move { orders.upkeep(kept, is_over).await });
+        }
+        Err(why) if takes_tasks => tracing::warn!("{why}"),
+        Err(_) => {}
+    }
+    local_sockets(&settings.status_socket, &settings.control_socket, ask, orders);
     let lns = LnsLinks::start(settings.lns);
     let fetcher = cloud.map(|cloud| {
         let (fetcher, wishes) = mpsc::channel(WISHES_MAX);
@@ -256,18 +285,32 @@ async fn serve(
         memory,
         started,
         state_dir: settings.state_dir,
+        over,
     };
     driver.run().await
 }
 
-/// The names that tasks of a former run had in their source, by their records.
-fn stems(recovered: &Recovered) -> BTreeMap<[u8; 16], String> {
+/// What tasks of a former run were called in their source, and which orders came over the control socket, by records.
+fn origins(recovered: &Recovered, order_folder: &Path) -> (ByRecord, ByRecord) {
     let records = recovered.tasks.iter();
-    records.filter_map(|task| Some((task.id.0, Record::from_bytes(&task.bytes).ok()?.stem))).collect()
+    let records = records.filter_map(|task| Some((task.id.0, Record::from_bytes(&task.bytes).ok()?)));
+    let (mut stems, mut of_socket) = (BTreeMap::new(), BTreeMap::new());
+    for (id, record) in records {
+        if control::is_of_socket(order_folder, &record.document, &record.stem) {
+            of_socket.insert(id, record.stem.clone());
+        }
+        stems.insert(id, record.stem);
+    }
+    (stems, of_socket)
 }
 
 /// Serves the two local sockets; without one of them the daemon goes on.
-fn local_sockets(status_path: &Path, control_path: &Path, ask: mpsc::Sender<Ask>) {
+fn local_sockets(
+    status_path: &Path,
+    control_path: &Path,
+    ask: mpsc::Sender<Ask>,
+    orders: Result<Rc<Orders>, String>,
+) {
     let bind = |path: &Path, name: &str| {
         let bound = LocalSocket::bind(path);
         bound.map_err(|error| {
@@ -279,7 +322,7 @@ fn local_sockets(status_path: &Path, control_path: &Path, ask: mpsc::Sender<Ask>
         tokio::task::spawn_local(status::serve(socket, ask.clone()));
     }
     if let Ok(socket) = bind(control_path, "control") {
-        tokio::task::spawn_local(control::serve(socket, ask));
+        tokio::task::spawn_local(control::serve(socket, ask, orders));
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Snapshot {
     pub lns: Vec<LnsSnapshot>,
     /// Airtime in each sub-band with a limit.
     pub bands: Vec<BandSnapshot>,
+    /// What is promised of the gateway's hearing and what is kept; absent where nothing is promised.
+    #[serde(default)]
+    pub hearing: Option<HearingSnapshot>,
     /// Devices by group and state, where a network server sets them up.
     #[serde(default)]
     pub fleets: Vec<FleetSnapshot>,
@@ -279,6 +282,29 @@ pub struct BandSnapshot {
     pub budget_us: u64,
     /// What is left of it, microseconds.
     pub left_us: u64,
+    /// What of it is kept for network servers: campaigns leave it to them, microseconds.
+    #[serde(default)]
+    pub reserve_us: u64,
+}
+
+/// How well the gateway hears beside its own frames.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HearingSnapshot {
+    /// The part of usual uplinks that is heard in any hour, per cent, as promised.
+    pub promised_percent: f64,
+    /// The same in the hour that ends now, as far as frames of this gateway let it.
+    pub kept_percent: f64,
+}
+
+/// One session of a campaign.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SessionSnapshot {
+    /// When its devices begin to listen, RFC 3339.
+    pub start: String,
+    /// When they stop, RFC 3339.
+    pub end: String,
+    /// Frames that are planned for it; absent where the sessions are not those of the plan any more.
+    pub frames: Option<u32>,
 }
 
 /// One task that is known and not over.
@@ -346,6 +372,12 @@ pub struct CampaignSnapshot {
     pub spacing_us: u64,
     /// The session that runs or comes next, RFC 3339; absent when devices always listen.
     pub session: Option<(String, String)>,
+    /// All sessions, in their order; none when devices always listen.
+    #[serde(default)]
+    pub sessions: Vec<SessionSnapshot>,
+    /// Uncoded fragments of the image.
+    #[serde(default)]
+    pub fragments: u32,
     /// Seconds until the last frame is over; absent while no start is known.
     pub left_s: Option<u64>,
     /// The same as UTC, when the clock is trusted.

@@ -45,6 +45,12 @@ impl StateFolder {
     }
 }
 
+/// Room on the file system of `dir` for whoever is not root, bytes.
+pub fn free_bytes(dir: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Enrols a key in the folder, which is made when it is missing. After a loss the service must not run: it holds the
 /// counters in memory that are given a new beginning.
 ///

@@ -6,6 +6,7 @@ use super::files::FolderFiles;
 use crate::broadcast::NotSaved;
 use crate::store::Change;
 use crate::store::Store;
+use crate::task::TaskId;
 use std::thread;
 use tokio::sync::mpsc;
 
@@ -13,10 +14,19 @@ use tokio::sync::mpsc;
 /// means that the disk does not answer any more.
 const WAITING_MAX: usize = 256;
 
+/// Who is told that a change is stored.
+#[derive(Debug)]
+enum For {
+    /// The engine, under the number of its wish.
+    Save(u64),
+    /// Whoever keeps the order of this task, which is over.
+    Report(TaskId, mpsc::Sender<TaskId>),
+}
+
 /// The driver's end of the store.
 #[derive(Debug)]
 pub struct StoreThread {
-    changes: mpsc::Sender<(Option<u64>, Change)>,
+    changes: mpsc::Sender<(For, Change)>,
     answers: mpsc::Receiver<(u64, Result<(), NotSaved>)>,
 }
 
@@ -41,14 +51,14 @@ impl StoreThread {
     /// # Errors
     /// When it cannot even be queued: nothing more can be promised then.
     pub fn save(&self, save: u64, change: Change) -> Result<(), NotSaved> {
-        self.changes.try_send((Some(save), change)).map_err(|_| {
+        self.changes.try_send((For::Save(save), change)).map_err(|_| {
             NotSaved::Broken(format!("the disk has not answered {WAITING_MAX} times: check it and restart"))
         })
     }
 
-    /// Has a report of the daemon's own stored; nobody waits for it.
-    pub fn note(&self, change: Change) {
-        if self.changes.try_send((None, change)).is_err() {
+    /// Has a report of the daemon's own stored, after which `task` is told to be over.
+    pub fn note(&self, change: Change, task: TaskId, over: mpsc::Sender<TaskId>) {
+        if self.changes.try_send((For::Report(task, over), change)).is_err() {
             tracing::warn!("a report was not written: the disk does not answer");
         }
     }
@@ -68,13 +78,13 @@ impl StoreThread {
 
 fn keep(
     mut store: Option<Store<FolderFiles>>,
-    mut waiting: mpsc::Receiver<(Option<u64>, Change)>,
+    mut waiting: mpsc::Receiver<(For, Change)>,
     tell: &mpsc::Sender<(u64, Result<(), NotSaved>)>,
 ) {
-    while let Some((save, change)) = waiting.blocking_recv() {
+    while let Some((whom, change)) = waiting.blocking_recv() {
         let result = store.as_mut().map(|store| store.apply(&change));
-        match (save, result) {
-            (Some(save), result) => {
+        match (whom, result) {
+            (For::Save(save), result) => {
                 let answer = match result {
                     Some(result) => result.map_err(|error| NotSaved::from(&error)),
                     None => Err(NotSaved::Broken("the state folder cannot be used".to_owned())),
@@ -83,8 +93,10 @@ fn keep(
                     return;
                 }
             }
-            (None, None | Some(Ok(()))) => {}
-            (None, Some(Err(error))) => tracing::warn!(%error, "a report was not written"),
+            // Whoever is not told now finds at the next start that it is over.
+            (For::Report(task, over), Some(Ok(()))) => drop(over.try_send(task)),
+            (For::Report(..), None) => {}
+            (For::Report(..), Some(Err(error))) => tracing::warn!(%error, "a report was not written"),
         }
     }
 }

@@ -7,14 +7,17 @@ use super::snapshot::ClockSnapshot;
 use super::snapshot::DisputeSnapshot;
 use super::snapshot::FleetSnapshot;
 use super::snapshot::ForwarderSnapshot;
+use super::snapshot::HearingSnapshot;
 use super::snapshot::LnsSnapshot;
 use super::snapshot::OtherSenderSnapshot;
 use super::snapshot::RelaySnapshot;
 use super::snapshot::ServerSnapshot;
+use super::snapshot::SessionSnapshot;
 use super::snapshot::Snapshot;
 use super::snapshot::TaskSnapshot;
 use super::snapshot::WaitSnapshot;
 use super::socket::SocketCounts;
+use super::state_folder::free_bytes;
 use crate::broadcast::Phase;
 use crate::broadcast::TaskState;
 use crate::campaign::CampaignState;
@@ -30,6 +33,7 @@ use crate::report::disputed;
 use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
 use crate::time::Distrust;
+use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::path::Path;
@@ -86,6 +90,7 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         relay: relay(engine),
         lns: around.lns.to_vec(),
         bands: bands(engine, around.region),
+        hearing: engine.hearing_ppm().map(hearing),
         fleets: engine.fleets().map(|each| fleet(each, now)).collect(),
         tasks,
         refused: Vec::new(),
@@ -107,12 +112,6 @@ fn fleet((group, fleet): (&str, &Fleet), now: Now) -> FleetSnapshot {
         not_heard_here: counts.not_heard_here,
         silent: counts.silent,
     }
-}
-
-/// Room on the file system of `dir` for whoever is not root, bytes.
-fn free_bytes(dir: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(dir).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn clock(clocks: ClockState, now: Now, around: HostState<'_>) -> ClockSnapshot {
@@ -301,6 +300,7 @@ fn bands(engine: &Engine, region: &Parameters) -> Vec<BandSnapshot> {
             total_us: used.total_us,
             budget_us,
             left_us: budget_us.saturating_sub(used.total_us),
+            reserve_us: budget_us.saturating_mul(engine.reserve_ppm().into()) / 1_000_000,
         })
     });
     shown.collect()
@@ -341,9 +341,21 @@ fn campaign(state: CampaignState, now: Now, region: &Parameters) -> CampaignSnap
         airtime_us: state.airtime_us,
         spacing_us: state.spacing_us,
         session: state.session.map(|(start, end)| (rfc3339_from_gps(start), rfc3339_from_gps(end))),
+        sessions: state.sessions.into_iter().map(session).collect(),
+        fragments: state.fragments,
         left_s: state.left_us.map(|left_us| left_us / 1_000_000),
         eta,
     }
+}
+
+fn session((start, end, frames): (GpsTime, GpsTime, Option<u32>)) -> SessionSnapshot {
+    SessionSnapshot { start: rfc3339_from_gps(start), end: rfc3339_from_gps(end), frames }
+}
+
+fn hearing((promised_ppm, kept_ppm): (u32, u32)) -> HearingSnapshot {
+    // To a hundredth: a number for people and for what compares it.
+    let percent = |ppm: u32| f64::from(ppm / 100) / 100.0;
+    HearingSnapshot { promised_percent: percent(promised_ppm), kept_percent: percent(kept_ppm) }
 }
 
 /// The law's name of sub-band number `index`.

@@ -261,6 +261,22 @@ impl Engine {
         })
     }
 
+    /// What of every duty budget is kept for network servers, parts per million.
+    pub fn reserve_ppm(&self) -> u32 {
+        self.scheduler.reserve_ppm()
+    }
+
+    /// The part of usual uplinks that is promised to be heard, and the part that was in the hour that ends now, parts per
+    /// million; `None` where nothing is promised.
+    pub fn hearing_ppm(&self) -> Option<(u32, u32)> {
+        self.scheduler.hearing().promised_and_kept_ppm(self.now.mono)
+    }
+
+    /// Whether the task ran and is over, as far as that is remembered.
+    pub fn is_over(&self, task: &TaskId) -> bool {
+        self.broadcaster.is_over(task)
+    }
+
     /// Finished tasks that are ordered again, which does nothing, and how each ended.
     pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
         self.broadcaster.ordered_again()

@@ -127,6 +127,14 @@ impl Hearing {
         self.hour.used_us(now, None)
     }
 
+    /// The part of usual uplinks that is promised to be heard in any hour, and the part that was heard in this one as far
+    /// as frames of the gateway's own let it, parts per million; `None` where nothing is promised.
+    pub fn promised_and_kept_ppm(&self, now: Instant) -> Option<(u32, u32)> {
+        let lost_ppm = (self.used_us(now) / (HOUR_US / 1_000_000)).min(1_000_000);
+        let kept_ppm = 1_000_000 - u32::try_from(lost_ppm).unwrap_or(1_000_000);
+        (self.min_heard_ppm > 0).then_some((self.min_heard_ppm, kept_ppm))
+    }
+
     /// Enters a frame that costs so much.
     pub fn add(&mut self, start: Instant, cost_us: u64, origin: Origin) {
         if self.min_heard_ppm > 0 {

@@ -15,6 +15,7 @@ use crate::campaign::SessionRule;
 use crate::engine;
 use crate::engine::FleetSettings;
 use crate::forwarder;
+use crate::radio::UplinkMix;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::schedule::Kept;
@@ -60,6 +61,8 @@ pub struct Script {
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
     /// deaf for some of them.
     pub uplinks_per_hour: u32,
+    /// How they are sent; `None`: as is usual in the region.
+    pub uplink_mix: Option<UplinkMix>,
     /// What strikes datagrams on their way to us, from the forwarder and from the network server.
     pub faulty_link: FaultyLinkSettings,
     /// Datagrams lost on their way to the forwarder, parts per million.
@@ -119,6 +122,7 @@ impl Script {
             fields: Vec::new(),
             network: None,
             uplinks_per_hour: 60,
+            uplink_mix: None,
             faulty_link: FaultyLinkSettings::default(),
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),

@@ -103,7 +103,7 @@ pub struct World {
     start: GpsTime,
     seed: u64,
     uplinks_per_hour: u32,
-    usual_uplinks: UplinkMix,
+    uplink_mix: UplinkMix,
     uplinks_sent: u64,
     datagram_loss_ppm: u32,
     now: Instant,
@@ -143,7 +143,7 @@ impl World {
             start: script.start,
             seed: script.seed,
             uplinks_per_hour: script.uplinks_per_hour,
-            usual_uplinks: script.region.usual_uplinks(),
+            uplink_mix: script.uplink_mix.clone().unwrap_or_else(|| script.region.usual_uplinks()),
             uplinks_sent: 0,
             datagram_loss_ppm: script.datagram_loss_ppm,
             now: Instant::ZERO,
@@ -485,7 +485,7 @@ impl World {
 
     /// Somebody else's uplink ends, and another will come.
     fn uplink(&mut self) {
-        if let Some(rate) = uplinks::rate(&self.usual_uplinks, self.uplinks_sent) {
+        if let Some(rate) = uplinks::rate(&self.uplink_mix, self.uplinks_sent) {
             self.concentrator.uplink(self.now, uplinks::reception(self.now, rate));
         }
         self.uplinks_sent += 1;

@@ -16,6 +16,8 @@
 //! | `report-<name>` | one JSON object with its number and its sum | the same way |
 //! | `*.new` | a file on its way | removed at the next start |
 //!
+//! Orders that came over the control path have a folder of their own: [`OrderFolder`].
+//!
 //! Every slot and every trailer has a magic number, a format version and a CRC-32C at fixed places that no
 //! later version may move. A record that is whole and of a newer version refuses the start before anything
 //! was changed; a record that is not whole is damage.
@@ -76,6 +78,7 @@ mod journal;
 mod lives;
 mod mark;
 mod new_file;
+mod orders;
 mod range;
 mod record;
 mod recovery;
@@ -95,6 +98,11 @@ pub use files::FilesErrorKind;
 pub use mark::CAMPAIGNS_MAX;
 pub use mark::CampaignMark;
 pub use mark::Mark;
+pub use orders::ORDERS_MAX;
+pub use orders::OrderError;
+pub use orders::OrderFolder;
+pub use orders::PIECE_BYTES_MAX;
+pub use orders::UPLOADS_MAX;
 pub use range::FCNT_FIRST;
 pub use range::KeyCounters;
 pub use range::NEXT_FREE_MAX;

@@ -3,7 +3,7 @@
 metrics say, it fits a phone, it loads nothing from elsewhere, and names with markup are text. Then promtool judges the
 metrics, the alert rules and what the dashboard asks for. Exit 0: all held.
 
-Usage: page.py PROGRAM [FOLDER for screenshots]      (needs chromium, chromedriver, promtool)
+Usage: page.py PROGRAM [FOLDER for screenshots]      (needs chromium, chromedriver, promtool, mosquitto)
 """
 import base64
 import json
@@ -42,7 +42,17 @@ socket = "{dir}/status.sock"
 trust = "always"
 [web]
 listen = "127.0.0.1:18970"
+[[lns]]
+name = "cs"
+kind = "chirpstack"
+broker = "mqtt://127.0.0.1:18883"
+applications = ["5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11"]
 """
+# Devices that a network server would set up; none of them speaks here.
+DEVICES = 7
+# A gateway whose law limits its airtime, and a group that listens in a session that is to come.
+LIMITED = (CONFIG[:CONFIG.index("[web]")].replace("US915", "EU868").replace("18710", "18711").replace("18700", "18701")
+           + '[web]\nlisten = "127.0.0.1:18971"\n')
 
 
 class Browser:
@@ -85,20 +95,26 @@ class Browser:
 
 
 class Site:
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, config=CONFIG):
         self.program, self.folder = program, folder
         self.config = folder / "fuotad.toml"
-        self.config.write_text(CONFIG.format(dir=folder))
+        self.config.write_text(config.format(dir=folder))
         (folder / "tasks").mkdir()
         code, text = run(program, "group", "new", "meters", "--key-file", str(folder / "meters.mckey"), "-c", str(self.config))
-        lines = text[text.index("[[group]]"):text.index("warning:")].replace('"windows"', '"always"')
+        lines = text[text.index("[[group]]"):text.index("warning:")]
+        if config == CONFIG:
+            devices = folder / "meters.devices.toml"
+            listed = "".join(f'[[device]]\nname = "m{i}"\ndev-eui = "70b3d57ed000000{i}"\nmc-key-encrypted = "{i:032x}"\n' for i in range(1, DEVICES + 1))
+            devices.write_text(f'group = "meters"\n{listed}')
+            devices.chmod(0o600)
+            lines = lines.replace('"windows"', '"always"') + f'\nlns = "cs"\ndevices-file = "{devices}"\n'
         self.config.write_text(self.config.read_text() + lines)
         self.process = subprocess.Popen([program, "run", "-c", str(self.config)], stderr=open(folder / "log", "w"))
 
-    def order(self, size):
+    def order(self, size, *words):
         image = self.folder / "app.bin"
         image.write_bytes(os.urandom(size))
-        return run(self.program, "order", str(image), "--group", "meters", "--name", "app-1.4.2", "--yes", "-c", str(self.config))
+        return run(self.program, "order", str(image), "--group", "meters", "--name", "app-1.4.2", "--yes", "-c", str(self.config), *words)
 
     def status(self):
         try:
@@ -144,6 +160,17 @@ def running(site, screenshots):
     check(shown and before - 1 <= int(shown[1]) <= after, f"page and terminal show the same frames: {before} <= {shown and shown[1]} <= {after}")
     check(shown and planned and shown[2] == planned[1], f"page and metrics show the same plan: {shown and shown[2]}, {planned and planned[1]}")
     check(browser.js("document.querySelectorAll('path.course').length") == 1, "the course is drawn")
+    check(browser.js("document.querySelectorAll('#campaigns path.foreseen').length") == 1, "with the devices that are foreseen to complete")
+    fleet = site.status()["fleets"][0]
+    measured = sum(int(float(n)) for n in re.findall(r'fuotad_devices\{[^}]*\} (\d+)', metrics()))
+    check(fleet["devices"] == DEVICES == measured, f"terminal and metrics know the same devices: {fleet['devices']}, {measured}")
+    check(f"{DEVICES} devices" in browser.text() and browser.js("document.querySelectorAll('#devices path.state-2').length") == 1, "the page shows them by state over time")
+    hearing, told = site.status()["hearing"], run(site.program, "status", "-c", str(site.config))[1]
+    shown = re.search(r"([\d.]+) % of usual uplinks in the last hour, ([\d.]+) % promised", browser.text())
+    promised = re.search(r'fuotad_hearing_ratio\{of="promised"\} ([\d.]+)', metrics())
+    check(shown and float(shown[2]) == hearing["promised_percent"] == 100 * float(promised[1]) and f"{shown[2]} % promised" in told,
+          f"page, terminal and metrics show the same promise of hearing: {shown and shown[0]}")
+    check(shown and abs(float(shown[1]) - hearing["kept_percent"]) < 1, f"and what is kept of it: {hearing['kept_percent']} %")
     check(until(10, lambda: MARKUP in browser.text()), "a name with markup is shown as it is")
     check(browser.js("document.querySelectorAll('img, main b').length") == 0, "and is no markup")
     urls = browser.js("performance.getEntriesByType('resource').map((entry) => entry.name)")
@@ -181,6 +208,32 @@ def finished(site, screenshots):
     browser.close()
 
 
+def limited(program, folder, screenshots):
+    """Airtime against a law, and sessions that are to come."""
+    folder.mkdir()
+    Server(18711)
+    site = Site(program, folder, LIMITED)
+    Forwarder(("127.0.0.1", 18701))
+    try:
+        check(until(20, site.status), "a second service answers")
+        start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7200))
+        code, text = site.order(9000, "--start", start)
+        check(code == 0, f"ordered: {text.splitlines()[-1:]}")
+        browser = Browser(1000, 1400)
+        browser.open("http://127.0.0.1:18971/")
+        check(until(20, lambda: "timetable" in browser.text() and start in browser.text()), "the page has the timetable")
+        check(until(20, lambda: browser.js("document.querySelectorAll('#campaigns rect.session').length") >= 1), "the sessions are drawn")
+        check("Why nothing is sent" in browser.text() and "waits for" in browser.text(), "and why nothing is sent")
+        bands = site.status()["bands"]
+        shown = re.findall(r"reserve for servers ([\d.]+) s", browser.text())
+        check(bands and shown == [f"{band['reserve_us'] / 1e6:.1f}" for band in bands], f"the reserve of each sub-band is shown as the terminal has it: {shown}")
+        check(not browser.complaints(), f"the browser complains of nothing: {browser.complaints()}")
+        browser.screenshot(screenshots / "page-timetable.png")
+        browser.close()
+    finally:
+        site.process.kill()
+
+
 def prometheus(text):
     promtool = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
     check(promtool.returncode == 0, f"promtool: metrics {promtool.stdout}{promtool.stderr}")
@@ -197,6 +250,7 @@ def main():
     screenshots = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else folder)
     screenshots.mkdir(parents=True, exist_ok=True)
     driver = subprocess.Popen(["chromedriver", "--port=19515", "--silent"], stdout=subprocess.DEVNULL)
+    broker = subprocess.Popen(["mosquitto", "-p", "18883"], stderr=subprocess.DEVNULL)
     Server(18710)
     site = Site(program, folder)
     Forwarder(("127.0.0.1", 18700))
@@ -207,10 +261,12 @@ def main():
         sampler.start()
         running(site, screenshots)
         sampler.join()
+        limited(program, folder / "limited", screenshots)
         finished(site, screenshots)
         prometheus(text[0])
     finally:
         driver.terminate()
+        broker.terminate()
         site.process.kill()
     end()
 

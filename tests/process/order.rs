@@ -1,8 +1,16 @@
 //! `fuotad order`, `tasks` and `history`: from an image to a campaign that is over, without a document by hand.
 
+use crate::support::broker::until;
 use crate::support::scratch::Scratch;
 use crate::support::site::Site;
 use crate::support::small_world::lcg;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use fuotad::daemon::ControlClient;
+use fuotad::daemon::ControlError;
+use fuotad::image::Digest;
+use serde_json::Value;
+use serde_json::json;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -48,26 +56,62 @@ fn placed(desk: &Scratch) -> Vec<String> {
     names
 }
 
+/// The words that order the site's image: the simulated devices were told fragments of 232 B.
+fn order_words<'a>(image: &'a str, config: &'a str) -> Vec<&'a str> {
+    let more = ["--fragment-size", "232", "--redundancy", "30"];
+    [&["order", image, "--group", "lamps", "--yes", "-c", config][..], &more].concat()
+}
+
+/// What the service keeps of orders.
+fn kept(site: &Site) -> Vec<String> {
+    let entries = std::fs::read_dir(site.path("state/orders")).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn control(site: &Site) -> ControlClient {
+    ControlClient::connect(&site.path("control.sock")).unwrap()
+}
+
+/// The code of a refusal.
+fn refusal(answer: Result<Value, ControlError>) -> String {
+    match answer {
+        Err(ControlError::Refused { code, message }) => {
+            assert!(!message.is_empty());
+            code
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn an_image_is_ordered_sent_and_remembered_across_a_restart() {
     let mut site = Site::new("order", 12);
     site.start();
-    let image = site.path("image.bin");
-    let config = site.config();
-    // The simulated devices were told fragments of 232 B.
-    let order = ["order", image.to_str().unwrap(), "--group", "lamps", "--yes", "-c", &config];
-    let words = [&order[..], &["--fragment-size", "232", "--redundancy", "30"]].concat();
+    site.wait("it answers", 20, |_| true);
+    let (image, config) = (site.path("image.bin").display().to_string(), site.config());
+    let words = order_words(&image, &config);
     let out = site.cli(&words);
     assert!(out.contains("12 uncoded + ") && out.contains(" to group lamps"), "{out}");
     let (_, name) = out.split_once("ordered ").unwrap();
     let name = name.split(':').next().unwrap().to_owned();
     assert!(name.starts_with("image-") && name.len() == "image-".len() + 8, "{name}");
-    let again = site.refuses(&words);
-    assert!(again.0 == Some(73) && again.1.contains("is ordered already"), "{again:?}");
+    assert!(std::fs::read_dir(site.path("tasks")).unwrap().next().is_none(), "the service keeps it");
+    // The image that was sent is the one that counts.
+    std::fs::write(site.path("image.bin"), "another").unwrap();
     site.wait("it is over", 60, |status| !status.finished.is_empty());
     let verdict = site.verdict();
     assert!(verdict.is_content() && verdict.devices_complete == site.devices(), "{verdict:?}");
     assert_eq!(site.cli(&["tasks", "-c", &config]).trim(), "no task");
+    until("nothing of it is kept", || kept(&site).is_empty());
+    let report = site.report(&name);
+    assert!(report["outcome"].as_str().unwrap().starts_with("complete"), "{report}");
+    let all = site.image().to_vec();
+    site.put_image(&all);
+    let again = site.refuses(&words);
+    assert!(again.0 == Some(65) && again.1.contains("was ordered before and is over"), "{again:?}");
     site.terminate();
     let history = site.cli(&["history", "-c", &config]);
     assert!(
@@ -77,10 +121,150 @@ fn an_image_is_ordered_sent_and_remembered_across_a_restart() {
     let json: serde_json::Value =
         serde_json::from_str(&site.cli(&["history", "--json", "-c", &config])).unwrap();
     assert_eq!(json["task"], name.as_str());
-    // The file is gone, and the name stays used.
-    std::fs::remove_file(site.path("tasks").join(format!("{name}.json"))).unwrap();
+    // Without a service the task folder is the way, and the name stays used.
     let again = site.refuses(&words);
     assert!(again.0 == Some(65) && again.1.contains("was ordered before"), "{again:?}");
+}
+
+#[test]
+fn an_order_outlives_a_kill_in_its_midst_and_shares_the_radio_with_the_next_until_it_is_cancelled() {
+    let mut site = Site::new("order-kill", 60);
+    site.start();
+    site.wait("it answers", 20, |_| true);
+    let (image, config) = (site.path("image.bin").display().to_string(), site.config());
+    let first = [order_words(&image, &config), vec!["--name", "first"]].concat();
+    assert!(site.cli(&first).contains("`fuotad cancel first` stops it"));
+    let again = site.refuses(&first);
+    assert!(again.0 == Some(73) && again.1.contains("first is ordered already"), "{again:?}");
+    let second = [order_words(&image, &config), vec!["--name", "second", "--start", "2099-11-22T08:30:00Z"]];
+    let out = site.cli(&second.concat());
+    assert!(out.contains("it shares the radio with first, which came first"), "{out}");
+    site.wait_for_frames(5);
+    site.kill();
+    site.start();
+    site.wait("both are known again", 20, |status| status.tasks.len() == 2);
+    assert_eq!(kept(&site), ["first.bin", "first.json", "second.bin", "second.json"]);
+    assert_eq!(
+        site.cli(&["cancel", "second", "-c", &config]).trim(),
+        "second is cancelled, and its image is removed"
+    );
+    assert_eq!(kept(&site), ["first.bin", "first.json"]);
+    let unknown = site.refuses(&["cancel", "second", "-c", &config]);
+    assert!(unknown.0 == Some(69) && unknown.1.contains("is no order that came by this way"), "{unknown:?}");
+    site.wait("the first is over", 60, |status| {
+        status.tasks.is_empty()
+            && status.finished.iter().any(|(task, how)| task == "first" && how.starts_with("complete"))
+    });
+    until("nothing of it is kept", || kept(&site).is_empty());
+    let verdict = site.verdict();
+    assert!(verdict.is_content() && verdict.devices_complete == site.devices(), "{verdict:?}");
+}
+
+#[test]
+fn an_image_comes_in_pieces_goes_on_after_a_broken_connection_and_begins_anew_after_a_kill() {
+    let mut site = Site::new("order-pieces", 12);
+    site.start();
+    site.wait("it answers", 20, |_| true);
+    let image = site.image().to_vec();
+    let digest = Digest::of(&image).to_string();
+    let begin = json!({"do": "order.begin", "name": "app", "bytes": image.len(), "sha256": digest});
+    let piece = |offset: usize, length: usize| {
+        let piece = BASE64_STANDARD.encode(&image[offset..offset + length]);
+        json!({"do": "order.piece", "name": "app", "offset": offset, "piece": piece})
+    };
+    let mut client = control(&site);
+    let begun = client.ask(begin.clone()).unwrap();
+    let path = begun["image"].as_str().unwrap().to_owned();
+    assert_eq!((&begun["have"], begun["piece-max"].as_u64()), (&json!(0), Some(4096)));
+    assert_eq!(client.ask(piece(0, 1000)).unwrap(), json!({"have": 1000}));
+    assert_eq!(refusal(client.ask(piece(0, 1000))), "wrong-piece");
+    let commit = |task: Value| json!({"do": "order.commit", "name": "app", "task": task});
+    let task = |image: &str| {
+        json!({
+            "FirmwareUpdateImage": format!("file://{image}"), "RedundancyPercent": 30, "FragmentSizeBytes": 232,
+            "Fuotad": {"MulticastGroups": ["lamps"], "Start": "at-once"},
+        })
+    };
+    assert_eq!(refusal(client.ask(commit(task(&path)))), "incomplete");
+    // The connection breaks.
+    let mut client = control(&site);
+    assert_eq!(client.ask(begin.clone()).unwrap()["have"], 1000);
+    // The power goes.
+    for bytes in [500, 700] {
+        client.ask(begin.clone()).unwrap();
+        let have = client.ask(begin.clone()).unwrap()["have"].as_u64().unwrap() as usize;
+        client.ask(piece(have, bytes)).unwrap();
+        site.kill();
+        site.start();
+        site.wait("it answers", 20, |_| true);
+        assert_eq!(kept(&site), [] as [String; 0]);
+        client = control(&site);
+        assert_eq!(refusal(client.ask(piece(0, 10))), "not-begun");
+        assert_eq!(client.ask(begin.clone()).unwrap()["have"], 0);
+    }
+    let mut have = 0;
+    for length in [1000, 1000, image.len() - 2000] {
+        assert_eq!(client.ask(piece(have, length)).unwrap()["have"], have + length);
+        have += length;
+    }
+    // What would not be sent is not kept.
+    let mut stranger = task("/etc/hostname");
+    assert_eq!(refusal(client.ask(commit(stranger.clone()))), "refused");
+    stranger["FirmwareUpdateImage"] = format!("file://{path}").into();
+    stranger["Id"] = "other".into();
+    assert_eq!(refusal(client.ask(commit(stranger))), "refused");
+    assert_eq!(client.ask(commit(task(&path))).unwrap()["ordered"], "app");
+    assert_eq!(refusal(client.ask(commit(task(&path)))), "already-ordered");
+    assert_eq!(refusal(client.ask(begin)), "already-ordered");
+    site.wait("it is over", 60, |status| !status.finished.is_empty());
+    assert_eq!(site.verdict().devices_complete, site.devices());
+    until("nothing of it is kept", || kept(&site).is_empty());
+}
+
+#[test]
+fn a_service_refuses_what_would_not_be_sent_and_keeps_nothing_of_it() {
+    let mut site = Site::new("order-refused", 4);
+    let key = site.path("meters.key");
+    std::fs::write(&key, "ffeeddccbbaa99887766554433221100").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let meters = "name = \"meters\"\nmc-addr = \"01c0ffef\"\nfirst-fcnt = 2\nsession = \"windows\"";
+    site.extend(&format!("[[group]]\n{meters}\nmc-key-file = \"{}\"\n", key.display()), &[]);
+    site.replace("trust = \"never\"", "trust = \"always\"");
+    site.start();
+    site.wait("it answers", 20, |_| true);
+    let mut client = control(&site);
+    let mut ask = |bytes: &[u8], announced: &[u8], change: &dyn Fn(&mut Value)| {
+        let digest = Digest::of(announced).to_string();
+        let begun =
+            client.ask(json!({"do": "order.begin", "name": "x", "bytes": bytes.len(), "sha256": digest}))?;
+        for (index, piece) in bytes.chunks(4096).enumerate() {
+            let piece = BASE64_STANDARD.encode(piece);
+            client.ask(json!({"do": "order.piece", "name": "x", "offset": index * 4096, "piece": piece}))?;
+        }
+        let mut task = json!({
+            "FirmwareUpdateImage": format!("file://{}", begun["image"].as_str().unwrap()),
+            "RedundancyPercent": 30, "FragmentSizeBytes": 40,
+            "Fuotad": {"MulticastGroups": ["lamps"], "Start": "at-once"},
+        });
+        change(&mut task);
+        client.ask(json!({"do": "order.commit", "name": "x", "task": task}))
+    };
+    let (small, large) = (lcg(3, 5000), lcg(3, 700_000));
+    let nothing = |_: &mut Value| {};
+    assert_eq!(refusal(ask(&[], &[], &nothing)), "wrong-size");
+    assert_eq!(refusal(ask(&small, &large, &nothing)), "damaged");
+    assert_eq!(refusal(ask(&large, &large, &nothing)), "refused", "over 16383 fragments of 40 B");
+    assert_eq!(refusal(ask(&small, &small, &|task| task["FragmentSizeBytes"] = 250.into())), "refused");
+    let group = |task: &mut Value| task["Fuotad"]["MulticastGroups"] = json!(["nobody"]);
+    assert_eq!(refusal(ask(&small, &small, &group)), "refused");
+    let late = |task: &mut Value| task["Fuotad"]["FinishBy"] = json!("2020-01-01T00:00:00Z");
+    assert_eq!(refusal(ask(&small, &small, &late)), "refused");
+    let past = |task: &mut Value| {
+        task["Fuotad"] = json!({"MulticastGroups": ["meters"], "Start": "2020-01-01T00:00:00Z"});
+    };
+    assert_eq!(refusal(ask(&small, &small, &past)), "refused");
+    assert_eq!(kept(&site), [] as [String; 0]);
+    assert!(site.wait("it runs", 5, |_| true).tasks.is_empty());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod support;
 
 mod a_day_after;
+mod answers;
 mod campaigns;
 mod cloud_sessions;
 mod crashes;
@@ -17,11 +18,13 @@ mod law_search;
 mod listening;
 mod missing_files;
 mod odds;
+mod order_folder;
 mod outages;
 mod planned_rest;
 mod region_refusals;
 mod region_tables;
 mod relay;
+mod rounds;
 mod several_groups;
 mod shared_radio;
 #[cfg(feature = "daemon")]

@@ -1,6 +1,7 @@
 //! The command itself: makes the document, plans it, shows the plan, asks, and places both.
 
 use super::placing::Placing;
+use super::placing::warn_of_folder;
 use crate::campaign::Group;
 use crate::campaign::SessionRule;
 use crate::cli::args::PlanArgs;
@@ -32,8 +33,10 @@ pub fn run(args: &OrderArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let config = files::config(&args.config)?;
     let image = files::bytes(&args.image, MAX_IMAGE_BYTES)?;
     let name = name(args, &image)?;
-    let placing = Placing::new(&config, &name)?;
-    is_new(&config, &name)?;
+    let placing = Placing::new(&config, &name, &image)?;
+    if placing.is_folder() {
+        is_new(&config, &name)?;
+    }
     let plan_args = PlanArgs {
         task: placing.document.clone(),
         config: args.config.clone(),
@@ -58,9 +61,10 @@ pub fn run(args: &OrderArgs, out: &mut dyn Write) -> Result<(), Failure> {
     if !args.yes && !is_wanted(out)? {
         return Err(Failure::usage("nothing was ordered"));
     }
-    placing.put(&image, &document)?;
-    let path = placing.document.display();
-    writeln!(out, "ordered {name}: `fuotad status --watch` shows it, removing {path} stops it")?;
+    out.flush()?;
+    let told = placing.put(&image, &document)?;
+    warn_of_folder(&placing);
+    writeln!(out, "ordered {name}: {told}")?;
     Ok(())
 }
 
@@ -79,7 +83,7 @@ fn name(args: &OrderArgs, image: &[u8]) -> Result<String, Failure> {
     Ok(format!("{}-{}", stem.trim_start_matches(['-', '.', '_']), digest.get(..DIGITS).unwrap_or(&digest)))
 }
 
-/// A name that was used does nothing when it is ordered again: better said here than in a log.
+/// A name that was used does nothing when it is ordered again: better said here than in a log. A running service says so.
 fn is_new(config: &Config, name: &str) -> Result<(), Failure> {
     let id = TaskId::new(name).map_err(|error| Failure::usage(format!("--name {name:?}: {error}")))?;
     // Whoever may not read the folder is told by the service.

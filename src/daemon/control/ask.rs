@@ -1,6 +1,8 @@
 //! What readers of the local sockets ask the driver.
 
 use super::request::Request;
+use crate::task::TaskId;
+use crate::time::GpsTime;
 use tokio::sync::oneshot;
 
 /// A question with the way back for its answer. Whoever asked may be gone by then.
@@ -10,4 +12,19 @@ pub enum Ask {
     Status(oneshot::Sender<Vec<u8>>),
     /// A request of the control socket; the answer is a line of JSON.
     Control(Request, oneshot::Sender<Vec<u8>>),
+    /// How these tasks stand.
+    Standing(Vec<TaskId>, oneshot::Sender<Standing>),
+}
+
+/// How some tasks stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Those that are known and not over.
+    pub open: Vec<TaskId>,
+    /// Those that are over, as far as that is remembered.
+    pub over: Vec<TaskId>,
+    /// All others that are not over.
+    pub others: Vec<TaskId>,
+    /// The time, when it is trusted.
+    pub gps: Option<GpsTime>,
 }

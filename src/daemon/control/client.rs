@@ -48,6 +48,14 @@ impl ControlClient {
         Ok(ControlClient(BufReader::new(stream)))
     }
 
+    /// Waits for answers up to `patience` from now on.
+    ///
+    /// # Errors
+    /// The system's word where it sets no limit.
+    pub fn wait_up_to(&mut self, patience: Duration) -> Result<(), ControlError> {
+        Ok(self.0.get_ref().set_read_timeout(Some(patience))?)
+    }
+
     /// Asks one thing: an object with `do` and its members; the version is added.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What may be asked.
 
+use super::order_request::OrderMembers;
+use super::order_request::OrderRequest;
 use super::refusal::Refusal;
 use crate::json::Node;
 use crate::json::shown_name;
@@ -17,7 +19,7 @@ pub const PAGE_MAX: usize = 200;
 const PAGE: usize = 100;
 
 /// Every request by its name.
-pub(super) const NAMES: [&str; 7] = [
+pub(super) const NAMES: [&str; 11] = [
     "version",
     "status",
     "devices.list",
@@ -25,6 +27,10 @@ pub(super) const NAMES: [&str; 7] = [
     "devices.retry",
     "devices.forget",
     "devices.survey",
+    "order.begin",
+    "order.piece",
+    "order.commit",
+    "order.cancel",
 ];
 
 /// One request with the id that its answer repeats.
@@ -45,6 +51,8 @@ pub enum What {
     Status,
     /// A request about the devices of a group.
     Devices(DevicesRequest),
+    /// A request that brings an order or takes it back.
+    Order(OrderRequest),
 }
 
 /// A request about the devices of a group.
@@ -86,6 +94,12 @@ struct RequestJson {
     device: Option<String>,
     after: Option<String>,
     limit: Option<u64>,
+    name: Option<String>,
+    bytes: Option<u64>,
+    sha256: Option<String>,
+    offset: Option<u64>,
+    piece: Option<String>,
+    task: Option<Value>,
 }
 
 impl Request {
@@ -107,7 +121,7 @@ fn what(value: &Value) -> Result<What, Refusal> {
         let why = match text.split('`').nth(1) {
             Some(name) if text.starts_with("unknown field") => {
                 format!(
-                    "{} is no member of a request: there are v, id, do, group, device, after, limit",
+                    "{} is no member of a request: there are v, id, do, group, device, after, limit, name, bytes, sha256, offset, piece, task",
                     shown_name(name)
                 )
             }
@@ -142,6 +156,19 @@ fn what(value: &Value) -> Result<What, Refusal> {
         "devices.forget" => AboutDevices::Forget(device(&json)?),
         "devices.survey" => AboutDevices::Survey,
         other => {
+            let members = OrderMembers {
+                name: json.name,
+                bytes: json.bytes,
+                sha256: json.sha256,
+                offset: json.offset,
+                piece: json.piece,
+                task: json.task,
+            };
+            if let Some(read) =
+                other.strip_prefix("order.").and_then(|verb| OrderRequest::read(verb, members))
+            {
+                return Ok(What::Order(read?));
+            }
             let why = format!("{} is no request: write one of {}", shown_text(other), NAMES.join(", "));
             return Err(Refusal::new("unknown-request", why));
         }
@@ -176,6 +203,7 @@ fn limit(limit: Option<u64>) -> Result<usize, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::control::order_request::AboutOrder;
 
     fn read(line: &str) -> Result<What, String> {
         Request::read(line.as_bytes()).map(|request| request.what).map_err(|(_, refusal)| refusal.to_string())
@@ -201,6 +229,38 @@ mod tests {
             let line = format!(r#"{{"v":1,"do":"devices.{name}","group":"meters","device":"{eui}"}}"#);
             assert_eq!(read(&line), devices(what));
         }
+    }
+
+    #[test]
+    fn a_request_about_an_order_is_read_with_its_members() {
+        let order = |what| {
+            let name = crate::task::TaskId::new("app-1").unwrap();
+            Ok(What::Order(OrderRequest { name, what }))
+        };
+        let digest = crate::image::Digest::of(b"abc");
+        let begin = format!(r#"{{"v":1,"do":"order.begin","name":"app-1","bytes":3,"sha256":"{digest}"}}"#);
+        assert_eq!(read(&begin), order(AboutOrder::Begin { bytes: 3, digest }));
+        let piece = r#"{"v":1,"do":"order.piece","name":"app-1","offset":7,"piece":"YWJj"}"#;
+        assert_eq!(read(piece), order(AboutOrder::Piece { offset: 7, piece: b"abc".to_vec() }));
+        let commit = r#"{"v":1,"do":"order.commit","name":"app-1","task":{"a":1}}"#;
+        assert_eq!(read(commit), order(AboutOrder::Commit(b"{\n  \"a\": 1\n}\n".to_vec())));
+        assert_eq!(read(r#"{"v":1,"do":"order.cancel","name":"app-1"}"#), order(AboutOrder::Cancel));
+        for (members, said) in [
+            (r#""do":"order.cancel""#, "name is missing"),
+            (r#""do":"order.cancel","name":"../x""#, "name is \"../x\": write letters"),
+            (r#""do":"order.cancel","name":".x""#, "name is \".x\""),
+            (r#""do":"order.cancel","name":"x/y""#, "name is \"x/y\""),
+            (r#""do":"order.begin","name":"a","bytes":3"#, "sha256 is missing"),
+            (r#""do":"order.begin","name":"a","bytes":3,"sha256":"00""#, "sha256 is \"00\""),
+            (r#""do":"order.piece","name":"a","offset":0,"piece":"?""#, "piece is no base64"),
+            (r#""do":"order.piece","name":"a","piece":"YWJj""#, "offset is missing"),
+            (r#""do":"order.commit","name":"a","task":"{}""#, "task is no object"),
+            (r#""do":"order.commit","name":"a""#, "task is missing"),
+        ] {
+            let refusal = read(&format!("{{\"v\":1,{members}}}")).unwrap_err();
+            assert!(refusal.starts_with(&format!("wrong-member: {said}")), "{members}: {refusal}");
+        }
+        assert!(read(r#"{"v":1,"do":"order.do","name":"a"}"#).unwrap_err().starts_with("unknown-request"));
     }
 
     #[test]

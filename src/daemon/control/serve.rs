@@ -2,9 +2,12 @@
 
 use super::answer::line;
 use super::ask::Ask;
+use super::orders::Orders;
 use super::refusal::Refusal;
 use super::request::Request;
+use super::request::What;
 use crate::daemon::local_socket::LocalSocket;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncBufReadExt;
@@ -26,16 +29,16 @@ const IDLE: Duration = Duration::from_secs(60);
 /// A reader that does not take its answer within this is left alone.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Serves connections for ever, each in a task of its own on the current thread.
-pub async fn serve(socket: LocalSocket, asks: mpsc::Sender<Ask>) {
+/// Serves connections for ever, each in a task of its own on the current thread. `orders` are taken where they can be kept.
+pub async fn serve(socket: LocalSocket, asks: mpsc::Sender<Ask>, orders: Result<Rc<Orders>, String>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let mut stream = socket.accept().await;
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
-                let asks = asks.clone();
+                let (asks, orders) = (asks.clone(), orders.clone());
                 tokio::task::spawn_local(async move {
-                    converse(stream, &asks).await;
+                    converse(stream, &asks, &orders).await;
                     drop(place);
                 });
             }
@@ -49,7 +52,7 @@ pub async fn serve(socket: LocalSocket, asks: mpsc::Sender<Ask>) {
 }
 
 /// Answers requests until the other side ends, is slow, or writes what is no line.
-async fn converse(stream: UnixStream, asks: &mpsc::Sender<Ask>) {
+async fn converse(stream: UnixStream, asks: &mpsc::Sender<Ask>, orders: &Result<Rc<Orders>, String>) {
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
     loop {
@@ -65,6 +68,13 @@ async fn converse(stream: UnixStream, asks: &mpsc::Sender<Ask>) {
             line(None, Err(Refusal::new("too-long", why)))
         } else {
             match Request::read(&request) {
+                Ok(Request { id, what: What::Order(order) }) => {
+                    let taken = match orders {
+                        Ok(orders) => orders.take(order).await,
+                        Err(why) => Err(Refusal::new("no-orders", why.as_str())),
+                    };
+                    line(id, taken)
+                }
                 Ok(request) => match asked(request, asks).await {
                     Some(answer) => answer,
                     None => return,

@@ -189,15 +189,26 @@ fn devices(snapshot: &Snapshot, page: &mut Page) {
 
 fn air(snapshot: &Snapshot, page: &mut Page) {
     let mut airtime = Vec::new();
-    let mut budget = Vec::new();
+    let (mut budget, mut reserve) = (Vec::new(), Vec::new());
     for band in &snapshot.bands {
         let label = |sender: &str| vec![("band", band.label.clone()), ("sender", sender.to_owned())];
         airtime.push((label("campaigns"), seconds(band.ours_us)));
         airtime.push((label("servers"), seconds(band.total_us.saturating_sub(band.ours_us))));
         budget.push((vec![("band", band.label.clone())], seconds(band.budget_us)));
+        reserve.push((vec![("band", band.label.clone())], seconds(band.reserve_us)));
     }
     page.gauges("band_airtime_seconds", "Airtime in the law's window that ends now", airtime);
     page.gauges("band_budget_seconds", "Airtime that the law allows in its window", budget);
+    page.gauges("band_reserve_seconds", "Airtime of the budget that is kept for network servers", reserve);
+    if let Some(hearing) = &snapshot.hearing {
+        let ratio = |of: &str, percent: f64| (vec![("of", of.to_owned())], percent / 100.0);
+        let hearing = vec![ratio("promised", hearing.promised_percent), ratio("kept", hearing.kept_percent)];
+        page.gauges(
+            "hearing_ratio",
+            "Part of usual uplinks that is heard in the hour that ends now",
+            hearing,
+        );
+    }
 }
 
 fn tasks(snapshot: &Snapshot, page: &mut Page) {

@@ -7,6 +7,7 @@ use crate::daemon::control::Ask;
 use crate::daemon::snapshot::BandSnapshot;
 use crate::daemon::snapshot::CampaignSnapshot;
 use crate::daemon::snapshot::FleetSnapshot;
+use crate::daemon::snapshot::HearingSnapshot;
 use crate::daemon::snapshot::ServerSnapshot;
 use crate::daemon::snapshot::Snapshot;
 use crate::daemon::snapshot::TaskSnapshot;
@@ -127,14 +128,18 @@ fn labels_of_tasks_are_few_and_cannot_break_the_text() {
         ours_us: 1_500_000,
         total_us: 2_000_000,
         budget_us: 360_000_000,
+        reserve_us: 36_000_000,
         ..BandSnapshot::default()
     }];
-    let snapshot = Snapshot { tasks: (0..100).map(task).collect(), bands, ..Snapshot::default() };
+    let hearing = Some(HearingSnapshot { promised_percent: 80.0, kept_percent: 97.25 });
+    let snapshot = Snapshot { tasks: (0..100).map(task).collect(), bands, hearing, ..Snapshot::default() };
     let text = metrics::text(&snapshot).unwrap();
     let lines_of = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
     assert_eq!(lines_of("fuotad_task_frames{"), 32 * 5);
     assert_eq!(lines_of("# TYPE x"), 0, "{text}");
     assert!(text.contains("fuotad_tasks{phase=\"sending\"} 100.0"), "{text}");
     assert!(text.contains("fuotad_band_airtime_seconds{band=\"P\",sender=\"servers\"} 0.5"), "{text}");
+    assert!(text.contains("fuotad_band_reserve_seconds{band=\"P\"} 36.0"), "{text}");
+    assert!(text.contains("fuotad_hearing_ratio{of=\"kept\"} 0.9725"), "{text}");
     assert!(text.contains("group=\"a\\\"b\\n\""), "{text}");
 }

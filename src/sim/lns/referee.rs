@@ -245,12 +245,9 @@ impl Referee {
         // A clock that is wrong costs a check, and a refusal one command, to an oracle, too.
         let is_setup = matches!((f_port, data.first()), (200, _) | (201, Some(0x02)) | (202, _));
         let is_bad = is_setup && asked.iter().all(|asked| *asked == Asked::Doubt);
-        self.oracle += u64::from(is_bad)
-            + u64::from(asked.into_iter().filter(|asked| *asked != Asked::Doubt).fold(
-                false,
-                // What one downlink asks counts once.
-                |is_new, asked| known.first.insert(asked) || is_new,
-            ));
+        let is_new = |asked: &Asked| *asked != Asked::Doubt && known.first.insert(*asked);
+        // What one downlink asks counts once.
+        self.oracle += u64::from(is_bad) + u64::from(asked.into_iter().filter(is_new).count() > 0);
     }
 
     /// AppTimeAns was delivered: an oracle sends it, too.

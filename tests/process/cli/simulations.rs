@@ -38,6 +38,29 @@ fn plan_and_a_lossless_simulation_agree_to_the_second() {
 }
 
 #[test]
+fn plan_and_simulate_tell_the_same_sessions_and_every_frame_is_in_one_of_them() {
+    let desk = Desk::new();
+    let later = |text: &str| text.replace("2026-11-22", "2099-11-22");
+    desk.write("meters.toml", with(CONFIG, "spacing = \"even\"\n", ""));
+    desk.write("meters-1.4.2.json", TASK);
+    let lossless = with(&with(NO_REDUNDANCY, "loss = 0.10", "loss = 0"), "Percent = 0", "Percent = 30");
+    desk.write("s.toml", later(&lossless));
+    let plan = desk.json("plan meters-1.4.2.json -c meters.toml --image image.bin --json");
+    let world = desk.json("simulate s.toml --image image.bin --json");
+    let told = &world["plans"][0];
+    assert_eq!(number(told, "session_s"), number(&plan, "session_s"));
+    let exponents = |json: &Value, name: &str| -> Vec<u64> {
+        json["sessions"].as_array().unwrap().iter().map(|session| number(session, name)).collect()
+    };
+    assert_eq!(exponents(told, "exponent"), exponents(&plan, "timeout_exponent"));
+    let sum_s: u64 = exponents(told, "exponent").iter().map(|exponent| 1 << exponent).sum();
+    assert!(sum_s > 0 && sum_s == number(told, "session_s"), "{told}");
+    assert_eq!(told["sessions"][0]["start"], plan["sessions"][0]["start"]);
+    let frames = told["sessions"].as_array().unwrap().iter().map(|session| number(session, "frames"));
+    assert_eq!(frames.sum::<u64>(), number(&world, "frames"));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     let desk = Desk::new();
     desk.write("s.toml", with(NO_REDUNDANCY, "Percent = 0", "Percent = 50"));

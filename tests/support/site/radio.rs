@@ -49,6 +49,8 @@ const STAT_US: u64 = 2_000_000;
 const UPLINK_EVERY_US: u64 = 250_000;
 /// PROTOCOL.TXT 5.4.
 const PULL_RESP: u8 = 3;
+/// PROTOCOL.TXT 5.5.
+const TX_ACK: u8 = 5;
 const UPLINK_PHY: [u8; 23] = [0x40; 23];
 /// Nothing on the air for this long: the queue is empty.
 const QUIET_US: u64 = 700_000;
@@ -64,9 +66,16 @@ struct Air {
     /// Which life of the process is on, and what each life handed over that is not on the air yet: what was queued
     /// before a kill is still sent, and is none of the new life's.
     life: u32,
-    handed_over: VecDeque<(u32, Vec<u8>)>,
+    handed_over: VecDeque<HandedOver>,
     last_life: u32,
     traffic: Option<Traffic>,
+}
+
+/// A frame that the forwarder was given.
+struct HandedOver {
+    life: u32,
+    token: [u8; 2],
+    phy_payload: Vec<u8>,
 }
 
 impl Air {
@@ -74,13 +83,32 @@ impl Air {
     fn handed_over(&mut self, datagram: &[u8]) {
         let json: Value = serde_json::from_slice(&datagram[4..]).unwrap();
         let data = json["txpk"]["data"].as_str().unwrap();
-        self.handed_over.push_back((self.life, STANDARD.decode(data).unwrap()));
+        self.handed_over.push_back(HandedOver {
+            life: self.life,
+            token: [datagram[1], datagram[2]],
+            phy_payload: STANDARD.decode(data).unwrap(),
+        });
+    }
+
+    /// The forwarder answers: what it refused, as late where this machine is busy, is never on the air. A later life may
+    /// hand over the same bytes, and these are not the refused ones.
+    fn answered(&mut self, datagram: &[u8]) {
+        let Ok(json) = serde_json::from_slice::<Value>(datagram.get(12..).unwrap_or_default()) else {
+            return;
+        };
+        if matches!(json["txpk_ack"]["error"].as_str(), None | Some("NONE")) {
+            return;
+        }
+        let is_its = |frame: &HandedOver| frame.token == datagram[1..3];
+        if let Some(position) = self.handed_over.iter().rposition(is_its) {
+            self.handed_over.remove(position);
+        }
     }
 
     fn on_air(&mut self, transmission: Transmission) {
-        let its = |(_, data): &(u32, Vec<u8>)| *data == transmission.phy_payload;
-        let position = self.handed_over.iter().position(its).unwrap();
-        let (life, _) = self.handed_over.remove(position).unwrap();
+        let is_its = |frame: &HandedOver| frame.phy_payload == transmission.phy_payload;
+        let position = self.handed_over.iter().position(is_its).unwrap();
+        let life = self.handed_over.remove(position).unwrap().life;
         // Only a new life may begin below where the last one was, and only once.
         if life > self.last_life {
             self.last_life = life;
@@ -304,7 +332,12 @@ impl World {
             // Nobody listens while the process is down.
             let _ = match output {
                 Output::Push(bytes) => self.push.send_to(&bytes, self.server),
-                Output::Pull(bytes) => self.pull.send_to(&bytes, self.server),
+                Output::Pull(bytes) => {
+                    if bytes[3] == TX_ACK {
+                        self.air.lock().unwrap().answered(&bytes);
+                    }
+                    self.pull.send_to(&bytes, self.server)
+                }
                 Output::OnAir(transmission) => {
                     self.air.lock().unwrap().on_air(transmission);
                     Ok(0)

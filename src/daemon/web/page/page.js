@@ -43,34 +43,114 @@ function facts(target, rows) {
   target.replaceChildren(...cells);
 }
 
-// Frames over time, and what is ahead to the end that is foreseen.
-function course(points, frames, now, left) {
+// The scale of a picture over time: from the first point to the end that is foreseen.
+function scale(begin, now, left, most, height) {
   // A phone's picture is drawn narrower, so that its words stay readable.
   const width = Math.min(640, byId("campaigns").clientWidth || 640);
-  const [height, margin] = [170, 26];
-  const begin = points[0][0];
+  const margin = 26;
   const end = Math.max(now + (left || 0), begin + 1);
-  const x = (s) => margin + ((s - begin) / (end - begin)) * (width - 2 * margin);
-  const y = (n) => height - margin - (n / Math.max(frames, 1)) * (height - 2 * margin);
-  const picture = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
-  picture.append(drawn("title", {}, "frames over time"));
-  for (const n of [0, frames]) {
-    picture.append(drawn("line", { x1: margin, x2: width - margin, y1: y(n), y2: y(n), class: "axis" }));
-  }
-  picture.append(drawn("text", { x: margin, y: y(frames) - 5 }, `${frames} frames`));
-  const path = points.map(([s, n], i) => `${i ? "L" : "M"}${x(s).toFixed(1)} ${y(n).toFixed(1)}`).join("");
-  picture.append(drawn("path", { d: path, class: "course" }));
-  if (left) {
-    const [s, n] = points[points.length - 1];
-    picture.append(drawn("path", { d: `M${x(s)} ${y(n)}L${x(now + left)} ${y(frames)}`, class: "ahead" }));
-  }
-  picture.append(drawn("text", { x: margin, y: height - 8 }, `${people(now - begin)} ago`));
-  const last = left ? `in ${people(left)}` : "now";
-  picture.append(drawn("text", { x: width - margin, y: height - 8, "text-anchor": "end" }, last));
-  return picture;
+  const x = (s) => margin + ((Math.min(Math.max(s, begin), end) - begin) / (end - begin)) * (width - 2 * margin);
+  const y = (n) => height - margin - (n / Math.max(most, 1)) * (height - 2 * margin);
+  return { width, height, margin, begin, end, x, y };
 }
 
-function campaign(task, courses, now) {
+function picture(title, at, left, now) {
+  const made = drawn("svg", { viewBox: `0 0 ${at.width} ${at.height}`, role: "img" });
+  made.append(drawn("title", {}, title));
+  made.append(drawn("text", { x: at.margin, y: at.height - 8 }, `${people(now - at.begin)} ago`));
+  const last = left ? `in ${people(left)}` : "now";
+  made.append(drawn("text", { x: at.width - at.margin, y: at.height - 8, "text-anchor": "end" }, last));
+  return made;
+}
+
+const line = (at, points) => points.map(([s, n], i) => `${i ? "L" : "M"}${at.x(s).toFixed(1)} ${at.y(n).toFixed(1)}`).join("");
+
+// Sessions as seconds of the service: start, end, frames that are planned.
+function spans(plan, utc, now) {
+  if (!utc) return [];
+  const at = (text) => now + (Date.parse(text) - Date.parse(utc)) / 1000;
+  return plan.sessions.map((one) => [at(one.start), at(one.end), one.frames]);
+}
+
+// What is ahead: frames rise in sessions, burst by burst; without sessions on one line.
+function ahead(plan, sessions, from, now, left) {
+  const coming = sessions.filter(([, end]) => end > now);
+  const points = [from];
+  let done = from[1];
+  for (const [start, end, frames] of coming) {
+    const rest = plan.frames - done;
+    const burst = Math.min(rest, frames === null ? Math.ceil(rest / coming.length) : frames);
+    const begin = Math.max(start, now);
+    points.push([begin, done], [Math.min(end, begin + (burst * plan.spacing_us) / 1e6), (done += burst)]);
+  }
+  if (!coming.length || done < plan.frames) points.push([now + left, plan.frames]);
+  return points;
+}
+
+// Frames over time with the sessions, and what is ahead to the end that is foreseen.
+function course(points, plan, sessions, now, left) {
+  const at = scale(points[0][0], now, left, plan.frames, 170);
+  const made = picture("frames over time", at, left, now);
+  for (const [start, end] of sessions.filter(([start, end]) => end > at.begin && start < at.end)) {
+    made.append(drawn("rect", { x: at.x(start), width: Math.max(at.x(end) - at.x(start), 1), y: at.y(plan.frames), height: at.y(0) - at.y(plan.frames), class: "session" }));
+  }
+  for (const n of [0, plan.frames]) {
+    made.append(drawn("line", { x1: at.margin, x2: at.width - at.margin, y1: at.y(n), y2: at.y(n), class: "axis" }));
+  }
+  made.append(drawn("text", { x: at.margin, y: at.y(plan.frames) - 5 }, `${plan.frames} frames`));
+  made.append(drawn("path", { d: line(at, points), class: "course" }));
+  if (left) made.append(drawn("path", { d: line(at, ahead(plan, sessions, points[points.length - 1], now, left)), class: "ahead" }));
+  return made;
+}
+
+// When so many frames are or will be behind us, seconds.
+function when(points, frames) {
+  for (let i = 1; i < points.length; i++) {
+    const [[s, n], [t, m]] = [points[i - 1], points[i]];
+    if (m >= frames) return m > n ? s + ((t - s) * Math.max(frames - n, 0)) / (m - n) : t;
+  }
+  return points.length ? points[points.length - 1][0] : 0;
+}
+
+const STATES = ["proved", "told", "asked", "out of reach"];
+
+// Devices by state over time, and the band of those that are foreseen to hold the image; without states in per cent.
+function overTime(fleet, known, plan, sessions, now, left) {
+  const last = known ? known.points[known.points.length - 1] : null;
+  const begin = Math.min(...[known, fleet].filter((one) => one && one.points.length).map((one) => one.points[0][0]));
+  const counts = fleet ? fleet.points[fleet.points.length - 1][1] : null;
+  const most = counts ? counts.reduce((sum, n) => sum + n, 0) : 100;
+  const at = scale(fleet ? begin : known.points[0][0], now, left, most, 150);
+  const made = picture("devices by state over time", at, left, now);
+  if (fleet) {
+    const points = [...fleet.points, [now, counts]];
+    STATES.forEach((state, i) => {
+      const upTo = (n) => points.map(([s, each]) => [s, each.slice(0, n).reduce((sum, one) => sum + one, 0)]);
+      const area = [...upTo(i + 1), ...upTo(i).reverse()];
+      made.append(drawn("path", { d: `${line(at, area)}Z`, class: `state-${i}` }));
+    });
+  }
+  if (known && known.foreseen.length && last) {
+    // Whoever was told listens; without states it is a part of those that do.
+    const reach = counts ? counts[0] + counts[1] : 100;
+    const course = left && plan ? [...known.points, ...ahead(plan, sessions, last, now, left)] : known.points;
+    const reached = left ? known.foreseen : known.foreseen.filter(([frames]) => frames <= last[1]);
+    const edge = (of) => reached.map((one) => [when(course, one[0]), one[of] * reach]);
+    made.append(drawn("path", { d: `${line(at, [...edge(2), ...edge(1).reverse()])}Z`, class: "foreseen" }));
+  }
+  made.append(drawn("line", { x1: at.margin, x2: at.width - at.margin, y1: at.y(0), y2: at.y(0), class: "axis" }));
+  made.append(drawn("text", { x: at.margin, y: at.y(most) - 5 }, counts ? `${most} devices` : "100 % of the devices that listen"));
+  return made;
+}
+
+function keys(...names) {
+  const made = element("p");
+  for (const [name, text] of names) made.append(element("span", "", `key ${name}`), `${text}  `);
+  return made;
+}
+
+function campaign(task, status, over) {
+  const now = status.uptime_s;
   const part = element("article");
   part.append(element("h3", task.task));
   const rows = [["phase", task.phase]];
@@ -84,8 +164,16 @@ function campaign(task, courses, now) {
     rows.push(["where", `${(plan.frequency_hz / 1e6).toFixed(3)} MHz, DR${plan.data_rate}, sub-band ${plan.sub_band}`]);
     rows.push(["pace", `${(plan.airtime_us / 1e6).toFixed(3)} s every ${(plan.spacing_us / 1e6).toFixed(3)} s`]);
     if (plan.session) rows.push(["session", `${clock(plan.session[0])} to ${clock(plan.session[1])}`]);
-    const known = courses.find((one) => one.task === task.task);
-    if (known && known.points.length) part.append(course(known.points, plan.frames, now, plan.left_s));
+    if (plan.sessions.length) rows.push(["timetable", plan.sessions.map((one) => `${clock(one.start)}${one.frames === null ? "" : ` ${one.frames} frames`}`).join(", ")]);
+    const known = over.courses.find((one) => one.task === task.task);
+    if (known && known.points.length) {
+      const fleet = over.fleets.find((one) => one.group === plan.group);
+      const sessions = spans(plan, status.clock.utc, now);
+      part.append(course(known.points, plan, sessions, now, plan.left_s));
+      part.append(overTime(fleet, known, plan, sessions, now, plan.left_s));
+      const states = fleet ? STATES.map((state, i) => [`state-${i}`, state]) : [];
+      part.append(keys(...states, ["foreseen", `foreseen to hold the image, losing ${over.losses[1]} to ${over.losses[0]} % of the frames`]));
+    }
   }
   const table = element("dl");
   facts(table, rows);
@@ -94,11 +182,12 @@ function campaign(task, courses, now) {
 }
 
 // What is over, with the course that this page has of it.
-function over([task, outcome], courses) {
+function past([task, outcome], over) {
   const item = element("li", `${task}: ${outcome}`);
-  const known = courses.find((one) => one.task === task);
+  const known = over.courses.find((one) => one.task === task);
   if (known && known.points.length > 1) {
-    item.append(course(known.points, known.frames, known.points[known.points.length - 1][0], 0));
+    const end = known.points[known.points.length - 1][0];
+    item.append(course(known.points, known, [], end, 0), overTime(null, known, null, [], end, 0));
   }
   return item;
 }
@@ -112,20 +201,20 @@ function band(one) {
   picture.append(drawn("title", {}, "airtime against the law"));
   const wide = (us) => (Math.min(us / Math.max(one.budget_us, 1), 1) * 640).toFixed(1);
   picture.append(drawn("rect", { width: 640, height: 18, class: "room" }));
+  // What servers have used of their reserve is not kept for them any more.
+  const kept = wide(Math.max(one.reserve_us - servers, 0));
+  picture.append(drawn("rect", { x: (640 - kept).toFixed(1), width: kept, height: 18, class: "reserve" }));
   picture.append(drawn("rect", { width: wide(one.ours_us), height: 18, class: "ours" }));
   picture.append(drawn("rect", { x: wide(one.ours_us), width: wide(servers), height: 18, class: "server" }));
   part.append(picture);
-  const line = element("p");
-  const key = (name, text) => line.append(element("span", "", `key ${name}`), `${text}  `);
-  key("ours", `campaigns ${s(one.ours_us)}`);
-  key("server", `servers ${s(servers)}`);
+  const line = keys(["ours", `campaigns ${s(one.ours_us)}`], ["server", `servers ${s(servers)}`], ["reserve", `reserve for servers ${s(one.reserve_us)}`]);
   line.append(`law ${s(one.budget_us)}, left ${s(one.left_us)}`);
   part.append(line);
   return part;
 }
 
 // Each device stands in one state.
-function devices(fleet) {
+function devices(fleet, over, now) {
   const part = element("article");
   part.append(element("h3", fleet.group));
   const lost = fleet.refused + fleet.not_heard_here + fleet.silent;
@@ -136,7 +225,19 @@ function devices(fleet) {
   const table = element("dl");
   facts(table, [["devices", `${fleet.devices}`], ...rows.filter(([, n]) => n).map(([name, n]) => [name, `${n}`])]);
   part.append(table);
+  const known = over.fleets.find((one) => one.group === fleet.group);
+  if (known && known.points.length) {
+    part.append(overTime(known, null, null, [], now, 0), keys(...STATES.map((state, i) => [`state-${i}`, state])));
+  }
   return part;
+}
+
+// One sentence for each thing that keeps frames from the air.
+function reasons(status) {
+  if (status.tasks.some((task) => task.phase === "sending")) return status.is_ready ? [] : status.not_ready;
+  if (!status.tasks.length && status.is_ready) return ["nothing is ordered: fuotad order IMAGE --group NAME"];
+  const waits = status.tasks.filter((task) => task.waiting && !status.not_ready.some((why) => why.includes(task.waiting)));
+  return [...status.not_ready, ...waits.map((task) => `${task.task} waits for ${task.waiting}`)];
 }
 
 function gateway(status) {
@@ -145,6 +246,7 @@ function gateway(status) {
   rows.push(["forwarder", forwarder.online
     ? `${forwarder.gateway} at ${forwarder.online}, ${forwarder.uplinks} uplinks`
     : `not connected, expected on ${forwarder.listen}`]);
+  if (status.hearing) rows.push(["hearing", `${status.hearing.kept_percent} % of usual uplinks in the last hour, ${status.hearing.promised_percent} % promised`]);
   if (forwarder.swallowed) rows.push(["swallowed", `${forwarder.swallowed} frames acknowledged and never sent`]);
   for (const server of status.servers) {
     const state = server.is_online ? `${server.uplinks} uplinks, ${server.asked} downlinks` : server.trouble || "does not answer";
@@ -157,24 +259,25 @@ function gateway(status) {
   return rows;
 }
 
-function show({ status, courses }) {
+function show({ status, over_time: over }) {
   byId("about").textContent = `${status.version}, ${status.region}, up ${people(status.uptime_s)}`;
   const state = byId("state");
   state.textContent = status.is_ready ? "ready" : "not ready";
   state.className = status.is_ready ? "good" : "bad";
-  byId("why").hidden = status.is_ready;
-  list("reasons", status.not_ready, "");
-  const tasks = status.tasks.map((task) => campaign(task, courses, status.uptime_s));
+  const why = reasons(status);
+  byId("why").hidden = why.length === 0;
+  list("reasons", why, "");
+  const tasks = status.tasks.map((task) => campaign(task, status, over));
   byId("campaigns").replaceChildren(...(tasks.length ? tasks : [element("p", "no task", "quiet")]));
   const bands = status.bands.map(band);
   byId("bands").replaceChildren(...(bands.length ? bands : [element("p", "no limit of the law counts here", "quiet")]));
   byId("of-devices").hidden = status.fleets.length === 0;
-  byId("devices").replaceChildren(...status.fleets.map(devices));
+  byId("devices").replaceChildren(...status.fleets.map((fleet) => devices(fleet, over, status.uptime_s)));
   facts(byId("gateway"), gateway(status));
   list("history", [], "nothing is over yet");
-  const past = [...status.finished].reverse().map((one) => over(one, courses));
+  const ended = [...status.finished].reverse().map((one) => past(one, over));
   const refused = status.refused.map(([task, reason]) => element("li", `refused ${task}: ${reason}`));
-  if (past.length + refused.length) byId("history").replaceChildren(...past, ...refused);
+  if (ended.length + refused.length) byId("history").replaceChildren(...ended, ...refused);
 }
 
 const events = new EventSource("events");
