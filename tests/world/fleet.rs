@@ -110,6 +110,8 @@ fn a_device_that_refuses_is_refused_for_that_reason_and_the_others_go_on() {
         (&[(201, 0x00, &[0x00, 3, 1, 0x02, 0x04])], Refusal::FragIndex),
         (&[(201, 0x00, &[0x00, 3, 1, 0x02, 0x08])], Refusal::Descriptor),
         (&[(200, 0x04, &[0x04, 0x04])], Refusal::DataRate),
+        // Zephyr leaves the status byte out.
+        (&[(200, 0x04, &[0x04])], Refusal::DataRate),
         (&[(200, 0x04, &[0x04, 0x08])], Refusal::Frequency),
         (&[(200, 0x04, &[0x04, 0x10])], Refusal::GroupUndefined),
         (&[(200, 0x04, &[0x04, 0x1c])], Refusal::GroupUndefined),
@@ -138,6 +140,26 @@ fn a_device_of_version_2_in_a_group_of_version_1_says_so_whatever_it_makes_of_th
         assert_lawful(&summary);
         let meter = &summary.meters[0];
         assert_eq!(meter.state, DeviceState::Refused(Refusal::FragVersion(2)), "{stack}: {}", meter.reason);
+    }
+}
+
+#[test]
+fn devices_of_every_stack_are_told_and_asked_for_nothing_that_they_do_not_have() {
+    let stacks =
+        [Stack::Ideal, Stack::LoRaMacNode, Stack::Lbm, Stack::LoraRs, Stack::Zephyr, Stack::MultitechDot];
+    for dialect in Dialect::ALL {
+        let meters = stacks.map(|stack| MeterScript { stack, ..MeterScript::new(HOUR_S, 7) });
+        let mut world = world(script(dialect, DAY_S, meters.to_vec()));
+        world.run_until(12 * HOUR_S);
+        let summary = world.summary();
+        assert_lawful(&summary);
+        for (stack, meter) in stacks.iter().zip(&summary.meters) {
+            assert_eq!((meter.state, meter.is_ready), (DeviceState::Told, true), "{stack}: {}", meter.reason);
+            assert_eq!(meter.downlinks, 3, "{stack}");
+        }
+        let now = world.now();
+        let dot = world.fleet().unwrap().devices(now).last().unwrap();
+        assert_eq!((dot.ts004, dot.ts005), (Some(1), Some(2)));
     }
 }
 
