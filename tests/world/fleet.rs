@@ -249,6 +249,23 @@ fn a_device_that_answers_nothing_is_silent_and_is_asked_less_and_less() {
 }
 
 #[test]
+fn a_device_is_silent_by_its_own_habit_and_one_that_sent_once_may_send_once_a_day() {
+    let mute = MeterScript { interval_s: DAY_S, ..says(&[(200, 0x00, &[])]) };
+    let mut world = world(script(Dialect::ChirpStack, 9 * DAY_S, vec![mute]));
+    world.run_until(DAY_S - 1);
+    let now = world.now();
+    let last = world.fleet().unwrap().devices(now).next().unwrap();
+    assert_eq!((last.interval_s, last.heard_of > 0), (0, true));
+    let is_silent_after = |world: &mut LnsWorld, hours: u64| {
+        let mut later = world.now();
+        later.gps = later.gps.map(|gps| gps.plus_us(hours * HOUR_S * 1_000_000));
+        world.fleet().unwrap().devices(later).next().unwrap().state == DeviceState::Silent
+    };
+    assert!(!is_silent_after(&mut world, 48));
+    assert!(is_silent_after(&mut world, 121));
+}
+
+#[test]
 fn another_applications_items_are_waited_for() {
     for dialect in Dialect::ALL {
         let busy = MeterScript { foreign_ppm: 400_000, ..MeterScript::new(HOUR_S, 7) };

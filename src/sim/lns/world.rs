@@ -432,6 +432,7 @@ impl LnsWorld {
                     self.decided.clone_from(&windows);
                     fleet.move_windows(windows);
                 }
+                Output::TwoAnswerTime => self.summary.two_answer_time = true,
                 Output::TooFewReady(_) => {
                     self.summary.is_given_up = true;
                     fleet.set_up(None);
