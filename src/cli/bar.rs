@@ -46,3 +46,15 @@ impl Drop for Bar {
         self.bar.finish_and_clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_quick_shows_no_bar() {
+        let bar = Bar::new("frames");
+        bar.at(1, 2, || panic!("nobody reads it"));
+        assert!(bar.bar.is_hidden());
+    }
+}
