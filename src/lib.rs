@@ -20,6 +20,7 @@
 //! Nothing below `daemon/` and `cli/` knows a clock, a file, a socket, a thread or randomness: time is an
 //! argument, facts come in and wishes go out.
 
+pub mod answers;
 pub mod broadcast;
 pub mod campaign;
 #[cfg(feature = "daemon")]

@@ -77,6 +77,11 @@ impl OpenTask {
         self.given_start = Some(start);
     }
 
+    /// Whether its start was decided although the order says none.
+    pub fn has_given_start(&self) -> bool {
+        self.given_start.is_some()
+    }
+
     /// A task that has just arrived; `resumed` is what a former run left of it.
     pub fn new(
         task: Task,

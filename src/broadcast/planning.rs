@@ -312,10 +312,13 @@ impl TaskBook {
         {
             return self.refuse(now, id, reason, outbox);
         }
+        let is_decided = *before == Begin::Unknown && begin != Begin::Unknown && open_task.has_given_start();
+        let group = campaign.plan().group.clone();
+        let sessions = begin.sessions().iter().map(|session| (session.start, session.exponent)).collect();
         if is_moved && !begin.sessions().is_empty() {
-            let group = campaign.plan().group.clone();
-            let sessions = begin.sessions().iter().map(|session| (session.start, session.exponent)).collect();
             outbox.report(now, Some(id), Event::SessionsMoved { group, sessions });
+        } else if is_decided {
+            outbox.report(now, Some(id), Event::StartDecided { group, sessions });
         }
         if let Some(campaign) = self.campaign_mut(id) {
             campaign.calendar_mut().set_begin(begin);

@@ -51,46 +51,51 @@ pub struct Burst {
     pub frames: usize,
 }
 
+/// The frames of a campaign and the pauses between and around them.
+#[derive(Clone, Copy, Debug)]
+pub struct Frames {
+    /// Frames at the first spacing; the others have the second.
+    pub uncoded: usize,
+    /// All of them.
+    pub all: usize,
+    /// From one start to the next, microseconds.
+    pub spacing_us: [u64; 2],
+    /// Nothing is sent for so long at both ends of a session, microseconds.
+    pub guard_us: u64,
+    /// The pause before the first repeat of the last uncoded fragment, microseconds.
+    pub pause_us: u64,
+}
+
 /// The frames of a campaign as an empty radio would send them from one start on.
 #[derive(Clone, Debug)]
 pub struct Air<'a> {
     scheduler: &'a Scheduler,
     request: TxRequest,
-    /// Frames at the first spacing; the others have the second.
-    uncoded: usize,
-    frames: usize,
-    spacing_us: [u64; 2],
+    frames: Frames,
+    /// Frames in one session, at most: holes are as long as so many in an hour ask for.
+    at_most: usize,
     /// When the m-th frame is over if all have the first spacing, and if all have the second, microseconds.
     ends_us: [Vec<u64>; 2],
-    guard_us: u64,
-    /// The pause before the first repeat of the last uncoded fragment, microseconds.
-    pause_us: u64,
 }
 
 impl<'a> Air<'a> {
-    /// `uncoded` frames, then the others up to `frames`, on the radio of `scheduler`, which has sent nothing yet.
-    pub fn new(
-        scheduler: &'a Scheduler,
-        request: TxRequest,
-        (uncoded, frames): (usize, usize),
-        spacing_us: [u64; 2],
-        (guard_us, pause_us): (u64, u64),
-    ) -> Self {
-        let ends_us = spacing_us.map(|spacing_us| {
+    /// The frames, `at_most` in a session, on the radio of `scheduler`, which has sent nothing yet.
+    pub fn new(scheduler: &'a Scheduler, request: TxRequest, frames: Frames, at_most: usize) -> Self {
+        let ends_us = frames.spacing_us.map(|spacing_us| {
             let mut radio = scheduler.clone();
-            ends(&mut radio, &request, Instant::ZERO, HORIZON_US, frames, |_| spacing_us)
+            ends(&mut radio, &request, Instant::ZERO, HORIZON_US, at_most, |_| spacing_us)
         });
-        Air { scheduler, request, uncoded, frames, spacing_us, ends_us, guard_us, pause_us }
+        Air { scheduler, request, frames, at_most, ends_us }
     }
 
     /// How long `frames` from number `first` on take on an empty radio, microseconds; `None`: longer than any session.
     pub fn burst_us(&self, first: usize, frames: usize) -> Option<u64> {
         let [one, two] = &self.ends_us;
-        let uncoded = self.uncoded.saturating_sub(first).min(frames);
+        let uncoded = self.frames.uncoded.saturating_sub(first).min(frames);
         if uncoded == frames {
             return one.get(frames).copied();
         }
-        let pause_us = if uncoded > 0 { self.pause_us } else { 0 };
+        let pause_us = if uncoded > 0 { self.frames.pause_us } else { 0 };
         Some(one.get(uncoded)? + two.get(frames)? - two.get(uncoded)? + pause_us)
     }
 
@@ -99,17 +104,17 @@ impl<'a> Air<'a> {
         let burst_us = self.burst_us(first, frames)?;
         // Where the operator ordered the length, what is kept for trouble is a fifth at most.
         let trouble_us = if is_ordered { TROUBLE_US.min(room_us / 5) } else { TROUBLE_US };
-        Some(burst_us + burst_us / MADE_UP_EACH + trouble_us + 2 * self.guard_us)
+        Some(burst_us + burst_us / MADE_UP_EACH + trouble_us + 2 * self.frames.guard_us)
     }
 
     /// The most frames from `first` on that a session of 2^exponent s holds.
     pub fn capacity(&self, first: usize, exponent: u8, is_ordered: bool) -> usize {
         let length_us = 1_000_000u64 << exponent;
-        let room_us = length_us.saturating_sub(2 * self.guard_us);
+        let room_us = length_us.saturating_sub(2 * self.frames.guard_us);
         let fits = |frames: usize| {
             self.session_us(first, frames, room_us, is_ordered).is_some_and(|us| us <= length_us)
         };
-        let (mut low, mut high) = (0, self.frames - first);
+        let (mut low, mut high) = (0, self.at_most.min(self.frames.all - first));
         while low < high {
             let middle = (low + high).div_ceil(2);
             if fits(middle) { low = middle } else { high = middle - 1 }
@@ -148,7 +153,7 @@ impl<'a> Air<'a> {
     fn as_many_as_it_takes(&self, exponent: u8, is_ordered: bool) -> Vec<(u8, usize)> {
         let mut shape = Vec::new();
         let mut first = 0;
-        while first < self.frames && shape.len() < MAX_SESSIONS {
+        while first < self.frames.all && shape.len() < MAX_SESSIONS {
             let frames = self.capacity(first, exponent, is_ordered);
             if frames == 0 {
                 return Vec::new();
@@ -158,7 +163,7 @@ impl<'a> Air<'a> {
         }
         // The last one may end sooner.
         let last = shape.pop().map(|(exponent, frames)| {
-            let suits = |shorter: &u8| self.capacity(self.frames - frames, *shorter, false) >= frames;
+            let suits = |shorter: &u8| self.capacity(self.frames.all - frames, *shorter, false) >= frames;
             (if is_ordered { exponent } else { (0..exponent).find(suits).unwrap_or(exponent) }, frames)
         });
         shape.into_iter().chain(last).collect()
@@ -168,13 +173,13 @@ impl<'a> Air<'a> {
     fn shortest(&self, limits: SessionLimits) -> Option<Vec<(u8, usize)>> {
         let most = usize::from(limits.most.unwrap_or(1).clamp(1, SESSIONS_ALLOWED_MAX));
         let exponents = 0..=MAX_EXPONENT;
-        let rows = if most == 1 { 1 } else { self.frames };
+        let rows = if most == 1 { 1 } else { self.frames.all };
         let holds: Vec<Vec<usize>> = (0..rows)
             .map(|first| exponents.clone().map(|exponent| self.capacity(first, exponent, false)).collect())
             .collect();
         // costs[first]: of the frames from there on, in as many sessions as there were rounds.
-        let mut costs = vec![u64::MAX; self.frames + 1];
-        costs[self.frames] = 0;
+        let mut costs = vec![u64::MAX; self.frames.all + 1];
+        costs[self.frames.all] = 0;
         let mut choices: Vec<Vec<u8>> = Vec::new();
         for _ in 0..most {
             let mut next = costs.clone();
@@ -199,7 +204,7 @@ impl<'a> Air<'a> {
         let mut shape = Vec::new();
         let mut first = 0;
         // A round that found nothing better left its choice open: an earlier one has it.
-        while first < self.frames {
+        while first < self.frames.all {
             let round = choices.iter().rposition(|choice| choice[first] != u8::MAX)?;
             let exponent = choices[round][first];
             choices.truncate(round);
@@ -243,15 +248,16 @@ impl<'a> Air<'a> {
         first: usize,
         frames: usize,
     ) -> usize {
-        let opens = Instant::ZERO.plus_us(start_us + self.guard_us);
-        let spacing = |frame: usize| self.spacing_us[usize::from(first + frame >= self.uncoded)];
-        let room_us = length_us.saturating_sub(2 * self.guard_us);
+        let opens = Instant::ZERO.plus_us(start_us + self.frames.guard_us);
+        let spacing =
+            |frame: usize| self.frames.spacing_us[usize::from(first + frame >= self.frames.uncoded)];
+        let room_us = length_us.saturating_sub(2 * self.frames.guard_us);
         ends(radio, &self.request, opens, room_us, frames, spacing).len() - 1
     }
 }
 
 /// When the last of them is over after the start of the first, microseconds.
-fn over_us(bursts: &[Burst]) -> u64 {
+pub fn over_us(bursts: &[Burst]) -> u64 {
     bursts.last().map_or(0, |last| last.after_us + (1_000_000 << last.exponent))
 }
 

@@ -12,6 +12,7 @@
 //! This room knows one campaign. Who shares the radio, and what is written down, is the broadcaster's business.
 
 pub mod agreement;
+mod bursts;
 mod calendar;
 #[expect(clippy::module_inception, reason = "the file holds `Campaign`")]
 mod campaign;

@@ -1,10 +1,11 @@
 //! Everything that is settled before the first frame.
 
+use super::bursts::Bursts;
 use super::group::Group;
 use super::group::REPEAT_DISTANCE_US;
 use super::group::SessionRule;
-use super::listening::Air;
 use super::listening::Burst;
+use super::listening::Frames;
 use super::plan_error::LAST_FCNT;
 use super::plan_error::PlanError;
 use super::sequence::Sequence;
@@ -259,24 +260,18 @@ impl Plan {
     /// Chooses the sessions, on a radio that has sent nothing yet.
     fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
         let uncoded = usize::from(self.layout.nb_frag()) + usize::from(self.repeats);
-        let frames = uncoded + usize::from(self.coded);
-        let spacing_us = [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us];
-        let pause_us = if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 };
-        let air = Air::new(
-            empty,
-            self.request(group.policy),
-            (uncoded, frames),
-            spacing_us,
-            (group.guard_us, pause_us),
-        );
-        self.bursts = air.sessions(exponent, group.sessions, within_us);
-        let mut first = 0;
-        let bursts_us = self.bursts.iter().map(|burst| {
-            let burst_us = air.burst_us(first, burst.frames);
-            first += burst.frames;
-            burst_us
-        });
-        self.sending_us = bursts_us.sum::<Option<u64>>().filter(|sending_us| *sending_us > 0);
+        let frames = Frames {
+            uncoded,
+            all: uncoded + usize::from(self.coded),
+            spacing_us: [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us],
+            guard_us: group.guard_us,
+            pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
+        };
+        let request = self.request(group.policy);
+        let chosen = Bursts::choose(empty, request, frames, exponent, (group.sessions, within_us));
+        self.bursts = chosen.bursts;
+        self.open_us = chosen.open_us;
+        self.sending_us = chosen.sending_us;
     }
 
     /// The plan as a report shows it.

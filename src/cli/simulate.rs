@@ -90,7 +90,8 @@ pub fn play(
     } else {
         print(show.title, image_len, &summary, expected, out)?;
     }
-    Ok(match (summary.verdict.is_content(), is_met) {
+    let is_content = summary.verdict.is_content() && breaches(&summary).next().is_none();
+    Ok(match (is_content, is_met) {
         (false, _) => ExitCode::from(BREACH),
         (true, false) => ExitCode::from(MISSED),
         (true, true) => ExitCode::SUCCESS,
@@ -163,6 +164,7 @@ fn print(
         summary.devices.len()
     )?;
     print_verdict(summary, out)?;
+    print_set_up(summary, out)?;
     print_plans(image_len, summary, out)?;
     print_course(summary, out)?;
     writeln!(out)?;
@@ -180,6 +182,29 @@ fn print(
             "  restarts    {}, {} frames repeated, byte for byte",
             summary.restarts, summary.verdict.repeated_frames
         )?;
+    }
+    Ok(())
+}
+
+/// What the referee of set-ups found wrong.
+fn breaches(summary: &Summary) -> impl Iterator<Item = &String> {
+    summary.fields.iter().flat_map(|field| &field.breaches)
+}
+
+/// How the devices came to know of the campaign.
+fn print_set_up(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
+    if summary.fields.is_empty() {
+        writeln!(out, "  set up      beforehand: no [[lns]] sets its devices up")?;
+    }
+    for field in &summary.fields {
+        writeln!(
+            out,
+            "  set up      {} devices through the network server by {} commands; {} would do if nothing were lost",
+            field.devices, field.downlinks, field.oracle
+        )?;
+    }
+    for breach in breaches(summary) {
+        writeln!(out, "              VIOLATION: {breach}")?;
     }
     Ok(())
 }
@@ -334,7 +359,7 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
         })).collect::<Vec<_>>(),
         "complete": summary.complete(),
         "expected": expected,
-        "content": summary.verdict.is_content(),
+        "content": summary.verdict.is_content() && breaches(summary).next().is_none(),
         "breaches": summary.verdict.breaches.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "breach_count": summary.verdict.breach_count,
         "frames": summary.verdict.frames,

@@ -31,6 +31,23 @@ pub(super) fn fleets(
     devices: &BTreeMap<String, Devices>,
     region: &'static Parameters,
 ) -> Result<Vec<FleetSettings>, ConfigError> {
+    let members = |group: &GroupConfig| {
+        let devices = devices.get(&group.name)?;
+        Some(devices.device.iter().filter_map(|device| member(device, devices)).collect())
+    };
+    fleets_of(servers, groups, &members, region)
+}
+
+/// The same with the members of each group that has a list of them.
+///
+/// # Errors
+/// Every value that cannot be used.
+pub(super) fn fleets_of(
+    servers: &[LnsConfig],
+    groups: &[GroupConfig],
+    members: &dyn Fn(&GroupConfig) -> Option<Vec<Member>>,
+    region: &'static Parameters,
+) -> Result<Vec<FleetSettings>, ConfigError> {
     let mut mistakes = Mistakes::default();
     let mut rules = Vec::new();
     for (index, server) in servers.iter().enumerate() {
@@ -39,11 +56,10 @@ pub(super) fn fleets(
     let mut fleets = Vec::new();
     for group in groups {
         let link = servers.iter().position(|server| Some(&server.name) == group.lns.as_ref());
-        let Some((link, devices)) = link.zip(devices.get(&group.name)) else { continue };
+        let Some((link, members)) = link.zip(members(group)) else { continue };
         let Some(Some(rules)) = rules.get(link).cloned() else { continue };
         let start_when = mistakes.take(start_when(group));
         let rules = FleetRules { start_when: start_when.flatten(), ..rules };
-        let members = devices.device.iter().filter_map(|device| member(device, devices)).collect();
         fleets.push(FleetSettings { group: group.name.clone(), link, rules, members });
     }
     mistakes.or(Some(fleets))

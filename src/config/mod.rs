@@ -29,6 +29,7 @@ mod rehearsal;
 mod relay_only;
 mod reword;
 mod scenario;
+mod scenario_fleet;
 mod server;
 mod settings;
 mod settle;

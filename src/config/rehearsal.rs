@@ -80,6 +80,7 @@ impl Scenario {
             gateway: config.gateway.clone(),
             radio: config.radio.clone(),
             group: group.map(keyless).collect(),
+            lns: Vec::new(),
             task: vec![TaskSection {
                 name: rehearsal.name.to_owned(),
                 at_s: 0,

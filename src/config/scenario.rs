@@ -3,6 +3,7 @@
 use super::error::ConfigError;
 use super::file::Config;
 use super::group::GroupConfig;
+use super::lns::LnsConfig;
 use super::read::read;
 use crate::campaign::SessionRule;
 use crate::fragment::Ts004Version;
@@ -48,6 +49,10 @@ pub struct Scenario {
     pub radio: super::radio::Radio,
     /// As in a configuration, with its `mc-key` in the text: the keys of a scenario are nobody's.
     pub group: Vec<GroupConfig>,
+    /// As in a configuration: groups that name one have their devices set up through it, the others beforehand. Nobody
+    /// connects to its broker.
+    #[serde(default)]
+    pub lns: Vec<LnsConfig>,
     /// `[[task]]`: the tasks that are ordered.
     pub task: Vec<TaskSection>,
     /// `[[device]]`: the devices of the world.
@@ -147,6 +152,12 @@ pub struct DeviceSection {
     /// Their clock is ahead by so much, milliseconds.
     #[serde(default)]
     pub clock_error_ms: i64,
+    /// Behind an [[lns]]: distance of their uplinks, seconds.
+    #[serde(default = "one_hour_s")]
+    pub uplink_interval_s: u64,
+    /// Behind an [[lns]]: part of the uplinks and unicast downlinks that are lost.
+    #[serde(default)]
+    pub uplink_loss: f64,
     /// Whether anybody tells them about the campaign.
     #[serde(default = "yes")]
     pub told: bool,
@@ -191,6 +202,8 @@ impl DeviceSection {
             deaf_after_uncoded_ms: None,
             deaf_after_coded_ms: None,
             clock_error_ms: 0,
+            uplink_interval_s: one_hour_s(),
+            uplink_loss: 0.0,
             told: true,
         }
     }
@@ -237,6 +250,7 @@ impl Scenario {
             section.add(&settings, seed, &mut devices)?;
         }
         let drift_ppb = (world.concentrator_drift_ppm * 1000.0).round() as i32;
+        let (fleets, fields) = self.through_servers(&settings, &devices)?;
         let script = Script::of_gateway(settings);
         Ok(Script {
             start,
@@ -244,6 +258,8 @@ impl Scenario {
             concentrator: concentrator::Settings { drift_ppb, ..script.concentrator },
             tasks: self.task.iter().map(|task| task.script(&image)).collect::<Result<_, _>>()?,
             devices,
+            fleets,
+            fields,
             uplinks_per_hour: world.uplinks_per_hour,
             limit_us: world.limit_h.saturating_mul(3_600_000_000),
             faults: world.power_cut_at_frame.map(Fault::AfterSend).into_iter().collect(),
@@ -259,7 +275,7 @@ impl Scenario {
             radio: self.radio.clone(),
             forwarder: super::file::Forwarder::default(),
             network_server: Vec::new(),
-            lns: Vec::new(),
+            lns: self.lns.clone(),
             control: super::file::Control::default(),
             state: super::file::State::default(),
             tasks: super::file::Tasks::default(),
@@ -410,6 +426,10 @@ fn one_a_minute() -> u32 {
 
 fn half_a_minute_s() -> u64 {
     30
+}
+
+fn one_hour_s() -> u64 {
+    3600
 }
 
 fn one_device() -> usize {

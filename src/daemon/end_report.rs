@@ -260,6 +260,7 @@ mod tests {
         assert_eq!(numbers.map(said), [104, 40, 50, 10, 1, 6, 5].map(Value::from));
         assert_eq!((said("image-sha256"), said("task")), ("abcd".into(), "lamps-1".into()));
         assert_eq!((&report["planned"]["key"], &report["planned"]["end-fcnt"]), (&"00".into(), &60.into()));
+        assert_eq!(report["planned"]["image-mah"], 3.2);
     }
 
     #[test]

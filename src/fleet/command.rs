@@ -74,6 +74,10 @@ pub(super) fn payload(step: Step, from: &Material<'_>) -> Result<Option<Payload>
         }
         Step::FragSession => {
             let Some(setup) = from.setup else { return Ok(None) };
+            let version = setup.channel.ts004_version;
+            if !from.progress.has_version(version) {
+                ts004::Request::PackageVersion.write(version, &mut bytes)?;
+            }
             let v2 = match version {
                 PackageVersion::V1 => None,
                 PackageVersion::V2 => {

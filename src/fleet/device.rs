@@ -1,5 +1,6 @@
 //! One device's dialogue: what its events mean for it.
 
+use super::airtime_share::Place;
 use super::answer::Answer;
 use super::answer::answers;
 use super::command::Material;
@@ -25,7 +26,9 @@ use crate::lns::FailureCode;
 use crate::lns::ItemId;
 use crate::lns::Up;
 use crate::lorawan::PackageVersion;
+use crate::lorawan::ts003;
 use crate::lorawan::ts004::FragSessionSetupAns;
+use crate::lorawan::ts005;
 use crate::lorawan::ts005::McSessionAns;
 use crate::radio::Modulation;
 use crate::time::GpsTime;
@@ -42,6 +45,9 @@ const SKIP_EXPONENT_MAX: u8 = 4;
 const TIME_REQUEST_AGE_US: u64 = 5_000_000;
 /// An answer whose command is not known to have gone may be so old, microseconds.
 const ANSWER_AGE_US: u64 = 3_600_000_000;
+
+/// The slowest data rate, for an uplink that does not tell its own.
+const SLOWEST: Modulation = Modulation::LoRa { sf: 12, bw_hz: 125_000 };
 
 /// One device and its dialogue. No Debug: its member holds key material.
 pub(super) struct Device {
@@ -93,7 +99,8 @@ impl Device {
         if order == Order::Newest {
             let session = context.setup.map(|setup| setup.channel.modulation);
             let gps_s = ended.map_or(0, GpsTime::session_time);
-            self.progress.habits.hear(up, context.rules.gateway_eui, session, gps_s);
+            let is_answer = [ts003::FPORT, ts005::FPORT, context.frag_fport].contains(&up.f_port);
+            self.progress.habits.hear(up, context.rules.gateway_eui, session, gps_s, is_answer);
             (self.modulation, self.frequency_hz) = (up.modulation, up.frequency_hz);
         }
         if up.via_relay && self.progress.stop.is_none() {
@@ -275,6 +282,11 @@ impl Device {
         self.progress.tries = self.progress.tries.saturating_sub(1);
     }
 
+    /// Where the newest uplink was sent.
+    pub(super) fn uplink_place(&self) -> Place {
+        (self.frequency_hz, self.modulation.unwrap_or(SLOWEST))
+    }
+
     /// Whether the day's downlinks of the device are spent.
     pub(super) fn is_day_spent(&self, context: &Context<'_>) -> bool {
         let today = context.now.gps.map_or(0, day);
@@ -362,7 +374,7 @@ impl Device {
         let is_usable =
             wanted.map_or(PackageVersion::from_number(version).is_some(), |wanted| wanted == version);
         if !is_usable {
-            self.progress.stop = Some(Stop::Refused(Refusal::FragVersion(version)));
+            self.refuse(Step::FragSession, Refusal::FragVersion(version));
         }
     }
 

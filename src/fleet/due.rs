@@ -6,6 +6,7 @@ use super::setup::Setup;
 use super::setup::Window;
 use super::step::Step;
 use crate::lns::Dialect;
+use crate::lorawan::PackageVersion;
 use crate::time::GpsTime;
 use crate::time::Now;
 
@@ -17,6 +18,9 @@ pub(super) const LEAD_MIN_S: u64 = 20;
 const CHANCES: u64 = 4;
 /// A device may leave a session so late, microseconds.
 const LEAVES_LATE_US: u64 = 30_000_000;
+/// The bytes of version 1 are tried so often behind the question for the version. A device of version 2 finds its
+/// command too short and answers the question alone, or nothing: then it is asked for the version alone.
+const GUESSES_MAX: u8 = 2;
 
 /// What a dialogue looks at besides its device.
 #[derive(Clone, Copy)]
@@ -97,17 +101,30 @@ impl Due<'_> {
     /// The first step that is not done, as far as the campaign allows it now.
     pub(super) fn step(self, has_correction: bool) -> Result<Step, Hold> {
         let Due { progress, context } = self;
-        if !progress.has_done(Step::FragVersion) && (context.setup.is_some() || context.is_survey) {
+        let Some(setup) = context.setup else {
+            let is_asked = context.is_survey && !progress.has_done(Step::FragVersion);
+            return if is_asked { Ok(Step::FragVersion) } else { Err(Hold::NoSetup) };
+        };
+        let version = setup.channel.ts004_version;
+        let is_version_known = progress.has_version(version);
+        if !is_version_known && version == PackageVersion::V2 {
             return Ok(Step::FragVersion);
         }
-        let setup = context.setup.ok_or(Hold::NoSetup)?;
         if context.now.gps.is_some_and(|gps| self.is_in_session(gps)) {
             return Err(Hold::InSession);
         }
         for step in [Step::McGroup, Step::FragSession] {
             if !progress.has_done(step) {
-                return if context.is_begun { Err(Hold::Begun) } else { self.in_time(setup, step) };
+                let is_guess = step == Step::FragSession && !is_version_known;
+                return match context.is_begun {
+                    true => Err(Hold::Begun),
+                    false if is_guess && progress.tries >= GUESSES_MAX => Ok(Step::FragVersion),
+                    false => self.in_time(setup, step),
+                };
             }
+        }
+        if !is_version_known {
+            return Ok(Step::FragVersion);
         }
         if has_correction {
             return Ok(Step::SetClock);

@@ -26,8 +26,6 @@ use crate::lns::Push;
 use crate::lorawan::Eui64;
 use crate::lorawan::FRAME_OVERHEAD;
 use crate::lorawan::KeyFingerprint;
-use crate::radio::Modulation;
-use crate::radio::downlink_airtime_us;
 use crate::store::FleetRecord;
 use crate::store::RecordId;
 use crate::time::GpsTime;
@@ -49,9 +47,6 @@ pub enum Output {
     /// Too few devices are ready at the latest moment: there is no campaign.
     TooFewReady(Readiness),
 }
-
-/// The slowest data rate, for an uplink that does not tell its own.
-const SLOWEST: Modulation = Modulation::LoRa { sf: 12, bw_hz: 125_000 };
 
 /// A push that waits until it is on disk.
 struct Waiting {
@@ -259,7 +254,10 @@ impl Fleet {
                 device.queued(*item);
                 false
             }
-            EventKind::Sent { item, .. } => {
+            EventKind::Sent { item, on } => {
+                if let Some(on) = on {
+                    self.share.sent(device.uplink_place(), *on);
+                }
                 device.sent(&context, *item, ours);
                 false
             }
@@ -405,10 +403,8 @@ impl Fleet {
             device.progress.stop = Some(Stop::Refused(Refusal::NoMic));
             return;
         };
-        let modulation = device.modulation.unwrap_or(SLOWEST);
-        let airtime_us = downlink_airtime_us(modulation, bytes.len() + FRAME_OVERHEAD);
-        let frequency_hz = device.frequency_hz;
-        if device.is_day_spent(&context) || !self.share.take(now.mono, frequency_hz, modulation, airtime_us) {
+        let frame_bytes = bytes.len() + FRAME_OVERHEAD;
+        if device.is_day_spent(&context) || !self.share.take(now.mono, device.uplink_place(), frame_bytes) {
             return;
         }
         let asked = device.push(&context, step);

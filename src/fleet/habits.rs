@@ -10,8 +10,10 @@ const LOOKED_AT: u8 = 10;
 const HEARD_MIN: u32 = 3;
 /// With so much to spare, dB.
 const SPARE_DB: f32 = 5.0;
-/// A shorter distance of two uplinks is an answer, a retransmission or a burst, seconds.
+/// A shorter distance of two uplinks is a burst, seconds, ...
 const INTERVAL_MIN_S: u32 = 20;
+/// ... unless so many follow each other: then the device sends that often.
+const SHORT_MIN: u8 = 4;
 /// Before anything is known, seconds.
 pub(super) const INTERVAL_UNKNOWN_S: u32 = 3600;
 
@@ -26,25 +28,38 @@ pub(super) struct Habits {
     pub(super) interval_s: u32,
     /// GPS seconds of the last uplink; 0 before the first, and without a clock.
     pub(super) last_s: u32,
+    /// Short distances since the last long one.
+    pub(super) short: u8,
 }
 
 impl Habits {
-    /// Takes in one uplink that ended at `gps_s`, where the time is known.
-    pub(super) fn hear(&mut self, up: &Up, gateway: Option<Eui64>, session: Option<Modulation>, gps_s: u32) {
+    /// Takes in one uplink that ended at `gps_s`, where the time is known. What it sends because we asked `is_answer`.
+    pub(super) fn hear(
+        &mut self,
+        up: &Up,
+        gateway: Option<Eui64>,
+        session: Option<Modulation>,
+        gps_s: u32,
+        is_answer: bool,
+    ) {
         let is_heard = gateway.is_none_or(|gateway| {
             let needed_db = needed_snr_db(session) + SPARE_DB;
             up.receptions.iter().any(|rx| rx.gateway_eui == gateway && rx.snr_db >= needed_db)
         });
         self.heard = (self.heard << 1 | u16::from(is_heard)) & ((1 << LOOKED_AT) - 1);
         self.known = (self.known + 1).min(LOOKED_AT);
-        if gps_s == 0 {
+        if gps_s == 0 || is_answer {
             return;
         }
         let distance_s = gps_s.saturating_sub(self.last_s);
-        if self.last_s != 0 && distance_s >= INTERVAL_MIN_S {
+        let is_short = distance_s < INTERVAL_MIN_S;
+        self.short = if is_short { self.short.saturating_add(1) } else { 0 };
+        if self.last_s != 0 && (!is_short || self.short > SHORT_MIN) {
             // A lost uplink doubles a distance: shorter ones count more.
             self.interval_s = match self.interval_s {
                 0 => distance_s,
+                // What looked like a habit was a long burst.
+                known if known < INTERVAL_MIN_S && !is_short => distance_s,
                 known if distance_s < known => (known + distance_s) / 2,
                 known => (u64::from(known) * 7 / 8 + u64::from(distance_s) / 8) as u32,
             };
@@ -104,7 +119,7 @@ mod tests {
     fn after(uplinks: &[Up]) -> Habits {
         let session = Some(Modulation::LoRa { sf: 9, bw_hz: 125_000 });
         let mut habits = Habits::default();
-        uplinks.iter().for_each(|up| habits.hear(up, Some(HERE), session, 0));
+        uplinks.iter().for_each(|up| habits.hear(up, Some(HERE), session, 0, false));
         habits
     }
 
@@ -130,8 +145,21 @@ mod tests {
     fn the_usual_distance_of_uplinks_is_not_that_of_answers_and_forgets_a_lost_uplink() {
         let mut habits = Habits::default();
         for gps_s in [1000, 4600, 4606, 4612, 8200, 11800, 19000, 22600] {
-            habits.hear(&up(HERE, 0.0), None, None, gps_s);
+            habits.hear(&up(HERE, 0.0), None, None, gps_s, false);
         }
         assert!((3500..4100).contains(&habits.interval_s()), "{}", habits.interval_s());
+    }
+
+    #[test]
+    fn a_device_that_sends_every_few_seconds_is_known_after_six_uplinks_and_a_burst_until_the_next_uplink() {
+        let mut habits = Habits::default();
+        let mut hear = |gps_s, is_answer| {
+            habits.hear(&up(HERE, 0.0), None, None, gps_s, is_answer);
+            habits.interval_s
+        };
+        assert_eq!([1000, 1005, 1010, 1015, 1020].map(|gps_s| hear(gps_s, false)), [0; 5]);
+        assert_eq!([1021, 1022, 1023, 1024].map(|gps_s| hear(gps_s, true)), [0; 4], "these are answers");
+        assert_eq!(hear(1025, false), 5);
+        assert_eq!(hear(4625, false), 3600);
     }
 }

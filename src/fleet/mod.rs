@@ -1,8 +1,9 @@
 //! The devices of a group made ready for a campaign, one dialogue each, through a network server's application side.
 //!
 //! A device that uplinks once a day takes days, so everything it answered is on disk before the next command goes, and
-//! nothing answered is asked again. What it is asked, in this order: the version of TS004, the group (with the version of
-//! TS005), the fragmentation session, the clock, and the Class C session last, when its start is fixed.
+//! nothing answered is asked again. What it is asked, in this order: the group (with the version of TS005), the
+//! fragmentation session (with the version of TS004, which devices of version 2 are asked alone before everything else),
+//! the clock, and the Class C session last, when its start is fixed.
 //!
 //! * [`Fleet`]: the devices of one group, their records on disk, the airtime that commands may take.
 //! * [`Setup`]: what the devices are told for one campaign; [`Member`]: what is prepared for one of them.

@@ -4,6 +4,7 @@ use super::counted::Counted;
 use super::habits::Habits;
 use super::state::Refusal;
 use super::step::Step;
+use crate::lorawan::PackageVersion;
 
 /// Bytes of one device's progress on disk.
 pub(super) const PROGRESS_BYTES: usize = 72;
@@ -81,6 +82,11 @@ impl Progress {
     /// Whether the step was asked in this setup.
     pub(super) fn has_asked(&self, step: Step) -> bool {
         self.ever_asked & step.bit() != 0
+    }
+
+    /// Whether the device told this version of TS004 last.
+    pub(super) fn has_version(&self, version: PackageVersion) -> bool {
+        self.has_done(Step::FragVersion) && self.ts004 == version.number()
     }
 
     /// Without what changes with every uplink: only the rest is worth a write.
@@ -188,6 +194,7 @@ impl Progress {
                 heard: u16_at(56) & 0x03ff,
                 known: (u16_at(56) >> 12).min(10) as u8,
                 last_s: 0,
+                short: 0,
             },
             session_cnt: (flags & 2 != 0).then_some(u16_at(58)),
             day: (u32_at(60) >> 12) as u16,
@@ -226,7 +233,7 @@ mod tests {
             exponent_told: 14,
             session_cnt: Some(0),
             counted: Counted { newest: Some(0), seen: 1 << 31 },
-            habits: Habits { heard: 0x3ff, known: 10, interval_s: 86_400, last_s: 0 },
+            habits: Habits { heard: 0x3ff, known: 10, interval_s: 86_400, last_s: 0, short: 0 },
             day: 0xffff,
             downlinks: 4095,
         };

@@ -5,11 +5,11 @@ use core::fmt;
 /// One command to a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// PackageVersionReq of TS004: it decides the bytes of FragSessionSetupReq.
+    /// PackageVersionReq of TS004 alone: it decides the bytes of FragSessionSetupReq.
     FragVersion,
     /// McGroupSetupReq, behind PackageVersionReq of TS005: its bytes are the same in both versions.
     McGroup,
-    /// FragSessionSetupReq, in the bytes of the device's version.
+    /// FragSessionSetupReq, in the bytes of the device's version; behind PackageVersionReq while that is not known.
     FragSession,
     /// ForceDeviceResyncReq of TS003, answered by AppTimeReq, which tells the device's clock.
     ClockCheck,

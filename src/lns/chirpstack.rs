@@ -19,6 +19,7 @@ use crate::lns::item_id::ItemId;
 use crate::lns::read_error::ReadError;
 use crate::lns::topics::Kind;
 use crate::lorawan::Eui64;
+use crate::radio::Modulation;
 
 /// All kinds of event in one: each has `deviceInfo` and some of the others.
 #[derive(Default, Deserialize)]
@@ -35,7 +36,6 @@ struct EventJson {
     tx_info: TxInfo,
     relay_rx_info: Option<Value>,
     queue_item_id: String,
-    f_cnt_down: u32,
     acknowledged: bool,
     level: String,
     code: String,
@@ -85,13 +85,21 @@ pub(super) fn event(kind: Kind, payload: &[u8]) -> Result<(Eui64, EventKind), Re
     let happened = match kind {
         Kind::Up => EventKind::Up(event.up()?),
         Kind::Queued => EventKind::Queued { item },
-        Kind::Sent => EventKind::Sent { item, f_cnt_down: event.f_cnt_down },
+        Kind::Sent => EventKind::Sent { item, on: event.tx_info.on() },
         Kind::Ack if event.acknowledged => EventKind::Ack { item },
         Kind::Ack | Kind::Nack => EventKind::Nack { item },
         Kind::Join => EventKind::Join,
         Kind::Failed | Kind::Log => event.log(),
     };
     Ok((dev_eui, happened))
+}
+
+impl TxInfo {
+    /// Frequency and modulation, where both are told.
+    fn on(&self) -> Option<(u32, Modulation)> {
+        let LoraJson { spreading_factor, bandwidth } = self.modulation.lora;
+        Some((self.frequency, lora(spreading_factor, bandwidth)?)).filter(|(hz, _)| *hz > 0)
+    }
 }
 
 impl EventJson {

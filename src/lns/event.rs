@@ -38,8 +38,8 @@ pub enum EventKind {
     Sent {
         /// The item that was sent.
         item: Option<ItemId>,
-        /// The frame counter that it was sent with, as far as it is told.
-        f_cnt_down: u32,
+        /// Frequency (Hz) and modulation that it was sent with; The Things Stack does not tell them.
+        on: Option<(u32, Modulation)>,
     },
     /// The device acknowledged a confirmed downlink: another application's, ours are unconfirmed.
     Ack {

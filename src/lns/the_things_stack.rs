@@ -88,7 +88,6 @@ struct Lora {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Downlink {
-    f_cnt: u32,
     correlation_ids: Vec<String>,
 }
 
@@ -114,9 +113,7 @@ pub(super) fn event(kind: Kind, payload: &[u8]) -> Result<(Option<Eui64>, EventK
     let happened = match kind {
         Kind::Up => EventKind::Up(message.uplink_message.up()?),
         Kind::Queued => EventKind::Queued { item: message.downlink_queued.item() },
-        Kind::Sent => {
-            EventKind::Sent { item: message.downlink_sent.item(), f_cnt_down: message.downlink_sent.f_cnt }
-        }
+        Kind::Sent => EventKind::Sent { item: message.downlink_sent.item(), on: None },
         Kind::Ack => EventKind::Ack { item: message.downlink_ack.item() },
         Kind::Nack => EventKind::Nack { item: message.downlink_nack.item() },
         Kind::Failed | Kind::Log => message.downlink_failed.kind(),

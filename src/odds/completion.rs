@@ -18,7 +18,7 @@ const TRIALS: (u64, u64) = (4_000, 20_000);
 /// Probability below which the loss of the last fragment, all repeats included, is neglected.
 const RARE: f64 = 1e-4;
 /// Coded fragments beyond the losses that are told apart, at most: the probability left, 2^-40, is neglected.
-const EXCESS_MAX: u32 = 40;
+pub(super) const EXCESS_MAX: u32 = 40;
 
 /// The properties of a decoder that decide its odds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

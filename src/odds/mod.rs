@@ -12,8 +12,10 @@
 mod binomial;
 mod completion;
 mod lines;
+mod remaining;
 
 pub use completion::Odds;
 pub use completion::Receiver;
 pub use completion::completes_by_formula;
 pub use lines::SAMPLED_LOSSES_MAX;
+pub use remaining::coded_to_complete;

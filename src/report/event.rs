@@ -4,6 +4,7 @@ use super::account::Account;
 use super::planned::Planned;
 use super::wait::WaitTotal;
 use crate::task::TaskId;
+use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use core::fmt;
@@ -59,6 +60,13 @@ pub enum Event {
         /// Name of the group in the configuration.
         group: String,
         /// Start and time-out exponent of each.
+        sessions: Vec<(GpsTime, u8)>,
+    },
+    /// A task without a start has enough devices that are ready: these are the sessions that they are told.
+    StartDecided {
+        /// Name of the group in the configuration.
+        group: String,
+        /// Start and time-out exponent of each; none where the devices always listen.
         sessions: Vec<(GpsTime, u8)>,
     },
     /// The first frame was handed to the forwarder.
@@ -239,6 +247,7 @@ impl Event {
             Event::Planned(_)
             | Event::Waiting { .. }
             | Event::Waited { .. }
+            | Event::StartDecided { .. }
             | Event::Began
             | Event::Resumed { .. }
             | Event::Sent { .. }
@@ -300,6 +309,7 @@ impl fmt::Display for Event {
                 "the start moved: the devices of group {group} must be told {} sessions (`fuotad plan --setup`)",
                 sessions.len()
             ),
+            Event::StartDecided { group, sessions } => start_decided(f, group, sessions),
             Event::Began => f.write_str("the first frame is on its way"),
             Event::Resumed { frame_no } => write!(f, "resumed at frame {frame_no}"),
             Event::Sent { frame_no, fcnt, start } => {
@@ -362,6 +372,11 @@ impl fmt::Display for Event {
             Event::Halted { reason } => write!(f, "halted: {reason}"),
         }
     }
+}
+
+fn start_decided(f: &mut fmt::Formatter<'_>, group: &str, sessions: &[(GpsTime, u8)]) -> fmt::Result {
+    write!(f, "enough devices of group {group} are ready: the start is decided")?;
+    sessions.first().map_or(Ok(()), |(start, _)| write!(f, ", {}", rfc3339_from_gps(*start)))
 }
 
 fn waited(f: &mut fmt::Formatter<'_>, waits: &[WaitTotal]) -> fmt::Result {

@@ -32,14 +32,16 @@ pub struct Load {
 pub struct AirtimeWindow {
     window_us: u64,
     loads: VecDeque<Load>,
-    sum_us: u64,
-    sum_ours_us: u64,
+    /// For each of them, what was added before it since the beginning, microseconds: of all, and ours.
+    before_us: VecDeque<[u64; 2]>,
+    /// The same for the next one.
+    total_us: [u64; 2],
 }
 
 impl AirtimeWindow {
     /// An empty window of `window_us` microseconds.
     pub fn new(window_us: u64) -> Self {
-        AirtimeWindow { window_us, loads: VecDeque::new(), sum_us: 0, sum_ours_us: 0 }
+        AirtimeWindow { window_us, loads: VecDeque::new(), before_us: VecDeque::new(), total_us: [0; 2] }
     }
 
     /// The length of the window, microseconds.
@@ -51,23 +53,30 @@ impl AirtimeWindow {
     pub fn add(&mut self, load: Load) {
         let at = self.loads.partition_point(|other| other.start <= load.start);
         self.loads.insert(at, load);
-        self.count(load, true);
+        self.before_us.insert(at, self.before_us.get(at).copied().unwrap_or(self.total_us));
+        let later = self.before_us.range_mut(at + 1..).chain([&mut self.total_us]);
+        for sums_us in later {
+            *sums_us = [sums_us[0] + load.airtime_us, sums_us[1] + ours_us(&load)];
+        }
     }
 
     /// Takes one frame back that is proven not to have been sent. Unknown frames change nothing.
     pub fn remove(&mut self, load: Load) {
         if let Some(at) = self.loads.iter().rposition(|other| *other == load) {
             self.loads.remove(at);
-            self.count(load, false);
+            self.before_us.remove(at);
+            for sums_us in self.before_us.range_mut(at..).chain([&mut self.total_us]) {
+                *sums_us = [sums_us[0] - load.airtime_us, sums_us[1] - ours_us(&load)];
+            }
         }
     }
 
     /// Forgets frames that no window reaching past `now` can hold.
     pub fn forget_before(&mut self, now: Instant) {
         let horizon = now.minus_us(self.window_us);
-        while let Some(first) = self.loads.front().copied().filter(|first| first.start <= horizon) {
+        while self.loads.front().is_some_and(|first| first.start <= horizon) {
             self.loads.pop_front();
-            self.count(first, false);
+            self.before_us.pop_front();
         }
     }
 
@@ -101,8 +110,7 @@ impl AirtimeWindow {
         if airtime_us > limit_us {
             return None;
         }
-        let remembered_us = if ours_only { self.sum_ours_us } else { self.sum_us };
-        if remembered_us + airtime_us <= limit_us {
+        if self.airtime_us_from(0, ours_only) + airtime_us <= limit_us {
             return Some(from);
         }
         let mut start = from;
@@ -124,12 +132,12 @@ impl AirtimeWindow {
         limit_us: u64,
         ours_only: bool,
     ) -> Option<Instant> {
-        let us_of = |load: &Load| match (ours_only, load.origin) {
-            (true, Origin::Others) => 0,
-            _ => load.airtime_us,
-        };
+        let us_of = |load: &Load| if ours_only { ours_us(load) } else { load.airtime_us };
         let horizon = start.minus_us(self.window_us);
         let first = self.loads.partition_point(|load| load.start <= horizon);
+        if self.loads.back().is_none_or(|last| last.start <= start) {
+            return self.latest_full(first, limit_us - airtime_us, ours_only);
+        }
         let (mut end, mut sum_us, mut move_to) = (first, 0u64, None);
         for at in first..self.loads.len() {
             let begin = self.loads[at].start;
@@ -156,16 +164,23 @@ impl AirtimeWindow {
         })
     }
 
-    fn count(&mut self, load: Load, added: bool) {
-        let ours_us = if load.origin == Origin::Ours { load.airtime_us } else { 0 };
-        if added {
-            self.sum_us += load.airtime_us;
-            self.sum_ours_us += ours_us;
-        } else {
-            self.sum_us -= load.airtime_us;
-            self.sum_ours_us -= ours_us;
-        }
+    /// Where no frame is later: the end of the latest window, of those from frame `first` on, that holds more than
+    /// `limit_us`. Each of them holds all the frames that follow.
+    fn latest_full(&self, first: usize, limit_us: u64, ours_only: bool) -> Option<Instant> {
+        let least_us = self.total_us[usize::from(ours_only)].saturating_sub(limit_us);
+        let after = self.before_us.partition_point(|sums_us| sums_us[usize::from(ours_only)] < least_us);
+        (after > first).then(|| self.loads[after - 1].start.plus_us(self.window_us))
     }
+
+    /// Airtime from frame `at` on, microseconds.
+    fn airtime_us_from(&self, at: usize, ours_only: bool) -> u64 {
+        let before_us = self.before_us.get(at).unwrap_or(&self.total_us);
+        self.total_us[usize::from(ours_only)] - before_us[usize::from(ours_only)]
+    }
+}
+
+fn ours_us(load: &Load) -> u64 {
+    if load.origin == Origin::Ours { load.airtime_us } else { 0 }
 }
 
 #[cfg(test)]
@@ -184,6 +199,7 @@ mod tests {
         loads.add(ours(300, 40));
         let free = loads.earliest(Instant::from_us(400), 50, 100, false);
         assert_eq!(free, Some(Instant::from_us(1000)));
+        assert_eq!(loads.earliest(Instant::from_us(400), 60, 100, false), Some(Instant::from_us(1000)));
         assert_eq!(loads.earliest(Instant::from_us(400), 61, 100, false), Some(Instant::from_us(1300)));
     }
 

@@ -151,6 +151,8 @@ pub struct Scheduler {
     hearing: Hearing,
     /// Start and end (by the forwarder's count) of frames that are not over.
     on_air: VecDeque<OnAir>,
+    /// None of them is longer, microseconds.
+    longest_slot_us: u64,
     protected: VecDeque<RxWindow>,
 }
 
@@ -166,6 +168,7 @@ impl Scheduler {
             deaf: AirtimeWindow::new(DEAF_US),
             hearing: Hearing::new(0, UplinkMix::default()),
             on_air: VecDeque::new(),
+            longest_slot_us: 0,
             protected: VecDeque::new(),
         }
     }
@@ -337,7 +340,9 @@ impl Scheduler {
     /// The first start from `from` on that is clear of everything on the air or handed over.
     pub fn first_gap(&self, from: Instant, queue_slot_us: u64, gap_us: u64) -> Instant {
         let mut start = from;
-        for frame in &self.on_air {
+        let longest_us = self.longest_slot_us + gap_us;
+        let first = self.on_air.partition_point(|frame| frame.start.plus_us(longest_us) <= from);
+        for frame in self.on_air.range(first..) {
             if frame.meets(start, queue_slot_us, gap_us) {
                 start = frame.end.plus_us(gap_us);
             }
@@ -449,6 +454,7 @@ impl Scheduler {
         self.ledger.charge(sub_band, load);
         self.hearing.add(start, cost_us, origin);
         self.deaf.add(load);
+        self.longest_slot_us = self.longest_slot_us.max(queue_slot_us);
         let at = self.on_air.partition_point(|other| other.start <= start);
         self.on_air.insert(at, OnAir { start, end: start.plus_us(queue_slot_us), origin });
         Booking { sub_band, load, cost_us, queue_slot_us }

@@ -2,6 +2,7 @@
 
 use super::concentrator::Socket;
 use super::concentrator::Transmission;
+use super::lns::FieldEvent;
 use crate::campaign::setup::SetupCommand;
 use crate::task::TaskId;
 use crate::time::Instant;
@@ -29,6 +30,8 @@ pub(super) enum Event {
     Retell(TaskId),
     /// A device gets a unicast command.
     Setup(usize, SetupCommand),
+    /// Something happens at the application side of a network server.
+    Field(usize, FieldEvent),
     /// The forwarder's process is killed.
     ForwarderDies,
     /// The forwarder's process restarts.

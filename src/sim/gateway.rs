@@ -23,6 +23,7 @@ use crate::engine::Engine;
 use crate::engine::Input;
 use crate::engine::Output;
 use crate::engine::Settings;
+use crate::lns::Push;
 use crate::relay::RelayCounts;
 use crate::report::Event as Happened;
 use crate::report::Report;
@@ -55,6 +56,8 @@ pub(super) enum GatewayEffect {
     Delivers(Socket, Vec<u8>),
     /// It sends to its network server.
     SendsToServer(Vec<u8>),
+    /// It publishes a downlink through this connection.
+    Publishes(usize, Push),
     /// It reports what happened.
     Reports(Report),
     /// Its power goes, and that of the concentrator with it.
@@ -102,7 +105,7 @@ impl Gateway {
             region: script.region,
             groups: script.groups.clone(),
             turns: script.turns,
-            fleets: Vec::new(),
+            fleets: script.fleets.clone(),
             forwarder: script.link.clone(),
             relay: script.relay.clone(),
             kept: script.kept,
@@ -192,8 +195,9 @@ impl Gateway {
                 Output::ToServer { bytes, .. } => {
                     self.effects.push_back(GatewayEffect::SendsToServer(bytes));
                 }
-                // Its network server has no application side yet.
-                Output::LnsPush { .. } => {}
+                Output::LnsPush { link, push } => {
+                    self.effects.push_back(GatewayEffect::Publishes(link, push));
+                }
                 Output::Fetch(fetch) => self.later(FETCH_US, ProcessEvent::Image(fetch.task)),
                 Output::Save(save, change) => {
                     let Some(store) = &mut self.store else { return };

@@ -11,6 +11,7 @@ use crate::time::Now;
 
 /// The command that begins another image.
 const FRAG_SETUP: &str = "FragSessionSetupReq";
+const FRAG_PORT: u8 = 201;
 
 /// A device, its way through the air, and what became of it.
 struct Listener {
@@ -62,6 +63,23 @@ impl Listeners {
             listener.task = listener.next_task;
         }
         listener.device.unicast(now, command.fport, &command.payload);
+    }
+
+    /// A device gets a downlink of a network server; what it answers.
+    pub(super) fn unicast(
+        &mut self,
+        now: Now,
+        index: usize,
+        f_port: u8,
+        payload: &[u8],
+    ) -> Vec<(u8, Vec<u8>)> {
+        let listener = &mut self.listeners[index];
+        // FragSessionSetupReq, alone or behind PackageVersionReq, begins another image.
+        if f_port == FRAG_PORT && matches!(payload, [0x02, ..] | [0x00, 0x02, ..]) {
+            listener.is_complete = false;
+            listener.task = listener.next_task;
+        }
+        listener.device.unicast(now, f_port, payload)
     }
 
     /// A transmission has ended; what it completed.

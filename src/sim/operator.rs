@@ -51,6 +51,8 @@ pub(super) struct Operator {
     truth: TrueClock,
     groups: Vec<Group>,
     devices: Vec<DeviceScript>,
+    /// Those that the gateway sets up itself, through a network server.
+    behind_servers: BTreeSet<usize>,
     tasks: Vec<TaskScript>,
     is_folder_tidied: bool,
     is_retold: bool,
@@ -78,6 +80,12 @@ impl Operator {
             truth,
             groups: script.groups,
             devices: script.devices,
+            behind_servers: script
+                .fields
+                .iter()
+                .flat_map(|field| &field.devices)
+                .map(|of| of.device)
+                .collect(),
             open: script.tasks.iter().flat_map(ids).collect(),
             tasks: script.tasks,
             is_folder_tidied: script.is_folder_tidied,
@@ -128,7 +136,9 @@ impl Operator {
                 let task = task.map(|task| task.as_str().to_owned()).unwrap_or_default();
                 self.read_plan(now, task, planned);
             }
-            Happened::SessionsMoved { group, sessions } => self.announce(now, group, sessions),
+            Happened::SessionsMoved { group, sessions } | Happened::StartDecided { group, sessions } => {
+                self.announce(now, group, sessions);
+            }
             Happened::SessionsMissed { .. } if self.is_retold => {
                 if let Some(task) = task {
                     self.later(RETELL_US, Event::Retell(task.clone()));
@@ -208,9 +218,12 @@ impl Operator {
             if !device.is_in(&planned.group) {
                 continue;
             }
+            self.effects.push_back(OperatorEffect::Serves { device: index, task: number });
+            if self.behind_servers.contains(&index) {
+                continue;
+            }
             let keys = DeviceKeys::Root { root_key: &device.settings.root_key, session_cnt };
             let Ok(commands) = setup::commands(&planned, &group, image, &keys) else { continue };
-            self.effects.push_back(OperatorEffect::Serves { device: index, task: number });
             let mut at_us = SETUP_US * (index as u64 + 1);
             for command in commands {
                 let after = command.session.and_then(|session| session.checked_sub(1));
@@ -253,7 +266,7 @@ impl Operator {
             self.open_session(now, &group, session);
             let Ok(command) = setup::session_command(&group, session, index) else { continue };
             for (device, script) in self.devices.iter().enumerate() {
-                if script.is_in(name) {
+                if script.is_in(name) && !self.behind_servers.contains(&device) {
                     let event = Event::Setup(device, command.clone());
                     self.effects.push_back(OperatorEffect::Later(at_us.max(SETUP_US), event));
                 }

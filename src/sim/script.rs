@@ -5,12 +5,17 @@ use super::concentrator;
 use super::device;
 use super::event::Event;
 use super::faulty_link::FaultyLinkSettings;
+use super::lns::FieldScript;
+use super::referee::Referee;
 use super::server::ServerSettings;
 use super::server::TrafficSettings;
 use crate::broadcast::TurnRule;
 use crate::campaign::Group;
+use crate::campaign::SessionRule;
 use crate::engine;
+use crate::engine::FleetSettings;
 use crate::forwarder;
+use crate::radio::UplinkMix;
 use crate::region::Parameters;
 use crate::relay::RelaySettings;
 use crate::schedule::Kept;
@@ -47,11 +52,17 @@ pub struct Script {
     pub kept: Kept,
     /// What the gateway's first life finds on its disk; `None`: enrolled keys and nothing else.
     pub recovered: Option<Recovered>,
+    /// Devices of groups that are set up through the application side of a network server.
+    pub fleets: Vec<FleetSettings>,
+    /// These servers' application sides, by `FleetSettings::link`.
+    pub fields: Vec<FieldScript>,
     /// The network server and its devices; `None`: nobody answers.
     pub network: Option<NetworkScript>,
     /// Uplinks of other devices: they teach the concentrator's counter, and our sending makes the gateway
     /// deaf for some of them.
     pub uplinks_per_hour: u32,
+    /// How they are sent; `None`: as is usual in the region.
+    pub uplink_mix: Option<UplinkMix>,
     /// What strikes datagrams on their way to us, from the forwarder and from the network server.
     pub faulty_link: FaultyLinkSettings,
     /// Datagrams lost on their way to the forwarder, parts per million.
@@ -107,8 +118,11 @@ impl Script {
             relay: RelaySettings::default(),
             kept: Kept::default(),
             recovered: None,
+            fleets: Vec::new(),
+            fields: Vec::new(),
             network: None,
             uplinks_per_hour: 60,
+            uplink_mix: None,
             faulty_link: FaultyLinkSettings::default(),
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),
@@ -135,6 +149,23 @@ impl Script {
             [(*at_us, Event::ForwarderDies), (ends_us, Event::ForwarderRestarts)]
         });
         tasks.chain(restarts).chain(outages).collect()
+    }
+
+    /// A referee who knows its groups and whether somebody shares the radio.
+    pub(super) fn referee(&self) -> Referee {
+        let mut referee = Referee::new(self.region);
+        for group in &self.groups {
+            let (mc_addr, terms) = (group.mc_addr.as_u32(), &group.terms);
+            referee.group(mc_addr);
+            referee.terms(mc_addr, terms.sub_band.as_deref(), terms.downlink_dwell);
+            if group.session == SessionRule::Always {
+                referee.always(mc_addr);
+            }
+        }
+        if self.network.is_some() {
+            referee.share();
+        }
+        referee
     }
 
     /// The same around a gateway with these settings; its antenna is the one they speak of.

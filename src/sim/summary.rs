@@ -1,6 +1,7 @@
 //! What came of a world, for people and for JSON.
 
 use super::device::State;
+use super::lns::FieldSummary;
 use super::network::NetworkCounts;
 use super::referee::BandAir;
 use super::referee::Verdict;
@@ -38,6 +39,8 @@ pub struct Summary {
     pub deaf_to: BTreeMap<Modulation, u64>,
     /// What became of the gateway's normal traffic, where there is a network server.
     pub network: Option<NetworkCounts>,
+    /// What came of the set-ups through each network server; empty: devices were set up beforehand.
+    pub fields: Vec<FieldSummary>,
     /// What the relay counted in the gateway's last life.
     pub relay: RelayCounts,
     /// Frames that the forwarder accepted and never sent.

@@ -3,6 +3,7 @@
 use super::concentrator::Reception;
 use super::random::Random;
 use crate::radio::Dbm;
+use crate::radio::Modulation;
 use crate::radio::UplinkMix;
 use crate::radio::UplinkRate;
 use crate::time::Instant;
@@ -25,6 +26,18 @@ pub(super) fn rate(mix: &UplinkMix, number: u64) -> Option<UplinkRate> {
         at = at.saturating_sub(rate.weight);
         is_it
     })
+}
+
+/// An uplink of one of our devices that ends at `now`.
+pub(super) fn of_device(now: Instant, airtime_us: u64, phy_payload: &[u8]) -> Reception<'_> {
+    Reception {
+        start: now.minus_us(airtime_us),
+        frequency_hz: 868_100_000,
+        modulation: Modulation::LoRa { sf: 7, bw_hz: 125_000 },
+        phy_payload,
+        rssi: Dbm::from_whole(-90),
+        snr_tenths_db: 70,
+    }
 }
 
 /// An uplink that ends at `now`.

@@ -12,6 +12,8 @@ use super::faulty_link::FaultyLink;
 use super::gateway::Gateway;
 use super::gateway::GatewayEffect;
 use super::listeners::Listeners;
+use super::lns::Field;
+use super::lns::FieldEffect;
 use super::network::Network;
 use super::operator::Operator;
 use super::operator::OperatorEffect;
@@ -25,7 +27,6 @@ use super::uplinks;
 use super::wall::TrueClock;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TaskState;
-use crate::campaign::SessionRule;
 use crate::engine::Input;
 use crate::radio::UplinkMix;
 use crate::report::Event as Happened;
@@ -41,6 +42,8 @@ use std::rc::Rc;
 
 /// A datagram on the loopback interface needs this, microseconds.
 const LOOPBACK_US: u64 = 50;
+/// A LoRaWAN frame around a payload, bytes.
+const FRAME_BYTES: usize = 13;
 /// The world goes on for this long after the last campaign, microseconds.
 const EPILOGUE_US: u64 = 5_000_000;
 /// Reports that are kept.
@@ -100,7 +103,7 @@ pub struct World {
     start: GpsTime,
     seed: u64,
     uplinks_per_hour: u32,
-    usual_uplinks: UplinkMix,
+    uplink_mix: UplinkMix,
     uplinks_sent: u64,
     datagram_loss_ppm: u32,
     now: Instant,
@@ -110,6 +113,8 @@ pub struct World {
     /// From everybody to us.
     wire: FaultyLink,
     network: Option<Network>,
+    /// The application sides of network servers, by the number of the gateway's connection to them.
+    fields: Vec<Field>,
     listeners: Listeners,
     operator: Operator,
     referee: Referee,
@@ -138,7 +143,7 @@ impl World {
             start: script.start,
             seed: script.seed,
             uplinks_per_hour: script.uplinks_per_hour,
-            usual_uplinks: script.region.usual_uplinks(),
+            uplink_mix: script.uplink_mix.clone().unwrap_or_else(|| script.region.usual_uplinks()),
             uplinks_sent: 0,
             datagram_loss_ppm: script.datagram_loss_ppm,
             now: Instant::ZERO,
@@ -147,8 +152,9 @@ impl World {
             concentrator,
             wire: FaultyLink::new(script.faulty_link, rng.split(6)),
             network,
+            fields: script.fields.iter().map(|field| Field::new(field.clone(), &mut rng)).collect(),
             listeners,
-            referee: referee(&script),
+            referee: script.referee(),
             reports: Vec::new(),
             frames: Vec::new(),
             completions: 0,
@@ -162,6 +168,7 @@ impl World {
         for (us, event) in script.events() {
             world.after(us, event);
         }
+        (0..world.fields.len()).for_each(|link| world.drain_field(link));
         world.schedule_uplink();
         world
     }
@@ -237,6 +244,7 @@ impl World {
             uplinks: (counts.rxnb + counts.deaf, counts.deaf),
             deaf_to: self.concentrator.deaf_to().clone(),
             network: self.network.as_ref().map(Network::counts),
+            fields: self.fields.iter().map(Field::summary).collect(),
             relay: self.gateway.relayed(),
             swallowed: counts.swallowed,
             completions: self.completions,
@@ -308,6 +316,11 @@ impl World {
                 self.drain_operator();
             }
             Event::Setup(device, command) => self.listeners.command(self.true_clock(), device, &command),
+            Event::Field(link, event) => {
+                let now = self.true_clock();
+                self.fields[link].happen(now, event);
+                self.drain_field(link);
+            }
             Event::ForwarderDies => {
                 self.concentrator.kill(self.now);
                 self.drain_concentrator();
@@ -318,6 +331,7 @@ impl World {
                     self.restart_concentrator();
                 }
                 self.referee.power_cycle();
+                self.fields.iter_mut().for_each(Field::died);
                 self.gateway.boot(self.now, after_power_cut);
                 self.drain_gateway();
                 self.scan_folder();
@@ -331,7 +345,10 @@ impl World {
                 self.gateway.kill();
                 self.drain_gateway();
             }
-            ProcessEvent::Saved(save) => self.tell(Input::Saved(save, Ok(()))),
+            ProcessEvent::Saved(save) => {
+                self.fields.iter_mut().for_each(Field::kept);
+                self.tell(Input::Saved(save, Ok(())));
+            }
             ProcessEvent::Image(task) => {
                 let script = self.operator.tasks().iter().find(|script| script.is_of(task.as_str()));
                 match script.map(|script| script.image.clone()) {
@@ -371,10 +388,34 @@ impl World {
                         self.after(backhaul_us, Event::ToServer(bytes));
                     }
                 }
+                GatewayEffect::Publishes(link, push) => {
+                    let now = self.true_clock();
+                    self.fields.get_mut(link).into_iter().for_each(|field| field.publish(now, &push));
+                    self.drain_field(link);
+                }
                 GatewayEffect::Reports(report) => self.reported(report),
                 // What the concentrator still held never reaches the air.
                 GatewayEffect::LosesPower => self.restart_concentrator(),
                 GatewayEffect::Later(us, event) => self.after(us, event),
+            }
+        }
+    }
+
+    /// What the application side of a network server does.
+    fn drain_field(&mut self, link: usize) {
+        while let Some(effect) = self.fields.get_mut(link).and_then(Field::poll) {
+            match effect {
+                FieldEffect::Later(us, event) => self.after(us, Event::Field(link, event)),
+                FieldEffect::Uplink(payload_len, airtime_us) => {
+                    let phy = vec![0x40; payload_len + FRAME_BYTES];
+                    self.concentrator.uplink(self.now, uplinks::of_device(self.now, airtime_us, &phy));
+                    self.drain_concentrator();
+                }
+                FieldEffect::Tells(event) => self.tell(Input::Lns { link, event }),
+                FieldEffect::Commands { device, place, f_port, payload } => {
+                    let answers = self.listeners.unicast(self.true_clock(), device, f_port, &payload);
+                    self.fields[link].answered(place, answers);
+                }
             }
         }
     }
@@ -444,7 +485,7 @@ impl World {
 
     /// Somebody else's uplink ends, and another will come.
     fn uplink(&mut self) {
-        if let Some(rate) = uplinks::rate(&self.usual_uplinks, self.uplinks_sent) {
+        if let Some(rate) = uplinks::rate(&self.uplink_mix, self.uplinks_sent) {
             self.concentrator.uplink(self.now, uplinks::reception(self.now, rate));
         }
         self.uplinks_sent += 1;
@@ -473,6 +514,9 @@ impl World {
                 self.frames.push(SentFrame { frame_no, fcnt, start });
             }
             return;
+        }
+        if report.event == Happened::Began {
+            self.fields.iter_mut().for_each(Field::begin);
         }
         self.operator.read(self.now, &report);
         self.drain_operator();
@@ -506,21 +550,4 @@ impl World {
     fn at(&mut self, at: Instant, event: Event) {
         self.events.put(at, event);
     }
-}
-
-/// A referee who knows the groups of a script and whether somebody shares the radio.
-fn referee(script: &Script) -> Referee {
-    let mut referee = Referee::new(script.region);
-    for group in &script.groups {
-        let (mc_addr, terms) = (group.mc_addr.as_u32(), &group.terms);
-        referee.group(mc_addr);
-        referee.terms(mc_addr, terms.sub_band.as_deref(), terms.downlink_dwell);
-        if group.session == SessionRule::Always {
-            referee.always(mc_addr);
-        }
-    }
-    if script.network.is_some() {
-        referee.share();
-    }
-    referee
 }

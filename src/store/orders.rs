@@ -238,8 +238,9 @@ impl<F: Files> OrderFolder<F> {
         let kept = self.put(name, document);
         if kept.is_err() {
             // Whatever is left of it goes at the next start.
-            let _ = self.files.remove(&file(name, NEW));
-            let _ = self.files.remove(&file(name, IMAGE));
+            for ending in [NEW, DOCUMENT, IMAGE] {
+                let _ = self.files.remove(&file(name, ending));
+            }
         }
         self.or_drop(name, kept)?;
         self.uploads.retain(|upload| upload.name != name);

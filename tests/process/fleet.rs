@@ -221,21 +221,19 @@ fn a_device_behind_a_broker_is_told_a_campaign_across_a_kill_and_nothing_twice()
     service.start();
     until("the campaign is there again", || service.device()["command"] != Value::Null);
     asked.push(field.obey(&commands[1]));
-    for _ in 0..2 {
-        commands.push(field.command());
-        asked.push(field.obey(commands.last().unwrap()));
-    }
-    assert_eq!(asked, [(201, 0x00), (200, 0x00), (201, 0x02), (200, 0x04)]);
+    commands.push(field.command());
+    asked.push(field.obey(&commands[2]));
+    assert_eq!(asked, [(200, 0x00), (201, 0x00), (200, 0x04)]);
     until("it is told", || service.device()["state"] == "told");
     let shown = service.device();
     assert_eq!(
         (&shown["downlinks"], &shown["ts004"], &shown["aws"]),
-        (&json!(4), &json!(1), &json!("Initial"))
+        (&json!(3), &json!(1), &json!("Initial"))
     );
     assert_eq!(field.device.status(field.now()).state, State::Waiting);
     let ids: std::collections::BTreeSet<&str> =
         commands.iter().map(|command| command["id"].as_str().unwrap()).collect();
-    assert_eq!(ids.len(), 4);
+    assert_eq!(ids.len(), 3);
     let list = service.ask(json!({"do": "devices.list", "group": "meters"})).unwrap();
     assert_eq!(
         (&list["devices"][0], &list["counts"]["told"], &list["next"]),
@@ -254,7 +252,7 @@ fn a_device_behind_a_broker_is_told_a_campaign_across_a_kill_and_nothing_twice()
     let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
     assert!(text.contains("devices    meters: 1 of 1 told\n"), "{text}");
     let retried = service.ask(json!({"do": "devices.retry", "group": "meters", "device": DEVICE})).unwrap();
-    assert_eq!(retried["command"], "PackageVersionReq");
+    assert_eq!(retried["command"], "McGroupSetupReq");
     // The report of a campaign names those who were not told.
     std::fs::remove_file(service.scratch.path("tasks/task-1.json")).unwrap();
     let report = || {

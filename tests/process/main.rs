@@ -12,6 +12,8 @@ mod daemon;
 #[cfg(feature = "lns")]
 mod fleet;
 mod forwarder_file;
+#[cfg(feature = "lns")]
+mod from_a_list;
 #[cfg(feature = "gps")]
 mod gps;
 mod init;

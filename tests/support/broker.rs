@@ -167,6 +167,13 @@ impl Subscriber {
     }
 }
 
+impl Subscriber {
+    /// The next message, if one comes so soon.
+    pub fn within(&self, patience: Duration) -> Option<String> {
+        self.messages.recv_timeout(patience).ok().filter(|message| !message.contains(" test/ready"))
+    }
+}
+
 impl Drop for Subscriber {
     fn drop(&mut self) {
         let _ = self.child.kill();

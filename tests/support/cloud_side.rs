@@ -178,7 +178,7 @@ pub fn firmware(bytes: usize) -> Vec<u8> {
 }
 
 /// Keeps the lines of this program's log.
-struct Log(Arc<Mutex<Vec<String>>>);
+pub struct Log(pub Arc<Mutex<Vec<String>>>);
 
 impl tracing::Subscriber for Log {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {

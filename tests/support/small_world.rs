@@ -108,6 +108,19 @@ pub fn settings() -> engine::Settings {
     }
 }
 
+/// The settings of the gateway in a script.
+pub fn settings_of(script: &Script) -> engine::Settings {
+    engine::Settings {
+        region: script.region,
+        groups: script.groups.clone(),
+        turns: script.turns,
+        forwarder: script.link.clone(),
+        relay: script.relay.clone(),
+        kept: script.kept,
+        ..settings()
+    }
+}
+
 /// A task document that starts half a minute after the world, when all devices are set up, with more members (JSON text after a comma, or empty).
 pub fn document(redundancy: u8, more: &str) -> String {
     format!(

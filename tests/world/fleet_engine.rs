@@ -79,6 +79,8 @@ struct Bench {
     records: BTreeMap<RecordId, FleetRecord>,
     forgotten: Vec<RecordId>,
     sessions: Vec<(GpsTime, u8)>,
+    /// Those of the start that was decided.
+    decided: Vec<(GpsTime, u8)>,
     /// How the last task ended.
     over: String,
     /// Whether the disk answers, and the saves of devices that it was given.
@@ -104,6 +106,7 @@ impl Bench {
             records: BTreeMap::new(),
             forgotten: Vec::new(),
             sessions: Vec::new(),
+            decided: Vec::new(),
             over: String::new(),
             has_disk: true,
             reserves: true,
@@ -144,6 +147,7 @@ impl Bench {
                 }
                 Output::Report(report) => match report.event {
                     Event::Planned(planned) => self.sessions = planned.sessions,
+                    Event::StartDecided { sessions, .. } => self.decided = sessions,
                     Event::Over(outcome) => self.over = outcome.to_string(),
                     _ => {}
                 },
@@ -198,7 +202,7 @@ impl Bench {
             self.up(at, uplink.0, uplink.1);
             let Some((link, push)) = self.pushes.pop() else { return commands };
             assert!(self.pushes.is_empty() && link == LINK);
-            self.event(at + 1, EventKind::Sent { item: Some(push.item), f_cnt_down: 1 });
+            self.event(at + 1, EventKind::Sent { item: Some(push.item), on: None });
             commands.push((push.f_port, push.payload[0]));
             uplink = self.device.unicast(now(at + 2), push.f_port, &push.payload).remove(0);
         }
@@ -210,8 +214,8 @@ impl Bench {
     }
 }
 
-/// PackageVersionReq of TS004, the group behind PackageVersionReq of TS005, fragments, session.
-const WHOLE: [(u8, u8); 4] = [(201, 0x00), (200, 0x00), (201, 0x02), (200, 0x04)];
+/// The group behind PackageVersionReq of TS005, fragments behind that of TS004, session.
+const WHOLE: [(u8, u8); 3] = [(200, 0x00), (201, 0x00), (200, 0x04)];
 
 #[test]
 fn the_devices_of_a_planned_campaign_are_told_its_group_fragments_and_first_session() {
@@ -276,7 +280,7 @@ fn a_withdrawn_campaign_is_told_to_nobody_and_the_next_one_of_the_group_is() {
     bench.order("task-1", 20);
     bench.up(30, 2, vec![0]);
     let (_, push) = bench.pushes.pop().unwrap();
-    bench.event(31, EventKind::Sent { item: Some(push.item), f_cnt_down: 1 });
+    bench.event(31, EventKind::Sent { item: Some(push.item), on: None });
     bench.tell(40, Input::Cancel(TaskId::new("task-1").unwrap()));
     assert_eq!(bench.converse(3600), []);
     bench.order("task-2", 3700);
@@ -292,7 +296,7 @@ fn an_operator_can_have_a_device_asked_anew() {
     assert!(!bench.engine.begin_anew("lamps", DEVICE, false));
     assert!(!bench.engine.begin_anew("meters", Eui64::from_bytes([0; 8]), true));
     // It has the version of TS005 that it had.
-    assert_eq!(bench.converse(100), [(201, 0x00), (200, 0x02), (201, 0x02), (200, 0x04)]);
+    assert_eq!(bench.converse(100), [(200, 0x02), (201, 0x00), (200, 0x04)]);
     assert!(bench.engine.begin_anew("meters", DEVICE, true));
     assert_eq!(bench.state(200), DeviceState::Initial);
     assert_eq!(bench.converse(200), WHOLE);
@@ -318,15 +322,16 @@ fn a_task_without_a_start_waits_for_its_devices_and_begins_when_they_can_be_told
     bench.order_document("task-1", 20, &without_a_start());
     let waits = |bench: &Bench| bench.engine.tasks().next().and_then(|task| task.waiting);
     assert_eq!(waits(&bench).as_deref(), Some("its devices: 0 of 1 are ready, and it begins with 100 %"));
-    assert_eq!(bench.converse(30), WHOLE[..3], "there is no session yet");
+    assert_eq!(bench.converse(30), WHOLE[..2], "there is no session yet");
     // The second uplink tells how often it sends, so the third can bring its session.
     assert_eq!(bench.converse(1830), []);
-    assert_eq!(bench.converse(3630), WHOLE[3..]);
+    assert_eq!(bench.converse(3630), WHOLE[2..]);
     assert_eq!(
         (bench.state(3700), bench.device.status(now(3700)).state),
         (DeviceState::Told, State::Waiting)
     );
     let start = bench.engine.fleet("meters").unwrap().setup().unwrap().windows[0].start;
+    assert_eq!(bench.decided.iter().map(|(start, _)| *start).collect::<Vec<_>>(), [start], "it is told");
     // Two and a half times the half hour.
     let lead_s = start.us_since(small_world::START) / 1_000_000 - 1830;
     assert!((4400..=4620).contains(&lead_s), "{lead_s}");

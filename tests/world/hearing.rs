@@ -4,10 +4,12 @@ use crate::support::scenarios::shipped;
 use crate::support::small_world::assert_content;
 use crate::support::small_world::run;
 use fuotad::plan::Heard;
+use fuotad::radio::UplinkMix;
 use fuotad::radio::downlink_airtime_us;
 use fuotad::radio::forwarder_airtime_us;
 use fuotad::region::RfRegion;
 use fuotad::region::Terms;
+use fuotad::region::parameters;
 use fuotad::region::parameters_even_withdrawn;
 use fuotad::schedule::Kept;
 use fuotad::schedule::Pattern;
@@ -61,6 +63,22 @@ fn the_loss_of_uplinks_is_as_promised_within_three_points_at_every_data_rate() {
             assert!(worst <= 3.0, "{name} {pattern:?}: {worst:.1} points");
         }
     }
+}
+
+#[test]
+fn a_gateway_that_hears_only_fast_uplinks_leaves_no_holes_for_slow_ones() {
+    let took_us = |uplink_mix: Option<UplinkMix>| {
+        let mut script = shipped("eu868-100kb.toml");
+        // Half an hour before the start, so there are more than enough to know.
+        (script.uplinks_per_hour, script.uplink_mix) = (1_200, uplink_mix);
+        script.devices.truncate(1);
+        let frames = run(script).frames;
+        frames.last().unwrap().start.us_since(frames.first().unwrap().start)
+    };
+    let usual = parameters(RfRegion::Eu868).unwrap().usual_uplinks();
+    let fastest = usual.rates().iter().copied().min_by_key(|rate| rate.airtime_us);
+    let (fast_us, usual_us) = (took_us(Some(UplinkMix::new(fastest))), took_us(None));
+    assert!(fast_us < usual_us / 10 * 9, "{fast_us} us, {usual_us} us");
 }
 
 #[test]

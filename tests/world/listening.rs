@@ -110,6 +110,14 @@ impl Case {
         // What a frame costs the mean uplink, after a pause of a second.
         let cost_us = plan.airtime_us + mix.mean_us(1_000_000);
         let in_hour = (3_600 * u64::from(1_000_000 - self.min_heard_ppm)) / cost_us;
+        let scheduler =
+            Scheduler::of(region, Kept { server_reserve_ppm: 100_000, min_heard_ppm: self.min_heard_ppm });
+        let policy = self.group(SessionLimits::default()).policy;
+        // What joins and confirmed messages ask of the holes beside so many frames in an hour.
+        let open_of = |count: u64| {
+            scheduler.open_us(plan.channel, plan.airtime_us, plan.airtime_us + 1_000_000, count, policy)
+        };
+        let opens: Vec<u64> = (0..=frames).map(open_of).collect();
         let took_us = |first: u64, count: u64| {
             let paced_us = |from: u64, count: u64| {
                 let slow = count - uncoded.saturating_sub(from).min(count);
@@ -123,7 +131,8 @@ impl Case {
             let spacing_us = plan.airtime_us + 1_000_000;
             let in_train = (20_000_000 - plan.airtime_us) / spacing_us + 1;
             let open_us = (in_train - 1) * 1_000_000u64.saturating_sub(slowest_us);
-            let hole_us = if open_us < 5_000_000 { slowest_us + 5_000_000 - open_us } else { 1_000_000 };
+            let needed_us = opens[count as usize];
+            let hole_us = if open_us < needed_us { slowest_us + needed_us - open_us } else { 1_000_000 };
             let train_us = in_train * spacing_us - 1_000_000 + hole_us;
             let by = [(in_minute, 60_000_000), (in_train, train_us), (in_hour, 3_600_000_000)];
             let heard_us =

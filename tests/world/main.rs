@@ -6,6 +6,7 @@
 mod support;
 
 mod a_day_after;
+mod answers;
 mod campaigns;
 mod cloud_sessions;
 mod crashes;
@@ -24,6 +25,7 @@ mod region_page;
 mod region_refusals;
 mod region_tables;
 mod relay;
+mod rounds;
 mod several_groups;
 mod shared_radio;
 #[cfg(feature = "daemon")]

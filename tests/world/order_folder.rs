@@ -92,8 +92,10 @@ fn a_disk_that_fails_costs_the_image_on_its_way_and_no_other_order() {
     for operation in begun + 1..=whole.operations() {
         let mut disk = prepared.clone();
         disk.fail_at(operation, fuotad::store::FilesErrorKind::NoSpace);
+        assert!(bring(&mut OrderFolder::open(&mut disk).unwrap(), NAME).is_err(), "operation {operation}");
+        // A document without its image would be an order that nobody can carry out.
+        assert!(!files(&mut disk).contains(&"app-1.json".to_owned()), "operation {operation}");
         let mut folder = OrderFolder::open(&mut disk).unwrap();
-        assert!(bring(&mut folder, NAME).is_err(), "operation {operation}");
         bring(&mut folder, NAME).unwrap();
         assert_eq!(folder.names().collect::<Vec<_>>(), [NAME, "old"]);
         assert_eq!(disk.read("app-1.bin").unwrap(), Some(image()), "operation {operation}");

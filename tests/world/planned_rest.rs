@@ -7,7 +7,6 @@ use crate::support::small_world::script_of;
 use fuotad::campaign::ProfileName;
 use fuotad::campaign::SessionLimits;
 use fuotad::campaign::SessionRule;
-use fuotad::engine::Settings;
 use fuotad::plan::Timetable;
 use fuotad::radio::MinuteLoad;
 use fuotad::sim::Fault;
@@ -18,18 +17,6 @@ use fuotad::store::Recovered;
 use fuotad::time::GpsTime;
 use fuotad::time::Instant;
 
-fn settings(script: &Script) -> Settings {
-    Settings {
-        region: script.region,
-        groups: script.groups.clone(),
-        turns: script.turns,
-        forwarder: script.link.clone(),
-        relay: script.relay.clone(),
-        kept: script.kept,
-        ..small_world::settings()
-    }
-}
-
 fn gps(script: &Script, at: Instant) -> GpsTime {
     script.start.plus_us(at.us_since(Instant::ZERO))
 }
@@ -38,7 +25,7 @@ fn gps(script: &Script, at: Instant) -> GpsTime {
 fn planned_now(world: &World, script: &Script) -> Timetable {
     let (task, recovered) = (script.tasks[0].clone(), world.recovered());
     let now = Some(gps(script, world.now()));
-    let settings = settings(script);
+    let settings = small_world::settings_of(script);
     Timetable::seen_at(now, Some(&recovered), &settings, &task.document, &task.stem, task.image).unwrap()
 }
 
@@ -84,7 +71,8 @@ fn sessions_that_devices_were_told_stay_what_they_are_whatever_would_be_planned_
     script.groups[0].sessions = SessionLimits { most: Some(8), price_us: 0 };
     assert_eq!(planned_now(&world, &script).planned.sessions, told);
     let task = script.tasks[0].clone();
-    let anew = Timetable::new(&settings(&script), &task.document, &task.stem, task.image).unwrap();
+    let anew =
+        Timetable::new(&small_world::settings_of(&script), &task.document, &task.stem, task.image).unwrap();
     assert_ne!(anew.planned.sessions, told, "several sessions are shorter together");
 }
 
@@ -99,7 +87,7 @@ fn finishing_by(finish_by: &str) -> Result<Timetable, String> {
     let document = document(30, "").replace("\"Fuotad\":{", &format!("\"Fuotad\":{{{by}"));
     let document = document.replace("\"FragmentSizeBytes\":48,", "");
     let image = script.tasks[0].image.clone();
-    Timetable::new(&settings(&script), &document, "task", image)
+    Timetable::new(&small_world::settings_of(&script), &document, "task", image)
 }
 
 #[test]
@@ -141,7 +129,8 @@ fn what_a_server_used_before_delays_the_plan_as_it_delays_the_campaign() {
     let (task, now) = (script.tasks[0].clone(), Some(script.start));
     let plan = |recovered: Option<&Recovered>| {
         let (document, image) = (&task.document, task.image.clone());
-        Timetable::seen_at(now, recovered, &settings(&script), document, &task.stem, image).unwrap()
+        Timetable::seen_at(now, recovered, &small_world::settings_of(&script), document, &task.stem, image)
+            .unwrap()
     };
     let (planned, undisturbed) = (plan(Some(&recovered)), plan(None));
     let mut world = World::new(script.clone());

@@ -17,7 +17,6 @@ use fuotad::broadcast::TaskSource;
 use fuotad::broadcast::TurnRule;
 use fuotad::campaign::Group;
 use fuotad::campaign::SessionRule;
-use fuotad::engine::Settings;
 use fuotad::forwarder::Obstacle;
 use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;
@@ -250,15 +249,7 @@ fn a_campaign_at_sf12_goes_over_several_sessions() {
 fn plan_and_simulation_agree_on_every_frame() {
     for name in ["eu868-100kb.toml", "us915-100kb.toml", "eu868-dr0-sessions.toml"] {
         let script = shipped(name);
-        let settings = Settings {
-            region: script.region,
-            groups: script.groups.clone(),
-            turns: script.turns,
-            forwarder: script.link.clone(),
-            relay: script.relay.clone(),
-            kept: script.kept,
-            ..small_world::settings()
-        };
+        let settings = small_world::settings_of(&script);
         let task = script.tasks[0].clone();
         let plan = Timetable::new(&settings, &task.document, &task.stem, task.image).unwrap();
         let summary = run(script);

@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn foreign(number: u8) -> Event {
-        event(number, EventKind::Sent { item: None, f_cnt_down: 0 })
+        event(number, EventKind::Sent { item: None, on: None })
     }
 
     #[tokio::test]

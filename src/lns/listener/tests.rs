@@ -109,8 +109,18 @@ fn chirpstack_tells_the_fate_of_our_item_and_of_foreign_ones() {
     let ours = format!(r#","queueItemId":"{}""#, item());
     let foreign = r#","queueItemId":"5f6a3c1e-0000-4000-8000-000000000000""#;
     for (kind, members, expected) in [
-        ("txack", format!(r#"{ours},"fCntDown":12"#), EventKind::Sent { item: Some(item()), f_cnt_down: 12 }),
-        ("txack", foreign.to_owned(), EventKind::Sent { item: None, f_cnt_down: 0 }),
+        ("txack", format!(r#"{ours},"fCntDown":12"#), EventKind::Sent { item: Some(item()), on: None }),
+        (
+            "txack",
+            format!(
+                r#"{ours},"txInfo":{{"frequency":869525000,"power":29,"modulation":{{"lora":{{"bandwidth":125000,"spreadingFactor":12,"codeRate":"CR_4_5"}}}}}}"#
+            ),
+            EventKind::Sent {
+                item: Some(item()),
+                on: Some((869_525_000, Modulation::LoRa { sf: 12, bw_hz: 125_000 })),
+            },
+        ),
+        ("txack", foreign.to_owned(), EventKind::Sent { item: None, on: None }),
         ("ack", format!(r#"{ours},"acknowledged":true"#), EventKind::Ack { item: Some(item()) }),
         ("ack", foreign.to_owned(), EventKind::Nack { item: None }),
         ("join", String::new(), EventKind::Join),
@@ -197,8 +207,8 @@ fn the_things_stack_tells_the_fate_of_our_item_and_of_foreign_ones() {
         ("up", "{}".to_owned(), EventKind::Up(empty_up())),
         ("join", "{}".to_owned(), EventKind::Join),
         ("down/queued", down("downlink_queued"), EventKind::Queued { item: Some(item()) }),
-        ("down/sent", down("downlink_sent"), EventKind::Sent { item: Some(item()), f_cnt_down: 23 }),
-        ("down/sent", "{}".to_owned(), EventKind::Sent { item: None, f_cnt_down: 0 }),
+        ("down/sent", down("downlink_sent"), EventKind::Sent { item: Some(item()), on: None }),
+        ("down/sent", "{}".to_owned(), EventKind::Sent { item: None, on: None }),
         ("down/ack", down("downlink_ack"), EventKind::Ack { item: Some(item()) }),
         ("down/nack", down("downlink_nack"), EventKind::Nack { item: Some(item()) }),
         (

@@ -2,6 +2,7 @@
 
 use crate::fragment::DataFragment;
 use crate::fragment::Layout;
+use crate::lorawan::PackageVersion;
 use crate::lorawan::ts004::Answer;
 use crate::lorawan::ts004::FragCounts;
 use crate::lorawan::ts004::FragSessionSetupAns;
@@ -183,8 +184,10 @@ impl Device {
         let written = answer.write(self.package_version(), &mut bytes);
         debug_assert!(written.is_ok(), "{answer:?}: {written:?}");
         // LoRaMac-node, which has version 1 only, sends Received&Index high byte first and loses FragIndex in a shift of 8 bits by 14.
-        if let (Answer::FragSessionStatus(_), Counts::LastAndLost, &[cid, low, high, missing, status]) =
-            (answer, self.rules().counts, &bytes[..])
+        let is_mangled =
+            self.rules().counts == Counts::LastAndLost && self.package_version() == PackageVersion::V1;
+        if let (Answer::FragSessionStatus(_), true, &[cid, low, high, missing, status]) =
+            (answer, is_mangled, &bytes[..])
         {
             return vec![cid, high & 0x3f, low, missing, status];
         }

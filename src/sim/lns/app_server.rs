@@ -73,13 +73,15 @@ impl AppServer {
         (None, told)
     }
 
-    /// The item that was at the front went to the radio, or the gateway refused it and it stays.
-    pub(super) fn transmitted(&mut self, dev_eui: &str, has_gone: bool) -> Option<Published> {
-        let queue = self.queues.get_mut(dev_eui)?;
-        let id = queue.front()?.down.id.clone();
-        if has_gone {
-            queue.pop_front();
-        }
-        self.documents.fate(dev_eui, &id, if has_gone { Fate::Sent } else { Fate::Gateway })
+    /// The item that was at the front went to the radio.
+    pub(super) fn sent(&mut self, dev_eui: &str, hz: u32, sf: u8) -> Option<Published> {
+        let item = self.queues.get_mut(dev_eui)?.pop_front()?;
+        self.documents.fate(dev_eui, &item.down.id, Fate::Sent { hz, sf })
+    }
+
+    /// The gateway refused the item at the front, and it stays.
+    pub(super) fn refused(&self, dev_eui: &str) -> Option<Published> {
+        let item = self.queues.get(dev_eui)?.front()?;
+        self.documents.fate(dev_eui, &item.down.id, Fate::Gateway)
     }
 }

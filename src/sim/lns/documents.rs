@@ -27,7 +27,7 @@ pub(super) struct Uplink<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Queued,
-    Sent,
+    Sent { hz: u32, sf: u8 },
     Expired,
     TooLong,
     Gateway,
@@ -131,7 +131,13 @@ impl Documents {
                 };
                 match fate {
                     Fate::Queued => return None,
-                    Fate::Sent => ("txack", json!({ "deviceInfo": ids, "queueItemId": id, "fCntDown": 7 })),
+                    Fate::Sent { hz, sf } => {
+                        let lora = json!({ "bandwidth": 125_000, "spreadingFactor": sf });
+                        let tx_info = json!({ "frequency": hz, "modulation": { "lora": lora } });
+                        let document =
+                            json!({ "deviceInfo": ids, "queueItemId": id, "fCntDown": 7, "txInfo": tx_info });
+                        ("txack", document)
+                    }
                     Fate::Expired => ("log", log("EXPIRED")),
                     Fate::TooLong => ("log", log("DOWNLINK_PAYLOAD_SIZE")),
                     Fate::Gateway => ("log", log("DOWNLINK_GATEWAY")),
@@ -149,7 +155,9 @@ impl Documents {
                     Fate::Queued => {
                         ("down/queued", json!({ "end_device_ids": ids, "downlink_queued": item }))
                     }
-                    Fate::Sent => ("down/sent", json!({ "end_device_ids": ids, "downlink_sent": item })),
+                    Fate::Sent { .. } => {
+                        ("down/sent", json!({ "end_device_ids": ids, "downlink_sent": item }))
+                    }
                     Fate::Expired => return None,
                     Fate::TooLong => ("down/failed", failed("application_downlink_too_long")),
                     Fate::Gateway => ("down/failed", failed("no_downlink_path")),

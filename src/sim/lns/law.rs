@@ -1,15 +1,15 @@
-//! EU868's duty cycle at the gateway, in the two sub-bands of its eight uplink channels (ETSI EN 300 220-2, annex B):
-//! 1 % each, in every hour.
+//! EU868's duty cycle at the gateway (ETSI EN 300 220-2, annex B), in every hour: 1 % in each of the two sub-bands of its
+//! eight uplink channels, 10 % in that of RX2.
 
 use std::collections::VecDeque;
 
 const HOUR_US: u64 = 3_600_000_000;
-const BUDGET_US: u64 = HOUR_US / 100;
+const BUDGETS_US: [u64; 3] = [HOUR_US / 100, HOUR_US / 100, HOUR_US / 10];
 
 /// What a gateway sent in the last hour, by sub-band.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Law {
-    sent: [VecDeque<(u64, u64)>; 2],
+    sent: [VecDeque<(u64, u64)>; 3],
 }
 
 impl Law {
@@ -20,7 +20,7 @@ impl Law {
             sent.pop_front();
         }
         let used_us: u64 = sent.iter().map(|(_, airtime_us)| airtime_us).sum();
-        if used_us + airtime_us > BUDGET_US {
+        if used_us + airtime_us > BUDGETS_US[sub_band] {
             return false;
         }
         sent.push_back((now_us, airtime_us));

@@ -1,5 +1,6 @@
 //! The referee of set-ups: it reads every command for itself and knows what each device is.
 
+use crate::time::GpsTime;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -81,6 +82,28 @@ fn commands(f_port: u8, payload: &[u8], is_v2: bool) -> Option<Vec<(u8, Vec<u8>)
     Some(commands)
 }
 
+/// Whether the time in an answer that was sent at `now` is within the guard of the truth, which for McClassCSessionAns
+/// is the start of one of `sessions`.
+pub(super) fn is_clock_right(
+    f_port: u8,
+    data: &[u8],
+    now: GpsTime,
+    guard_us: u64,
+    mut sessions: impl Iterator<Item = GpsTime>,
+) -> bool {
+    let is_near = |us: u64, other_us: u64| us.abs_diff(other_us) <= guard_us;
+    match (f_port, data) {
+        (CLOCK_PORT, [.., 0x01, a, b, c, d, _]) => {
+            is_near(u64::from(u32::from_le_bytes([*a, *b, *c, *d])) * 1_000_000, now.as_us())
+        }
+        (GROUP_PORT, [0x04, _, a, b, c]) => {
+            let begins = now.plus_us(u64::from(u32::from_le_bytes([*a, *b, *c, 0])) * 1_000_000);
+            sessions.any(|session| is_near(session.as_us(), begins.as_us()))
+        }
+        _ => true,
+    }
+}
+
 fn number(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
@@ -118,7 +141,10 @@ impl Referee {
 
     /// The fleet published a command at `gps_s`.
     pub(super) fn published(&mut self, dev_eui: &str, f_port: u8, payload: &[u8], is_v2: bool, gps_s: u64) {
-        let Some(commands) = commands(f_port, payload, is_v2) else {
+        // Behind the question for it version 1 may be guessed.
+        let is_told = self.devices.get(dev_eui).is_some_and(|known| known.version_told);
+        let is_asked = (f_port, payload.first()) == (FRAG_PORT, Some(&0x00));
+        let Some(commands) = commands(f_port, payload, is_v2 && is_told) else {
             return self.breach(format!("{dev_eui}: port {f_port} {payload:02x?} is wrong for its version"));
         };
         for (cid, fields) in commands {
@@ -138,10 +164,10 @@ impl Referee {
                 wrong.push("asked again although answered");
             }
             if asked == Asked::FragSession {
-                if !known.version_told {
+                if !known.version_told && !is_asked {
                     wrong.push("the version was not asked before");
                 }
-                if is_v2 {
+                if is_v2 && is_told {
                     let session_cnt = number(&fields[10..12]) as u16;
                     if known.session_cnt.is_some_and(|last| session_cnt < last) {
                         wrong.push("SessionCnt went back");
@@ -162,7 +188,7 @@ impl Referee {
     pub(super) fn delivered(&mut self, dev_eui: &str, f_port: u8, payload: &[u8], gps_s: u64) {
         let is_in = |(start, end): (u64, u64)| (start..end).contains(&gps_s);
         let is_session = (f_port, payload.first()) == (GROUP_PORT, Some(&0x04));
-        let is_frag = (f_port, payload.first()) == (FRAG_PORT, Some(&0x02));
+        let is_frag = f_port == FRAG_PORT && matches!(payload, [0x02, ..] | [0x00, 0x02, ..]);
         if is_frag && self.is_begun {
             self.breach(format!("{dev_eui}: FragSessionSetupReq after the first fragment"));
         }
@@ -179,6 +205,9 @@ impl Referee {
     pub(super) fn good(f_port: u8, data: &[u8], is_clock_right: bool) -> Vec<Asked> {
         let mut good = Vec::new();
         match (f_port, data) {
+            (FRAG_PORT, [0x00, _, _, 0x02, status]) if status & 0x1f == 0 => {
+                good.extend([Asked::FragVersion, Asked::FragSession]);
+            }
             (FRAG_PORT, [0x00, ..]) => good.push(Asked::FragVersion),
             (FRAG_PORT, [0x02, status]) if status & 0x1f == 0 => good.push(Asked::FragSession),
             (GROUP_PORT, [0x02, status] | [0x00, _, _, 0x02, status]) if status & 0x04 == 0 => {
@@ -216,9 +245,9 @@ impl Referee {
         // A clock that is wrong costs a check, and a refusal one command, to an oracle, too.
         let is_setup = matches!((f_port, data.first()), (200, _) | (201, Some(0x02)) | (202, _));
         let is_bad = is_setup && asked.iter().all(|asked| *asked == Asked::Doubt);
-        self.oracle += u64::from(is_bad)
-            + asked.iter().filter(|asked| **asked != Asked::Doubt && known.first.insert(**asked)).count()
-                as u64;
+        let is_new = |asked: &Asked| *asked != Asked::Doubt && known.first.insert(*asked);
+        // What one downlink asks counts once.
+        self.oracle += u64::from(is_bad) + u64::from(asked.into_iter().filter(is_new).count() > 0);
     }
 
     /// AppTimeAns was delivered: an oracle sends it, too.

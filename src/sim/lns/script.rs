@@ -2,6 +2,8 @@
 
 use crate::fleet::FleetRules;
 use crate::fleet::Setup;
+use crate::lns::Dialect;
+use crate::lorawan::Eui64;
 use crate::sim::device::Stack;
 use std::collections::BTreeMap;
 
@@ -14,6 +16,41 @@ pub struct BrokerScript {
     pub doubles_ppm: u32,
     /// Messages that are late by up to 10 s, so that others overtake them.
     pub delays_ppm: u32,
+}
+
+/// Where a server answers in RX2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rx2Script {
+    /// Uplinks of this spreading factor and slower ones are answered there, others where RX1 is not to be had
+    /// (`rx2_prefer_on_rx1_dr_lt` of ChirpStack).
+    pub from_sf: u8,
+    /// Spreading factor of RX2 at 125 kHz; EU868's own is 12, that of The Things Network 9.
+    pub sf: u8,
+}
+
+/// The application side of a network server in a world with a radio. The air of its own uplinks and downlinks is no
+/// part of it: what is lost is drawn, and its downlinks take no airtime.
+#[derive(Clone, Debug)]
+pub struct FieldScript {
+    /// Which kind of server it is.
+    pub dialect: Dialect,
+    /// The devices behind it.
+    pub devices: Vec<FieldDevice>,
+}
+
+/// One of these devices.
+#[derive(Clone, Debug)]
+pub struct FieldDevice {
+    /// Its place among the devices of the world.
+    pub device: usize,
+    /// DevEUI of the device.
+    pub dev_eui: Eui64,
+    /// Distance of its uplinks, microseconds; each varies by a twentieth.
+    pub interval_us: u64,
+    /// Uplinks and downlinks that are lost, parts per million.
+    pub loss_ppm: u32,
+    /// Whether its clock is right within its group's guard.
+    pub is_clock_right: bool,
 }
 
 /// A meter with its habits and its faults.
@@ -83,6 +120,8 @@ pub struct LnsScript {
     pub broker: BrokerScript,
     /// The gateway keeps EU868's duty cycle of 1 % in both sub-bands of its uplink channels.
     pub has_law: bool,
+    /// Where the server answers in RX2; `None`: it never does.
+    pub rx2: Option<Rx2Script>,
     /// The power goes during this changing operation of the disk, counted from the first.
     pub cut_at: Option<u64>,
     /// The process is away for so long after a cut, seconds.
@@ -99,6 +138,7 @@ impl LnsScript {
             meters,
             broker: BrokerScript::default(),
             has_law: false,
+            rx2: None,
             cut_at: None,
             away_s: 30,
         }

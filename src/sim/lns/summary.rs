@@ -1,6 +1,7 @@
 //! What became of a world of meters.
 
 use crate::fleet::DeviceState;
+use std::collections::BTreeMap;
 
 /// What became of one meter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct LnsSummary {
     pub oracle: u64,
     /// Airtime of the downlinks that went, microseconds.
     pub airtime_us: u64,
+    /// The same by the spreading factor of the uplinks that they followed.
+    pub airtime_by_sf_us: BTreeMap<u8, u64>,
     /// Downlinks that the gateway's duty cycle refused.
     pub refused: u64,
     /// The starts that the fleet decided, one after the other, seconds from the world's beginning.

@@ -1,5 +1,11 @@
 //! The world of meters: a fleet, its disk, the broker, the server, the air.
 
+use super::agenda::Agenda;
+use super::agenda::Event;
+use super::air::Air;
+use super::air::CHANNELS_HZ;
+use super::air::airtime_us;
+use super::air::max_len;
 use super::app_server::AppServer;
 use super::app_server::Item;
 use super::broker::Broker;
@@ -7,11 +13,11 @@ use super::desk::member;
 use super::desk::settings;
 use super::documents::Documents;
 use super::documents::Down;
-use super::documents::OUR_GATEWAY;
 use super::documents::Published;
 use super::documents::Uplink;
-use super::law::Law;
 use super::meter::Meter;
+use super::process::Process;
+use super::referee;
 use super::referee::Asked;
 use super::referee::Referee;
 use super::script::LnsScript;
@@ -19,28 +25,16 @@ use super::summary::LnsSummary;
 use super::summary::MeterResult;
 use crate::fleet::DeviceState;
 use crate::fleet::Fleet;
-use crate::fleet::FleetRules;
-use crate::fleet::Member;
 use crate::fleet::Output;
 use crate::fleet::Window;
-use crate::lns::Audience;
 use crate::lns::Heard;
-use crate::lns::Listener;
-use crate::lns::Topics;
 use crate::lorawan::Eui64;
-use crate::lorawan::KeyFingerprint;
 use crate::lorawan::McSessionKeys;
 use crate::lorawan::Secret;
-use crate::radio::Modulation;
-use crate::radio::downlink_airtime_us;
 use crate::region::Parameters;
 use crate::sim::device;
 use crate::sim::disk::Disk;
-use crate::sim::disk::PageFate;
 use crate::sim::random::Random;
-use crate::store::Change;
-use crate::store::RecordId;
-use crate::store::Store;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
@@ -49,46 +43,21 @@ use std::collections::BTreeSet;
 
 /// GPS time at the beginning of every world, microseconds.
 const GPS_START_US: u64 = 1_400_000_000_000_000;
-/// The uplink channels: three in 868.0 to 868.6 MHz, the others below.
-const CHANNELS_HZ: [u32; 8] =
-    [868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000];
 /// The server waits so long for copies of an uplink before it tells of it, microseconds.
 const DEDUPLICATION_US: u64 = 200_000;
 /// So long after that it takes an item for the window, microseconds.
 const FILL_AFTER_US: u64 = 100_000;
-/// RX1 opens so long after the uplink, microseconds.
-const RX1_US: u64 = 1_000_000;
 /// A save needs so long at least and at most, microseconds.
 const SAVE_US: (u64, u64) = (3_000, 25_000);
-/// A LoRaWAN frame around a payload, bytes.
-const FRAME_BYTES: usize = 13;
 /// Sessions that the fleet decides the start of last 2^9 s.
 const DECIDED_EXPONENT: u8 = 9;
 /// FPort of what a meter sends by itself.
 const METER_PORT: u8 = 2;
-const BOOT: [u8; 16] = [0x5e; 16];
-
-/// Something that happens at a certain time.
-enum Event {
-    Uplink(usize),
-    Answer { meter: usize, f_port: u8, data: Vec<u8> },
-    UplinkEnd { meter: usize, f_port: u8, data: Vec<u8>, channel: usize },
-    Fill { meter: usize, channel: usize, ended_us: u64 },
-    Downlink { meter: usize, item: Item },
-    ToGateway(Published, Vec<Asked>),
-    ToServer(Published),
-    Saved { life: u64, id: RecordId, is_durable: bool, fresh: Vec<(String, BTreeSet<Asked>)> },
-    Rejoin(usize),
-    Restart,
-}
-
 /// A fleet among its meters.
 pub struct LnsWorld {
     script: LnsScript,
     documents: Documents,
-    now_us: u64,
-    events: BTreeMap<(u64, u64), Event>,
-    sequence: u64,
+    agenda: Agenda,
     random: Random,
     meters: Vec<Meter>,
     /// Where each device is among the meters.
@@ -97,18 +66,11 @@ pub struct LnsWorld {
     published: BTreeSet<String>,
     /// The device of the last event that the fleet was told.
     touched: Option<Eui64>,
-    members: Vec<Member>,
-    key: KeyFingerprint,
-    /// `None` while the process is away.
-    fleet: Option<(Fleet, Listener)>,
-    store: Option<Store<Disk>>,
-    life: u64,
+    process: Process,
     server: AppServer,
     to_gateway: Broker,
     to_server: Broker,
-    law: Law,
-    /// When the gateway sent, microseconds.
-    on_air: Vec<(u64, u64)>,
+    air: Air,
     referee: Referee,
     told_at_s: Vec<Option<u64>>,
     downlinks: Vec<u32>,
@@ -137,25 +99,18 @@ impl LnsWorld {
         }
         let mut world = LnsWorld {
             documents,
-            now_us: 0,
-            events: BTreeMap::new(),
-            sequence: 0,
+            agenda: Agenda::default(),
             told_at_s: vec![None; meters.len()],
             downlinks: vec![0; meters.len()],
             meters,
             places: members.iter().map(|member| member.dev_eui).zip(0..).collect(),
             published: BTreeSet::new(),
             touched: None,
-            members,
-            key,
-            fleet: None,
-            store: None,
-            life: 0,
+            process: Process::new(script.rules.clone(), members, key),
             server: AppServer::new(documents),
             to_gateway: Broker::new(script.broker, random.split(1 << 32)),
             to_server: Broker::new(script.broker, random.split(2 << 32)),
-            law: Law::default(),
-            on_air: Vec::new(),
+            air: Air::new(script.has_law, script.rx2),
             referee: Referee::default(),
             summary: LnsSummary::default(),
             is_begun: false,
@@ -167,13 +122,14 @@ impl LnsWorld {
         if let Some(operation) = world.script.cut_at {
             disk.crash_after(operation);
         }
-        world.start(disk);
+        let LnsWorld { process, script, random, .. } = &mut world;
+        process.start(disk, &script.setup, false, random);
         for index in 0..world.meters.len() {
             let interval_us = world.meters[index].script.interval_s * 1_000_000;
             let first_us = world.random.below(interval_us);
-            world.later(first_us, Event::Uplink(index));
+            world.agenda.later(first_us, Event::Uplink(index));
             if let Some(at_s) = world.meters[index].script.rejoins_at_s {
-                world.later(at_s * 1_000_000, Event::Rejoin(index));
+                world.agenda.later(at_s * 1_000_000, Event::Rejoin(index));
             }
         }
         world
@@ -186,14 +142,10 @@ impl LnsWorld {
 
     /// Lets the world run until its second `s`.
     pub fn run_until(&mut self, s: u64) {
-        while let Some(next) = self.events.first_entry().filter(|next| next.key().0 <= s * 1_000_000) {
-            let (at_us, _) = *next.key();
-            let event = next.remove();
-            self.now_us = at_us;
+        while let Some(event) = self.agenda.next(s * 1_000_000) {
             self.happen(event);
             self.drain();
         }
-        self.now_us = s * 1_000_000;
     }
 
     /// The campaign begins to send: meters with the right key, group and session hear it, and say so when they are
@@ -201,7 +153,7 @@ impl LnsWorld {
     pub fn begin(&mut self) {
         self.is_begun = true;
         self.referee.begin();
-        if let Some((fleet, _)) = &mut self.fleet {
+        if let Some((fleet, _)) = &mut self.process.fleet {
             fleet.begin();
         }
         for index in 0..self.meters.len() {
@@ -217,14 +169,14 @@ impl LnsWorld {
     pub fn move_windows(&mut self, windows: Vec<Window>) {
         self.script.setup.windows.clone_from(&windows);
         self.referee.tell_again();
-        if let Some((fleet, _)) = &mut self.fleet {
+        if let Some((fleet, _)) = &mut self.process.fleet {
             fleet.move_windows(windows);
         }
     }
 
     /// The fleet, unless its process is away.
     pub fn fleet(&mut self) -> Option<&mut Fleet> {
-        self.fleet.as_mut().map(|(fleet, _)| fleet)
+        self.process.fleet.as_mut().map(|(fleet, _)| fleet)
     }
 
     /// What became of everything so far.
@@ -233,8 +185,8 @@ impl LnsWorld {
         let mut summary = self.summary.clone();
         summary.breaches = self.referee.breaches().to_vec();
         summary.oracle = self.referee.oracle();
-        summary.disk_operations = self.store.as_ref().map_or(0, |store| store.files().operations());
-        let states: Vec<(DeviceState, String)> = match &self.fleet {
+        summary.disk_operations = self.process.disk_operations();
+        let states: Vec<(DeviceState, String)> = match &self.process.fleet {
             Some((fleet, _)) => fleet.devices(now).map(|view| (view.state, view.reason)).collect(),
             None => vec![(DeviceState::Initial, String::new()); self.meters.len()],
         };
@@ -252,7 +204,7 @@ impl LnsWorld {
 
     /// Bytes that the fleet's disk was written.
     pub fn written_bytes(&self) -> u64 {
-        self.store.as_ref().map_or(0, |store| store.files().written_bytes())
+        self.process.written_bytes()
     }
 
     fn is_ready(&self, index: usize) -> bool {
@@ -265,53 +217,12 @@ impl LnsWorld {
     }
 
     fn now(&self) -> Now {
-        let gps = Some(GpsTime::from_us(GPS_START_US + self.now_us));
-        Now { mono: Instant::from_us(self.now_us as i64), gps }
+        let gps = Some(GpsTime::from_us(GPS_START_US + self.agenda.now_us));
+        Now { mono: Instant::from_us(self.agenda.now_us as i64), gps }
     }
 
     fn gps_s(&self) -> u64 {
-        (GPS_START_US + self.now_us) / 1_000_000
-    }
-
-    fn later(&mut self, after_us: u64, event: Event) {
-        self.at(self.now_us + after_us, event);
-    }
-
-    fn at(&mut self, at_us: u64, event: Event) {
-        self.sequence += 1;
-        self.events.insert((at_us, self.sequence), event);
-    }
-
-    /// The process starts on this disk.
-    fn start(&mut self, mut disk: Disk) {
-        // A cut may come in the middle of a start, too.
-        let (store, recovered) = loop {
-            match Store::open(disk.clone(), BOOT) {
-                Ok(opened) => break opened,
-                Err(_) => disk = self.cut(disk),
-            }
-        };
-        let (rules, members) = (self.script.rules.clone(), self.members.clone());
-        let rules = FleetRules { gateway_eui: OUR_GATEWAY.parse().ok(), ..rules };
-        let frag_fport = self.script.setup.channel.frag_fport;
-        let mut fleet = Fleet::new(self.key, frag_fport, rules, members, &recovered.fleets);
-        fleet.set_up(Some(self.script.setup.clone()));
-        if self.is_begun {
-            fleet.begin();
-        }
-        let topics =
-            Topics::new(self.script.rules.dialect, "", vec![self.documents.application().to_owned()]);
-        let audience = Audience::new(self.members.iter().map(|member| (member.dev_eui, None)));
-        self.life += 1;
-        self.store = Some(store);
-        self.fleet = topics.ok().map(|topics| (fleet, Listener::new(topics, audience)));
-    }
-
-    /// The power is gone, and what was not synced may be, too.
-    fn cut(&mut self, mut disk: Disk) -> Disk {
-        let random = &mut self.random;
-        disk.power_cut(&mut |_| if random.chance_ppm(500_000) { PageFate::Old } else { PageFate::New });
-        disk
+        (GPS_START_US + self.agenda.now_us) / 1_000_000
     }
 
     fn happen(&mut self, event: Event) {
@@ -322,7 +233,7 @@ impl LnsWorld {
                     if meter.late.is_empty() { (METER_PORT, vec![0x2a; 12]) } else { meter.late.remove(0) };
                 let interval_us = meter.interval_us();
                 let is_foreign = meter.random.chance_ppm(meter.script.foreign_ppm);
-                self.later(interval_us, Event::Uplink(index));
+                self.agenda.later(interval_us, Event::Uplink(index));
                 if is_foreign {
                     self.foreign(index);
                 }
@@ -337,7 +248,7 @@ impl LnsWorld {
             Event::ToGateway((topic, payload), good) => self.arrive(&topic, &payload, good),
             Event::ToServer((topic, payload)) => self.take(&topic, &payload),
             Event::Saved { life, id, is_durable, fresh } => {
-                if let Some((fleet, _)) = self.fleet.as_mut().filter(|_| life == self.life) {
+                if let Some((fleet, _)) = self.process.fleet.as_mut().filter(|_| life == self.process.life) {
                     self.referee.kept(fresh);
                     fleet.saved(id, is_durable);
                 }
@@ -350,27 +261,22 @@ impl LnsWorld {
                 self.publish(join, Vec::new());
             }
             Event::Restart => {
-                let disk = self.store.take().map(Store::into_files).unwrap_or_default();
-                let disk = self.cut(disk);
-                self.start(disk);
+                let LnsWorld { process, script, random, is_begun, .. } = self;
+                process.restart(&script.setup, *is_begun, random);
             }
         }
     }
 
     fn uplink(&mut self, index: usize, f_port: u8, data: Vec<u8>) {
         let channel = self.random.below(CHANNELS_HZ.len() as u64) as usize;
-        let airtime_us = self.airtime_us(index, data.len());
-        self.later(airtime_us, Event::UplinkEnd { meter: index, f_port, data, channel });
-    }
-
-    fn airtime_us(&self, index: usize, payload_len: usize) -> u64 {
-        let modulation = Modulation::LoRa { sf: self.meters[index].script.sf, bw_hz: 125_000 };
-        downlink_airtime_us(modulation, payload_len + FRAME_BYTES)
+        let airtime_us = airtime_us(self.meters[index].script.sf, data.len());
+        self.agenda.later(airtime_us, Event::UplinkEnd { meter: index, f_port, data, channel });
     }
 
     fn uplink_end(&mut self, index: usize, f_port: u8, data: &[u8], channel: usize) {
-        let began_us = self.now_us.saturating_sub(self.airtime_us(index, data.len()));
-        let is_deaf = self.on_air.iter().any(|(from_us, to_us)| *from_us < self.now_us && began_us < *to_us);
+        let began_us =
+            self.agenda.now_us.saturating_sub(airtime_us(self.meters[index].script.sf, data.len()));
+        let is_deaf = self.air.is_busy(began_us, self.agenda.now_us);
         let meter = &mut self.meters[index];
         let f_cnt = meter.f_cnt;
         meter.f_cnt += 1;
@@ -387,66 +293,42 @@ impl LnsWorld {
             is_heard_here: meter.script.is_in_reach,
         };
         let published = self.documents.up(&meter.dev_eui, &uplink);
-        let is_clock_right = self.is_clock_right(f_port, data);
+        let windows = self.script.setup.windows.iter().chain(&self.decided).map(|window| window.start);
+        let now = GpsTime::from_us(GPS_START_US + self.agenda.now_us);
+        let is_clock_right =
+            referee::is_clock_right(f_port, data, now, self.script.setup.channel.guard_us, windows);
         let dev_eui = self.meters[index].dev_eui.clone();
         let gps_s = self.gps_s();
         self.referee.reached_server(&dev_eui, f_port, data, is_clock_right, gps_s);
         let good = Referee::good(f_port, data, is_clock_right);
-        let ended_us = self.now_us;
-        self.now_us += DEDUPLICATION_US;
+        let ended_us = self.agenda.now_us;
+        self.agenda.now_us += DEDUPLICATION_US;
         self.publish(published, good);
-        self.now_us = ended_us;
-        self.later(DEDUPLICATION_US + FILL_AFTER_US, Event::Fill { meter: index, channel, ended_us });
-    }
-
-    /// Whether the time in an answer is within the guard of the truth, by the referee's own reading.
-    fn is_clock_right(&self, f_port: u8, data: &[u8]) -> bool {
-        let now_s = (GPS_START_US + self.now_us) as f64 / 1e6;
-        let guard_s = self.script.setup.channel.guard_us as f64 / 1e6;
-        match (f_port, data) {
-            (202, [.., 0x01, a, b, c, d, _]) => {
-                (f64::from(u32::from_le_bytes([*a, *b, *c, *d])) - now_s).abs() <= guard_s
-            }
-            (200, [0x04, _, a, b, c]) => {
-                let begins_s = now_s + f64::from(u32::from_le_bytes([*a, *b, *c, 0]));
-                let windows = self.script.setup.windows.iter().chain(&self.decided);
-                windows
-                    .map(|window| window.start.as_us() as f64 / 1e6)
-                    .any(|s| (begins_s - s).abs() <= guard_s)
-            }
-            _ => true,
-        }
+        self.agenda.now_us = ended_us;
+        self.agenda.later(DEDUPLICATION_US + FILL_AFTER_US, Event::Fill { meter: index, channel, ended_us });
     }
 
     fn fill(&mut self, index: usize, channel: usize, ended_us: u64) {
         let meter = &self.meters[index];
         let dev_eui = meter.dev_eui.clone();
-        let max_len = match meter.script.sf {
-            10.. => 51,
-            9 => 115,
-            _ => 242,
-        };
-        let gps = GpsTime::from_us(GPS_START_US + self.now_us);
-        let (item, told) = self.server.fill(&dev_eui, gps, max_len);
+        let sf = meter.script.sf;
+        let gps = GpsTime::from_us(GPS_START_US + self.agenda.now_us);
+        let (item, told) = self.server.fill(&dev_eui, gps, max_len(sf));
         told.into_iter().for_each(|told| self.publish(told, Vec::new()));
         let Some(item) = item else { return };
-        let airtime_us = self.airtime_us(index, item.down.payload.len());
-        let starts_us = ended_us + RX1_US;
-        let is_busy = self.on_air.iter().any(|(from, to)| *from < starts_us + airtime_us && starts_us < *to);
-        let sub_band = usize::from(CHANNELS_HZ[channel] < 868_000_000);
-        let is_lawful = !self.script.has_law || !is_busy && self.law.book(sub_band, starts_us, airtime_us);
-        let has_gone = is_lawful && !is_busy;
-        if has_gone {
-            self.on_air.retain(|(_, to)| *to + 60_000_000 > self.now_us);
-            self.on_air.push((starts_us, starts_us + airtime_us));
-            self.summary.airtime_us += airtime_us;
-            self.at(starts_us + airtime_us, Event::Downlink { meter: index, item });
-        } else {
-            self.summary.refused += 1;
-        }
-        if let Some(told) = self.server.transmitted(&dev_eui, has_gone) {
-            self.publish(told, Vec::new());
-        }
+        let told = match self.air.send(ended_us, channel, sf, item.down.payload.len()) {
+            Some(sent) => {
+                self.summary.airtime_us += sent.airtime_us;
+                *self.summary.airtime_by_sf_us.entry(sf).or_default() += sent.airtime_us;
+                self.agenda.at(sent.ends_us(), Event::Downlink { meter: index, item });
+                self.server.sent(&dev_eui, sent.hz, sent.sf)
+            }
+            None => {
+                self.summary.refused += 1;
+                self.server.refused(&dev_eui)
+            }
+        };
+        told.into_iter().for_each(|told| self.publish(told, Vec::new()));
     }
 
     fn downlink(&mut self, index: usize, item: &Item) {
@@ -463,7 +345,7 @@ impl LnsWorld {
             self.referee.clock_set(&dev_eui);
         }
         for (after_us, f_port, data) in answers {
-            self.later(after_us, Event::Answer { meter: index, f_port, data });
+            self.agenda.later(after_us, Event::Answer { meter: index, f_port, data });
         }
     }
 
@@ -477,14 +359,14 @@ impl LnsWorld {
     }
 
     fn publish(&mut self, published: Published, good: Vec<Asked>) {
-        for at_us in self.to_gateway.arrivals(self.now_us) {
-            self.at(at_us, Event::ToGateway(published.clone(), good.clone()));
+        for at_us in self.to_gateway.arrivals(self.agenda.now_us) {
+            self.agenda.at(at_us, Event::ToGateway(published.clone(), good.clone()));
         }
     }
 
     fn arrive(&mut self, topic: &str, payload: &[u8], good: Vec<Asked>) {
         let now = self.now();
-        let Some((fleet, listener)) = &mut self.fleet else { return };
+        let Some((fleet, listener)) = &mut self.process.fleet else { return };
         match listener.hear(topic, payload) {
             Ok(Heard::Event(event)) => {
                 let dev_eui = event.device.dev_eui.to_string();
@@ -524,7 +406,7 @@ impl LnsWorld {
 
     /// Carries out what the fleet wishes, and sees who is told.
     fn drain(&mut self) {
-        let Some((mut fleet, listener)) = self.fleet.take() else { return };
+        let Some((mut fleet, listener)) = self.process.fleet.take() else { return };
         let mut is_cut = false;
         fleet.advance(self.now());
         while let Some(output) = fleet.poll() {
@@ -536,8 +418,8 @@ impl LnsWorld {
                     let dev_eui = push.device.dev_eui.to_string();
                     let gps_s = self.gps_s();
                     self.referee.published(&dev_eui, push.f_port, &push.payload, is_v2, gps_s);
-                    for at_us in self.to_server.arrivals(self.now_us) {
-                        self.at(at_us, Event::ToServer((topic.clone(), document.clone())));
+                    for at_us in self.to_server.arrivals(self.agenda.now_us) {
+                        self.agenda.at(at_us, Event::ToServer((topic.clone(), document.clone())));
                     }
                 }
                 Output::Start(start) => {
@@ -555,25 +437,24 @@ impl LnsWorld {
                 }
                 Output::Save(record) => {
                     self.summary.saves += 1;
-                    let (id, life, fresh) = (record.id, self.life, self.referee.fresh());
-                    let applied = self.store.as_mut().map(|store| store.apply(&Change::Fleet(record)));
-                    is_cut |= !matches!(applied, Some(Ok(())));
+                    let (id, life, fresh) = (record.id, self.process.life, self.referee.fresh());
+                    is_cut |= !self.process.save(record);
                     let after_us = self.random.range(SAVE_US.0, SAVE_US.1);
-                    self.later(after_us, Event::Saved { life, id, is_durable: true, fresh });
+                    self.agenda.later(after_us, Event::Saved { life, id, is_durable: true, fresh });
                 }
             }
         }
         if is_cut {
             self.referee.died();
-            self.later(self.script.away_s * 1_000_000, Event::Restart);
+            self.agenda.later(self.script.away_s * 1_000_000, Event::Restart);
             return;
         }
-        let (now, now_s) = (self.now(), self.now_us / 1_000_000);
+        let (now, now_s) = (self.now(), self.agenda.now_us / 1_000_000);
         if let Some(view) = self.touched.take().and_then(|dev_eui| fleet.device(now, dev_eui))
             && matches!(view.state, DeviceState::Told | DeviceState::Proved)
         {
             self.told_at_s[self.places[&view.dev_eui]].get_or_insert(now_s);
         }
-        self.fleet = Some((fleet, listener));
+        self.process.fleet = Some((fleet, listener));
     }
 }

@@ -38,6 +38,29 @@ fn plan_and_a_lossless_simulation_agree_to_the_second() {
 }
 
 #[test]
+fn plan_and_simulate_tell_the_same_sessions_and_every_frame_is_in_one_of_them() {
+    let desk = Desk::new();
+    let later = |text: &str| text.replace("2026-11-22", "2099-11-22");
+    desk.write("meters.toml", with(CONFIG, "spacing = \"even\"\n", ""));
+    desk.write("meters-1.4.2.json", TASK);
+    let lossless = with(&with(NO_REDUNDANCY, "loss = 0.10", "loss = 0"), "Percent = 0", "Percent = 30");
+    desk.write("s.toml", later(&lossless));
+    let plan = desk.json("plan meters-1.4.2.json -c meters.toml --image image.bin --json");
+    let world = desk.json("simulate s.toml --image image.bin --json");
+    let told = &world["plans"][0];
+    assert_eq!(number(told, "session_s"), number(&plan, "session_s"));
+    let exponents = |json: &Value, name: &str| -> Vec<u64> {
+        json["sessions"].as_array().unwrap().iter().map(|session| number(session, name)).collect()
+    };
+    assert_eq!(exponents(told, "exponent"), exponents(&plan, "timeout_exponent"));
+    let sum_s: u64 = exponents(told, "exponent").iter().map(|exponent| 1 << exponent).sum();
+    assert!(sum_s > 0 && sum_s == number(told, "session_s"), "{told}");
+    assert_eq!(told["sessions"][0]["start"], plan["sessions"][0]["start"]);
+    let frames = told["sessions"].as_array().unwrap().iter().map(|session| number(session, "frames"));
+    assert_eq!(frames.sum::<u64>(), number(&world, "frames"));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     let desk = Desk::new();
     desk.write("s.toml", with(NO_REDUNDANCY, "Percent = 0", "Percent = 50"));
@@ -91,6 +114,33 @@ fn a_scenario_that_misses_its_expectation_says_so_and_why() {
     let done = desk.run("simulate no-start.toml");
     assert_eq!(done.code, 1);
     assert!(done.out.contains("nothing: it waits for a start"), "{}", done.out);
+}
+
+#[test]
+fn devices_behind_an_lns_are_set_up_by_it_and_not_beforehand() {
+    let desk = Desk::new();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/scenarios/lns-chirpstack.toml");
+    let whole = std::fs::read_to_string(path).unwrap();
+    desk.write("lns.toml", &whole);
+    let text = desk.prints("simulate lns.toml");
+    assert!(text.contains("  set up      40 devices through the network server by 1"), "{text}");
+    desk.write("deaf.toml", whole.replace("uplink-loss = 0.01", "uplink-loss = 1.0"));
+    let deaf = desk.run("simulate deaf.toml");
+    assert_eq!(deaf.code, 1);
+    assert!(deaf.out.contains("complete    0 of 40"), "{}", deaf.out);
+    assert!(deaf.out.contains("too-few-ready: 0 of 40 devices are ready"), "{}", deaf.out);
+    desk.write("none.toml", with(NO_REDUNDANCY, "Percent = 0", "Percent = 100"));
+    let text = desk.prints("simulate none.toml");
+    assert!(text.contains("  set up      beforehand: no [[lns]] sets its devices up\n"), "{text}");
+    for (old, new, said) in [
+        ("lns = \"lns\"", "lns = \"cs\"", "there is no [[lns]] \"cs\""),
+        ("lns = \"lns\"", "lns = \"lns\"\nts004-version = 2", "write 1"),
+        ("interval-s = 3600", "interval-s = 0", "0 is outside 1 to 604800"),
+        ("loss = 0.01\n", "loss = 1.5\n", "1.5 is outside 0..=1"),
+    ] {
+        desk.write("wrong.toml", whole.replacen(old, new, 1));
+        desk.refuses("simulate wrong.toml", 65, &[said]);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! devices around it, on real UDP sockets and in real time.
 
 mod lns;
-mod radio;
+pub mod radio;
 
 use super::scratch::Scratch;
 use super::small_world;

@@ -10,6 +10,7 @@ use fuotad::lorawan::Secret;
 use fuotad::plan::Timetable;
 use fuotad::radio::Dbm;
 use fuotad::radio::Modulation;
+use fuotad::region::Parameters;
 use fuotad::sim::concentrator;
 use fuotad::sim::concentrator::Concentrator;
 use fuotad::sim::concentrator::Output;
@@ -48,6 +49,8 @@ const STAT_US: u64 = 2_000_000;
 const UPLINK_EVERY_US: u64 = 250_000;
 /// PROTOCOL.TXT 5.4.
 const PULL_RESP: u8 = 3;
+/// PROTOCOL.TXT 5.5.
+const TX_ACK: u8 = 5;
 const UPLINK_PHY: [u8; 23] = [0x40; 23];
 /// Nothing on the air for this long: the queue is empty.
 const QUIET_US: u64 = 700_000;
@@ -63,9 +66,16 @@ struct Air {
     /// Which life of the process is on, and what each life handed over that is not on the air yet: what was queued
     /// before a kill is still sent, and is none of the new life's.
     life: u32,
-    handed_over: VecDeque<(u32, Vec<u8>)>,
+    handed_over: VecDeque<HandedOver>,
     last_life: u32,
     traffic: Option<Traffic>,
+}
+
+/// A frame that the forwarder was given.
+struct HandedOver {
+    life: u32,
+    token: [u8; 2],
+    phy_payload: Vec<u8>,
 }
 
 impl Air {
@@ -73,13 +83,32 @@ impl Air {
     fn handed_over(&mut self, datagram: &[u8]) {
         let json: Value = serde_json::from_slice(&datagram[4..]).unwrap();
         let data = json["txpk"]["data"].as_str().unwrap();
-        self.handed_over.push_back((self.life, STANDARD.decode(data).unwrap()));
+        self.handed_over.push_back(HandedOver {
+            life: self.life,
+            token: [datagram[1], datagram[2]],
+            phy_payload: STANDARD.decode(data).unwrap(),
+        });
+    }
+
+    /// The forwarder answers: what it refused, as late where this machine is busy, is never on the air. A later life may
+    /// hand over the same bytes, and these are not the refused ones.
+    fn answered(&mut self, datagram: &[u8]) {
+        let Ok(json) = serde_json::from_slice::<Value>(datagram.get(12..).unwrap_or_default()) else {
+            return;
+        };
+        if matches!(json["txpk_ack"]["error"].as_str(), None | Some("NONE")) {
+            return;
+        }
+        let is_its = |frame: &HandedOver| frame.token == datagram[1..3];
+        if let Some(position) = self.handed_over.iter().rposition(is_its) {
+            self.handed_over.remove(position);
+        }
     }
 
     fn on_air(&mut self, transmission: Transmission) {
-        let its = |(_, data): &(u32, Vec<u8>)| *data == transmission.phy_payload;
-        let position = self.handed_over.iter().position(its).unwrap();
-        let (life, _) = self.handed_over.remove(position).unwrap();
+        let is_its = |frame: &HandedOver| frame.phy_payload == transmission.phy_payload;
+        let position = self.handed_over.iter().position(is_its).unwrap();
+        let life = self.handed_over.remove(position).unwrap().life;
         // Only a new life may begin below where the last one was, and only once.
         if life > self.last_life {
             self.last_life = life;
@@ -100,6 +129,7 @@ pub struct Radio {
     air: Arc<Mutex<Air>>,
     ends: Arc<AtomicBool>,
     started: std::time::Instant,
+    zero: GpsTime,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -113,7 +143,6 @@ impl Radio {
         devices: usize,
         traffic: Option<TrafficSettings>,
     ) -> Radio {
-        let started = std::time::Instant::now();
         let group = &settings.groups[0];
         let mut referee = Referee::new(settings.region);
         referee.group(group.mc_addr.as_u32());
@@ -135,11 +164,24 @@ impl Radio {
             own.permanent_class_c = Some((group.frequency_hz, rate.modulation));
             let mut device = Device::new(own, Random::new(number as u64));
             for command in commands {
-                device.unicast(now(Instant::ZERO), command.fport, &command.payload);
+                device.unicast(now(ZERO, Instant::ZERO), command.fport, &command.payload);
             }
             device
         };
         let devices = (0..devices).map(listener).collect();
+        Radio::among(server, referee, devices, settings.region, traffic, ZERO)
+    }
+
+    /// Starts a forwarder among these devices; `zero` is GPS time now.
+    pub fn among(
+        server: SocketAddr,
+        referee: Referee,
+        devices: Vec<Device>,
+        region: &Parameters,
+        traffic: Option<TrafficSettings>,
+        zero: GpsTime,
+    ) -> Radio {
+        let started = std::time::Instant::now();
         let (flying, last) = (Vec::new(), Instant::ZERO);
         let traffic = traffic.map(|traffic| Traffic::new(traffic, Random::new(9), Instant::ZERO));
         let handed_over = VecDeque::new();
@@ -150,8 +192,8 @@ impl Radio {
         let own = concentrator::Settings {
             keepalive_us: KEEPALIVE_US,
             stat_us: STAT_US,
-            tx_freq_min_hz: settings.region.freq_min_hz,
-            tx_freq_max_hz: settings.region.freq_max_hz,
+            tx_freq_min_hz: region.freq_min_hz,
+            tx_freq_max_hz: region.freq_max_hz,
             drift_ppb: 3_000,
             ..concentrator::Settings::default()
         };
@@ -161,12 +203,13 @@ impl Radio {
             pull: UdpSocket::bind("127.0.0.1:0").unwrap(),
             server,
             started,
+            zero,
             air: Arc::clone(&air),
             next_uplink: Instant::from_us(100_000),
         };
         let is_over = Arc::clone(&ends);
         let thread = std::thread::spawn(move || world.run(&is_over));
-        Radio { air, ends, started, thread: Some(thread) }
+        Radio { air, ends, started, zero, thread: Some(thread) }
     }
 
     /// Frames that were on the air.
@@ -188,6 +231,18 @@ impl Radio {
     /// What became of the devices' uplinks.
     pub fn traffic(&self) -> TrafficCounts {
         self.air.lock().unwrap().traffic.as_ref().unwrap().counts()
+    }
+
+    /// A downlink of a network server reaches a device: its answers.
+    pub fn unicast(&self, device: usize, f_port: u8, payload: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let now = now(self.zero, elapsed(self.started));
+        self.air.lock().unwrap().devices[device].unicast(now, f_port, payload)
+    }
+
+    /// The image of each device that has one.
+    pub fn images(&self) -> Vec<Option<Vec<u8>>> {
+        let air = self.air.lock().unwrap();
+        air.devices.iter().map(|device| device.image().map(<[u8]>::to_vec)).collect()
     }
 
     /// What the referee says, when this is the image.
@@ -220,6 +275,7 @@ struct World {
     pull: UdpSocket,
     server: SocketAddr,
     started: std::time::Instant,
+    zero: GpsTime,
     air: Arc<Mutex<Air>>,
     next_uplink: Instant,
 }
@@ -276,7 +332,12 @@ impl World {
             // Nobody listens while the process is down.
             let _ = match output {
                 Output::Push(bytes) => self.push.send_to(&bytes, self.server),
-                Output::Pull(bytes) => self.pull.send_to(&bytes, self.server),
+                Output::Pull(bytes) => {
+                    if bytes[3] == TX_ACK {
+                        self.air.lock().unwrap().answered(&bytes);
+                    }
+                    self.pull.send_to(&bytes, self.server)
+                }
                 Output::OnAir(transmission) => {
                     self.air.lock().unwrap().on_air(transmission);
                     Ok(0)
@@ -295,7 +356,7 @@ impl World {
                 return true;
             }
             for device in devices.iter_mut() {
-                device.hear(now(transmission.end()), transmission);
+                device.hear(now(self.zero, transmission.end()), transmission);
             }
             false
         });
@@ -306,6 +367,6 @@ fn elapsed(started: std::time::Instant) -> Instant {
     Instant::from_us(started.elapsed().as_micros() as i64)
 }
 
-fn now(mono: Instant) -> Now {
-    Now { mono, gps: Some(ZERO.plus_us(mono.us_since(Instant::ZERO))) }
+fn now(zero: GpsTime, mono: Instant) -> Now {
+    Now { mono, gps: Some(zero.plus_us(mono.us_since(Instant::ZERO))) }
 }

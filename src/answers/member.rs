@@ -1,0 +1,125 @@
+//! One device and its newest answer.
+
+use super::habit::Habit;
+use super::holding::Failure;
+use super::holding::Holding;
+use super::reading::Counts;
+use super::reading::STILL_AFTER;
+use super::reading::Says;
+use super::session::Sent;
+use super::session::Session;
+
+/// Loss that is assumed of a device that did not tell, millionths.
+const LOSS_PPM: u32 = 150_000;
+/// So many frames with the usual loss are counted to those of a device.
+const USUAL_FRAMES: u32 = 100;
+/// No device is believed to lose more than this, millionths: it would ask for the air of all others.
+const LOSS_MAX_PPM: u32 = 600_000;
+/// After so many questions without an answer nothing more is sent for a device.
+pub(super) const SILENT_QUESTIONS: u8 = 3;
+
+/// One device of a campaign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Member {
+    /// It confirmed the fragmentation session.
+    pub(super) is_told: bool,
+    /// It restarted after the first fragment.
+    pub(super) is_lost: bool,
+    /// Its image was checked as a whole: by the MIC of TS004-2.0.0 or a CRC.
+    pub(super) is_checked: bool,
+    pub(super) failure: Option<Failure>,
+    /// What its newest status said.
+    pub(super) said: Option<Said>,
+    /// Questions that it was to answer and did not, since its newest answer.
+    pub(super) unanswered: u8,
+    /// FCnt of its newest uplink.
+    pub(super) f_cnt: Option<u32>,
+}
+
+/// A status answer that was believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) says: Says,
+    pub(super) counts: Counts,
+    /// What was sent when it was asked.
+    pub(super) asked: Sent,
+    /// The frames that were sent when it was asked and gave these numbers first.
+    pub(super) since: u32,
+}
+
+impl Member {
+    /// Whether these numbers came before, so long ago that a decoder at work would have counted on.
+    pub(super) fn stands_still(&self, counts: Counts, asked: Sent) -> bool {
+        self.said.is_some_and(|said| {
+            said.counts == counts && asked.frames.saturating_sub(said.since) >= u32::from(STILL_AFTER)
+        })
+    }
+
+    /// Takes in a status that is believed.
+    pub(super) fn say(&mut self, says: Says, counts: Counts, asked: Sent) {
+        self.unanswered = 0;
+        let before = self.said.filter(|said| said.counts == counts);
+        let since = before.map_or(asked.frames, |said| said.since);
+        self.said = Some(Said { says, counts, asked, since });
+        if let Says::Failed(failure) = says {
+            self.failure = Some(failure);
+        }
+    }
+
+    /// The whole image was checked at the device, and is right or not.
+    pub(super) fn check(&mut self, failure: Option<Failure>) {
+        self.unanswered = 0;
+        self.is_checked |= failure.is_none();
+        self.failure = self.failure.or(failure);
+    }
+
+    /// What it holds.
+    pub(super) fn holding(&self) -> Holding {
+        if !self.is_told {
+            return Holding::NotTold;
+        }
+        if let Some(failure) = self.failure {
+            return Holding::Failed(failure);
+        }
+        if self.is_checked {
+            return Holding::Done;
+        }
+        match self.said.map(|said| said.says) {
+            Some(Says::Complete) => Holding::Done,
+            _ if self.is_lost => Holding::LostState,
+            Some(Says::LooksComplete) => Holding::Probably,
+            Some(Says::Missing(fragments)) => Holding::Missing(fragments),
+            Some(Says::Failed(failure)) => Holding::Failed(failure),
+            Some(Says::NoSession) => Holding::LostState,
+            None => Holding::Unheard,
+        }
+    }
+
+    /// Whether it can still complete and is not known to have.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.holding(), Holding::Missing(_) | Holding::Unheard)
+    }
+
+    /// Whether it is worth another question.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_open() && self.unanswered < SILENT_QUESTIONS
+    }
+
+    /// The share of frames that it loses, as its last numbers let one guess, millionths.
+    pub(super) fn loss_ppm(&self, session: &Session) -> u32 {
+        let Some(Said { counts: Counts { received, missing }, asked, .. }) = self.said else {
+            return LOSS_PPM;
+        };
+        let (nb_frag, received) = (u32::from(session.nb_frag), u32::from(received));
+        let (lost, of) = match session.habit {
+            Habit::LoRaMacNode => (u32::from(missing), nb_frag),
+            // Only uncoded ones are counted as lost.
+            Habit::Lbm => (u32::from(asked.last_n).saturating_sub(received).min(nb_frag), nb_frag),
+            Habit::AsMeant | Habit::Zephyr => (asked.frames.saturating_sub(received), asked.frames),
+            Habit::Unknown => (0, 0),
+        };
+        // The worst of many was mostly unlucky: its own frames weigh as much as what is usual.
+        let weighed = u64::from(lost) * 1_000_000 + u64::from(LOSS_PPM * USUAL_FRAMES);
+        (weighed / u64::from(of + USUAL_FRAMES)).min(u64::from(LOSS_MAX_PPM)) as u32
+    }
+}

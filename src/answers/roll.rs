@@ -1,0 +1,297 @@
+//! Every device of a campaign and what it answered.
+
+use super::bytes;
+use super::crc32::REPORT_CID;
+use super::habit::Habit;
+use super::holding::Failure;
+use super::holding::Holding;
+use super::holding::Holdings;
+use super::member::Member;
+use super::reading::Counts;
+use super::reading::Says;
+use super::reading::Unbelievable;
+use super::reading::read;
+use super::session::Sent;
+use super::session::Session;
+use super::session::Whom;
+use crate::lorawan::Eui64;
+use crate::lorawan::ts004::Answer;
+use crate::lorawan::ts004::FragSessionStatusAns;
+use crate::odds::coded_to_complete;
+use core::fmt;
+use std::collections::BTreeMap;
+
+/// A device is to be complete after the fragments sent for it with this probability; the others follow in the next round.
+const CONFIDENCE: f64 = 0.7;
+/// A counter so far below the newest begins anew: the device was reset without a join.
+const RESET_DISTANCE: u32 = 1024;
+
+/// Why an answer was not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disbelief {
+    /// The device is none of the group's.
+    Stranger,
+    /// It was not told of this session.
+    NotTold,
+    /// Nobody asked it yet.
+    NotAsked,
+    /// The uplink came before, or behind a newer one.
+    Old,
+    /// The answer is about another session.
+    OtherSession,
+    /// It speaks of more fragments than were sent.
+    MoreThanSent,
+    /// Its numbers contradict each other.
+    Contradiction,
+    /// This stack has no such answer in this version.
+    NoSuchAnswer,
+}
+
+/// One line for people.
+impl fmt::Display for Disbelief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Disbelief::Stranger => "the device is none of the group's",
+            Disbelief::NotTold => "the device was not told of this session",
+            Disbelief::NotAsked => "nobody asked the device",
+            Disbelief::Old => "the uplink came before, or behind a newer one",
+            Disbelief::OtherSession => "it is about another session",
+            Disbelief::MoreThanSent => "it speaks of more fragments than were sent",
+            Disbelief::Contradiction => "its numbers contradict each other",
+            Disbelief::NoSuchAnswer => {
+                "this stack has no such answer: compare `device-profile` and `ts004-version`"
+            }
+        })
+    }
+}
+
+impl From<Unbelievable> for Disbelief {
+    fn from(why: Unbelievable) -> Self {
+        match why {
+            Unbelievable::OtherSession => Disbelief::OtherSession,
+            Unbelievable::MoreThanSent => Disbelief::MoreThanSent,
+            Unbelievable::Contradiction => Disbelief::Contradiction,
+            Unbelievable::NoSuchAnswer => Disbelief::NoSuchAnswer,
+        }
+    }
+}
+
+/// The devices of one campaign, what was sent to them and what they answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Roll {
+    session: Session,
+    members: BTreeMap<Eui64, Member>,
+    sent: Sent,
+    /// What was sent when the newest question was put; `None` before the first.
+    asked: Option<Sent>,
+}
+
+impl Roll {
+    /// The devices of a group before the first fragment; none is told yet.
+    pub fn new(session: Session, devices: impl IntoIterator<Item = Eui64>) -> Roll {
+        let members = devices.into_iter().map(|dev_eui| (dev_eui, Member::default())).collect();
+        Roll { session, members, sent: Sent::default(), asked: None }
+    }
+
+    /// The session that is asked about.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The device confirmed that it has the fragmentation session.
+    pub fn tell(&mut self, dev_eui: Eui64) {
+        if let Some(member) = self.members.get_mut(&dev_eui) {
+            member.is_told = true;
+        }
+    }
+
+    /// The device joined again after the first fragment: what its stack kept in RAM is gone.
+    pub fn lose(&mut self, dev_eui: Eui64) {
+        if let Some(member) = self.members.get_mut(&dev_eui) {
+            (member.is_lost, member.f_cnt) = (self.sent.frames > 0, None);
+        }
+    }
+
+    /// So much was sent by now.
+    pub fn set_sent(&mut self, sent: Sent) {
+        self.sent = sent;
+    }
+
+    /// A question was put. The silence of those who need not answer it says nothing.
+    pub fn ask(&mut self, whom: Whom) {
+        self.asked = Some(self.sent);
+        for member in self.members.values_mut() {
+            let is_to_answer = whom == Whom::All || matches!(member.holding(), Holding::Missing(_));
+            if member.is_open() && is_to_answer {
+                member.unanswered = member.unanswered.saturating_add(1);
+            }
+        }
+    }
+
+    /// Takes in the uplink `f_cnt` of a device with TS004's commands in `payload`; of those that are not believed the
+    /// last one's reason.
+    ///
+    /// # Errors
+    /// Why an answer in it was not believed.
+    pub fn hear(&mut self, dev_eui: Eui64, f_cnt: u32, payload: &[u8]) -> Result<(), Disbelief> {
+        let (session, sent) = (self.session, self.sent);
+        let member = self.members.get_mut(&dev_eui).ok_or(Disbelief::Stranger)?;
+        if member.f_cnt.is_some_and(|newest| f_cnt <= newest && newest - f_cnt < RESET_DISTANCE) {
+            return Err(Disbelief::Old);
+        }
+        member.f_cnt = Some(f_cnt);
+        if let [REPORT_CID, crc @ ..] = payload {
+            return reported(member, &session, sent, crc);
+        }
+        let mut outcome = Ok(());
+        for answer in Answer::parse(payload, session.version).0 {
+            let heard = match answer {
+                Answer::FragSessionStatus(status) => status_of(member, &session, self.asked, sent, &status),
+                Answer::FragDataBlockReceived { frag_index, mic_error } => {
+                    checked(member, &session, sent, frag_index, mic_error)
+                }
+                _ => Ok(()),
+            };
+            outcome = outcome.and(heard);
+        }
+        outcome
+    }
+
+    /// What the device holds; `None` for a stranger.
+    pub fn holding(&self, dev_eui: Eui64) -> Option<Holding> {
+        self.members.get(&dev_eui).map(Member::holding)
+    }
+
+    /// Every device and what it holds, by ascending DevEUI.
+    pub fn each(&self) -> impl Iterator<Item = (Eui64, Holding)> {
+        self.members.iter().map(|(dev_eui, member)| (*dev_eui, member.holding()))
+    }
+
+    /// How many hold what.
+    pub fn holdings(&self) -> Holdings {
+        self.members.values().map(Member::holding).collect()
+    }
+
+    /// Coded fragments that are still to be sent for the worst of the devices that miss no more than `max_behind`, by
+    /// their newest answers; 0 when none is known to need any.
+    pub fn demand(&self, max_behind: Option<u16>) -> u16 {
+        let need = |(missing, member): (u16, &Member)| {
+            let loss = f64::from(member.loss_ppm(&self.session)) / 1e6;
+            // What was sent after its answer did the same work.
+            let since = member.said.map_or(0, |said| self.sent.frames.saturating_sub(said.asked.frames));
+            coded_to_complete(missing, loss, CONFIDENCE).saturating_sub(since.min(u32::from(u16::MAX)) as u16)
+        };
+        match self.behind(max_behind).map(need).max().unwrap_or(0) {
+            0 => 0,
+            // A hundredth more costs less than another question.
+            worst => worst.saturating_add((self.sent.frames / 100) as u16),
+        }
+    }
+
+    /// Whether a device that answered the newest question misses something, and no more than `max_behind`.
+    pub fn is_anybody_behind(&self, max_behind: Option<u16>) -> bool {
+        self.behind(max_behind).any(|(_, member)| member.unanswered == 0)
+    }
+
+    /// Whether there is a device that is worth another question: it was told, may still complete, misses no more than
+    /// `max_behind`, and left fewer than three questions unanswered.
+    pub fn is_anybody_awaited(&self, max_behind: Option<u16>) -> bool {
+        let unheard = |member: &Member| member.holding() == Holding::Unheard && member.is_awaited();
+        self.behind(max_behind).next().is_some() || self.members.values().any(unheard)
+    }
+
+    /// Whether a device may miss something and has left too many questions unanswered for another.
+    pub fn is_anybody_silent(&self) -> bool {
+        self.members.values().any(|member| member.is_open() && !member.is_awaited())
+    }
+
+    /// The devices that are known to miss something and are worth a question, with what they miss.
+    fn behind(&self, max_behind: Option<u16>) -> impl Iterator<Item = (u16, &Member)> {
+        let members = self.members.values().filter(|member| member.is_awaited());
+        members.filter_map(move |member| match member.holding() {
+            Holding::Missing(missing) if max_behind.is_none_or(|most| missing <= most) => {
+                Some((missing, member))
+            }
+            _ => None,
+        })
+    }
+
+    /// Its bytes on disk, in parts of up to 200 devices; the session is not among them.
+    pub fn parts(&self) -> impl Iterator<Item = Vec<u8>> {
+        let parts = self.members.len().div_ceil(bytes::DEVICES).max(1);
+        (0..parts).map(|part| {
+            let members = self.members.iter().skip(part * bytes::DEVICES).take(bytes::DEVICES);
+            bytes::write(self.sent, self.asked, members)
+        })
+    }
+
+    /// Takes over one of [`Roll::parts`], for the devices that are still of the group.
+    pub fn restore(&mut self, bytes: &[u8]) {
+        if let Some((sent, asked, members)) = bytes::read(bytes) {
+            (self.sent, self.asked) = (sent, asked);
+            for (dev_eui, known) in members {
+                if let Some(member) = self.members.get_mut(&dev_eui) {
+                    *member = known;
+                }
+            }
+        }
+    }
+}
+
+fn status_of(
+    member: &mut Member,
+    session: &Session,
+    asked: Option<Sent>,
+    sent: Sent,
+    status: &FragSessionStatusAns,
+) -> Result<(), Disbelief> {
+    let asked = asked.ok_or(Disbelief::NotAsked)?;
+    if !member.is_told {
+        return Err(Disbelief::NotTold);
+    }
+    let counts = status.counts.map_or(Counts::default(), |counts| Counts {
+        received: counts.nb_frag_received,
+        missing: counts.missing_frag,
+    });
+    let says = read(session, asked, sent, status, member.stands_still(counts, asked))?;
+    let has_memory = !matches!(says, Says::NoSession);
+    // Who counts was not restarted, or was set up again.
+    member.is_lost &= !has_memory;
+    member.say(says, counts, asked);
+    Ok(())
+}
+
+/// FragDataBlockReceivedReq (TS004-2.0.0 3.5), which comes unasked.
+fn checked(
+    member: &mut Member,
+    session: &Session,
+    sent: Sent,
+    frag_index: u8,
+    mic_error: bool,
+) -> Result<(), Disbelief> {
+    may_be_whole(member, session, sent)?;
+    if frag_index != session.frag_index {
+        return Err(Disbelief::OtherSession);
+    }
+    member.check(mic_error.then_some(Failure::Mic));
+    Ok(())
+}
+
+/// The CRC of LoRaMac-node's demonstration application, which comes unasked.
+fn reported(member: &mut Member, session: &Session, sent: Sent, crc: &[u8]) -> Result<(), Disbelief> {
+    let (Habit::LoRaMacNode, Some(crc32), Ok(crc)) = (session.habit, session.crc32, crc.try_into()) else {
+        return Err(Disbelief::NoSuchAnswer);
+    };
+    may_be_whole(member, session, sent)?;
+    member.check((u32::from_le_bytes(crc) != crc32).then_some(Failure::Crc));
+    Ok(())
+}
+
+/// Whether a device can have the image by now.
+fn may_be_whole(member: &Member, session: &Session, sent: Sent) -> Result<(), Disbelief> {
+    match () {
+        () if !member.is_told => Err(Disbelief::NotTold),
+        () if sent.last_n < session.nb_frag => Err(Disbelief::MoreThanSent),
+        () => Ok(()),
+    }
+}

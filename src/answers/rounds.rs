@@ -1,0 +1,114 @@
+//! The loop: fragments, a question, its answers, and from them the next fragments.
+
+use super::roll::Roll;
+use super::session::Whom;
+
+/// When a campaign stops although devices still miss fragments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GiveUp {
+    /// After so many questions.
+    pub questions: u16,
+    /// After so much airtime of fragments beyond the ordered ones, microseconds; `None`: no limit.
+    pub airtime_us: Option<u64>,
+    /// Devices that miss more fragments than this are not waited for; `None`: all are.
+    pub max_behind: Option<u16>,
+}
+
+impl Default for GiveUp {
+    fn default() -> Self {
+        GiveUp { questions: 12, airtime_us: None, max_behind: None }
+    }
+}
+
+/// Why the loop is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nobody who answers misses anything.
+    Done,
+    /// The questions that were allowed are asked.
+    Questions,
+    /// The airtime that was allowed is used.
+    Airtime,
+    /// There are no more fragment numbers or frame counters.
+    Fragments,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Send so many coded fragments more, then look again.
+    Send(u16),
+    /// Send so many coded fragments more for those who fell silent, then look again.
+    Part(u16),
+    /// Put the question, and look again when its answers are in.
+    Ask(Whom),
+    /// It is over.
+    End(End),
+}
+
+/// How far the loop of one campaign is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rounds {
+    /// Questions that were put.
+    pub questions: u16,
+    /// Coded fragments that were sent beyond the ordered ones.
+    pub extra: u16,
+    /// The fragments that the newest answers asked for were sent, and no question was put since.
+    pub is_question_due: bool,
+    /// Those who fell silent got their last fragments.
+    pub is_parted: bool,
+}
+
+/// Coded fragments for those who fell silent: most of them miss nothing, and the others little.
+const PARTING: u16 = 16;
+
+impl Rounds {
+    /// The loop as it begins, when the ordered fragments were sent: with a question.
+    pub fn new() -> Rounds {
+        Rounds { is_question_due: true, ..Rounds::default() }
+    }
+
+    /// What is to be done, with `room` coded fragments that may still be sent, each `airtime_us` long.
+    pub fn next(&self, roll: &Roll, give_up: &GiveUp, room: u16, airtime_us: u64) -> Next {
+        let max_behind = give_up.max_behind;
+        let wanted = if self.is_question_due { 0 } else { roll.demand(max_behind) };
+        if wanted == 0 {
+            return match roll.is_anybody_awaited(max_behind) {
+                false if room > 0 && !self.is_parted && roll.is_anybody_silent() => {
+                    Next::Part(PARTING.min(room))
+                }
+                false => Next::End(End::Done),
+                true if self.questions >= give_up.questions => Next::End(End::Questions),
+                // While devices say what they miss, the others would only answer that they miss nothing.
+                true if self.questions == 0 || roll.is_anybody_behind(max_behind) => Next::Ask(Whom::Missing),
+                true => Next::Ask(Whom::All),
+            };
+        }
+        let used_us = u64::from(self.extra) * airtime_us;
+        let left_us = give_up.airtime_us.map(|most_us| most_us.saturating_sub(used_us));
+        let affordable = left_us.map_or(u64::from(room), |left_us| left_us / airtime_us.max(1));
+        match u64::from(wanted.min(room)).min(affordable) as u16 {
+            0 if room == 0 => Next::End(End::Fragments),
+            0 => Next::End(End::Airtime),
+            fragments => Next::Send(fragments),
+        }
+    }
+
+    /// So many coded fragments were sent.
+    pub fn sent(&mut self, fragments: u16) {
+        self.extra = self.extra.saturating_add(fragments);
+        self.is_question_due = true;
+    }
+
+    /// So many coded fragments were sent for those who fell silent.
+    pub fn parted(&mut self, fragments: u16) {
+        self.sent(fragments);
+        self.is_parted = true;
+    }
+
+    /// A question was put and its answers are in.
+    pub fn asked(&mut self) {
+        self.questions = self.questions.saturating_add(1);
+        self.is_question_due = false;
+    }
+}
