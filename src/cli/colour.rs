@@ -27,7 +27,6 @@ const WORDS: [(&str, &str); 13] = [
 ];
 
 /// Whether `stream` is a terminal whose owner wants colour.
-#[expect(clippy::disallowed_methods, reason = "the environment says what its terminal is like")]
 pub fn is_wanted(stream: &impl IsTerminal) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
