@@ -338,6 +338,23 @@ fn an_order_is_rehearsed_with_the_real_configuration_and_no_key_of_it() {
 }
 
 #[test]
+fn an_order_for_two_groups_with_an_id_of_its_own_is_rehearsed() {
+    let desk = desk();
+    let config = include_str!("../configs/meters.toml");
+    let (_, group) = config.split_once("[[group]]").unwrap();
+    let second = group.replace("\"meters\"", "\"lamps\"").replace("01c0ffee", "01c0ffef");
+    desk.write("meters.toml", format!("{config}\n[[group]]{second}"));
+    let document = json!({
+        "Id": "6d2f", "FirmwareUpdateImage": format!("file://{}", desk.path("app.bin").display()),
+        "RedundancyPercent": 30, "FragmentSizeBytes": 48,
+        "Fuotad": {"MulticastGroups": ["meters", "lamps"], "Start": "2099-11-22T08:30:00Z"},
+    });
+    desk.write("two.json", document.to_string());
+    let (code, out) = fuotad(desk.dir(), "rehearse two.json --devices 5 --loss 2 -c meters.toml", "");
+    assert!(code == 0 && out.contains("complete    10 of 10 devices"), "{code} {out}");
+}
+
+#[test]
 fn a_plan_is_drawn_with_its_sessions_and_all_its_frames() {
     let desk = desk();
     let order = "order app.bin --group meters --name m-2 --start 2099-11-22T08:30:00Z --redundancy 30 --fragment-size 48 --yes -c meters.toml";

@@ -22,6 +22,7 @@ mod odds;
 mod order_folder;
 mod outages;
 mod planned_rest;
+mod region_page;
 mod region_refusals;
 mod region_tables;
 mod relay;
