@@ -92,7 +92,7 @@ impl Device {
                 self.time(context, device_time, token, wants_answer, ended);
             }
             Answer::McSession(answer) => self.mc_session(context, answer, ended),
-            Answer::Proof => self.progress.is_proved |= context.is_begun,
+            Answer::Proof => self.progress.is_proved |= context.has_sent,
             Answer::Foreign => {}
         }
     }
