@@ -118,6 +118,7 @@ fn without_an_application_the_same_campaign_ends_after_the_ordered_fragments() {
     while world.step() {}
     let summary = world.summary();
     assert_eq!((summary.frames.len(), answered(&summary)), (93, None));
+    assert!(matches!(outcome(&summary), Some(Outcome::Complete(_))));
     assert!(summary.complete() < 20);
 }
 
