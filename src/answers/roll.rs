@@ -129,7 +129,7 @@ impl Roll {
     }
 
     /// Takes in the uplink `f_cnt` of a device with TS004's commands in `payload`; of those that are not believed the
-    /// last one's reason.
+    /// first one's reason.
     ///
     /// # Errors
     /// Why an answer in it was not believed.

@@ -2,6 +2,7 @@
 
 use super::roll::Roll;
 use super::session::Whom;
+use core::fmt;
 
 /// When a campaign stops although devices still miss fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,21 @@ pub enum End {
     Airtime,
     /// There are no more fragment numbers or frame counters.
     Fragments,
+    /// The sessions that devices were told are over.
+    Session,
+}
+
+/// The end of a sentence that begins with what devices hold.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            End::Done => "nobody who answers misses anything",
+            End::Questions => "the questions that `give-up` allows are asked",
+            End::Airtime => "the airtime that `give-up` allows is used",
+            End::Fragments => "there are no more fragment numbers or frame counters",
+            End::Session => "the sessions are over",
+        })
+    }
 }
 
 /// What is to be done next.

@@ -18,8 +18,10 @@ use super::turn_rule::TurnRule;
 use super::turns::Lent;
 use super::turns::Turns;
 use crate::campaign::Campaign;
+use crate::campaign::FollowUp;
 use crate::campaign::Group;
 use crate::campaign::Handover;
+use crate::campaign::Pause;
 use crate::campaign::Progress;
 use crate::campaign::Session;
 use crate::campaign::Verdict;
@@ -300,6 +302,23 @@ impl Broadcaster {
     /// The task is over before its first frame, for this reason.
     pub fn give_up(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId, reason: String) {
         self.finish(now, scheduler, id, Outcome::Aborted { reason });
+    }
+
+    /// Where an armed campaign stands while it waits for what follows; `None` for any other.
+    pub fn pause(&self, now: Now, task: &TaskId) -> Option<Pause> {
+        self.book.campaign(task)?.pause(now)
+    }
+
+    /// The campaign sends this after everything else; whether there are numbers and counters for it.
+    pub fn follow(&mut self, task: &TaskId, follow_up: FollowUp) -> bool {
+        self.book.campaign_mut(task).is_some_and(|campaign| campaign.follow(follow_up))
+    }
+
+    /// Nothing follows any more.
+    pub fn end_follow_up(&mut self, task: &TaskId) {
+        if let Some(campaign) = self.book.campaign_mut(task) {
+            campaign.end_follow_up();
+        }
     }
 
     /// The sessions of an armed campaign; `None` for another task.

@@ -19,10 +19,6 @@ use crate::time::Now;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-/// A mark covers at least this many frames.
-const FRAMES: u32 = 32;
-/// Marks are never closer than this, microseconds: a mark covers what is sent in that time.
-const CLOSEST_US: u64 = 10_000_000;
 /// With frames sent since, a mark is never older than this, microseconds.
 const OLDEST_US: u64 = 300_000_000;
 
@@ -50,11 +46,6 @@ impl Marks {
     /// Frames of the campaign below this number may be sent.
     pub fn covered(&self, task: &TaskId) -> u32 {
         self.covered.get(task).copied().unwrap_or(0)
-    }
-
-    /// Frames that one mark covers at the given spacing.
-    fn frames(spacing_us: u64) -> u32 {
-        u32::try_from(CLOSEST_US.div_ceil(spacing_us.max(1))).unwrap_or(u32::MAX).max(FRAMES)
     }
 
     /// Whether a mark is being written that covers the campaign.
@@ -101,8 +92,7 @@ impl Marks {
         for id in self.holders.iter().filter(|_| !self.is_closed) {
             let Some(campaign) = book.campaign(id) else { continue };
             let (plan, next_frame) = (campaign.plan(), campaign.progress().next_frame);
-            let spacing_us = plan.pace_uncoded.spacing_us.min(plan.pace_coded.spacing_us);
-            let frames = Marks::frames(spacing_us);
+            let frames = plan.frames_of_a_mark();
             // Nobody's in particular: the law counts it after a power cut, our share does not.
             let total_us = u64::from(frames).saturating_mul(plan.airtime_us);
             ledger.push(MinuteLoad {
@@ -114,7 +104,8 @@ impl Marks {
             covers.insert(id.clone(), next_frame.saturating_add(frames));
         }
         let marked = |open_task: &OpenTask| {
-            let Progress { next_frame, account } = open_task.progress().filter(|_| open_task.has_begun())?;
+            let Progress { next_frame, account, .. } =
+                open_task.progress().filter(|_| open_task.has_begun())?;
             let extra_coded = account.extra_coded;
             Some(CampaignMark { task: open_task.record_id(), next_frame, extra_coded })
         };
@@ -172,12 +163,6 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mark_covers_32_frames_or_those_of_ten_seconds() {
-        assert_eq!(Marks::frames(17_000_000), 32);
-        assert_eq!(Marks::frames(143_624), 70);
-    }
 
     fn id(name: &str) -> TaskId {
         TaskId::new(name).unwrap()

@@ -17,6 +17,7 @@ use super::stage::Prepared;
 use super::stage::Stage;
 use super::stage::Step;
 use super::task_book::TaskBook;
+use crate::answers::crc32;
 use crate::campaign::Begin;
 use crate::campaign::Group;
 use crate::campaign::Plan;
@@ -217,6 +218,7 @@ impl TaskBook {
         let bytes = open_task.armed_record(plan, &begin, image.digest()).to_bytes();
         let mut planned = plan.planned(begin.sessions(), open_task.decoded());
         planned.sha256 = Some(image.digest());
+        planned.crc32 = Some(crc32(image.bytes()));
         planned.warnings.extend(session_warnings(group, &begin, now.gps));
         planned.warnings.extend(agreement::warnings(open_task.task(), group));
         if open_task.resumed().is_none() {
@@ -288,6 +290,7 @@ impl TaskBook {
         let progress = marked.map(|marked| Progress {
             next_frame: marked.next_frame,
             account: Account { extra_coded: marked.extra_coded, ..Account::default() },
+            ..Progress::default()
         });
         open_task.arm(progress, now.mono);
         if let Some(progress) = progress {

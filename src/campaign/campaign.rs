@@ -13,6 +13,8 @@ use super::setbacks::Setbacks;
 use super::state::CampaignState;
 use super::step::Awaiting;
 use super::step::Ending;
+use super::step::FollowUp;
+use super::step::Pause;
 use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
@@ -21,6 +23,7 @@ use super::step::Turn;
 use super::step::Verdict;
 use super::time_left::left_us;
 use super::unsettled::Unsettled;
+use crate::answers::Sent;
 use crate::forwarder::timing::GAP_US;
 use crate::image::Digest;
 use crate::image::Image;
@@ -71,6 +74,12 @@ pub struct Campaign {
     due: Option<Instant>,
     /// Why the next frame is not sent now.
     wait: Option<Wait>,
+    /// Its devices answer: it goes on as it is told until it is told that nothing follows.
+    is_followed: bool,
+    /// What was sent of its fragmentation session.
+    sent: Sent,
+    /// No question goes into a frame below this: a former run may have sent that one.
+    ask_from: u32,
 }
 
 impl Campaign {
@@ -81,6 +90,9 @@ impl Campaign {
         // handed over beside it may be swallowed: let it run dry, then keep the pace.
         let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.queue_slot_us);
         let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
+        let progress = resumed.map_or(Progress::default(), |(progress, _)| progress);
+        let (answers, sent) = (group.answer_window_us.is_some(), progress.fragments_sent(&plan));
+        let ask_from = if resumed.is_some() { progress.next_frame + plan.frames_of_a_mark() } else { 0 };
         Campaign {
             frames: Frames::new(&plan),
             plan,
@@ -88,7 +100,7 @@ impl Campaign {
             group,
             image: HeldImage::new(image),
             fcnt_guard: FcntGuard::default(),
-            progress: resumed.map_or(Progress::default(), |(progress, _)| progress),
+            progress,
             awaiting: None,
             unsettled: Unsettled::default(),
             not_before,
@@ -96,7 +108,35 @@ impl Campaign {
             setbacks: Setbacks::default(),
             due: None,
             wait: None,
+            is_followed: answers,
+            sent,
+            ask_from,
         }
+    }
+
+    /// Where it stands while it waits for what follows; `None` while it sends, and where nothing follows.
+    pub fn pause(&self, now: Now) -> Option<Pause> {
+        let is_shut = self.calendar.is_missed(now);
+        let is_left = |(_, position)| !(self.is_made_up(position) && is_shut);
+        let is_idle =
+            self.awaiting.is_none() && !self.progress.next_position(&self.plan).is_some_and(is_left);
+        (self.is_followed && self.has_begun() && is_idle).then(|| Pause {
+            sent: self.sent,
+            room: self.progress.room(&self.plan),
+            airtime_us: self.plan.airtime_us,
+            is_shut,
+            last_end: self.last_end,
+        })
+    }
+
+    /// Sends this after everything else; whether there are numbers and counters for it.
+    pub fn follow(&mut self, follow_up: FollowUp) -> bool {
+        self.progress.follow(&self.plan, follow_up, self.ask_from)
+    }
+
+    /// Nothing follows any more.
+    pub fn end_follow_up(&mut self) {
+        self.is_followed = false;
     }
 
     /// The plan it follows.
@@ -333,6 +373,7 @@ impl Campaign {
             Verdict::Queued { start } => {
                 self.setbacks = Setbacks::default();
                 self.progress.account.sent += 1;
+                self.note_sent(frame_no);
                 self.unsettled.add(*start);
                 self.move_past(frame_no, *start);
             }
@@ -341,6 +382,7 @@ impl Campaign {
             Verdict::Silent => {
                 // Counted as sent for counter and ledger; a fresh coded fragment makes up for it.
                 self.progress.account.unanswered += 1;
+                self.note_sent(frame_no);
                 self.progress.make_up(&self.plan, 1);
                 self.move_past(frame_no, now);
                 if let Some(rest_us) = self.setbacks.failure() {
@@ -383,11 +425,18 @@ impl Campaign {
     /// session for what makes up for lost frames.
     pub fn has_sent_all(&self, now: Now) -> bool {
         let is_left = |(_, position)| !(self.is_made_up(position) && self.calendar.is_missed(now));
-        self.awaiting.is_none() && !self.progress.next_position(&self.plan).is_some_and(is_left)
+        let is_followed = self.is_followed && self.has_begun();
+        self.awaiting.is_none()
+            && !is_followed
+            && !self.progress.next_position(&self.plan).is_some_and(is_left)
     }
 
     fn is_made_up(&self, position: Position) -> bool {
-        matches!(position, Position::Coded(r) if r > self.plan.coded)
+        match position {
+            Position::Coded(r) => r > self.plan.coded,
+            Position::Control => true,
+            Position::Uncoded(_) | Position::Repeat(_) => false,
+        }
     }
 
     /// How near it is to its end, the forwarder reporting at that interval, microseconds.
@@ -412,7 +461,16 @@ impl Campaign {
         }
     }
 
+    /// A frame went out: it counts for what devices may have heard.
+    fn note_sent(&mut self, frame_no: u32) {
+        match self.plan.sequence().position(frame_no) {
+            Position::Control => {}
+            position => self.sent = self.sent.and(position.fragment(self.plan.layout.nb_frag())),
+        }
+    }
+
     fn move_past(&mut self, frame_no: u32, start: Instant) {
+        self.progress.question = self.progress.question.filter(|question| *question > frame_no);
         let spacing_us = self.spacing_us(self.plan.sequence().position(frame_no));
         self.progress.next_frame = frame_no + 1;
         self.due = None;
@@ -540,6 +598,7 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             takes_any_image: false,
+            answer_window_us: None,
             power: Default::default(),
             trust: SigningTrust::default(),
             sessions: SessionLimits::default(),
@@ -590,7 +649,7 @@ mod tests {
         let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();
         let (counters, top_up) = (plan.end - plan.base, u32::from(plan.top_up));
         let account = Account { extra_coded: u32::MAX, ..Account::default() };
-        let beyond = Progress { next_frame: u32::MAX, account };
+        let beyond = Progress { next_frame: u32::MAX, account, ..Progress::default() };
         let campaign = Campaign::new(plan, group(), image, Some((beyond, Instant::ZERO)));
         let progress = campaign.progress();
         assert_eq!((progress.next_frame, progress.account.extra_coded), (counters, top_up));

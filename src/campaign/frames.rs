@@ -4,9 +4,15 @@
 use super::group::Group;
 use super::plan::Plan;
 use super::sequence::Position;
+use crate::answers::Whom;
 use crate::fragment::DataFragment;
 use crate::fragment::Encoder;
+use crate::lorawan::PackageVersion;
 use crate::lorawan::multicast_frame;
+use crate::lorawan::ts004::Request;
+
+/// All known decoders hold one fragmentation session; its index is 0.
+const FRAG_INDEX: u8 = 0;
 
 /// Makes frames, one after the other, in the same memory.
 pub struct Frames {
@@ -44,10 +50,17 @@ impl Frames {
                 plan.end
             ));
         }
-        let n = position.fragment(plan.layout.nb_frag());
-        self.encoder.fragment(image, n, &mut self.fragment).map_err(|error| error.to_string())?;
         self.payload.clear();
-        DataFragment { frag_index: 0, n, data: &self.fragment }.write(&mut self.payload);
+        if position == Position::Control {
+            let participants = plan.sequence().whom(frame_no) == Whom::All;
+            let question = Request::FragSessionStatus { frag_index: FRAG_INDEX, participants };
+            // Its bytes are the same in both versions.
+            question.write(PackageVersion::V1, &mut self.payload).map_err(|error| error.to_string())?;
+        } else {
+            let n = position.fragment(plan.layout.nb_frag());
+            self.encoder.fragment(image, n, &mut self.fragment).map_err(|error| error.to_string())?;
+            DataFragment { frag_index: FRAG_INDEX, n, data: &self.fragment }.write(&mut self.payload);
+        }
         multicast_frame(&group.keys, plan.mc_addr, fcnt, plan.fport, &self.payload)
             .map_err(|error| error.to_string())
     }

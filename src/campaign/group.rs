@@ -2,6 +2,7 @@
 
 use super::listening::SessionLimits;
 use super::power::Power;
+use crate::answers::Habit;
 use crate::fragment::Ts004Version;
 use crate::lorawan::McAddr;
 use crate::lorawan::McSessionKeys;
@@ -58,6 +59,9 @@ pub struct Group {
     pub takes_any_image: bool,
     /// Distance from both edges of a session, microseconds.
     pub guard_us: u64,
+    /// How long the answers to a question take to come in, microseconds (BlockAckDelay of TS004); `None` where nobody
+    /// hears them.
+    pub answer_window_us: Option<u64>,
 }
 
 /// When the devices of a group listen.
@@ -102,12 +106,16 @@ pub struct DeviceProfile {
     pub stock_max_lost: Option<MaxLost>,
     /// Its decoder says "complete" on a coded fragment only, even when nothing was lost.
     pub finishes_on_coded: bool,
+    /// How it fills FragSessionStatusAns.
+    pub habit: Habit,
     /// It remembers one session's start only, and not one far ahead.
     pub has_one_start_timer: bool,
     /// How far its clock may drift, parts per million.
     pub drift_ppm: u32,
     /// FragSize must be a multiple of this (flash word).
     pub frag_size_multiple: u8,
+    /// The only version of TS004 that it has; `None` where builds differ.
+    pub only_ts004: Option<Ts004Version>,
 }
 
 /// A decoder's limit of lost uncoded fragments.
@@ -152,9 +160,11 @@ const UNKNOWN: DeviceProfile = DeviceProfile {
     stock_caps: None,
     stock_max_lost: None,
     finishes_on_coded: false,
+    habit: Habit::Unknown,
     has_one_start_timer: false,
     drift_ppm: 50,
     frag_size_multiple: 1,
+    only_ts004: None,
 };
 
 /// The stacks that are known, by their names in configurations.
@@ -170,7 +180,9 @@ pub enum ProfileName {
     Lbm,
     /// The LoRaWAN services of Zephyr.
     Zephyr,
-    /// Devices that need no time between frames.
+    /// MultiTech's mDot and xDot.
+    MultitechDot,
+    /// Devices that need no time between frames, and count as TS004 says.
     Fast,
 }
 
@@ -181,6 +193,7 @@ impl ProfileName {
             ProfileName::Unknown => UNKNOWN,
             ProfileName::LoramacNode => DeviceProfile {
                 name: "loramac-node",
+                habit: Habit::LoRaMacNode,
                 finishes_on_coded: true,
                 has_one_start_timer: true,
                 repeats: 2,
@@ -190,6 +203,7 @@ impl ProfileName {
             },
             ProfileName::Lbm => DeviceProfile {
                 name: "lbm",
+                habit: Habit::Lbm,
                 repeats: 2,
                 stock_caps: Some((100, 242)),
                 stock_max_lost: Some(MaxLost::Fragments(100)),
@@ -197,13 +211,28 @@ impl ProfileName {
             },
             ProfileName::Zephyr => DeviceProfile {
                 name: "zephyr",
+                habit: Habit::Zephyr,
                 frag_size_multiple: 8,
                 stock_max_lost: Some(MaxLost::Percent(20)),
                 ..UNKNOWN
             },
-            ProfileName::Fast => {
-                DeviceProfile { name: "fast", gap_uncoded_us: 0, gap_coded_us: 0, repeats: 0, ..UNKNOWN }
-            }
+            // The limit is that of an xDot; an mDot solves for 300.
+            ProfileName::MultitechDot => DeviceProfile {
+                name: "multitech-dot",
+                gap_uncoded_us: 1_500_000,
+                gap_coded_us: 3_000_000,
+                stock_max_lost: Some(MaxLost::Fragments(150)),
+                only_ts004: Some(Ts004Version::V1),
+                ..UNKNOWN
+            },
+            ProfileName::Fast => DeviceProfile {
+                name: "fast",
+                habit: Habit::AsMeant,
+                gap_uncoded_us: 0,
+                gap_coded_us: 0,
+                repeats: 0,
+                ..UNKNOWN
+            },
         }
     }
 }

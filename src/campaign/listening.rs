@@ -56,7 +56,7 @@ pub struct Burst {
 pub struct Frames {
     /// Frames at the first spacing; the others have the second.
     pub uncoded: usize,
-    /// All of them.
+    /// Frames of both kinds together.
     pub all: usize,
     /// From one start to the next, microseconds.
     pub spacing_us: [u64; 2],
@@ -64,6 +64,8 @@ pub struct Frames {
     pub guard_us: u64,
     /// The pause before the first repeat of the last uncoded fragment, microseconds.
     pub pause_us: u64,
+    /// What questions and what devices ask for take, microseconds.
+    pub follow_up_us: u64,
 }
 
 /// The frames of a campaign as an empty radio would send them from one start on.
@@ -104,7 +106,8 @@ impl<'a> Air<'a> {
         let burst_us = self.burst_us(first, frames)?;
         // Where the operator ordered the length, what is kept for trouble is a fifth at most.
         let trouble_us = if is_ordered { TROUBLE_US.min(room_us / 5) } else { TROUBLE_US };
-        Some(burst_us + burst_us / MADE_UP_EACH + trouble_us + 2 * self.frames.guard_us)
+        let follow_up_us = if is_ordered { 0 } else { self.frames.follow_up_us };
+        Some(burst_us + burst_us / MADE_UP_EACH + trouble_us + follow_up_us + 2 * self.frames.guard_us)
     }
 
     /// The most frames from `first` on that a session of 2^exponent s holds.

@@ -57,6 +57,8 @@ pub use session::Session;
 pub use state::CampaignState;
 pub use step::Begin;
 pub use step::Ending;
+pub use step::FollowUp;
+pub use step::Pause;
 pub use step::Progress;
 pub use step::Refusal;
 pub use step::Step;

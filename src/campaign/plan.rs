@@ -47,6 +47,16 @@ use sha2::Sha256;
 pub const ENCODER_VERSION: u32 = 1;
 /// The first frame counter that is ever used: some devices accept 0 for ever, and min = base - 1 must exist.
 pub const FIRST_FCNT: u32 = 2;
+/// Numbers of coded fragments for what devices ask for, and for those that are skipped on the way to questions.
+const FOLLOW_UP: u32 = 1024;
+/// Questions that a session has time for.
+const QUESTIONS: u64 = 4;
+/// One fragment in so many is expected to be asked for beyond the ordered ones.
+const FOLLOW_UP_EACH: u64 = 10;
+/// A mark covers at least this many frames.
+const MARK_FRAMES: u32 = 32;
+/// Marks are never closer than this, microseconds: a mark covers what is sent in that time.
+const MARK_US: u64 = 10_000_000;
 /// The least top-up budget in coded fragments.
 const TOP_UP_MIN: u32 = 64;
 
@@ -138,7 +148,8 @@ impl Plan {
             return Err(PlanError::OutOfCounters { needed, first: base });
         }
         let frames = u32::from(nb_frag) + u32::from(coded);
-        let wanted = frames.max(TOP_UP_MIN).min(room - u32::from(coded));
+        let asked_for = if group.answer_window_us.is_some() { FOLLOW_UP } else { 0 };
+        let wanted = (frames.max(TOP_UP_MIN) + asked_for).min(room - u32::from(coded));
         // Near the end of the counters the top-up is what is left of them.
         let top_up = (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) <= left).unwrap_or(0);
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
@@ -199,6 +210,11 @@ impl Plan {
     /// Frames that the task asks for: uncoded, repeats and coded.
     pub fn frames(&self) -> u32 {
         u32::from(self.layout.nb_frag()) + u32::from(self.repeats) + u32::from(self.coded)
+    }
+
+    /// Frames that one mark covers: a former run may have sent so many beyond its last one.
+    pub fn frames_of_a_mark(&self) -> u32 {
+        frames_of_a_mark(self.pace_uncoded.spacing_us.min(self.pace_coded.spacing_us))
     }
 
     /// An upper bound of the time from the first frame's start to the last one's end, microseconds.
@@ -266,12 +282,19 @@ impl Plan {
             spacing_us: [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us],
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
+            follow_up_us: self.follow_up_us(group),
         };
         let request = self.request(group.policy);
         let chosen = Bursts::choose(empty, request, frames, exponent, (group.sessions, within_us));
         self.bursts = chosen.bursts;
         self.open_us = chosen.open_us;
         self.sending_us = chosen.sending_us;
+    }
+
+    /// What questions and what devices ask for take on an empty radio, microseconds.
+    fn follow_up_us(&self, group: &Group) -> u64 {
+        let asked_for = u64::from(self.frames()) / FOLLOW_UP_EACH;
+        group.answer_window_us.map_or(0, |us| QUESTIONS * us + asked_for * self.pace_coded.spacing_us)
     }
 
     /// The plan as a report shows it.
@@ -283,6 +306,7 @@ impl Plan {
             frag_size: u8::try_from(self.layout.frag_size()).unwrap_or(u8::MAX),
             padding: self.layout.padding(),
             descriptor: self.descriptor,
+            crc32: None,
             sha256: None,
             coded: self.coded,
             first_fcnt: self.base,
@@ -349,6 +373,11 @@ impl Plan {
         hash.update(self.coded.to_le_bytes());
         hash.finalize().into()
     }
+}
+
+/// Frames that one mark covers at the given spacing: what is sent in ten seconds, as marks are never closer.
+fn frames_of_a_mark(spacing_us: u64) -> u32 {
+    u32::try_from(MARK_US.div_ceil(spacing_us.max(1))).unwrap_or(u32::MAX).max(MARK_FRAMES)
 }
 
 /// Sessions begin at whole seconds.
@@ -455,4 +484,15 @@ fn too_many_error(frag_size: usize, task: &Task, group: &Group, image: &Image, p
 /// Fragment numbers fit 14 bits; the callers have checked.
 fn narrow(count: u32) -> u16 {
     u16::try_from(count).unwrap_or(MAX_FRAGMENTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_covers_32_frames_or_those_of_ten_seconds() {
+        assert_eq!(frames_of_a_mark(17_000_000), 32);
+        assert_eq!(frames_of_a_mark(143_624), 70);
+    }
 }

@@ -184,6 +184,7 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             takes_any_image: false,
+            answer_window_us: None,
             power: Default::default(),
             trust: SigningTrust::default(),
             sessions: SessionLimits::default(),

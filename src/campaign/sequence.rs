@@ -1,6 +1,8 @@
 //! Which fragment frame number k carries. The numbering is frozen: frame k of a campaign has FCnt = base + k
 //! for ever, so after any power cut a repeated counter repeats its bytes.
 
+use crate::answers::Whom;
+
 /// Positions kept for repeats of the last uncoded fragment.
 pub const REPEATS: u32 = 2;
 /// Coded fragments between two control positions.
@@ -64,6 +66,28 @@ impl Sequence {
         u32::from(self.nb_frag) + REPEATS + before + before / BLOCK
     }
 
+    /// Who is to answer the question in frame number `frame_no`, which is a control position: only devices that miss
+    /// something in the first, third and so on, all in the others.
+    pub fn whom(self, frame_no: u32) -> Whom {
+        let control = frame_no.saturating_sub(u32::from(self.nb_frag) + REPEATS) / (BLOCK + 1);
+        if control.is_multiple_of(2) { Whom::Missing } else { Whom::All }
+    }
+
+    /// The first control position from frame number `from` on whose question is for `whom`.
+    pub fn question(self, from: u32, whom: Whom) -> u32 {
+        let first = u32::from(self.nb_frag) + REPEATS + BLOCK;
+        let control = from.saturating_sub(first).div_ceil(BLOCK + 1);
+        let at = |control: u32| first + control * (BLOCK + 1);
+        if self.whom(at(control)) == whom { at(control) } else { at(control + 1) }
+    }
+
+    /// The number of the first coded fragment from frame number `from` on.
+    pub fn coded_from(self, from: u32) -> u32 {
+        let after = from.saturating_sub(u32::from(self.nb_frag) + REPEATS);
+        let (block, place) = (after / (BLOCK + 1), after % (BLOCK + 1));
+        block * BLOCK + place.min(BLOCK) + 1
+    }
+
     /// How many positions hold `coded` coded fragments, the control position after the last block included.
     pub fn len(self, coded: u16) -> u32 {
         u32::from(self.nb_frag) + REPEATS + u32::from(coded) + u32::from(coded).div_ceil(BLOCK)
@@ -91,6 +115,18 @@ mod tests {
         assert_eq!(sequence.position(134), Position::Control);
         assert_eq!(sequence.position(135), Position::Coded(33));
         assert_eq!(sequence.position(167), Position::Control);
+    }
+
+    #[test]
+    fn questions_alternate_and_come_at_or_after_where_they_are_looked_for() {
+        let sequence = Sequence::new(100);
+        let questions = |from: u32| [Whom::Missing, Whom::All].map(|whom| sequence.question(from, whom));
+        assert_eq!(questions(0), [134, 167]);
+        assert_eq!(questions(134), [134, 167]);
+        assert_eq!(questions(135), [200, 167]);
+        assert_eq!(questions(168), [200, 233]);
+        assert_eq!(questions(200).map(|frame_no| sequence.position(frame_no)), [Position::Control; 2]);
+        assert_eq!([102, 133, 134, 135].map(|from| sequence.coded_from(from)), [1, 32, 33, 33]);
     }
 
     #[test]

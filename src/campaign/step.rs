@@ -2,6 +2,8 @@
 
 use super::group::Handover;
 use super::session::Session;
+use crate::answers::Sent;
+use crate::answers::Whom;
 use crate::radio::Emission;
 use crate::report::Account;
 use crate::report::Outcome;
@@ -103,6 +105,34 @@ pub struct Progress {
     pub next_frame: u32,
     /// What became of the frames before it.
     pub account: Account,
+    /// Coded fragments beyond the ordered ones and those that made up for lost frames: devices asked for them.
+    pub follow_up: u32,
+    /// The frame number of the question that is to be put.
+    pub question: Option<u32>,
+}
+
+/// What a campaign sends after its ordered fragments, where its devices answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowUp {
+    /// So many coded fragments more.
+    Send(u16),
+    /// FragSessionStatusReq to the group.
+    Ask(Whom),
+}
+
+/// A campaign that has sent all it was told to and waits for what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// What was sent of its fragmentation session.
+    pub sent: Sent,
+    /// Coded fragments that there are numbers and counters for.
+    pub room: u16,
+    /// Airtime of one of them, microseconds.
+    pub airtime_us: u64,
+    /// The sessions that its devices were told are over.
+    pub is_shut: bool,
+    /// When its last frame is over, as far as it is known.
+    pub last_end: Option<Instant>,
 }
 
 /// What a campaign wants next.

@@ -126,6 +126,7 @@ impl GroupConfig {
                 price_us: u64::from(self.session_price_s) * 1_000_000,
             },
             takes_any_image: self.image_kind == Some(ImageKind::Any),
+            answer_window_us: None,
             guard_us,
         });
         mistakes.or(group)
@@ -155,6 +156,11 @@ impl GroupConfig {
         if let Some(first) = self.first_fcnt.filter(|first| !(2..=65_534).contains(first)) {
             let message = format!("{first} is outside 2 to 65534: devices misread other counters");
             mistakes.add(self.wrong("first-fcnt", message));
+        }
+        let profile = self.device_profile.profile();
+        if profile.only_ts004.is_some_and(|only| only != self.ts004_version) {
+            let message = format!("devices of {profile} have version 1 only: write 1");
+            mistakes.add(self.wrong("ts004-version", message));
         }
         if let Some(guard_s) = self.session_guard_s.filter(|guard_s| *guard_s < GUARD_MIN_S) {
             let message = format!("{guard_s} s is too short: at least {GUARD_MIN_S}");

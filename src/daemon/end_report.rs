@@ -190,6 +190,7 @@ mod tests {
             frag_size: 40,
             padding: 0,
             descriptor: [0; 4],
+            crc32: None,
             sha256: None,
             coded: 4,
             first_fcnt: 2,

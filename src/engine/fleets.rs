@@ -72,6 +72,8 @@ pub(super) enum Wish {
     Start(TaskId, GpsTime),
     /// There is no campaign, and why.
     End(TaskId, String),
+    /// Something is unusual.
+    Warn(String),
 }
 
 /// The fleets of all groups.
@@ -79,7 +81,7 @@ pub(super) struct Fleets {
     fleets: Vec<GroupFleet>,
     /// Records on their way to the disk.
     saving: BTreeMap<u64, (usize, RecordId)>,
-    next_save: u64,
+    last_save: u64,
     /// End and length of the gateway's last uplinks.
     heard: VecDeque<(Instant, usize)>,
     /// Records of groups that are no more.
@@ -106,7 +108,13 @@ impl Fleets {
         }
         let known: BTreeSet<RecordId> = fleets.iter().flat_map(|of| of.fleet.record_ids()).collect();
         let stale = records.iter().map(|record| record.id).filter(|id| !known.contains(id)).collect();
-        Fleets { fleets, saving: BTreeMap::new(), next_save: FIRST_SAVE, heard: VecDeque::new(), stale }
+        Fleets { fleets, saving: BTreeMap::new(), last_save: FIRST_SAVE, heard: VecDeque::new(), stale }
+    }
+
+    /// These records are somebody's, too.
+    pub(super) fn keep(&mut self, known: impl Iterator<Item = RecordId>) {
+        let known: BTreeSet<RecordId> = known.collect();
+        self.stale.retain(|id| !known.contains(id));
     }
 
     /// Whether a save is one of a fleet.
@@ -243,12 +251,12 @@ impl Fleets {
     /// The next thing that a fleet wishes.
     pub(super) fn poll(&mut self) -> Option<Wish> {
         if let Some(id) = self.stale.pop() {
-            return Some(Wish::Output(Box::new(Output::Save(self.save(), Change::ForgetFleet(id)))));
+            return Some(Wish::Output(Box::new(Output::Save(self.next_save(), Change::ForgetFleet(id)))));
         }
         for index in 0..self.fleets.len() {
             match self.fleets[index].fleet.poll() {
                 Some(fleet::Output::Save(record)) => {
-                    let save = self.save();
+                    let save = self.next_save();
                     self.saving.insert(save, (index, record.id));
                     return Some(Wish::Output(Box::new(Output::Save(save, Change::Fleet(record)))));
                 }
@@ -262,6 +270,9 @@ impl Fleets {
                     let first = self.fleets[index].tasks.first();
                     return first.map(|first| Wish::Start(first.id.clone(), start));
                 }
+                Some(fleet::Output::TwoAnswerTime) => {
+                    return Some(Wish::Warn(two_answer_time(&self.fleets[index].group)));
+                }
                 Some(fleet::Output::TooFewReady(readiness)) => {
                     let first = self.fleets[index].tasks.first();
                     return first.map(|first| Wish::End(first.id.clone(), too_few(&readiness)));
@@ -272,9 +283,10 @@ impl Fleets {
         None
     }
 
-    fn save(&mut self) -> u64 {
-        self.next_save += 1;
-        self.next_save
+    /// The number of the next save.
+    pub(super) fn next_save(&mut self) -> u64 {
+        self.last_save += 1;
+        self.last_save
     }
 }
 
@@ -289,6 +301,13 @@ impl GroupFleet {
             self.fleet.begin();
         }
     }
+}
+
+/// Who answers questions for the time beside us.
+fn two_answer_time(group: &str) -> String {
+    format!(
+        "group {group}: somebody else sends to devices right after they ask for the time (AppTimeReq of TS003), which we answer as well: write answers-time = false in [[lns]], or switch the network server's own clock synchronisation off"
+    )
 }
 
 /// Why a campaign ends before it began.

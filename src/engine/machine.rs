@@ -1,5 +1,6 @@
 //! The engine itself: the broadcaster, the relay and the forwarder's link. It owns the scheduler and lends it to them.
 
+use super::addresses::Addresses;
 use super::clocks::ClockState;
 use super::clocks::Clocks;
 use super::fleets::Fleets;
@@ -8,8 +9,11 @@ use super::io::Input;
 use super::io::Output;
 use super::io::Settings;
 use super::ledger::recovered_scheduler;
+use super::loops;
+use super::loops::Loops;
 use super::verdict::translate;
 use super::verdict::worth_reporting;
+use crate::answers::Roll;
 use crate::broadcast;
 use crate::broadcast::Broadcaster;
 use crate::broadcast::TaskState;
@@ -37,6 +41,7 @@ use crate::report::Report;
 use crate::report::WaitReason;
 use crate::schedule::BandUse;
 use crate::schedule::Scheduler;
+use crate::store::Change;
 use crate::store::RangeState;
 use crate::store::Recovered;
 use crate::task::TaskId;
@@ -54,6 +59,10 @@ pub struct Engine {
     scheduler: Scheduler,
     relay: Relay,
     fleets: Fleets,
+    loops: Loops,
+    addresses: Addresses,
+    /// What was warned of: at most two lines for each group.
+    warned: Vec<String>,
     outputs: VecDeque<Output>,
     now: Now,
     /// Our own clock as it was told, disputed or not.
@@ -80,7 +89,10 @@ impl Engine {
         }
         let clocks = Clocks::new(recovered.believed());
         let scheduler = recovered_scheduler(region, settings.kept, &recovered, now);
-        let fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
+        let addresses = Addresses::new(&groups);
+        let loops = Loops::new(&settings.fleets, &groups, &recovered.fleets);
+        let mut fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
+        fleets.keep(loops.record_ids());
         let mut broadcaster = Broadcaster::new(
             region,
             groups,
@@ -97,6 +109,9 @@ impl Engine {
             scheduler,
             relay,
             fleets,
+            loops,
+            addresses,
+            warned: Vec::new(),
             outputs,
             now,
             own_gps: now.gps,
@@ -127,7 +142,10 @@ impl Engine {
             }
             Input::FromServer { server, bytes } => self.relay.from_server(server, bytes),
             Input::ServersFull(are_full) => self.link.hold_push_acks(are_full),
-            Input::Lns { link, event } => self.fleets.event(now, link, &event),
+            Input::Lns { link, event } => {
+                self.fleets.event(now, link, &event);
+                self.loops.event(link, &event);
+            }
             Input::Saved(save, result) if Fleets::is_its(save) => self.fleets.saved(save, result.is_ok()),
             Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
             Input::Stop => self.broadcaster.stop(),
@@ -207,6 +225,11 @@ impl Engine {
         self.fleets.of_group(group)
     }
 
+    /// The devices of the group's newest campaign and what they hold, where their answers are heard.
+    pub fn answers(&self, group: &str) -> Option<&Roll> {
+        self.loops.roll(group)
+    }
+
     /// Each group whose devices are set up through a network server.
     pub fn fleets(&self) -> impl Iterator<Item = (&str, &Fleet)> {
         self.fleets.each()
@@ -228,6 +251,11 @@ impl Engine {
     /// How far each task that is not over is; `None` while it is not planned.
     pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
         self.broadcaster.progress()
+    }
+
+    /// What of the groups was warned of since the start: each line once.
+    pub fn warned(&self) -> &[String] {
+        &self.warned
     }
 
     /// How each task that is not over stands.
@@ -290,7 +318,8 @@ impl Engine {
     fn wake_at(&self) -> Option<Instant> {
         let relay = self.relay.wake_at(self.now.mono, &self.link);
         let fleets = self.fleets.wake_at(self.now);
-        [self.link.wake_at(), self.broadcaster.wake_at(), relay, fleets].into_iter().flatten().min()
+        let loops = self.loops.wake_at();
+        [self.link.wake_at(), self.broadcaster.wake_at(), relay, fleets, loops].into_iter().flatten().min()
     }
 
     /// Lets link, relay and broadcaster talk until all are content. Each turn hands something on or nothing, and a
@@ -305,7 +334,7 @@ impl Engine {
             self.broadcaster.advance(self.now, &mut self.scheduler, handover);
             let sent = self.drain_broadcaster();
             self.fleets.follow(|task| self.broadcaster.sessions(task));
-            let has_moved = self.drain_fleets();
+            let has_moved = self.drain_fleets() | self.drain_loops();
             if !heard && !relayed && !sent && !has_moved {
                 return;
             }
@@ -345,6 +374,9 @@ impl Engine {
                         self.scheduler.hear(self.now.mono, modulation, airtime_us);
                     }
                     self.fleets.heard(&uplink);
+                    if let Some(text) = self.addresses.heard(&uplink) {
+                        self.warn(text);
+                    }
                     self.relay.heard(&uplink, &mut self.scheduler);
                 }
                 forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
@@ -384,6 +416,7 @@ impl Engine {
         while let Some(wish) = self.fleets.poll() {
             match wish {
                 Wish::Output(output) => self.outputs.push_back(*output),
+                Wish::Warn(text) => self.warn(text),
                 Wish::Start(task, start) => {
                     has_moved = true;
                     self.broadcaster.give_start(self.now, &task, start);
@@ -393,6 +426,19 @@ impl Engine {
                     self.broadcaster.give_up(self.now, &mut self.scheduler, &task, reason);
                 }
             }
+        }
+        has_moved
+    }
+
+    /// Lets campaigns go on that their devices' answers decide about; whether one does.
+    fn drain_loops(&mut self) -> bool {
+        let fleets = &self.fleets;
+        let has_moved = self.loops.advance(self.now, &mut self.broadcaster, |group| fleets.of_group(group));
+        while let Some(wish) = self.loops.poll() {
+            self.outputs.push_back(match wish {
+                loops::Wish::Save(record) => Output::Save(self.fleets.next_save(), Change::Fleet(record)),
+                loops::Wish::Report(report) => Output::Report(report),
+            });
         }
         has_moved
     }
@@ -444,6 +490,15 @@ impl Engine {
                 broadcast::Output::Save(save, change) => self.outputs.push_back(Output::Save(save, change)),
                 broadcast::Output::Report(mut report) => {
                     self.fleets.read(&report);
+                    self.loops.read(&report);
+                    // Where its devices decide about its start, they are what it waits for.
+                    if let Event::Waiting { reason } = &mut report.event
+                        && *reason == WaitReason::NoStart.to_string()
+                        && let Some(task) = &report.task
+                        && let Some(devices) = self.fleets.wait(self.now, task)
+                    {
+                        *reason = devices.to_string();
+                    }
                     if let Event::Planned(planned) = &mut report.event {
                         planned.warnings.extend(self.relay.warning(planned.airtime_us));
                     }
@@ -453,6 +508,13 @@ impl Engine {
             }
         }
         sent
+    }
+
+    /// Something of the whole gateway is unusual.
+    fn warn(&mut self, text: String) {
+        self.warned.push(text.clone());
+        let event = Event::Warning { text };
+        self.outputs.push_back(Output::Report(Report { at: self.now.mono, task: None, event }));
     }
 
     fn transmit(&mut self, transmit: &Transmit) {

@@ -39,10 +39,12 @@
 //! # Ok::<(), fuotad::region::RegionError>(())
 //! ```
 
+mod addresses;
 mod clocks;
 mod fleets;
 mod io;
 mod ledger;
+mod loops;
 mod machine;
 mod session_clock;
 mod verdict;

@@ -63,6 +63,8 @@ pub(super) struct Device {
     skip: u8,
     /// What AppTimeAns will say: seconds and token.
     correction: Option<(i32, u8)>,
+    /// Its newest uplink asks for the time, which we answer.
+    has_asked_time: bool,
     /// The modulation that was too slow for a command.
     too_long_at: Option<Modulation>,
 }
@@ -78,6 +80,7 @@ impl Device {
             item: QueueItem::default(),
             skip: 0,
             correction: None,
+            has_asked_time: false,
             too_long_at: None,
         }
     }
@@ -102,6 +105,7 @@ impl Device {
             let is_answer = [ts003::FPORT, ts005::FPORT, context.frag_fport].contains(&up.f_port);
             self.progress.habits.hear(up, context.rules.gateway_eui, session, gps_s, is_answer);
             (self.modulation, self.frequency_hz) = (up.modulation, up.frequency_hz);
+            self.has_asked_time = false;
         }
         if up.via_relay && self.progress.stop.is_none() {
             self.progress.stop = Some(Stop::Refused(Refusal::Relay));
@@ -282,6 +286,11 @@ impl Device {
         self.progress.tries = self.progress.tries.saturating_sub(1);
     }
 
+    /// Whether its newest uplink asks for the time, which we answer.
+    pub(super) fn has_asked_time(&self) -> bool {
+        self.has_asked_time
+    }
+
     /// Where the newest uplink was sent.
     pub(super) fn uplink_place(&self) -> Place {
         (self.frequency_hz, self.modulation.unwrap_or(SLOWEST))
@@ -415,6 +424,7 @@ impl Device {
         let guard_us = context.setup.map_or(0, |setup| setup.channel.guard_us);
         let verdict = timed.device_time(device_time, guard_us);
         let is_right = verdict == ClockVerdict::Right;
+        self.has_asked_time = context.rules.answers_time && wants;
         if context.rules.answers_time && (wants || !is_right) {
             let seconds = ended.session_time().wrapping_sub(device_time).cast_signed();
             self.correction = Some((if is_right { 0 } else { seconds }, token));

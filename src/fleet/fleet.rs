@@ -44,9 +44,14 @@ pub enum Output {
     Push(Push),
     /// Enough devices are ready: the campaign begins then.
     Start(GpsTime),
+    /// Somebody else seems to answer AppTimeReq, too; told once.
+    TwoAnswerTime,
     /// Too few devices are ready at the latest moment: there is no campaign.
     TooFewReady(Readiness),
 }
+
+/// So many downlinks of others after questions for the time are no chance.
+const FOREIGN_ANSWERS: u32 = 3;
 
 /// A push that waits until it is on disk.
 struct Waiting {
@@ -104,6 +109,8 @@ pub struct Fleet {
     shards: Vec<Shard>,
     /// The start of the campaign, where it is ours to decide.
     gate: Option<StartGate>,
+    /// Downlinks of others that followed a question for the time which we answer.
+    foreign_answers: u32,
     /// Something changed since the start was looked at.
     is_gate_due: bool,
     outputs: VecDeque<Output>,
@@ -136,6 +143,7 @@ impl Fleet {
             shared: Shared { rules, frag_fport, setup: None, last: None, is_begun: false, is_survey: false },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
             gate: records.iter().find_map(|record| StartGate::from_bytes(key, &record.bytes)),
+            foreign_answers: 0,
             is_gate_due: true,
             devices,
             by_eui,
@@ -259,6 +267,12 @@ impl Fleet {
                     self.share.sent(device.uplink_place(), *on);
                 }
                 device.sent(&context, *item, ours);
+                if item.is_none() && device.has_asked_time() {
+                    self.foreign_answers += 1;
+                    if self.foreign_answers == FOREIGN_ANSWERS {
+                        self.outputs.push_back(Output::TwoAnswerTime);
+                    }
+                }
                 false
             }
             EventKind::Failed { item, code, .. } => {
@@ -376,6 +390,12 @@ impl Fleet {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let indices = self.by_eui.range((from, Bound::Unbounded));
         indices.map(move |(_, index)| DeviceView::new(&self.devices[*index], &context))
+    }
+
+    /// Each device and how far it is.
+    pub fn states(&self, now: Now) -> impl Iterator<Item = (Eui64, DeviceState)> {
+        let context = self.shared.shown(now);
+        self.devices.iter().map(move |device| (device.member.dev_eui, state(device, &context)))
     }
 
     /// One device as people see it.

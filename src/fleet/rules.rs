@@ -2,6 +2,7 @@
 
 use super::airtime_share::AirtimeRule;
 use super::start_gate::StartWhen;
+use crate::answers::GiveUp;
 use crate::lns::Dialect;
 use crate::lorawan::Eui64;
 
@@ -22,6 +23,8 @@ pub struct FleetRules {
     pub max_downlinks_per_day: u16,
     /// When a campaign without a start begins; `None`: it waits for one.
     pub start_when: Option<StartWhen>,
+    /// When a campaign stops although devices still miss fragments.
+    pub give_up: GiveUp,
     /// The airtime that our commands may take; `None`: no limit.
     pub airtime: Option<AirtimeRule>,
 }
@@ -37,6 +40,7 @@ impl FleetRules {
             max_lead_us: 24 * 3_600_000_000,
             max_downlinks_per_day: 20,
             start_when: None,
+            give_up: GiveUp::default(),
             airtime: None,
         }
     }

@@ -117,6 +117,11 @@ impl Setup {
     }
 }
 
+/// How long the answers of `devices` devices to a question take, microseconds.
+pub fn answer_window_us(devices: usize) -> u64 {
+    16_000_000 << block_ack_delay(devices)
+}
+
 /// The smallest BlockAckDelay d with which `devices` answers, spread over 2^(d+4) seconds, come one in two seconds.
 fn block_ack_delay(devices: usize) -> u8 {
     let wanted_s = 2 * u64::try_from(devices).unwrap_or(u64::MAX / 2);

@@ -3,6 +3,8 @@
 use super::account::Account;
 use super::planned::Planned;
 use super::wait::WaitTotal;
+use crate::answers::End;
+use crate::answers::Holdings;
 use crate::task::TaskId;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
@@ -101,6 +103,15 @@ pub enum Event {
         frame_no: u32,
         /// Error of the forwarder's TX_ACK.
         error: String,
+    },
+    /// The devices of a campaign were asked, and nothing more is sent for them.
+    Answered {
+        /// What they hold by their answers.
+        holdings: Holdings,
+        /// Questions that were put to all of them.
+        questions: u16,
+        /// Why nothing more is sent.
+        end: End,
     },
     /// The campaign is over.
     Over(Outcome),
@@ -255,7 +266,9 @@ impl Event {
             | Event::ForwarderOnline
             | Event::CounterKnown { .. }
             | Event::ServerAnswers { .. } => Severity::Info,
+            Event::Answered { end: End::Done, .. } => Severity::Info,
             Event::Warning { .. }
+            | Event::Answered { .. }
             | Event::SessionsMissed { .. }
             | Event::SessionsMoved { .. }
             | Event::Unanswered { .. }
@@ -309,6 +322,9 @@ impl fmt::Display for Event {
                 "the start moved: the devices of group {group} must be told {} sessions (`fuotad plan --setup`)",
                 sessions.len()
             ),
+            Event::Answered { holdings, questions, end } => {
+                write!(f, "after {questions} questions {holdings}: {end}")
+            }
             Event::StartDecided { group, sessions } => start_decided(f, group, sessions),
             Event::Began => f.write_str("the first frame is on its way"),
             Event::Resumed { frame_no } => write!(f, "resumed at frame {frame_no}"),

@@ -21,6 +21,8 @@ pub struct Planned {
     pub padding: u8,
     /// Four bytes for the devices (TS004 Descriptor).
     pub descriptor: [u8; 4],
+    /// CRC-32 of the image, which some devices report; `None` before the image is there.
+    pub crc32: Option<u32>,
     /// SHA-256 of the image, which MICs of TS004 v2 are prepared of; `None` before the image is there.
     pub sha256: Option<Digest>,
     /// Coded fragments that the task asks for.

@@ -32,6 +32,8 @@ pub(super) enum Event {
     Setup(usize, SetupCommand),
     /// Something happens at the application side of a network server.
     Field(usize, FieldEvent),
+    /// A device has something to send of its own accord: the server it is behind, its place there and in the world.
+    Report { link: usize, place: usize, device: usize },
     /// The forwarder's process is killed.
     ForwarderDies,
     /// The forwarder's process restarts.

@@ -15,6 +15,7 @@ use super::spoiled::GatewayDisk;
 use super::spoiled::Spoil;
 use super::wall::TrueClock;
 use super::wall::Wall;
+use crate::answers::Roll;
 use crate::broadcast::CRASH_REST_US;
 use crate::broadcast::Means;
 use crate::broadcast::NotSaved;
@@ -159,6 +160,11 @@ impl Gateway {
     /// What the relay of this process counted.
     pub(super) fn relayed(&self) -> RelayCounts {
         self.engine.as_ref().map(Engine::relayed).unwrap_or_default()
+    }
+
+    /// What the devices of the group hold, as this process knows it.
+    pub(super) fn answers(&self, group: &str) -> Option<Roll> {
+        self.engine.as_ref()?.answers(group).cloned()
     }
 
     /// How each task that is not over stands; nothing is known while the process is gone.

@@ -7,6 +7,7 @@ use super::random::Random;
 use super::script::DeviceScript;
 use super::summary::DeviceResult;
 use crate::campaign::setup::SetupCommand;
+use crate::time::Instant;
 use crate::time::Now;
 
 /// The command that begins another image.
@@ -22,11 +23,15 @@ struct Listener {
     /// The task it was set up for last, and the one it is being set up for.
     task: Option<usize>,
     next_task: Option<usize>,
+    /// When it sends of its own accord, as the world knows.
+    report: Option<Instant>,
 }
 
 /// All devices, in the script's order.
 pub(super) struct Listeners {
     listeners: Vec<Listener>,
+    /// Who is complete may be asked.
+    are_asked: bool,
 }
 
 /// An image that a device has completed.
@@ -38,7 +43,7 @@ pub(super) struct Completed<'a> {
 }
 
 impl Listeners {
-    pub(super) fn new(scripts: &[DeviceScript], rng: &mut Random) -> Listeners {
+    pub(super) fn new(scripts: &[DeviceScript], are_asked: bool, rng: &mut Random) -> Listeners {
         let listeners = scripts.iter().zip(100..).map(|(script, label)| Listener {
             channel: Channel::new(script.loss, rng.split(label)),
             device: Device::new(script.settings.clone(), rng.split(1_000_000 + label)),
@@ -46,8 +51,9 @@ impl Listeners {
             is_complete: false,
             task: None,
             next_task: None,
+            report: None,
         });
-        Listeners { listeners: listeners.collect() }
+        Listeners { listeners: listeners.collect(), are_asked }
     }
 
     /// The commands that a device gets from now on are those of this task.
@@ -82,13 +88,28 @@ impl Listeners {
         listener.device.unicast(now, f_port, payload)
     }
 
+    /// When the device sends of its own accord, unless that was told before.
+    pub(super) fn new_report(&mut self, index: usize) -> Option<Instant> {
+        let listener = &mut self.listeners[index];
+        let due = listener.device.report_due();
+        let is_new = due != listener.report;
+        listener.report = due;
+        due.filter(|_| is_new)
+    }
+
+    /// What a device sends of its own accord by now.
+    pub(super) fn take_uplinks(&mut self, now: Now, index: usize) -> Vec<(u8, Vec<u8>)> {
+        let device = &mut self.listeners[index].device;
+        core::iter::from_fn(|| device.take_uplink(now)).collect()
+    }
+
     /// A transmission has ended; what it completed.
     pub(super) fn hear(&mut self, now: Now, transmission: &Transmission) -> Vec<Completed<'_>> {
         let mut completed = Vec::new();
         for listener in &mut self.listeners {
             // The air is asked for every frame, so that completing early changes nothing for the others.
             let arrives = listener.channel.hears();
-            if listener.is_complete {
+            if listener.is_complete && !self.are_asked {
                 continue;
             }
             if !arrives {
@@ -96,7 +117,7 @@ impl Listeners {
                 continue;
             }
             listener.device.hear(now, transmission);
-            if let Some(image) = listener.device.image() {
+            if let Some(image) = listener.device.image().filter(|_| !listener.is_complete) {
                 listener.is_complete = true;
                 let device = listener.device.settings().name.as_str();
                 completed.push(Completed { device, task: listener.task, image });

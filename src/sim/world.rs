@@ -25,6 +25,7 @@ use super::summary::SentFrame;
 use super::summary::Summary;
 use super::uplinks;
 use super::wall::TrueClock;
+use crate::answers::Roll;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TaskState;
 use crate::engine::Input;
@@ -133,7 +134,8 @@ impl World {
         let mut rng = Random::new(script.seed);
         let concentrator = ConcentratorSettings { gps_at_zero: script.start, ..script.concentrator.clone() };
         let concentrator = Concentrator::new(concentrator, rng.split(1), Instant::ZERO);
-        let listeners = Listeners::new(&script.devices, &mut rng);
+        let are_asked = script.groups.iter().any(|group| group.answer_window_us.is_some());
+        let listeners = Listeners::new(&script.devices, are_asked, &mut rng);
         let network = script.network.clone();
         let network =
             network.map(|network| Network::new(network, script.faulty_link, &mut rng, Instant::ZERO));
@@ -228,6 +230,11 @@ impl World {
         self.listeners.complete()
     }
 
+    /// What the devices of the group hold, as the gateway knows it.
+    pub fn answers(&self, group: &str) -> Option<Roll> {
+        self.gateway.answers(group)
+    }
+
     /// The result, when the world is over.
     pub fn summary(&self) -> Summary {
         let images: Vec<&[u8]> = self.operator.tasks().iter().map(|task| &task.image[..]).collect();
@@ -319,6 +326,11 @@ impl World {
             Event::Field(link, event) => {
                 let now = self.true_clock();
                 self.fields[link].happen(now, event);
+                self.drain_field(link);
+            }
+            Event::Report { link, place, device } => {
+                let uplinks = self.listeners.take_uplinks(self.true_clock(), device);
+                self.fields[link].answered(place, uplinks);
                 self.drain_field(link);
             }
             Event::ForwarderDies => {
@@ -505,6 +517,13 @@ impl World {
             let task = completed.task.and_then(|task| tasks.get(task));
             self.completions += u64::from(task.is_some_and(|task| task.image == completed.image));
             self.referee.device_complete(completed.device, self.now, completed.image);
+        }
+        for (link, field) in self.fields.iter().enumerate() {
+            for (place, device) in field.devices().enumerate() {
+                if let Some(due) = self.listeners.new_report(device) {
+                    self.events.put(due, Event::Report { link, place, device });
+                }
+            }
         }
     }
 

@@ -127,6 +127,11 @@ impl Field {
         field
     }
 
+    /// The place of each of its devices among the world's.
+    pub(in crate::sim) fn devices(&self) -> impl Iterator<Item = usize> {
+        self.script.devices.iter().map(|device| device.device)
+    }
+
     /// What it does next; to be asked after every call until there is nothing.
     pub(in crate::sim) fn poll(&mut self) -> Option<FieldEffect> {
         self.effects.pop_front()

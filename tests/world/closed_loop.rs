@@ -1,0 +1,160 @@
+//! A campaign whose devices answer through a network server's application side: it goes on until they hold the image.
+
+use crate::support::small_world;
+use crate::support::small_world::assert_content;
+use crate::support::small_world::outcome;
+use fuotad::answers::End;
+use fuotad::answers::Holding;
+use fuotad::answers::Roll;
+use fuotad::campaign::Group;
+use fuotad::engine::FleetSettings;
+use fuotad::fleet::FleetRules;
+use fuotad::fleet::Member;
+use fuotad::fleet::answer_window_us;
+use fuotad::lns::Dialect;
+use fuotad::lorawan::Eui64;
+use fuotad::lorawan::encrypt_mc_key;
+use fuotad::lorawan::mc_ke_key;
+use fuotad::report::Event;
+use fuotad::report::Outcome;
+use fuotad::sim::DeviceScript;
+use fuotad::sim::Fault;
+use fuotad::sim::Script;
+use fuotad::sim::Summary;
+use fuotad::sim::World;
+use fuotad::sim::device::State;
+use fuotad::sim::lns::FieldDevice;
+use fuotad::sim::lns::FieldScript;
+
+/// `devices` ideal ones that lose 5 to 25 % of the frames; 10 % redundancy are ordered, 5 minutes after the world's zero.
+fn script(devices: usize) -> Script {
+    let base = small_world::script_of(4000);
+    let listeners: Vec<DeviceScript> = (0..devices)
+        .map(|number| {
+            let loss_ppm = 50_000 + 200_000 * number as u32 / devices as u32;
+            let listener = small_world::listener(&format!("meter-{number}"), loss_ppm);
+            DeviceScript { is_told: false, ..listener }
+        })
+        .collect();
+    let member = |(number, listener): (usize, &DeviceScript)| Member {
+        dev_eui: Eui64::from_bytes([0x70, 0xb3, 0xd5, 0x7e, 0xd0, 0, 1, number as u8]),
+        name: listener.settings.name.clone(),
+        mc_key_encrypted: encrypt_mc_key(
+            &mc_ke_key(&listener.settings.root_key.mc_root_key()),
+            &small_world::mc_key(),
+        ),
+        session_mics: None,
+    };
+    let members: Vec<Member> = listeners.iter().enumerate().map(member).collect();
+    let gateway_eui = Some(Eui64::from_bytes(base.concentrator.gateway_id));
+    let rules = FleetRules { gateway_eui, ..FleetRules::new(Dialect::ChirpStack) };
+    let group = Group { answer_window_us: Some(answer_window_us(devices)), ..small_world::group() };
+    let place = |(device, member): (usize, &Member)| FieldDevice {
+        device,
+        dev_eui: member.dev_eui,
+        interval_us: 20_000_000,
+        loss_ppm: 200_000,
+        is_clock_right: true,
+    };
+    let places = members.iter().enumerate().map(place).collect();
+    let fleet = FleetSettings { group: group.name.clone(), link: 0, rules, members };
+    let mut tasks = base.tasks.clone();
+    tasks[0].document = small_world::document(10, "").replace("08:00:30Z", "08:05:00Z");
+    Script {
+        groups: vec![group],
+        tasks,
+        devices: listeners,
+        fleets: vec![fleet],
+        fields: vec![FieldScript { dialect: Dialect::ChirpStack, devices: places }],
+        limit_us: 6 * 3_600_000_000,
+        ..base
+    }
+}
+
+fn carry_out(script: Script) -> (Summary, Roll) {
+    let mut world = World::new(script);
+    let mut roll = None;
+    while world.step() {
+        roll = world.answers("meters").or(roll);
+    }
+    (world.summary(), roll.unwrap())
+}
+
+/// The newest word about the answers.
+fn answered(summary: &Summary) -> Option<(u16, End)> {
+    summary.reports.iter().rev().find_map(|report| match &report.event {
+        Event::Answered { questions, end, .. } => Some((*questions, *end)),
+        _ => None,
+    })
+}
+
+fn assert_nobody_is_called_done_who_is_not(summary: &Summary, roll: &Roll) {
+    for (device, (_, holding)) in summary.devices.iter().zip(roll.each()) {
+        let is_complete = matches!(device.state, State::Complete { .. });
+        assert!(holding != Holding::Done || is_complete, "{}: {:?}", device.name, device.state);
+    }
+}
+
+#[test]
+fn a_campaign_goes_on_until_everybody_who_answers_holds_the_image() {
+    let (summary, roll) = carry_out(script(20));
+    assert_content(&summary, "closed loop");
+    assert_eq!(summary.complete(), 20, "{}: {:#?}", roll.holdings(), summary.reports);
+    assert_nobody_is_called_done_who_is_not(&summary, &roll);
+    let (questions, end) = answered(&summary).unwrap();
+    println!("{} frames, {questions} questions, {}", summary.frames.len(), roll.holdings());
+    assert_eq!(end, End::Done);
+    assert!(roll.holdings().done >= 18, "{}", roll.holdings());
+    assert!(matches!(outcome(&summary), Some(Outcome::Complete(_))));
+    // 84 uncoded and 9 ordered ones would not do.
+    assert!(summary.frames.len() > 100 && summary.frames.len() < 160, "{}", summary.frames.len());
+}
+
+#[test]
+fn without_an_application_the_same_campaign_ends_after_the_ordered_fragments() {
+    let mut script = script(20);
+    script.groups[0].answer_window_us = None;
+    let mut world = World::new(script);
+    while world.step() {}
+    let summary = world.summary();
+    assert_eq!((summary.frames.len(), answered(&summary)), (93, None));
+    assert!(summary.complete() < 20);
+}
+
+/// Whom a death in the course of the set-up kept from being told has nothing to complete.
+fn assert_told_ones_are_complete(summary: &Summary, roll: &Roll, story: &str) {
+    for (device, (_, holding)) in summary.devices.iter().zip(roll.each()) {
+        let is_complete = matches!(device.state, State::Complete { .. });
+        assert!(
+            holding == Holding::NotTold || is_complete,
+            "{story}: {} {:?}: {holding}",
+            device.name,
+            device.state
+        );
+    }
+    assert!(answered(summary).is_some() || roll.holdings().not_told == 4, "{story}: {:#?}", summary.reports);
+}
+
+#[test]
+fn the_loop_goes_on_wherever_the_gateway_dies() {
+    let whole = carry_out(script(4)).0.frames.len();
+    let mut died = 0;
+    for operation in 1.. {
+        let faults = vec![Fault::AtDiskOperation(operation)];
+        let (summary, roll) = carry_out(Script { faults, ..script(4) });
+        assert_content(&summary, &format!("power cut in disk operation {operation}"));
+        assert_nobody_is_called_done_who_is_not(&summary, &roll);
+        if summary.restarts == 0 {
+            break;
+        }
+        assert_told_ones_are_complete(&summary, &roll, &format!("cut in operation {operation}"));
+        died += 1;
+    }
+    assert!(died > 10, "only {died} operations were cut");
+    for frame in [1, 60, 94, whole as u64 - 8, whole as u64 - 2, whole as u64] {
+        let (summary, roll) = carry_out(Script { faults: vec![Fault::Kill(frame)], ..script(4) });
+        assert_content(&summary, &format!("killed at frame {frame}"));
+        assert_nobody_is_called_done_who_is_not(&summary, &roll);
+        assert_told_ones_are_complete(&summary, &roll, &format!("killed at frame {frame}"));
+    }
+}
