@@ -319,8 +319,11 @@ fn an_order_is_rehearsed_with_the_real_configuration_and_no_key_of_it() {
     let desk = desk();
     let order = "order app.bin --group meters --name m-2 --start 2099-11-22T08:30:00Z --yes -c meters.toml";
     assert_eq!(fuotad(desk.dir(), order, "").0, 0);
-    // Whoever rehearses need not be allowed to read the key.
+    // Whoever rehearses need not be allowed to read the key, which need not be enrolled either.
     std::fs::remove_file(desk.path("meters.mckey")).unwrap();
+    let config = include_str!("../configs/meters.toml");
+    assert!(config.contains("first-fcnt = 2\n"));
+    desk.write("meters.toml", config.replace("first-fcnt = 2\n", ""));
     let rehearse = "rehearse tasks/m-2.json --devices 30 -c meters.toml";
     let (code, out) = fuotad(desk.dir(), &format!("{rehearse} --loss 5 --svg course.svg"), "");
     assert!(
