@@ -231,7 +231,9 @@ async fn serve(
         false => Err("nothing but traffic is relayed: `fuotad status` says why".to_owned()),
     };
     local_sockets(&settings.status_socket, &settings.control_socket, ask, orders);
-    let lns = LnsLinks::start(settings.lns);
+    let expected = settings.lns.into_iter().enumerate();
+    let expected = expected.map(|(link, lns)| lns.expecting(engine.shortest_interval_s(link)));
+    let lns = LnsLinks::start(expected.collect());
     let fetcher = cloud.map(|cloud| {
         let (fetcher, wishes) = mpsc::channel(WISHES_MAX);
         tokio::task::spawn_local(cloud(CloudChannels { facts: tell.clone(), wishes }));

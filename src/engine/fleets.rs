@@ -132,6 +132,11 @@ impl Fleets {
         self.fleets.iter().map(|of| (of.group.as_str(), &of.fleet))
     }
 
+    /// The shortest usual distance of an uplink behind this connection, seconds; `None` while none is known.
+    pub(super) fn shortest_interval_s(&self, link: usize) -> Option<u32> {
+        self.fleets.iter().filter(|of| of.link == link).filter_map(|of| of.fleet.shortest_interval_s()).min()
+    }
+
     /// A device begins anew; `false` if there is none.
     pub(super) fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {
         let Some(of) = self.fleets.iter_mut().find(|of| of.group == group) else { return false };

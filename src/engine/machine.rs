@@ -235,6 +235,11 @@ impl Engine {
         self.fleets.each()
     }
 
+    /// The shortest usual distance of the uplinks of a device behind this connection, seconds; `None` while none is known.
+    pub fn shortest_interval_s(&self, link: usize) -> Option<u32> {
+        self.fleets.shortest_interval_s(link)
+    }
+
     /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there
     /// is no such device.
     pub fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {

@@ -181,6 +181,12 @@ impl Fleet {
         self.devices.is_empty()
     }
 
+    /// The shortest usual distance of a device's uplinks, seconds; `None` while none is known.
+    pub fn shortest_interval_s(&self) -> Option<u32> {
+        let known = self.devices.iter().map(|device| device.progress.habits.interval_s);
+        known.filter(|interval_s| *interval_s > 0).min()
+    }
+
     /// The gateway whose receptions count.
     pub fn adopt(&mut self, gateway_eui: Eui64) {
         self.shared.rules.gateway_eui = Some(gateway_eui);

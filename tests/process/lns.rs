@@ -54,6 +54,12 @@ fn settings(port: u16, dialect: Dialect) -> LnsSettings {
     }
 }
 
+#[test]
+fn silence_is_a_quarter_longer_than_the_most_frequent_device_pauses_and_an_hour_where_nobody_is_known() {
+    let after_s = |interval_s| settings(1, Dialect::ChirpStack).expecting(interval_s).silent_after.as_secs();
+    assert_eq!([None, Some(60), Some(600), Some(86_400)].map(after_s), [3600, 300, 750, 108_000]);
+}
+
 fn start(settings: LnsSettings) -> LnsLinks {
     LnsLinks::start(vec![settings])
 }

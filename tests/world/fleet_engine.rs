@@ -349,9 +349,12 @@ fn a_task_without_a_start_waits_for_its_devices_and_begins_when_they_can_be_told
     // Two and a half times the half hour.
     let lead_s = start.us_since(small_world::START) / 1_000_000 - 1830;
     assert!((4400..=4620).contains(&lead_s), "{lead_s}");
+    assert_eq!(bench.engine.shortest_interval_s(LINK), Some(1800));
+    assert_eq!(bench.engine.shortest_interval_s(LINK + 1), None);
     // The next life finds what was decided.
     let fleets = bench.records.values().cloned().collect();
     let mut next = Bench::with(Recovered { fleets, ..small_world::enrolled() }, Some(start_when));
+    assert_eq!(next.engine.shortest_interval_s(LINK), Some(1800), "so long it is not silent");
     next.order_document("task-1", 3750, &without_a_start());
     assert_eq!(next.engine.fleet("meters").unwrap().setup().unwrap().windows[0].start, start);
 }

@@ -5,7 +5,7 @@ use crate::lns::Topics;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// [`LnsSettings::silent_after`] of the service: most devices send within an hour.
+/// [`LnsSettings::silent_after`] of the service while no habit of a device is known: most send within an hour.
 pub const SILENT_AFTER: Duration = Duration::from_secs(3600);
 
 /// One `[[lns]]`: a broker, what is listened to there, and for whom.
@@ -40,4 +40,18 @@ pub struct LnsTls {
     pub ca_file: Option<PathBuf>,
     /// Our certificate with its chain, and its private key, both PEM.
     pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// Nobody is silent within less.
+const SILENT_MIN_S: u64 = 300;
+
+impl LnsSettings {
+    /// The same where the device that sends most often does so at this distance, seconds: a quarter longer without it is
+    /// silence.
+    pub fn expecting(self, interval_s: Option<u32>) -> LnsSettings {
+        let silent_after = interval_s.map_or(self.silent_after, |interval_s| {
+            Duration::from_secs((u64::from(interval_s) * 5 / 4).max(SILENT_MIN_S))
+        });
+        LnsSettings { silent_after, ..self }
+    }
 }
