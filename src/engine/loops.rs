@@ -124,10 +124,10 @@ impl Loops {
         self.loops.iter().flat_map(|of| (0..RECORDS_MAX).map(|part| id(of.key, part)))
     }
 
-    /// The devices of the group's newest campaign and what they hold.
+    /// The devices of the group's newest campaign and what they hold, once its ordered fragments were sent.
     pub(super) fn roll(&self, group: &str) -> Option<&Roll> {
         let of = self.loops.iter().find(|of| of.group == group)?;
-        of.course.as_ref().map(|course| &course.roll)
+        of.course.as_ref().map(|course| &course.roll).filter(|roll| roll.has_begun())
     }
 
     /// A campaign was planned: a new one begins, or one of an earlier life goes on.
