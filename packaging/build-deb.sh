@@ -30,5 +30,8 @@ sed -e "s/@VERSION@/$revision/" -e "s/@ARCH@/$arch/" -e "s/@GLIBC@/$(glibc)/" -e
 (cd "$stage" && find . -type f ! -path './DEBIAN/*' -printf '%P\n' | LC_ALL=C sort | xargs md5sum >DEBIAN/md5sums)
 find "$stage" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
 package=$out/fuotad_${revision}_$arch.deb
-dpkg-deb --root-owner-group -Zxz --build "$stage" "$package" >&2
+# What is quick to build is not for shipping: packing it well takes half a minute.
+level=1
+[ "$profile" != dist ] || level=6
+dpkg-deb --root-owner-group -Zxz -z$level --build "$stage" "$package" >&2
 echo "$PWD/$package"

@@ -17,7 +17,7 @@ use crate::schedule::TxRequest;
 pub struct Bursts {
     /// The sessions; none where a session of the length that was ordered holds no frame.
     pub bursts: Vec<Burst>,
-    /// See [`TxRequest::open_us`].
+    /// What [`TxRequest::open_us`] is for its frames, microseconds.
     pub open_us: u64,
     /// How long the bursts take together, microseconds; `None` where one of them has no end.
     pub sending_us: Option<u64>,

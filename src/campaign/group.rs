@@ -113,6 +113,8 @@ pub struct DeviceProfile {
     pub drift_ppm: u32,
     /// FragSize must be a multiple of this (flash word).
     pub frag_size_multiple: u8,
+    /// The only version of TS004 that it has; `None` where builds differ.
+    pub only_ts004: Option<Ts004Version>,
 }
 
 /// A decoder's limit of lost uncoded fragments.
@@ -161,6 +163,7 @@ const UNKNOWN: DeviceProfile = DeviceProfile {
     has_one_start_timer: false,
     drift_ppm: 50,
     frag_size_multiple: 1,
+    only_ts004: None,
 };
 
 /// The stacks that are known, by their names in configurations.
@@ -176,6 +179,8 @@ pub enum ProfileName {
     Lbm,
     /// The LoRaWAN services of Zephyr.
     Zephyr,
+    /// MultiTech's mDot and xDot.
+    MultitechDot,
     /// Devices that need no time between frames, and count as TS004 says.
     Fast,
 }
@@ -208,6 +213,15 @@ impl ProfileName {
                 habit: Habit::Zephyr,
                 frag_size_multiple: 8,
                 stock_max_lost: Some(MaxLost::Percent(20)),
+                ..UNKNOWN
+            },
+            // The limit is that of an xDot; an mDot solves for 300.
+            ProfileName::MultitechDot => DeviceProfile {
+                name: "multitech-dot",
+                gap_uncoded_us: 1_500_000,
+                gap_coded_us: 3_000_000,
+                stock_max_lost: Some(MaxLost::Fragments(150)),
+                only_ts004: Some(Ts004Version::V1),
                 ..UNKNOWN
             },
             ProfileName::Fast => DeviceProfile {

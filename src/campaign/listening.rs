@@ -56,7 +56,7 @@ pub struct Burst {
 pub struct Frames {
     /// Frames at the first spacing; the others have the second.
     pub uncoded: usize,
-    /// All of them.
+    /// Frames of both kinds together.
     pub all: usize,
     /// From one start to the next, microseconds.
     pub spacing_us: [u64; 2],

@@ -21,7 +21,11 @@ use std::str::FromStr;
 
 /// LoRaWAN multicast firmware broadcaster for the gateway.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(
+    version,
+    about,
+    after_help = "Examples:\n  fuotad init --apply\n  fuotad doctor\n  fuotad order app.bin --group meters\n  fuotad status --watch"
+)]
 pub struct Cli {
     /// The command to carry out.
     #[command(subcommand)]
@@ -32,6 +36,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the broadcast service
+    #[command(after_help = "Examples:\n  fuotad run --config fuotad.toml")]
     Run {
         /// The configuration file of the service
         #[arg(long, short, default_value = DEFAULT_CONFIG)]
@@ -47,6 +52,9 @@ pub enum Command {
     Devices(DevicesArgs),
     /// Validate a configuration and say what is wrong
     #[command(group(ArgGroup::new("asked").args(["forwarder", "online"])))]
+    #[command(
+        after_help = "Examples:\n  fuotad check\n  fuotad check --forwarder /etc/lora/global_conf.json\n  fuotad check --online"
+    )]
     Check {
         /// The configuration file of the service
         #[arg(default_value = DEFAULT_CONFIG)]
@@ -94,12 +102,16 @@ pub enum Command {
     /// Run a task in the simulated world with the law, the radio and the groups of the real configuration
     Rehearse(RehearseArgs),
     /// Make multicast groups and enrol their keys
+    #[command(after_help = "Examples:\n  fuotad group new meters\n  fuotad group enrol meters")]
     Group {
         /// What to do with them.
         #[command(subcommand)]
         command: GroupCommand,
     },
     /// Show fragments, frames, airtimes and keys as JSON lines, for interop work
+    #[command(
+        after_help = "Examples:\n  fuotad inspect airtime --sf 12 --bw-hz 125000 --len 51\n  fuotad inspect fragments --ts004 2 --frag-size 48 --coded 3 app.bin"
+    )]
     Inspect {
         /// The form of the answer.
         #[command(subcommand)]
@@ -133,6 +145,9 @@ pub struct StatusArgs {
 
 /// Arguments of `fuotad devices`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad devices\n  fuotad devices show meter-17\n  fuotad devices retry 70b3d57ed0000001"
+)]
 pub struct DevicesArgs {
     /// What to do; default: list
     #[command(subcommand)]
@@ -214,6 +229,9 @@ pub struct PlanArgs {
 
 /// Arguments of `fuotad prepare`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad prepare --group meters --mc-key-file meters.mckey --root gen-app-key < keys.csv > meters.devices.toml"
+)]
 pub struct PrepareArgs {
     /// The group whose McKey it is
     #[arg(long)]
@@ -287,6 +305,9 @@ fn descriptor(text: &str) -> Result<Hex<4>, String> {
 
 /// Arguments of `fuotad verify`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad verify app.bin --signature app.sig --certificate signer.pem --anchor root.pem"
+)]
 pub struct VerifyArgs {
     /// The image, or a signed object of AWS Signer with the image inside
     pub image: PathBuf,
@@ -555,9 +576,10 @@ mod tests {
     #[test]
     fn every_example_of_the_help_is_understood() {
         use clap::CommandFactory;
-        let mut seen = 0;
-        for command in Cli::command().get_subcommands() {
+        let (mut seen, whole) = (0, Cli::command());
+        for command in whole.get_subcommands().chain([&whole]) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:"), "fuotad {} --help shows no example", command.get_name());
             for line in help.lines().filter_map(|line| line.trim().strip_prefix("fuotad ")) {
                 seen += 1;
                 let line = line.split(" || ").next().unwrap();

@@ -12,6 +12,9 @@ pub fn refused(socket: &Path, error: ControlError) -> Failure {
     match error {
         ControlError::Refused { code, message } => match code.as_str() {
             "refused" | "already-over" | "wrong-size" => Failure::data(message),
+            "unknown-request" => Failure::unavailable(format!(
+                "the service that runs is of another version: restart it (`systemctl restart fuotad`); it says: {message}"
+            )),
             "already-ordered" | "no-room" | "too-many-orders" | "disk" => Failure::cannot_create(message),
             _ => Failure::unavailable(message),
         },
@@ -44,6 +47,8 @@ mod tests {
         let denied = ControlError::Io(ErrorKind::PermissionDenied.into());
         let text = refused(Path::new("/run/x"), denied).to_string();
         assert!(text.starts_with("/run/x: ") && text.contains("usermod -aG fuotad"), "{text}");
+        let older = ControlError::Refused { code: "unknown-request".to_owned(), message: "x".to_owned() };
+        assert!(refused(Path::new("/run/x"), older).to_string().contains("restart it"));
         let absent = refused(Path::new("/run/x"), ControlError::Io(ErrorKind::NotFound.into())).to_string();
         assert!(absent.contains("is the service running?"), "{absent}");
     }

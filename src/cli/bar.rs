@@ -28,9 +28,13 @@ impl Bar {
         Bar { bar, began: Instant::now() }
     }
 
+    fn is_due(&self) -> bool {
+        self.began.elapsed() > PATIENCE
+    }
+
     /// So many of `length` are done; `text` says what is next to that.
     pub fn at(&self, position: u64, length: u64, text: impl FnOnce() -> String) {
-        if self.bar.is_hidden() && self.began.elapsed() > PATIENCE {
+        if self.bar.is_hidden() && self.is_due() {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         if !self.bar.is_hidden() {
@@ -44,5 +48,19 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_quick_shows_no_bar() {
+        let bar = Bar::new("frames");
+        assert!(!bar.is_due());
+        bar.at(1, 2, || panic!("nobody reads it"));
+        let long = Bar { bar: ProgressBar::hidden(), began: bar.began - 2 * PATIENCE };
+        assert!(long.is_due());
     }
 }

@@ -1,5 +1,6 @@
 //! How a command ends: `sysexits.h` for what went wrong, the simulation's own verdicts for what came out.
 
+use super::colour;
 use crate::config::ConfigError;
 use crate::daemon::StartError;
 use crate::daemon::io_words;
@@ -116,7 +117,9 @@ pub fn warn(message: impl fmt::Display) {
 fn complain(who: &str, message: &str) {
     // Nobody is left to be told when stderr is gone.
     let colon = if who.trim().is_empty() { "" } else { ":" };
-    let _ = writeln!(std::io::stderr(), "{who}{colon} {}", one_line(message));
+    let line = format!("{who}{colon} {}", one_line(message));
+    let is_tinted = colour::is_wanted(&std::io::stderr());
+    let _ = writeln!(std::io::stderr(), "{}", if is_tinted { colour::tinted(&line) } else { line });
 }
 
 /// What an operator may see: one line, and nothing that has the form of a key, wherever it was read.

@@ -6,6 +6,7 @@ mod bar;
 mod cancel;
 mod check;
 mod check_forwarder;
+mod colour;
 mod devices;
 mod devices_text;
 mod doctor;

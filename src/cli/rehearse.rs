@@ -53,7 +53,8 @@ pub fn run(args: &RehearseArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         _ => wall_clock().unwrap_or(NO_CLOCK),
     };
     let rehearsal = Rehearsal {
-        name: stem,
+        // Its campaigns are called after it, whatever the file is called.
+        name: task.document_id.as_str(),
         document,
         groups: &task.groups,
         devices: args.devices,

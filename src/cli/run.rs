@@ -6,6 +6,8 @@ use super::args::GroupCommand;
 use super::cancel;
 use super::check;
 use super::check_forwarder;
+use super::colour;
+use super::colour::Tinted;
 use super::devices;
 use super::doctor;
 use super::enrol;
@@ -37,7 +39,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return answer(&error),
     };
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let is_tinted = colour::is_wanted(&std::io::stdout());
+    let plain = BufWriter::new(std::io::stdout().lock());
+    let mut out: Box<dyn Write> = if is_tinted { Box::new(Tinted::new(plain)) } else { Box::new(plain) };
     let done = command(cli.command, &mut out);
     match done.and_then(|code| Ok(out.flush().map(|()| code)?)) {
         Ok(code) => code,

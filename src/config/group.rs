@@ -103,7 +103,7 @@ pub struct GroupConfig {
     /// Battery of the devices.
     #[serde(default)]
     pub power: PowerConfig,
-    /// What the devices can bear: "unknown", "loramac-node", "lbm", "zephyr", "fast".
+    /// What the devices can bear: "unknown", "loramac-node", "lbm", "zephyr", "multitech-dot", "fast".
     #[serde(default)]
     pub device_profile: ProfileName,
     /// Downlink frequency, Hz; default: that of `[radio]`.
@@ -281,7 +281,7 @@ mod tests {
     fn every_profile_and_version_is_read_and_shown_as_it_is_written() {
         // Beside a variable the file is read by another reader.
         for variables in [&[][..], &[("FUOTAD__RADIO__TURNS", "fairly")]] {
-            for name in ["unknown", "loramac-node", "lbm", "zephyr", "fast"] {
+            for name in ["unknown", "loramac-node", "lbm", "zephyr", "multitech-dot", "fast"] {
                 let line = format!("device-profile = \"{name}\"");
                 let read = group(&line, variables).unwrap();
                 assert_eq!(read.device_profile.profile().name, name);

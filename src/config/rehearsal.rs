@@ -10,6 +10,7 @@ use super::scenario::ImageSection;
 use super::scenario::Scenario;
 use super::scenario::TaskSection;
 use super::scenario::WorldSection;
+use crate::store::FCNT_FIRST;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 
@@ -60,6 +61,8 @@ impl Scenario {
             signing: None,
             lns: None,
             devices_file: None,
+            // A key of nobody is enrolled nowhere.
+            first_fcnt: group.first_fcnt.or(Some(FCNT_FIRST)),
             ..group.clone()
         };
         let device = |name: &String| DeviceSection::ideal(name.clone(), rehearsal.devices, rehearsal.loss);

@@ -157,6 +157,11 @@ impl GroupConfig {
             let message = format!("{first} is outside 2 to 65534: devices misread other counters");
             mistakes.add(self.wrong("first-fcnt", message));
         }
+        let profile = self.device_profile.profile();
+        if profile.only_ts004.is_some_and(|only| only != self.ts004_version) {
+            let message = format!("devices of {profile} have version 1 only: write 1");
+            mistakes.add(self.wrong("ts004-version", message));
+        }
         if let Some(guard_s) = self.session_guard_s.filter(|guard_s| *guard_s < GUARD_MIN_S) {
             let message = format!("{guard_s} s is too short: at least {GUARD_MIN_S}");
             mistakes.add(self.wrong("session-guard-s", message));

@@ -44,8 +44,8 @@ impl Log {
     }
 }
 
-/// Sends log lines to the journal when the service manager reads our stderr into it, else to stderr. Whoever logs waits
-/// for neither.
+/// Sends log lines to the journal when the service manager reads our stderr into it, else to stderr. Whoever
+/// logs waits for neither.
 pub fn init(filter: &str) -> Log {
     let read = check_filter(filter)
         .and_then(|()| EnvFilter::try_new(filter).map_err(|error| format!("log.filter: {error}")));

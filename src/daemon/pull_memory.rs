@@ -33,7 +33,7 @@ impl PullMemory {
         PullMemory { dir: dir.to_owned(), boot_id, known }
     }
 
-    /// What is remembered.
+    /// The address that is remembered.
     pub fn known(&self) -> Option<PullAddress> {
         self.known
     }

@@ -45,6 +45,7 @@ use crate::store::Recovered;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::read_reports;
+use crate::task::TaskId;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
@@ -138,8 +139,8 @@ struct Found {
     fault: Option<String>,
 }
 
-/// Takes the state folder: it, or why nothing may be sent. Whoever only relays makes no folder, which would hide that one
-/// is missing.
+/// Takes the state folder: it, or why nothing may be sent. Whoever only relays makes no folder: it would hide
+/// that one is missing.
 fn lock(settings: &Settings) -> Result<Result<Option<Lock>, String>, StartError> {
     if settings.relay_only.is_some() && !settings.state_dir.is_dir() {
         return Ok(Ok(None));
@@ -194,20 +195,8 @@ async fn serve(
     let signals = Signals::new()?;
     let socket = Socket::new(udp).map_err(|error| StartError::System { what: "the socket", error })?;
     let listen = socket.local_address().unwrap_or(settings.listen);
-    let mut clock = Clock::new(settings.clock);
-    if let Some((mono, gps)) = recovered.believed() {
-        clock.resume(mono, gps);
-    }
-    #[cfg(feature = "gps")]
-    if let Some(gps) = settings.gps {
-        clock.hear(super::gps::start(gps, clock.stopwatch()));
-    }
-    // A state folder that cannot be used remembers nothing.
-    let pull_memory = match &fault {
-        None => Some(PullMemory::read(&settings.state_dir, boot_id()?)),
-        Some(_) => None,
-    };
-    settings.engine.forwarder.last_pull = pull_memory.as_ref().and_then(PullMemory::known);
+    let mut clock = clock(&mut settings, &recovered);
+    let pull_memory = pull_memory(&mut settings, fault.is_none())?;
     let region = settings.engine.region;
     let names = settings.engine.relay.servers.iter().map(|server| server.name.clone()).collect();
     let (server_sockets, found) = ServerSockets::new(names, listen, clock.now().mono);
@@ -224,37 +213,23 @@ async fn serve(
         engine.halt(clock.now(), format!("{RELAY_ONLY}{fault}"));
     }
     let (tell, facts) = mpsc::channel(FACTS_MAX);
-    // Without its groups nobody can say what a task is, and what ran is not to be cancelled.
-    if takes_tasks {
-        let is_of_folder = |state: &TaskState| {
-            state.source == TaskSource::File && !of_socket.contains_key(&state.task.record_id())
-        };
-        let known = engine.tasks().filter(is_of_folder).map(|state| {
-            let stem = stems.get(&state.task.record_id()).cloned();
-            (state.task, stem.unwrap_or_default())
-        });
-        let folder = TaskFolder::new(settings.tasks_folder, known);
-        tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
-    }
     let (ask, asks) = mpsc::channel(ASKS_MAX);
     #[cfg(feature = "web")]
     if let Some(web) = settings.web {
         super::web::start(web.listen, ask.clone());
     }
     let (over, is_over) = mpsc::channel(OVER_MAX);
+    // Without its groups nobody can say what a task is, and what ran is not to be cancelled.
     let orders = match takes_tasks {
-        true => Orders::open(&settings.state_dir, judge, groups.clone(), tell.clone(), ask.clone()),
+        true => {
+            let known = known_files(&engine, &stems, &of_socket);
+            let folder = TaskFolder::new(settings.tasks_folder, known);
+            tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
+            let orders = Orders::open(&settings.state_dir, judge, groups.clone(), tell.clone(), ask.clone());
+            keep_orders(orders, of_socket.into_values().collect(), is_over)
+        }
         false => Err("nothing but traffic is relayed: `fuotad status` says why".to_owned()),
     };
-    let orders = orders.map(Rc::new);
-    match &orders {
-        Ok(orders) => {
-            let (orders, kept) = (Rc::clone(orders), of_socket.into_values().collect());
-            tokio::task::spawn_local(async move { orders.upkeep(kept, is_over).await });
-        }
-        Err(why) if takes_tasks => tracing::warn!("{why}"),
-        Err(_) => {}
-    }
     local_sockets(&settings.status_socket, &settings.control_socket, ask, orders);
     let lns = LnsLinks::start(settings.lns);
     let fetcher = cloud.map(|cloud| {
@@ -288,6 +263,52 @@ async fn serve(
         over,
     };
     driver.run().await
+}
+
+/// The clock, as far as what was recovered and the GPS receiver have one.
+fn clock(settings: &mut Settings, recovered: &Recovered) -> Clock {
+    let mut clock = Clock::new(settings.clock.clone());
+    if let Some((mono, gps)) = recovered.believed() {
+        clock.resume(mono, gps);
+    }
+    #[cfg(feature = "gps")]
+    if let Some(gps) = settings.gps.take() {
+        clock.hear(super::gps::start(gps, clock.stopwatch()));
+    }
+    clock
+}
+
+/// Where the forwarder pulled from last; a state folder that cannot be used remembers nothing.
+fn pull_memory(settings: &mut Settings, is_usable: bool) -> Result<Option<PullMemory>, StartError> {
+    let memory = match is_usable {
+        true => Some(PullMemory::read(&settings.state_dir, boot_id()?)),
+        false => None,
+    };
+    settings.engine.forwarder.last_pull = memory.as_ref().and_then(PullMemory::known);
+    Ok(memory)
+}
+
+/// The tasks of the task folder that a former run knew, with their files' stems.
+fn known_files(engine: &Engine, stems: &ByRecord, of_socket: &ByRecord) -> Vec<(TaskId, String)> {
+    let is_of_folder = |state: &TaskState| {
+        state.source == TaskSource::File && !of_socket.contains_key(&state.task.record_id())
+    };
+    let known = engine.tasks().filter(is_of_folder);
+    known
+        .map(|state| (state.task.clone(), stems.get(&state.task.record_id()).cloned().unwrap_or_default()))
+        .collect()
+}
+
+/// Looks after the orders of the control socket, of which a former run knew `kept`.
+fn keep_orders(
+    orders: Result<Orders, String>,
+    kept: Vec<String>,
+    is_over: mpsc::Receiver<TaskId>,
+) -> Result<Rc<Orders>, String> {
+    let orders = Rc::new(orders.inspect_err(|why| tracing::warn!("{why}"))?);
+    let keeper = Rc::clone(&orders);
+    tokio::task::spawn_local(async move { keeper.upkeep(kept, is_over).await });
+    Ok(orders)
 }
 
 /// What tasks of a former run were called in their source, and which orders came over the control socket, by records.

@@ -151,7 +151,8 @@ fn ordered_again((task, outcome): (&TaskId, &str)) -> (String, String) {
 
 fn warnings(engine: &Engine) -> Vec<String> {
     let has_servers = engine.servers().next().is_some();
-    if has_servers { Vec::new() } else { vec![NO_SERVER.to_owned()] }
+    let no_server = (!has_servers).then(|| NO_SERVER.to_owned());
+    no_server.into_iter().chain(engine.warned().iter().cloned()).collect()
 }
 
 /// The name of a region; of one that nobody knows, that.

@@ -72,6 +72,8 @@ pub(super) enum Wish {
     Start(TaskId, GpsTime),
     /// There is no campaign, and why.
     End(TaskId, String),
+    /// Something is unusual.
+    Warn(String),
 }
 
 /// The fleets of all groups.
@@ -268,6 +270,9 @@ impl Fleets {
                     let first = self.fleets[index].tasks.first();
                     return first.map(|first| Wish::Start(first.id.clone(), start));
                 }
+                Some(fleet::Output::TwoAnswerTime) => {
+                    return Some(Wish::Warn(two_answer_time(&self.fleets[index].group)));
+                }
                 Some(fleet::Output::TooFewReady(readiness)) => {
                     let first = self.fleets[index].tasks.first();
                     return first.map(|first| Wish::End(first.id.clone(), too_few(&readiness)));
@@ -296,6 +301,13 @@ impl GroupFleet {
             self.fleet.begin();
         }
     }
+}
+
+/// Who answers questions for the time beside us.
+fn two_answer_time(group: &str) -> String {
+    format!(
+        "group {group}: somebody else sends to devices right after they ask for the time (AppTimeReq of TS003), which we answer as well: write answers-time = false in [[lns]], or switch the network server's own clock synchronisation off"
+    )
 }
 
 /// Why a campaign ends before it began.

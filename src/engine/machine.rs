@@ -1,5 +1,6 @@
 //! The engine itself: the broadcaster, the relay and the forwarder's link. It owns the scheduler and lends it to them.
 
+use super::addresses::Addresses;
 use super::clocks::ClockState;
 use super::clocks::Clocks;
 use super::fleets::Fleets;
@@ -59,6 +60,9 @@ pub struct Engine {
     relay: Relay,
     fleets: Fleets,
     loops: Loops,
+    addresses: Addresses,
+    /// What was warned of: at most two lines for each group.
+    warned: Vec<String>,
     outputs: VecDeque<Output>,
     now: Now,
     /// Our own clock as it was told, disputed or not.
@@ -85,6 +89,7 @@ impl Engine {
         }
         let clocks = Clocks::new(recovered.believed());
         let scheduler = recovered_scheduler(region, settings.kept, &recovered, now);
+        let addresses = Addresses::new(&groups);
         let loops = Loops::new(&settings.fleets, &groups, &recovered.fleets);
         let mut fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
         fleets.keep(loops.record_ids());
@@ -105,6 +110,8 @@ impl Engine {
             relay,
             fleets,
             loops,
+            addresses,
+            warned: Vec::new(),
             outputs,
             now,
             own_gps: now.gps,
@@ -247,6 +254,11 @@ impl Engine {
         self.broadcaster.progress()
     }
 
+    /// What of the groups was warned of since the start: each line once.
+    pub fn warned(&self) -> &[String] {
+        &self.warned
+    }
+
     /// How each task that is not over stands.
     pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
         self.states(Some(&self.scheduler))
@@ -363,6 +375,9 @@ impl Engine {
                         self.scheduler.hear(self.now.mono, modulation, airtime_us);
                     }
                     self.fleets.heard(&uplink);
+                    if let Some(text) = self.addresses.heard(&uplink) {
+                        self.warn(text);
+                    }
                     self.relay.heard(&uplink, &mut self.scheduler);
                 }
                 forwarder::Output::Event(forwarder::Event::Answered { id, body, is_refused }) => {
@@ -402,6 +417,7 @@ impl Engine {
         while let Some(wish) = self.fleets.poll() {
             match wish {
                 Wish::Output(output) => self.outputs.push_back(*output),
+                Wish::Warn(text) => self.warn(text),
                 Wish::Start(task, start) => {
                     has_moved = true;
                     self.broadcaster.give_start(self.now, &task, start);
@@ -476,6 +492,14 @@ impl Engine {
                 broadcast::Output::Report(mut report) => {
                     self.fleets.read(&report);
                     self.loops.read(&report);
+                    // Where its devices decide about its start, they are what it waits for.
+                    if let Event::Waiting { reason } = &mut report.event
+                        && *reason == WaitReason::NoStart.to_string()
+                        && let Some(task) = &report.task
+                        && let Some(devices) = self.fleets.wait(self.now, task)
+                    {
+                        *reason = devices.to_string();
+                    }
                     if let Event::Planned(planned) = &mut report.event {
                         planned.warnings.extend(self.relay.warning(planned.airtime_us));
                     }
@@ -485,6 +509,13 @@ impl Engine {
             }
         }
         sent
+    }
+
+    /// Something of the whole gateway is unusual.
+    fn warn(&mut self, text: String) {
+        self.warned.push(text.clone());
+        let event = Event::Warning { text };
+        self.outputs.push_back(Output::Report(Report { at: self.now.mono, task: None, event }));
     }
 
     fn transmit(&mut self, transmit: &Transmit) {

@@ -39,6 +39,7 @@
 //! # Ok::<(), fuotad::region::RegionError>(())
 //! ```
 
+mod addresses;
 mod clocks;
 mod fleets;
 mod io;

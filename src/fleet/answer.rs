@@ -45,11 +45,25 @@ pub(super) enum Answer {
 pub(super) fn answers(up: &Up, frag_fport: u8, version: PackageVersion) -> Vec<Answer> {
     match up.f_port {
         ts003::FPORT => ts003::Answer::parse(&up.data, version).0.iter().filter_map(clock).collect(),
+        // Zephyr leaves the status byte out where data rate or frequency are wrong.
+        ts005::FPORT if up.data == [0x04] => vec![Answer::McSession(without_status())],
         ts005::FPORT => ts005::Answer::parse(&up.data, version).0.iter().filter_map(group).collect(),
         port if port == frag_fport => {
             ts004::Answer::parse(&up.data, version).0.iter().filter_map(fragments).collect()
         }
         _ => Vec::new(),
+    }
+}
+
+fn without_status() -> ts005::McSessionAns {
+    ts005::McSessionAns {
+        mc_group_id: MC_GROUP_ID,
+        dr_error: true,
+        freq_error: false,
+        mc_group_undefined: false,
+        start_missed: false,
+        reserved: 0,
+        time_to_start: None,
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Device {
     skip: u8,
     /// What AppTimeAns will say: seconds and token.
     correction: Option<(i32, u8)>,
+    /// Its newest uplink asks for the time, which we answer.
+    has_asked_time: bool,
     /// The modulation that was too slow for a command.
     too_long_at: Option<Modulation>,
 }
@@ -78,6 +80,7 @@ impl Device {
             item: QueueItem::default(),
             skip: 0,
             correction: None,
+            has_asked_time: false,
             too_long_at: None,
         }
     }
@@ -102,6 +105,7 @@ impl Device {
             let is_answer = [ts003::FPORT, ts005::FPORT, context.frag_fport].contains(&up.f_port);
             self.progress.habits.hear(up, context.rules.gateway_eui, session, gps_s, is_answer);
             (self.modulation, self.frequency_hz) = (up.modulation, up.frequency_hz);
+            self.has_asked_time = false;
         }
         if up.via_relay && self.progress.stop.is_none() {
             self.progress.stop = Some(Stop::Refused(Refusal::Relay));
@@ -271,6 +275,25 @@ impl Device {
         asked
     }
 
+    /// The command that an earlier life of ours was about to publish, and that this one may publish again: under the same
+    /// number, which ChirpStack takes once.
+    pub(super) fn orphan(&self, context: &Context<'_>) -> Option<Asked> {
+        let asked = self.progress.asked.filter(|_| self.item.is_of_earlier_life())?;
+        let is_in_time = context.now.gps.is_some_and(|gps| gps.session_time() < asked.expires_s);
+        let window = self.due(context).window().map(|window| (window.start.session_time(), window.exponent));
+        let is_same = match asked.step {
+            Step::McSession => window == Some((self.progress.session_asked, self.progress.exponent_asked)),
+            Step::SetClock => false,
+            _ => true,
+        };
+        (context.rules.dialect == Dialect::ChirpStack && is_in_time && is_same).then_some(asked)
+    }
+
+    /// The orphan goes into the queue.
+    pub(super) fn push_again(&mut self, context: &Context<'_>) {
+        self.item.push(context.now.mono);
+    }
+
     /// Whether the push of this number is still wanted: its answer may have come while the record was written.
     pub(super) fn wants(&self, item_no: u32) -> bool {
         self.progress.asked.is_some_and(|asked| asked.item_no == item_no) && !self.item.is_answered()
@@ -280,6 +303,11 @@ impl Device {
     pub(super) fn unpush(&mut self) {
         self.progress.asked = None;
         self.progress.tries = self.progress.tries.saturating_sub(1);
+    }
+
+    /// Whether its newest uplink asks for the time, which we answer.
+    pub(super) fn has_asked_time(&self) -> bool {
+        self.has_asked_time
     }
 
     /// Where the newest uplink was sent.
@@ -415,6 +443,7 @@ impl Device {
         let guard_us = context.setup.map_or(0, |setup| setup.channel.guard_us);
         let verdict = timed.device_time(device_time, guard_us);
         let is_right = verdict == ClockVerdict::Right;
+        self.has_asked_time = context.rules.answers_time && wants;
         if context.rules.answers_time && (wants || !is_right) {
             let seconds = ended.session_time().wrapping_sub(device_time).cast_signed();
             self.correction = Some((if is_right { 0 } else { seconds }, token));

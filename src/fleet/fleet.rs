@@ -44,9 +44,14 @@ pub enum Output {
     Push(Push),
     /// Enough devices are ready: the campaign begins then.
     Start(GpsTime),
+    /// Somebody else seems to answer AppTimeReq, too; told once.
+    TwoAnswerTime,
     /// Too few devices are ready at the latest moment: there is no campaign.
     TooFewReady(Readiness),
 }
+
+/// So many downlinks of others after questions for the time are no chance.
+const FOREIGN_ANSWERS: u32 = 3;
 
 /// A push that waits until it is on disk.
 struct Waiting {
@@ -104,6 +109,8 @@ pub struct Fleet {
     shards: Vec<Shard>,
     /// The start of the campaign, where it is ours to decide.
     gate: Option<StartGate>,
+    /// Downlinks of others that followed a question for the time which we answer.
+    foreign_answers: u32,
     /// Something changed since the start was looked at.
     is_gate_due: bool,
     outputs: VecDeque<Output>,
@@ -136,6 +143,7 @@ impl Fleet {
             shared: Shared { rules, frag_fport, setup: None, last: None, is_begun: false, is_survey: false },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
             gate: records.iter().find_map(|record| StartGate::from_bytes(key, &record.bytes)),
+            foreign_answers: 0,
             is_gate_due: true,
             devices,
             by_eui,
@@ -259,6 +267,12 @@ impl Fleet {
                     self.share.sent(device.uplink_place(), *on);
                 }
                 device.sent(&context, *item, ours);
+                if item.is_none() && device.has_asked_time() {
+                    self.foreign_answers += 1;
+                    if self.foreign_answers == FOREIGN_ANSWERS {
+                        self.outputs.push_back(Output::TwoAnswerTime);
+                    }
+                }
                 false
             }
             EventKind::Failed { item, code, .. } => {
@@ -401,7 +415,8 @@ impl Fleet {
         let context = self.shared.context(now);
         let device = &mut self.devices[index];
         let Some(address) = device.address.clone() else { return };
-        let Ok(step) = device.next(&context) else { return };
+        let orphan = device.orphan(&context);
+        let Some(step) = orphan.map(|asked| asked.step).or(device.next(&context).ok()) else { return };
         let material = device.material(&context);
         // A field that does not fit is one of the group's, which was checked when it was planned.
         let Ok(made) = payload(step, &material) else { return };
@@ -410,10 +425,11 @@ impl Fleet {
             return;
         };
         let frame_bytes = bytes.len() + FRAME_OVERHEAD;
-        if device.is_day_spent(&context) || !self.share.take(now.mono, device.uplink_place(), frame_bytes) {
+        let is_spent = orphan.is_none() && device.is_day_spent(&context);
+        if is_spent || !self.share.take(now.mono, device.uplink_place(), frame_bytes) {
             return;
         }
-        let asked = device.push(&context, step);
+        let asked = orphan.unwrap_or_else(|| device.push(&context, step));
         let push = Push {
             item: ItemId::new(address.dev_eui, self.key.as_bytes(), u64::from(asked.item_no)),
             device: address,
@@ -421,6 +437,12 @@ impl Fleet {
             payload: bytes,
             expires_at: (asked.expires_s != u32::MAX).then(|| near_gps(asked.expires_s, now)).flatten(),
         };
+        if orphan.is_some() {
+            // It is on disk.
+            device.push_again(&context);
+            self.outputs.push_back(Output::Push(push));
+            return;
+        }
         self.shards[index / records::DEVICES].waiting.push(Waiting {
             device: index,
             item_no: asked.item_no,

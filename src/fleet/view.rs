@@ -13,6 +13,9 @@ const SILENT_TRIES: u8 = 6;
 /// Without an uplink for so many of its intervals a device is silent.
 const SILENT_INTERVALS: u64 = 4;
 
+/// Who sent only once may send once a day, seconds.
+const DAY_S: u64 = 86_400;
+
 /// One device at a glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -123,7 +126,8 @@ pub(super) fn state(device: &Device, context: &Context<'_>) -> DeviceState {
     }
     let (habits, now_s) = (progress.habits, context.now.gps.map_or(0, |gps| gps.session_time()));
     let quiet_s = u64::from(now_s.saturating_sub(habits.last_s));
-    let is_quiet = habits.last_s != 0 && quiet_s > SILENT_INTERVALS * u64::from(habits.interval_s());
+    let interval_s = if habits.interval_s == 0 { DAY_S } else { u64::from(habits.interval_s) };
+    let is_quiet = habits.last_s != 0 && quiet_s > SILENT_INTERVALS * interval_s;
     if habits.is_out_of_reach() {
         DeviceState::NotHeardHere
     } else if progress.tries >= SILENT_TRIES || is_quiet {

@@ -11,8 +11,8 @@ pub const LATEST_US: u64 = 43_000;
 /// From a packet without a timestamp ("immediate") to its start on a free radio, microseconds. Measured: 80.2 ms.
 pub const IMMEDIATE_LEAD_US: u64 = 80_000;
 
-/// How far the start of an immediate packet may be from [`IMMEDIATE_LEAD_US`], microseconds: its poll of 10 ms and a
-/// busy bus.
+/// How far the start of an immediate packet may be from [`IMMEDIATE_LEAD_US`], microseconds: its
+/// poll of 10 ms and a busy bus.
 pub const IMMEDIATE_SLACK_US: u64 = 20_000;
 
 /// From the end of a packet until the next immediate one is safe, microseconds. Measured: from 40 ms on none was lost.

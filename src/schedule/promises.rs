@@ -47,8 +47,8 @@ pub struct Stream {
     pub even_us: u64,
 }
 
-/// For how much of each train and its hole the slowest usual uplink has to find the gateway listening, microseconds; no less
-/// than `train` has.
+/// For how much of each train and its hole the slowest usual uplink has to find the gateway listening, microseconds. It is
+/// no less than what `train` has.
 pub fn open_us(train: Train, uplinks: &UplinkMix, stream: Stream) -> u64 {
     let candidates = std::iter::successors(Some(train.open_us), |open_us| Some(open_us + open_us / 8));
     let mut candidates = candidates.take_while(|open_us| *open_us <= OPEN_MAX_US);

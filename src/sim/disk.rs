@@ -21,7 +21,7 @@ pub const PAGE_BYTES: usize = 4096;
 pub enum PageFate {
     /// It had reached the disk.
     New,
-    /// It had not.
+    /// It had not reached the disk.
     Old,
     /// The power went while it was being written: garbage, made from this seed.
     Torn(u64),
@@ -154,8 +154,8 @@ impl Disk {
         self.process_died();
     }
 
-    /// The process died but the machine ran on: whatever was written can still be read, and still is not
-    /// durable.
+    /// The process died but the machine ran on: whatever was written can still be read, and is
+    /// still not durable.
     pub fn process_died(&mut self) {
         self.crash_at = None;
         self.fail_at = None;

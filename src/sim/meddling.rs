@@ -1,5 +1,5 @@
-//! What somebody does to the files of a state folder: the operator enrols keys, and things happen while the gateway is
-//! down.
+//! What somebody does to the files of a state folder: the operator enrols keys, and things happen while
+//! the gateway is down.
 
 use super::disk::Disk;
 use super::disk::PAGE_BYTES;

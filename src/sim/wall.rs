@@ -65,7 +65,7 @@ impl Wall {
         }
     }
 
-    /// Another boot.
+    /// The machine boots anew.
     pub(super) fn boot(&mut self, now: Instant) {
         self.booted_at = now;
         self.boots += 1;

@@ -51,6 +51,22 @@ fn links(text: &str) -> Vec<&str> {
     ends.filter(|target| !target.starts_with("https://")).collect()
 }
 
+#[test]
+fn every_message_of_the_troubleshooting_page_is_one_of_the_program() {
+    let text = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| ")).filter_map(|row| row.split('|').nth(1));
+    let messages: Vec<&str> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(messages.len() > 20, "only {} messages", messages.len());
+    // Texts go on behind a backslash in the next line, and have their quotes escaped.
+    let program: String = super::house().iter().map(|source| source.text.replace('\\', "")).collect();
+    let is_said = |message: &&str| {
+        let mut parts = message.split("...").map(str::trim).filter(|part| !part.is_empty());
+        parts.all(|part| program.contains(part))
+    };
+    let unsaid: Vec<&str> = messages.into_iter().filter(|message| !is_said(message)).collect();
+    assert!(unsaid.is_empty(), "no source says {unsaid:#?}");
+}
+
 /// What a heading is called in a link to it.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));

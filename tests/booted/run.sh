@@ -7,13 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 given=$(realpath "${1:-target/debug/fuotad}")
 folder=$(realpath -m "${2:-target/booted}")
-mkdir -p "$folder"
-if ! [ -e "$folder/base/usr/bin/python3" ]; then
-  command -v debootstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq debootstrap >/dev/null; }
-  rm -rf "$folder/base"
-  debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,python3,ca-certificates \
-    bookworm "$folder/base" >"$folder/debootstrap.log" || { tail "$folder/debootstrap.log"; exit 1; }
-fi
+bash tests/booted/base.sh "$folder"
 rm -rf "$folder/root"
 cp -a "$folder/base" "$folder/root"
 root=$folder/root

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Lets AWS's own Python client judge the tests' double of AWS, and AWS's own signer judge our requests.
-# Ends by itself; everything but `pip install` stays on loopback.
+# With the word "tools" it only fetches them. Ends by itself; everything but `pip install` stays on loopback.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,6 +17,7 @@ trap finish EXIT
 
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check boto3 botocore 'moto[s3,sts,server]'
+[ "${1:-}" != tools ] || exit 0
 "$venv/bin/python" -c 'import boto3, botocore; print("boto3", boto3.__version__, "botocore", botocore.__version__)'
 cargo build --quiet --manifest-path "$root/Cargo.toml" --example fake_aws --example aws_client
 

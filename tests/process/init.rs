@@ -106,6 +106,7 @@ fn beside_a_network_server_on_the_same_machine_the_next_port_is_taken() {
     );
     assert!(gateway.text("global_conf.json").contains("\"serv_port_down\": 1701"), "{}", done.out);
     assert!(done.out.contains("ListenDatagram=127.0.0.1:1701"), "{}", done.out);
+    assert!(done.out.contains("where systemd is to hold the port, in /etc"), "no unit is here: {}", done.out);
 }
 
 #[test]

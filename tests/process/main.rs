@@ -21,5 +21,6 @@ mod init;
 mod lns;
 mod order;
 mod relay_only;
+mod terminal;
 #[cfg(feature = "web")]
 mod web;

@@ -319,8 +319,11 @@ fn an_order_is_rehearsed_with_the_real_configuration_and_no_key_of_it() {
     let desk = desk();
     let order = "order app.bin --group meters --name m-2 --start 2099-11-22T08:30:00Z --yes -c meters.toml";
     assert_eq!(fuotad(desk.dir(), order, "").0, 0);
-    // Whoever rehearses need not be allowed to read the key.
+    // Whoever rehearses need not be allowed to read the key, which need not be enrolled either.
     std::fs::remove_file(desk.path("meters.mckey")).unwrap();
+    let config = include_str!("../configs/meters.toml");
+    assert!(config.contains("first-fcnt = 2\n"));
+    desk.write("meters.toml", config.replace("first-fcnt = 2\n", ""));
     let rehearse = "rehearse tasks/m-2.json --devices 30 -c meters.toml";
     let (code, out) = fuotad(desk.dir(), &format!("{rehearse} --loss 5 --svg course.svg"), "");
     assert!(
@@ -335,6 +338,23 @@ fn an_order_is_rehearsed_with_the_real_configuration_and_no_key_of_it() {
     assert!(code == 1 && out.contains("complete    0 of 30 devices"), "{code} {out}");
     let (code, out) = fuotad(desk.dir(), &format!("{rehearse} --loss 101"), "");
     assert!(code == 64 && out.contains("0 to 100"), "{out}");
+}
+
+#[test]
+fn an_order_for_two_groups_with_an_id_of_its_own_is_rehearsed() {
+    let desk = desk();
+    let config = include_str!("../configs/meters.toml");
+    let (_, group) = config.split_once("[[group]]").unwrap();
+    let second = group.replace("\"meters\"", "\"lamps\"").replace("01c0ffee", "01c0ffef");
+    desk.write("meters.toml", format!("{config}\n[[group]]{second}"));
+    let document = json!({
+        "Id": "6d2f", "FirmwareUpdateImage": format!("file://{}", desk.path("app.bin").display()),
+        "RedundancyPercent": 30, "FragmentSizeBytes": 48,
+        "Fuotad": {"MulticastGroups": ["meters", "lamps"], "Start": "2099-11-22T08:30:00Z"},
+    });
+    desk.write("two.json", document.to_string());
+    let (code, out) = fuotad(desk.dir(), "rehearse two.json --devices 5 --loss 2 -c meters.toml", "");
+    assert!(code == 0 && out.contains("complete    10 of 10 devices"), "{code} {out}");
 }
 
 #[test]

@@ -110,6 +110,8 @@ fn a_device_that_refuses_is_refused_for_that_reason_and_the_others_go_on() {
         (&[(201, 0x00, &[0x00, 3, 1, 0x02, 0x04])], Refusal::FragIndex),
         (&[(201, 0x00, &[0x00, 3, 1, 0x02, 0x08])], Refusal::Descriptor),
         (&[(200, 0x04, &[0x04, 0x04])], Refusal::DataRate),
+        // Zephyr leaves the status byte out.
+        (&[(200, 0x04, &[0x04])], Refusal::DataRate),
         (&[(200, 0x04, &[0x04, 0x08])], Refusal::Frequency),
         (&[(200, 0x04, &[0x04, 0x10])], Refusal::GroupUndefined),
         (&[(200, 0x04, &[0x04, 0x1c])], Refusal::GroupUndefined),
@@ -138,6 +140,26 @@ fn a_device_of_version_2_in_a_group_of_version_1_says_so_whatever_it_makes_of_th
         assert_lawful(&summary);
         let meter = &summary.meters[0];
         assert_eq!(meter.state, DeviceState::Refused(Refusal::FragVersion(2)), "{stack}: {}", meter.reason);
+    }
+}
+
+#[test]
+fn devices_of_every_stack_are_told_and_asked_for_nothing_that_they_do_not_have() {
+    let stacks =
+        [Stack::Ideal, Stack::LoRaMacNode, Stack::Lbm, Stack::LoraRs, Stack::Zephyr, Stack::MultitechDot];
+    for dialect in Dialect::ALL {
+        let meters = stacks.map(|stack| MeterScript { stack, ..MeterScript::new(HOUR_S, 7) });
+        let mut world = world(script(dialect, DAY_S, meters.to_vec()));
+        world.run_until(12 * HOUR_S);
+        let summary = world.summary();
+        assert_lawful(&summary);
+        for (stack, meter) in stacks.iter().zip(&summary.meters) {
+            assert_eq!((meter.state, meter.is_ready), (DeviceState::Told, true), "{stack}: {}", meter.reason);
+            assert_eq!(meter.downlinks, 3, "{stack}");
+        }
+        let now = world.now();
+        let dot = world.fleet().unwrap().devices(now).last().unwrap();
+        assert_eq!((dot.ts004, dot.ts005), (Some(1), Some(2)));
     }
 }
 
@@ -224,6 +246,23 @@ fn a_device_that_answers_nothing_is_silent_and_is_asked_less_and_less() {
     assert_lawful(&summary);
     assert_eq!(summary.meters[0].state, DeviceState::Silent);
     assert!((8..=13).contains(&summary.downlinks), "{} downlinks for 96 uplinks", summary.downlinks);
+}
+
+#[test]
+fn a_device_is_silent_by_its_own_habit_and_one_that_sent_once_may_send_once_a_day() {
+    let mute = MeterScript { interval_s: DAY_S, ..says(&[(200, 0x00, &[])]) };
+    let mut world = world(script(Dialect::ChirpStack, 9 * DAY_S, vec![mute]));
+    world.run_until(DAY_S - 1);
+    let now = world.now();
+    let last = world.fleet().unwrap().devices(now).next().unwrap();
+    assert_eq!((last.interval_s, last.heard_of > 0), (0, true));
+    let is_silent_after = |world: &mut LnsWorld, hours: u64| {
+        let mut later = world.now();
+        later.gps = later.gps.map(|gps| gps.plus_us(hours * HOUR_S * 1_000_000));
+        world.fleet().unwrap().devices(later).next().unwrap().state == DeviceState::Silent
+    };
+    assert!(!is_silent_after(&mut world, 48));
+    assert!(is_silent_after(&mut world, 121));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The engine and the devices of a group behind a network server: which campaign they are told, and when.
 
 use crate::support::small_world;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use fuotad::broadcast::TaskSource;
 use fuotad::campaign::Group;
 use fuotad::campaign::SessionRule;
@@ -81,6 +83,9 @@ struct Bench {
     sessions: Vec<(GpsTime, u8)>,
     /// Those of the start that was decided.
     decided: Vec<(GpsTime, u8)>,
+    /// What tasks waited for, and what was warned of.
+    waits: Vec<String>,
+    warnings: Vec<String>,
     /// How the last task ended.
     over: String,
     /// Whether the disk answers, and the saves of devices that it was given.
@@ -96,10 +101,14 @@ impl Bench {
     }
 
     fn with(recovered: Recovered, start_when: Option<StartWhen>) -> Bench {
+        Bench::of(settings(start_when), recovered)
+    }
+
+    fn of(settings: engine::Settings, recovered: Recovered) -> Bench {
         let region = parameters(RfRegion::Eu868).unwrap();
         let settings_of = Settings::stock(Stack::Ideal, "meter-1".to_owned(), root_key(), region);
         let mut bench = Bench {
-            engine: Engine::new(settings(start_when), recovered, 1, now(0)),
+            engine: Engine::new(settings, recovered, 1, now(0)),
             device: Device::new(settings_of, Random::new(1)),
             f_cnt: 0,
             pushes: Vec::new(),
@@ -107,6 +116,8 @@ impl Bench {
             forgotten: Vec::new(),
             sessions: Vec::new(),
             decided: Vec::new(),
+            waits: Vec::new(),
+            warnings: Vec::new(),
             over: String::new(),
             has_disk: true,
             reserves: true,
@@ -147,6 +158,8 @@ impl Bench {
                 }
                 Output::Report(report) => match report.event {
                     Event::Planned(planned) => self.sessions = planned.sessions,
+                    Event::Waiting { reason } => self.waits.push(reason),
+                    Event::Warning { text } => self.warnings.push(text),
                     Event::StartDecided { sessions, .. } => self.decided = sessions,
                     Event::Over(outcome) => self.over = outcome.to_string(),
                     _ => {}
@@ -322,6 +335,7 @@ fn a_task_without_a_start_waits_for_its_devices_and_begins_when_they_can_be_told
     bench.order_document("task-1", 20, &without_a_start());
     let waits = |bench: &Bench| bench.engine.tasks().next().and_then(|task| task.waiting);
     assert_eq!(waits(&bench).as_deref(), Some("its devices: 0 of 1 are ready, and it begins with 100 %"));
+    assert_eq!(bench.waits, ["its devices: 0 of 1 are ready, and it begins with 100 %"], "so says the log");
     assert_eq!(bench.converse(30), WHOLE[..2], "there is no session yet");
     // The second uplink tells how often it sends, so the third can bring its session.
     assert_eq!(bench.converse(1830), []);
@@ -352,6 +366,55 @@ fn a_task_whose_devices_are_not_ready_at_the_latest_moment_ends_as_too_few_ready
     bench.tell(3700, Input::Time);
     assert_eq!(bench.engine.tasks().count(), 0);
     assert!(bench.over.contains("too-few-ready: 0 of 1 devices are ready"), "{}", bench.over);
+}
+
+#[test]
+fn a_device_with_the_address_of_a_group_is_warned_of_once() {
+    let mut bench = Bench::new(small_world::enrolled());
+    let mut hear = |s: u64, mhdr: u8, mc_addr: u32| {
+        let [a, b, c, d] = mc_addr.to_le_bytes();
+        let data = BASE64_STANDARD.encode([mhdr, a, b, c, d, 0, 1, 0, 2, 9, 9, 9, 9]);
+        let mut bytes = vec![2, s as u8, 9, 0, 0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12];
+        bytes.extend(
+            format!(
+                r#"{{"rxpk":[{{"tmst":{},"freq":868.1,"stat":1,"modu":"LORA","datr":"SF7BW125","codr":"4/5","rssi":-90,"lsnr":7.0,"size":13,"data":"{data}"}}]}}"#,
+                s * 1_000_000
+            )
+            .bytes(),
+        );
+        bench.tell(s, Input::Datagram { from: ([127, 0, 0, 1], 40_000).into(), bytes: &bytes });
+        bench.warnings.len()
+    };
+    let mc_addr = group().mc_addr.as_u32();
+    // A join's bytes are no address, and a downlink of a gateway nearby is no device.
+    assert_eq!([hear(1, 0x00, mc_addr), hear(2, 0x60, mc_addr), hear(3, 0x40, mc_addr + 1)], [0; 3]);
+    assert_eq!([hear(4, 0x40, mc_addr), hear(5, 0x80, mc_addr)], [1, 1]);
+    assert_eq!(bench.engine.warned(), bench.warnings, "so says the status page");
+    let text = &bench.warnings[0];
+    assert!(text.starts_with("group meters: a device with DevAddr 01c0ffee was heard here"), "{text}");
+}
+
+#[test]
+fn somebody_else_who_answers_questions_for_the_time_is_warned_of_where_we_answer_them() {
+    for (answers_time, expected) in [(true, 1), (false, 0)] {
+        let mut settings = settings(None);
+        settings.fleets[0].rules.answers_time = answers_time;
+        let mut bench = Bench::of(settings, small_world::enrolled());
+        for n in 0..4 {
+            assert_eq!(bench.warnings.len(), if n >= 3 { expected } else { 0 }, "{n}");
+            let time = now(100 * n).gps.unwrap().session_time().to_le_bytes();
+            bench.up(100 * n, 202, [&[0x01][..], &time, &[0x11]].concat());
+            bench.event(100 * n + 1, EventKind::Sent { item: None, on: None });
+            // What goes after another uplink is no answer to it.
+            bench.up(100 * n + 50, 2, vec![0]);
+            bench.event(100 * n + 51, EventKind::Sent { item: None, on: None });
+        }
+        assert!(
+            bench.warnings.iter().all(|text| text.contains("answers-time = false")),
+            "{:?}",
+            bench.warnings
+        );
+    }
 }
 
 #[test]

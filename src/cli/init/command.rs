@@ -225,7 +225,8 @@ fn tell(
     }
     writeln!(out, "\nnext:")?;
     if !is_reloaded {
-        writeln!(out, "  in {DROP_IN}, then systemctl daemon-reload:")?;
+        let whose = if has_unit() { "" } else { "where systemd is to hold the port, " };
+        writeln!(out, "  {whose}in {DROP_IN}, then systemctl daemon-reload:")?;
         drop_in(answers.listen()).lines().try_for_each(|line| writeln!(out, "    {line}"))?;
     }
     let start = match has_unit() {

@@ -21,6 +21,7 @@ use crate::cli::picture::Picture;
 use crate::cloud::FuotaTaskJson;
 use crate::config::Config;
 use crate::config::KeySource;
+use crate::daemon::StartError;
 use crate::daemon::StateFolder;
 use crate::daemon::wall_clock;
 use crate::engine::Settings;
@@ -39,6 +40,7 @@ use crate::task::ImageRef;
 use crate::task::MAX_TASK_BYTES;
 use crate::task::Task;
 use std::fmt;
+use std::io::ErrorKind;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
@@ -298,7 +300,13 @@ struct Journal<'a> {
 impl Journal<'_> {
     fn read<'a>(config: &'a Config, are_keys_seen: bool, warnings: &mut Vec<String>) -> Journal<'a> {
         let folder = StateFolder::read(&config.state.dir).unwrap_or_else(|error| {
-            warnings.push(format!("counters as for keys that were never used: {error}"));
+            let why = match &error {
+                StartError::StateDir { error, .. } if error.kind() == ErrorKind::PermissionDenied => {
+                    "only root and the service read the state folder".to_owned()
+                }
+                other => other.to_string(),
+            };
+            warnings.push(format!("counters as for keys that were never used: {why}"));
             None
         });
         // Of a key that nobody saw the journal cannot be asked.

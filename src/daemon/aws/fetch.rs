@@ -30,8 +30,8 @@ use crate::signing::open_signed_object;
 use crate::task::ImageRef;
 use crate::task::TaskId;
 
-/// How much one request asks for, bytes: so much is lost at most where a proxy keeps a body back until it is
-/// whole.
+/// How much one request asks for, bytes: a proxy that keeps a body back until it is whole
+/// costs no more than that.
 const RANGE_BYTES: usize = 128 * 1024;
 /// An object that changed so often while it was fetched is being worked on.
 const MAX_STARTS: u32 = 4;

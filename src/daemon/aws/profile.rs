@@ -82,8 +82,7 @@ impl Configured {
         self.assumed(&sections, visited, base).await
     }
 
-    /// The credentials that the roles of `name` begin with. `roles` are the profiles on the way there, the first one
-    /// first.
+    /// The credentials that the roles of `name` begin with. `roles` are the profiles on the way there, in order.
     async fn base(&self, sections: &EnvConfigSections, name: &str, roles: &mut Vec<String>) -> Provided {
         let mut name = name.to_owned();
         loop {

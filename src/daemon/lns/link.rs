@@ -86,8 +86,7 @@ impl Link {
                 wait = RETRY_FIRST;
             }
             self.tell(trouble);
-            let jittered = wait.mul_f64(1.0 - (random_number() >> 33) as f64 / f64::from(u32::MAX));
-            if self.rest(jittered).await {
+            if self.rest(jittered(wait, random_number())).await {
                 return;
             }
             wait = (2 * wait).min(RETRY_MAX);
@@ -281,4 +280,22 @@ impl Station<'_> {
 fn random_number() -> u64 {
     let mut bytes = [0; 8];
     random(&mut bytes).map_or(0, |()| u64::from_le_bytes(bytes))
+}
+
+/// Between half of `wait` and the whole, so that gateways which lost a broker together do not come back together.
+fn jittered(wait: Duration, random: u64) -> Duration {
+    wait.mul_f64(1.0 - (random >> 33) as f64 / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_to_connect_again_are_spread_over_half_of_the_wait() {
+        let wait = Duration::from_secs(120);
+        let waits = [0, 1 << 61, 1 << 62, 1 << 63, u64::MAX]
+            .map(|random| jittered(wait, random).as_secs_f64().round());
+        assert_eq!(waits, [120.0, 112.0, 105.0, 90.0, 60.0]);
+    }
 }

@@ -239,7 +239,8 @@ impl Device {
     /// Sends it at a random time within BlockAckDelay (TS004-1.0.0 3.2).
     pub(super) fn report_later(&mut self, at: Instant, report: Report) {
         let exponent = self.block.as_ref().map_or(0, |block| block.setup.block_ack_delay);
-        let due = at.plus_us(self.random.below(BLOCK_ACK_BASE_US << exponent));
+        let base_us = if self.rules().delays_in_ms { BLOCK_ACK_BASE_US / 1000 } else { BLOCK_ACK_BASE_US };
+        let due = at.plus_us(self.random.below(base_us << exponent));
         if self.reports.len() < MAX_REPORTS {
             self.reports.push(Report { due, ..report });
         }

@@ -33,7 +33,7 @@ impl Device {
         match request {
             Request::PackageVersion => Some(Answer::PackageVersion {
                 package_identifier: PACKAGE_ID,
-                package_version: self.package_version().number(),
+                package_version: self.rules().setup_version.unwrap_or(self.package_version()).number(),
             }),
             Request::McGroupStatus { req_group_mask } => self.group_status(*req_group_mask),
             Request::McGroupSetup(setup) => Some(self.set_up_group(now, setup)),

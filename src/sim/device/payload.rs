@@ -51,6 +51,10 @@ impl Device {
                 if let Some(answer) = self.ts005(now, request) {
                     let written = answer.write(version, &mut answers);
                     debug_assert!(written.is_ok(), "{answer:?}: {written:?}");
+                    let is_bad_channel = matches!(&answer, ts005::Answer::McClassCSession(answer) if answer.dr_error || answer.freq_error);
+                    if self.rules().leaves_status_out && is_bad_channel {
+                        answers.pop();
+                    }
                 } else {
                     // LoRaMac-node takes the mask of McGroupStatusReq for a command. What that does is left out.
                     return answers;

@@ -49,7 +49,11 @@ impl Settings {
         let (max_fragments, max_fragment_size, max_lost) = match stack {
             Stack::LoRaMacNode => (21, 50, 5),
             Stack::Lbm => (100, 242, 100),
-            Stack::LoraRs | Stack::Ideal => (MAX_FRAGMENTS, MAX_FRAG_SIZE as u8, MAX_FRAGMENTS),
+            // An xDot; an mDot solves for 300.
+            Stack::MultitechDot => (MAX_FRAGMENTS, MAX_FRAG_SIZE as u8, 150),
+            Stack::LoraRs | Stack::Zephyr | Stack::Ideal => {
+                (MAX_FRAGMENTS, MAX_FRAG_SIZE as u8, MAX_FRAGMENTS)
+            }
         };
         let is_real = stack != Stack::Ideal;
         Settings {

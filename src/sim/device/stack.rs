@@ -1,5 +1,6 @@
 //! Where the stacks differ: one table for each.
 
+use crate::lorawan::PackageVersion;
 use core::fmt;
 use core::str::FromStr;
 
@@ -13,22 +14,30 @@ pub enum Stack {
     Lbm,
     /// lora-rs for the group and its counters; the fragments belong to the application, here an ideal one.
     LoraRs,
+    /// The LoRaWAN services of Zephyr.
+    Zephyr,
+    /// MultiTech's mDot and xDot: TS005 of version 2 beside TS004 of version 1.
+    MultitechDot,
     /// What the documents ask for, without any limit.
     Ideal,
 }
 
 /// A name that is no stack's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is no device stack: write `loramac-node`, `lbm`, `lora-rs` or `ideal`")]
+#[error(
+    "`{name}` is no device stack: write `loramac-node`, `lbm`, `lora-rs`, `zephyr`, `multitech-dot` or `ideal`"
+)]
 pub struct UnknownStack {
     /// The name, cut after 32 characters.
     pub name: String,
 }
 
-const NAMES: [(Stack, &str); 4] = [
+const NAMES: [(Stack, &str); 6] = [
     (Stack::LoRaMacNode, "loramac-node"),
     (Stack::Lbm, "lbm"),
     (Stack::LoraRs, "lora-rs"),
+    (Stack::Zephyr, "zephyr"),
+    (Stack::MultitechDot, "multitech-dot"),
     (Stack::Ideal, "ideal"),
 ];
 
@@ -41,7 +50,7 @@ impl FromStr for Stack {
     }
 }
 
-/// As in scenarios: `loramac-node`, `lbm`, `lora-rs`, `ideal`.
+/// As in scenarios: `loramac-node`, `lbm`, `lora-rs`, `zephyr`, `multitech-dot`, `ideal`.
 impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = NAMES.into_iter().find(|(stack, _)| stack == self).map_or("", |(_, name)| name);
@@ -55,6 +64,8 @@ impl Stack {
             Stack::LoRaMacNode => &LORAMAC_NODE,
             Stack::Lbm => &LBM,
             Stack::LoraRs => &LORA_RS,
+            Stack::Zephyr => &ZEPHYR,
+            Stack::MultitechDot => &MULTITECH_DOT,
             Stack::Ideal => &IDEAL,
         }
     }
@@ -86,6 +97,10 @@ pub(super) struct Rules {
     pub time_out_of_group_0: bool,
     /// A start in the past is reported as McGroupUndefined, as there is no other bit.
     pub missed_is_undefined: bool,
+    /// A bad data rate or frequency is answered without the status byte.
+    pub leaves_status_out: bool,
+    /// PackageVersion of TS005, where it is not that of TS004.
+    pub setup_version: Option<PackageVersion>,
     /// Which bits of DR are looked at.
     pub dr_mask: u8,
     /// Has the data rates that only the latest RP002 brought.
@@ -112,6 +127,8 @@ pub(super) struct Rules {
     pub checks_group_mask: bool,
     /// How FragSessionStatusAns is filled.
     pub counts: Counts,
+    /// BlockAckDelay is taken for milliseconds.
+    pub delays_in_ms: bool,
     /// FragDataBlockReceivedReq is sent at most so often.
     pub block_reports: u8,
     /// What the device says when more was lost than it can solve for.
@@ -157,6 +174,8 @@ const LORAMAC_NODE: Rules = Rules {
     has_group_status: false,
     time_out_of_group_0: true,
     missed_is_undefined: true,
+    leaves_status_out: false,
+    setup_version: None,
     dr_mask: 0xff,
     newest_data_rates: false,
     obeys_setup_by_multicast: true,
@@ -167,6 +186,7 @@ const LORAMAC_NODE: Rules = Rules {
     coded_ends_block: true,
     checks_group_mask: false,
     counts: Counts::LastAndLost,
+    delays_in_ms: false,
     block_reports: 1,
     over_cap: "reported `finished` with MatrixError 1",
 };
@@ -182,6 +202,8 @@ const LBM: Rules = Rules {
     has_group_status: true,
     time_out_of_group_0: false,
     missed_is_undefined: false,
+    leaves_status_out: false,
+    setup_version: None,
     dr_mask: 0x0f,
     newest_data_rates: false,
     obeys_setup_by_multicast: false,
@@ -192,9 +214,14 @@ const LBM: Rules = Rules {
     coded_ends_block: false,
     checks_group_mask: true,
     counts: Counts::LastLessLost,
+    delays_in_ms: false,
     block_reports: 3,
     over_cap: "session failed, MemoryError 1",
 };
+
+const ZEPHYR: Rules = Rules { has_group_status: false, leaves_status_out: true, delays_in_ms: true, ..IDEAL };
+
+const MULTITECH_DOT: Rules = Rules { setup_version: Some(PackageVersion::V2), ..IDEAL };
 
 /// What is not known of it is as the documents ask.
 const LORA_RS: Rules =
@@ -211,6 +238,8 @@ const IDEAL: Rules = Rules {
     has_group_status: true,
     time_out_of_group_0: false,
     missed_is_undefined: false,
+    leaves_status_out: false,
+    setup_version: None,
     dr_mask: 0xff,
     newest_data_rates: true,
     obeys_setup_by_multicast: false,
@@ -221,6 +250,7 @@ const IDEAL: Rules = Rules {
     coded_ends_block: false,
     checks_group_mask: true,
     counts: Counts::AsMeant,
+    delays_in_ms: false,
     block_reports: 1,
     over_cap: "session failed",
 };
@@ -234,8 +264,8 @@ mod tests {
         for (stack, name) in NAMES {
             assert_eq!((name.parse(), stack.to_string().as_str()), (Ok(stack), name));
         }
-        let error = "zephyr".parse::<Stack>().unwrap_err();
-        assert_eq!(error, UnknownStack { name: "zephyr".to_owned() });
+        let error = "riot".parse::<Stack>().unwrap_err();
+        assert_eq!(error, UnknownStack { name: "riot".to_owned() });
         assert_eq!("x".repeat(100).parse::<Stack>().unwrap_err().name.len(), 32);
     }
 }

@@ -815,6 +815,20 @@ fn status_counts_are_as_unreliable_as_each_stack_makes_them() {
 }
 
 #[test]
+fn zephyr_leaves_the_status_of_a_bad_channel_out_and_answers_a_multicast_question_at_once() {
+    let mut bench = Bench::stock(Stack::Zephyr);
+    for (frequency_hz, dr) in [(869_525_000, 14), (100_000_000, 0)] {
+        let mut payload = Vec::new();
+        session_at(0, START_S + 5000, 4, frequency_hz, dr).write(bench.version, &mut payload).unwrap();
+        assert_eq!(bench.device.unicast(now(bench.us), ts005::FPORT, &payload), [(ts005::FPORT, vec![0x04])]);
+    }
+    let mut bench = Bench::stock(Stack::Zephyr);
+    bench.send_payload(3, &[0x01, 0x01]);
+    let asked_us = bench.us;
+    assert!(bench.device.take_uplink(now(asked_us + 16_000)).is_some());
+}
+
+#[test]
 fn a_multicast_status_request_is_answered_at_a_random_time_within_the_delay() {
     let due_s = |seed| {
         let mut bench = Bench::stock(Stack::Lbm);

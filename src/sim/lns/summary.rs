@@ -39,6 +39,8 @@ pub struct LnsSummary {
     pub decided_starts_s: Vec<u64>,
     /// The fleet gave the campaign up: too few devices were ready.
     pub is_given_up: bool,
+    /// The fleet suspects that somebody else answers AppTimeReq, too.
+    pub two_answer_time: bool,
     /// Saves of the fleet's records.
     pub saves: u64,
     /// Changing operations of the disk.

@@ -216,7 +216,8 @@ impl LnsWorld {
             && matches!(state, State::Waiting | State::Listening)
     }
 
-    fn now(&self) -> Now {
+    /// The time of the world now.
+    pub fn now(&self) -> Now {
         let gps = Some(GpsTime::from_us(GPS_START_US + self.agenda.now_us));
         Now { mono: Instant::from_us(self.agenda.now_us as i64), gps }
     }
@@ -431,6 +432,7 @@ impl LnsWorld {
                     self.decided.clone_from(&windows);
                     fleet.move_windows(windows);
                 }
+                Output::TwoAnswerTime => self.summary.two_answer_time = true,
                 Output::TooFewReady(_) => {
                     self.summary.is_given_up = true;
                     fleet.set_up(None);

@@ -96,8 +96,19 @@ fn a_configuration_that_cannot_be_is_refused_with_key_number_and_way_out() {
     desk.check_refuses(&power("class = \"D\""), &["line ", "\"D\""]);
     desk.check_refuses(&group("fport = 224"), &["224", "1 to 223"]);
     desk.check_refuses(&group("duty-share = 1.5"), &["meters.duty-share", "1.5"]);
-    let known = ["\"lbn\"", "unknown", "loramac-node", "lbm", "zephyr", "fast", "did you mean \"lbm\""];
+    let known = [
+        "\"lbn\"",
+        "unknown",
+        "loramac-node",
+        "lbm",
+        "zephyr",
+        "multitech-dot",
+        "fast",
+        "did you mean \"lbm\"",
+    ];
     desk.check_refuses(&group("device-profile = \"lbn\""), &known);
+    let dot = group("device-profile = \"multitech-dot\"\nts004-version = 2");
+    desk.check_refuses(&dot, &["meters.ts004-version", "multitech-dot have version 1 only: write 1"]);
     desk.check_refuses(&group("ts004-version = 3"), &["line ", "3 is no version", "use 1 or 2"]);
     desk.check_refuses(&config("= \"even\"", "= \"brust\""), &["line 18", "\"brust\"", "\"burst\""]);
     desk.check_refuses(&group("session-start = \"noon\""), &["session-start", "noon", "RFC 3339"]);
