@@ -220,8 +220,12 @@ impl GroupLoop {
     ) -> bool {
         let Some(course) = self.course.as_mut().filter(|course| !course.is_over) else { return false };
         let Some(pause) = broadcaster.pause(now, &course.task) else { return false };
+        let is_news = course.ordered.is_some();
         if !course.settle(now, &pause, self.window_us) {
-            return false;
+            if let Some(until) = course.answers_until.filter(|_| is_news) {
+                broadcaster.await_answers(&course.task, until);
+            }
+            return is_news;
         }
         for (dev_eui, state) in fleet.states(now) {
             match state {

@@ -18,6 +18,7 @@ use fuotad::lorawan::encrypt_mc_key;
 use fuotad::lorawan::mc_ke_key;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
+use fuotad::report::WaitReason;
 use fuotad::sim::DeviceScript;
 use fuotad::sim::Fault;
 use fuotad::sim::Script;
@@ -28,7 +29,7 @@ use fuotad::sim::lns::FieldDevice;
 use fuotad::sim::lns::FieldScript;
 
 /// `devices` ideal ones that lose 5 to 25 % of the frames; 10 % redundancy are ordered, 5 minutes after the world's zero.
-fn script(devices: usize) -> Script {
+pub fn script(devices: usize) -> Script {
     let base = small_world::script_of(4000);
     let listeners: Vec<DeviceScript> = (0..devices)
         .map(|number| {
@@ -94,6 +95,22 @@ fn assert_nobody_is_called_done_who_is_not(summary: &Summary, roll: &Roll) {
         let is_complete = matches!(device.state, State::Complete { .. });
         assert!(holding != Holding::Done || is_complete, "{}: {:?}", device.name, device.state);
     }
+}
+
+#[test]
+fn while_answers_come_in_the_task_says_so_and_until_when() {
+    let mut world = World::new(script(4));
+    let mut waits = 0;
+    let mut until = None;
+    while world.step() {
+        let wait = world.tasks().into_iter().find_map(|state| state.wait.map(|(wait, _)| wait));
+        let Some(wait) = wait.filter(|wait| wait.reason == WaitReason::DeviceAnswers) else { continue };
+        waits += u32::from(until != wait.until);
+        until = wait.until;
+        assert!(until.is_some_and(|until| until >= world.now()), "{wait:?} at {}", world.now());
+    }
+    let questions = answered(&world.summary()).unwrap().0;
+    assert_eq!(waits, u32::from(questions));
 }
 
 #[test]
