@@ -128,7 +128,7 @@ fn an_image_is_ordered_sent_and_remembered_across_a_restart() {
 
 #[test]
 fn an_order_outlives_a_kill_in_its_midst_and_shares_the_radio_with_the_next_until_it_is_cancelled() {
-    let mut site = Site::new("order-kill", 60);
+    let mut site = Site::new("order-kill", 40);
     site.start();
     site.wait("it answers", 20, |_| true);
     let (image, config) = (site.path("image.bin").display().to_string(), site.config());
