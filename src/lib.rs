@@ -11,8 +11,8 @@
 //!  6  broadcast/                      all campaigns on one radio: tasks, turns, marks
 //!  5  campaign/   fleet/   relay/     one task on one group; its devices made ready; network servers on the radio
 //!  4  schedule/   report              when a frame may go out; what happened
-//!  3  region/   forwarder/   store/   cloud/   lns/   the law; PROTOCOL.TXT; what must survive a power cut;
-//!                                     AWS's documents; the application side of network servers
+//!  3  region/   forwarder/   store/   cloud/   lns/   answers/   the law; PROTOCOL.TXT; what must survive a power
+//!                                     cut; AWS's documents; the application side of network servers; what devices hold
 //!  2  radio/   odds/   signing/   task/   modulation and airtime; who completes; who vouches; what was ordered
 //!  1  time/   image   json   fragment/   lorawan/
 //! ```

@@ -1,4 +1,4 @@
-//! How stacks count.
+//! How stacks count what they received and what they miss.
 
 /// The way in which a device fills FragSessionStatusAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

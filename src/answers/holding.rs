@@ -91,9 +91,9 @@ pub struct Holdings {
     pub done: u32,
     /// They hold it as far as their stack can say.
     pub probably: u32,
-    /// They miss fragments.
+    /// They said last that they miss fragments.
     pub missing: u32,
-    /// They cannot complete.
+    /// They cannot complete in this session.
     pub failed: u32,
     /// They lost the session.
     pub lost_state: u32,

@@ -73,7 +73,7 @@ impl Member {
         self.failure = self.failure.or(failure);
     }
 
-    /// What it holds.
+    /// What it holds by everything that it said.
     pub(super) fn holding(&self) -> Holding {
         if !self.is_told {
             return Holding::NotTold;

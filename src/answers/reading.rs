@@ -21,7 +21,7 @@ const BYTE: u16 = 256;
 /// What an answer says about the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
-    /// Everything is there.
+    /// Every fragment is there, or mended.
     Complete,
     /// Everything is there, or the numbers look so.
     LooksComplete,

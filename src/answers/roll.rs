@@ -128,11 +128,10 @@ impl Roll {
         }
     }
 
-    /// Takes in the uplink `f_cnt` of a device with TS004's commands in `payload`; of those that are not believed the
-    /// first one's reason.
+    /// Takes in the uplink `f_cnt` of a device with TS004's commands in `payload`.
     ///
     /// # Errors
-    /// Why an answer in it was not believed.
+    /// Why the first of its answers that was not believed was not.
     pub fn hear(&mut self, dev_eui: Eui64, f_cnt: u32, payload: &[u8]) -> Result<(), Disbelief> {
         let (session, sent) = (self.session, self.sent);
         let member = self.members.get_mut(&dev_eui).ok_or(Disbelief::Stranger)?;

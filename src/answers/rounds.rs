@@ -58,7 +58,7 @@ pub enum Next {
     Part(u16),
     /// Put the question, and look again when its answers are in.
     Ask(Whom),
-    /// It is over.
+    /// Nothing more is to be done, and why.
     End(End),
 }
 

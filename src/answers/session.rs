@@ -45,6 +45,6 @@ impl Sent {
 pub enum Whom {
     /// Only devices that miss fragments.
     Missing,
-    /// Every device.
+    /// Every device that has the session.
     All,
 }

@@ -59,8 +59,7 @@ pub struct Group {
     pub takes_any_image: bool,
     /// Distance from both edges of a session, microseconds.
     pub guard_us: u64,
-    /// How long the answers to a question take to come in, microseconds (BlockAckDelay of TS004); `None` where nobody
-    /// hears them.
+    /// How long answers to a question take (BlockAckDelay of TS004), microseconds; `None` where nobody hears them.
     pub answer_window_us: Option<u64>,
 }
 

@@ -4,20 +4,28 @@ use super::devices::DeviceConfig;
 use super::devices::Devices;
 use super::error::ConfigError;
 use super::error::Mistakes;
+use super::group::GiveUpConfig;
 use super::group::GroupConfig;
 use super::group::StartWhenConfig;
 use super::lns::LnsConfig;
+use crate::answers::GiveUp;
+use crate::campaign::Group;
 use crate::engine::FleetSettings;
 use crate::fleet::AirtimeRule;
 use crate::fleet::FleetRules;
 use crate::fleet::Member;
 use crate::fleet::SessionMics;
 use crate::fleet::StartWhen;
+use crate::fleet::answer_window_us;
 use crate::region::Parameters;
 use std::collections::BTreeMap;
 
 /// More downlinks for one device in a day are no set-up any more.
 const DOWNLINKS_PER_DAY_MAX: u16 = 1000;
+/// More questions than this drain batteries for nothing.
+const QUESTIONS_MAX: u16 = 100;
+/// A day of airtime, seconds.
+const AIRTIME_MAX_S: u32 = 86_400;
 /// Nobody waits longer than half a year for devices, hours.
 const AT_LATEST_H_MAX: u64 = 4392;
 
@@ -59,7 +67,8 @@ pub(super) fn fleets_of(
         let Some((link, members)) = link.zip(members(group)) else { continue };
         let Some(Some(rules)) = rules.get(link).cloned() else { continue };
         let start_when = mistakes.take(start_when(group));
-        let rules = FleetRules { start_when: start_when.flatten(), ..rules };
+        let give_up = mistakes.take(give_up(group)).unwrap_or_default();
+        let rules = FleetRules { start_when: start_when.flatten(), give_up, ..rules };
         fleets.push(FleetSettings { group: group.name.clone(), link, rules, members });
     }
     mistakes.or(Some(fleets))
@@ -90,6 +99,38 @@ fn rules_of(
         airtime: Some(AirtimeRule { region, share_ppm: (share * 1e6) as u32 }),
         ..FleetRules::new(server.kind)
     }))
+}
+
+/// How much is spent on devices that still miss fragments.
+fn give_up(group: &GroupConfig) -> Result<GiveUp, ConfigError> {
+    let wrong =
+        |key: &str, message: String| Err(ConfigError::value(format!("group {}.{key}", group.name), message));
+    let GiveUp { questions, .. } = GiveUp::default();
+    let GiveUpConfig { questions, airtime_s } =
+        group.give_up.unwrap_or(GiveUpConfig { questions, airtime_s: None });
+    if !(1..=QUESTIONS_MAX).contains(&questions) {
+        let message =
+            format!("{questions} is outside 1 to {QUESTIONS_MAX}: who is to answer nothing needs no lns");
+        return wrong("give-up.questions", message);
+    }
+    if airtime_s.is_some_and(|airtime_s| !(1..=AIRTIME_MAX_S).contains(&airtime_s)) {
+        let found = airtime_s.unwrap_or_default();
+        return wrong("give-up.airtime-s", format!("{found} is outside 1 to {AIRTIME_MAX_S}, in seconds"));
+    }
+    if group.max_behind == Some(0) {
+        return wrong("max-behind", "0 leaves nobody to send for: write 1 or more, or nothing".to_owned());
+    }
+    let airtime_us = airtime_s.map(|airtime_s| u64::from(airtime_s) * 1_000_000);
+    Ok(GiveUp { questions, airtime_us, max_behind: group.max_behind })
+}
+
+/// The answers of these devices are heard: their groups' campaigns go on until they hold the image.
+pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings]) {
+    for fleet in fleets {
+        for group in groups.iter_mut().filter(|group| group.name == fleet.group) {
+            group.answer_window_us = Some(answer_window_us(fleet.members.len()));
+        }
+    }
 }
 
 /// When a task without a start begins.
@@ -198,6 +239,29 @@ mod tests {
                 "4393 is outside 1 to 4392, in hours",
             ),
             ("{ ready-percent = 50, at-latest-h = 1 }", "min-ready-percent"),
+        ] {
+            let error = made(written).map(|_| ()).unwrap_err();
+            assert!(error.contains(part), "{written}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_spent_on_devices_that_miss_fragments_has_its_bounds() {
+        let made = |written: &str| made_with("", written);
+        let usual = made("").unwrap()[0].rules.give_up;
+        assert_eq!(usual, GiveUp { questions: 12, airtime_us: None, max_behind: None });
+        let right = made("give-up = { questions = 5, airtime-s = 600 }\nmax-behind = 40").unwrap();
+        let wanted = GiveUp { questions: 5, airtime_us: Some(600_000_000), max_behind: Some(40) };
+        assert_eq!(right[0].rules.give_up, wanted);
+        for (written, part) in [
+            ("give-up = { questions = 0 }", "group meters.give-up.questions: 0 is outside 1 to 100"),
+            ("give-up = { questions = 101 }", "101 is outside 1 to 100"),
+            ("give-up = { questions = 3, airtime-s = 0 }", "give-up.airtime-s: 0 is outside 1 to 86400"),
+            ("give-up = { questions = 3, airtime-s = 90000 }", "90000 is outside 1 to 86400, in seconds"),
+            ("give-up = { airtime-s = 3 }", "questions"),
+            ("give-up = { questions = 3, rounds = 3 }", "rounds"),
+            ("max-behind = 0", "group meters.max-behind: 0 leaves nobody to send for"),
+            ("max-behind = 70000", "max-behind"),
         ] {
             let error = made(written).map(|_| ()).unwrap_err();
             assert!(error.contains(part), "{written}: {error}");

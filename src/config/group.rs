@@ -46,6 +46,12 @@ pub struct GroupConfig {
     /// When a task without a start begins: when enough devices are ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_when: Option<StartWhenConfig>,
+    /// When a campaign whose devices answer stops although some still miss fragments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub give_up: Option<GiveUpConfig>,
+    /// Devices that miss more fragments than this get nothing beyond what the others need; default: all do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_behind: Option<u16>,
     /// First frame counter for a key that the journal does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_fcnt: Option<u32>,
@@ -124,6 +130,17 @@ pub struct GroupConfig {
     /// Spacing of frames, "even" or "burst"; default: that of `[radio]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing: Option<Pattern>,
+}
+
+/// `give-up` of a group: how much is spent on devices that still miss fragments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GiveUpConfig {
+    /// Questions to the group, at most.
+    pub questions: u16,
+    /// Airtime of fragments beyond the ordered ones, at most, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub airtime_s: Option<u32>,
 }
 
 /// `start-when` of a group: when a task without a start begins.

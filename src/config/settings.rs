@@ -78,6 +78,7 @@ impl Config {
             settings.zip(trusted).zip(connections.zip(fleets)).map(|((mut settings, trusted), through)| {
                 trusted.fill(&mut settings.engine);
                 (settings.lns, settings.engine.fleets) = through;
+                fleet::hear_answers(&mut settings.engine.groups, &settings.engine.fleets);
                 settings
             });
         mistakes.or(settings)

@@ -77,10 +77,10 @@ struct GroupLoop {
 
 /// What the loops wish.
 pub(super) enum Wish {
-    /// Make this durable.
+    /// Make this record durable.
     Save(FleetRecord),
     /// The operator should know.
-    Report(Report),
+    Report(Box<Report>),
 }
 
 /// The loops of all groups.
@@ -236,7 +236,8 @@ impl GroupLoop {
             broadcaster.end_follow_up(&course.task);
             let (holdings, questions) = (course.roll.holdings(), course.rounds.questions);
             let event = Event::Answered { holdings, questions, end };
-            wishes.push_back(Wish::Report(Report { at: now.mono, task: Some(course.task.clone()), event }));
+            let report = Report { at: now.mono, task: Some(course.task.clone()), event };
+            wishes.push_back(Wish::Report(Box::new(report)));
         }
         self.save(wishes);
         true

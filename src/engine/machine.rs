@@ -437,7 +437,7 @@ impl Engine {
         while let Some(wish) = self.loops.poll() {
             self.outputs.push_back(match wish {
                 loops::Wish::Save(record) => Output::Save(self.fleets.next_save(), Change::Fleet(record)),
-                loops::Wish::Report(report) => Output::Report(report),
+                loops::Wish::Report(report) => Output::Report(*report),
             });
         }
         has_moved

@@ -275,6 +275,25 @@ impl Device {
         asked
     }
 
+    /// The command that an earlier life of ours was about to publish, and that this one may publish again: under the same
+    /// number, which ChirpStack takes once.
+    pub(super) fn orphan(&self, context: &Context<'_>) -> Option<Asked> {
+        let asked = self.progress.asked.filter(|_| self.item.is_of_earlier_life())?;
+        let is_in_time = context.now.gps.is_some_and(|gps| gps.session_time() < asked.expires_s);
+        let window = self.due(context).window().map(|window| (window.start.session_time(), window.exponent));
+        let is_same = match asked.step {
+            Step::McSession => window == Some((self.progress.session_asked, self.progress.exponent_asked)),
+            Step::SetClock => false,
+            _ => true,
+        };
+        (context.rules.dialect == Dialect::ChirpStack && is_in_time && is_same).then_some(asked)
+    }
+
+    /// The orphan goes into the queue.
+    pub(super) fn push_again(&mut self, context: &Context<'_>) {
+        self.item.push(context.now.mono);
+    }
+
     /// Whether the push of this number is still wanted: its answer may have come while the record was written.
     pub(super) fn wants(&self, item_no: u32) -> bool {
         self.progress.asked.is_some_and(|asked| asked.item_no == item_no) && !self.item.is_answered()

@@ -415,7 +415,8 @@ impl Fleet {
         let context = self.shared.context(now);
         let device = &mut self.devices[index];
         let Some(address) = device.address.clone() else { return };
-        let Ok(step) = device.next(&context) else { return };
+        let orphan = device.orphan(&context);
+        let Some(step) = orphan.map(|asked| asked.step).or(device.next(&context).ok()) else { return };
         let material = device.material(&context);
         // A field that does not fit is one of the group's, which was checked when it was planned.
         let Ok(made) = payload(step, &material) else { return };
@@ -424,10 +425,11 @@ impl Fleet {
             return;
         };
         let frame_bytes = bytes.len() + FRAME_OVERHEAD;
-        if device.is_day_spent(&context) || !self.share.take(now.mono, device.uplink_place(), frame_bytes) {
+        let is_spent = orphan.is_none() && device.is_day_spent(&context);
+        if is_spent || !self.share.take(now.mono, device.uplink_place(), frame_bytes) {
             return;
         }
-        let asked = device.push(&context, step);
+        let asked = orphan.unwrap_or_else(|| device.push(&context, step));
         let push = Push {
             item: ItemId::new(address.dev_eui, self.key.as_bytes(), u64::from(asked.item_no)),
             device: address,
@@ -435,6 +437,12 @@ impl Fleet {
             payload: bytes,
             expires_at: (asked.expires_s != u32::MAX).then(|| near_gps(asked.expires_s, now)).flatten(),
         };
+        if orphan.is_some() {
+            // It is on disk.
+            device.push_again(&context);
+            self.outputs.push_back(Output::Push(push));
+            return;
+        }
         self.shards[index / records::DEVICES].waiting.push(Waiting {
             device: index,
             item_no: asked.item_no,

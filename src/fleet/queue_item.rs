@@ -77,6 +77,11 @@ impl QueueItem {
         self.is_answered
     }
 
+    /// Whether it was an earlier life of ours that put the item into the queue, or was about to.
+    pub(super) fn is_of_earlier_life(&self) -> bool {
+        self.pushed_at.is_none()
+    }
+
     /// When the item left the queue.
     pub(super) fn sent_at(&self) -> Option<Instant> {
         self.sent_at

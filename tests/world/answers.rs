@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 const DEVICES: u64 = 100_000;
 /// Coded fragments between two questions.
 const BLOCK: u16 = 32;
-const QUESTIONS: u16 = 5;
+const QUESTIONS: u16 = 7;
 const FPORT: u8 = 201;
 const DEV_EUI: Eui64 = Eui64::from_bytes([1; 8]);
 const FRAG_SIZE: usize = 4;
@@ -185,8 +185,15 @@ fn believed(device: &mut Listener, session: Session, code: &Code, draw: &mut Ran
     let mut air = Channel::new(if draw.chance_ppm(300_000) { bursts } else { loss }, draw.split(2));
     let (mut sent, mut f_cnt, mut clock_s) = (Sent::default(), 0, 0);
     let nb_frag = session.nb_frag;
+    let (mut until, block) = (nb_frag - nb_frag / 4, draw.range(4, u64::from(BLOCK)) as u16);
     for question in 0..QUESTIONS {
-        let until = nb_frag + nb_frag / 4 + question * BLOCK;
+        // The first question comes before the last uncoded fragment, the next one soon after it.
+        until = match question {
+            0 => until,
+            1 => nb_frag + draw.below(u64::from(nb_frag / 3)) as u16,
+            2..5 => until + block,
+            _ => until + BLOCK,
+        };
         for n in sent.last_n + 1..=until {
             // The last uncoded one is repeated.
             for _ in 0..if n == nb_frag { 3 } else { 1 } {
@@ -202,13 +209,15 @@ fn believed(device: &mut Listener, session: Session, code: &Code, draw: &mut Ran
         roll.ask(whom);
         let mut uplinks = if air.hears() { device.answer(at(clock_s), whom) } else { Vec::new() };
         clock_s += 100;
-        if let Listener::Simulated(device) = device {
+        if let Listener::Simulated(device) = &mut *device {
             uplinks.extend(std::iter::from_fn(|| device.take_uplink(at(clock_s))).map(|(_, bytes)| bytes));
         }
         for payload in uplinks {
             f_cnt += 1;
             if !draw.chance_ppm(200_000) {
                 let _ = roll.hear(DEV_EUI, f_cnt, &payload);
+                let is_done = roll.holding(DEV_EUI) == Some(Holding::Done);
+                assert!(!is_done || device.holds_image(), "{session:?} {payload:?} after {sent:?}");
             }
         }
     }
@@ -218,6 +227,8 @@ fn believed(device: &mut Listener, session: Session, code: &Code, draw: &mut Ran
             f_cnt += 1;
             if !draw.chance_ppm(200_000) {
                 let _ = roll.hear(DEV_EUI, f_cnt, &payload);
+                let is_done = roll.holding(DEV_EUI) == Some(Holding::Done);
+                assert!(!is_done || device.holds_image(), "{session:?} {payload:?} after {sent:?}");
             }
         }
     }

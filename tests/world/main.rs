@@ -13,6 +13,7 @@ mod cloud_sessions;
 mod crashes;
 mod fleet;
 mod fleet_engine;
+mod fleet_whole;
 mod forwarder_hazards;
 mod hearing;
 mod law_search;

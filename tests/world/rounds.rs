@@ -60,7 +60,7 @@ impl Site {
                 lost_ppm_in_burst: 900_000,
                 lost_ppm_outside: ppm / 2,
             };
-            let loss = if number % 3 == 0 { bursts } else { Loss::Random { ppm } };
+            let loss = if number.is_multiple_of(3) { bursts } else { Loss::Random { ppm } };
             Listener {
                 dev_eui: Eui64::from_bytes((u64::from(number) + 1).to_be_bytes()),
                 air: Channel::new(loss, draw.split(u64::from(number))),

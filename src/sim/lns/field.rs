@@ -25,6 +25,7 @@ use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
 /// The spreading factor of all uplinks and answers, and the channel of EU868 that they are told to come in.
@@ -83,6 +84,8 @@ pub(in crate::sim) struct Field {
     places: BTreeMap<String, usize>,
     f_cnts: Vec<u32>,
     downlinks: u64,
+    /// The ids of all items that came.
+    published: BTreeSet<String>,
     effects: VecDeque<FieldEffect>,
 }
 
@@ -117,6 +120,7 @@ impl Field {
             places: script.devices.iter().map(|device| device.dev_eui.to_string()).zip(0..).collect(),
             f_cnts: vec![0; script.devices.len()],
             downlinks: 0,
+            published: BTreeSet::new(),
             effects: VecDeque::new(),
             script,
         };
@@ -283,9 +287,13 @@ impl Field {
         if !dev_eui.is_ok_and(|dev_eui| self.places.contains_key(&dev_eui)) {
             return self.referee.note(format!("{topic}: no such device"));
         }
-        self.referee.queued(&down.dev_eui, self.server.ours(&down.dev_eui));
-        self.downlinks += 1;
-        if let Some(told) = self.server.push(Item { down, is_ours: true }) {
+        // An id is taken once.
+        let is_ours = self.published.insert(down.id.clone());
+        if is_ours {
+            self.referee.queued(&down.dev_eui, self.server.ours(&down.dev_eui));
+            self.downlinks += 1;
+        }
+        if let Some(told) = self.server.push(Item { down, is_ours }) {
             self.announce(now, 0, told, Vec::new());
         }
     }
