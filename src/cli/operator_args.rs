@@ -65,7 +65,7 @@ pub struct DoctorArgs {
 }
 
 /// Arguments of `fuotad order`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Examples:\n  fuotad order app.bin --group meters --start 2026-11-22T02:00:00Z\n  fuotad order app.bin --group meters --redundancy 40 --finish-by 2026-11-22T06:00:00Z --yes"
 )]
@@ -78,7 +78,8 @@ pub struct OrderArgs {
     /// What the task is called; default: the image's name and the beginning of its SHA-256
     #[arg(long)]
     pub name: Option<String>,
-    /// When the first session begins (RFC 3339), or "at-once"; default: at once where the devices always listen
+    /// When the first session begins (RFC 3339), or "at-once"; default: at once where the devices always listen,
+    /// with start-when as soon as enough of them are ready
     #[arg(long)]
     pub start: Option<String>,
     /// Coded fragments in percent of the uncoded ones; default: what 99.9 % of the devices need at 10 % loss

@@ -3,6 +3,7 @@
 //! ```text
 //! packet forwarder ──► socket ──┐                        ┌──► socket ──► packet forwarder
 //! task folder ──► folder ───────┤                        ├──► keeper ──► files ──► disk (own thread)
+//! control socket ──► orders ────┤                        │
 //! cloud ──► Fact ───────────────┼─► driver ─► engine ─► ─┼──► images / the cloud's fetcher
 //! keeper's answers, signals ────┤      │                 ├──► log, systemd
 //! GPS receiver ──► clock ───────┘      └─► status, page   └──► the next deadline

@@ -204,6 +204,12 @@ async fn serve(
     let (stems, of_socket) = origins(&recovered, &order_folder);
     let groups: Vec<String> = settings.engine.groups.iter().map(|group| group.name.clone()).collect();
     let judge = settings.engine.judge();
+    let of_devices = |group: &String| {
+        let mut fleets = settings.engine.fleets.iter();
+        let is_decided = fleets.any(|fleet| fleet.group == *group && fleet.rules.start_when.is_some());
+        (group.clone(), is_decided)
+    };
+    let order_groups = groups.iter().map(of_devices).collect();
     let mut engine = Engine::new(settings.engine, recovered, seed()?, clock.now());
     if engine.servers().next().is_none() {
         tracing::warn!("{NO_SERVER}");
@@ -225,7 +231,7 @@ async fn serve(
             let known = known_files(&engine, &stems, &of_socket);
             let folder = TaskFolder::new(settings.tasks_folder, known);
             tokio::task::spawn_local(watch(folder, settings.scan_us, tell.clone()));
-            let orders = Orders::open(&settings.state_dir, judge, groups.clone(), tell.clone(), ask.clone());
+            let orders = Orders::open(&settings.state_dir, judge, order_groups, tell.clone(), ask.clone());
             keep_orders(orders, of_socket.into_values().collect(), is_over)
         }
         false => Err("nothing but traffic is relayed: `fuotad status` says why".to_owned()),

@@ -128,7 +128,7 @@ fn an_image_is_ordered_sent_and_remembered_across_a_restart() {
 
 #[test]
 fn an_order_outlives_a_kill_in_its_midst_and_shares_the_radio_with_the_next_until_it_is_cancelled() {
-    let mut site = Site::new("order-kill", 60);
+    let mut site = Site::new("order-kill", 40);
     site.start();
     site.wait("it answers", 20, |_| true);
     let (image, config) = (site.path("image.bin").display().to_string(), site.config());
@@ -219,6 +219,65 @@ fn an_image_comes_in_pieces_goes_on_after_a_broken_connection_and_begins_anew_af
     site.wait("it is over", 60, |status| !status.finished.is_empty());
     assert_eq!(site.verdict().devices_complete, site.devices());
     until("nothing of it is kept", || kept(&site).is_empty());
+}
+
+/// A group that listens in sessions and is set up through a network server, whose broker is away.
+#[cfg(feature = "lns")]
+const METERS: &str = r#"
+[[lns]]
+name = "cs"
+kind = "chirpstack"
+broker = "mqtt://127.0.0.1:1"
+applications = ["5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11"]
+[[group]]
+name = "meters"
+mc-addr = "01c0ffef"
+mc-key-file = "DIR/meters.key"
+first-fcnt = 2
+session = "windows"
+lns = "cs"
+devices-file = "DIR/meters.devices.toml"
+"#;
+
+#[cfg(feature = "lns")]
+#[test]
+fn an_order_without_a_start_waits_for_devices_where_they_decide_and_is_refused_elsewhere() {
+    let start_when = "start-when = { ready-percent = 90, min-ready-percent = 50, at-latest-h = 24 }\n";
+    for (more, is_taken) in [(start_when, true), ("", false)] {
+        let mut site = Site::new("order-ready", 4);
+        let device = "[[device]]\nname = \"m1\"\ndev-eui = \"70b3d57ed0000001\"\nmc-key-encrypted = \"00112233445566778899aabbccddeeff\"\n";
+        for (name, text) in [
+            ("meters.key", "ffeeddccbbaa99887766554433221100".to_owned()),
+            ("meters.devices.toml", format!("group = \"meters\"\n{device}")),
+        ] {
+            std::fs::write(site.path(name), text).unwrap();
+            std::fs::set_permissions(site.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let dir = site.path("").display().to_string();
+        site.extend(&(METERS.replace("DIR", dir.trim_end_matches('/')) + more), &[]);
+        site.replace("trust = \"never\"", "trust = \"always\"");
+        site.cli(&["group", "enrol", "meters", "--config", &site.config()]);
+        site.start();
+        site.wait("it answers", 20, |_| true);
+        let (image, config) = (site.path("image.bin").display().to_string(), site.config());
+        let words = ["order", &image, "--group", "meters", "--name", "m", "--yes", "-c", &config];
+        if is_taken {
+            let out = site.cli(&words);
+            assert!(out.contains("ordered m: "), "{out}");
+            let status = site.wait("it waits", 20, |status| {
+                status
+                    .tasks
+                    .first()
+                    .and_then(|task| task.wait.as_ref())
+                    .is_some_and(|wait| wait.reason == "devices")
+            });
+            assert_eq!(status.tasks.len(), 1);
+        } else {
+            let refused = site.refuses(&words);
+            assert!(refused.0 == Some(65) && refused.1.contains("nothing would be sent"), "{refused:?}");
+            assert_eq!(kept(&site), [] as [String; 0]);
+        }
+    }
 }
 
 #[test]

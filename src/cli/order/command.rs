@@ -10,14 +10,18 @@ use crate::cli::exit::warn;
 use crate::cli::files;
 use crate::cli::operator_args::OrderArgs;
 use crate::cli::plan;
+use crate::cli::table::to_second;
 use crate::config::Config;
 use crate::daemon::StateFolder;
+use crate::daemon::wall_clock;
 use crate::engine::Settings;
 use crate::image::Digest;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::plan::choices;
 use crate::store::RecordId;
 use crate::task::TaskId;
+use crate::task::rfc3339_from_gps;
+use crate::time::GpsTime;
 use serde_json::Value;
 use serde_json::json;
 use std::io::BufRead;
@@ -25,6 +29,9 @@ use std::io::Write;
 
 /// Fragment size and redundancy of a draft that is only there to ask for better ones.
 const DRAFT: (u16, u8) = (48, 30);
+/// What a plan is shown for where nobody knows the time, 2026-01-01 00:00:00 UTC.
+const NO_CLOCK: GpsTime = GpsTime::from_us(1_451_260_818_000_000);
+const DAY_US: u64 = 86_400_000_000;
 /// Digits of the image's SHA-256 in a task's name.
 const DIGITS: usize = 8;
 
@@ -51,10 +58,20 @@ pub fn run(args: &OrderArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let mut warnings = Vec::new();
     let planned = (|| -> Result<Vec<u8>, Failure> {
         let (settings, _) = plan::settings(&config, &plan_args, &mut warnings)?;
-        let document = document(args, &config, &settings, &placing, &image)?;
-        let order = plan::Order::new(&placing.document, document.clone(), image.clone())?;
+        let wanted = document(args, &config, &settings, &placing, &image)?;
+        let mut shown = wanted.clone();
+        if args.start.is_none() && do_devices_decide(args, &config) {
+            let begin = wall_clock().unwrap_or(NO_CLOCK).plus_us(DAY_US);
+            let args = OrderArgs { start: Some(to_second(&rfc3339_from_gps(begin))), ..args.clone() };
+            shown = document(&args, &config, &settings, &placing, &image)?;
+            warnings.push(
+                "it begins when enough devices are ready (start-when); shown as if that were in a day"
+                    .to_owned(),
+            );
+        }
+        let order = plan::Order::new(&placing.document, shown, image.clone())?;
         plan::plan(&plan_args, &order, &mut warnings, out)?;
-        Ok(document)
+        Ok(wanted)
     })();
     warnings.iter().for_each(warn);
     let document = planned?;
@@ -66,6 +83,13 @@ pub fn run(args: &OrderArgs, out: &mut dyn Write) -> Result<(), Failure> {
     warn_of_folder(&placing);
     writeln!(out, "ordered {name}: {told}")?;
     Ok(())
+}
+
+/// Whether the devices of every group decide when a task without a start begins.
+fn do_devices_decide(args: &OrderArgs, config: &Config) -> bool {
+    let decide =
+        |name: &String| config.group.iter().any(|group| group.name == *name && group.start_when.is_some());
+    args.group.iter().all(decide)
 }
 
 /// The name that was given, or one that another image does not get.

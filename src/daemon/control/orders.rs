@@ -28,6 +28,7 @@ use crate::task::TaskId;
 use crate::time::GpsTime;
 use serde_json::Value;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::fs::File;
 use std::io;
@@ -50,8 +51,8 @@ pub struct Orders {
     dir: PathBuf,
     folder: Arc<Mutex<Folder>>,
     judge: Arc<Judge>,
-    /// Names of all groups.
-    groups: Vec<String>,
+    /// Names of all groups, and whether their devices decide when a task without a start begins.
+    groups: BTreeMap<String, bool>,
     facts: mpsc::Sender<Fact>,
     asks: mpsc::Sender<Ask>,
 }
@@ -64,7 +65,7 @@ impl Orders {
     pub fn open(
         state_dir: &Path,
         judge: Judge,
-        groups: Vec<String>,
+        groups: BTreeMap<String, bool>,
         facts: mpsc::Sender<Fact>,
         asks: mpsc::Sender<Ask>,
     ) -> Result<Orders, String> {
@@ -118,13 +119,14 @@ impl Orders {
         let tasks = self.tasks(&name, &document)?;
         let Standing { others, gps, .. } = self.is_new(&name, self.ids_of(&name)).await?;
         let (order, kept) = (name.clone(), document.clone());
-        let (judge, part) = (Arc::clone(&self.judge), self.dir.join(format!("{name}.part")));
+        let (judge, groups) = (Arc::clone(&self.judge), self.groups.clone());
+        let part = self.dir.join(format!("{name}.part"));
         let warnings = self
             .on_disk(move |folder| {
                 folder.check(order.as_str())?;
                 let judged = read(&part)
                     .map_err(|error| error.to_string())
-                    .and_then(|image| judged(&judge, &tasks, &image, gps));
+                    .and_then(|image| judged(&judge, &tasks, &image, gps, &groups));
                 match judged {
                     Ok(warnings) => folder.keep(order.as_str(), &kept).map(|()| Ok(warnings)),
                     Err(why) => {
@@ -217,7 +219,7 @@ impl Orders {
 
     /// The order's own id, and that of its campaign for each group.
     fn ids_of(&self, name: &TaskId) -> Vec<TaskId> {
-        let campaigns = self.groups.iter().filter_map(|group| name.of_group(group).ok());
+        let campaigns = self.groups.keys().filter_map(|group| name.of_group(group).ok());
         std::iter::once(name.clone()).chain(campaigns).collect()
     }
 
@@ -264,12 +266,21 @@ pub fn is_of_socket(folder: &Path, document: &str, stem: &str) -> bool {
 }
 
 /// Warnings of all tasks, or why one of them would not be sent.
-fn judged(judge: &Judge, tasks: &[Task], image: &[u8], gps: Option<GpsTime>) -> Result<Vec<String>, String> {
+fn judged(
+    judge: &Judge,
+    tasks: &[Task],
+    image: &[u8],
+    gps: Option<GpsTime>,
+    groups: &BTreeMap<String, bool>,
+) -> Result<Vec<String>, String> {
     let mut warnings = Vec::new();
     for task in tasks {
+        let group = task.groups.first().or_else(|| groups.keys().next());
+        let is_of_devices = task.start.is_none() && group.and_then(|group| groups.get(group)) == Some(&true);
         let judgement = judge.judge(task, TaskSource::File, KnownImage::Bytes(image), gps);
         match judgement.outcome {
             Foreseen::Sent(_) => warnings.extend(judgement.warnings),
+            Foreseen::Waits(_) if is_of_devices => warnings.extend(judgement.warnings),
             other => return Err(other.to_string()),
         }
     }
