@@ -9,6 +9,7 @@ use super::group::GroupConfig;
 use super::group::StartWhenConfig;
 use super::lns::LnsConfig;
 use crate::answers::GiveUp;
+use crate::answers::Habit;
 use crate::campaign::Group;
 use crate::engine::FleetSettings;
 use crate::fleet::AirtimeRule;
@@ -124,10 +125,12 @@ fn give_up(group: &GroupConfig) -> Result<GiveUp, ConfigError> {
     Ok(GiveUp { questions, airtime_us, max_behind: group.max_behind })
 }
 
-/// The answers of these devices are heard: their groups' campaigns go on until they hold the image.
+/// The answers of these devices are heard: their groups' campaigns go on until they hold the image. Devices of Zephyr
+/// answer a multicast question all within 16 ms, so nobody would be heard: they are not asked.
 pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings]) {
     for fleet in fleets {
-        for group in groups.iter_mut().filter(|group| group.name == fleet.group) {
+        let is_its = |group: &&mut Group| group.name == fleet.group && group.profile.habit != Habit::Zephyr;
+        for group in groups.iter_mut().filter(is_its) {
             group.answer_window_us = Some(answer_window_us(fleet.members.len()));
         }
     }
@@ -174,6 +177,7 @@ fn member(device: &DeviceConfig, of: &Devices) -> Option<Member> {
 mod tests {
     use super::*;
     use crate::config::file::Config;
+    use crate::lorawan::Secret;
     use crate::region::RfRegion;
     use crate::region::parameters;
 
@@ -243,6 +247,22 @@ mod tests {
             let error = made(written).map(|_| ()).unwrap_err();
             assert!(error.contains(part), "{written}: {error}");
         }
+    }
+
+    #[test]
+    fn groups_with_devices_behind_a_network_server_are_asked_but_those_of_zephyr() {
+        let heard = |profile: &str| {
+            let fleets = made("").unwrap();
+            let text = format!(
+                "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nmc-key-file = \"k\"\n{profile}"
+            );
+            let config = Config::from_text(&text, &BTreeMap::new()).unwrap();
+            let mut groups = config.engine(&mut |_| Ok(Secret::from_bytes([7; 16]))).unwrap().groups;
+            hear_answers(&mut groups, &fleets);
+            groups[0].answer_window_us
+        };
+        assert_eq!(heard(""), Some(16_000_000));
+        assert_eq!(heard("device-profile = \"zephyr\""), None);
     }
 
     #[test]
