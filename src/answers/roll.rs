@@ -98,6 +98,11 @@ impl Roll {
         &self.session
     }
 
+    /// Whether anything was sent.
+    pub fn has_begun(&self) -> bool {
+        self.sent.frames > 0
+    }
+
     /// The device confirmed that it has the fragmentation session.
     pub fn tell(&mut self, dev_eui: Eui64) {
         if let Some(member) = self.members.get_mut(&dev_eui) {

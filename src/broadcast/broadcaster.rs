@@ -314,6 +314,13 @@ impl Broadcaster {
         self.book.campaign_mut(task).is_some_and(|campaign| campaign.follow(follow_up))
     }
 
+    /// Answers to the campaign's question come in until then.
+    pub fn await_answers(&mut self, task: &TaskId, until: Instant) {
+        if let Some(campaign) = self.book.campaign_mut(task) {
+            campaign.await_answers(until);
+        }
+    }
+
     /// Nothing follows any more.
     pub fn end_follow_up(&mut self, task: &TaskId) {
         if let Some(campaign) = self.book.campaign_mut(task) {

@@ -80,6 +80,8 @@ pub struct Campaign {
     sent: Sent,
     /// No question goes into a frame below this: a former run may have sent that one.
     ask_from: u32,
+    /// Until when answers to its newest question come in.
+    answers_until: Option<Instant>,
 }
 
 impl Campaign {
@@ -111,6 +113,7 @@ impl Campaign {
             is_followed: answers,
             sent,
             ask_from,
+            answers_until: None,
         }
     }
 
@@ -132,6 +135,11 @@ impl Campaign {
     /// Sends this after everything else; whether there are numbers and counters for it.
     pub fn follow(&mut self, follow_up: FollowUp) -> bool {
         self.progress.follow(&self.plan, follow_up, self.ask_from)
+    }
+
+    /// Answers to its question come in until then.
+    pub fn await_answers(&mut self, until: Instant) {
+        self.answers_until = Some(until);
     }
 
     /// Nothing follows any more.
@@ -248,7 +256,9 @@ impl Campaign {
             return Step::Wait(None);
         }
         let Some((frame_no, position)) = self.progress.next_position(&self.plan) else {
-            return Step::Wait(None);
+            let until = self.answers_until.filter(|until| *until > now.mono);
+            self.wait = until.map(|until| Wait::until(WaitReason::DeviceAnswers, until));
+            return Step::Wait(until);
         };
         let (opens, until) = match self.window(now) {
             Ok(window) => window,

@@ -48,7 +48,7 @@ pub const ENCODER_VERSION: u32 = 1;
 /// The first frame counter that is ever used: some devices accept 0 for ever, and min = base - 1 must exist.
 pub const FIRST_FCNT: u32 = 2;
 /// Numbers of coded fragments for what devices ask for, and for those that are skipped on the way to questions.
-const FOLLOW_UP: u32 = 1024;
+const FOLLOW_UP: u32 = 512;
 /// Questions that a session has time for.
 const QUESTIONS: u64 = 4;
 /// One fragment in so many is expected to be asked for beyond the ordered ones.

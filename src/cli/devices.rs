@@ -21,6 +21,8 @@ use std::path::PathBuf;
 /// Names of devices are cut after so many characters in tables.
 const NAME_CHARS_MAX: usize = 16;
 
+/// Results of devices that hold the image.
+const HOLDS: [&str; 2] = ["done", "probably"];
 /// States of a device that takes its course, or is where it should be.
 const IN_COURSE: [&str; 4] = ["initial", "asked", "told", "proved"];
 
@@ -41,6 +43,7 @@ struct Device {
     heard_of: u64,
     downlinks: u64,
     days_to_told: Option<u64>,
+    result: Option<String>,
 }
 
 /// Asks the service and prints.
@@ -210,6 +213,15 @@ fn list(service: &mut Service, is_json: bool, columns: &Columns, out: &mut dyn W
     let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
     let head = format!("group {}: {} devices: {}\n", service.group, devices.len(), counts.join(", "));
     write!(out, "{}", wrapped(&head))?;
+    let mut results: BTreeMap<&str, usize> = BTreeMap::new();
+    for result in devices.iter().filter_map(|device| device.result.as_deref()) {
+        *results.entry(result.split([' ', ':']).next().unwrap_or_default()).or_default() += 1;
+    }
+    if !results.is_empty() {
+        let results: Vec<String> =
+            results.into_iter().map(|(result, count)| format!("{count} {result}")).collect();
+        write!(out, "{}", wrapped(&format!("  holding the newest image: {}\n", results.join(", "))))?;
+    }
     let rows: Vec<Vec<String>> = devices.iter().map(columns.row).collect();
     if !rows.is_empty() {
         write!(out, "{}", table(columns.header, &rows))?;
@@ -218,6 +230,10 @@ fn list(service: &mut Service, is_json: bool, columns: &Columns, out: &mut dyn W
     let stuck = devices.iter().filter(|device| !IN_COURSE.contains(&device.state.as_str()));
     let lines: String =
         stuck.map(|device| format!("  {}: {}: {}\n", device.name, device.state, device.reason)).collect();
+    write!(out, "{}", wrapped(&lines))?;
+    let short = devices.iter().filter_map(|device| Some((device, device.result.as_ref()?)));
+    let short = short.filter(|(_, result)| !HOLDS.contains(&result.as_str()));
+    let lines: String = short.map(|(device, result)| format!("  {}: {result}\n", device.name)).collect();
     write!(out, "{}", wrapped(&lines))?;
     Ok(())
 }

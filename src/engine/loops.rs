@@ -124,10 +124,10 @@ impl Loops {
         self.loops.iter().flat_map(|of| (0..RECORDS_MAX).map(|part| id(of.key, part)))
     }
 
-    /// The devices of the group's newest campaign and what they hold.
+    /// The devices of the group's newest campaign and what they hold, once its ordered fragments were sent.
     pub(super) fn roll(&self, group: &str) -> Option<&Roll> {
         let of = self.loops.iter().find(|of| of.group == group)?;
-        of.course.as_ref().map(|course| &course.roll)
+        of.course.as_ref().map(|course| &course.roll).filter(|roll| roll.has_begun())
     }
 
     /// A campaign was planned: a new one begins, or one of an earlier life goes on.
@@ -220,8 +220,12 @@ impl GroupLoop {
     ) -> bool {
         let Some(course) = self.course.as_mut().filter(|course| !course.is_over) else { return false };
         let Some(pause) = broadcaster.pause(now, &course.task) else { return false };
+        let is_news = course.ordered.is_some();
         if !course.settle(now, &pause, self.window_us) {
-            return false;
+            if let Some(until) = course.answers_until.filter(|_| is_news) {
+                broadcaster.await_answers(&course.task, until);
+            }
+            return is_news;
         }
         for (dev_eui, state) in fleet.states(now) {
             match state {

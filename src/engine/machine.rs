@@ -225,7 +225,8 @@ impl Engine {
         self.fleets.of_group(group)
     }
 
-    /// The devices of the group's newest campaign and what they hold, where their answers are heard.
+    /// The devices of the group's newest campaign and what they hold, where their answers are heard and its ordered
+    /// fragments were sent.
     pub fn answers(&self, group: &str) -> Option<&Roll> {
         self.loops.roll(group)
     }

@@ -31,6 +31,8 @@ pub(super) struct Context<'a> {
     pub(super) frag_fport: u8,
     /// The campaign's first fragment was sent.
     pub(super) is_begun: bool,
+    /// Fragments of the key were sent, in this campaign or one that is over.
+    pub(super) has_sent: bool,
     /// Versions are asked although nothing is to be set up.
     pub(super) is_survey: bool,
 }

@@ -78,6 +78,7 @@ struct Shared {
     /// The last setup, while there is no other: what became of the devices is still to be seen.
     last: Option<Setup>,
     is_begun: bool,
+    has_sent: bool,
     is_survey: bool,
 }
 
@@ -94,6 +95,7 @@ impl Shared {
             rules: &self.rules,
             frag_fport: self.frag_fport,
             is_begun: self.is_begun,
+            has_sent: self.has_sent,
             is_survey: self.is_survey,
         }
     }
@@ -140,7 +142,15 @@ impl Fleet {
         Fleet {
             key,
             share: AirtimeShare::new(rules.airtime),
-            shared: Shared { rules, frag_fport, setup: None, last: None, is_begun: false, is_survey: false },
+            shared: Shared {
+                rules,
+                frag_fport,
+                setup: None,
+                last: None,
+                is_begun: false,
+                has_sent: false,
+                is_survey: false,
+            },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
             gate: records.iter().find_map(|record| StartGate::from_bytes(key, &record.bytes)),
             foreign_answers: 0,
@@ -209,7 +219,7 @@ impl Fleet {
 
     /// The first fragment was sent: no fragmentation session is set up any more.
     pub fn begin(&mut self) {
-        self.shared.is_begun = true;
+        (self.shared.is_begun, self.shared.has_sent) = (true, true);
     }
 
     /// The devices are asked for their versions although nothing is to be set up.

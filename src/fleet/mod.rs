@@ -14,6 +14,7 @@
 
 mod airtime_share;
 mod answer;
+mod answering;
 mod command;
 mod counted;
 mod device;

@@ -4,6 +4,7 @@ use super::device::Device;
 use super::due::Context;
 use super::progress::Stop;
 use super::state::DeviceState;
+use crate::answers::Holding;
 use crate::lorawan::Eui64;
 use serde::Serialize;
 
@@ -50,6 +51,9 @@ pub struct DeviceView<'a> {
     pub heard_of: u8,
     /// Our downlinks for it so far.
     pub downlinks: u32,
+    /// What it holds of the newest campaign's image, where its answers are heard; whoever hears them fills it in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Holding>,
     /// The days until it is told, as far as its uplinks let one guess; 0 when it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_to_told: Option<u32>,
@@ -98,6 +102,7 @@ impl<'a> DeviceView<'a> {
             heard_here: progress.habits.heard.count_ones(),
             heard_of: progress.habits.known,
             downlinks: progress.next_item_no,
+            result: None,
             days_to_told,
         }
     }

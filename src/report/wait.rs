@@ -66,6 +66,8 @@ pub enum WaitReason {
         /// Frame number in the campaign.
         frame_no: u32,
     },
+    /// Its devices were asked what they miss, and their answers come in.
+    DeviceAnswers,
     /// All frames went out, and the packet forwarder's report of the last of them is to come: how many.
     Report(u32),
     /// The packet forwarder refused a frame, which is tried again.
@@ -209,6 +211,7 @@ impl WaitReason {
             WaitReason::Halted(_) => "storage",
             WaitReason::File => "task-file",
             WaitReason::SecondSender => "second-sender",
+            WaitReason::DeviceAnswers => "device-answers",
         }
     }
 
@@ -221,6 +224,7 @@ impl WaitReason {
                 | WaitReason::Session(..)
                 | WaitReason::Turn(_)
                 | WaitReason::Answer { .. }
+                | WaitReason::DeviceAnswers
                 | WaitReason::Report(_)
                 | WaitReason::Image
                 | WaitReason::Proof
@@ -295,6 +299,7 @@ impl fmt::Display for WaitReason {
             WaitReason::File => f.write_str(
                 "its file in the task folder: it is gone and cancels the task unless it comes back",
             ),
+            WaitReason::DeviceAnswers => f.write_str("its devices' answers to what they miss"),
             WaitReason::SecondSender => f.write_str(
                 "the end of somebody else's downlinks to this group: a network server sent to it in the last hour",
             ),

@@ -230,6 +230,8 @@ fn a_device_behind_a_broker_is_told_a_campaign_across_a_kill_and_nothing_twice()
         (&shown["downlinks"], &shown["ts004"], &shown["aws"]),
         (&json!(3), &json!(1), &json!("Initial"))
     );
+    // Before anything was sent nobody holds anything.
+    assert_eq!(shown["result"], Value::Null);
     assert_eq!(field.device.status(field.now()).state, State::Waiting);
     let ids: std::collections::BTreeSet<&str> =
         commands.iter().map(|command| command["id"].as_str().unwrap()).collect();

@@ -1,7 +1,7 @@
 //! From a list of keys to rebuilt images with no hand in between: the real process, a real broker, a simulated forwarder
 //! and four simulated devices behind a network server of either kind.
 //!
-//! `FUOTAD_LONG=1` gives the devices an uplink a minute and lets the service decide the start: it takes six minutes and
+//! `FUOTAD_TEST_LONG_SETUP=1` gives the devices an uplink a minute and lets the service decide the start: it takes six minutes and
 //! prints the seconds from the order to the last complete device.
 
 use super::support::broker::Broker;
@@ -327,7 +327,7 @@ impl Field<'_> {
 
 /// Four devices from their keys in a list to their images.
 fn from_a_list_to_images(dialect: Dialect) {
-    let is_long = std::env::var_os("FUOTAD_LONG").is_some();
+    let is_long = std::env::var_os("FUOTAD_TEST_LONG_SETUP").is_some();
     let broker = Broker::start(&format!("list-{dialect}"), &[], "allow_anonymous true");
     let service = Service::from_a_list(dialect, &broker);
     let region = parameters(RfRegion::Us915).unwrap();

@@ -7,6 +7,7 @@ use fuotad::answers::End;
 use fuotad::answers::Holding;
 use fuotad::answers::Roll;
 use fuotad::campaign::Group;
+use fuotad::campaign::SessionRule;
 use fuotad::engine::FleetSettings;
 use fuotad::fleet::FleetRules;
 use fuotad::fleet::Member;
@@ -17,6 +18,7 @@ use fuotad::lorawan::encrypt_mc_key;
 use fuotad::lorawan::mc_ke_key;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
+use fuotad::report::WaitReason;
 use fuotad::sim::DeviceScript;
 use fuotad::sim::Fault;
 use fuotad::sim::Script;
@@ -27,7 +29,7 @@ use fuotad::sim::lns::FieldDevice;
 use fuotad::sim::lns::FieldScript;
 
 /// `devices` ideal ones that lose 5 to 25 % of the frames; 10 % redundancy are ordered, 5 minutes after the world's zero.
-fn script(devices: usize) -> Script {
+pub fn script(devices: usize) -> Script {
     let base = small_world::script_of(4000);
     let listeners: Vec<DeviceScript> = (0..devices)
         .map(|number| {
@@ -96,6 +98,22 @@ fn assert_nobody_is_called_done_who_is_not(summary: &Summary, roll: &Roll) {
 }
 
 #[test]
+fn while_answers_come_in_the_task_says_so_and_until_when() {
+    let mut world = World::new(script(4));
+    let mut waits = 0;
+    let mut until = None;
+    while world.step() {
+        let wait = world.tasks().into_iter().find_map(|state| state.wait.map(|(wait, _)| wait));
+        let Some(wait) = wait.filter(|wait| wait.reason == WaitReason::DeviceAnswers) else { continue };
+        waits += u32::from(until != wait.until);
+        until = wait.until;
+        assert!(until.is_some_and(|until| until >= world.now()), "{wait:?} at {}", world.now());
+    }
+    let questions = answered(&world.summary()).unwrap().0;
+    assert_eq!(waits, u32::from(questions));
+}
+
+#[test]
 fn a_campaign_goes_on_until_everybody_who_answers_holds_the_image() {
     let (summary, roll) = carry_out(script(20));
     assert_content(&summary, "closed loop");
@@ -108,6 +126,42 @@ fn a_campaign_goes_on_until_everybody_who_answers_holds_the_image() {
     assert!(matches!(outcome(&summary), Some(Outcome::Complete(_))));
     // 84 uncoded and 9 ordered ones would not do.
     assert!(summary.frames.len() > 100 && summary.frames.len() < 160, "{}", summary.frames.len());
+}
+
+/// The same in sessions that the devices are told.
+fn in_sessions(devices: usize) -> Script {
+    let mut script = script(devices);
+    script.groups[0].session = SessionRule::Windows { exponent: None, start: None };
+    script.tasks[0].document = script.tasks[0].document.replace("08:05:00Z", "08:10:00Z");
+    for device in &mut script.devices {
+        device.settings.permanent_class_c = None;
+    }
+    script
+}
+
+#[test]
+fn a_session_has_room_for_the_questions_and_for_what_devices_ask_for() {
+    let (summary, roll) = carry_out(in_sessions(20));
+    assert_content(&summary, "closed loop in a session");
+    assert_nobody_is_called_done_who_is_not(&summary, &roll);
+    let exponents: Vec<u8> =
+        summary.planned.iter().flat_map(|planned| &planned.sessions).map(|(_, exponent)| *exponent).collect();
+    println!("{} frames in sessions {exponents:?}, {}", summary.frames.len(), roll.holdings());
+    assert_eq!(answered(&summary).map(|(_, end)| end), Some(End::Done), "{:#?}", summary.reports);
+    let told = 20 - roll.holdings().not_told;
+    assert_eq!(summary.complete(), told as usize, "{}", roll.holdings());
+    assert!(told >= 18, "{}", roll.holdings());
+}
+
+#[test]
+fn a_session_that_is_over_ends_the_loop_and_says_so() {
+    let mut script = in_sessions(20);
+    script.groups[0].session = SessionRule::Windows { exponent: Some(6), start: None };
+    let (summary, roll) = carry_out(script);
+    assert_content(&summary, "closed loop in a short session");
+    assert_nobody_is_called_done_who_is_not(&summary, &roll);
+    assert_eq!(answered(&summary).map(|(_, end)| end), Some(End::Session), "{:#?}", summary.reports);
+    assert!(roll.holdings().missing + roll.holdings().unheard > 0, "{}", roll.holdings());
 }
 
 #[test]

@@ -215,6 +215,21 @@ fn a_device_that_joins_again_is_told_again_before_the_first_fragment_and_has_los
 }
 
 #[test]
+fn an_answer_to_a_campaign_that_is_over_proves_the_key_and_one_without_a_fragment_does_not() {
+    for has_begun in [true, false] {
+        let mut world = world(script(Dialect::ChirpStack, DAY_S, vec![MeterScript::new(HOUR_S, 7)]));
+        world.run_until(DAY_S + 60);
+        if has_begun {
+            world.begin();
+        }
+        world.fleet().unwrap().set_up(None);
+        world.run_until(DAY_S + 3 * HOUR_S);
+        let expected = if has_begun { DeviceState::Proved } else { DeviceState::Told };
+        assert_eq!(world.summary().meters[0].state, expected);
+    }
+}
+
+#[test]
 fn an_answer_that_nobody_here_asked_for_is_a_conflict() {
     // It answers the question for its version, and what somebody else told it.
     let unasked: &[(u8, u32, &[u8])] = &[

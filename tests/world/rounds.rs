@@ -176,6 +176,35 @@ fn everybody_completes_with_hardly_more_than_the_worst_one_needs() {
     }
 }
 
+/// Fixed redundancy, once with a question at the end, which changes nothing for the devices, and once without.
+#[test]
+fn the_loop_completes_whom_a_fixed_redundancy_leaves_behind() {
+    for (nb_frag, seed) in [(100, 11), (432, 12)] {
+        let mut looped = Site::new(nb_frag, 300, seed);
+        let mut roll = looped.roll();
+        let (_, questions) =
+            carry_out(&mut looped, &mut roll, &GiveUp::default(), nb_frag / 10, MAX_FRAGMENTS / 2);
+        let mut fixed = Site::new(nb_frag, 300, seed);
+        let mut fixed_roll = fixed.roll();
+        fixed.send(nb_frag + nb_frag * 30 / 100);
+        fixed.ask(Whom::All, &mut fixed_roll);
+        let complete = |site: &Site| site.listeners.iter().filter(|one| one.complete_at.is_some()).count();
+        println!(
+            "M {nb_frag}, complete of 300 / fragments / questions: ours {} / {} / {questions}; 30 % and a question {} / {} / 1; 30 % {} / {} / 0",
+            complete(&looped),
+            looped.sent.frames,
+            complete(&fixed),
+            fixed.sent.frames,
+            complete(&fixed),
+            fixed.sent.frames
+        );
+        assert_eq!(complete(&looped), 300);
+        assert!(complete(&fixed) < 295, "{}", complete(&fixed));
+        // One question of which some answers are lost tells of fewer than there are.
+        assert!((fixed_roll.holdings().done as usize) < complete(&fixed));
+    }
+}
+
 #[test]
 fn a_device_that_never_answers_is_left_after_three_questions_and_is_not_called_done() {
     let mut site = Site::new(100, 20, 7);

@@ -1,6 +1,7 @@
 //! Whatever is not sent now has a reason. Each reason is brought about, the world is moved to what the sentence named,
 //! and the wait ends; beside a busy network server a campaign keeps a tenth of its pace.
 
+use crate::closed_loop;
 use crate::fleet_engine;
 use crate::shared_radio::shared;
 use crate::support::small_world::START;
@@ -91,7 +92,8 @@ fn next(reason: Option<&WaitReason>) -> Option<WaitReason> {
             AirLimit::Busy => air(AirLimit::Spacing { sub_band }),
             AirLimit::Spacing { .. } => Some(WaitReason::Answer { frame_no: 0 }),
         },
-        Some(WaitReason::Answer { .. }) => Some(WaitReason::Report(0)),
+        Some(WaitReason::Answer { .. }) => Some(WaitReason::DeviceAnswers),
+        Some(WaitReason::DeviceAnswers) => Some(WaitReason::Report(0)),
         Some(WaitReason::Report(_)) => refused(RefusalCause::DutyCycle),
         Some(WaitReason::Refusal(Refused { cause, .. })) => match cause {
             RefusalCause::DutyCycle => refused(RefusalCause::Listening),
@@ -212,6 +214,7 @@ fn every_wait_has_its_reason_and_ends_with_what_the_reason_named() {
     walks.extend(of_the_clock());
     walks.extend(of_the_air());
     walks.extend(of_turns_and_pauses());
+    walks.push(walked(closed_loop::script(4), "device-answers"));
     let mut kinds: BTreeSet<&str> = BTreeSet::new();
     for seen in &walks {
         println!("{:>22} {:>5} s  {}", seen.reason.kind(), seen.lasted_s(), seen.sentence);

@@ -3,6 +3,7 @@
 use super::refusal::Refusal;
 use super::request::AboutDevices;
 use super::request::DevicesRequest;
+use crate::answers::Roll;
 use crate::engine::Engine;
 use crate::fleet::DeviceView;
 use crate::fleet::Fleet;
@@ -52,21 +53,28 @@ pub(in crate::daemon) fn devices(
         return Err(Refusal::new("no-lns", why));
     };
     match request.what {
-        AboutDevices::List { after, limit } => Ok(list(fleet, now, after, limit)),
+        AboutDevices::List { after, limit } => Ok(list(fleet, engine.answers(group), now, after, limit)),
         AboutDevices::Survey => Ok(json!({ "counts": fleet.readiness(now) })),
         AboutDevices::Show(dev_eui) | AboutDevices::Retry(dev_eui) | AboutDevices::Forget(dev_eui) => {
-            let view = fleet.device(now, dev_eui).ok_or_else(|| unknown(dev_eui))?;
+            let mut view = fleet.device(now, dev_eui).ok_or_else(|| unknown(dev_eui))?;
+            view.result = engine.answers(group).and_then(|roll| roll.holding(dev_eui));
             Ok(json!(view))
         }
     }
 }
 
 /// A page of devices by ascending DevEUI, and where the next one begins.
-fn list(fleet: &Fleet, now: Now, after: Option<Eui64>, limit: usize) -> Value {
+fn list(fleet: &Fleet, roll: Option<&Roll>, now: Now, after: Option<Eui64>, limit: usize) -> Value {
     let mut page: Vec<DeviceView<'_>> = fleet.devices_after(now, after).take(limit + 1).collect();
     let has_more = page.len() > limit;
     page.truncate(limit);
+    for view in &mut page {
+        view.result = roll.and_then(|roll| roll.holding(view.dev_eui));
+    }
     let mut answer = json!({ "devices": page, "counts": fleet.readiness(now) });
+    if let Some(roll) = roll {
+        answer["results"] = json!(roll.holdings());
+    }
     if let Some(last) = page.last().filter(|_| has_more) {
         answer["next"] = json!(last.dev_eui.to_string());
     }

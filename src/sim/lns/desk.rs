@@ -1,5 +1,7 @@
 //! What is settled at a desk before a world begins: keys, and what is prepared for each meter.
 
+use super::meter::Meter;
+use super::script::LnsScript;
 use super::script::MeterScript;
 use crate::fleet::Member;
 use crate::fleet::SessionMics;
@@ -13,12 +15,30 @@ use crate::lorawan::encrypt_mc_key;
 use crate::lorawan::mc_ke_key;
 use crate::region::Parameters;
 use crate::sim::device;
+use crate::sim::random::Random;
 
 /// The first of three counts that MICs are prepared for.
 const FIRST_SESSION_CNT: u16 = 5;
 
+/// Every meter of the script, and what is prepared for it.
+pub(super) fn prepared(
+    script: &LnsScript,
+    region: &'static Parameters,
+    mc_key: &Secret,
+    image: &[u8],
+    random: &mut Random,
+) -> (Vec<Meter>, Vec<Member>) {
+    let mut one = |(index, meter): (usize, &MeterScript)| {
+        let dev_eui = Eui64::from_bytes([0x70, 0xb3, 0xd5, 0x7e, 0xd0, 1, (index >> 8) as u8, index as u8]);
+        let settings = settings(meter, index, region);
+        let member = member(meter, dev_eui, index, mc_key, &script.setup, image);
+        (Meter::new(meter.clone(), dev_eui.to_string(), settings, random.split(index as u64)), member)
+    };
+    script.meters.iter().enumerate().map(&mut one).unzip()
+}
+
 /// A meter's settings; the root key is its own.
-pub(super) fn settings(meter: &MeterScript, index: usize, region: &'static Parameters) -> device::Settings {
+fn settings(meter: &MeterScript, index: usize, region: &'static Parameters) -> device::Settings {
     let name = format!("meter-{index}");
     let stock = device::Settings::stock(meter.stack, name, root_key(index), region);
     device::Settings {
@@ -35,7 +55,7 @@ fn root_key(index: usize) -> RootKey {
 }
 
 /// What is prepared for a meter at a desk.
-pub(super) fn member(
+fn member(
     meter: &MeterScript,
     dev_eui: Eui64,
     index: usize,

@@ -9,8 +9,7 @@ use super::air::max_len;
 use super::app_server::AppServer;
 use super::app_server::Item;
 use super::broker::Broker;
-use super::desk::member;
-use super::desk::settings;
+use super::desk::prepared;
 use super::documents::Documents;
 use super::documents::Down;
 use super::documents::Published;
@@ -88,15 +87,7 @@ impl LnsWorld {
         let documents = Documents(script.rules.dialect);
         let mc_key = Secret::from_bytes([0x77; 16]);
         let key = McSessionKeys::derive(&mc_key, script.setup.channel.mc_addr).fingerprint();
-        let mut meters = Vec::new();
-        let mut members = Vec::new();
-        for (index, meter) in script.meters.iter().enumerate() {
-            let dev_eui =
-                Eui64::from_bytes([0x70, 0xb3, 0xd5, 0x7e, 0xd0, 1, (index >> 8) as u8, index as u8]);
-            members.push(member(meter, dev_eui, index, &mc_key, &script.setup, image));
-            let settings = settings(meter, index, region);
-            meters.push(Meter::new(meter.clone(), dev_eui.to_string(), settings, random.split(index as u64)));
-        }
+        let (meters, members) = prepared(&script, region, &mc_key, image, &mut random);
         let mut world = LnsWorld {
             documents,
             agenda: Agenda::default(),
