@@ -259,7 +259,7 @@ function gateway(status) {
   return rows;
 }
 
-function show({ status, over_time: over }) {
+function show({ status, ...over }) {
   byId("about").textContent = `${status.version}, ${status.region}, up ${people(status.uptime_s)}`;
   const state = byId("state");
   state.textContent = status.is_ready ? "ready" : "not ready";
