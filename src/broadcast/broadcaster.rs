@@ -309,6 +309,12 @@ impl Broadcaster {
         self.book.campaign(task)?.pause(now)
     }
 
+    /// The tasks whose campaigns wait for what follows.
+    pub fn paused(&self, now: Now) -> Vec<TaskId> {
+        let is_paused = |id: &&TaskId| self.pause(now, id).is_some();
+        self.book.open().keys().filter(is_paused).cloned().collect()
+    }
+
     /// The campaign sends this after everything else; whether there are numbers and counters for it.
     pub fn follow(&mut self, task: &TaskId, follow_up: FollowUp) -> bool {
         self.book.campaign_mut(task).is_some_and(|campaign| campaign.follow(follow_up))

@@ -119,11 +119,13 @@ impl Campaign {
 
     /// Where it stands while it waits for what follows; `None` while it sends, and where nothing follows.
     pub fn pause(&self, now: Now) -> Option<Pause> {
+        if !self.is_followed || !self.has_begun() || self.awaiting.is_some() {
+            return None;
+        }
         let is_shut = self.calendar.is_missed(now);
         let is_left = |(_, position)| !(self.is_made_up(position) && is_shut);
-        let is_idle =
-            self.awaiting.is_none() && !self.progress.next_position(&self.plan).is_some_and(is_left);
-        (self.is_followed && self.has_begun() && is_idle).then(|| Pause {
+        let is_idle = !self.progress.next_position(&self.plan).is_some_and(is_left);
+        is_idle.then(|| Pause {
             sent: self.sent,
             room: self.progress.room(&self.plan),
             airtime_us: self.plan.airtime_us,

@@ -84,7 +84,23 @@ impl Config {
         mistakes.or(settings)
     }
 
-    /// The same for `check`, which refuses a log filter that `run` takes as `info`.
+    /// Lets a plan know which groups' answers the service hears: their sessions have room for questions. Files that are not
+    /// here tell nothing.
+    ///
+    /// # Errors
+    /// Every value that cannot be used.
+    pub fn hear_answers(
+        &self,
+        settings: &mut engine::Settings,
+        read_devices: ReadDevices<'_>,
+    ) -> Result<(), ConfigError> {
+        let devices = self.prepared(read_devices)?;
+        let fleets = fleet::fleets(&self.lns, &self.group, &devices, settings.region)?;
+        fleet::hear_answers(&mut settings.groups, &fleets);
+        Ok(())
+    }
+
+    /// [`Config::service`] for `check`, which refuses a log filter that `run` takes as `info`.
     ///
     /// # Errors
     /// Every value that cannot be used.

@@ -169,6 +169,15 @@ impl Loops {
             let Some(fleet) = fleet(&of.group) else { continue };
             has_moved |= of.advance(now, broadcaster, fleet, &mut self.wishes);
         }
+        // Nothing follows where nobody hears the answers, as in a plan, or where an earlier life knew the end.
+        let is_open = |course: &Course, task: &TaskId| course.task == *task && !course.is_over;
+        for task in broadcaster.paused(now) {
+            let mut courses = self.loops.iter().filter_map(|of| of.course.as_ref());
+            if !courses.any(|course| is_open(course, &task)) {
+                broadcaster.end_follow_up(&task);
+                has_moved = true;
+            }
+        }
         has_moved
     }
 

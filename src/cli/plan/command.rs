@@ -201,6 +201,11 @@ pub fn settings(
         false => Ok(None),
     };
     config.trust(&mut settings, &mut certificates).map_err(wrong)?;
+    let mut devices = |path: &Path| match path.exists() {
+        true => files::prepared(path).map(Some),
+        false => Ok(None),
+    };
+    config.hear_answers(&mut settings, &mut devices).map_err(wrong)?;
     Ok((settings, are_keys_seen))
 }
 

@@ -106,6 +106,14 @@ fn what_is_prepared_is_what_the_gateway_takes_with_its_own_key_and_no_other() {
                   devices-file = \"meters.devices.toml\"\n";
     desk.write("g.toml", config.replace("KEY", "meters.mckey"));
     assert_eq!(desk.run("check g.toml").code, 0, "{}", desk.run("check g.toml").err);
+    // A plan keeps counters for what these devices may ask for, as the service does.
+    let deaf = config.replace("KEY", "meters.mckey").replace("lns = \"cs\"", "");
+    desk.write("deaf.toml", deaf.replace("devices-file = \"meters.devices.toml\"", ""));
+    let end_fcnt = |config: &str| {
+        let plan = format!("plan meters-1.4.2.json -c {config} --image image.bin --json");
+        number(&desk.json(&plan), "end_fcnt")
+    };
+    assert!(end_fcnt("g.toml") > end_fcnt("deaf.toml") + 500);
     let missing = config
         .replace("KEY", "meters.mckey")
         .replace("[[group]]", "user = \"gw\"\npassword-file = \"absent\"\n[[group]]");
