@@ -9,6 +9,7 @@ use super::listening::Burst;
 use super::listening::Frames;
 use super::listening::SessionLimits;
 use super::listening::over_us;
+use super::listening::the_most;
 use crate::schedule::Scheduler;
 use crate::schedule::TxRequest;
 
@@ -53,16 +54,6 @@ impl Bursts {
         }
         least
     }
-}
-
-/// The largest number up to `most` that is like 1; 0 where 1 is not.
-fn the_most(most: usize, is_enough: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, most);
-    while low < high {
-        let middle = (low + high).div_ceil(2);
-        if is_enough(middle) { low = middle } else { high = middle - 1 }
-    }
-    low
 }
 
 /// What devices pay for them, microseconds of listening; none, and those that are over too late, cost more than any that are not.

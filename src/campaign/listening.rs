@@ -117,12 +117,7 @@ impl<'a> Air<'a> {
         let fits = |frames: usize| {
             self.session_us(first, frames, room_us, is_ordered).is_some_and(|us| us <= length_us)
         };
-        let (mut low, mut high) = (0, self.at_most.min(self.frames.all - first));
-        while low < high {
-            let middle = (low + high).div_ceil(2);
-            if fits(middle) { low = middle } else { high = middle - 1 }
-        }
-        low
+        the_most(self.at_most.min(self.frames.all - first), fits)
     }
 
     /// The sessions of the campaign; empty when a session holds no frame. With `exponent` each has that length. Those that
@@ -257,6 +252,16 @@ impl<'a> Air<'a> {
         let room_us = length_us.saturating_sub(2 * self.frames.guard_us);
         ends(radio, &self.request, opens, room_us, frames, spacing).len() - 1
     }
+}
+
+/// The largest number up to `most` that is enough, where all smaller ones are, too; 0 where none is.
+pub fn the_most(most: usize, is_enough: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, most);
+    while low < high {
+        let middle = (low + high).div_ceil(2);
+        if is_enough(middle) { low = middle } else { high = middle - 1 }
+    }
+    low
 }
 
 /// When the last of them is over after the start of the first, microseconds.

@@ -4,6 +4,7 @@ use super::binomial::Binomial;
 use super::lines::Lines;
 use super::lines::Luck;
 use super::lines::SAMPLED_LOSSES_MAX;
+use super::search::least;
 use crate::fragment::FragmentError;
 use crate::fragment::Layout;
 use crate::fragment::MAX_FRAGMENTS;
@@ -179,19 +180,7 @@ fn needed_by_formula(
     let suffices = |coded: u16| {
         by_formula(others, last, &Binomial::new(u32::from(coded), 1.0 - loss), receiver) >= wanted
     };
-    if !suffices(most) {
-        return None;
-    }
-    let (mut low, mut enough) = (0, most);
-    while low < enough {
-        let middle = low.midpoint(enough);
-        if suffices(middle) {
-            enough = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    Some(enough)
+    suffices(most).then(|| least(0, most, suffices))
 }
 
 /// The probability that `excess` random lines more than there are columns have full rank, for many columns:

@@ -13,6 +13,7 @@ mod binomial;
 mod completion;
 mod lines;
 mod remaining;
+mod search;
 
 pub use completion::Odds;
 pub use completion::Receiver;

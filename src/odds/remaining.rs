@@ -2,6 +2,7 @@
 
 use super::binomial::Binomial;
 use super::completion::EXCESS_MAX;
+use super::search::least;
 use crate::fragment::MAX_FRAGMENTS;
 
 /// The smallest number of fresh coded fragments with which a device that misses `missing` independent ones completes
@@ -22,16 +23,7 @@ pub fn coded_to_complete(missing: u16, loss: f64, wanted: f64) -> u16 {
         let mended = (missing..).zip(&full_ranks).map(enough).sum::<f64>();
         mended + heard.at_least(missing + EXCESS_MAX) >= wanted
     };
-    let (mut low, mut enough) = (missing.min(u32::from(MAX_FRAGMENTS)) as u16, MAX_FRAGMENTS);
-    while low < enough {
-        let middle = low.midpoint(enough);
-        if suffices(middle) {
-            enough = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    enough
+    least(missing.min(u32::from(MAX_FRAGMENTS)) as u16, MAX_FRAGMENTS, suffices)
 }
 
 #[cfg(test)]
