@@ -20,6 +20,7 @@ use crate::lns::EventKind;
 use crate::lorawan::Eui64;
 use crate::lorawan::PackageVersion;
 use crate::region::Parameters;
+use crate::report::ClockNeed;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::WaitReason;
@@ -234,11 +235,14 @@ impl Fleets {
         }
     }
 
-    /// Which devices a task without a start waits for.
+    /// Which devices a task without a start waits for; without a trusted clock no start is decided.
     pub(super) fn wait(&self, now: Now, task: &TaskId) -> Option<WaitReason> {
         let is_first = |of: &&GroupFleet| of.tasks.first().is_some_and(|first| first.id == *task);
         let fleet = &self.fleets.iter().find(is_first)?.fleet;
         let percent = fleet.start_when()?.ready_percent;
+        if now.gps.is_none() {
+            return Some(WaitReason::Clock { need: ClockNeed::Start, dispute: None });
+        }
         let readiness = fleet.readiness(now);
         Some(WaitReason::Devices { ready: readiness.told, devices: readiness.devices, percent })
     }

@@ -1,7 +1,6 @@
 //! The application side of the network server, through which the first group's devices are set up.
 
 use super::questions::Questions;
-use super::writing::quoted;
 use crate::cli::exit::Failure;
 use crate::cli::operator_args::InitArgs;
 use crate::lns::Dialect;
@@ -90,4 +89,9 @@ impl Lns {
             quoted(&devices_file.to_string_lossy())
         )
     }
+}
+
+/// A string as TOML writes it.
+pub fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
 }

@@ -1,6 +1,7 @@
 //! The text of a first configuration.
 
 use super::lns::Lns;
+use super::lns::quoted;
 use std::net::SocketAddr;
 
 /// Where the forwarder is expected by default, and by `fuotad.socket`.
@@ -18,11 +19,6 @@ pub struct Answers {
     pub antenna_gain_dbi: f64,
     /// The application side through which devices are set up; `None`: others do it.
     pub lns: Option<Lns>,
-}
-
-/// A string as TOML writes it.
-pub fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
 }
 
 impl Answers {
