@@ -96,7 +96,9 @@ impl Rounds {
                 false => Next::End(End::Done),
                 true if self.questions >= give_up.questions => Next::End(End::Questions),
                 // While devices say what they miss, the others would only answer that they miss nothing.
-                true if self.questions == 0 || roll.is_anybody_behind(max_behind) => Next::Ask(Whom::Missing),
+                true if self.questions == 0 || !roll.hears_all() || roll.is_anybody_behind(max_behind) => {
+                    Next::Ask(Whom::Missing)
+                }
                 true => Next::Ask(Whom::All),
             };
         }

@@ -8,6 +8,7 @@ use super::group::GiveUpConfig;
 use super::group::GroupConfig;
 use super::group::StartWhenConfig;
 use super::lns::LnsConfig;
+use crate::answers::AnswerWindow;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
 use crate::campaign::Group;
@@ -17,7 +18,6 @@ use crate::fleet::FleetRules;
 use crate::fleet::Member;
 use crate::fleet::SessionMics;
 use crate::fleet::StartWhen;
-use crate::fleet::answer_window_us;
 use crate::region::Parameters;
 use std::collections::BTreeMap;
 
@@ -127,11 +127,14 @@ fn give_up(group: &GroupConfig) -> Result<GiveUp, ConfigError> {
 
 /// The answers of these devices are heard: their groups' campaigns go on until they hold the image. Devices of Zephyr
 /// answer a multicast question all within 16 ms, so nobody would be heard: they are not asked.
-pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings]) {
+pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings], region: &Parameters) {
+    let usual = (&region.usual_uplinks(), region.usual_channels());
     for fleet in fleets {
         let is_its = |group: &&mut Group| group.name == fleet.group && group.profile.habit != Habit::Zephyr;
         for group in groups.iter_mut().filter(is_its) {
-            group.answer_window_us = Some(answer_window_us(fleet.members.len()));
+            let Ok(rate) = region.data_rate(group.data_rate) else { continue };
+            let (devices, habit) = (fleet.members.len(), group.profile.habit);
+            group.answer_window = Some(AnswerWindow::new(devices, habit, rate.modulation, usual));
         }
     }
 }
@@ -258,10 +261,10 @@ mod tests {
             );
             let config = Config::from_text(&text, &BTreeMap::new()).unwrap();
             let mut groups = config.engine(&mut |_| Ok(Secret::from_bytes([7; 16]))).unwrap().groups;
-            hear_answers(&mut groups, &fleets);
-            groups[0].answer_window_us
+            hear_answers(&mut groups, &fleets, parameters(RfRegion::Eu868).unwrap());
+            groups[0].answer_window.map(|window| window.block_ack_delay)
         };
-        assert_eq!(heard(""), Some(16_000_000));
+        assert_eq!(heard(""), Some(0));
         assert_eq!(heard("device-profile = \"zephyr\""), None);
     }
 

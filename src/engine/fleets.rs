@@ -188,7 +188,7 @@ impl Fleets {
             Event::Planned(planned) => {
                 let of_group = self.fleets.iter_mut().find(|of| of.group == planned.group);
                 let Some(of) = of_group else { return };
-                let setup = Setup::new(task.as_str(), planned, of.channel, of.fleet.len());
+                let setup = Setup::new(task.as_str(), planned, of.channel);
                 of.tasks.retain(|known| known.id != *task);
                 of.tasks.push(PlannedTask { id: task.clone(), setup, is_armed: false, has_begun: false });
                 of.set_up();
@@ -338,6 +338,7 @@ fn channel(group: &Group, region: &'static Parameters) -> Option<Channel> {
         modulation,
         is_always: group.session == SessionRule::Always,
         guard_us: group.guard_us,
+        block_ack_delay: group.answer_window.map_or(0, |window| window.block_ack_delay),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The loops of campaigns whose devices answer: what was sent, what they said to it, and what follows.
 
 use super::io::FleetSettings;
+use crate::answers::AnswerWindow;
 use crate::answers::End;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
@@ -34,8 +35,6 @@ use sha2::Sha256;
 use std::collections::VecDeque;
 
 const VERSION: u8 = 1;
-/// An answer needs so long from its device through the network server to us, microseconds.
-const ON_ITS_WAY_US: u64 = 10_000_000;
 /// Records of one group, at most: they hold 200 devices each.
 const RECORDS_MAX: usize = 32;
 
@@ -67,7 +66,7 @@ struct GroupLoop {
     key: KeyFingerprint,
     habit: Habit,
     version: PackageVersion,
-    window_us: u64,
+    window: AnswerWindow,
     give_up: GiveUp,
     devices: Vec<Eui64>,
     course: Option<Course>,
@@ -96,7 +95,7 @@ impl Loops {
         let mut loops = Vec::new();
         for fleet in settings {
             let Some(group) = groups.iter().find(|group| group.name == fleet.group) else { continue };
-            let Some(window_us) = group.answer_window_us else { continue };
+            let Some(window) = group.answer_window else { continue };
             let key = group.keys.fingerprint();
             let is_its = |record: &&FleetRecord| (0..RECORDS_MAX).any(|part| id(key, part) == record.id);
             loops.push(GroupLoop {
@@ -109,7 +108,7 @@ impl Loops {
                     Ts004Version::V1 => PackageVersion::V1,
                     Ts004Version::V2 => PackageVersion::V2,
                 },
-                window_us,
+                window,
                 give_up: fleet.rules.give_up,
                 devices: fleet.members.iter().map(|member| member.dev_eui).collect(),
                 course: None,
@@ -204,6 +203,7 @@ impl GroupLoop {
             version: self.version,
             habit: self.habit,
             crc32: planned.crc32,
+            window: self.window,
         };
         let mut course = Course {
             task: task.clone(),
@@ -230,7 +230,7 @@ impl GroupLoop {
         let Some(course) = self.course.as_mut().filter(|course| !course.is_over) else { return false };
         let Some(pause) = broadcaster.pause(now, &course.task) else { return false };
         let is_news = course.ordered.is_some();
-        if !course.settle(now, &pause, self.window_us) {
+        if !course.settle(now, &pause, self.window) {
             if let Some(until) = course.answers_until.filter(|_| is_news) {
                 broadcaster.await_answers(&course.task, until);
             }
@@ -269,7 +269,7 @@ impl GroupLoop {
 
 impl Course {
     /// Takes note of what was ordered and is sent now; whether its answers are in, too.
-    fn settle(&mut self, now: Now, pause: &Pause, window_us: u64) -> bool {
+    fn settle(&mut self, now: Now, pause: &Pause, window: AnswerWindow) -> bool {
         self.roll.set_sent(pause.sent);
         match self.ordered.take() {
             Some(Ordered::Send(fragments)) => self.rounds.sent(fragments),
@@ -277,14 +277,15 @@ impl Course {
             Some(Ordered::Ask(whom)) => {
                 self.roll.ask(whom);
                 let end = pause.last_end.unwrap_or(now.mono).max(now.mono);
-                self.answers_until = Some(end.plus_us(window_us + ON_ITS_WAY_US));
+                self.answers_until = Some(end.plus_us(window.us()));
             }
             None => {}
         }
         match self.answers_until {
-            Some(until) if until > now.mono && !pause.is_shut => false,
+            Some(until) if until > now.mono && !pause.is_shut && self.roll.is_answer_due() => false,
             Some(_) => {
                 self.answers_until = None;
+                self.roll.close();
                 self.rounds.asked();
                 true
             }

@@ -118,7 +118,7 @@ fn frag_session(setup: &Setup, v2: Option<ts004::FragSessionSetupV2>) -> ts004::
         nb_frag: setup.nb_frag,
         frag_size: setup.frag_size,
         frag_algo: 0,
-        block_ack_delay: setup.block_ack_delay,
+        block_ack_delay: setup.channel.block_ack_delay,
         padding: setup.padding,
         descriptor: setup.descriptor,
         v2,

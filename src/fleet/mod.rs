@@ -47,7 +47,6 @@ pub use rules::FleetRules;
 pub use setup::Channel;
 pub use setup::Setup;
 pub use setup::Window;
-pub use setup::answer_window_us;
 pub use start_gate::StartWhen;
 pub use state::DeviceState;
 pub use state::Refusal;

@@ -134,7 +134,7 @@ impl World {
         let mut rng = Random::new(script.seed);
         let concentrator = ConcentratorSettings { gps_at_zero: script.start, ..script.concentrator.clone() };
         let concentrator = Concentrator::new(concentrator, rng.split(1), Instant::ZERO);
-        let are_asked = script.groups.iter().any(|group| group.answer_window_us.is_some());
+        let are_asked = script.groups.iter().any(|group| group.answer_window.is_some());
         let listeners = Listeners::new(&script.devices, are_asked, &mut rng);
         let network = script.network.clone();
         let network =
