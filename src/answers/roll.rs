@@ -150,6 +150,21 @@ impl Roll {
         }
     }
 
+    /// Each device whose result is open may be asked alone from now on, and answers about what was sent until now.
+    pub fn ask_each(&mut self) {
+        self.close();
+        self.asked = Some(self.sent);
+    }
+
+    /// Whether the result of a device is open: it was not heard, or misses something by an answer before the last fragment.
+    pub fn is_open(&self, dev_eui: Eui64) -> bool {
+        self.members.get(&dev_eui).is_some_and(|member| match member.holding() {
+            Holding::Unheard => true,
+            Holding::Missing(_) => member.said.is_none_or(|said| said.asked.frames < self.sent.frames),
+            _ => false,
+        })
+    }
+
     /// Whether somebody who is worth waiting for may still answer the newest question.
     pub fn is_answer_due(&self) -> bool {
         self.members.values().any(|member| member.is_awaited() && !member.has_answered)

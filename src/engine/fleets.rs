@@ -163,6 +163,12 @@ impl Fleets {
         self.heard.push_back((uplink.ended, usize::from(size)));
     }
 
+    /// A device of this group may be asked alone what it holds, so often in all.
+    pub(super) fn want_result(&mut self, group: &str, dev_eui: Eui64, questions: u8) {
+        let theirs = self.fleets.iter_mut().filter(|of| of.group == group);
+        theirs.for_each(|of| of.fleet.want_result(dev_eui, questions));
+    }
+
     /// A network server told something of a device.
     pub(super) fn event(&mut self, now: Now, link: usize, event: &Told) {
         let ended = match &event.kind {

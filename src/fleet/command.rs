@@ -102,6 +102,15 @@ pub(super) fn payload(step: Step, from: &Material<'_>) -> Result<Option<Payload>
             ts003::Request::AppTime { time_correction, token_ans }.write(version, &mut bytes)?;
             ts003::FPORT
         }
+        Step::Status => {
+            let request = ts004::Request::FragSessionStatus { frag_index: FRAG_INDEX, participants: true };
+            request.write(version, &mut bytes)?;
+            from.frag_fport
+        }
+        Step::BlockAns => {
+            ts004::Request::FragDataBlockReceived { frag_index: FRAG_INDEX }.write(version, &mut bytes)?;
+            from.frag_fport
+        }
         Step::McSession => {
             let (Some(setup), Some(window)) = (from.setup, from.window) else { return Ok(None) };
             mc_session(&setup.channel, window).write(version, &mut bytes)?;
