@@ -93,7 +93,7 @@ impl Campaign {
         let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.queue_slot_us);
         let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
         let progress = resumed.map_or(Progress::default(), |(progress, _)| progress);
-        let (answers, sent) = (group.answer_window_us.is_some(), progress.fragments_sent(&plan));
+        let (answers, sent) = (group.answer_window.is_some(), progress.fragments_sent(&plan));
         let ask_from = if resumed.is_some() { progress.next_frame + plan.frames_of_a_mark() } else { 0 };
         Campaign {
             frames: Frames::new(&plan),
@@ -610,7 +610,7 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             takes_any_image: false,
-            answer_window_us: None,
+            answer_window: None,
             power: Default::default(),
             trust: SigningTrust::default(),
             sessions: SessionLimits::default(),

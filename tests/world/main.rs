@@ -6,6 +6,7 @@
 mod support;
 
 mod a_day_after;
+mod asked_alone;
 mod answers;
 mod campaigns;
 mod closed_loop;
