@@ -14,6 +14,7 @@ mod enrol;
 mod exit;
 mod files;
 mod group;
+mod group_args;
 mod history;
 mod init;
 mod inspect;

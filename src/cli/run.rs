@@ -2,7 +2,6 @@
 
 use super::args::Cli;
 use super::args::Command;
-use super::args::GroupCommand;
 use super::cancel;
 use super::check;
 use super::check_forwarder;
@@ -13,6 +12,7 @@ use super::doctor;
 use super::enrol;
 use super::exit::Failure;
 use super::group;
+use super::group_args::GroupCommand;
 use super::history;
 use super::init;
 use super::inspect;

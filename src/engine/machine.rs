@@ -1,7 +1,8 @@
 //! The engine itself: the broadcaster, the relay and the forwarder's link. It owns the scheduler and lends it to them.
 
+mod views;
+
 use super::addresses::Addresses;
-use super::clocks::ClockState;
 use super::clocks::Clocks;
 use super::fleets::Fleets;
 use super::fleets::Wish;
@@ -13,42 +14,30 @@ use super::loops;
 use super::loops::Loops;
 use super::verdict::translate;
 use super::verdict::worth_reporting;
-use crate::answers::Roll;
 use crate::broadcast;
 use crate::broadcast::Broadcaster;
-use crate::broadcast::TaskState;
 use crate::campaign::Handover;
-use crate::campaign::Progress;
 use crate::campaign::Refusal;
 use crate::campaign::Transmit;
 use crate::campaign::Verdict;
-use crate::fleet::Fleet;
 use crate::forwarder;
 use crate::forwarder::EmissionId;
 use crate::forwarder::GatewayId;
 use crate::forwarder::Link;
-use crate::forwarder::LinkState;
 use crate::forwarder::Obstacle;
-use crate::forwarder::OtherSender;
-use crate::forwarder::ServerCounts;
 use crate::lorawan::Eui64;
 use crate::relay::Relay;
-use crate::relay::RelayCounts;
 use crate::relay::RelayOutput;
-use crate::relay::ServerSettings;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::WaitReason;
-use crate::schedule::BandUse;
 use crate::schedule::Scheduler;
 use crate::store::Change;
 use crate::store::RangeState;
 use crate::store::Recovered;
-use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
-use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 /// The pure mind of the daemon.
@@ -167,44 +156,9 @@ impl Engine {
         now
     }
 
-    /// The time that is believed now.
-    pub fn now(&self) -> Now {
-        self.now
-    }
-
-    /// Our own clock and the forwarder's GPS.
-    pub fn clocks(&self) -> ClockState {
-        self.clocks.state(self.now.mono)
-    }
-
     /// The next wish; [`Output::WakeAt`] is the last one.
     pub fn poll(&mut self) -> Output {
         self.outputs.pop_front().unwrap_or_else(|| Output::WakeAt(self.wake_at()))
-    }
-
-    /// The packet forwarder as the link sees it.
-    pub fn link(&self) -> LinkState {
-        self.link.state(self.now.mono)
-    }
-
-    /// Who else sends to the packet forwarder's port and is not served, at most eight.
-    pub fn other_senders(&self) -> impl Iterator<Item = OtherSender> {
-        self.link.other_senders()
-    }
-
-    /// What was relayed between the forwarder and its network servers.
-    pub fn relayed(&self) -> RelayCounts {
-        self.relay.counts()
-    }
-
-    /// How often we refused a server's downlink, by reason.
-    pub fn refused_downlinks(&self) -> &BTreeMap<&'static str, u64> {
-        self.relay.refusals()
-    }
-
-    /// Each network server and its figures.
-    pub fn servers(&self) -> impl Iterator<Item = (&ServerSettings, ServerCounts)> {
-        self.relay.servers()
     }
 
     /// Nothing is sent from now on, whatever is ordered: traffic is relayed and no more.
@@ -213,32 +167,6 @@ impl Engine {
         self.now = self.believed(now);
         self.broadcaster.halt(self.now, reason);
         self.settle();
-    }
-
-    /// Airtime used in every sub-band with a limit.
-    pub fn bands(&self) -> Vec<BandUse> {
-        self.scheduler.bands(self.now.mono)
-    }
-
-    /// The devices of a group that are set up through a network server.
-    pub fn fleet(&self, group: &str) -> Option<&Fleet> {
-        self.fleets.of_group(group)
-    }
-
-    /// The devices of the group's newest campaign and what they hold, where their answers are heard and its ordered
-    /// fragments were sent.
-    pub fn answers(&self, group: &str) -> Option<&Roll> {
-        self.loops.roll(group)
-    }
-
-    /// Each group whose devices are set up through a network server.
-    pub fn fleets(&self) -> impl Iterator<Item = (&str, &Fleet)> {
-        self.fleets.each()
-    }
-
-    /// The shortest usual distance of the uplinks of a device behind this connection, seconds; `None` while none is known.
-    pub fn shortest_interval_s(&self, link: usize) -> Option<u32> {
-        self.fleets.shortest_interval_s(link)
     }
 
     /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there
@@ -252,73 +180,6 @@ impl Engine {
     /// The devices of the group are asked for their versions although nothing is to be set up.
     pub fn survey(&mut self, group: &str) {
         self.fleets.survey(group);
-    }
-
-    /// How far each task that is not over is; `None` while it is not planned.
-    pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
-        self.broadcaster.progress()
-    }
-
-    /// What of the groups was warned of since the start: each line once.
-    pub fn warned(&self) -> &[String] {
-        &self.warned
-    }
-
-    /// How each task that is not over stands.
-    pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
-        self.states(Some(&self.scheduler))
-    }
-
-    /// The same without the time left, which is found by placing every frame and takes milliseconds.
-    pub fn tasks_at_a_glance(&self) -> impl Iterator<Item = TaskState> {
-        self.states(None)
-    }
-
-    fn states<'a>(&'a self, scheduler: Option<&'a Scheduler>) -> impl Iterator<Item = TaskState> + 'a {
-        self.broadcaster.tasks(self.now, scheduler).map(|mut state| {
-            // Where its devices decide about its start, they are what it waits for.
-            if let Some((wait, _)) = &mut state.wait
-                && wait.reason == WaitReason::NoStart
-                && let Some(reason) = self.fleets.wait(self.now, &state.task)
-            {
-                wait.reason = reason;
-                state.waiting = Some(wait.sentence(self.now));
-            }
-            // Who waits for the time is told why nobody knows it.
-            if let Some((wait, _)) = &mut state.wait
-                && let WaitReason::Clock { dispute, .. } = &mut wait.reason
-            {
-                *dispute = self.clocks().dispute;
-                state.waiting = Some(wait.sentence(self.now));
-            }
-            state
-        })
-    }
-
-    /// What of every duty budget is kept for network servers, parts per million.
-    pub fn reserve_ppm(&self) -> u32 {
-        self.scheduler.reserve_ppm()
-    }
-
-    /// The part of usual uplinks that is promised to be heard, and the part that was in the hour that ends now, parts per
-    /// million; `None` where nothing is promised.
-    pub fn hearing_ppm(&self) -> Option<(u32, u32)> {
-        self.scheduler.hearing().promised_and_kept_ppm(self.now.mono)
-    }
-
-    /// Whether the task ran and is over, as far as that is remembered.
-    pub fn is_over(&self, task: &TaskId) -> bool {
-        self.broadcaster.is_over(task)
-    }
-
-    /// Finished tasks that are ordered again, which does nothing, and how each ended.
-    pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
-        self.broadcaster.ordered_again()
-    }
-
-    /// Why nothing is sent any more, after storage failed.
-    pub fn halted(&self) -> Option<&str> {
-        self.broadcaster.halted()
     }
 
     fn wake_at(&self) -> Option<Instant> {
