@@ -133,6 +133,11 @@ impl Turns {
                 lent.waiting(&id, Wait::event(WaitReason::File));
                 continue;
             }
+            if lent.book.is_paused(&id) {
+                lent.waiting(&id, Wait::event(WaitReason::Paused));
+                lent.rest(&id);
+                continue;
+            }
             // A key's counters only rise: one campaign after the other.
             let owner = match owners.get(&key) {
                 Some(owner) => owner.clone(),

@@ -2,13 +2,13 @@
 
 use super::group_args::GroupCommand;
 use super::group_args::InspectCommand;
-use super::operator_args::CancelArgs;
 use super::operator_args::DEFAULT_CONFIG;
 use super::operator_args::DoctorArgs;
 use super::operator_args::InitArgs;
 use super::operator_args::LookArgs;
 use super::operator_args::OrderArgs;
 use super::operator_args::RehearseArgs;
+use super::operator_args::TaskArgs;
 use crate::config::Dialect;
 use crate::config::Hex;
 use crate::lns;
@@ -88,8 +88,15 @@ pub enum Command {
     Plan(PlanArgs),
     /// Order the broadcast of an image: plans it, shows the plan, asks, and sends it to the service
     Order(OrderArgs),
-    /// Stop an order and remove its image
-    Cancel(CancelArgs),
+    /// Send nothing of a task until it is resumed, across restarts
+    #[command(after_help = "Examples:\n  fuotad pause app-1a2b3c4d")]
+    Pause(TaskArgs),
+    /// Let a paused task go on where it was
+    #[command(after_help = "Examples:\n  fuotad resume app-1a2b3c4d")]
+    Resume(TaskArgs),
+    /// End a task for good, wherever it came from
+    #[command(after_help = "Examples:\n  fuotad cancel app-1a2b3c4d")]
+    Cancel(TaskArgs),
     /// Show the tasks that are not over
     Tasks(LookArgs),
     /// Show the campaigns that are over, the latest last: the reports in the state folder

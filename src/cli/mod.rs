@@ -3,7 +3,6 @@
 mod args;
 mod asking;
 mod bar;
-mod cancel;
 mod check;
 mod check_forwarder;
 mod colour;
@@ -34,6 +33,7 @@ mod simulate;
 mod status;
 mod table;
 mod tasks;
+mod verbs;
 mod verify;
 
 pub use args::Cli;

@@ -99,11 +99,11 @@ pub struct OrderArgs {
     pub yes: bool,
 }
 
-/// Arguments of `fuotad cancel`.
+/// Arguments of `fuotad pause`, `fuotad resume` and `fuotad cancel`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  fuotad cancel app-1a2b3c4d")]
-pub struct CancelArgs {
-    /// The name of the order, as `fuotad tasks` has it; of several groups without @ and the group
+pub struct TaskArgs {
+    /// The task, as `fuotad tasks` has it; without @ and the group: those of all its groups
+    #[arg(value_name = "TASK")]
     pub name: String,
     /// The configuration file of the service
     #[arg(long, short, default_value = DEFAULT_CONFIG)]

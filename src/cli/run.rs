@@ -2,7 +2,6 @@
 
 use super::args::Cli;
 use super::args::Command;
-use super::cancel;
 use super::check;
 use super::check_forwarder;
 use super::colour;
@@ -25,7 +24,9 @@ use super::service;
 use super::simulate;
 use super::status;
 use super::tasks;
+use super::verbs;
 use super::verify;
+use crate::broadcast::Verb;
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
@@ -86,7 +87,9 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         }
         Command::Plan(args) => return plan::run(&args, out),
         Command::Order(args) => order::run(&args, out)?,
-        Command::Cancel(args) => cancel::run(&args, out)?,
+        Command::Pause(args) => verbs::run(Verb::Pause, &args, out)?,
+        Command::Resume(args) => verbs::run(Verb::Resume, &args, out)?,
+        Command::Cancel(args) => verbs::run(Verb::Cancel, &args, out)?,
         Command::Tasks(args) => tasks::run(&args, out)?,
         Command::History(args) => history::run(&args, out)?,
         Command::Prepare(args) => prepare::run(&args, out)?,

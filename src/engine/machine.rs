@@ -16,6 +16,10 @@ use super::verdict::translate;
 use super::verdict::worth_reporting;
 use crate::broadcast;
 use crate::broadcast::Broadcaster;
+use crate::broadcast::Done;
+use crate::broadcast::Pauses;
+use crate::broadcast::Verb;
+use crate::broadcast::VerbError;
 use crate::campaign::Handover;
 use crate::campaign::Refusal;
 use crate::campaign::Transmit;
@@ -35,6 +39,7 @@ use crate::schedule::Scheduler;
 use crate::store::Change;
 use crate::store::RangeState;
 use crate::store::Recovered;
+use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
@@ -81,7 +86,7 @@ impl Engine {
         let addresses = Addresses::new(&groups);
         let loops = Loops::new(&settings.fleets, &groups, &recovered.fleets);
         let mut fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
-        fleets.keep(loops.record_ids());
+        fleets.keep(loops.record_ids().chain([Pauses::id()]));
         let mut broadcaster = Broadcaster::new(
             region,
             groups,
@@ -169,6 +174,18 @@ impl Engine {
         self.settle();
     }
 
+    /// An operator's word on the task of this id, or on all of this document.
+    ///
+    /// # Errors
+    /// Why nothing changes.
+    pub fn command(&mut self, now: Now, verb: Verb, task: &TaskId) -> Result<Done, VerbError> {
+        self.own_gps = now.gps;
+        self.now = self.believed(now);
+        let done = self.broadcaster.command(self.now, &mut self.scheduler, verb, task);
+        self.settle();
+        done
+    }
+
     /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there
     /// is no such device.
     pub fn begin_anew(&mut self, group: &str, dev_eui: Eui64, is_forgotten: bool) -> bool {
@@ -184,7 +201,7 @@ impl Engine {
 
     fn wake_at(&self) -> Option<Instant> {
         let relay = self.relay.wake_at(self.now.mono, &self.link);
-        let fleets = self.fleets.wake_at(self.now);
+        let fleets = self.fleets.wake_at(self.now, |task| self.broadcaster.is_paused(task));
         let loops = self.loops.wake_at();
         [self.link.wake_at(), self.broadcaster.wake_at(), relay, fleets, loops].into_iter().flatten().min()
     }
@@ -279,7 +296,7 @@ impl Engine {
     /// Carries out what the fleets want; whether a campaign got a start or an end.
     fn drain_fleets(&mut self) -> bool {
         let mut has_moved = false;
-        self.fleets.advance(self.now);
+        self.fleets.advance(self.now, |task| self.broadcaster.is_paused(task));
         while let Some(wish) = self.fleets.poll() {
             match wish {
                 Wish::Output(output) => self.outputs.push_back(*output),

@@ -144,13 +144,12 @@ fn an_order_outlives_a_kill_in_its_midst_and_shares_the_radio_with_the_next_unti
     site.start();
     site.wait("both are known again", 20, |status| status.tasks.len() == 2);
     assert_eq!(kept(&site), ["first.bin", "first.json", "second.bin", "second.json"]);
-    assert_eq!(
-        site.cli(&["cancel", "second", "-c", &config]).trim(),
-        "second is cancelled, and its image is removed"
-    );
-    assert_eq!(kept(&site), ["first.bin", "first.json"]);
-    let unknown = site.refuses(&["cancel", "second", "-c", &config]);
-    assert!(unknown.0 == Some(69) && unknown.1.contains("is no order that came by this way"), "{unknown:?}");
+    assert_eq!(site.cli(&["cancel", "second", "-c", &config]).trim(), "second is cancelled");
+    until("its image is removed", || kept(&site) == ["first.bin", "first.json"]);
+    let over = site.refuses(&["cancel", "second", "-c", &config]);
+    assert!(over.0 == Some(65) && over.1.contains("second is over: cancelled"), "{over:?}");
+    let unknown = site.refuses(&["cancel", "third", "-c", &config]);
+    assert!(unknown.0 == Some(69) && unknown.1.contains("no task is called third"), "{unknown:?}");
     site.wait("the first is over", 60, |status| {
         status.tasks.is_empty()
             && status.finished.iter().any(|(task, how)| task == "first" && how.starts_with("complete"))

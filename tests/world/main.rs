@@ -36,6 +36,7 @@ mod store_crashes;
 mod time_left;
 mod turns;
 mod two_clocks;
+mod verbs;
 #[cfg(feature = "daemon")]
 mod wait_bench;
 #[cfg(feature = "daemon")]

@@ -1,10 +1,10 @@
 //! What the engine knows, for whoever looks: pages, logs, the simulated world. Nothing changes here.
 
-use crate::engine::clocks::ClockState;
 use super::Engine;
 use crate::answers::Roll;
 use crate::broadcast::TaskState;
 use crate::campaign::Progress;
+use crate::engine::clocks::ClockState;
 use crate::fleet::Fleet;
 use crate::forwarder::LinkState;
 use crate::forwarder::OtherSender;
