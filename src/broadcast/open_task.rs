@@ -402,7 +402,7 @@ impl OpenTask {
             digest: digest.to_string(),
             checked_unix_us: signed.as_ref().and_then(|signed| signed.checked_unix_us),
             evidence: signed.map(|signed| signed.evidence),
-            base: plan.base,
+            base: plan.first_fcnt(),
             key: plan.key.to_string(),
             number: self.arrival,
             sessions: begin.sessions().iter().map(told).collect(),

@@ -299,7 +299,7 @@ impl Turns {
         self.paused.insert(mc_addr, lent.now.mono.plus_us(PAUSE_US));
         let has_its_counter = |open_task: &OpenTask| {
             open_task.campaign().map(Campaign::plan).is_some_and(|plan| {
-                plan.mc_addr.as_u32() == mc_addr && (plan.base..plan.end).contains(&u32::from(fcnt))
+                plan.mc_addr.as_u32() == mc_addr && (plan.first_fcnt()..plan.end).contains(&u32::from(fcnt))
             })
         };
         let used = lent.book.open().iter().find(|(_, open_task)| has_its_counter(open_task));

@@ -8,6 +8,7 @@ use super::operator_args::InitArgs;
 use super::operator_args::LookArgs;
 use super::operator_args::OrderArgs;
 use super::operator_args::RehearseArgs;
+use super::operator_args::RerunArgs;
 use super::operator_args::TaskArgs;
 use crate::config::Dialect;
 use crate::config::Hex;
@@ -97,6 +98,8 @@ pub enum Command {
     /// End a task for good, wherever it came from
     #[command(after_help = "Examples:\n  fuotad cancel app-1a2b3c4d")]
     Cancel(TaskArgs),
+    /// Send a task that is over once more, as TASK~2: what its devices can still use of it
+    Rerun(RerunArgs),
     /// Show the tasks that are not over
     Tasks(LookArgs),
     /// Show the campaigns that are over, the latest last: the reports in the state folder

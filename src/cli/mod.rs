@@ -26,6 +26,7 @@ mod plan;
 mod port_holder;
 mod prepare;
 mod rehearse;
+mod rerun;
 mod run;
 mod service;
 mod service_user;

@@ -20,6 +20,7 @@ use super::order;
 use super::plan;
 use super::prepare;
 use super::rehearse;
+use super::rerun;
 use super::service;
 use super::simulate;
 use super::status;
@@ -90,6 +91,7 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Pause(args) => verbs::run(Verb::Pause, &args, out)?,
         Command::Resume(args) => verbs::run(Verb::Resume, &args, out)?,
         Command::Cancel(args) => verbs::run(Verb::Cancel, &args, out)?,
+        Command::Rerun(args) => rerun::run(&args, out)?,
         Command::Tasks(args) => tasks::run(&args, out)?,
         Command::History(args) => history::run(&args, out)?,
         Command::Prepare(args) => prepare::run(&args, out)?,

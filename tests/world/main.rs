@@ -27,6 +27,7 @@ mod region_page;
 mod region_refusals;
 mod region_tables;
 mod relay;
+mod rerun;
 mod rounds;
 mod several_groups;
 mod shared_radio;
