@@ -17,6 +17,9 @@ use super::task_book::TaskBook;
 use super::turn_rule::TurnRule;
 use super::turns::Lent;
 use super::turns::Turns;
+use super::verbs::Done;
+use super::verbs::Verb;
+use super::verbs::VerbError;
 use crate::campaign::Campaign;
 use crate::campaign::FollowUp;
 use crate::campaign::Group;
@@ -124,6 +127,48 @@ impl Broadcaster {
             let sent = progress.map_or(0, |progress| progress.account.sent);
             self.finish(now, scheduler, &id, Outcome::Cancelled { sent });
         }
+    }
+
+    /// An operator's word on the task of this id, or on all of this document.
+    ///
+    /// # Errors
+    /// Why nothing changes.
+    pub fn command(
+        &mut self,
+        now: Now,
+        scheduler: &mut Scheduler,
+        verb: Verb,
+        id: &TaskId,
+    ) -> Result<Done, VerbError> {
+        if let Some(reason) = &self.halted {
+            return Err(VerbError::Halted(reason.clone()));
+        }
+        let tasks = self.book.meant(id)?;
+        let done = self.book.done(now, tasks.clone());
+        let (tasks, none) = match verb {
+            Verb::Pause => (self.book.pause(now, &tasks, &mut self.outbox), VerbError::IsPaused(id.clone())),
+            Verb::Resume => (self.book.resume(now, &tasks), VerbError::NotPaused(id.clone())),
+            Verb::Cancel => {
+                for id in &tasks {
+                    let Some(open_task) = self.book.get_mut(id) else { continue };
+                    open_task.keep_end();
+                    let sent = open_task.progress().map_or(0, |progress| progress.account.sent);
+                    self.finish(now, scheduler, id, Outcome::Cancelled { sent });
+                }
+                return Ok(Done { save: self.outbox.last_save(), ..done });
+            }
+        };
+        if tasks.is_empty() {
+            return Err(none);
+        }
+        let save = self.book.save_pauses(&mut self.outbox);
+        self.outbox.wake_by(Some(now.mono));
+        Ok(Done { tasks, save, ..done })
+    }
+
+    /// Whether the operator paused the task.
+    pub fn is_paused(&self, task: &TaskId) -> bool {
+        self.book.is_paused(task)
     }
 
     /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a

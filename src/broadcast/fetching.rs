@@ -23,6 +23,10 @@ impl TaskBook {
         let mut is_free = !self.open().values().any(is_busy);
         let mut wanted: Vec<(u64, TaskId)> = Vec::new();
         for (id, open_task) in self.open() {
+            // What is paused before it was planned is not planned; what was planned may stand ready.
+            if open_task.resumed().is_none() && !open_task.is_fetched() && self.is_paused(id) {
+                continue;
+            }
             match open_task.image_due(now) {
                 Some(at) if at > now.mono => outbox.wake_by(Some(at)),
                 Some(_) => wanted.push((open_task.arrival(), id.clone())),

@@ -64,6 +64,8 @@ pub struct OpenTask {
     proof: Option<Proof>,
     waits: Waits,
     is_held: bool,
+    /// Its end is remembered although nothing of it was recorded: its source may go on ordering it.
+    is_end_kept: bool,
 }
 
 impl OpenTask {
@@ -111,6 +113,7 @@ impl OpenTask {
             served: 0,
             waits: Waits::default(),
             is_held: false,
+            is_end_kept: false,
         }
     }
 
@@ -213,6 +216,11 @@ impl OpenTask {
         if self.waiting().is_some_and(|(wait, _)| wait.reason == WaitReason::File) {
             self.go_on(now);
         }
+    }
+
+    /// Its end is to be remembered although nothing of it was recorded.
+    pub fn keep_end(&mut self) {
+        self.is_end_kept = true;
     }
 
     /// Whether it was found to fit in beside those planned before it.
@@ -394,7 +402,7 @@ impl OpenTask {
             digest: digest.to_string(),
             checked_unix_us: signed.as_ref().and_then(|signed| signed.checked_unix_us),
             evidence: signed.map(|signed| signed.evidence),
-            base: plan.base,
+            base: plan.first_fcnt(),
             key: plan.key.to_string(),
             number: self.arrival,
             sessions: begin.sessions().iter().map(told).collect(),
@@ -403,11 +411,33 @@ impl OpenTask {
         }
     }
 
-    /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded.
+    /// The record of a task that was never planned: it has used no counter of any group.
+    fn bare_record(&self) -> Record {
+        Record {
+            version: record::VERSION,
+            document: self.document.clone(),
+            stem: self.stem.clone(),
+            source: self.source,
+            group: String::new(),
+            digest: String::new(),
+            checked_unix_us: None,
+            evidence: None,
+            base: 0,
+            key: String::new(),
+            number: self.arrival,
+            sessions: Vec::new(),
+            proof: None,
+            state: RecordState::Armed,
+        }
+    }
+
+    /// The record that says how it ended, as the `number`-th task; `None` when it was never recorded and
+    /// nobody asked for its end to be kept.
     pub fn record(&self, outcome: &Outcome, number: u64) -> Option<Record> {
         let (plan, digest) = match &self.stage {
             Stage::Parked | Stage::Fetching | Stage::AwaitingClock | Stage::Planned(_, Step::Checking(_)) => {
-                return self.resumed.clone().map(|record| record.over(outcome, number));
+                let bare = || self.is_end_kept.then(|| self.bare_record());
+                return self.resumed.clone().or_else(bare).map(|record| record.over(outcome, number));
             }
             Stage::Planned(prepared, _) => (&prepared.plan, prepared.image.digest()),
             Stage::Running(campaign) => (campaign.plan(), campaign.digest()),

@@ -169,7 +169,8 @@ impl TaskBook {
     pub fn plan_passed_anew(&mut self, now: Now, outbox: &mut Outbox) {
         let is_passed = |open_task: &OpenTask| {
             let campaign = open_task.campaign().filter(|campaign| !campaign.has_begun());
-            campaign.is_some_and(|campaign| self.is_passed(&campaign.plan().key, campaign.plan().base))
+            campaign
+                .is_some_and(|campaign| self.is_passed(&campaign.plan().key, campaign.plan().first_fcnt()))
         };
         let passed = self.open().iter().filter(|(_, open_task)| is_passed(open_task));
         let ids: Vec<TaskId> = passed.map(|(id, _)| id.clone()).collect();
@@ -249,7 +250,7 @@ impl TaskBook {
         let wanted = Reservation {
             key: plan.key,
             mc_addr: plan.mc_addr.as_u32(),
-            base: plan.base,
+            base: plan.first_fcnt(),
             next_free: plan.end,
             plan_hash: plan.hash,
             task: RecordId(id.record_id()),

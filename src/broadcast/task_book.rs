@@ -9,6 +9,7 @@ use super::key_ranges::KeyRanges;
 use super::open_task::OpenTask;
 use super::open_task::OpenTasks;
 use super::outbox::Outbox;
+use super::pauses::Pauses;
 use super::record::Record;
 use super::record::RecordState;
 use super::site::Site;
@@ -43,6 +44,7 @@ pub struct TaskBook {
     open: OpenTasks,
     finished: FinishedTasks,
     ranges: KeyRanges,
+    pauses: Pauses,
     /// Where the last mark left the campaigns that are not armed again yet.
     resumable: BTreeMap<RecordId, CampaignMark>,
 }
@@ -56,6 +58,7 @@ impl TaskBook {
             open: BTreeMap::new(),
             finished: FinishedTasks::default(),
             ranges: KeyRanges::new(recovered.ranges),
+            pauses: Pauses::restore(&recovered.fleets),
             resumable: campaigns.map(|marked| (marked.task, marked)).collect(),
         };
         for ended in &recovered.ended {
@@ -293,12 +296,18 @@ impl TaskBook {
     /// The order cannot be carried out. It is forgotten, so a corrected document is taken as a new one.
     pub fn refuse(&mut self, now: Now, id: &TaskId, reason: String, outbox: &mut Outbox) {
         self.open.remove(id);
+        if self.pauses.remove(&RecordId(id.record_id())) {
+            self.save_pauses(outbox);
+        }
         outbox.report(now, Some(id), Event::Refused { reason });
     }
 
     /// The task waits for this; told when it is news, and what every task waits for on its way when it takes long.
     pub fn waiting(&mut self, now: Now, id: &TaskId, wait: Wait, outbox: &mut Outbox) {
+        let is_paused = self.is_paused(id);
         let Some(open_task) = self.open.get_mut(id) else { return };
+        // Whatever else keeps it: it does not go on before it is resumed.
+        let wait = if is_paused { Wait::event(WaitReason::Paused) } else { wait };
         let reason = wait.sentence(now);
         let quiet_us = if wait.reason.is_usual() { USUAL_US } else { 0 };
         if open_task.wait_for(now.mono, wait, quiet_us) {
@@ -308,10 +317,11 @@ impl TaskBook {
 
     /// What tasks wait for that are on their way to be armed.
     pub fn note_stages(&mut self, now: Now, outbox: &mut Outbox) {
-        let reasons = self
-            .open
-            .iter()
-            .filter_map(|(id, open_task)| Some((id.clone(), open_task.stage_wait(now.mono)?)));
+        let stage_wait = |(id, open_task): (&TaskId, &OpenTask)| {
+            let paused = self.is_paused(id).then_some(WaitReason::Paused);
+            Some((id.clone(), paused.or_else(|| open_task.stage_wait(now.mono))?))
+        };
+        let reasons = self.open.iter().filter_map(stage_wait);
         for (id, reason) in reasons.collect::<Vec<_>>() {
             self.waiting(now, &id, Wait::event(reason), outbox);
         }
@@ -325,6 +335,9 @@ impl TaskBook {
             outbox.report(now, Some(id), Event::Waited { waits });
         }
         self.resumable.remove(&open_task.record_id());
+        if self.pauses.remove(&open_task.record_id()) {
+            self.save_pauses(outbox);
+        }
         if let Some(record) = open_task.record(outcome, self.finished.next()) {
             let id = open_task.record_id();
             self.finished.add(id);
@@ -405,6 +418,24 @@ impl TaskBook {
     /// Finished tasks that are ordered again, which does nothing, and how each ended.
     pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
         self.finished.again()
+    }
+
+    /// How the task of this id ended, or one of its document, as far as that is remembered.
+    pub fn how_it_ended(&self, id: &TaskId) -> Option<String> {
+        let groups = self.site.groups().iter().filter_map(|group| id.of_group(&group.name).ok());
+        let mut records = groups.chain([id.clone()]).map(|id| RecordId(id.record_id()));
+        let record = records.find(|record| self.finished.holds(record))?;
+        Some(self.finished.outcome(&record).unwrap_or(UNKNOWN).to_owned())
+    }
+
+    /// The tasks that the operator paused.
+    pub fn pauses(&self) -> &Pauses {
+        &self.pauses
+    }
+
+    /// The tasks that the operator paused, to change them.
+    pub fn pauses_mut(&mut self) -> &mut Pauses {
+        &mut self.pauses
     }
 
     /// Whether the task is over.

@@ -133,6 +133,11 @@ impl Turns {
                 lent.waiting(&id, Wait::event(WaitReason::File));
                 continue;
             }
+            if lent.book.is_paused(&id) {
+                lent.waiting(&id, Wait::event(WaitReason::Paused));
+                lent.rest(&id);
+                continue;
+            }
             // A key's counters only rise: one campaign after the other.
             let owner = match owners.get(&key) {
                 Some(owner) => owner.clone(),
@@ -294,7 +299,7 @@ impl Turns {
         self.paused.insert(mc_addr, lent.now.mono.plus_us(PAUSE_US));
         let has_its_counter = |open_task: &OpenTask| {
             open_task.campaign().map(Campaign::plan).is_some_and(|plan| {
-                plan.mc_addr.as_u32() == mc_addr && (plan.base..plan.end).contains(&u32::from(fcnt))
+                plan.mc_addr.as_u32() == mc_addr && (plan.first_fcnt()..plan.end).contains(&u32::from(fcnt))
             })
         };
         let used = lent.book.open().iter().find(|(_, open_task)| has_its_counter(open_task));

@@ -92,7 +92,8 @@ impl Campaign {
         // handed over beside it may be swallowed: let it run dry, then keep the pace.
         let pause_us = plan.pace_uncoded.spacing_us.max(HELD_US + plan.queue_slot_us);
         let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
-        let progress = resumed.map_or(Progress::default(), |(progress, _)| progress);
+        let begin = Progress { next_frame: plan.from, ..Progress::default() };
+        let progress = resumed.map_or(begin, |(progress, _)| progress);
         let (answers, sent) = (group.answer_window.is_some(), progress.fragments_sent(&plan));
         let ask_from = if resumed.is_some() { progress.next_frame + plan.frames_of_a_mark() } else { 0 };
         Campaign {
@@ -197,7 +198,7 @@ impl Campaign {
 
     /// Whether a frame of it was ever handed over, in this run or before.
     pub fn has_begun(&self) -> bool {
-        self.progress.next_frame > 0 || self.awaiting.is_some()
+        self.progress.next_frame > self.plan.from || self.awaiting.is_some()
     }
 
     /// The campaign at a glance. Its time left is looked for on a copy of `scheduler`, where there is one.

@@ -77,7 +77,7 @@ pub struct Plan {
     pub ts004_version: Ts004Version,
     /// The FPort of DataFragment.
     pub fport: u8,
-    /// Coded fragments that the task asks for.
+    /// Number of the last coded fragment that the task asks for.
     pub coded: u16,
     /// Coded fragments kept to make up for frames that were lost on the way to the air.
     pub top_up: u16,
@@ -85,6 +85,8 @@ pub struct Plan {
     pub repeats: u8,
     /// FCnt of frame 0.
     pub base: u32,
+    /// Number of the first frame that is sent: those before it are an earlier campaign's.
+    pub from: u32,
     /// One past the last reserved FCnt.
     pub end: u32,
     /// Where it is sent.
@@ -135,23 +137,32 @@ impl Plan {
         let layout = Layout::new(image.len(), frag_size)
             .map_err(|error| too_many(error, frag_size, task, group, image, payload))?;
         let nb_frag = layout.nb_frag();
-        let coded = redundancy_fragments(nb_frag, task.redundancy_percent);
+        let before = u32::from(task.coded_from.map_or(0, |first| first.saturating_sub(1)));
+        let ordered = redundancy_fragments(nb_frag, task.redundancy_percent);
+        check_coded_only(task, group, ordered)?;
+        let coded = before + ordered;
         let room = u32::from(MAX_FRAGMENTS - nb_frag);
+        if coded > room && before > 0 {
+            return Err(PlanError::NoNumbersLeft { coded_from: before + 1, nb_frag, ordered });
+        }
         if coded > room {
             return Err(too_many_error(frag_size, task, group, image, payload));
         }
         let sequence = Sequence::new(nb_frag);
-        let (coded, base) = (narrow(coded), base.max(FIRST_FCNT));
-        let needed = sequence.len(coded);
-        let left = (LAST_FCNT + 1).saturating_sub(base);
+        let from = task.coded_from.map_or(0, |first| sequence.k_of_coded(first));
+        let (coded, first) = (narrow(coded), base.max(FIRST_FCNT + from));
+        let base = first - from;
+        let needed = sequence.len(coded) - from;
+        let left = (LAST_FCNT + 1).saturating_sub(first);
         if needed > left {
-            return Err(PlanError::OutOfCounters { needed, first: base });
+            return Err(PlanError::OutOfCounters { needed, first });
         }
-        let frames = u32::from(nb_frag) + u32::from(coded);
+        let frames = u32::from(nb_frag) + ordered;
         let asked_for = if group.answer_window.is_some() { FOLLOW_UP } else { 0 };
         let wanted = (frames.max(TOP_UP_MIN) + asked_for).min(room - u32::from(coded));
         // Near the end of the counters the top-up is what is left of them.
-        let top_up = (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) <= left).unwrap_or(0);
+        let top_up =
+            (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) - from <= left).unwrap_or(0);
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
         let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
         let lawful = scheduler.pace(channel, airtime_us, GAP_US, group.policy)?;
@@ -171,6 +182,7 @@ impl Plan {
             top_up: narrow(top_up),
             repeats: group.profile.repeats,
             base,
+            from,
             end: base + sequence.len(coded + narrow(top_up)),
             channel,
             airtime_us,
@@ -207,9 +219,25 @@ impl Plan {
         Sequence::new(self.layout.nb_frag())
     }
 
+    /// FCnt of the first frame that is sent.
+    pub fn first_fcnt(&self) -> u32 {
+        self.base + self.from
+    }
+
     /// Frames that the task asks for: uncoded, repeats and coded.
     pub fn frames(&self) -> u32 {
-        u32::from(self.layout.nb_frag()) + u32::from(self.repeats) + u32::from(self.coded)
+        self.uncoded() + u32::from(self.ordered_coded())
+    }
+
+    /// Uncoded frames and repeats that the task asks for.
+    fn uncoded(&self) -> u32 {
+        if self.from > 0 { 0 } else { u32::from(self.layout.nb_frag()) + u32::from(self.repeats) }
+    }
+
+    /// Coded fragments that the task asks for.
+    pub fn ordered_coded(&self) -> u16 {
+        let before = if self.from > 0 { narrow(self.sequence().coded_from(self.from) - 1) } else { 0 };
+        self.coded - before
     }
 
     /// Frames that one mark covers: a former run may have sent so many beyond its last one.
@@ -222,10 +250,10 @@ impl Plan {
         if let Some(sending_us) = self.sending_us {
             return sending_us;
         }
-        let uncoded = u64::from(self.layout.nb_frag()) + u64::from(self.repeats);
-        let repeats_us = if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 };
+        let uncoded = u64::from(self.uncoded());
+        let repeats_us = if uncoded > 0 && self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 };
         uncoded * self.pace_uncoded.spacing_us
-            + u64::from(self.coded) * self.pace_coded.spacing_us
+            + u64::from(self.ordered_coded()) * self.pace_coded.spacing_us
             + repeats_us
             + self.waits_us
             + self.airtime_us
@@ -275,11 +303,11 @@ impl Plan {
 
     /// Chooses the sessions, on a radio that has sent nothing yet.
     fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
-        let uncoded = usize::from(self.layout.nb_frag()) + usize::from(self.repeats);
+        let uncoded = self.uncoded() as usize;
         let window = group.answer_window;
         let frames = |questions: u64| Frames {
             uncoded,
-            all: uncoded + usize::from(self.coded),
+            all: uncoded + usize::from(self.ordered_coded()),
             spacing_us: [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us],
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
@@ -309,8 +337,9 @@ impl Plan {
             descriptor: self.descriptor,
             crc32: None,
             sha256: None,
-            coded: self.coded,
-            first_fcnt: self.base,
+            coded: self.ordered_coded(),
+            is_coded_only: self.from > 0,
+            first_fcnt: self.first_fcnt(),
             end_fcnt: self.end,
             airtime_us: self.airtime_us,
             spacing_us: self.pace_uncoded.spacing_us,
@@ -372,6 +401,9 @@ impl Plan {
         hash.update((self.layout.frag_size() as u64).to_le_bytes());
         hash.update([self.ts004_version.number(), self.fport, self.repeats]);
         hash.update(self.coded.to_le_bytes());
+        if self.from > 0 {
+            hash.update(self.from.to_le_bytes());
+        }
         hash.finalize().into()
     }
 }
@@ -384,6 +416,16 @@ fn frames_of_a_mark(spacing_us: u64) -> u32 {
 /// Sessions begin at whole seconds.
 fn whole_second(start: GpsTime) -> GpsTime {
     GpsTime::from_us(start.as_us().div_ceil(1_000_000) * 1_000_000)
+}
+
+/// Whether coded fragments alone can be sent to the group, where the task asks for that.
+fn check_coded_only(task: &Task, group: &Group, ordered: u32) -> Result<(), PlanError> {
+    match task.coded_from {
+        None => Ok(()),
+        Some(_) if group.answer_window.is_some() => Err(PlanError::SetUpAnew { group: group.name.clone() }),
+        Some(_) if ordered == 0 => Err(PlanError::NothingToSend),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Whether the task is for the gateway's region, where it names one.

@@ -47,4 +47,14 @@ pub enum PlanError {
         "the campaign needs {needed} frame counters from {first} on, but the last usable one is {LAST_FCNT}: give the group a new key (`fuotad group new`)"
     )]
     OutOfCounters { needed: u32, first: u32 },
+    #[error(
+        "Fuotad.CodedFrom: group {group} has an lns, so its devices are set up anew and lose what they heard: leave it out, and the whole image is sent"
+    )]
+    SetUpAnew { group: String },
+    #[error(
+        "Fuotad.CodedFrom {coded_from} with {ordered} coded fragments of {nb_frag}: TS004 numbers {MAX_FRAGMENTS} fragments in all; leave it out, and the whole image is sent"
+    )]
+    NoNumbersLeft { coded_from: u32, nb_frag: u16, ordered: u32 },
+    #[error("Fuotad.CodedFrom with RedundancyPercent 0 sends nothing: order 1 or more")]
+    NothingToSend,
 }

@@ -13,9 +13,9 @@ const QUESTIONS_ROOM: u32 = 64;
 impl Progress {
     /// Where a former run left the plan. A mark is only bytes from a disk: it leads no further than the plan.
     pub fn resumed(self, plan: &Plan) -> Progress {
-        let next_frame = self.next_frame.min(plan.end - plan.base);
+        let next_frame = self.next_frame.min(plan.end - plan.base).max(plan.from);
         let extra_coded = self.account.extra_coded.min(u32::from(plan.top_up));
-        let before = (0..next_frame).filter(|frame_no| is_sent(plan, *frame_no)).count();
+        let before = (plan.from..next_frame).filter(|frame_no| is_sent(plan, *frame_no)).count();
         let sent = u32::try_from(before).unwrap_or(u32::MAX);
         let account = Account { sent, earlier: sent, extra_coded, ..Account::default() };
         Progress { next_frame, account, ..Progress::default() }

@@ -2,7 +2,8 @@
 //! gateway itself never talks to a device alone.
 //!
 //! In order: McGroupSetupReq (TS005-1.0.0 4.3), FragSessionSetupReq (TS004-1.0.0 3.2, TS004-2.0.0 3.3), then one
-//! McClassCSessionReq (TS005-1.0.0 4.5) per session; the next session's command is for after the one before.
+//! McClassCSessionReq (TS005-1.0.0 4.5) per session; the next session's command is for after the one before. Where only
+//! coded fragments are sent the devices keep group and fragmentation session, and are told sessions alone.
 
 use super::group::Group;
 use super::session::Session;
@@ -16,6 +17,7 @@ use crate::lorawan::mc_ke_key;
 use crate::lorawan::ts004;
 use crate::lorawan::ts005;
 use crate::report::Planned;
+use crate::time::GpsTime;
 use thiserror::Error;
 
 /// Some device stacks take the time-out of group 0 for every group, so group 0 it is.
@@ -93,7 +95,10 @@ pub fn commands(
         DeviceKeys::Prepared { mc_key_encrypted, .. } => *mc_key_encrypted,
     };
     let mut commands = Vec::new();
-
+    if planned.is_coded_only {
+        // Another FragSessionSetupReq would drop what the devices heard, and the group takes every counter of ours.
+        return session_commands(planned, group);
+    }
     let group_setup = ts005::Request::McGroupSetup(ts005::McGroupSetupReq {
         mc_group_id: MC_GROUP_ID,
         mc_addr: group.mc_addr,
@@ -133,10 +138,16 @@ pub fn commands(
     let fport = group.fport;
     commands.push(SetupCommand { name: "FragSessionSetupReq", fport, payload, session: None });
 
-    for (index, (start, exponent)) in planned.sessions.iter().enumerate() {
-        commands.push(session_command(group, Session { start: *start, exponent: *exponent }, index)?);
-    }
+    commands.extend(session_commands(planned, group)?);
     Ok(commands)
+}
+
+fn session_commands(planned: &Planned, group: &Group) -> Result<Vec<SetupCommand>, SetupError> {
+    let sessions = planned.sessions.iter().enumerate();
+    let command = |(index, (start, exponent)): (usize, &(GpsTime, u8))| {
+        session_command(group, Session { start: *start, exponent: *exponent }, index)
+    };
+    sessions.map(command).collect()
 }
 
 /// McClassCSessionReq for one session, the `index`-th (0-based) of its campaign.

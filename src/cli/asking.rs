@@ -11,7 +11,9 @@ use std::path::Path;
 pub fn refused(socket: &Path, error: ControlError) -> Failure {
     match error {
         ControlError::Refused { code, message } => match code.as_str() {
-            "refused" | "already-over" | "wrong-size" => Failure::data(message),
+            "refused" | "already-over" | "already-paused" | "not-paused" | "wrong-size" => {
+                Failure::data(message)
+            }
             "unknown-request" => Failure::unavailable(format!(
                 "the service that runs is of another version: restart it (`systemctl restart fuotad`); it says: {message}"
             )),

@@ -1,9 +1,9 @@
 //! `fuotad group enrol`: a key begins to send on this gateway, once, by command.
 
-use super::args::EnrolArgs;
 use super::exit::Failure;
 use super::exit::warn;
 use super::files;
+use super::group_args::EnrolArgs;
 use super::service_user::ServiceUser;
 use crate::broadcast::trace_of_use;
 use crate::config::Config;

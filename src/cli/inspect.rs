@@ -1,10 +1,10 @@
 //! `fuotad inspect`: what we make, as JSON lines, to be compared with what others make.
 
-use super::args::AirtimeArgs;
-use super::args::FrameArgs;
-use super::args::InspectCommand;
 use super::exit::Failure;
 use super::files;
+use super::group_args::AirtimeArgs;
+use super::group_args::FrameArgs;
+use super::group_args::InspectCommand;
 use crate::fragment::Encoder;
 use crate::fragment::FragmentError;
 use crate::fragment::Layout;

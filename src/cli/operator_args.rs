@@ -111,15 +111,46 @@ pub struct OrderArgs {
     pub yes: bool,
 }
 
-/// Arguments of `fuotad cancel`.
+/// Arguments of `fuotad pause`, `fuotad resume` and `fuotad cancel`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  fuotad cancel app-1a2b3c4d")]
-pub struct CancelArgs {
-    /// The name of the order, as `fuotad tasks` has it; of several groups without @ and the group
+pub struct TaskArgs {
+    /// The task, as `fuotad tasks` has it; without @ and the group: those of all its groups
+    #[arg(value_name = "TASK")]
     pub name: String,
     /// The configuration file of the service
     #[arg(long, short, default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
+}
+
+/// Arguments of `fuotad rerun`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fuotad rerun app-1a2b3c4d\n  fuotad rerun app-1a2b3c4d --image app.bin --whole"
+)]
+pub struct RerunArgs {
+    /// The task that is over, as `fuotad history` has it
+    #[arg(value_name = "TASK")]
+    pub name: String,
+    /// The same image; default: the local file that the task named
+    #[arg(long)]
+    pub image: Option<PathBuf>,
+    /// Send the whole image once more; default where its devices keep what they heard: coded fragments alone, which
+    /// none of them has heard yet
+    #[arg(long)]
+    pub whole: bool,
+    /// Coded fragments in percent of the uncoded ones; default: as before
+    #[arg(long, value_name = "PERCENT")]
+    pub redundancy: Option<u8>,
+    /// When the first session begins (RFC 3339), or "at-once"; default: at once where the devices always listen,
+    /// with start-when as soon as enough of them are ready
+    #[arg(long)]
+    pub start: Option<String>,
+    /// The configuration file of the service
+    #[arg(long, short, default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Send it without asking
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// Arguments of `fuotad tasks` and `fuotad history`.

@@ -2,8 +2,6 @@
 
 use super::args::Cli;
 use super::args::Command;
-use super::args::GroupCommand;
-use super::cancel;
 use super::check;
 use super::check_forwarder;
 use super::colour;
@@ -13,6 +11,7 @@ use super::doctor;
 use super::enrol;
 use super::exit::Failure;
 use super::group;
+use super::group_args::GroupCommand;
 use super::history;
 use super::init;
 use super::inspect;
@@ -21,11 +20,14 @@ use super::order;
 use super::plan;
 use super::prepare;
 use super::rehearse;
+use super::rerun;
 use super::service;
 use super::simulate;
 use super::status;
 use super::tasks;
+use super::verbs;
 use super::verify;
+use crate::broadcast::Verb;
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
@@ -86,7 +88,10 @@ fn command(command: Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         }
         Command::Plan(args) => return plan::run(&args, out),
         Command::Order(args) => order::run(&args, out)?,
-        Command::Cancel(args) => cancel::run(&args, out)?,
+        Command::Pause(args) => verbs::run(Verb::Pause, &args, out)?,
+        Command::Resume(args) => verbs::run(Verb::Resume, &args, out)?,
+        Command::Cancel(args) => verbs::run(Verb::Cancel, &args, out)?,
+        Command::Rerun(args) => rerun::run(&args, out)?,
         Command::Tasks(args) => tasks::run(&args, out)?,
         Command::History(args) => history::run(&args, out)?,
         Command::Prepare(args) => prepare::run(&args, out)?,

@@ -136,6 +136,7 @@ fn accept(json: FuotaTaskJson, file_stem: Option<&str>) -> Result<Task, TaskErro
             .transpose()?,
         session_timeout_exponent: members::SESSION_TIMEOUT_EXPONENT.check(fuotad.session_timeout_exponent)?,
         finish_by: fuotad.finish_by.as_deref().map(finish_by).transpose()?,
+        coded_from: members::CODED_FROM.check(fuotad.coded_from)?,
         groups: groups(fuotad.multicast_groups.unwrap_or_else(|| raw.group.into_iter().collect()))?,
         descriptor,
         role: raw.role,

@@ -127,6 +127,9 @@ pub struct FuotadJson {
     /// RFC 3339: by then the last frame is to be out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_by: Option<String>,
+    /// Only coded fragments from this number on: the devices keep what they heard of an earlier task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coded_from: Option<i64>,
     /// Instead of the task's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redundancy_percent: Option<i64>,

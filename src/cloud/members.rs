@@ -42,6 +42,9 @@ pub(super) const FRAGMENT_INTERVAL_MS: Limit =
 pub(super) const SESSION_TIMEOUT_EXPONENT: Limit =
     Limit { path: "Fuotad.SessionTimeoutExponent", min: 0, max: 15 };
 
+/// TS004-1.0.0 3.4: 14 bits number all fragments, uncoded ones first.
+pub(super) const CODED_FROM: Limit = Limit { path: "Fuotad.CodedFrom", min: 1, max: 16_382 };
+
 pub(super) const GROUPS: &str = "Fuotad.MulticastGroups";
 pub(super) const GROUPS_ALLOWED: &str = "a list of group names";
 pub(super) const START: &str = "Fuotad.Start";
@@ -69,7 +72,7 @@ pub(super) const OUR_FRAGMENT_INTERVAL_MS: Limit =
 pub(super) const FILE: &str = "Fuotad.File";
 
 /// Every member that a task document may have.
-pub(super) const PATHS: [&str; 29] = [
+pub(super) const PATHS: [&str; 30] = [
     "Arn",
     "Id",
     "Status",
@@ -92,6 +95,7 @@ pub(super) const PATHS: [&str; 29] = [
     SHA256,
     SESSION_TIMEOUT_EXPONENT.path,
     FINISH_BY,
+    CODED_FROM.path,
     OUR_REDUNDANCY_PERCENT.path,
     OUR_FRAGMENT_SIZE_BYTES.path,
     OUR_FRAGMENT_INTERVAL_MS.path,
@@ -113,11 +117,12 @@ pub(super) const FILE_TYPE: Limit = Limit { path: "Fuotad.File.Type", min: 0, ma
 pub(super) const FILE_INDEX: Limit = Limit { path: "Fuotad.File.Index", min: 0, max: 255 };
 
 /// The whole numbers of a document.
-const NUMBERS: [&Limit; 9] = [
+const NUMBERS: [&Limit; 10] = [
     &REDUNDANCY_PERCENT,
     &FRAGMENT_SIZE_BYTES,
     &FRAGMENT_INTERVAL_MS,
     &SESSION_TIMEOUT_EXPONENT,
+    &CODED_FROM,
     &OUR_REDUNDANCY_PERCENT,
     &OUR_FRAGMENT_SIZE_BYTES,
     &OUR_FRAGMENT_INTERVAL_MS,

@@ -87,6 +87,7 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
         sha256: None,
         session_timeout_exponent: None,
         finish_by: None,
+        coded_from: None,
         descriptor: Some(vec![1, 4, 2, 0]),
         role: Some("arn:aws:iam::123456789012:role/fuota-read".to_owned()),
         created_at: GpsTime::from_unix_us(1_732_233_600_123_000),

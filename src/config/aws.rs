@@ -255,6 +255,7 @@ impl AwsTaskConfig {
             sha256: self.sha256.clone(),
             session_timeout_exponent: self.session_timeout_exponent.map(i64::from),
             finish_by: self.finish_by.clone(),
+            coded_from: None,
             ..FuotadJson::default()
         }
     }

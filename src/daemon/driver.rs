@@ -1,11 +1,11 @@
 //! The loop: wait for one fact, hand it to the engine, carry out its wishes until it says when to wake.
 
+mod asks;
+
 use super::clock::Clock;
 use super::clock_log::ClockLog;
-use super::control;
 use super::control::Ask;
-use super::control::Standing;
-use super::control::What;
+use super::control::PendingAnswers;
 use super::end_report::EndReports;
 use super::error::StartError;
 use super::fact::Fact;
@@ -19,17 +19,14 @@ use super::log::Place;
 use super::log::Reporter;
 use super::notes::Notes;
 use super::pull_memory::PullMemory;
-use super::server_socket::ServerSocketState;
 use super::server_sockets::Found;
 use super::server_sockets::ServerSockets;
 use super::signals::Signal;
 use super::signals::Signals;
-use super::snapshot::Snapshot;
 use super::socket::Socket;
 use super::store_thread::StoreThread;
 use super::systemd::Systemd;
 use super::view;
-use super::view::HostState;
 use crate::broadcast::NotSaved;
 use crate::engine::Engine;
 use crate::engine::Input;
@@ -48,8 +45,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Why a page can be written.
-const ALWAYS: &str = "strings and numbers always serialise";
 /// Datagrams taken in one turn before everybody else gets theirs.
 const BATCH: usize = 64;
 /// The loop turns at least this often, microseconds: it looks at the clock and feeds the watchdog.
@@ -97,6 +92,8 @@ pub struct Memory {
     reporter: Reporter,
     notes: Notes,
     end_reports: EndReports,
+    /// Answers of the control socket that wait for the disk.
+    pending: PendingAnswers,
     /// Tasks whose image is not needed any more, while the cloud's side is not told yet.
     unneeded: BTreeSet<TaskId>,
     /// Facts that arose while the engine's wishes were carried out.
@@ -151,7 +148,10 @@ impl Driver {
                 Turn::Readable => self.datagrams(),
                 Turn::ServerReadable => self.downlinks(),
                 Turn::Found(found) => self.server_sockets.settle(now.mono, found),
-                Turn::Saved(Some((save, result))) => self.tell(now, Input::Saved(save, result)),
+                Turn::Saved(Some((save, result))) => {
+                    self.memory.pending.saved(save, &result);
+                    self.tell(now, Input::Saved(save, result));
+                }
                 Turn::Saved(None) => return Err(StartError::Broken("store's thread")),
                 Turn::Fact(fact) => self.fact(now, fact),
                 Turn::Ask(ask) => self.answer(now, ask),
@@ -322,7 +322,9 @@ impl Driver {
                     match self.memory.next.pop_front() {
                         None => return,
                         Some(Next::NotSaved(save, why)) => {
-                            self.engine.handle(now, Input::Saved(save, Err(why)));
+                            let result = Err(why);
+                            self.memory.pending.saved(save, &result);
+                            self.engine.handle(now, Input::Saved(save, result));
                         }
                         Some(Next::ImageFailed(task, reason)) => {
                             self.engine.handle(now, Input::ImageFailed(task, reason));
@@ -419,57 +421,5 @@ impl Driver {
                 }
             }
         }
-    }
-
-    /// Whoever asked may be gone.
-    fn answer(&mut self, now: Now, ask: Ask) {
-        let page = |driver: &mut Driver| {
-            let mut snapshot = driver.snapshot(now);
-            driver.memory.notes.fill(&mut snapshot);
-            snapshot
-        };
-        match ask {
-            Ask::Status(reply) => {
-                let mut document = serde_json::to_vec(&page(self)).expect(ALWAYS);
-                document.push(b'\n');
-                let _ = reply.send(document);
-            }
-            Ask::Control(request, reply) => {
-                let line = control::answer(request, |what| match what {
-                    What::Devices(about) => control::devices(&mut self.engine, now, &self.groups, &about),
-                    // Orders are taken beside the driver.
-                    What::Version | What::Status | What::Order(_) => {
-                        Ok(serde_json::to_value(page(self)).expect(ALWAYS))
-                    }
-                });
-                let _ = reply.send(line);
-            }
-            Ask::Standing(ids, reply) => drop(reply.send(self.standing(now, &ids))),
-        }
-    }
-
-    fn standing(&self, now: Now, ids: &[TaskId]) -> Standing {
-        let all = self.engine.progress().map(|(task, _)| task.clone());
-        let (open, others) = all.partition(|task| ids.contains(task));
-        let over = ids.iter().filter(|task| self.engine.is_over(task)).cloned().collect();
-        Standing { open, over, others, gps: now.gps }
-    }
-
-    fn snapshot(&self, now: Now) -> Snapshot {
-        let server_sockets: Vec<ServerSocketState> = self.server_sockets.states().collect();
-        let lns = self.lns.states();
-        let around = HostState {
-            started: self.started,
-            region: self.region,
-            listen: &self.listen,
-            socket: self.socket.counts(),
-            server_sockets: &server_sockets,
-            distrust: self.clock.distrust(),
-            gps: self.clock.gps_state(),
-            lns: &lns,
-            missing_image: &|task| self.memory.notes.missing_image(task),
-            state_dir: &self.state_dir,
-        };
-        view::snapshot(&self.engine, now, around)
     }
 }

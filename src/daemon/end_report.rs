@@ -193,6 +193,7 @@ mod tests {
             crc32: None,
             sha256: None,
             coded: 4,
+            is_coded_only: false,
             first_fcnt: 2,
             end_fcnt: 60,
             airtime_us: 100_000,

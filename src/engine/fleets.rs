@@ -253,14 +253,18 @@ impl Fleets {
         Some(WaitReason::Devices { ready: readiness.told, devices: readiness.devices, percent })
     }
 
-    /// Looks at the starts that are waited for.
-    pub(super) fn advance(&mut self, now: Now) {
-        self.fleets.iter_mut().for_each(|of| of.fleet.advance(now));
+    /// Looks at the starts that are waited for; none is decided for a task that is paused.
+    pub(super) fn advance(&mut self, now: Now, is_paused: impl Fn(&TaskId) -> bool) {
+        let theirs =
+            self.fleets.iter_mut().filter(|of| !of.tasks.first().is_some_and(|first| is_paused(&first.id)));
+        theirs.for_each(|of| of.fleet.advance(now));
     }
 
     /// When [`Fleets::advance`] wants to be called again although nothing happened.
-    pub(super) fn wake_at(&self, now: Now) -> Option<Instant> {
-        self.fleets.iter().filter_map(|of| of.fleet.wake_at(now)).min()
+    pub(super) fn wake_at(&self, now: Now, is_paused: impl Fn(&TaskId) -> bool) -> Option<Instant> {
+        let theirs =
+            self.fleets.iter().filter(|of| !of.tasks.first().is_some_and(|first| is_paused(&first.id)));
+        theirs.filter_map(|of| of.fleet.wake_at(now)).min()
     }
 
     /// The next thing that a fleet wishes.

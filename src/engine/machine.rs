@@ -1,7 +1,8 @@
 //! The engine itself: the broadcaster, the relay and the forwarder's link. It owns the scheduler and lends it to them.
 
+mod views;
+
 use super::addresses::Addresses;
-use super::clocks::ClockState;
 use super::clocks::Clocks;
 use super::fleets::Fleets;
 use super::fleets::Wish;
@@ -13,33 +14,27 @@ use super::loops;
 use super::loops::Loops;
 use super::verdict::translate;
 use super::verdict::worth_reporting;
-use crate::answers::Roll;
 use crate::broadcast;
 use crate::broadcast::Broadcaster;
-use crate::broadcast::TaskState;
+use crate::broadcast::Done;
+use crate::broadcast::Pauses;
+use crate::broadcast::Verb;
+use crate::broadcast::VerbError;
 use crate::campaign::Handover;
-use crate::campaign::Progress;
 use crate::campaign::Refusal;
 use crate::campaign::Transmit;
 use crate::campaign::Verdict;
-use crate::fleet::Fleet;
 use crate::forwarder;
 use crate::forwarder::EmissionId;
 use crate::forwarder::GatewayId;
 use crate::forwarder::Link;
-use crate::forwarder::LinkState;
 use crate::forwarder::Obstacle;
-use crate::forwarder::OtherSender;
-use crate::forwarder::ServerCounts;
 use crate::lorawan::Eui64;
 use crate::relay::Relay;
-use crate::relay::RelayCounts;
 use crate::relay::RelayOutput;
-use crate::relay::ServerSettings;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::WaitReason;
-use crate::schedule::BandUse;
 use crate::schedule::Scheduler;
 use crate::store::Change;
 use crate::store::RangeState;
@@ -48,7 +43,6 @@ use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
-use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 /// The pure mind of the daemon.
@@ -92,7 +86,7 @@ impl Engine {
         let addresses = Addresses::new(&groups);
         let loops = Loops::new(&settings.fleets, &groups, &recovered.fleets);
         let mut fleets = Fleets::new(settings.fleets, &groups, region, gateway, &recovered.fleets);
-        fleets.keep(loops.record_ids());
+        fleets.keep(loops.record_ids().chain([Pauses::id()]));
         let mut broadcaster = Broadcaster::new(
             region,
             groups,
@@ -164,44 +158,9 @@ impl Engine {
         now
     }
 
-    /// The time that is believed now.
-    pub fn now(&self) -> Now {
-        self.now
-    }
-
-    /// Our own clock and the forwarder's GPS.
-    pub fn clocks(&self) -> ClockState {
-        self.clocks.state(self.now.mono)
-    }
-
     /// The next wish; [`Output::WakeAt`] is the last one.
     pub fn poll(&mut self) -> Output {
         self.outputs.pop_front().unwrap_or_else(|| Output::WakeAt(self.wake_at()))
-    }
-
-    /// The packet forwarder as the link sees it.
-    pub fn link(&self) -> LinkState {
-        self.link.state(self.now.mono)
-    }
-
-    /// Who else sends to the packet forwarder's port and is not served, at most eight.
-    pub fn other_senders(&self) -> impl Iterator<Item = OtherSender> {
-        self.link.other_senders()
-    }
-
-    /// What was relayed between the forwarder and its network servers.
-    pub fn relayed(&self) -> RelayCounts {
-        self.relay.counts()
-    }
-
-    /// How often we refused a server's downlink, by reason.
-    pub fn refused_downlinks(&self) -> &BTreeMap<&'static str, u64> {
-        self.relay.refusals()
-    }
-
-    /// Each network server and its figures.
-    pub fn servers(&self) -> impl Iterator<Item = (&ServerSettings, ServerCounts)> {
-        self.relay.servers()
     }
 
     /// Nothing is sent from now on, whatever is ordered: traffic is relayed and no more.
@@ -212,30 +171,16 @@ impl Engine {
         self.settle();
     }
 
-    /// Airtime used in every sub-band with a limit.
-    pub fn bands(&self) -> Vec<BandUse> {
-        self.scheduler.bands(self.now.mono)
-    }
-
-    /// The devices of a group that are set up through a network server.
-    pub fn fleet(&self, group: &str) -> Option<&Fleet> {
-        self.fleets.of_group(group)
-    }
-
-    /// The devices of the group's newest campaign and what they hold, where their answers are heard and its ordered
-    /// fragments were sent.
-    pub fn answers(&self, group: &str) -> Option<&Roll> {
-        self.loops.roll(group)
-    }
-
-    /// Each group whose devices are set up through a network server.
-    pub fn fleets(&self) -> impl Iterator<Item = (&str, &Fleet)> {
-        self.fleets.each()
-    }
-
-    /// The shortest usual distance of the uplinks of a device behind this connection, seconds; `None` while none is known.
-    pub fn shortest_interval_s(&self, link: usize) -> Option<u32> {
-        self.fleets.shortest_interval_s(link)
+    /// An operator's word on the task of this id, or on all of this document.
+    ///
+    /// # Errors
+    /// Why nothing changes.
+    pub fn command(&mut self, now: Now, verb: Verb, task: &TaskId) -> Result<Done, VerbError> {
+        self.own_gps = now.gps;
+        self.now = self.believed(now);
+        let done = self.broadcaster.command(self.now, &mut self.scheduler, verb, task);
+        self.settle();
+        done
     }
 
     /// The device is asked again whatever it answered, or all that is known of it is forgotten; `false` if there
@@ -251,76 +196,9 @@ impl Engine {
         self.fleets.survey(group);
     }
 
-    /// How far each task that is not over is; `None` while it is not planned.
-    pub fn progress(&self) -> impl Iterator<Item = (&TaskId, Option<Progress>)> {
-        self.broadcaster.progress()
-    }
-
-    /// What of the groups was warned of since the start: each line once.
-    pub fn warned(&self) -> &[String] {
-        &self.warned
-    }
-
-    /// How each task that is not over stands.
-    pub fn tasks(&self) -> impl Iterator<Item = TaskState> {
-        self.states(Some(&self.scheduler))
-    }
-
-    /// The same without the time left, which is found by placing every frame and takes milliseconds.
-    pub fn tasks_at_a_glance(&self) -> impl Iterator<Item = TaskState> {
-        self.states(None)
-    }
-
-    fn states<'a>(&'a self, scheduler: Option<&'a Scheduler>) -> impl Iterator<Item = TaskState> + 'a {
-        self.broadcaster.tasks(self.now, scheduler).map(|mut state| {
-            // Where its devices decide about its start, they are what it waits for.
-            if let Some((wait, _)) = &mut state.wait
-                && wait.reason == WaitReason::NoStart
-                && let Some(reason) = self.fleets.wait(self.now, &state.task)
-            {
-                wait.reason = reason;
-                state.waiting = Some(wait.sentence(self.now));
-            }
-            // Who waits for the time is told why nobody knows it.
-            if let Some((wait, _)) = &mut state.wait
-                && let WaitReason::Clock { dispute, .. } = &mut wait.reason
-            {
-                *dispute = self.clocks().dispute;
-                state.waiting = Some(wait.sentence(self.now));
-            }
-            state
-        })
-    }
-
-    /// What of every duty budget is kept for network servers, parts per million.
-    pub fn reserve_ppm(&self) -> u32 {
-        self.scheduler.reserve_ppm()
-    }
-
-    /// The part of usual uplinks that is promised to be heard, and the part that was in the hour that ends now, parts per
-    /// million; `None` where nothing is promised.
-    pub fn hearing_ppm(&self) -> Option<(u32, u32)> {
-        self.scheduler.hearing().promised_and_kept_ppm(self.now.mono)
-    }
-
-    /// Whether the task ran and is over, as far as that is remembered.
-    pub fn is_over(&self, task: &TaskId) -> bool {
-        self.broadcaster.is_over(task)
-    }
-
-    /// Finished tasks that are ordered again, which does nothing, and how each ended.
-    pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
-        self.broadcaster.ordered_again()
-    }
-
-    /// Why nothing is sent any more, after storage failed.
-    pub fn halted(&self) -> Option<&str> {
-        self.broadcaster.halted()
-    }
-
     fn wake_at(&self) -> Option<Instant> {
         let relay = self.relay.wake_at(self.now.mono, &self.link);
-        let fleets = self.fleets.wake_at(self.now);
+        let fleets = self.fleets.wake_at(self.now, |task| self.broadcaster.is_paused(task));
         let loops = self.loops.wake_at();
         [self.link.wake_at(), self.broadcaster.wake_at(), relay, fleets, loops].into_iter().flatten().min()
     }
@@ -415,7 +293,7 @@ impl Engine {
     /// Carries out what the fleets want; whether a campaign got a start or an end.
     fn drain_fleets(&mut self) -> bool {
         let mut has_moved = false;
-        self.fleets.advance(self.now);
+        self.fleets.advance(self.now, |task| self.broadcaster.is_paused(task));
         while let Some(wish) = self.fleets.poll() {
             match wish {
                 Wish::Output(output) => self.outputs.push_back(*output),

@@ -27,6 +27,8 @@ pub struct Planned {
     pub sha256: Option<Digest>,
     /// Coded fragments that the task asks for.
     pub coded: u16,
+    /// No uncoded fragment is sent: the devices keep what they heard of an earlier task.
+    pub is_coded_only: bool,
     /// The first frame counter.
     pub first_fcnt: u32,
     /// One past the last reserved frame counter.

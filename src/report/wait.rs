@@ -97,6 +97,8 @@ pub enum WaitReason {
     File,
     /// A network server sent to the group.
     SecondSender,
+    /// The operator paused the task.
+    Paused,
 }
 
 /// What the time of day is needed for.
@@ -212,6 +214,7 @@ impl WaitReason {
             WaitReason::File => "task-file",
             WaitReason::SecondSender => "second-sender",
             WaitReason::DeviceAnswers => "device-answers",
+            WaitReason::Paused => "paused",
         }
     }
 
@@ -225,6 +228,7 @@ impl WaitReason {
                 | WaitReason::Turn(_)
                 | WaitReason::Answer { .. }
                 | WaitReason::DeviceAnswers
+                | WaitReason::Paused
                 | WaitReason::Report(_)
                 | WaitReason::Image
                 | WaitReason::Proof
@@ -300,6 +304,7 @@ impl fmt::Display for WaitReason {
                 "its file in the task folder: it is gone and cancels the task unless it comes back",
             ),
             WaitReason::DeviceAnswers => f.write_str("its devices' answers to what they miss"),
+            WaitReason::Paused => f.write_str("`fuotad resume`: it is paused by the operator"),
             WaitReason::SecondSender => f.write_str(
                 "the end of somebody else's downlinks to this group: a network server sent to it in the last hour",
             ),

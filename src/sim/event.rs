@@ -26,6 +26,8 @@ pub(super) enum Event {
     Task(usize),
     /// A task's file is removed.
     Gone(TaskId),
+    /// The operator has a word on a task.
+    Verb(usize),
     /// The operator moves a task to a later start.
     Retell(TaskId),
     /// A device gets a unicast command.

@@ -11,6 +11,7 @@ use super::script::Fault;
 use super::script::Meddling;
 use super::script::Script;
 use super::script::UnsyncedPages;
+use super::script::VerbScript;
 use super::spoiled::GatewayDisk;
 use super::spoiled::Spoil;
 use super::wall::TrueClock;
@@ -33,6 +34,7 @@ use crate::store::FilesErrorKind;
 use crate::store::Recovered;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::task::TaskId;
 use crate::time::Instant;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -46,6 +48,8 @@ const DISK_US: u64 = 4_000;
 const FETCH_US: u64 = 20_000;
 /// A disk that is full has room again after this, microseconds.
 const FULL_US: u64 = 150_000_000;
+/// An operator whom the service did not answer asks again after this, microseconds.
+const AGAIN_US: u64 = 5_000_000;
 /// The service manager starts a process that died after this, microseconds.
 const RESTART_US: u64 = 2_000_000;
 
@@ -71,6 +75,7 @@ pub(super) enum GatewayEffect {
 pub(super) struct Gateway {
     settings: Settings,
     seed: u64,
+    verbs: Vec<VerbScript>,
     faults: Vec<Fault>,
     meddling: Vec<Meddling>,
     unsynced_pages: UnsyncedPages,
@@ -117,6 +122,7 @@ impl Gateway {
         Gateway {
             settings,
             seed: script.seed,
+            verbs: script.verbs.clone(),
             faults: script.faults.clone(),
             meddling: script.meddling.clone(),
             unsynced_pages: script.unsynced_pages,
@@ -187,6 +193,29 @@ impl Gateway {
         let clocks = self.wall.read(now);
         let Some(engine) = &mut self.engine else { return };
         engine.handle(clocks, input);
+        self.carry_out(now);
+    }
+
+    /// Tells the engine the script's word of this number on a task, and says it again until it is kept. What is refused is
+    /// reported as a warning.
+    pub(super) fn command(&mut self, now: Instant, index: usize) {
+        let (clocks, life) = (self.wall.read(now), self.incarnation);
+        let Some(VerbScript { verb, task, .. }) = self.verbs.get(index).cloned() else { return };
+        let Ok(task) = TaskId::new(&task) else { return };
+        if let Some(engine) = &mut self.engine {
+            if let Err(error) = engine.command(clocks, verb, &task) {
+                let event = Happened::Warning { text: error.to_string() };
+                self.effects.push_back(GatewayEffect::Reports(Report { at: now, task: None, event }));
+            }
+            self.carry_out(now);
+        }
+        if self.engine.is_none() || self.incarnation != life {
+            self.effects.push_back(GatewayEffect::Later(AGAIN_US, Event::Verb(index)));
+        }
+    }
+
+    /// Carries out the engine's wishes after it was told a fact.
+    fn carry_out(&mut self, now: Instant) {
         self.facts += 1;
         if self.fault == Some(Fault::KillAtFact(self.facts)) {
             return self.kill();

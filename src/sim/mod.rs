@@ -38,6 +38,7 @@ pub use script::NetworkScript;
 pub use script::Script;
 pub use script::TaskScript;
 pub use script::UnsyncedPages;
+pub use script::VerbScript;
 pub use spoiled::Spoil;
 pub use summary::DeviceResult;
 pub use summary::SentFrame;

@@ -10,6 +10,7 @@ use super::referee::Referee;
 use super::server::ServerSettings;
 use super::server::TrafficSettings;
 use crate::broadcast::TurnRule;
+use crate::broadcast::Verb;
 use crate::campaign::Group;
 use crate::campaign::SessionRule;
 use crate::engine;
@@ -45,6 +46,8 @@ pub struct Script {
     pub concentrator: concentrator::Settings,
     /// Tasks that the operator puts into the folder.
     pub tasks: Vec<TaskScript>,
+    /// What the operator does to tasks.
+    pub verbs: Vec<VerbScript>,
     /// The file of a task that is over is removed from the folder.
     pub is_folder_tidied: bool,
     /// Who listens. Devices are told the campaigns of their group.
@@ -118,6 +121,7 @@ impl Script {
             link: forwarder::Settings::default(),
             concentrator,
             tasks: Vec::new(),
+            verbs: Vec::new(),
             is_folder_tidied: false,
             devices: Vec::new(),
             relay: RelaySettings::default(),
@@ -154,7 +158,8 @@ impl Script {
             let ends_us = at_us.saturating_add(*outage_us);
             [(*at_us, Event::ForwarderDies), (ends_us, Event::ForwarderRestarts)]
         });
-        tasks.chain(restarts).chain(outages).collect()
+        let verbs = self.verbs.iter().enumerate().map(|(index, script)| (script.at_us, Event::Verb(index)));
+        tasks.chain(verbs).chain(restarts).chain(outages).collect()
     }
 
     /// A referee who knows its groups and whether somebody shares the radio.
@@ -224,6 +229,17 @@ pub struct TaskScript {
     pub document: String,
     /// The image that its URI leads to.
     pub image: Vec<u8>,
+}
+
+/// An operator's word on a task. It is said again until the service has kept it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerbScript {
+    /// When it is said, microseconds after the world's zero.
+    pub at_us: u64,
+    /// What is to be done.
+    pub verb: Verb,
+    /// The task, or the document of several tasks.
+    pub task: String,
 }
 
 impl TaskScript {

@@ -318,6 +318,10 @@ impl World {
                 self.tell(Input::Task { document, stem, source: TaskSource::File });
             }
             Event::Gone(task) => self.tell(Input::Cancel(task)),
+            Event::Verb(index) => {
+                self.gateway.command(self.now, index);
+                self.drain_gateway();
+            }
             Event::Retell(task) => {
                 self.operator.retell(self.now, &task);
                 self.drain_operator();

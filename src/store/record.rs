@@ -33,7 +33,7 @@ pub struct TaskRecord {
 /// The most bytes of one record of devices: 8 KiB.
 pub const FLEET_BYTES_MAX: usize = 8 << 10;
 
-/// The dialogues with some devices of one group; the store does not look inside.
+/// The dialogues with some devices of one group, or which tasks are paused; the store does not look inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetRecord {
     /// Name of the record in the store.

@@ -55,6 +55,9 @@ pub struct Task {
     pub session_timeout_exponent: Option<u8>,
     /// By then its last frame is to be out; `None`: any time will do.
     pub finish_by: Option<GpsTime>,
+    /// Only coded fragments from this number on are sent, 1 or more: its devices hold the fragmentation session of an
+    /// earlier task, and what they heard of it. `None`: the whole image.
+    pub coded_from: Option<u16>,
     /// Metadata of the image, at most 249 bytes.
     pub descriptor: Option<Vec<u8>>,
     /// The role that may read the image.
@@ -75,7 +78,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// Whether `other` orders the same frames: image, fragment size, redundancy and groups (in any order, for
+    /// Whether `other` orders the same frames: image, fragment size, redundancy, first coded fragment and groups (in any order, for
     /// the service lists them in any) are unchanged. If not, an armed task is planned anew while nothing was
     /// sent, and refused afterwards. A digest that is given only now, or no longer, changes nothing by itself.
     pub fn same_order(&self, other: &Task) -> bool {
@@ -85,6 +88,7 @@ impl Task {
             && !is_other_digest
             && self.fragment_size_bytes == other.fragment_size_bytes
             && self.redundancy_percent == other.redundancy_percent
+            && self.coded_from == other.coded_from
             && sorted(self) == sorted(other)
     }
 

@@ -22,5 +22,6 @@ mod lns;
 mod order;
 mod relay_only;
 mod terminal;
+mod verbs;
 #[cfg(feature = "web")]
 mod web;

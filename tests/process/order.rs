@@ -144,18 +144,66 @@ fn an_order_outlives_a_kill_in_its_midst_and_shares_the_radio_with_the_next_unti
     site.start();
     site.wait("both are known again", 20, |status| status.tasks.len() == 2);
     assert_eq!(kept(&site), ["first.bin", "first.json", "second.bin", "second.json"]);
-    assert_eq!(
-        site.cli(&["cancel", "second", "-c", &config]).trim(),
-        "second is cancelled, and its image is removed"
-    );
-    assert_eq!(kept(&site), ["first.bin", "first.json"]);
-    let unknown = site.refuses(&["cancel", "second", "-c", &config]);
-    assert!(unknown.0 == Some(69) && unknown.1.contains("is no order that came by this way"), "{unknown:?}");
+    assert_eq!(site.cli(&["cancel", "second", "-c", &config]).trim(), "second is cancelled");
+    until("its image is removed", || kept(&site) == ["first.bin", "first.json"]);
+    let over = site.refuses(&["cancel", "second", "-c", &config]);
+    assert!(over.0 == Some(65) && over.1.contains("second is over: cancelled"), "{over:?}");
+    let unknown = site.refuses(&["cancel", "third", "-c", &config]);
+    assert!(unknown.0 == Some(69) && unknown.1.contains("no task is called third"), "{unknown:?}");
     site.wait("the first is over", 60, |status| {
         status.tasks.is_empty()
             && status.finished.iter().any(|(task, how)| task == "first" && how.starts_with("complete"))
     });
     until("nothing of it is kept", || kept(&site).is_empty());
+    let verdict = site.verdict();
+    assert!(verdict.is_content() && verdict.devices_complete == site.devices(), "{verdict:?}");
+}
+
+#[test]
+fn what_is_over_is_sent_once_more_under_another_name_as_coded_fragments_alone_or_as_a_whole() {
+    let mut site = Site::new("rerun", 24);
+    site.start();
+    site.wait("it answers", 20, |_| true);
+    let (image, config) = (site.path("image.bin").display().to_string(), site.config());
+    let words = [order_words(&image, &config), vec!["--name", "app"]].concat();
+    site.cli(&words);
+    site.wait_for_frames(2);
+    let running = site.refuses(&["rerun", "app", "--image", &image, "-y", "-c", &config]);
+    assert!(running.0 == Some(65) && running.1.contains("app is not over"), "{running:?}");
+    site.wait("it is over", 60, |status| !status.finished.is_empty());
+    until("its image is not kept", || kept(&site).is_empty());
+    for (words, code, needle) in [
+        (vec!["rerun", "app", "-y"], 64, "give it with --image FILE"),
+        (vec!["rerun", "app", "--image", &config, "-y"], 65, "was sent: give that image"),
+        (vec!["rerun", "other", "--image", &image, "-y"], 65, "other is no task that is known here"),
+        (vec!["rerun", "app", "--image", &image, "--redundancy", "0", "-y"], 65, "sends nothing"),
+    ] {
+        let refused = site.refuses(&[words.clone(), vec!["-c", &config]].concat());
+        assert!(refused.0 == Some(code) && refused.1.contains(needle), "{words:?}: {refused:?}");
+    }
+    let frames = site.frames();
+    let out = site.cli(&["rerun", "app", "--image", &image, "-y", "-c", &config]);
+    assert!(
+        out.contains("24 uncoded (not sent again) + 8 coded") && out.contains("ordered app~2: "),
+        "{out}"
+    );
+    site.wait("it is over", 60, |status| status.finished.iter().any(|(task, _)| task == "app~2"));
+    site.wait_for_the_air();
+    let again = site.frames() - frames;
+    assert!((8..20).contains(&again), "{again} frames");
+    // The next one knows where that one ended.
+    let history = site.cli(&["history", "--json", "-c", &config]);
+    let report = |task: &str| {
+        let mut reports = history.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        reports.find(|report| report["task"] == task).unwrap()
+    };
+    let (first, second) = (report("app"), report("app~2"));
+    let from = |report: &Value| report["planned"]["first-fcnt"].as_u64().unwrap();
+    assert!(from(&second) >= first["planned"]["end-fcnt"].as_u64().unwrap(), "{second}");
+    until("its image is not kept", || kept(&site).is_empty());
+    let out = site.cli(&["rerun", "app~2", "--image", &image, "--whole", "-y", "-c", &config]);
+    assert!(out.contains("24 uncoded + 8 coded") && out.contains("ordered app~3: "), "{out}");
+    site.wait("it is over", 60, |status| status.finished.iter().any(|(task, _)| task == "app~3"));
     let verdict = site.verdict();
     assert!(verdict.is_content() && verdict.devices_complete == site.devices(), "{verdict:?}");
 }

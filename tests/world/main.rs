@@ -6,8 +6,8 @@
 mod support;
 
 mod a_day_after;
-mod asked_alone;
 mod answers;
+mod asked_alone;
 mod campaigns;
 mod closed_loop;
 mod cloud_sessions;
@@ -28,6 +28,7 @@ mod region_page;
 mod region_refusals;
 mod region_tables;
 mod relay;
+mod rerun;
 mod rounds;
 mod several_groups;
 mod shared_radio;
@@ -37,6 +38,7 @@ mod store_crashes;
 mod time_left;
 mod turns;
 mod two_clocks;
+mod verbs;
 #[cfg(feature = "daemon")]
 mod wait_bench;
 #[cfg(feature = "daemon")]

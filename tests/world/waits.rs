@@ -13,6 +13,7 @@ use crate::support::small_world::run;
 use crate::support::small_world::script;
 use crate::support::small_world::script_of;
 use crate::turns::several;
+use crate::verbs;
 use crate::wait_bench;
 use fuotad::broadcast::TurnRule;
 use fuotad::campaign::SessionRule;
@@ -109,7 +110,8 @@ fn next(reason: Option<&WaitReason>) -> Option<WaitReason> {
         Some(WaitReason::DiskFull(_)) => Some(WaitReason::Halted(String::new())),
         Some(WaitReason::Halted(_)) => Some(WaitReason::File),
         Some(WaitReason::File) => Some(WaitReason::SecondSender),
-        Some(WaitReason::SecondSender) => None,
+        Some(WaitReason::SecondSender) => Some(WaitReason::Paused),
+        Some(WaitReason::Paused) => None,
     }
 }
 
@@ -222,6 +224,7 @@ fn every_wait_has_its_reason_and_ends_with_what_the_reason_named() {
     }
     kinds.extend(wait_bench::walks());
     kinds.extend(fleet_engine::walks());
+    kinds.extend(verbs::walks());
     let missing: Vec<&&str> = all.difference(&kinds).collect();
     assert!(missing.is_empty(), "nobody walks {missing:?}");
 }

@@ -30,7 +30,7 @@ use std::io::Write;
 /// Fragment size and redundancy of a draft that is only there to ask for better ones.
 const DRAFT: (u16, u8) = (48, 30);
 /// What a plan is shown for where nobody knows the time, 2026-01-01 00:00:00 UTC.
-const NO_CLOCK: GpsTime = GpsTime::from_us(1_451_260_818_000_000);
+pub const NO_CLOCK: GpsTime = GpsTime::from_us(1_451_260_818_000_000);
 const DAY_US: u64 = 86_400_000_000;
 /// Digits of the image's SHA-256 in a task's name.
 const DIGITS: usize = 8;
@@ -174,7 +174,8 @@ fn document(
     Ok(text(args.fragment_size.unwrap_or(size), args.redundancy.unwrap_or(redundancy)))
 }
 
-fn is_wanted(out: &mut dyn Write) -> Result<bool, Failure> {
+/// Whether the operator says yes.
+pub fn is_wanted(out: &mut dyn Write) -> Result<bool, Failure> {
     write!(out, "Send it? [y/N]: ")?;
     out.flush()?;
     let mut line = String::new();

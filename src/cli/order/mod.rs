@@ -3,4 +3,7 @@
 mod command;
 mod placing;
 
+pub use command::NO_CLOCK;
+pub use command::is_wanted;
 pub use command::run;
+pub use placing::Placing;

@@ -42,8 +42,11 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
         if planned.padding > 0 { format!(", {} B padding", planned.padding) } else { String::new() };
     writeln!(
         out,
-        "  fragments   {} uncoded + {} coded of {} B{padding}",
-        planned.nb_frag, planned.coded, planned.frag_size
+        "  fragments   {} uncoded{} + {} coded of {} B{padding}",
+        planned.nb_frag,
+        if planned.is_coded_only { " (not sent again)" } else { "" },
+        planned.coded,
+        planned.frag_size
     )?;
     writeln!(
         out,

@@ -17,7 +17,7 @@ pub(in crate::daemon) fn answer(
         What::Version => {
             Ok(json!({"program": env!("CARGO_PKG_VERSION"), "protocol": VERSION, "requests": NAMES}))
         }
-        what @ (What::Status | What::Devices(_) | What::Order(_)) => given(what),
+        what @ (What::Status | What::Devices(_) | What::Order(_) | What::Verb(..)) => given(what),
     };
     line(request.id, given)
 }

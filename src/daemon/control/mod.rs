@@ -12,6 +12,7 @@ mod orders;
 mod refusal;
 mod request;
 mod serve;
+mod verbs;
 
 pub(super) use answer::answer;
 pub(super) use ask::Ask;
@@ -25,3 +26,5 @@ pub(super) use orders::is_of_socket;
 pub use request::PAGE_MAX;
 pub(super) use request::What;
 pub(super) use serve::serve;
+pub(super) use verbs::PendingAnswers;
+pub(super) use verbs::command;

@@ -103,11 +103,11 @@ fn commit(members: &OrderMembers) -> Result<AboutOrder, Refusal> {
 /// The name of an order is the name of files: nothing in it leads out of the folder.
 fn name(name: Option<&str>) -> Result<TaskId, Refusal> {
     let name = name.ok_or_else(|| missing("name", "the name of the order"))?;
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
     let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     let id = TaskId::new(name).ok().filter(|_| begins_well && name.chars().all(is_plain));
     id.filter(|_| name.len() <= NAME_BYTES_MAX).ok_or_else(|| {
-        let allowed = "letters, digits, -, _ and . with a letter or digit first";
+        let allowed = "letters, digits, -, _, . and ~ with a letter or digit first";
         wrong(format!("name is {}: write {allowed}, at most {NAME_BYTES_MAX}", shown_text(name)))
     })
 }

@@ -105,7 +105,7 @@ impl Orders {
                 let order = name.clone();
                 if !self.on_disk(move |folder| Ok(folder.remove(order.as_str())?)).await? {
                     let why = format!(
-                        "{name} is no order that came by this way: `fuotad tasks` has all; one of the task folder is stopped by removing its file"
+                        "{name} is no order that came by this way: `fuotad tasks` has all; `fuotad cancel` ends one of the task folder"
                     );
                     return Err(Refusal::new("unknown-order", why));
                 }

@@ -3,11 +3,13 @@
 use super::order_request::OrderMembers;
 use super::order_request::OrderRequest;
 use super::refusal::Refusal;
+use crate::broadcast::Verb;
 use crate::json::Node;
 use crate::json::shown_name;
 use crate::json::shown_text;
 use crate::json::tree;
 use crate::lorawan::Eui64;
+use crate::task::TaskId;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,7 +21,7 @@ pub const PAGE_MAX: usize = 200;
 const PAGE: usize = 100;
 
 /// Every request by its name.
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 14] = [
     "version",
     "status",
     "devices.list",
@@ -31,6 +33,9 @@ pub(super) const NAMES: [&str; 11] = [
     "order.piece",
     "order.commit",
     "order.cancel",
+    "task.pause",
+    "task.resume",
+    "task.cancel",
 ];
 
 /// One request with the id that its answer repeats.
@@ -53,6 +58,8 @@ pub enum What {
     Devices(DevicesRequest),
     /// A request that brings an order or takes it back.
     Order(OrderRequest),
+    /// What an operator does to a task, or to all tasks of a document.
+    Verb(Verb, TaskId),
 }
 
 /// A request about the devices of a group.
@@ -155,6 +162,9 @@ fn what(value: &Value) -> Result<What, Refusal> {
         "devices.retry" => AboutDevices::Retry(device(&json)?),
         "devices.forget" => AboutDevices::Forget(device(&json)?),
         "devices.survey" => AboutDevices::Survey,
+        "task.pause" => return Ok(What::Verb(Verb::Pause, task_id(json.name.as_deref())?)),
+        "task.resume" => return Ok(What::Verb(Verb::Resume, task_id(json.name.as_deref())?)),
+        "task.cancel" => return Ok(What::Verb(Verb::Cancel, task_id(json.name.as_deref())?)),
         other => {
             let members = OrderMembers {
                 name: json.name,
@@ -177,6 +187,16 @@ fn what(value: &Value) -> Result<What, Refusal> {
         .group
         .ok_or_else(|| Refusal::new("wrong-member", "group is missing: write the name of a [[group]]"))?;
     Ok(What::Devices(DevicesRequest { group, what: about }))
+}
+
+fn task_id(name: Option<&str>) -> Result<TaskId, Refusal> {
+    let missing =
+        || Refusal::new("wrong-member", "name is missing: write the task, as `fuotad tasks` has it");
+    let name = name.ok_or_else(missing)?;
+    TaskId::new(name).map_err(|_| {
+        let why = format!("name is {}: write 1 to 256 printable characters", shown_text(name));
+        Refusal::new("wrong-member", why)
+    })
 }
 
 fn device(json: &RequestJson) -> Result<Eui64, Refusal> {
@@ -261,6 +281,19 @@ mod tests {
             assert!(refusal.starts_with(&format!("wrong-member: {said}")), "{members}: {refusal}");
         }
         assert!(read(r#"{"v":1,"do":"order.do","name":"a"}"#).unwrap_err().starts_with("unknown-request"));
+    }
+
+    #[test]
+    fn a_word_on_a_task_is_read_with_its_name_whatever_that_is() {
+        for (name, verb) in [("pause", Verb::Pause), ("resume", Verb::Resume), ("cancel", Verb::Cancel)] {
+            let line = format!(r#"{{"v":1,"do":"task.{name}","name":"a b/c@meters"}}"#);
+            assert_eq!(read(&line), Ok(What::Verb(verb, TaskId::new("a b/c@meters").unwrap())));
+            let nameless = read(&format!(r#"{{"v":1,"do":"task.{name}"}}"#)).unwrap_err();
+            assert!(nameless.starts_with("wrong-member: name is missing"), "{nameless}");
+            let unprintable = read(&format!(r#"{{"v":1,"do":"task.{name}","name":"a\nb"}}"#)).unwrap_err();
+            assert!(unprintable.starts_with("wrong-member: name is \"a\\nb\""), "{unprintable}");
+        }
+        assert!(read(r#"{"v":1,"do":"task.stop","name":"a"}"#).unwrap_err().starts_with("unknown-request"));
     }
 
     #[test]
