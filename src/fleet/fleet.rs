@@ -12,13 +12,8 @@ use super::records;
 use super::rules::FleetRules;
 use super::setup::Setup;
 use super::setup::Window;
-use super::start_gate::Decision;
 use super::start_gate::StartGate;
-use super::start_gate::StartWhen;
-use super::state::DeviceState;
 use super::state::Refusal;
-use super::view::DeviceView;
-use super::view::state;
 use crate::lns::Event;
 use crate::lns::EventKind;
 use crate::lns::ItemId;
@@ -31,7 +26,6 @@ use crate::store::RecordId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
-use core::ops::Bound;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
@@ -62,7 +56,7 @@ struct Waiting {
 
 /// One record of up to 64 devices on its way to the disk.
 #[derive(Default)]
-struct Shard {
+pub(super) struct Shard {
     /// A save is on its way, with the pushes that wait for it.
     saving: Option<Vec<Waiting>>,
     is_changed: bool,
@@ -71,24 +65,24 @@ struct Shard {
 }
 
 /// What all dialogues of a group share.
-struct Shared {
-    rules: FleetRules,
-    frag_fport: u8,
-    setup: Option<Setup>,
+pub(super) struct Shared {
+    pub(super) rules: FleetRules,
+    pub(super) frag_fport: u8,
+    pub(super) setup: Option<Setup>,
     /// The last setup, while there is no other: what became of the devices is still to be seen.
-    last: Option<Setup>,
-    is_begun: bool,
-    has_sent: bool,
-    is_survey: bool,
+    pub(super) last: Option<Setup>,
+    pub(super) is_begun: bool,
+    pub(super) has_sent: bool,
+    pub(super) is_survey: bool,
 }
 
 impl Shared {
     /// The same for whoever looks on: after a campaign with its setup.
-    fn shown(&self, now: Now) -> Context<'_> {
+    pub(super) fn shown(&self, now: Now) -> Context<'_> {
         Context { setup: self.setup.as_ref().or(self.last.as_ref()), ..self.context(now) }
     }
 
-    fn context(&self, now: Now) -> Context<'_> {
+    pub(super) fn context(&self, now: Now) -> Context<'_> {
         Context {
             now,
             setup: self.setup.as_ref(),
@@ -103,19 +97,19 @@ impl Shared {
 
 /// The devices of one group and their dialogues. No Debug: members hold key material.
 pub struct Fleet {
-    key: KeyFingerprint,
-    shared: Shared,
-    devices: Vec<Device>,
-    by_eui: BTreeMap<Eui64, usize>,
-    share: AirtimeShare,
-    shards: Vec<Shard>,
+    pub(super) key: KeyFingerprint,
+    pub(super) shared: Shared,
+    pub(super) devices: Vec<Device>,
+    pub(super) by_eui: BTreeMap<Eui64, usize>,
+    pub(super) share: AirtimeShare,
+    pub(super) shards: Vec<Shard>,
     /// The start of the campaign, where it is ours to decide.
-    gate: Option<StartGate>,
+    pub(super) gate: Option<StartGate>,
     /// Downlinks of others that followed a question for the time which we answer.
-    foreign_answers: u32,
+    pub(super) foreign_answers: u32,
     /// Something changed since the start was looked at.
-    is_gate_due: bool,
-    outputs: VecDeque<Output>,
+    pub(super) is_gate_due: bool,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Fleet {
@@ -334,96 +328,9 @@ impl Fleet {
         }
     }
 
-    /// Decides the campaign's start when it is time, where the group has a rule for that and the task has no start.
-    pub fn advance(&mut self, now: Now) {
-        let (Some(rule), Some(gps)) = (self.shared.rules.start_when, now.gps) else { return };
-        let Some(setup) = self.shared.setup.as_ref().filter(|setup| !setup.channel.is_always) else { return };
-        let is_latest = self.gate.is_some_and(|gate| gate.start.is_none() && gps >= gate.latest(&rule));
-        if !setup.windows.is_empty() || !self.is_gate_due && !is_latest {
-            return;
-        }
-        self.is_gate_due = false;
-        let known = self.gate.filter(|gate| gate.setup == setup.digest());
-        let Some(mut gate) = known else {
-            self.keep_gate(StartGate::new(setup, gps));
-            self.is_gate_due = true;
-            return;
-        };
-        if let Some(start) = gate.start {
-            // Decided in an earlier life.
-            return self.outputs.push_back(Output::Start(start));
-        }
-        let context = self.shared.context(now);
-        let is_told =
-            |device: &&Device| matches!(state(device, &context), DeviceState::Told | DeviceState::Proved);
-        let intervals = self.devices.iter().filter(is_told).map(|device| device.progress.habits.interval_s);
-        let slowest_s =
-            intervals.clone().max().filter(|_| intervals.clone().all(|interval_s| interval_s > 0));
-        let readiness = self.readiness(now);
-        match gate.decide(&rule, &readiness, slowest_s, gps) {
-            Decision::Wait => {}
-            Decision::Start(start) => {
-                gate.start = Some(start);
-                self.keep_gate(gate);
-            }
-            Decision::TooFew => self.outputs.push_back(Output::TooFewReady(readiness)),
-        }
-    }
-
-    /// When a campaign without a start begins; `None` where it waits for one.
-    pub fn start_when(&self) -> Option<&StartWhen> {
-        self.shared.rules.start_when.as_ref()
-    }
-
-    /// When [`Fleet::advance`] wants to be called again although nothing happened.
-    pub fn wake_at(&self, now: Now) -> Option<Instant> {
-        let gate = self.gate.filter(|gate| gate.start.is_none())?;
-        let latest = gate.latest(self.shared.rules.start_when.as_ref()?);
-        self.shared.setup.as_ref().filter(|setup| setup.digest() == gate.setup)?;
-        now.instant_of(latest).filter(|latest| *latest > now.mono)
-    }
-
-    fn keep_gate(&mut self, gate: StartGate) {
-        self.gate = Some(gate);
-        let id = records::id(self.key, records::START);
-        self.outputs.push_back(Output::Save(FleetRecord { id, bytes: gate.to_bytes(self.key) }));
-    }
-
     /// The next thing that it wishes.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    /// Each device as people see it.
-    pub fn devices(&self, now: Now) -> impl Iterator<Item = DeviceView<'_>> {
-        let context = self.shared.shown(now);
-        self.devices.iter().map(move |device| DeviceView::new(device, &context))
-    }
-
-    /// The devices with a greater DevEUI than `after`, by ascending DevEUI.
-    pub fn devices_after(&self, now: Now, after: Option<Eui64>) -> impl Iterator<Item = DeviceView<'_>> {
-        let context = self.shared.shown(now);
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let indices = self.by_eui.range((from, Bound::Unbounded));
-        indices.map(move |(_, index)| DeviceView::new(&self.devices[*index], &context))
-    }
-
-    /// Each device and how far it is.
-    pub fn states(&self, now: Now) -> impl Iterator<Item = (Eui64, DeviceState)> {
-        let context = self.shared.shown(now);
-        self.devices.iter().map(move |device| (device.member.dev_eui, state(device, &context)))
-    }
-
-    /// One device as people see it.
-    pub fn device(&self, now: Now, dev_eui: Eui64) -> Option<DeviceView<'_>> {
-        let device = &self.devices[*self.by_eui.get(&dev_eui)?];
-        Some(DeviceView::new(device, &self.shared.shown(now)))
-    }
-
-    /// How many devices are ready.
-    pub fn readiness(&self, now: Now) -> Readiness {
-        let context = self.shared.shown(now);
-        self.devices.iter().map(|device| state(device, &context)).collect()
     }
 
     /// The device's next command, if one is due and there is airtime for it.

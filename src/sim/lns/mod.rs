@@ -6,6 +6,7 @@
 
 mod agenda;
 mod air;
+mod air_side;
 mod app_server;
 mod broker;
 mod desk;
