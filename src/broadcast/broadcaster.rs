@@ -25,6 +25,7 @@ use crate::campaign::Pause;
 use crate::campaign::Progress;
 use crate::campaign::Session;
 use crate::campaign::Verdict;
+use crate::fleet::Question;
 use crate::forwarder::Accounted;
 use crate::forwarder::Obstacle;
 use crate::region::Parameters;
@@ -302,6 +303,11 @@ impl Broadcaster {
     /// The task is over before its first frame, for this reason.
     pub fn give_up(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId, reason: String) {
         self.finish(now, scheduler, id, Outcome::Aborted { reason });
+    }
+
+    /// Canaries are asked this before the task's campaign begins.
+    pub fn ask(&mut self, task: TaskId, question: Question) {
+        self.turns.put(task, question);
     }
 
     /// Where an armed campaign stands while it waits for what follows; `None` for any other.

@@ -23,6 +23,7 @@ mod marks;
 mod open_task;
 mod outbox;
 mod planning;
+mod questions;
 mod queue;
 mod record;
 mod site;

@@ -39,6 +39,7 @@ use crate::task::Task;
 use crate::task::redundancy_fragments;
 use crate::time::GpsTime;
 use crate::time::Instant;
+use core::ops::Range;
 use sha2::Digest as _;
 use sha2::Sha256;
 
@@ -47,6 +48,9 @@ use sha2::Sha256;
 pub const ENCODER_VERSION: u32 = 1;
 /// The first frame counter that is ever used: some devices accept 0 for ever, and min = base - 1 must exist.
 pub const FIRST_FCNT: u32 = 2;
+/// Counters for questions to canaries, where a campaign has any. A number on disk: the counters that a journal holds for a
+/// campaign begin so many below its first frame.
+pub const CANARY_FCNTS: u32 = 64;
 /// Numbers of coded fragments for what devices ask for, and for those that are skipped on the way to questions.
 const FOLLOW_UP: u32 = 512;
 /// Questions that a session has time for.
@@ -83,6 +87,8 @@ pub struct Plan {
     pub top_up: u16,
     /// How often the last uncoded fragment is repeated.
     pub repeats: u8,
+    /// Counters right below that of frame 0, for questions to canaries.
+    pub canary_fcnts: u32,
     /// FCnt of frame 0.
     pub base: u32,
     /// One past the last reserved FCnt.
@@ -141,7 +147,7 @@ impl Plan {
             return Err(too_many_error(frag_size, task, group, image, payload));
         }
         let sequence = Sequence::new(nb_frag);
-        let (coded, base) = (narrow(coded), base.max(FIRST_FCNT));
+        let (coded, base) = (narrow(coded), base.max(FIRST_FCNT) + group.canary_fcnts);
         let needed = sequence.len(coded);
         let left = (LAST_FCNT + 1).saturating_sub(base);
         if needed > left {
@@ -170,6 +176,7 @@ impl Plan {
             coded,
             top_up: narrow(top_up),
             repeats: group.profile.repeats,
+            canary_fcnts: group.canary_fcnts,
             base,
             end: base + sequence.len(coded + narrow(top_up)),
             channel,
@@ -205,6 +212,11 @@ impl Plan {
     /// The order of frames.
     pub fn sequence(&self) -> Sequence {
         Sequence::new(self.layout.nb_frag())
+    }
+
+    /// The counters for questions to canaries.
+    pub fn canary_fcnts(&self) -> Range<u32> {
+        self.base - self.canary_fcnts..self.base
     }
 
     /// Frames that the task asks for: uncoded, repeats and coded.
@@ -310,6 +322,7 @@ impl Plan {
             sha256: None,
             coded: self.coded,
             first_fcnt: self.base,
+            canary_fcnts: self.canary_fcnts,
             end_fcnt: self.end,
             airtime_us: self.airtime_us,
             spacing_us: self.pace_uncoded.spacing_us,

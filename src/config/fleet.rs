@@ -6,13 +6,17 @@ use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GiveUpConfig;
 use super::group::GroupConfig;
+use super::group::SessionKind;
 use super::group::StartWhenConfig;
 use super::lns::LnsConfig;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
+use crate::campaign::CANARY_FCNTS;
 use crate::campaign::Group;
 use crate::engine::FleetSettings;
 use crate::fleet::AirtimeRule;
+use crate::fleet::Batch;
+use crate::fleet::CANARIES_MAX;
 use crate::fleet::FleetRules;
 use crate::fleet::Member;
 use crate::fleet::SessionMics;
@@ -42,7 +46,8 @@ pub(super) fn fleets(
 ) -> Result<Vec<FleetSettings>, ConfigError> {
     let members = |group: &GroupConfig| {
         let devices = devices.get(&group.name)?;
-        Some(devices.device.iter().filter_map(|device| member(device, devices)).collect())
+        let batch = Batch::named(&devices.batch_name());
+        Some(devices.device.iter().filter_map(|device| member(device, devices, batch)).collect())
     };
     fleets_of(servers, groups, &members, region)
 }
@@ -69,7 +74,8 @@ pub(super) fn fleets_of(
         let Some(Some(rules)) = rules.get(link).cloned() else { continue };
         let start_when = mistakes.take(start_when(group));
         let give_up = mistakes.take(give_up(group)).unwrap_or_default();
-        let rules = FleetRules { start_when: start_when.flatten(), give_up, ..rules };
+        let rules =
+            FleetRules { start_when: start_when.flatten(), give_up, canaries: canaries(group), ..rules };
         fleets.push(FleetSettings { group: group.name.clone(), link, rules, members });
     }
     mistakes.or(Some(fleets))
@@ -100,6 +106,15 @@ fn rules_of(
         airtime: Some(AirtimeRule { region, share_ppm: (share * 1e6) as u32 }),
         ..FleetRules::new(server.kind)
     }))
+}
+
+/// How many canaries of an unproved batch are asked at once. Devices of Zephyr answer all within 16 ms.
+fn canaries(group: &GroupConfig) -> u8 {
+    match group.device_profile.profile().habit {
+        _ if group.canary == Some(false) || group.session() == SessionKind::Always => 0,
+        Habit::Zephyr => 1,
+        _ => CANARIES_MAX as u8,
+    }
 }
 
 /// How much is spent on devices that still miss fragments.
@@ -136,6 +151,16 @@ pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings]) {
     }
 }
 
+/// Campaigns of groups whose batches are proved keep counters for that.
+pub(super) fn keep_canary_fcnts(groups: &mut [Group], fleets: &[FleetSettings]) {
+    for group in groups {
+        let is_its = |fleet: &&FleetSettings| fleet.group == group.name && fleet.rules.canaries > 0;
+        if fleets.iter().any(|fleet| is_its(&fleet)) {
+            group.canary_fcnts = CANARY_FCNTS;
+        }
+    }
+}
+
 /// When a task without a start begins.
 fn start_when(group: &GroupConfig) -> Result<Option<StartWhen>, ConfigError> {
     let Some(StartWhenConfig { ready_percent, min_ready_percent, at_latest_h }) = group.start_when else {
@@ -158,7 +183,7 @@ fn start_when(group: &GroupConfig) -> Result<Option<StartWhen>, ConfigError> {
 }
 
 /// `None` for a device that lacks what a gateway needs, which was told.
-fn member(device: &DeviceConfig, of: &Devices) -> Option<Member> {
+fn member(device: &DeviceConfig, of: &Devices, batch: Batch) -> Option<Member> {
     let mics = of.image.as_ref().filter(|_| !device.mics.is_empty()).map(|image| SessionMics {
         sha256: image.sha256.0,
         descriptor: image.descriptor.0,
@@ -169,6 +194,7 @@ fn member(device: &DeviceConfig, of: &Devices) -> Option<Member> {
         dev_eui: device.dev_eui.as_ref()?.parse().ok()?,
         name: device.name.clone(),
         mc_key_encrypted: device.mc_key_encrypted?.0,
+        batch,
         session_mics: mics,
     })
 }

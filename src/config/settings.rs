@@ -79,6 +79,7 @@ impl Config {
                 trusted.fill(&mut settings.engine);
                 (settings.lns, settings.engine.fleets) = through;
                 fleet::hear_answers(&mut settings.engine.groups, &settings.engine.fleets);
+                fleet::keep_canary_fcnts(&mut settings.engine.groups, &settings.engine.fleets);
                 settings
             });
         mistakes.or(settings)
@@ -97,6 +98,7 @@ impl Config {
         let devices = self.prepared(read_devices)?;
         let fleets = fleet::fleets(&self.lns, &self.group, &devices, settings.region)?;
         fleet::hear_answers(&mut settings.groups, &fleets);
+        fleet::keep_canary_fcnts(&mut settings.groups, &fleets);
         Ok(())
     }
 

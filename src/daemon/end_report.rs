@@ -194,6 +194,7 @@ mod tests {
             sha256: None,
             coded: 4,
             first_fcnt: 2,
+            canary_fcnts: 0,
             end_fcnt: 60,
             airtime_us: 100_000,
             spacing_us: 1_000_000,

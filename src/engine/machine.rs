@@ -423,6 +423,10 @@ impl Engine {
             match wish {
                 Wish::Output(output) => self.outputs.push_back(*output),
                 Wish::Warn(text) => self.warn(text),
+                Wish::Ask(task, question) => {
+                    has_moved = true;
+                    self.broadcaster.ask(task, question);
+                }
                 Wish::Start(task, start) => {
                     has_moved = true;
                     self.broadcaster.give_start(self.now, &task, start);
@@ -495,7 +499,7 @@ impl Engine {
                 broadcast::Output::Fetch(fetch) => self.outputs.push_back(Output::Fetch(fetch)),
                 broadcast::Output::Save(save, change) => self.outputs.push_back(Output::Save(save, change)),
                 broadcast::Output::Report(mut report) => {
-                    self.fleets.read(&report);
+                    self.fleets.read(self.now, &report);
                     self.loops.read(&report);
                     // Where its devices decide about its start, they are what it waits for.
                     if let Event::Waiting { reason } = &mut report.event

@@ -35,8 +35,13 @@ pub(super) enum Answer {
     },
     /// McClassCSessionAns for the one group of ours.
     McSession(ts005::McSessionAns),
-    /// Fragments of the group's key were received.
+    /// The data block was received: its fragments are under the group's key.
     Proof,
+    /// FragSessionStatusAns, which only a question under the group's key brings.
+    Status {
+        /// Fragments of the session were received.
+        has_fragments: bool,
+    },
     /// An answer to what no dialogue of ours asks: a delete, another group, another fragmentation session, Class B.
     Foreign,
 }
@@ -108,8 +113,8 @@ fn fragments(answer: &ts004::Answer) -> Option<Answer> {
         ts004::Answer::FragSessionSetup(_) | ts004::Answer::FragSessionDelete { .. } => Answer::Foreign,
         ts004::Answer::FragSessionStatus(status) => {
             let has_received = |counts: ts004::FragCounts| counts.nb_frag_received > 0;
-            return (!status.session_does_not_exist && status.counts.is_some_and(has_received))
-                .then_some(Answer::Proof);
+            let has_fragments = !status.session_does_not_exist && status.counts.is_some_and(has_received);
+            Answer::Status { has_fragments }
         }
         ts004::Answer::FragDataBlockReceived { .. } => Answer::Proof,
     })

@@ -59,7 +59,8 @@ impl Device {
     }
 
     pub(super) fn answer(&mut self, context: &Context<'_>, answer: Answer, ended: Option<GpsTime>) {
-        if self.progress.stop.is_some() && answer != Answer::Proof {
+        let is_proof = matches!(answer, Answer::Proof | Answer::Status { .. });
+        if self.progress.stop.is_some() && !is_proof {
             return;
         }
         let asked_for = |step: Step| self.progress.has_asked(step);
@@ -93,6 +94,10 @@ impl Device {
             }
             Answer::McSession(answer) => self.mc_session(context, answer, ended),
             Answer::Proof => self.progress.is_proved |= context.has_sent,
+            Answer::Status { has_fragments } => {
+                self.answered_question = ended;
+                self.progress.is_proved |= has_fragments && context.has_sent;
+            }
             Answer::Foreign => {}
         }
     }

@@ -14,6 +14,7 @@ use super::progress::Asked;
 use super::progress::Progress;
 use super::progress::Stop;
 use super::queue_item::QueueItem;
+use super::standing::Standing;
 use super::state::Refusal;
 use super::step::Step;
 use crate::lns::Address;
@@ -53,6 +54,10 @@ pub(super) struct Device {
     pub(super) correction: Option<(i32, u8)>,
     /// Its newest uplink asks for the time, which we answer.
     pub(super) has_asked_time: bool,
+    /// How it stands to the proof of its root key.
+    pub(super) standing: Standing,
+    /// When it answered a question under the group's key, until the fleet has looked at it.
+    pub(super) answered_question: Option<GpsTime>,
     /// The modulation that was too slow for a command.
     too_long_at: Option<Modulation>,
 }
@@ -69,6 +74,8 @@ impl Device {
             skip: 0,
             correction: None,
             has_asked_time: false,
+            standing: Standing::default(),
+            answered_question: None,
             too_long_at: None,
         }
     }
@@ -221,7 +228,7 @@ impl Device {
     }
 
     pub(super) fn due<'a>(&'a self, context: &'a Context<'a>) -> Due<'a> {
-        Due { progress: &self.progress, context }
+        Due { progress: &self.progress, standing: self.standing, context }
     }
 
     /// What the bytes of the next command are made of.

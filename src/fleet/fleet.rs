@@ -1,19 +1,24 @@
 //! The devices of one group: events in, pushes and records out.
 
 use super::airtime_share::AirtimeShare;
+use super::batch::Batch;
 use super::command::payload;
 use super::device::Device;
 use super::due::Context;
 use super::member::Member;
 use super::progress::Progress;
 use super::progress::Stop;
+use super::proofs::Proofs;
+use super::question::Question;
 use super::readiness::Readiness;
 use super::records;
 use super::rules::FleetRules;
 use super::setup::Setup;
 use super::setup::Window;
+use super::standing::Standing;
 use super::start_gate::StartGate;
 use super::state::Refusal;
+use super::step::Step;
 use crate::lns::Event;
 use crate::lns::EventKind;
 use crate::lns::ItemId;
@@ -40,6 +45,17 @@ pub enum Output {
     Start(GpsTime),
     /// Somebody else seems to answer AppTimeReq, too; told once.
     TwoAnswerTime,
+    /// Ask the canaries, and say with [`Fleet::asked`] when that is over.
+    Ask(Question),
+    /// No canary of a batch answered: its root keys are probably wrong. The canaries' names, and how many devices it has.
+    KeysDoubted {
+        /// Names of the canaries that were asked.
+        canaries: Vec<String>,
+        /// Devices of the batch.
+        devices: usize,
+    },
+    /// The start leaves no time for a proof of root keys: devices are told without one; told once for a campaign.
+    Unproved,
     /// Too few devices are ready at the latest moment: there is no campaign.
     TooFewReady(Readiness),
 }
@@ -105,6 +121,16 @@ pub struct Fleet {
     pub(super) shards: Vec<Shard>,
     /// The start of the campaign, where it is ours to decide.
     pub(super) gate: Option<StartGate>,
+    /// Which batches are proved, and the trials of others.
+    pub(super) proofs: Proofs,
+    /// Questions on their way to the air, by their counters.
+    pub(super) questions: BTreeMap<u32, Batch>,
+    /// Questions that wait for the save of proofs with that number.
+    pub(super) unsaved_questions: Vec<(u64, Question)>,
+    /// Saves of proofs that were begun and that were answered.
+    pub(super) proof_saves: (u64, u64),
+    /// Somebody was told the campaign's session without a proof.
+    pub(super) is_told_unproved: bool,
     /// Downlinks of others that followed a question for the time which we answer.
     pub(super) foreign_answers: u32,
     /// Something changed since the start was looked at.
@@ -147,6 +173,14 @@ impl Fleet {
             },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
             gate: records.iter().find_map(|record| StartGate::from_bytes(key, &record.bytes)),
+            proofs: records
+                .iter()
+                .find_map(|record| Proofs::from_bytes(key, &record.bytes))
+                .unwrap_or_default(),
+            questions: BTreeMap::new(),
+            unsaved_questions: Vec::new(),
+            proof_saves: (0, 0),
+            is_told_unproved: false,
             foreign_answers: 0,
             is_gate_due: true,
             devices,
@@ -162,7 +196,9 @@ impl Fleet {
 
     /// The names of its records in the store.
     pub fn record_ids(&self) -> impl Iterator<Item = RecordId> {
-        (0..self.shards.len()).chain([records::START]).map(|index| records::id(self.key, index))
+        (0..self.shards.len())
+            .chain([records::START, records::PROOFS])
+            .map(|index| records::id(self.key, index))
     }
 
     /// How many devices there are.
@@ -196,7 +232,7 @@ impl Fleet {
     pub fn set_up(&mut self, setup: Option<Setup>) {
         let digest = setup.as_ref().map(Setup::digest);
         if self.shared.setup.as_ref().map(Setup::digest) != digest {
-            self.shared.is_begun = false;
+            (self.shared.is_begun, self.is_told_unproved) = (false, false);
         }
         if let Some(digest) = digest {
             for device in self.devices.iter_mut().filter(|device| device.progress.setup != digest) {
@@ -207,7 +243,7 @@ impl Fleet {
             self.shared.last = Some(before);
         }
         self.shared.setup = setup;
-        self.is_gate_due = true;
+        self.begin_trials();
     }
 
     /// The sessions of the campaign are these now.
@@ -219,7 +255,11 @@ impl Fleet {
 
     /// The first fragment was sent: no fragmentation session is set up any more.
     pub fn begin(&mut self) {
+        let is_first = !self.shared.is_begun;
         (self.shared.is_begun, self.shared.has_sent) = (true, true);
+        if is_first {
+            self.stand();
+        }
     }
 
     /// The devices are asked for their versions although nothing is to be set up.
@@ -238,6 +278,7 @@ impl Fleet {
         progress.begin(setup);
         progress.stop = is_lost.then_some(Stop::LostState);
         progress.done = kept;
+        self.try_again(index);
         self.change(index);
         true
     }
@@ -295,8 +336,10 @@ impl Fleet {
             }
             EventKind::Ack { .. } | EventKind::Nack { .. } | EventKind::Log { .. } => false,
         };
+        self.heard(index);
         if is_turn {
             self.is_gate_due = true;
+            self.volunteer(now, index);
             self.ask(now, index);
         }
         if self.devices[index].progress.lasting() != before {
@@ -310,6 +353,9 @@ impl Fleet {
             let start = self.gate.and_then(|gate| gate.start).filter(|_| is_durable);
             self.outputs.extend(start.map(Output::Start));
             return;
+        }
+        if record == records::id(self.key, records::PROOFS) {
+            return self.proofs_saved(is_durable);
         }
         let is_its = |index: &usize| records::id(self.key, *index) == record;
         let Some(index) = (0..self.shards.len()).find(is_its) else { return };
@@ -352,6 +398,10 @@ impl Fleet {
         if is_spent || !self.share.take(now.mono, device.uplink_place(), frame_bytes) {
             return;
         }
+        if step == Step::McSession && device.standing == Standing::Waits && !self.is_told_unproved {
+            self.is_told_unproved = true;
+            self.outputs.push_back(Output::Unproved);
+        }
         let asked = orphan.unwrap_or_else(|| device.push(&context, step));
         let push = Push {
             item: ItemId::new(address.dev_eui, self.key.as_bytes(), u64::from(asked.item_no)),
@@ -381,7 +431,7 @@ impl Fleet {
     }
 
     /// The device's record is to be written.
-    fn change(&mut self, index: usize) {
+    pub(super) fn change(&mut self, index: usize) {
         let shard = index / records::DEVICES;
         self.shards[shard].is_changed = true;
         self.is_gate_due = true;

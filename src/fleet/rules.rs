@@ -25,6 +25,9 @@ pub struct FleetRules {
     pub start_when: Option<StartWhen>,
     /// When a campaign stops although devices still miss fragments.
     pub give_up: GiveUp,
+    /// Canaries of an unproved batch in one session, at most [`CANARIES_MAX`](super::trial::CANARIES_MAX); 0: no proof is
+    /// asked for.
+    pub canaries: u8,
     /// The airtime that our commands may take; `None`: no limit.
     pub airtime: Option<AirtimeRule>,
 }
@@ -41,6 +44,7 @@ impl FleetRules {
             max_downlinks_per_day: 20,
             start_when: None,
             give_up: GiveUp::default(),
+            canaries: 0,
             airtime: None,
         }
     }

@@ -5,6 +5,7 @@ use crate::lorawan::PackageVersion;
 use crate::radio::Modulation;
 use crate::report::Planned;
 use crate::time::GpsTime;
+use core::ops::Range;
 use sha2::Digest;
 use sha2::Sha256;
 
@@ -60,7 +61,9 @@ pub struct Setup {
     pub task: String,
     /// The group and the channel of its sessions.
     pub channel: Channel,
-    /// minMcFCount: one below the first counter of the campaign.
+    /// Counters for questions to canaries, all below the campaign's first.
+    pub canary_fcnts: Range<u32>,
+    /// minMcFCount: one below the first counter that is used.
     pub min_mc_fcount: u32,
     /// maxMcFCount: one above every counter that the campaign may ever use.
     pub max_mc_fcount: u32,
@@ -84,10 +87,12 @@ impl Setup {
     /// The setup of `devices` devices for a planned campaign.
     pub fn new(task: &str, planned: &Planned, channel: Channel, devices: usize) -> Setup {
         let window = |(start, exponent): &(GpsTime, u8)| Window { start: *start, exponent: *exponent };
+        let canary_fcnts = planned.first_fcnt.saturating_sub(planned.canary_fcnts)..planned.first_fcnt;
         Setup {
             task: task.to_owned(),
             channel,
-            min_mc_fcount: planned.first_fcnt.saturating_sub(1),
+            min_mc_fcount: canary_fcnts.start.saturating_sub(1),
+            canary_fcnts,
             max_mc_fcount: planned.end_fcnt.saturating_add(1).min(MAX_MC_FCOUNT),
             nb_frag: planned.nb_frag,
             frag_size: planned.frag_size,

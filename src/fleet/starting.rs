@@ -14,8 +14,17 @@ use crate::time::Instant;
 use crate::time::Now;
 
 impl Fleet {
-    /// Decides the campaign's start when it is time, where the group has a rule for that and the task has no start.
+    /// Lets trials go on, and decides the campaign's start when it is time, where the group has a rule for that and the task
+    /// has no start.
     pub fn advance(&mut self, now: Now) {
+        self.advance_trials(now);
+        if self.is_gate_due {
+            self.weigh_trials(now);
+        }
+        self.decide(now);
+    }
+
+    fn decide(&mut self, now: Now) {
         let (Some(rule), Some(gps)) = (self.shared.rules.start_when, now.gps) else { return };
         let Some(setup) = self.shared.setup.as_ref().filter(|setup| !setup.channel.is_always) else { return };
         let is_latest = self.gate.is_some_and(|gate| gate.start.is_none() && gps >= gate.latest(&rule));
@@ -57,6 +66,10 @@ impl Fleet {
 
     /// When [`Fleet::advance`] wants to be called again although nothing happened.
     pub fn wake_at(&self, now: Now) -> Option<Instant> {
+        self.gate_wakes_at(now).into_iter().chain(self.trials_wake_at(now)).min()
+    }
+
+    fn gate_wakes_at(&self, now: Now) -> Option<Instant> {
         let gate = self.gate.filter(|gate| gate.start.is_none())?;
         let latest = gate.latest(self.shared.rules.start_when.as_ref()?);
         self.shared.setup.as_ref().filter(|setup| setup.digest() == gate.setup)?;

@@ -9,6 +9,7 @@ use fuotad::answers::Roll;
 use fuotad::campaign::Group;
 use fuotad::campaign::SessionRule;
 use fuotad::engine::FleetSettings;
+use fuotad::fleet::Batch;
 use fuotad::fleet::FleetRules;
 use fuotad::fleet::Member;
 use fuotad::fleet::answer_window_us;
@@ -45,6 +46,7 @@ pub fn script(devices: usize) -> Script {
             &mc_ke_key(&listener.settings.root_key.mc_root_key()),
             &small_world::mc_key(),
         ),
+        batch: Batch::default(),
         session_mics: None,
     };
     let members: Vec<Member> = listeners.iter().enumerate().map(member).collect();
@@ -54,6 +56,7 @@ pub fn script(devices: usize) -> Script {
     let place = |(device, member): (usize, &Member)| FieldDevice {
         device,
         dev_eui: member.dev_eui,
+        mc_addr: small_world::mc_addr(),
         interval_us: 20_000_000,
         loss_ppm: 200_000,
         is_clock_right: true,

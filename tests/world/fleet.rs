@@ -24,12 +24,12 @@ use fuotad::sim::lns::LnsWorld;
 use fuotad::sim::lns::MeterScript;
 use fuotad::sim::lns::Rx2Script;
 
-const HOUR_S: u64 = 3600;
-const DAY_S: u64 = 24 * HOUR_S;
+pub const HOUR_S: u64 = 3600;
+pub const DAY_S: u64 = 24 * HOUR_S;
 const IMAGE: [u8; 995] = [0x5a; 995];
 
 /// A campaign of 20 fragments of 50 bytes whose only session begins at `start_s` and lasts 512 s.
-fn setup(start_s: u64, version: PackageVersion) -> Setup {
+pub fn setup(start_s: u64, version: PackageVersion) -> Setup {
     let channel = Channel {
         mc_addr: McAddr::new(0x01c0_ffee),
         ts004_version: version,
@@ -43,6 +43,7 @@ fn setup(start_s: u64, version: PackageVersion) -> Setup {
     Setup {
         task: "meters-1".to_owned(),
         channel,
+        canary_fcnts: 2..66,
         min_mc_fcount: 1,
         max_mc_fcount: 103,
         nb_frag: 20,
@@ -59,18 +60,18 @@ fn script(dialect: Dialect, start_s: u64, meters: Vec<MeterScript>) -> LnsScript
     LnsScript::new(FleetRules::new(dialect), setup(start_s, PackageVersion::V1), meters)
 }
 
-fn world(script: LnsScript) -> LnsWorld {
+pub fn world(script: LnsScript) -> LnsWorld {
     LnsWorld::new(script, parameters(RfRegion::Eu868).unwrap(), &IMAGE)
 }
 
-fn run(script: LnsScript, until_s: u64) -> LnsSummary {
+pub fn run(script: LnsScript, until_s: u64) -> LnsSummary {
     let mut world = world(script);
     world.run_until(until_s);
     world.summary()
 }
 
 #[track_caller]
-fn assert_lawful(summary: &LnsSummary) {
+pub fn assert_lawful(summary: &LnsSummary) {
     assert_eq!(summary.breaches, Vec::<String>::new());
 }
 

@@ -11,6 +11,7 @@ use fuotad::engine::Engine;
 use fuotad::engine::FleetSettings;
 use fuotad::engine::Input;
 use fuotad::engine::Output;
+use fuotad::fleet::Batch;
 use fuotad::fleet::DeviceState;
 use fuotad::fleet::FleetRules;
 use fuotad::fleet::Member;
@@ -61,6 +62,7 @@ fn settings(start_when: Option<StartWhen>) -> engine::Settings {
         dev_eui: DEVICE,
         name: "meter-1".to_owned(),
         mc_key_encrypted: encrypt_mc_key(&mc_ke_key(&root_key().mc_root_key()), &small_world::mc_key()),
+        batch: Batch::default(),
         session_mics: None,
     };
     let rules = FleetRules { start_when, ..FleetRules::new(Dialect::ChirpStack) };

@@ -8,6 +8,7 @@ mod support;
 mod a_day_after;
 mod answers;
 mod campaigns;
+mod canaries;
 mod closed_loop;
 mod cloud_sessions;
 mod crashes;

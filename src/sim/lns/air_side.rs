@@ -42,7 +42,7 @@ impl LnsWorld {
             is_heard_here: meter.script.is_in_reach,
         };
         let published = self.documents.up(&meter.dev_eui, &uplink);
-        let windows = self.script.setup.windows.iter().chain(&self.decided).map(|window| window.start);
+        let windows = self.sessions.iter().copied();
         let now = GpsTime::from_us(GPS_START_US + self.agenda.now_us);
         let is_clock_right =
             referee::is_clock_right(f_port, data, now, self.script.setup.channel.guard_us, windows);

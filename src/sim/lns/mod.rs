@@ -15,6 +15,7 @@ mod field;
 mod law;
 mod meter;
 mod process;
+mod questions;
 mod referee;
 mod script;
 mod summary;

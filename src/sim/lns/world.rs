@@ -50,6 +50,15 @@ const METER_PORT: u8 = 2;
 pub struct LnsWorld {
     pub(super) script: LnsScript,
     pub(super) documents: Documents,
+    pub(super) keys: McSessionKeys,
+    /// McClassCSessionReq that was queued for each meter.
+    pub(super) session_commands: Vec<u32>,
+    /// When the fleet wants to be called again, at the earliest.
+    pub(super) wakes_us: Option<u64>,
+    /// Starts of all sessions that the fleet told somebody.
+    pub(super) sessions: BTreeSet<GpsTime>,
+    /// Counters that questions to canaries were put with.
+    pub(super) asked_fcnts: BTreeSet<u32>,
     pub(super) agenda: Agenda,
     pub(super) random: Random,
     pub(super) meters: Vec<Meter>,
@@ -80,10 +89,16 @@ impl LnsWorld {
         let mut random = Random::new(script.seed);
         let documents = Documents(script.rules.dialect);
         let mc_key = Secret::from_bytes([0x77; 16]);
-        let key = McSessionKeys::derive(&mc_key, script.setup.channel.mc_addr).fingerprint();
+        let keys = McSessionKeys::derive(&mc_key, script.setup.channel.mc_addr);
+        let key = keys.fingerprint();
         let (meters, members) = prepared(&script, region, &mc_key, image, &mut random);
         let mut world = LnsWorld {
             documents,
+            keys,
+            asked_fcnts: BTreeSet::new(),
+            sessions: BTreeSet::new(),
+            session_commands: vec![0; meters.len()],
+            wakes_us: None,
             agenda: Agenda::default(),
             told_at_s: vec![None; meters.len()],
             downlinks: vec![0; meters.len()],
@@ -182,6 +197,7 @@ impl LnsWorld {
                 told_at_s: self.told_at_s[index],
                 is_ready: self.is_ready(index),
                 downlinks: self.downlinks[index],
+                session_commands: self.session_commands[index],
             });
         }
         summary
@@ -239,6 +255,9 @@ impl LnsWorld {
                     fleet.saved(id, is_durable);
                 }
             }
+            Event::Wake => self.wakes_us = None,
+            Event::Asked(question) => self.ask(&question),
+            Event::Report(index) => self.report(index),
             Event::Rejoin(index) => {
                 self.meters[index].restart();
                 let dev_eui = self.meters[index].dev_eui.clone();
@@ -311,6 +330,11 @@ impl LnsWorld {
                     let topic = listener.topics().push(&push.device);
                     let is_v2 = self.meters[self.places[&push.device.dev_eui]].script.is_v2;
                     let dev_eui = push.device.dev_eui.to_string();
+                    if let (200, [0x04, _, a, b, c, d, ..]) = (push.f_port, &push.payload[..]) {
+                        let start_s = u32::from_le_bytes([*a, *b, *c, *d]);
+                        self.session_commands[self.places[&push.device.dev_eui]] += 1;
+                        self.sessions.insert(GpsTime::from_us(u64::from(start_s) * 1_000_000));
+                    }
                     let gps_s = self.gps_s();
                     self.referee.published(&dev_eui, push.f_port, &push.payload, is_v2, gps_s);
                     for at_us in self.to_server.arrivals(self.agenda.now_us) {
@@ -326,6 +350,9 @@ impl LnsWorld {
                     self.decided.clone_from(&windows);
                     fleet.move_windows(windows);
                 }
+                Output::Ask(question) => self.put_question(&question),
+                Output::KeysDoubted { .. } => self.summary.doubts += 1,
+                Output::Unproved => self.summary.is_told_unproved = true,
                 Output::TwoAnswerTime => self.summary.two_answer_time = true,
                 Output::TooFewReady(_) => {
                     self.summary.is_given_up = true;
@@ -333,7 +360,10 @@ impl LnsWorld {
                 }
                 Output::Save(record) => {
                     self.summary.saves += 1;
-                    let (id, life, fresh) = (record.id, self.process.life, self.referee.fresh());
+                    let (id, life) = (record.id, self.process.life);
+                    // What devices answered is in the records of devices.
+                    let is_of_devices = record.bytes.first() == Some(&1);
+                    let fresh = if is_of_devices { self.referee.fresh() } else { Vec::new() };
                     is_cut |= !self.process.save(record);
                     let after_us = self.random.range(SAVE_US.0, SAVE_US.1);
                     self.agenda.later(after_us, Event::Saved { life, id, is_durable: true, fresh });
@@ -350,6 +380,13 @@ impl LnsWorld {
             && matches!(view.state, DeviceState::Told | DeviceState::Proved)
         {
             self.told_at_s[self.places[&view.dev_eui]].get_or_insert(now_s);
+        }
+        if let Some(at) = fleet.wake_at(now) {
+            let at_us = at.us_since(Instant::ZERO);
+            if self.wakes_us.is_none_or(|wakes_us| wakes_us > at_us) {
+                self.wakes_us = Some(at_us);
+                self.agenda.at(at_us, Event::Wake);
+            }
         }
         self.process.fleet = Some((fleet, listener));
     }
