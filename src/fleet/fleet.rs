@@ -386,6 +386,11 @@ impl Fleet {
         let Some(address) = device.address.clone() else { return };
         let orphan = device.orphan(&context);
         let Some(step) = orphan.map(|asked| asked.step).or(device.next(&context).ok()) else { return };
+        if step == Step::FragSession && !self.devices[index].progress.has_asked(step) {
+            self.devices[index].progress.is_candidate = self.is_candidate(now, index);
+        }
+        let context = self.shared.context(now);
+        let device = &mut self.devices[index];
         let material = device.material(&context);
         // A field that does not fit is one of the group's, which was checked when it was planned.
         let Ok(made) = payload(step, &material) else { return };

@@ -86,6 +86,7 @@ mod tests {
         let session = TrialSession {
             window: Window { start: GpsTime::from_us(1_400_000_000_000_000), exponent: 6 },
             canaries: vec![Eui64::from_bytes([1; 8]), Eui64::from_bytes([2; 8])],
+            block_ack_delay: 5,
             questions: 1,
             asked: Some(GpsTime::from_us(1_400_000_010_000_001)),
         };

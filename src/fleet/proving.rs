@@ -42,17 +42,18 @@ const MUCH_OFTENER: u32 = 2;
 /// The longest session is 2^15 s (TS005-1.0.0 3.5).
 const EXPONENT_MAX: u8 = 15;
 
-impl Setup {
-    /// How long answers to a question take, on their way included, microseconds.
-    fn answers_us(&self) -> u64 {
-        (16_000_000 << self.block_ack_delay) + ON_ITS_WAY_US
-    }
+/// So many devices of a batch get ready to be canaries.
+const CANDIDATES_MAX: usize = 2 * CANARIES_MAX;
 
-    /// TimeOut of the shortest session that has room for a question, its answers, and another question.
-    fn trial_exponent(&self) -> u8 {
-        let needed_us = 2 * self.channel.guard_us + self.answers_us() + 2 * QUESTION_US;
-        (0..EXPONENT_MAX).find(|exponent| 1_000_000 << exponent >= needed_us).unwrap_or(EXPONENT_MAX)
-    }
+/// How long answers to a question take with this BlockAckDelay, on their way included, microseconds.
+fn answers_us(block_ack_delay: u8) -> u64 {
+    (16_000_000 << block_ack_delay) + ON_ITS_WAY_US
+}
+
+/// TimeOut of the shortest session that has room for a question, its answers, and another question.
+fn trial_exponent(guard_us: u64, block_ack_delay: u8) -> u8 {
+    let needed_us = 2 * guard_us + answers_us(block_ack_delay) + 2 * QUESTION_US;
+    (0..EXPONENT_MAX).find(|exponent| 1_000_000 << exponent >= needed_us).unwrap_or(EXPONENT_MAX)
 }
 
 impl Fleet {
@@ -103,28 +104,56 @@ impl Fleet {
         }
         let (batch, dev_eui) = (device.member.batch, device.member.dev_eui);
         let trial = self.proofs.trials.get(&batch);
-        if trial.is_some_and(|trial| trial.has_failed(dev_eui)) || !self.is_among_the_fastest(&context, index)
+        let is_ready = device.progress.is_candidate || self.candidates(&context, batch) == 0;
+        if !is_ready
+            || trial.is_some_and(|trial| trial.has_failed(dev_eui))
+            || !self.is_among_the_fastest(&context, index)
         {
             return;
         }
+        let block_ack_delay = setup.block_ack_delay_of(device.progress.is_candidate);
         let session = trial.and_then(|trial| trial.session.as_ref());
         let window = match session {
             Some(session) => Some(session.window).filter(|window| {
                 let is_in_time = window.start > gps.plus_us(2 * LEAD_MIN_S * 1_000_000);
-                is_in_time && session.canaries.len() < usize::from(self.shared.rules.canaries)
+                is_in_time
+                    && block_ack_delay <= session.block_ack_delay
+                    && session.canaries.len() < usize::from(self.shared.rules.canaries)
             }),
             None => {
                 let lapses = trial.map_or(0, |trial| trial.lapses);
                 let interval_s = device.progress.habits.interval_s();
-                self.trial_window(setup, gps, lapses, interval_s)
+                let exponent = trial_exponent(setup.channel.guard_us, block_ack_delay);
+                self.trial_window(setup, gps, lapses, interval_s, exponent)
             }
         };
         let Some(window) = window else { return };
         let trial = self.proofs.trials.entry(batch).or_default();
-        let begin = || TrialSession { window, canaries: Vec::new(), questions: 0, asked: None };
+        let begin =
+            || TrialSession { window, canaries: Vec::new(), block_ack_delay, questions: 0, asked: None };
         trial.session.get_or_insert_with(begin).canaries.push(dev_eui);
         self.devices[index].standing = Standing::Canary(window);
         self.keep_proofs();
+    }
+
+    /// Whether the device, which is about to get its fragmentation session, is to be ready to be a canary.
+    pub(super) fn is_candidate(&self, now: Now, index: usize) -> bool {
+        let (device, context) = (&self.devices[index], self.shared.context(now));
+        device.standing == Standing::Waits
+            && self.candidates(&context, device.member.batch) < CANDIDATES_MAX
+            && self.is_among_the_fastest(&context, index)
+    }
+
+    /// The devices of a batch that are ready to be canaries, or will be.
+    fn candidates(&self, context: &Context<'_>, batch: Batch) -> usize {
+        let trial = self.proofs.trials.get(&batch);
+        let of_batch = self.devices.iter().filter(|device| device.member.batch == batch);
+        let able = of_batch.filter(|device| {
+            device.progress.is_candidate
+                && !trial.is_some_and(|trial| trial.has_failed(device.member.dev_eui))
+                && is_able(state(device, context))
+        });
+        able.count()
     }
 
     /// Whether no canary's worth of the batch's other devices sends much oftener.
@@ -142,7 +171,14 @@ impl Fleet {
     }
 
     /// The next session for canaries, if there is time for one before the campaign's.
-    fn trial_window(&self, setup: &Setup, gps: GpsTime, lapses: u8, interval_s: u32) -> Option<Window> {
+    fn trial_window(
+        &self,
+        setup: &Setup,
+        gps: GpsTime,
+        lapses: u8,
+        interval_s: u32,
+        exponent: u8,
+    ) -> Option<Window> {
         // Where all answer at once, two batches are not asked at once either.
         let is_alone = self.shared.rules.canaries == 1;
         if is_alone && self.proofs.trials.values().any(|trial| trial.session.is_some()) {
@@ -154,7 +190,7 @@ impl Fleet {
         let is_quick = lapses == 0 && self.shared.rules.dialect == Dialect::ChirpStack;
         let lead_us = if is_quick { FIRST_LEAD_US } else { by_interval_us };
         let start_us = gps.plus_us(lead_us).as_us().next_multiple_of(1_000_000);
-        let window = Window { start: GpsTime::from_us(start_us), exponent: setup.trial_exponent() };
+        let window = Window { start: GpsTime::from_us(start_us), exponent };
         let told_by = window.end().plus_us(LEAVES_LATE_US + 2 * interval_us + LEAD_MIN_S * 1_000_000);
         let is_room = setup.windows.first().is_none_or(|first| told_by < first.start);
         is_room.then_some(window)
@@ -220,9 +256,9 @@ impl Fleet {
     /// Lets the trials go on; whoever is asked, is so once the counter is on disk.
     pub(super) fn advance_trials(&mut self, now: Now) {
         let (Some(gps), Some(setup)) = (now.gps, self.shared.setup.as_ref()) else { return };
-        let (guard_us, answers_us) = (setup.channel.guard_us, setup.answers_us());
+        let guard_us = setup.channel.guard_us;
         let due = |(_, trial): &(&Batch, &Trial)| {
-            trial.session.as_ref().is_some_and(|session| session.due(guard_us, answers_us) <= gps)
+            trial.session.as_ref().is_some_and(|session| session.due(guard_us) <= gps)
         };
         let batches: Vec<Batch> = self.proofs.trials.iter().filter(due).map(|(batch, _)| *batch).collect();
         for batch in batches {
@@ -302,7 +338,7 @@ impl Fleet {
     /// When [`Fleet::advance_trials`] wants to be called again.
     pub(super) fn trials_wake_at(&self, now: Now) -> Option<Instant> {
         let setup = self.shared.setup.as_ref()?;
-        let due = |session: &TrialSession| session.due(setup.channel.guard_us, setup.answers_us());
+        let due = |session: &TrialSession| session.due(setup.channel.guard_us);
         let sessions = self.proofs.trials.values().filter_map(|trial| trial.session.as_ref());
         sessions.map(due).min().and_then(|due| now.instant_of(due)).filter(|due| *due > now.mono)
     }
@@ -327,10 +363,10 @@ impl Fleet {
 
 impl TrialSession {
     /// When something is to be done about it.
-    fn due(&self, guard_us: u64, answers_us: u64) -> GpsTime {
+    fn due(&self, guard_us: u64) -> GpsTime {
         match self.asked {
             _ if self.questions == 0 => self.window.start,
-            Some(asked) => asked.plus_us(answers_us),
+            Some(asked) => asked.plus_us(answers_us(self.block_ack_delay)),
             // Whether it was asked is known by then.
             None => self.window.end().plus_us(guard_us),
         }

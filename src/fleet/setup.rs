@@ -16,6 +16,8 @@ pub(super) const FRAG_INDEX: u8 = 0;
 /// The highest maxMcFCount: some stacks count 16 bits only.
 const MAX_MC_FCOUNT: u32 = 65_535;
 const BLOCK_ACK_DELAY_MAX: u8 = 7;
+/// The few canaries of a batch answer within 32 s.
+const CANARY_BLOCK_ACK_DELAY: u8 = 1;
 
 /// One Class C session (TS005-1.0.0 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +104,11 @@ impl Setup {
             block_ack_delay: block_ack_delay(devices),
             windows: planned.sessions.iter().map(window).collect(),
         }
+    }
+
+    /// BlockAckDelay for a device; canaries answer sooner than a whole group could.
+    pub(super) fn block_ack_delay_of(&self, is_candidate: bool) -> u8 {
+        if is_candidate { self.block_ack_delay.min(CANARY_BLOCK_ACK_DELAY) } else { self.block_ack_delay }
     }
 
     /// What devices hold of it besides the sessions: where it differs they are told anew.

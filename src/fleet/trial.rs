@@ -20,6 +20,8 @@ pub(super) struct TrialSession {
     pub(super) window: Window,
     /// Who is told the session, at most [`CANARIES_MAX`].
     pub(super) canaries: Vec<Eui64>,
+    /// The largest BlockAckDelay of a canary in it.
+    pub(super) block_ack_delay: u8,
     /// Questions that were put, or were about to be when an earlier life ended.
     pub(super) questions: u8,
     /// When the newest of them was over on the air; `None` while that is not known.
@@ -59,8 +61,9 @@ impl Trial {
         bytes.extend([u8::from(self.is_doubted), self.lapses]);
         let session = self.session.as_ref();
         bytes.extend(session.map_or(0, |session| session.window.start.as_us()).to_le_bytes());
-        bytes.extend([session.map_or(0, |session| session.window.exponent)]);
-        bytes.extend([session.map_or(0, |session| session.questions)]);
+        let numbers =
+            |session: &TrialSession| [session.window.exponent, session.questions, session.block_ack_delay];
+        bytes.extend(session.map_or([0; 3], numbers));
         bytes.extend(session.and_then(|session| session.asked).map_or(0, GpsTime::as_us).to_le_bytes());
         let canaries: &[Eui64] = session.map_or(&[], |session| &session.canaries);
         bytes.push(canaries.len() as u8);
@@ -77,7 +80,7 @@ impl Trial {
         let batch = Batch::from_bytes(take::<BATCH_BYTES>(bytes)?);
         let [flags, lapses] = take(bytes)?;
         let start_us = u64::from_le_bytes(take(bytes)?);
-        let [exponent, questions] = take(bytes)?;
+        let [exponent, questions, block_ack_delay] = take(bytes)?;
         let asked_us = u64::from_le_bytes(take(bytes)?);
         let [count] = take(bytes)?;
         let canaries = (0..count).map(|_| take(bytes).map(Eui64::from_bytes)).collect::<Option<_>>()?;
@@ -91,6 +94,7 @@ impl Trial {
         let session = (start_us != 0).then(|| TrialSession {
             window: Window { start: GpsTime::from_us(start_us), exponent },
             canaries,
+            block_ack_delay,
             questions,
             asked: (asked_us != 0).then(|| GpsTime::from_us(asked_us)),
         });

@@ -4,6 +4,9 @@
 use crate::fleet::DAY_S;
 use crate::fleet::HOUR_S;
 use crate::fleet::assert_lawful;
+use crate::fleet::city;
+use crate::fleet::city_rules;
+use crate::fleet::measured;
 use crate::fleet::run;
 use crate::fleet::setup;
 use crate::fleet::world;
@@ -18,6 +21,7 @@ use fuotad::sim::lns::LnsScript;
 use fuotad::sim::lns::LnsSummary;
 use fuotad::sim::lns::LnsWorld;
 use fuotad::sim::lns::MeterScript;
+use fuotad::sim::lns::Rx2Script;
 
 const DOUBT: &str = "root keys are probably wrong";
 
@@ -228,4 +232,48 @@ fn a_power_cut_at_every_operation_of_the_disk_costs_no_counter_twice_and_no_batc
         questions.push(summary.questions);
     }
     assert!(questions.iter().any(|count| *count > whole.questions), "some cut costs a question");
+}
+
+/// The city of the fleet's numbers, whose batch is to be proved.
+fn city_script(
+    dialect: Dialect,
+    share_percent: u32,
+    rx2: Option<Rx2Script>,
+    meters: Vec<MeterScript>,
+) -> LnsScript {
+    let rules = FleetRules { canaries: CANARIES_MAX as u8, ..city_rules(dialect, share_percent) };
+    // As many devices as that answer within 1024 s.
+    let setup = Setup { block_ack_delay: 6, ..setup(DAY_S, PackageVersion::V1) };
+    LnsScript { has_law: true, rx2, ..LnsScript::new(rules, setup, meters) }
+}
+
+#[test]
+fn three_hundred_meters_of_a_new_list_are_told_hardly_later_than_those_of_a_proved_one() {
+    let slow_in_rx2 = Some(Rx2Script { from_sf: 10, sf: 12 });
+    for dialect in Dialect::ALL {
+        let told_with_rx2 = if dialect == Dialect::ChirpStack { 95.5 } else { 81.0 };
+        for (share, rx2, told_in_8_h) in [(25, slow_in_rx2, told_with_rx2), (100, None, 93.0)] {
+            let script = city_script(dialect, share, rx2, city(HOUR_S, 8 * HOUR_S));
+            let name = format!("{dialect}, hourly, a new list, {share} % of the law, {rx2:?}");
+            let (told, ratio) = measured(&name, script, [8 * HOUR_S, DAY_S], DAY_S);
+            assert!(told[0] >= told_in_8_h && told[1] >= 99.0, "{name}: {told:?}");
+            assert!(ratio <= 1.3, "{name}: {ratio}");
+        }
+    }
+}
+
+#[test]
+fn of_three_hundred_meters_with_wrong_keys_canaries_alone_are_told_a_session_and_none_is_proved() {
+    let meters: Vec<MeterScript> = city(HOUR_S, 8 * HOUR_S).into_iter().map(wrong).collect();
+    let summary = run(city_script(Dialect::ChirpStack, 25, None, meters), DAY_S - 60);
+    assert_lawful(&summary);
+    assert_eq!((proved(&summary), summary.doubts), (0, 1));
+    assert!(told_a_session(&summary) <= 3 * CANARIES_MAX, "{}", told_a_session(&summary));
+    let in_doubt = summary.meters.iter().filter(|meter| meter.reason.starts_with(DOUBT)).count();
+    println!(
+        "{} were told a session, {in_doubt} say why they wait, {} questions",
+        told_a_session(&summary),
+        summary.questions
+    );
+    assert!(in_doubt >= 250, "{in_doubt}");
 }
