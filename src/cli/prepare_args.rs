@@ -3,6 +3,7 @@
 use crate::config::Hex;
 use clap::Args;
 use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 use core::str::FromStr;
 use std::path::PathBuf;
 
@@ -34,7 +35,7 @@ pub struct PrepareArgs {
     #[arg(long)]
     pub with_integrity_keys: bool,
     /// One of the batches whose devices have their root keys from the same source, by its name; default: this list is one
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub batch: Option<String>,
     /// Where the devices file goes; it must not exist. Default: standard output
     #[arg(long)]

@@ -276,6 +276,16 @@ mod tests {
     }
 
     #[test]
+    fn canaries_prove_a_new_list_unless_the_group_says_no_and_those_of_zephyr_one_after_the_other() {
+        let canaries = |more: &str| made_with("", more).unwrap()[0].rules.canaries;
+        assert_eq!(canaries(""), 3);
+        assert_eq!(canaries("canary = true"), 3);
+        assert_eq!(canaries("canary = false"), 0);
+        assert_eq!(canaries("device-profile = \"zephyr\""), 1);
+        assert_eq!(canaries("session = \"always\""), 0);
+    }
+
+    #[test]
     fn groups_with_devices_behind_a_network_server_are_asked_but_those_of_zephyr() {
         let heard = |profile: &str| {
             let fleets = made("").unwrap();

@@ -2,6 +2,8 @@
 
 use super::io::FleetSettings;
 use super::io::Output;
+use super::loops::Loops;
+use crate::answers::Holding;
 use crate::campaign::Group;
 use crate::campaign::Session;
 use crate::campaign::SessionRule;
@@ -233,6 +235,18 @@ impl Fleets {
                 first.setup.windows = sessions.iter().map(window).collect();
                 of.set_up();
             }
+        }
+    }
+
+    /// Whoever answered in a campaign has its group's key.
+    pub(super) fn take_answers(&mut self, loops: &Loops) {
+        for of in &mut self.fleets {
+            let Some(roll) = loops.roll(&of.group) else { continue };
+            let is_answer = |holding: Holding| {
+                !matches!(holding, Holding::LostState | Holding::Unheard | Holding::NotTold)
+            };
+            let answered = roll.each().filter(|(_, holding)| is_answer(*holding)).map(|(dev_eui, _)| dev_eui);
+            of.fleet.have_answered(answered);
         }
     }
 

@@ -444,13 +444,18 @@ impl Engine {
     fn drain_loops(&mut self) -> bool {
         let fleets = &self.fleets;
         let has_moved = self.loops.advance(self.now, &mut self.broadcaster, |group| fleets.of_group(group));
+        let mut is_news = false;
         while let Some(wish) = self.loops.poll() {
+            is_news = true;
             self.outputs.push_back(match wish {
                 loops::Wish::Save(record) => Output::Save(self.fleets.next_save(), Change::Fleet(record)),
                 loops::Wish::Report(report) => Output::Report(*report),
             });
         }
-        has_moved
+        if is_news {
+            self.fleets.take_answers(&self.loops);
+        }
+        has_moved | is_news
     }
 
     /// Carries out what the relay wants; whether it wanted anything.

@@ -234,7 +234,8 @@ impl Due<'_> {
     pub(super) fn is_pressed(self, gps: GpsTime) -> bool {
         let window = self.context.setup.and_then(|setup| window_to_tell(setup, gps));
         let left_s = window.map(|window| window.start.us_since(gps) / 1_000_000);
-        left_s.is_some_and(|left_s| left_s < LAST_CHANCES * u64::from(self.progress.habits.interval_s()))
+        let chances_s = LAST_CHANCES * u64::from(self.progress.habits.interval_s()) + 2 * LEAD_MIN_S;
+        left_s.is_some_and(|left_s| left_s < chances_s)
     }
 
     /// Whether all was told that can be told now: everything but a session without a start.

@@ -32,6 +32,7 @@ use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
 /// What a fleet wishes.
@@ -129,6 +130,8 @@ pub struct Fleet {
     pub(super) unsaved_questions: Vec<(u64, Question)>,
     /// Saves of proofs that were begun and that were answered.
     pub(super) proof_saves: (u64, u64),
+    /// Batches that there is no time to prove before the campaign.
+    pub(super) released: BTreeSet<Batch>,
     /// Somebody was told the campaign's session without a proof.
     pub(super) is_told_unproved: bool,
     /// Downlinks of others that followed a question for the time which we answer.
@@ -180,6 +183,7 @@ impl Fleet {
             questions: BTreeMap::new(),
             unsaved_questions: Vec::new(),
             proof_saves: (0, 0),
+            released: BTreeSet::new(),
             is_told_unproved: false,
             foreign_answers: 0,
             is_gate_due: true,
@@ -403,7 +407,8 @@ impl Fleet {
         if is_spent || !self.share.take(now.mono, device.uplink_place(), frame_bytes) {
             return;
         }
-        if step == Step::McSession && device.standing == Standing::Waits && !self.is_told_unproved {
+        let is_unproved = matches!(device.standing, Standing::Waits | Standing::Released);
+        if step == Step::McSession && is_unproved && !self.is_told_unproved {
             self.is_told_unproved = true;
             self.outputs.push_back(Output::Unproved);
         }

@@ -227,6 +227,7 @@ mod tests {
             bad_answers: 2,
             is_proved: true,
             is_clock_doubted: true,
+            is_candidate: true,
             stop: Some(Stop::Refused(Refusal::FragVersion(2))),
             asked: Some(Asked { step: Step::McSession, item_no: 70_000, expires_s: u32::MAX }),
             next_item_no: 70_001,

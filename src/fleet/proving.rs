@@ -68,6 +68,7 @@ impl Fleet {
 
     /// What is told changed: trials of another setup are over.
     pub(super) fn begin_trials(&mut self) {
+        self.released.clear();
         if let Some(setup) = self.shared.setup.as_ref() {
             self.proofs.begin(setup.digest());
             self.proofs.next_fcnt = self.proofs.next_fcnt.max(setup.canary_fcnts.start);
@@ -88,6 +89,7 @@ impl Fleet {
                 match (trial, session) {
                     (Some(Trial { is_doubted: true, .. }), _) => Standing::Doubted,
                     (_, Some(session)) => Standing::Canary(session.window),
+                    _ if self.released.contains(&batch) => Standing::Released,
                     _ => Standing::Waits,
                 }
             };
@@ -104,6 +106,13 @@ impl Fleet {
         }
         let (batch, dev_eui) = (device.member.batch, device.member.dev_eui);
         let trial = self.proofs.trials.get(&batch);
+        let has_session = trial.is_some_and(|trial| trial.session.is_some());
+        let shortest = trial_exponent(setup.channel.guard_us, setup.block_ack_delay_of(true));
+        let earliest_end = gps.plus_us(FIRST_LEAD_US + (1_000_000 << shortest));
+        if !has_session && !is_room(setup, earliest_end, 0) {
+            self.released.insert(batch);
+            return self.stand();
+        }
         let is_ready = device.progress.is_candidate || self.candidates(&context, batch) == 0;
         if !is_ready
             || trial.is_some_and(|trial| trial.has_failed(dev_eui))
@@ -191,9 +200,7 @@ impl Fleet {
         let lead_us = if is_quick { FIRST_LEAD_US } else { by_interval_us };
         let start_us = gps.plus_us(lead_us).as_us().next_multiple_of(1_000_000);
         let window = Window { start: GpsTime::from_us(start_us), exponent };
-        let told_by = window.end().plus_us(LEAVES_LATE_US + 2 * interval_us + LEAD_MIN_S * 1_000_000);
-        let is_room = setup.windows.first().is_none_or(|first| told_by < first.start);
-        is_room.then_some(window)
+        is_room(setup, window.end(), 2 * interval_us).then_some(window)
     }
 
     /// A canary, or who was one, answered a question under the group's key: its batch is proved.
@@ -214,9 +221,9 @@ impl Fleet {
         }
     }
 
-    /// The devices hold what a campaign sent under the group's key: so do their batches.
-    pub fn hold_image(&mut self, holders: impl Iterator<Item = Eui64>) {
-        for dev_eui in holders {
+    /// These devices answered what a campaign sent under the group's key: their batches are proved, too.
+    pub fn have_answered(&mut self, devices: impl Iterator<Item = Eui64>) {
+        for dev_eui in devices {
             let Some(index) = self.by_eui.get(&dev_eui).copied() else { continue };
             let device = &mut self.devices[index];
             let batch = device.member.batch;
@@ -371,6 +378,12 @@ impl TrialSession {
             None => self.window.end().plus_us(guard_us),
         }
     }
+}
+
+/// Whether a canary that leaves its session by `end` can be told the campaign's, which takes it so long.
+fn is_room(setup: &Setup, end: GpsTime, telling_us: u64) -> bool {
+    let told_by = end.plus_us(LEAVES_LATE_US + telling_us + 2 * LEAD_MIN_S * 1_000_000);
+    setup.windows.first().is_none_or(|first| told_by < first.start)
 }
 
 /// Whether a device in this state may still become a canary.

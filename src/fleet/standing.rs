@@ -10,6 +10,8 @@ pub(super) enum Standing {
     Free,
     /// Its batch is still to be proved.
     Waits,
+    /// It may: there is no time for a proof before the campaign.
+    Released,
     /// It is a canary of its batch, and is told this session of its own.
     Canary(Window),
     /// No canary of its batch answered: its root keys are probably wrong.
