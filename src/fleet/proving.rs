@@ -195,9 +195,12 @@ impl Fleet {
         }
         let interval_us = u64::from(interval_s) * 1_000_000;
         let by_interval_us = (interval_us * HALF_INTERVALS / 2).max(LEAD_MIN_US);
-        // What does not expire would be told too late.
-        let is_quick = lapses == 0 && self.shared.rules.dialect == Dialect::ChirpStack;
-        let lead_us = if is_quick { FIRST_LEAD_US } else { by_interval_us };
+        let lead_us = match self.shared.rules.dialect {
+            _ if lapses > 0 => by_interval_us,
+            Dialect::ChirpStack => FIRST_LEAD_US,
+            // What does not expire may go one uplink later, and others are to join.
+            Dialect::TheThingsStack => FIRST_LEAD_US + interval_us * 3 / 2,
+        };
         let start_us = gps.plus_us(lead_us).as_us().next_multiple_of(1_000_000);
         let window = Window { start: GpsTime::from_us(start_us), exponent };
         is_room(setup, window.end(), 2 * interval_us).then_some(window)

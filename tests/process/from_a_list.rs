@@ -296,7 +296,9 @@ impl Field<'_> {
         }
         for device in 0..self.places.len() {
             let now = Instant::now();
+            let reports = self.radio.reports(device).into_iter();
             let place = &mut self.places[device];
+            place.answers.extend(reports.map(|(f_port, data)| (now, f_port, data)));
             if place.fill_at.is_some_and(|at| at <= now) {
                 self.fill(device);
             } else if place.answers.front().is_some_and(|(at, ..)| *at <= now) {
