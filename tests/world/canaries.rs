@@ -191,7 +191,7 @@ fn an_operator_who_mended_the_cause_has_the_batch_tried_anew() {
 }
 
 #[test]
-fn a_proof_holds_for_the_next_campaign_and_is_remembered_on_disk() {
+fn a_proof_holds_for_the_next_campaign() {
     let mut world = world(script(Dialect::ChirpStack, 2 * DAY_S, vec![hourly(); 5]));
     world.run_until(DAY_S);
     assert_eq!(world.summary().questions, 1);
