@@ -95,8 +95,9 @@ impl Device {
             Answer::McSession(answer) => self.mc_session(context, answer, ended),
             Answer::Status { has_received } => {
                 self.progress.is_proved |= has_received && context.has_sent;
-                if self.progress.asked.is_some_and(|asked| asked.step == Step::Status) {
-                    self.settle(Step::Status);
+                match self.progress.asked {
+                    Some(asked) if asked.step == Step::Status => self.settle(Step::Status),
+                    _ => self.answered_question = ended,
                 }
             }
             Answer::BlockReceived => {

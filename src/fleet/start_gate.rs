@@ -12,8 +12,8 @@ const HALF_INTERVALS: u64 = 5;
 const DAY_S: u32 = 86_400;
 /// Nobody is told a session within less, microseconds.
 const LEAD_MIN_US: u64 = 120_000_000;
-/// Starts are whole minutes.
-const MINUTE_US: u64 = 60_000_000;
+/// Starts are multiples of this, microseconds.
+const STEP_US: u64 = 10_000_000;
 
 /// When a campaign without a start begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl StartGate {
             true => {
                 let lead_us =
                     (u64::from(slowest_s.unwrap_or(DAY_S)) * 1_000_000 * HALF_INTERVALS / 2).max(LEAD_MIN_US);
-                let start_us = gps.plus_us(lead_us).as_us().next_multiple_of(MINUTE_US);
+                let start_us = gps.plus_us(lead_us).as_us().next_multiple_of(STEP_US);
                 Decision::Start(GpsTime::from_us(start_us))
             }
             false if is_latest => Decision::TooFew,
@@ -129,7 +129,7 @@ mod tests {
     fn a_campaign_begins_when_enough_are_ready_and_the_slowest_of_them_can_still_be_told() {
         assert_eq!(decided(8, 1000), Decision::Wait);
         let Decision::Start(start) = decided(9, 1000) else { panic!("nine of ten are ready") };
-        assert_eq!(start.as_us() % MINUTE_US, 0);
+        assert_eq!(start.as_us() % STEP_US, 0);
         assert!((9000..=9060).contains(&(start.us_since(GATE.planned) / 1_000_000)), "{start:?}");
     }
 

@@ -1,6 +1,8 @@
 //! The whole way from devices that know nothing to their images, with a gateway that dies on it.
 
 use fuotad::config::Scenario;
+use fuotad::report::Event;
+use fuotad::report::Report;
 use fuotad::sim::Fault;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
@@ -72,6 +74,8 @@ fn assert_whole(summary: &Summary, of: &str) {
     assert!(breaches.is_empty(), "{of}: {breaches:?}");
     assert!(summary.verdict.is_content(), "{of}: {:?}", summary.verdict.breaches);
     assert_eq!(summary.complete(), 3, "{of}: {:?}", summary.devices);
+    let is_question = |report: &&Report| matches!(report.event, Event::CanariesAsked { .. });
+    assert!(summary.reports.iter().any(|report| is_question(&report)), "{of}: no canary was asked");
 }
 
 #[test]
