@@ -160,7 +160,9 @@ impl Due<'_> {
         }
         match standing {
             Standing::Doubted => return Err(Hold::Doubted),
-            Standing::Waits if !self.is_pressed(gps) => return Err(Hold::Unproved),
+            Standing::Waits if !self.is_told_campaign() && !self.is_pressed(gps) => {
+                return Err(Hold::Unproved);
+            }
             _ => {}
         }
         let window = self.window().ok_or(Hold::TooLate)?;
@@ -221,6 +223,21 @@ impl Due<'_> {
         })
     }
 
+    /// When a device that is in a session of its own can have been told another one: it sends once more, and where nothing
+    /// expires, early enough.
+    pub(super) fn told_again_by(self, gps: GpsTime) -> Option<GpsTime> {
+        let window =
+            Window { start: near(self.progress.session_told, gps), exponent: self.progress.exponent_told };
+        let is_in = self.progress.session_told != 0 && self.is_in_session(gps);
+        let interval_us = u64::from(self.progress.habits.interval_s()) * 1_000_000;
+        let spare_us = match self.context.rules.dialect {
+            Dialect::ChirpStack => 0,
+            Dialect::TheThingsStack => interval_us * 5 / 4,
+        };
+        let lead_us = interval_us + spare_us + 2 * LEAD_MIN_S * 1_000_000;
+        is_in.then(|| window.end().plus_us(LEAVES_LATE_US + lead_us))
+    }
+
     /// The session that is to be told next.
     pub(super) fn window(self) -> Option<Window> {
         let (setup, gps) = (self.context.setup?, self.context.now.gps?);
@@ -238,20 +255,25 @@ impl Due<'_> {
         left_s.is_some_and(|left_s| left_s < chances_s)
     }
 
+    /// Whether the device confirmed a session of the campaign.
+    fn is_told_campaign(self) -> bool {
+        let told = self.progress.session_told;
+        let is_window = |window: &Window| window.start.session_time() == told;
+        self.context.setup.is_some_and(|setup| setup.windows.iter().any(is_window))
+    }
+
     /// Whether all was told that can be told now: everything but a session without a start.
     pub(super) fn is_told(self) -> bool {
         let Some(setup) = self.context.setup else { return false };
         let needed = [Step::FragVersion, Step::McGroup, Step::FragSession];
         let is_set_up = needed.into_iter().all(|step| self.progress.has_done(step));
-        let told = self.progress.session_told;
-        let is_window = |window: &Window| window.start.session_time() == told;
         let is_early = || match self.step(false) {
             Err(Hold::Far | Hold::NoStart) => true,
             // A canary's own session, while the campaign has no start.
             Err(Hold::InSession) => self.standing == Standing::Free && setup.windows.is_empty(),
             _ => false,
         };
-        is_set_up && (setup.channel.is_always || setup.windows.iter().any(is_window) || is_early())
+        is_set_up && (setup.channel.is_always || self.is_told_campaign() || is_early())
     }
 
     /// GPS seconds at which the server drops the item of a command; `u32::MAX` where it never does.

@@ -50,13 +50,14 @@ pub(super) struct StartGate {
 
 impl StartGate {
     /// What is to be done now, with `slowest_s` as the longest of the ready devices' usual distances of uplinks; `None`
-    /// while one of them sent only once.
+    /// while one of them sent only once. Canaries, who are in a session of their own, can be told another by `told_again`.
     pub(super) fn decide(
         &self,
         rule: &StartWhen,
         ready: &Readiness,
         slowest_s: Option<u32>,
         gps: GpsTime,
+        told_again: Option<GpsTime>,
     ) -> Decision {
         let is_latest = gps >= self.latest(rule);
         let wanted = if is_latest { rule.min_ready_percent } else { rule.ready_percent };
@@ -65,7 +66,8 @@ impl StartGate {
             true => {
                 let lead_us =
                     (u64::from(slowest_s.unwrap_or(DAY_S)) * 1_000_000 * HALF_INTERVALS / 2).max(LEAD_MIN_US);
-                let start_us = gps.plus_us(lead_us).as_us().next_multiple_of(STEP_US);
+                let start = gps.plus_us(lead_us).max(told_again.unwrap_or(gps));
+                let start_us = start.as_us().next_multiple_of(STEP_US);
                 Decision::Start(GpsTime::from_us(start_us))
             }
             false if is_latest => Decision::TooFew,
@@ -122,7 +124,7 @@ mod tests {
 
     fn decided_with(told: u32, after_us: u64, slowest_s: Option<u32>) -> Decision {
         let ready = Readiness { devices: 10, told, ..Readiness::default() };
-        GATE.decide(&RULE, &ready, slowest_s, GATE.planned.plus_us(after_us))
+        GATE.decide(&RULE, &ready, slowest_s, GATE.planned.plus_us(after_us), None)
     }
 
     #[test]

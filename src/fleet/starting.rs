@@ -49,7 +49,9 @@ impl Fleet {
         let slowest_s =
             intervals.clone().max().filter(|_| intervals.clone().all(|interval_s| interval_s > 0));
         let readiness = self.readiness(now);
-        match gate.decide(&rule, &readiness, slowest_s, gps) {
+        let canaries = self.devices.iter().filter(is_told);
+        let told_again = canaries.filter_map(|device| device.due(&context).told_again_by(gps)).max();
+        match gate.decide(&rule, &readiness, slowest_s, gps, told_again) {
             Decision::Wait => {}
             Decision::Start(start) => {
                 gate.start = Some(start);

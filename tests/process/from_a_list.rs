@@ -1,7 +1,7 @@
 //! From a list of keys to rebuilt images with no hand in between: the real process, a real broker, a simulated forwarder
 //! and four simulated devices behind a network server of either kind.
 //!
-//! `FUOTAD_TEST_LONG_SETUP=1` gives the devices an uplink a minute and lets the service decide the start: it takes six minutes and
+//! `FUOTAD_TEST_LONG_SETUP=1` gives the devices an uplink a minute and lets the service decide the start: it takes ten minutes and
 //! prints the seconds from the order to the last complete device.
 
 use super::support::broker::Broker;
@@ -370,7 +370,7 @@ fn from_a_list_to_images(dialect: Dialect) {
     let lead_s = if dialect == Dialect::TheThingsStack { 38 } else { 32 };
     let ordered = Instant::now();
     service.order(&image, (!is_long).then(|| gps().plus_us(lead_s * 1_000_000)));
-    let patience = Duration::from_secs(if is_long { 400 } else { 90 });
+    let patience = Duration::from_secs(if is_long { 500 } else { 90 });
     field.until("every device has an image", patience, &service, |field| {
         field.radio.images().iter().all(Option::is_some)
     });
@@ -384,7 +384,9 @@ fn from_a_list_to_images(dialect: Dialect) {
     let took_s = ordered.elapsed().as_secs();
     println!("{dialect}: {took_s} s from the order to the last complete device");
     assert!(field.radio.images().iter().all(|rebuilt| rebuilt.as_deref() == Some(&image[..])));
-    assert!(took_s <= 300, "{took_s} s");
+    // Where nothing expires canaries and devices are told earlier.
+    let limit_s = if dialect == Dialect::TheThingsStack { 480 } else { 300 };
+    assert!(took_s <= limit_s, "{took_s} s");
 }
 
 #[test]

@@ -172,6 +172,20 @@ fn a_campaign_without_a_start_begins_with_proved_keys_and_ends_without_them() {
 }
 
 #[test]
+fn a_start_that_is_decided_while_canaries_are_in_their_own_session_is_told_to_them_as_well() {
+    for dialect in Dialect::ALL {
+        for interval_s in [60, 300] {
+            let script = waiting(dialect, vec![MeterScript::new(interval_s, 7); 4]);
+            let start_s = run(script.clone(), 4 * HOUR_S).decided_starts_s[0];
+            let summary = run(script, start_s - 5);
+            assert_lawful(&summary);
+            let ready = summary.meters.iter().filter(|meter| meter.is_ready).count();
+            assert_eq!((ready, summary.questions), (4, 1), "{dialect}, {interval_s} s: {:?}", summary.meters);
+        }
+    }
+}
+
+#[test]
 fn an_operator_who_mended_the_cause_has_the_batch_tried_anew() {
     let mut world = world(script(Dialect::ChirpStack, 9 * DAY_S, vec![wrong(hourly()); 5]));
     world.run_until(DAY_S);

@@ -74,8 +74,13 @@ fn assert_whole(summary: &Summary, of: &str) {
     assert!(breaches.is_empty(), "{of}: {breaches:?}");
     assert!(summary.verdict.is_content(), "{of}: {:?}", summary.verdict.breaches);
     assert_eq!(summary.complete(), 3, "{of}: {:?}", summary.devices);
-    let is_question = |report: &&Report| matches!(report.event, Event::CanariesAsked { .. });
-    assert!(summary.reports.iter().any(|report| is_question(&report)), "{of}: no canary was asked");
+    // A life that ends at a question may leave the next one no time for another.
+    let is_proved_or_said = |report: &Report| match &report.event {
+        Event::CanariesAsked { .. } => true,
+        Event::Warning { text } => summary.restarts > 0 && text.contains("without a proof"),
+        _ => false,
+    };
+    assert!(summary.reports.iter().any(is_proved_or_said), "{of}: no canary was asked");
 }
 
 #[test]
