@@ -44,8 +44,7 @@ pub enum End {
 }
 
 impl End {
-    const ALL: [End; 6] =
-        [End::Done, End::Questions, End::Airtime, End::Fragments, End::Session, End::Alone];
+    const ALL: [End; 6] = [End::Done, End::Questions, End::Airtime, End::Fragments, End::Session, End::Alone];
 
     /// Its number on disk.
     pub fn number(self) -> u8 {

@@ -310,8 +310,14 @@ mod tests {
             ("give-up = { questions = 3, airtime-s = 90000 }", "90000 is outside 1 to 86400, in seconds"),
             ("give-up = { airtime-s = 3 }", "questions"),
             ("give-up = { questions = 3, rounds = 3 }", "rounds"),
-            ("give-up = { questions = 3, answers-h = 0 }", "give-up.answers-h: 0 is outside 1 to 4392, in hours"),
-            ("min-question-interval-s = 59", "group meters.min-question-interval-s: 59 is outside 60 to 604800"),
+            (
+                "give-up = { questions = 3, answers-h = 0 }",
+                "give-up.answers-h: 0 is outside 1 to 4392, in hours",
+            ),
+            (
+                "min-question-interval-s = 59",
+                "group meters.min-question-interval-s: 59 is outside 60 to 604800",
+            ),
             ("max-behind = 0", "group meters.max-behind: 0 leaves nobody to send for"),
             ("max-behind = 70000", "max-behind"),
         ] {

@@ -113,8 +113,7 @@ fn fragments(answer: &ts004::Answer) -> Option<Answer> {
         ts004::Answer::FragSessionSetup(_) | ts004::Answer::FragSessionDelete { .. } => Answer::Foreign,
         ts004::Answer::FragSessionStatus(status) => {
             let has_received = |counts: ts004::FragCounts| counts.nb_frag_received > 0;
-            let has_received =
-                !status.session_does_not_exist && status.counts.is_some_and(has_received);
+            let has_received = !status.session_does_not_exist && status.counts.is_some_and(has_received);
             Answer::Status { has_received }
         }
         ts004::Answer::FragDataBlockReceived { frag_index, .. } => {

@@ -130,6 +130,7 @@ fn the_next_campaign_of_the_group_is_not_held_up_by_open_results() {
     while world.step() {}
     let summary = world.summary();
     let finals = summary.reports.iter().filter(|report| matches!(report.event, Event::Answered { .. }));
-    let tasks: Vec<&str> = finals.filter_map(|report| report.task.as_ref()).map(|task| task.as_str()).collect();
+    let tasks: Vec<&str> =
+        finals.filter_map(|report| report.task.as_ref()).map(|task| task.as_str()).collect();
     assert_eq!(tasks.len(), 2, "{:#?}", summary.reports);
 }

@@ -6,8 +6,8 @@
 mod support;
 
 mod a_day_after;
-mod asked_alone;
 mod answers;
+mod asked_alone;
 mod campaigns;
 mod closed_loop;
 mod cloud_sessions;
