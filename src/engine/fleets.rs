@@ -175,6 +175,11 @@ impl Fleets {
         theirs.for_each(|of| of.fleet.want_result(dev_eui, questions));
     }
 
+    /// Whether a question what it holds went to this device alone, since it was set up.
+    pub(super) fn is_asked_alone(&self, group: &str, dev_eui: Eui64) -> bool {
+        self.of_group(group).is_some_and(|fleet| fleet.is_asked_alone(dev_eui))
+    }
+
     /// A network server told something of a device.
     pub(super) fn event(&mut self, now: Now, link: usize, event: &Told) {
         let ended = match &event.kind {
