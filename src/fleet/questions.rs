@@ -61,6 +61,7 @@ impl Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::batch::Batch;
     use crate::fleet::command::payload;
     use crate::fleet::member::Member;
     use crate::fleet::progress::Progress;
@@ -75,8 +76,13 @@ mod tests {
     const DEV_EUI: Eui64 = Eui64::from_bytes([7; 8]);
 
     fn device() -> Device {
-        let member =
-            Member { dev_eui: DEV_EUI, name: String::new(), mc_key_encrypted: [0; 16], session_mics: None };
+        let member = Member {
+            dev_eui: DEV_EUI,
+            name: String::new(),
+            mc_key_encrypted: [0; 16],
+            session_mics: None,
+            batch: Batch::default(),
+        };
         let done = Step::FragSession.bit() | Step::FragVersion.bit();
         let mut device = Device::new(member, Progress { done, ts004: 2, ..Progress::default() });
         device.progress.habits.heard = 1;
