@@ -89,7 +89,7 @@ fn group(name: &str, mc_addr: u32) -> Group {
         trust: SigningTrust::default(),
         accepts_unsigned: false,
         sessions: fuotad::campaign::SessionLimits::default(),
-        answer_window_us: None,
+        answer_window: None,
         takes_any_image: false,
         power: Default::default(),
         guard_us: 10_000_000,

@@ -112,6 +112,7 @@ fn read_member(bytes: &[u8]) -> Option<(Eui64, Member)> {
         failure: failure_of(u16::from(failure)),
         said: says.map(|says| Said { says, counts, asked, since }),
         unanswered,
+        has_answered: false,
         f_cnt: u32_at(rest, 4).filter(|_| is(HAS_F_CNT)),
     };
     Some((Eui64::from_bytes(*dev_eui), member))

@@ -32,6 +32,8 @@ pub(super) struct Member {
     pub(super) said: Option<Said>,
     /// Questions that it was to answer and did not, since its newest answer.
     pub(super) unanswered: u8,
+    /// It answered the newest question; not kept on disk.
+    pub(super) has_answered: bool,
     /// FCnt of its newest uplink.
     pub(super) f_cnt: Option<u32>,
 }
@@ -57,7 +59,7 @@ impl Member {
 
     /// Takes in a status that is believed.
     pub(super) fn say(&mut self, says: Says, counts: Counts, asked: Sent) {
-        self.unanswered = 0;
+        (self.unanswered, self.has_answered) = (0, true);
         let before = self.said.filter(|said| said.counts == counts);
         let since = before.map_or(asked.frames, |said| said.since);
         self.said = Some(Said { says, counts, asked, since });
@@ -68,7 +70,7 @@ impl Member {
 
     /// The whole image was checked at the device, and is right or not.
     pub(super) fn check(&mut self, failure: Option<Failure>) {
-        self.unanswered = 0;
+        (self.unanswered, self.has_answered) = (0, true);
         self.is_checked |= failure.is_none();
         self.failure = self.failure.or(failure);
     }

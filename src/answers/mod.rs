@@ -5,6 +5,7 @@
 //!
 //! * [`Habit`]: how a stack counts. [`Session`]: the fragmentation session that is asked about.
 //! * [`Roll`]: every device of a group and what it [holds](Holding), by its newest answer that can be believed.
+//! * [`AnswerWindow`]: how long answers are spread, and how many of them are heard.
 //! * [`Rounds`]: fragments, then a question, then its answers, until nobody who listens misses anything.
 //!
 //! The room sees the bytes of uplinks and counts fragments; it knows no campaign, no network server and no clock.
@@ -20,6 +21,7 @@ mod rounds;
 mod session;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use crc32::crc32;
 pub use habit::Habit;
@@ -35,3 +37,4 @@ pub use rounds::Rounds;
 pub use session::Sent;
 pub use session::Session;
 pub use session::Whom;
+pub use window::AnswerWindow;

@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 
 /// A device is to be complete after the fragments sent for it with this probability; the others follow in the next round.
 const CONFIDENCE: f64 = 0.7;
+/// Where more than this part of the answers that can be heard were heard, others were lost among them.
+const CROWDED: usize = 2;
 /// A counter so far below the newest begins anew: the device was reset without a join.
 const RESET_DISTANCE: u32 = 1024;
 
@@ -84,13 +86,15 @@ pub struct Roll {
     sent: Sent,
     /// What was sent when the newest question was put; `None` before the first.
     asked: Option<Sent>,
+    /// Who is to answer the newest question, while its answers come in.
+    open: Option<Whom>,
 }
 
 impl Roll {
     /// The devices of a group before the first fragment; none is told yet.
     pub fn new(session: Session, devices: impl IntoIterator<Item = Eui64>) -> Roll {
         let members = devices.into_iter().map(|dev_eui| (dev_eui, Member::default())).collect();
-        Roll { session, members, sent: Sent::default(), asked: None }
+        Roll { session, members, sent: Sent::default(), asked: None, open: None }
     }
 
     /// The session that is asked about.
@@ -122,15 +126,54 @@ impl Roll {
         self.sent = sent;
     }
 
-    /// A question was put. The silence of those who need not answer it says nothing.
+    /// A question was put.
     pub fn ask(&mut self, whom: Whom) {
-        self.asked = Some(self.sent);
-        for member in self.members.values_mut() {
-            let is_to_answer = whom == Whom::All || matches!(member.holding(), Holding::Missing(_));
-            if member.is_open() && is_to_answer {
+        self.close();
+        (self.asked, self.open) = (Some(self.sent), Some(whom));
+        self.members.values_mut().for_each(|member| member.has_answered = false);
+    }
+
+    /// The time for answers to the newest question is over. The silence of those who need not answer it says nothing, and
+    /// nobody's does where so many answered that others were drowned.
+    pub fn close(&mut self) {
+        let Some(whom) = self.open.take() else { return };
+        let window = self.session.window;
+        let heard = self.members.values().filter(|member| member.has_answered).count();
+        if whom == Whom::Missing && heard > window.answers as usize / CROWDED {
+            return;
+        }
+        let are_all_asked = whom == Whom::All || !self.hears_all();
+        for member in self.members.values_mut().filter(|member| member.is_open() && !member.has_answered) {
+            if are_all_asked || matches!(member.holding(), Holding::Missing(_)) {
                 member.unanswered = member.unanswered.saturating_add(1);
             }
         }
+    }
+
+    /// Each device whose result is open may be asked alone from now on, and answers about what was sent until now.
+    pub fn ask_each(&mut self) {
+        self.close();
+        self.asked = Some(self.sent);
+    }
+
+    /// Whether the result of a device is open: it was not heard, or misses something by an answer before the last fragment.
+    pub fn is_open(&self, dev_eui: Eui64) -> bool {
+        self.members.get(&dev_eui).is_some_and(|member| match member.holding() {
+            Holding::Unheard => true,
+            Holding::Missing(_) => member.said.is_none_or(|said| said.asked.frames < self.sent.frames),
+            _ => false,
+        })
+    }
+
+    /// Whether somebody who is worth waiting for may still answer the newest question.
+    pub fn is_answer_due(&self) -> bool {
+        self.members.values().any(|member| member.is_awaited() && !member.has_answered)
+    }
+
+    /// Whether the answers of all who were told are heard in one window: else only those who miss something are asked.
+    pub fn hears_all(&self) -> bool {
+        let told = self.members.values().filter(|member| member.is_told).count();
+        told <= self.session.window.answers as usize
     }
 
     /// Takes in the uplink `f_cnt` of a device with TS004's commands in `payload`.

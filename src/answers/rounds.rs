@@ -13,11 +13,16 @@ pub struct GiveUp {
     pub airtime_us: Option<u64>,
     /// Devices that miss more fragments than this are not waited for; `None`: all are.
     pub max_behind: Option<u16>,
+    /// Devices whose result is open are asked alone for so long, microseconds.
+    pub answers_us: u64,
 }
+
+/// Two days, microseconds.
+const ANSWERS_US: u64 = 172_800_000_000;
 
 impl Default for GiveUp {
     fn default() -> Self {
-        GiveUp { questions: 12, airtime_us: None, max_behind: None }
+        GiveUp { questions: 12, airtime_us: None, max_behind: None, answers_us: ANSWERS_US }
     }
 }
 
@@ -34,6 +39,22 @@ pub enum End {
     Fragments,
     /// The sessions that devices were told are over.
     Session,
+    /// The devices cannot be asked together: each was asked alone.
+    Alone,
+}
+
+impl End {
+    const ALL: [End; 6] = [End::Done, End::Questions, End::Airtime, End::Fragments, End::Session, End::Alone];
+
+    /// Its number on disk.
+    pub fn number(self) -> u8 {
+        End::ALL.iter().position(|end| *end == self).unwrap_or_default() as u8
+    }
+
+    /// The end with this number; what no release ever wrote is the first.
+    pub fn from_number(number: u8) -> End {
+        End::ALL.get(usize::from(number)).copied().unwrap_or(End::Done)
+    }
 }
 
 /// The end of a sentence that begins with what devices hold.
@@ -45,6 +66,7 @@ impl fmt::Display for End {
             End::Airtime => "the airtime that `give-up` allows is used",
             End::Fragments => "there are no more fragment numbers or frame counters",
             End::Session => "the sessions are over",
+            End::Alone => "each device was asked alone",
         })
     }
 }
@@ -96,7 +118,9 @@ impl Rounds {
                 false => Next::End(End::Done),
                 true if self.questions >= give_up.questions => Next::End(End::Questions),
                 // While devices say what they miss, the others would only answer that they miss nothing.
-                true if self.questions == 0 || roll.is_anybody_behind(max_behind) => Next::Ask(Whom::Missing),
+                true if self.questions == 0 || !roll.hears_all() || roll.is_anybody_behind(max_behind) => {
+                    Next::Ask(Whom::Missing)
+                }
                 true => Next::Ask(Whom::All),
             };
         }

@@ -1,6 +1,7 @@
 //! The fragmentation session that devices are asked about, and what was sent of it.
 
 use super::habit::Habit;
+use super::window::AnswerWindow;
 use crate::lorawan::PackageVersion;
 
 /// A fragmentation session (TS004) as far as answers refer to it.
@@ -16,6 +17,8 @@ pub struct Session {
     pub habit: Habit,
     /// CRC-32 of the image without padding, for devices that report it; `None`: such reports are not believed.
     pub crc32: Option<u32>,
+    /// When its devices answer, and how many of them are heard.
+    pub window: AnswerWindow,
 }
 
 /// What was sent of a session until some moment.

@@ -5,9 +5,13 @@ use super::holding::Failure;
 use super::holding::Holding;
 use super::roll::Disbelief;
 use super::roll::Roll;
+use super::rounds::GiveUp;
+use super::rounds::Next;
+use super::rounds::Rounds;
 use super::session::Sent;
 use super::session::Session;
 use super::session::Whom;
+use super::window::AnswerWindow;
 use crate::lorawan::Eui64;
 use crate::lorawan::PackageVersion;
 
@@ -17,7 +21,14 @@ const STRANGER: Eui64 = Eui64::from_bytes([8; 8]);
 const SENT: Sent = Sent { last_n: 130, frames: 131 };
 
 fn session(habit: Habit, version: PackageVersion) -> Session {
-    Session { frag_index: 0, nb_frag: 100, version, habit, crc32: Some(0xcbf4_3926) }
+    Session {
+        frag_index: 0,
+        nb_frag: 100,
+        version,
+        habit,
+        crc32: Some(0xcbf4_3926),
+        window: AnswerWindow::default(),
+    }
 }
 
 /// A told device that was asked after [`SENT`].
@@ -262,8 +273,61 @@ fn answers_are_the_same_after_they_were_on_disk() {
     assert!(parts.iter().all(|part| part.len() < 8000));
     let mut again = Roll::new(of_lbm, (0..401).map(device));
     parts.iter().for_each(|part| again.restore(part));
-    assert_eq!(again, roll);
+    assert_eq!((again.parts().collect::<Vec<_>>(), again.holdings()), (parts.clone(), roll.holdings()));
     let mut other = Roll::new(of_lbm, (0..401).map(device));
     parts.iter().for_each(|part| other.restore(&[&[9], &part[1..]].concat()));
     assert_eq!(other.holdings().not_told, 401);
+}
+
+/// Told devices, of which a window hears so many well.
+fn crowd(devices: u64, answers: u32) -> Roll {
+    let window = AnswerWindow { block_ack_delay: 0, answers };
+    let session = Session { window, ..session(Habit::AsMeant, PackageVersion::V1) };
+    let mut roll = Roll::new(session, (0..devices).map(|number| Eui64::from_bytes(number.to_be_bytes())));
+    (0..devices).for_each(|number| roll.tell(Eui64::from_bytes(number.to_be_bytes())));
+    roll.set_sent(SENT);
+    roll
+}
+
+#[test]
+fn nobody_is_taken_for_silent_where_answers_drown_each_other() {
+    let still_awaited = |heard: u64| {
+        let mut roll = crowd(40, 10);
+        for question in 1..=3 {
+            roll.ask(Whom::Missing);
+            for number in 0..heard {
+                let dev_eui = Eui64::from_bytes(number.to_be_bytes());
+                roll.hear(dev_eui, question, &v1(90, 10)).unwrap();
+            }
+            roll.close();
+        }
+        roll.is_anybody_silent()
+    };
+    assert!(still_awaited(5), "35 did not answer");
+    assert!(!still_awaited(6), "they may have been drowned");
+}
+
+#[test]
+fn only_those_who_miss_something_are_asked_where_not_all_can_be_heard() {
+    let asked = |devices: u64| {
+        let roll = crowd(devices, 10);
+        let rounds = Rounds { questions: 3, ..Rounds::new() };
+        rounds.next(&roll, &GiveUp::default(), 100, 1)
+    };
+    assert_eq!(asked(10), Next::Ask(Whom::All));
+    assert_eq!(asked(11), Next::Ask(Whom::Missing));
+}
+
+#[test]
+fn answers_are_waited_for_until_everybody_who_may_give_one_has() {
+    let mut roll = crowd(2, 10);
+    roll.ask(Whom::Missing);
+    let hear = |roll: &mut Roll, number: u64, f_cnt| {
+        roll.hear(Eui64::from_bytes(number.to_be_bytes()), f_cnt, &v1(100, 4)).unwrap();
+        roll.is_answer_due()
+    };
+    assert!(hear(&mut roll, 0, 1));
+    assert!(!hear(&mut roll, 1, 1));
+    roll.ask(Whom::Missing);
+    assert!(roll.is_answer_due(), "the next question is another one");
 }

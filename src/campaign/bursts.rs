@@ -25,6 +25,12 @@ pub struct Bursts {
 }
 
 impl Bursts {
+    /// Whether devices pay no more for these than for the others.
+    pub fn costs_no_more_than(&self, others: &Bursts, limits: (SessionLimits, Option<u64>)) -> bool {
+        let cost_us = |of: &Bursts| cost_us(&of.bursts, limits.0, limits.1);
+        cost_us(self) <= cost_us(others)
+    }
+
     /// The least listening for frames that each are sent like `request`, on the radio of `empty`, which has sent nothing yet:
     /// in sessions of 2^`exponent` s where that is ordered, and over `within_us` after the start of the first where that can be.
     pub fn choose(

@@ -94,7 +94,7 @@ impl Campaign {
         let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
         let begin = Progress { next_frame: plan.from, ..Progress::default() };
         let progress = resumed.map_or(begin, |(progress, _)| progress);
-        let (answers, sent) = (group.answer_window_us.is_some(), progress.fragments_sent(&plan));
+        let (answers, sent) = (group.answer_window.is_some(), progress.fragments_sent(&plan));
         let ask_from = if resumed.is_some() { progress.next_frame + plan.frames_of_a_mark() } else { 0 };
         Campaign {
             frames: Frames::new(&plan),
@@ -611,7 +611,7 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             takes_any_image: false,
-            answer_window_us: None,
+            answer_window: None,
             power: Default::default(),
             trust: SigningTrust::default(),
             sessions: SessionLimits::default(),

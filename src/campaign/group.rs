@@ -2,6 +2,7 @@
 
 use super::listening::SessionLimits;
 use super::power::Power;
+use crate::answers::AnswerWindow;
 use crate::answers::Habit;
 use crate::fragment::Ts004Version;
 use crate::lorawan::McAddr;
@@ -59,8 +60,8 @@ pub struct Group {
     pub takes_any_image: bool,
     /// Distance from both edges of a session, microseconds.
     pub guard_us: u64,
-    /// How long answers to a question take (BlockAckDelay of TS004), microseconds; `None` where nobody hears them.
-    pub answer_window_us: Option<u64>,
+    /// When answers to a question come (BlockAckDelay of TS004); `None` where nobody hears them.
+    pub answer_window: Option<AnswerWindow>,
 }
 
 /// When the devices of a group listen.

@@ -2,7 +2,7 @@
 //! and the devices let them be.
 //!
 //! A session (TS005-1.0.0 3.5) lasts 2^n seconds and holds its burst of frames, what may be added to make up for lost
-//! ones, one report interval of the forwarder, one outage of a minute, and the guards at both ends. Devices stay to the
+//! ones, one report interval of the forwarder and one outage of a minute, or the questions, and the guards at both ends. Devices stay to the
 //! time-out, so it is the sum of the lengths that they pay, and a price for each session that they must be told.
 
 use super::session::MAX_EXPONENT;
@@ -64,8 +64,10 @@ pub struct Frames {
     pub guard_us: u64,
     /// The pause before the first repeat of the last uncoded fragment, microseconds.
     pub pause_us: u64,
-    /// What questions and what devices ask for take, microseconds.
-    pub follow_up_us: u64,
+    /// What devices are expected to ask for after the last frame, frames.
+    pub asked_for: usize,
+    /// What questions take after the last frame, microseconds.
+    pub questions_us: u64,
 }
 
 /// The frames of a campaign as an empty radio would send them from one start on.
@@ -85,6 +87,7 @@ impl<'a> Air<'a> {
     pub fn new(scheduler: &'a Scheduler, request: TxRequest, frames: Frames, at_most: usize) -> Self {
         let ends_us = frames.spacing_us.map(|spacing_us| {
             let mut radio = scheduler.clone();
+            let at_most = at_most + frames.asked_for;
             ends(&mut radio, &request, Instant::ZERO, HORIZON_US, at_most, |_| spacing_us)
         });
         Air { scheduler, request, frames, at_most, ends_us }
@@ -103,11 +106,14 @@ impl<'a> Air<'a> {
 
     /// The length that a session for them needs, microseconds; `room_us` is the longest that it may have.
     fn session_us(&self, first: usize, frames: usize, room_us: u64, is_ordered: bool) -> Option<u64> {
-        let burst_us = self.burst_us(first, frames)?;
+        let is_last = first + frames == self.frames.all && !is_ordered;
+        let (asked_for, questions_us) =
+            if is_last { (self.frames.asked_for, self.frames.questions_us) } else { (0, 0) };
+        let burst_us = self.burst_us(first, frames + asked_for)?;
         // Where the operator ordered the length, what is kept for trouble is a fifth at most.
         let trouble_us = if is_ordered { TROUBLE_US.min(room_us / 5) } else { TROUBLE_US };
-        let follow_up_us = if is_ordered { 0 } else { self.frames.follow_up_us };
-        Some(burst_us + burst_us / MADE_UP_EACH + trouble_us + follow_up_us + 2 * self.frames.guard_us)
+        // Questions are put in the time that no trouble took.
+        Some(burst_us + burst_us / MADE_UP_EACH + trouble_us.max(questions_us) + 2 * self.frames.guard_us)
     }
 
     /// The most frames from `first` on that a session of 2^exponent s holds.

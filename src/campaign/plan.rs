@@ -49,10 +49,10 @@ pub const ENCODER_VERSION: u32 = 1;
 pub const FIRST_FCNT: u32 = 2;
 /// Numbers of coded fragments for what devices ask for, and for those that are skipped on the way to questions.
 const FOLLOW_UP: u32 = 512;
-/// Questions that a session has time for.
-const QUESTIONS: u64 = 4;
+/// Questions that the last session has time for: so many where they make it no longer, else the fewest.
+const QUESTIONS: [u64; 2] = [8, 5];
 /// One fragment in so many is expected to be asked for beyond the ordered ones.
-const FOLLOW_UP_EACH: u64 = 10;
+const FOLLOW_UP_EACH: u32 = 10;
 /// A mark covers at least this many frames.
 const MARK_FRAMES: u32 = 32;
 /// Marks are never closer than this, microseconds: a mark covers what is sent in that time.
@@ -158,7 +158,7 @@ impl Plan {
             return Err(PlanError::OutOfCounters { needed, first });
         }
         let frames = u32::from(nb_frag) + ordered;
-        let asked_for = if group.answer_window_us.is_some() { FOLLOW_UP } else { 0 };
+        let asked_for = if group.answer_window.is_some() { FOLLOW_UP } else { 0 };
         let wanted = (frames.max(TOP_UP_MIN) + asked_for).min(room - u32::from(coded));
         // Near the end of the counters the top-up is what is left of them.
         let top_up =
@@ -304,25 +304,26 @@ impl Plan {
     /// Chooses the sessions, on a radio that has sent nothing yet.
     fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
         let uncoded = self.uncoded() as usize;
-        let frames = Frames {
+        let window = group.answer_window;
+        let frames = |questions: u64| Frames {
             uncoded,
             all: uncoded + usize::from(self.ordered_coded()),
             spacing_us: [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us],
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
-            follow_up_us: self.follow_up_us(group),
+            asked_for: window.map_or(0, |_| (self.frames() / FOLLOW_UP_EACH) as usize),
+            questions_us: window.map_or(0, |window| questions * window.us()),
         };
         let request = self.request(group.policy);
-        let chosen = Bursts::choose(empty, request, frames, exponent, (group.sessions, within_us));
+        let limits = (group.sessions, within_us);
+        let choose = |questions| Bursts::choose(empty, request, frames(questions), exponent, limits);
+        let [many, few] = QUESTIONS;
+        let few = choose(few);
+        let many = window.map(|_| choose(many));
+        let chosen = many.filter(|many| many.costs_no_more_than(&few, limits)).unwrap_or(few);
         self.bursts = chosen.bursts;
         self.open_us = chosen.open_us;
         self.sending_us = chosen.sending_us;
-    }
-
-    /// What questions and what devices ask for take on an empty radio, microseconds.
-    fn follow_up_us(&self, group: &Group) -> u64 {
-        let asked_for = u64::from(self.frames()) / FOLLOW_UP_EACH;
-        group.answer_window_us.map_or(0, |us| QUESTIONS * us + asked_for * self.pace_coded.spacing_us)
     }
 
     /// The plan as a report shows it.
@@ -421,9 +422,7 @@ fn whole_second(start: GpsTime) -> GpsTime {
 fn check_coded_only(task: &Task, group: &Group, ordered: u32) -> Result<(), PlanError> {
     match task.coded_from {
         None => Ok(()),
-        Some(_) if group.answer_window_us.is_some() => {
-            Err(PlanError::SetUpAnew { group: group.name.clone() })
-        }
+        Some(_) if group.answer_window.is_some() => Err(PlanError::SetUpAnew { group: group.name.clone() }),
         Some(_) if ordered == 0 => Err(PlanError::NothingToSend),
         Some(_) => Ok(()),
     }

@@ -184,7 +184,7 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             takes_any_image: false,
-            answer_window_us: None,
+            answer_window: None,
             power: Default::default(),
             trust: SigningTrust::default(),
             sessions: SessionLimits::default(),

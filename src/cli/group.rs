@@ -85,7 +85,8 @@ pub fn make(
     let key_path = toml::Value::from(key_file.to_string_lossy().into_owned());
     let session = match session {
         SessionKind::Windows => {
-            "session = \"windows\"                   # its devices are told when to listen (fuotad plan --setup)"
+            "session = \"windows\"                   # its devices are told when to listen (fuotad plan --setup)\n\
+             spacing = \"burst\"                     # as fast as devices, hearing and law allow, then silence"
         }
         SessionKind::Always => {
             "session = \"always\"                    # at the region's second receive window"

@@ -38,6 +38,18 @@ pub struct InitArgs {
     /// How its devices listen: "windows", in sessions that they are told; "always", at the second receive window
     #[arg(long, value_name = "HOW")]
     pub session: Option<String>,
+    /// Whose application its devices are set up through: chirpstack, the-things-stack; "none": others set them up
+    #[arg(long, value_name = "KIND")]
+    pub lns: Option<String>,
+    /// The MQTT broker of it, mqtts://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub broker: Option<String>,
+    /// The application that has the devices: ChirpStack's id; The Things Stack's APPLICATION@TENANT
+    #[arg(long, value_name = "ID")]
+    pub application: Option<String>,
+    /// The file with the broker's password (The Things Stack: an API key)
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
     /// Where the configuration goes
     #[arg(long, short, default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,

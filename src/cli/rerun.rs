@@ -184,7 +184,7 @@ impl Former {
             warnings.push(format!("the whole image is sent: {why}"));
             None
         };
-        if group.answer_window_us.is_some() {
+        if group.answer_window.is_some() {
             return whole("devices behind an lns are set up anew, which clears what they hold");
         }
         let (Some(nb_frag), Some(first), Some(end)) =

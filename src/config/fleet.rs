@@ -8,6 +8,7 @@ use super::group::GiveUpConfig;
 use super::group::GroupConfig;
 use super::group::StartWhenConfig;
 use super::lns::LnsConfig;
+use crate::answers::AnswerWindow;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
 use crate::campaign::Group;
@@ -17,7 +18,6 @@ use crate::fleet::FleetRules;
 use crate::fleet::Member;
 use crate::fleet::SessionMics;
 use crate::fleet::StartWhen;
-use crate::fleet::answer_window_us;
 use crate::region::Parameters;
 use std::collections::BTreeMap;
 
@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 const DOWNLINKS_PER_DAY_MAX: u16 = 1000;
 /// More questions than this drain batteries for nothing.
 const QUESTIONS_MAX: u16 = 100;
+/// Between two questions to one device, seconds: answers may take as long as the lower one, nobody waits for the upper.
+const QUESTION_INTERVAL_S: core::ops::RangeInclusive<u32> = 60..=604_800;
 /// A day of airtime, seconds.
 const AIRTIME_MAX_S: u32 = 86_400;
 /// Nobody waits longer than half a year for devices, hours.
@@ -69,7 +71,8 @@ pub(super) fn fleets_of(
         let Some(Some(rules)) = rules.get(link).cloned() else { continue };
         let start_when = mistakes.take(start_when(group));
         let give_up = mistakes.take(give_up(group)).unwrap_or_default();
-        let rules = FleetRules { start_when: start_when.flatten(), give_up, ..rules };
+        let question_interval_s = mistakes.take(question_interval_s(group)).flatten();
+        let rules = FleetRules { start_when: start_when.flatten(), give_up, question_interval_s, ..rules };
         fleets.push(FleetSettings { group: group.name.clone(), link, rules, members });
     }
     mistakes.or(Some(fleets))
@@ -106,9 +109,9 @@ fn rules_of(
 fn give_up(group: &GroupConfig) -> Result<GiveUp, ConfigError> {
     let wrong =
         |key: &str, message: String| Err(ConfigError::value(format!("group {}.{key}", group.name), message));
-    let GiveUp { questions, .. } = GiveUp::default();
-    let GiveUpConfig { questions, airtime_s } =
-        group.give_up.unwrap_or(GiveUpConfig { questions, airtime_s: None });
+    let GiveUp { questions, answers_us, .. } = GiveUp::default();
+    let usual = GiveUpConfig { questions, airtime_s: None, answers_h: None };
+    let GiveUpConfig { questions, airtime_s, answers_h } = group.give_up.unwrap_or(usual);
     if !(1..=QUESTIONS_MAX).contains(&questions) {
         let message =
             format!("{questions} is outside 1 to {QUESTIONS_MAX}: who is to answer nothing needs no lns");
@@ -118,20 +121,39 @@ fn give_up(group: &GroupConfig) -> Result<GiveUp, ConfigError> {
         let found = airtime_s.unwrap_or_default();
         return wrong("give-up.airtime-s", format!("{found} is outside 1 to {AIRTIME_MAX_S}, in seconds"));
     }
+    if let Some(found) = answers_h.filter(|answers_h| !(1..=AT_LATEST_H_MAX).contains(answers_h)) {
+        return wrong("give-up.answers-h", format!("{found} is outside 1 to {AT_LATEST_H_MAX}, in hours"));
+    }
     if group.max_behind == Some(0) {
         return wrong("max-behind", "0 leaves nobody to send for: write 1 or more, or nothing".to_owned());
     }
     let airtime_us = airtime_s.map(|airtime_s| u64::from(airtime_s) * 1_000_000);
-    Ok(GiveUp { questions, airtime_us, max_behind: group.max_behind })
+    let answers_us = answers_h.map_or(answers_us, |answers_h| answers_h * 3_600_000_000);
+    Ok(GiveUp { questions, airtime_us, max_behind: group.max_behind, answers_us })
+}
+
+/// How often one device is asked what it holds.
+fn question_interval_s(group: &GroupConfig) -> Result<Option<u32>, ConfigError> {
+    let (least, most) = QUESTION_INTERVAL_S.into_inner();
+    match group.min_question_interval_s {
+        Some(found) if !QUESTION_INTERVAL_S.contains(&found) => Err(ConfigError::value(
+            format!("group {}.min-question-interval-s", group.name),
+            format!("{found} is outside {least} to {most}, in seconds"),
+        )),
+        interval_s => Ok(interval_s),
+    }
 }
 
 /// The answers of these devices are heard: their groups' campaigns go on until they hold the image. Devices of Zephyr
 /// answer a multicast question all within 16 ms, so nobody would be heard: they are not asked.
-pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings]) {
+pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings], region: &Parameters) {
+    let usual = (&region.usual_uplinks(), region.usual_channels());
     for fleet in fleets {
         let is_its = |group: &&mut Group| group.name == fleet.group && group.profile.habit != Habit::Zephyr;
         for group in groups.iter_mut().filter(is_its) {
-            group.answer_window_us = Some(answer_window_us(fleet.members.len()));
+            let Ok(rate) = region.data_rate(group.data_rate) else { continue };
+            let (devices, habit) = (fleet.members.len(), group.profile.habit);
+            group.answer_window = Some(AnswerWindow::new(devices, habit, rate.modulation, usual));
         }
     }
 }
@@ -258,10 +280,10 @@ mod tests {
             );
             let config = Config::from_text(&text, &BTreeMap::new()).unwrap();
             let mut groups = config.engine(&mut |_| Ok(Secret::from_bytes([7; 16]))).unwrap().groups;
-            hear_answers(&mut groups, &fleets);
-            groups[0].answer_window_us
+            hear_answers(&mut groups, &fleets, parameters(RfRegion::Eu868).unwrap());
+            groups[0].answer_window.map(|window| window.block_ack_delay)
         };
-        assert_eq!(heard(""), Some(16_000_000));
+        assert_eq!(heard(""), Some(0));
         assert_eq!(heard("device-profile = \"zephyr\""), None);
     }
 
@@ -269,10 +291,18 @@ mod tests {
     fn what_is_spent_on_devices_that_miss_fragments_has_its_bounds() {
         let made = |written: &str| made_with("", written);
         let usual = made("").unwrap()[0].rules.give_up;
-        assert_eq!(usual, GiveUp { questions: 12, airtime_us: None, max_behind: None });
-        let right = made("give-up = { questions = 5, airtime-s = 600 }\nmax-behind = 40").unwrap();
-        let wanted = GiveUp { questions: 5, airtime_us: Some(600_000_000), max_behind: Some(40) };
-        assert_eq!(right[0].rules.give_up, wanted);
+        let two_days_us = 48 * 3_600_000_000;
+        let wanted = GiveUp { questions: 12, airtime_us: None, max_behind: None, answers_us: two_days_us };
+        assert_eq!(usual, wanted);
+        let written = "give-up = { questions = 5, airtime-s = 600, answers-h = 24 }\nmax-behind = 40\nmin-question-interval-s = 900";
+        let right = made(written).unwrap();
+        let wanted = GiveUp {
+            questions: 5,
+            airtime_us: Some(600_000_000),
+            max_behind: Some(40),
+            answers_us: two_days_us / 2,
+        };
+        assert_eq!((right[0].rules.give_up, right[0].rules.question_interval_s), (wanted, Some(900)));
         for (written, part) in [
             ("give-up = { questions = 0 }", "group meters.give-up.questions: 0 is outside 1 to 100"),
             ("give-up = { questions = 101 }", "101 is outside 1 to 100"),
@@ -280,6 +310,14 @@ mod tests {
             ("give-up = { questions = 3, airtime-s = 90000 }", "90000 is outside 1 to 86400, in seconds"),
             ("give-up = { airtime-s = 3 }", "questions"),
             ("give-up = { questions = 3, rounds = 3 }", "rounds"),
+            (
+                "give-up = { questions = 3, answers-h = 0 }",
+                "give-up.answers-h: 0 is outside 1 to 4392, in hours",
+            ),
+            (
+                "min-question-interval-s = 59",
+                "group meters.min-question-interval-s: 59 is outside 60 to 604800",
+            ),
             ("max-behind = 0", "group meters.max-behind: 0 leaves nobody to send for"),
             ("max-behind = 70000", "max-behind"),
         ] {

@@ -52,6 +52,9 @@ pub struct GroupConfig {
     /// Devices that miss more fragments than this get nothing beyond what the others need; default: all do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_behind: Option<u16>,
+    /// Between two questions to one device what it holds, at least, seconds; default: 3600 at SF11 and SF12, else 600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_question_interval_s: Option<u32>,
     /// First frame counter for a key that the journal does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_fcnt: Option<u32>,
@@ -141,6 +144,9 @@ pub struct GiveUpConfig {
     /// Airtime of fragments beyond the ordered ones, at most, seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub airtime_s: Option<u32>,
+    /// Devices whose result is open are asked alone for so long after the last fragment, hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers_h: Option<u64>,
 }
 
 /// `start-when` of a group: when a task without a start begins.

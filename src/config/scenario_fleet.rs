@@ -102,6 +102,7 @@ fn field_device(
         interval_us: section.uplink_interval_s * 1_000_000,
         loss_ppm: (section.uplink_loss * 1e6).round() as u32,
         is_clock_right: device.settings.clock_error_us.unsigned_abs() <= guard_us,
+        silent_from_us: None,
     })
 }
 

@@ -78,7 +78,8 @@ impl Config {
             settings.zip(trusted).zip(connections.zip(fleets)).map(|((mut settings, trusted), through)| {
                 trusted.fill(&mut settings.engine);
                 (settings.lns, settings.engine.fleets) = through;
-                fleet::hear_answers(&mut settings.engine.groups, &settings.engine.fleets);
+                let region = settings.engine.region;
+                fleet::hear_answers(&mut settings.engine.groups, &settings.engine.fleets, region);
                 settings
             });
         mistakes.or(settings)
@@ -96,7 +97,7 @@ impl Config {
     ) -> Result<(), ConfigError> {
         let devices = self.prepared(read_devices)?;
         let fleets = fleet::fleets(&self.lns, &self.group, &devices, settings.region)?;
-        fleet::hear_answers(&mut settings.groups, &fleets);
+        fleet::hear_answers(&mut settings.groups, &fleets, settings.region);
         Ok(())
     }
 

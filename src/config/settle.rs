@@ -126,7 +126,7 @@ impl GroupConfig {
                 price_us: u64::from(self.session_price_s) * 1_000_000,
             },
             takes_any_image: self.image_kind == Some(ImageKind::Any),
-            answer_window_us: None,
+            answer_window: None,
             guard_us,
         });
         mistakes.or(group)

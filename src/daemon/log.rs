@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -47,11 +48,11 @@ impl Log {
 /// Sends log lines to the journal when the service manager reads our stderr into it, else to stderr. Whoever
 /// logs waits for neither.
 pub fn init(filter: &str) -> Log {
-    let read = check_filter(filter)
-        .and_then(|()| EnvFilter::try_new(filter).map_err(|error| format!("log.filter: {error}")));
-    let (filter, fault) = match read {
+    let (filter, fault) = match targets(filter) {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(format!("{error}; taken as info"))),
+        Err(error) => {
+            (Targets::new().with_default(LevelFilter::INFO), Some(format!("{error}; taken as info")))
+        }
     };
     let lines = tracing_subscriber::registry().with(filter);
     let journal = is_under_journal().then(|| to_journal(Path::new(journal::SOCKET))).and_then(Result::ok);
@@ -71,6 +72,13 @@ pub fn init(filter: &str) -> Log {
         }
     };
     Log { queue, fault }
+}
+
+/// What is told of each target.
+fn targets(filter: &str) -> Result<Targets, String> {
+    check_filter(filter)?;
+    let plain: String = filter.chars().filter(|c| !c.is_whitespace()).collect();
+    plain.parse().map_err(|error| format!("log.filter: {error}"))
 }
 
 /// Whether `filter` is one: a single word is a level, and one that is none would mute the service.
@@ -267,6 +275,7 @@ fn key(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing::Level;
 
     fn at(s: i64) -> Instant {
         Instant::from_us(s * 1_000_000)
@@ -328,8 +337,21 @@ mod tests {
         for filter in ["a=b=c", "info,fuotad", "", "fuotad=inof"] {
             assert!(check_filter(filter).is_err(), "{filter}");
         }
-        for filter in ["info", "WARN", "info,fuotad=debug", "off"] {
+        for filter in ["info", "WARN", "info, fuotad=debug", "fuotad=DEBUG,info", "off"] {
             assert_eq!(check_filter(filter), Ok(()), "{filter}");
         }
+    }
+
+    #[test]
+    fn a_target_has_its_own_level_and_all_others_the_bare_one() {
+        let told = |filter| {
+            let targets = targets(filter).unwrap();
+            ["fuotad::store", "hyper"].map(|target| {
+                [Level::ERROR, Level::INFO, Level::DEBUG].map(|level| targets.would_enable(target, &level))
+            })
+        };
+        assert_eq!(told("off"), [[false; 3]; 2]);
+        assert_eq!(told("WARN"), [[true, false, false]; 2]);
+        assert_eq!(told("error, fuotad=debug"), [[true; 3], [true, false, false]]);
     }
 }

@@ -30,7 +30,7 @@ pub struct Settings {
     pub gps: Option<GpsSettings>,
     /// The application sides of network servers.
     pub lns: Vec<LnsSettings>,
-    /// What is logged, in the words of tracing's EnvFilter: `info`, `fuotad=debug`.
+    /// What is logged: a level for all, or one for each target, after commas: `info`, `warn,fuotad=debug`.
     pub log: String,
     /// Why nothing but traffic is relayed; `None`: nothing keeps it from broadcasting.
     pub relay_only: Option<String>,

@@ -20,6 +20,7 @@ use crate::lns::EventKind;
 use crate::lorawan::Eui64;
 use crate::lorawan::PackageVersion;
 use crate::region::Parameters;
+use crate::report::ClockNeed;
 use crate::report::Event;
 use crate::report::Report;
 use crate::report::WaitReason;
@@ -163,6 +164,12 @@ impl Fleets {
         self.heard.push_back((uplink.ended, usize::from(size)));
     }
 
+    /// A device of this group may be asked alone what it holds, so often in all.
+    pub(super) fn want_result(&mut self, group: &str, dev_eui: Eui64, questions: u8) {
+        let theirs = self.fleets.iter_mut().filter(|of| of.group == group);
+        theirs.for_each(|of| of.fleet.want_result(dev_eui, questions));
+    }
+
     /// A network server told something of a device.
     pub(super) fn event(&mut self, now: Now, link: usize, event: &Told) {
         let ended = match &event.kind {
@@ -188,7 +195,7 @@ impl Fleets {
             Event::Planned(planned) => {
                 let of_group = self.fleets.iter_mut().find(|of| of.group == planned.group);
                 let Some(of) = of_group else { return };
-                let setup = Setup::new(task.as_str(), planned, of.channel, of.fleet.len());
+                let setup = Setup::new(task.as_str(), planned, of.channel);
                 of.tasks.retain(|known| known.id != *task);
                 of.tasks.push(PlannedTask { id: task.clone(), setup, is_armed: false, has_begun: false });
                 of.set_up();
@@ -234,11 +241,14 @@ impl Fleets {
         }
     }
 
-    /// Which devices a task without a start waits for.
+    /// Which devices a task without a start waits for; without a trusted clock no start is decided.
     pub(super) fn wait(&self, now: Now, task: &TaskId) -> Option<WaitReason> {
         let is_first = |of: &&GroupFleet| of.tasks.first().is_some_and(|first| first.id == *task);
         let fleet = &self.fleets.iter().find(is_first)?.fleet;
         let percent = fleet.start_when()?.ready_percent;
+        if now.gps.is_none() {
+            return Some(WaitReason::Clock { need: ClockNeed::Start, dispute: None });
+        }
         let readiness = fleet.readiness(now);
         Some(WaitReason::Devices { ready: readiness.told, devices: readiness.devices, percent })
     }
@@ -342,6 +352,7 @@ fn channel(group: &Group, region: &'static Parameters) -> Option<Channel> {
         modulation,
         is_always: group.session == SessionRule::Always,
         guard_us: group.guard_us,
+        block_ack_delay: group.answer_window.map_or(0, |window| window.block_ack_delay),
     })
 }
 

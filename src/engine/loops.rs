@@ -1,18 +1,18 @@
 //! The loops of campaigns whose devices answer: what was sent, what they said to it, and what follows.
 
+use super::course::Course;
+use super::course::Stage;
+use super::fleets::Fleets;
 use super::io::FleetSettings;
+use crate::answers::AnswerWindow;
 use crate::answers::End;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
-use crate::answers::Next;
 use crate::answers::Roll;
-use crate::answers::Rounds;
+use crate::answers::Sent;
 use crate::answers::Session;
-use crate::answers::Whom;
 use crate::broadcast::Broadcaster;
-use crate::campaign::FollowUp;
 use crate::campaign::Group;
-use crate::campaign::Pause;
 use crate::fleet::DeviceState;
 use crate::fleet::Fleet;
 use crate::fragment::Ts004Version;
@@ -22,6 +22,7 @@ use crate::lorawan::Eui64;
 use crate::lorawan::KeyFingerprint;
 use crate::lorawan::PackageVersion;
 use crate::report::Event;
+use crate::report::Outcome;
 use crate::report::Planned;
 use crate::report::Report;
 use crate::store::FleetRecord;
@@ -33,31 +34,12 @@ use sha2::Digest;
 use sha2::Sha256;
 use std::collections::VecDeque;
 
-const VERSION: u8 = 1;
-/// An answer needs so long from its device through the network server to us, microseconds.
-const ON_ITS_WAY_US: u64 = 10_000_000;
 /// Records of one group, at most: they hold 200 devices each.
 const RECORDS_MAX: usize = 32;
-
-/// What was ordered of the campaign and is not over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ordered {
-    Send(u16),
-    Part(u16),
-    Ask(Whom),
-}
-
-/// The loop of one campaign.
-struct Course {
-    task: TaskId,
-    planned: (u32, u16),
-    roll: Roll,
-    rounds: Rounds,
-    ordered: Option<Ordered>,
-    /// Until when answers to the question are waited for.
-    answers_until: Option<Instant>,
-    is_over: bool,
-}
+/// So many fragments are expected to make up for lost ones, at most.
+const MADE_UP: u16 = 64;
+/// What single devices answer is written down so long after the first of their answers, microseconds.
+const WRITTEN_AFTER_US: u64 = 5_000_000;
 
 /// A group whose devices answer, and its newest campaign.
 struct GroupLoop {
@@ -67,12 +49,23 @@ struct GroupLoop {
     key: KeyFingerprint,
     habit: Habit,
     version: PackageVersion,
-    window_us: u64,
+    /// `None` where its devices are asked alone only.
+    window: Option<AnswerWindow>,
     give_up: GiveUp,
     devices: Vec<Eui64>,
     course: Option<Course>,
+    /// Campaigns that were planned behind the one that is sent.
+    next: VecDeque<(TaskId, Planned)>,
     /// What an earlier life knew of the campaign.
     recovered: Vec<FleetRecord>,
+    /// Fragments of the campaign at most, what makes up for lost ones included.
+    most: u16,
+    /// Something happened since it was looked at whether somebody is to be asked.
+    is_due: bool,
+    /// When its records are to be written.
+    write_at: Option<Instant>,
+    /// The bytes that were written last.
+    written: Vec<Vec<u8>>,
 }
 
 /// What the loops wish.
@@ -91,15 +84,14 @@ pub(super) struct Loops {
 }
 
 impl Loops {
-    /// The loops of those groups whose answers are heard, with what their records say.
+    /// The loops of groups with a network server, with what their records say.
     pub(super) fn new(settings: &[FleetSettings], groups: &[Group], records: &[FleetRecord]) -> Loops {
         let mut loops = Vec::new();
         for fleet in settings {
             let Some(group) = groups.iter().find(|group| group.name == fleet.group) else { continue };
-            let Some(window_us) = group.answer_window_us else { continue };
             let key = group.keys.fingerprint();
             let is_its = |record: &&FleetRecord| (0..RECORDS_MAX).any(|part| id(key, part) == record.id);
-            loops.push(GroupLoop {
+            let mut of = GroupLoop {
                 group: group.name.clone(),
                 link: fleet.link,
                 fport: group.fport,
@@ -109,12 +101,19 @@ impl Loops {
                     Ts004Version::V1 => PackageVersion::V1,
                     Ts004Version::V2 => PackageVersion::V2,
                 },
-                window_us,
+                window: group.answer_window,
                 give_up: fleet.rules.give_up,
                 devices: fleet.members.iter().map(|member| member.dev_eui).collect(),
                 course: None,
+                next: VecDeque::new(),
                 recovered: records.iter().filter(is_its).cloned().collect(),
-            });
+                most: 0,
+                is_due: true,
+                write_at: None,
+                written: Vec::new(),
+            };
+            of.recover();
+            loops.push(of);
         }
         Loops { loops, wishes: VecDeque::new() }
     }
@@ -130,31 +129,46 @@ impl Loops {
         of.course.as_ref().map(|course| &course.roll).filter(|roll| roll.has_begun())
     }
 
-    /// A campaign was planned: a new one begins, or one of an earlier life goes on.
-    pub(super) fn read(&mut self, report: &Report) {
-        let (Some(task), Event::Planned(planned)) = (&report.task, &report.event) else { return };
-        if let Some(of) = self.loops.iter_mut().find(|of| of.group == planned.group) {
-            of.begin(task, planned);
+    /// A campaign was planned: a new one begins, or one of an earlier life goes on. One is over: its devices are asked alone.
+    pub(super) fn read(&mut self, now: Now, report: &Report, fleets: &Fleets) {
+        let Some(task) = &report.task else { return };
+        for of in &mut self.loops {
+            match &report.event {
+                Event::Planned(planned) if planned.group == of.group => {
+                    of.plan(task, planned, &mut self.wishes, now);
+                }
+                Event::Over(outcome) => {
+                    let fleet = fleets.of_group(&of.group);
+                    of.end(task, Some(outcome), fleet, &mut self.wishes, now);
+                }
+                Event::Began | Event::Resumed { .. } => of.begin(task, fleets.of_group(&of.group), now),
+                Event::Refused { .. } | Event::AlreadyOver { .. } => {
+                    of.end(task, None, None, &mut self.wishes, now);
+                }
+                _ => {}
+            }
         }
     }
 
-    /// A network server told something of a device.
-    pub(super) fn event(&mut self, link: usize, event: &Told) {
+    /// A network server told something of a device: its answers are heard before it may be asked.
+    pub(super) fn event(&mut self, now: Now, link: usize, event: &Told, fleets: &mut Fleets) {
         let dev_eui = event.device.dev_eui;
         for of in self.loops.iter_mut().filter(|of| of.link == link) {
-            let fport = of.fport;
+            of.is_due = true;
             let Some(course) = &mut of.course else { continue };
             match &event.kind {
-                EventKind::Up(up) if up.f_port == fport => {
+                EventKind::Up(up) if up.f_port == of.fport => {
                     let is_news = course.roll.hear(dev_eui, up.f_cnt, &up.data).is_ok();
-                    if is_news && course.is_over {
-                        of.save(&mut self.wishes);
+                    if is_news && course.stage != Stage::Sending {
+                        of.write_at.get_or_insert(now.mono.plus_us(WRITTEN_AFTER_US));
                     }
                 }
                 EventKind::Join => course.roll.lose(dev_eui),
                 _ => {}
             }
+            fleets.want_result(&of.group, dev_eui, course.questions(dev_eui));
         }
+        fleets.event(now, link, event);
     }
 
     /// Lets each campaign go on that waits for what follows; whether one does.
@@ -168,9 +182,10 @@ impl Loops {
         for of in &mut self.loops {
             let Some(fleet) = fleet(&of.group) else { continue };
             has_moved |= of.advance(now, broadcaster, fleet, &mut self.wishes);
+            of.ask_alone(now, fleet, &mut self.wishes);
         }
         // Nothing follows where nobody hears the answers, as in a plan, or where an earlier life knew the end.
-        let is_open = |course: &Course, task: &TaskId| course.task == *task && !course.is_over;
+        let is_open = |course: &Course, task: &TaskId| course.task == *task && course.stage == Stage::Sending;
         for task in broadcaster.paused(now) {
             let mut courses = self.loops.iter().filter_map(|of| of.course.as_ref());
             if !courses.any(|course| is_open(course, &task)) {
@@ -183,7 +198,13 @@ impl Loops {
 
     /// When [`Loops::advance`] wants to be called again although nothing happened.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        self.loops.iter().filter_map(|of| of.course.as_ref()?.answers_until).min()
+        let of_group = |of: &GroupLoop| {
+            let course = of.course.as_ref();
+            let asking = course.filter(|course| matches!(course.stage, Stage::Asking(_)));
+            let until = course.and_then(|course| course.answers_until);
+            [until, asking.and_then(|course| course.asking_until), of.write_at].into_iter().flatten().min()
+        };
+        self.loops.iter().filter_map(of_group).min()
     }
 
     /// The next thing that they wish.
@@ -193,31 +214,91 @@ impl Loops {
 }
 
 impl GroupLoop {
-    fn begin(&mut self, task: &TaskId, planned: &Planned) {
-        let is_same = |course: &Course| course.task == *task && course.planned.0 == planned.first_fcnt;
-        if self.course.as_ref().is_some_and(is_same) {
+    fn session(&self, nb_frag: u16, crc32: Option<u32>) -> Session {
+        let (version, habit, window) = (self.version, self.habit, self.window.unwrap_or_default());
+        Session { frag_index: 0, nb_frag, version, habit, crc32, window }
+    }
+
+    /// The devices of an earlier life's campaign are asked further.
+    fn recover(&mut self) {
+        let session = |nb_frag, crc32| self.session(nb_frag, crc32);
+        let course = self
+            .recovered
+            .iter()
+            .find_map(|record| Course::of_record(self.key, &record.bytes, session, &self.devices));
+        // A campaign that is still sent is planned anew, and goes on by that where its devices are asked together.
+        let is_known = |course: &Course| self.window.is_none() || course.stage != Stage::Sending;
+        self.course = course.map(|course| self.restored(course)).filter(is_known);
+    }
+
+    fn restored(&self, mut course: Course) -> Course {
+        self.recovered.iter().for_each(|record| course.restore(self.key, &record.bytes));
+        course
+    }
+
+    fn plan(&mut self, task: &TaskId, planned: &Planned, wishes: &mut VecDeque<Wish>, now: Now) {
+        self.next.retain(|(known, _)| known != task);
+        if self.course.as_ref().is_some_and(|course| course.is_of(task, planned.first_fcnt)) {
             return;
         }
-        let session = Session {
-            frag_index: 0,
-            nb_frag: planned.nb_frag,
-            version: self.version,
-            habit: self.habit,
-            crc32: planned.crc32,
-        };
-        let mut course = Course {
-            task: task.clone(),
-            planned: (planned.first_fcnt, planned.nb_frag),
-            roll: Roll::new(session, self.devices.iter().copied()),
-            rounds: Rounds::new(),
-            ordered: None,
-            answers_until: None,
-            is_over: false,
-        };
-        for record in &self.recovered {
-            course.restore(self.key, &record.bytes);
+        let is_other = |course: &&Course| course.task != *task && course.stage == Stage::Sending;
+        if self.course.as_ref().filter(is_other).is_some() {
+            return self.next.push_back((task.clone(), planned.clone()));
         }
-        self.course = Some(course);
+        self.finish(wishes, now);
+        let session = self.session(planned.nb_frag, planned.crc32);
+        let course = Course::new(task.clone(), planned.first_fcnt, session, &self.devices);
+        self.course = Some(self.restored(course));
+        self.most = planned.nb_frag.saturating_add(planned.coded).saturating_add(MADE_UP);
+    }
+
+    /// The first fragment is on its way. Devices that are not asked together are known from now on, in a later life, too.
+    fn begin(&mut self, task: &TaskId, fleet: Option<&Fleet>, now: Now) {
+        let (most, is_alone) = (self.most, self.window.is_none());
+        let course = self.course.as_mut().filter(|course| course.task == *task && is_alone);
+        let Some((course, fleet)) = course.zip(fleet) else { return };
+        if course.stage == Stage::Sending && most > 0 {
+            tell(&mut course.roll, fleet, now);
+            course.roll.set_sent(Sent { last_n: most, frames: u32::from(most) });
+            self.write_at = Some(now.mono);
+        }
+    }
+
+    /// A task is over, or will not be sent: the next one begins.
+    fn end(
+        &mut self,
+        task: &TaskId,
+        outcome: Option<&Outcome>,
+        fleet: Option<&Fleet>,
+        wishes: &mut VecDeque<Wish>,
+        now: Now,
+    ) {
+        self.next.retain(|(known, _)| known != task);
+        let Some(course) = self.course.as_mut().filter(|course| course.task == *task) else { return };
+        if course.stage == Stage::Sending {
+            // Its devices were not asked together, or not to the end.
+            let end = if self.window.is_none() { End::Alone } else { End::Session };
+            match outcome.and_then(frames) {
+                Some(frames) => {
+                    if let Some(fleet) = fleet {
+                        tell(&mut course.roll, fleet, now);
+                    }
+                    course.roll.set_sent(Sent { last_n: frames.min(u32::from(u16::MAX)) as u16, frames });
+                    course.ask_alone(now, end, &self.give_up);
+                    self.save(wishes);
+                }
+                // An earlier life recorded its end.
+                None if end == End::Alone && course.roll.has_begun() => {
+                    course.ask_alone(now, end, &self.give_up);
+                    self.save(wishes);
+                }
+                None => course.stage = Stage::Over(end),
+            }
+        }
+        self.is_due = true;
+        if let Some((task, planned)) = self.next.pop_front() {
+            self.plan(&task, &planned, wishes, now);
+        }
     }
 
     fn advance(
@@ -227,121 +308,86 @@ impl GroupLoop {
         fleet: &Fleet,
         wishes: &mut VecDeque<Wish>,
     ) -> bool {
-        let Some(course) = self.course.as_mut().filter(|course| !course.is_over) else { return false };
+        let Some(window) = self.window else { return false };
+        let is_sent = |course: &&mut Course| course.stage == Stage::Sending;
+        let Some(course) = self.course.as_mut().filter(is_sent) else { return false };
         let Some(pause) = broadcaster.pause(now, &course.task) else { return false };
-        let is_news = course.ordered.is_some();
-        if !course.settle(now, &pause, self.window_us) {
+        let is_news = course.has_ordered();
+        if !course.settle(now, &pause, window) {
             if let Some(until) = course.answers_until.filter(|_| is_news) {
                 broadcaster.await_answers(&course.task, until);
             }
             return is_news;
         }
-        for (dev_eui, state) in fleet.states(now) {
-            match state {
-                DeviceState::Told | DeviceState::Proved => course.roll.tell(dev_eui),
-                DeviceState::LostState => course.roll.lose(dev_eui),
-                _ => {}
-            }
-        }
-        let end = course.follow(broadcaster, &pause, &self.give_up);
-        if let Some(end) = end {
-            course.is_over = true;
+        tell(&mut course.roll, fleet, now);
+        if let Some(end) = course.follow(broadcaster, &pause, &self.give_up) {
             broadcaster.end_follow_up(&course.task);
-            let (holdings, questions) = (course.roll.holdings(), course.rounds.questions);
-            let event = Event::Answered { holdings, questions, end };
-            let report = Report { at: now.mono, task: Some(course.task.clone()), event };
-            wishes.push_back(Wish::Report(Box::new(report)));
+            course.ask_alone(now, end, &self.give_up);
+            self.is_due = true;
         }
         self.save(wishes);
         true
     }
 
-    /// Writes down what is known of the campaign.
-    fn save(&self, wishes: &mut VecDeque<Wish>) {
+    /// Ends a campaign whose devices were all asked, and writes down what they said.
+    fn ask_alone(&mut self, now: Now, fleet: &Fleet, wishes: &mut VecDeque<Wish>) {
+        if let Some(course) = &mut self.course {
+            course.resume_asking(now, &self.give_up);
+            let is_late = course.asking_until.is_some_and(|until| until <= now.mono);
+            if (core::mem::take(&mut self.is_due) || is_late) && course.asked_all(now, fleet).is_some() {
+                self.finish(wishes, now);
+            }
+        }
+        if self.write_at.is_some_and(|at| at <= now.mono) {
+            self.save(wishes);
+        }
+    }
+
+    /// Nobody is asked any more: the campaign's results are final.
+    fn finish(&mut self, wishes: &mut VecDeque<Wish>, now: Now) {
+        let Some(course) = &mut self.course else { return };
+        let Stage::Asking(end) = course.stage else { return };
+        course.stage = Stage::Over(end);
+        let (holdings, questions) = (course.roll.holdings(), course.rounds.questions);
+        let event = Event::Answered { holdings, questions, end };
+        let report = Report { at: now.mono, task: Some(course.task.clone()), event };
+        wishes.push_back(Wish::Report(Box::new(report)));
+        self.save(wishes);
+    }
+
+    /// Writes down what is known of the campaign and was not written yet.
+    fn save(&mut self, wishes: &mut VecDeque<Wish>) {
+        self.write_at = None;
         let Some(course) = &self.course else { return };
-        let parts = course.roll.parts().take(RECORDS_MAX);
-        for (part, bytes) in parts.enumerate() {
-            let bytes = [course.head(self.key), bytes].concat();
-            wishes.push_back(Wish::Save(FleetRecord { id: id(self.key, part), bytes }));
+        let head = course.head(self.key);
+        let parts: Vec<Vec<u8>> =
+            course.roll.parts().take(RECORDS_MAX).map(|roll| [&head[..], &roll].concat()).collect();
+        for (part, bytes) in parts.iter().enumerate() {
+            if self.written.get(part) != Some(bytes) {
+                wishes.push_back(Wish::Save(FleetRecord { id: id(self.key, part), bytes: bytes.clone() }));
+            }
+        }
+        self.written = parts;
+    }
+}
+
+/// What the fleet knows of each device counts before the first question.
+fn tell(roll: &mut Roll, fleet: &Fleet, now: Now) {
+    for (dev_eui, state) in fleet.states(now) {
+        match state {
+            DeviceState::Told | DeviceState::Proved => roll.tell(dev_eui),
+            DeviceState::LostState => roll.lose(dev_eui),
+            _ => {}
         }
     }
 }
 
-impl Course {
-    /// Takes note of what was ordered and is sent now; whether its answers are in, too.
-    fn settle(&mut self, now: Now, pause: &Pause, window_us: u64) -> bool {
-        self.roll.set_sent(pause.sent);
-        match self.ordered.take() {
-            Some(Ordered::Send(fragments)) => self.rounds.sent(fragments),
-            Some(Ordered::Part(fragments)) => self.rounds.parted(fragments),
-            Some(Ordered::Ask(whom)) => {
-                self.roll.ask(whom);
-                let end = pause.last_end.unwrap_or(now.mono).max(now.mono);
-                self.answers_until = Some(end.plus_us(window_us + ON_ITS_WAY_US));
-            }
-            None => {}
-        }
-        match self.answers_until {
-            Some(until) if until > now.mono && !pause.is_shut => false,
-            Some(_) => {
-                self.answers_until = None;
-                self.rounds.asked();
-                true
-            }
-            None => true,
-        }
-    }
-
-    /// Orders what follows; why nothing does.
-    fn follow(&mut self, broadcaster: &mut Broadcaster, pause: &Pause, give_up: &GiveUp) -> Option<End> {
-        if pause.is_shut {
-            return Some(End::Session);
-        }
-        let (follow_up, ordered) = match self.rounds.next(&self.roll, give_up, pause.room, pause.airtime_us) {
-            Next::End(end) => return Some(end),
-            Next::Send(fragments) => (FollowUp::Send(fragments), Ordered::Send(fragments)),
-            Next::Part(fragments) => (FollowUp::Send(fragments), Ordered::Part(fragments)),
-            Next::Ask(whom) => (FollowUp::Ask(whom), Ordered::Ask(whom)),
-        };
-        if !broadcaster.follow(&self.task, follow_up) {
-            return Some(End::Fragments);
-        }
-        self.ordered = Some(ordered);
-        None
-    }
-
-    /// What stands before the answers in each record: the campaign, and how far its loop is.
-    fn head(&self, key: KeyFingerprint) -> Vec<u8> {
-        let mut head = vec![VERSION];
-        head.extend(key.as_bytes());
-        head.extend(self.planned.0.to_le_bytes());
-        for number in [self.planned.1, self.rounds.questions, self.rounds.extra] {
-            head.extend(number.to_le_bytes());
-        }
-        let Rounds { is_question_due, is_parted, .. } = self.rounds;
-        head.push(u8::from(is_question_due) | u8::from(is_parted) << 1 | u8::from(self.is_over) << 2);
-        head
-    }
-
-    /// Takes over a record of the same campaign.
-    fn restore(&mut self, key: KeyFingerprint, bytes: &[u8]) {
-        let mut same = vec![VERSION];
-        same.extend(key.as_bytes());
-        same.extend(self.planned.0.to_le_bytes());
-        same.extend(self.planned.1.to_le_bytes());
-        let Some((head, roll)) = bytes.strip_prefix(&same[..]).and_then(<[u8]>::split_first_chunk) else {
-            return;
-        };
-        let &[q0, q1, e0, e1, flags] = head;
-        let is = |bit: u8| flags >> bit & 1 == 1;
-        self.rounds = Rounds {
-            questions: u16::from_le_bytes([q0, q1]),
-            extra: u16::from_le_bytes([e0, e1]),
-            is_question_due: is(0),
-            is_parted: is(1),
-        };
-        self.is_over = is(2);
-        self.roll.restore(roll);
+/// Frames of a campaign that was sent as far as it could be, at most.
+fn frames(outcome: &Outcome) -> Option<u32> {
+    match outcome {
+        Outcome::Complete(account) | Outcome::Short(account) => Some(account.sent + account.unanswered),
+        Outcome::OutOfSession { planned, .. } => Some(*planned),
+        Outcome::Cancelled { .. } | Outcome::Aborted { .. } => None,
     }
 }
 

@@ -136,10 +136,7 @@ impl Engine {
             }
             Input::FromServer { server, bytes } => self.relay.from_server(server, bytes),
             Input::ServersFull(are_full) => self.link.hold_push_acks(are_full),
-            Input::Lns { link, event } => {
-                self.fleets.event(now, link, &event);
-                self.loops.event(link, &event);
-            }
+            Input::Lns { link, event } => self.loops.event(now, link, &event, &mut self.fleets),
             Input::Saved(save, result) if Fleets::is_its(save) => self.fleets.saved(save, result.is_ok()),
             Input::Saved(save, result) => self.broadcaster.saved(now, save, result),
             Input::Stop => self.broadcaster.stop(),
@@ -374,7 +371,7 @@ impl Engine {
                 broadcast::Output::Save(save, change) => self.outputs.push_back(Output::Save(save, change)),
                 broadcast::Output::Report(mut report) => {
                     self.fleets.read(&report);
-                    self.loops.read(&report);
+                    self.loops.read(self.now, &report, &self.fleets);
                     // Where its devices decide about its start, they are what it waits for.
                     if let Event::Waiting { reason } = &mut report.event
                         && *reason == WaitReason::NoStart.to_string()

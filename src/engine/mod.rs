@@ -41,6 +41,7 @@
 
 mod addresses;
 mod clocks;
+mod course;
 mod fleets;
 mod io;
 mod ledger;

@@ -35,8 +35,13 @@ pub(super) enum Answer {
     },
     /// McClassCSessionAns for the one group of ours.
     McSession(ts005::McSessionAns),
-    /// Fragments of the group's key were received.
-    Proof,
+    /// FragSessionStatusAns.
+    Status {
+        /// Fragments of the group's key were received.
+        has_received: bool,
+    },
+    /// FragDataBlockReceivedReq of TS004-2.0.0 for the one session of ours.
+    BlockReceived,
     /// An answer to what no dialogue of ours asks: a delete, another group, another fragmentation session, Class B.
     Foreign,
 }
@@ -108,9 +113,11 @@ fn fragments(answer: &ts004::Answer) -> Option<Answer> {
         ts004::Answer::FragSessionSetup(_) | ts004::Answer::FragSessionDelete { .. } => Answer::Foreign,
         ts004::Answer::FragSessionStatus(status) => {
             let has_received = |counts: ts004::FragCounts| counts.nb_frag_received > 0;
-            return (!status.session_does_not_exist && status.counts.is_some_and(has_received))
-                .then_some(Answer::Proof);
+            let has_received = !status.session_does_not_exist && status.counts.is_some_and(has_received);
+            Answer::Status { has_received }
         }
-        ts004::Answer::FragDataBlockReceived { .. } => Answer::Proof,
+        ts004::Answer::FragDataBlockReceived { frag_index, .. } => {
+            return (frag_index == FRAG_INDEX).then_some(Answer::BlockReceived);
+        }
     })
 }

@@ -24,7 +24,7 @@ const ANSWER_AGE_US: u64 = 3_600_000_000;
 
 impl Device {
     /// The step was answered: whatever of it still waits in the queue is waited for.
-    fn settle(&mut self, step: Step) {
+    pub(super) fn settle(&mut self, step: Step) {
         let is_asked = self.progress.asked.is_some_and(|asked| asked.step == step);
         if is_asked && self.item.answer(self.progress.tries > 1) {
             self.progress.asked = None;
@@ -59,7 +59,8 @@ impl Device {
     }
 
     pub(super) fn answer(&mut self, context: &Context<'_>, answer: Answer, ended: Option<GpsTime>) {
-        if self.progress.stop.is_some() && answer != Answer::Proof {
+        let is_of_fragments = matches!(answer, Answer::Status { .. } | Answer::BlockReceived);
+        if self.progress.stop.is_some() && !is_of_fragments {
             return;
         }
         let asked_for = |step: Step| self.progress.has_asked(step);
@@ -92,7 +93,16 @@ impl Device {
                 self.time(context, device_time, token, wants_answer, ended);
             }
             Answer::McSession(answer) => self.mc_session(context, answer, ended),
-            Answer::Proof => self.progress.is_proved |= context.has_sent,
+            Answer::Status { has_received } => {
+                self.progress.is_proved |= has_received && context.has_sent;
+                if self.progress.asked.is_some_and(|asked| asked.step == Step::Status) {
+                    self.settle(Step::Status);
+                }
+            }
+            Answer::BlockReceived => {
+                self.progress.is_proved |= context.has_sent;
+                self.owes_ack = self.progress.has_done(Step::FragSession);
+            }
             Answer::Foreign => {}
         }
     }

@@ -102,6 +102,15 @@ pub(super) fn payload(step: Step, from: &Material<'_>) -> Result<Option<Payload>
             ts003::Request::AppTime { time_correction, token_ans }.write(version, &mut bytes)?;
             ts003::FPORT
         }
+        Step::Status => {
+            let request = ts004::Request::FragSessionStatus { frag_index: FRAG_INDEX, participants: true };
+            request.write(version, &mut bytes)?;
+            from.frag_fport
+        }
+        Step::BlockAns => {
+            ts004::Request::FragDataBlockReceived { frag_index: FRAG_INDEX }.write(version, &mut bytes)?;
+            from.frag_fport
+        }
         Step::McSession => {
             let (Some(setup), Some(window)) = (from.setup, from.window) else { return Ok(None) };
             mc_session(&setup.channel, window).write(version, &mut bytes)?;
@@ -118,7 +127,7 @@ fn frag_session(setup: &Setup, v2: Option<ts004::FragSessionSetupV2>) -> ts004::
         nb_frag: setup.nb_frag,
         frag_size: setup.frag_size,
         frag_algo: 0,
-        block_ack_delay: setup.block_ack_delay,
+        block_ack_delay: setup.channel.block_ack_delay,
         padding: setup.padding,
         descriptor: setup.descriptor,
         v2,

@@ -53,6 +53,10 @@ pub(super) struct Device {
     pub(super) correction: Option<(i32, u8)>,
     /// Its newest uplink asks for the time, which we answer.
     pub(super) has_asked_time: bool,
+    /// Questions to it alone what it holds that are allowed since it was set up.
+    pub(super) questions_allowed: u8,
+    /// It reported its data block, and waits for an acknowledgement.
+    pub(super) owes_ack: bool,
     /// The modulation that was too slow for a command.
     too_long_at: Option<Modulation>,
 }
@@ -69,6 +73,8 @@ impl Device {
             skip: 0,
             correction: None,
             has_asked_time: false,
+            questions_allowed: 0,
+            owes_ack: false,
             too_long_at: None,
         }
     }
@@ -137,6 +143,8 @@ impl Device {
         };
         if self.item.send(context.now.mono) {
             self.progress.asked = None;
+        } else if asked.step == Step::BlockAns {
+            self.settle(Step::BlockAns);
         } else if asked.step == Step::SetClock {
             self.correction = None;
             self.well(Step::SetClock);
@@ -209,6 +217,9 @@ impl Device {
     /// # Errors
     /// Why there is none.
     pub(super) fn step(&self, context: &Context<'_>) -> Result<Step, Hold> {
+        if let Some(step) = self.aside(context) {
+            return Ok(step);
+        }
         if self.progress.stop.is_some() {
             return Err(Hold::Stopped);
         }
@@ -245,6 +256,11 @@ impl Device {
             let mic = context.setup.and_then(|setup| session_mic(&self.member, progress, setup));
             progress.session_cnt = mic.map(|(session_cnt, _)| session_cnt);
         }
+        self.owes_ack &= step != Step::BlockAns;
+        if step == Step::Status {
+            progress.questions = progress.questions.saturating_add(1);
+            progress.question_s = context.now.gps.map_or(0, GpsTime::session_time);
+        }
         if step == Step::McSession {
             progress.session_asked = window.map_or(0, |window| window.start.session_time());
             progress.exponent_asked = window.map_or(0, |window| window.exponent);
@@ -271,7 +287,7 @@ impl Device {
         let window = self.due(context).window().map(|window| (window.start.session_time(), window.exponent));
         let is_same = match asked.step {
             Step::McSession => window == Some((self.progress.session_asked, self.progress.exponent_asked)),
-            Step::SetClock => false,
+            Step::SetClock | Step::BlockAns => false,
             _ => true,
         };
         (context.rules.dialect == Dialect::ChirpStack && is_in_time && is_same).then_some(asked)

@@ -105,8 +105,8 @@ impl Shared {
 pub struct Fleet {
     key: KeyFingerprint,
     shared: Shared,
-    devices: Vec<Device>,
-    by_eui: BTreeMap<Eui64, usize>,
+    pub(super) devices: Vec<Device>,
+    pub(super) by_eui: BTreeMap<Eui64, usize>,
     share: AirtimeShare,
     shards: Vec<Shard>,
     /// The start of the campaign, where it is ours to decide.

@@ -71,6 +71,9 @@ pub(super) struct Progress {
     /// The day (of GPS time) that `downlinks` is of.
     pub(super) day: u16,
     pub(super) downlinks: u16,
+    /// Questions to it alone what it holds, in this setup, and GPS seconds of the last one.
+    pub(super) questions: u8,
+    pub(super) question_s: u32,
 }
 
 impl Progress {
@@ -152,6 +155,8 @@ impl Progress {
         bytes.extend(self.session_cnt.unwrap_or(0).to_le_bytes());
         bytes.extend((u32::from(self.day) << 12 | u32::from(self.downlinks.min(0xfff))).to_le_bytes());
         bytes.extend([self.exponent_asked, self.exponent_told]);
+        bytes.extend(self.question_s.to_le_bytes());
+        bytes.push(self.questions);
         bytes.resize(PROGRESS_BYTES, 0);
         let mut array = [0; PROGRESS_BYTES];
         array.copy_from_slice(&bytes);
@@ -201,6 +206,8 @@ impl Progress {
             downlinks: (u32_at(60) & 0xfff) as u16,
             exponent_asked: bytes[64],
             exponent_told: bytes[65],
+            question_s: u32_at(66),
+            questions: bytes[70],
         }
     }
 }
@@ -236,6 +243,8 @@ mod tests {
             habits: Habits { heard: 0x3ff, known: 10, interval_s: 86_400, last_s: 0, short: 0 },
             day: 0xffff,
             downlinks: 4095,
+            questions: 3,
+            question_s: 1_400_000_001,
         };
         assert_eq!(Progress::from_bytes(&progress.to_bytes()), progress);
         assert_eq!(Progress::from_bytes(&[0; PROGRESS_BYTES]), Progress::default());

@@ -25,6 +25,8 @@ pub struct FleetRules {
     pub start_when: Option<StartWhen>,
     /// When a campaign stops although devices still miss fragments.
     pub give_up: GiveUp,
+    /// Between two questions to one device what it holds, at least, seconds; `None`: by its data rate.
+    pub question_interval_s: Option<u32>,
     /// The airtime that our commands may take; `None`: no limit.
     pub airtime: Option<AirtimeRule>,
 }
@@ -41,6 +43,7 @@ impl FleetRules {
             max_downlinks_per_day: 20,
             start_when: None,
             give_up: GiveUp::default(),
+            question_interval_s: None,
             airtime: None,
         }
     }

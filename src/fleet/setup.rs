@@ -14,7 +14,6 @@ pub(super) const MC_GROUP_ID: u8 = 0;
 pub(super) const FRAG_INDEX: u8 = 0;
 /// The highest maxMcFCount: some stacks count 16 bits only.
 const MAX_MC_FCOUNT: u32 = 65_535;
-const BLOCK_ACK_DELAY_MAX: u8 = 7;
 
 /// One Class C session (TS005-1.0.0 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +50,8 @@ pub struct Channel {
     pub is_always: bool,
     /// How far a device's clock may be off, microseconds: the distance of frames from both edges of a session.
     pub guard_us: u64,
+    /// BlockAckDelay, 0 to 7: answers to a question to the group come within 2^(BlockAckDelay + 4) s.
+    pub block_ack_delay: u8,
 }
 
 /// What the devices of a group are told for one campaign.
@@ -74,15 +75,13 @@ pub struct Setup {
     pub descriptor: [u8; 4],
     /// SHA-256 of the image, for devices of TS004-2.0.0.
     pub image_sha256: Option<[u8; 32]>,
-    /// BlockAckDelay, 0 to 7.
-    pub block_ack_delay: u8,
     /// The sessions, ascending; empty where the devices always listen, and while the start is not known.
     pub windows: Vec<Window>,
 }
 
 impl Setup {
-    /// The setup of `devices` devices for a planned campaign.
-    pub fn new(task: &str, planned: &Planned, channel: Channel, devices: usize) -> Setup {
+    /// The setup for a planned campaign.
+    pub fn new(task: &str, planned: &Planned, channel: Channel) -> Setup {
         let window = |(start, exponent): &(GpsTime, u8)| Window { start: *start, exponent: *exponent };
         Setup {
             task: task.to_owned(),
@@ -94,7 +93,6 @@ impl Setup {
             padding: planned.padding,
             descriptor: planned.descriptor,
             image_sha256: planned.sha256.map(|sha256| *sha256.as_bytes()),
-            block_ack_delay: block_ack_delay(devices),
             windows: planned.sessions.iter().map(window).collect(),
         }
     }
@@ -114,27 +112,5 @@ impl Setup {
         let mut digest = [0; 8];
         digest.copy_from_slice(&hash[..8]);
         digest
-    }
-}
-
-/// How long the answers of `devices` devices to a question take, microseconds.
-pub fn answer_window_us(devices: usize) -> u64 {
-    16_000_000 << block_ack_delay(devices)
-}
-
-/// The smallest BlockAckDelay d with which `devices` answers, spread over 2^(d+4) seconds, come one in two seconds.
-fn block_ack_delay(devices: usize) -> u8 {
-    let wanted_s = 2 * u64::try_from(devices).unwrap_or(u64::MAX / 2);
-    (0..BLOCK_ACK_DELAY_MAX).find(|d| 16 << d >= wanted_s).unwrap_or(BLOCK_ACK_DELAY_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_answers_of_more_devices_are_spread_over_more_time() {
-        let delays = [0, 1, 8, 9, 300, 1024, 5000].map(block_ack_delay);
-        assert_eq!(delays, [0, 0, 0, 1, 6, 7, 7]);
     }
 }

@@ -17,17 +17,23 @@ pub enum Step {
     SetClock,
     /// McClassCSessionReq for the next session.
     McSession,
+    /// FragSessionStatusReq to the device alone, after a campaign.
+    Status,
+    /// FragDataBlockReceivedAns of TS004-2.0.0; no answer follows.
+    BlockAns,
 }
 
 impl Step {
     /// Every step, in the order of the dialogue.
-    pub const ALL: [Step; 6] = [
+    pub const ALL: [Step; 8] = [
         Step::FragVersion,
         Step::McGroup,
         Step::FragSession,
         Step::ClockCheck,
         Step::SetClock,
         Step::McSession,
+        Step::Status,
+        Step::BlockAns,
     ];
 
     /// Its bit in a set of steps.
@@ -56,6 +62,8 @@ impl fmt::Display for Step {
             Step::ClockCheck => "ForceDeviceResyncReq",
             Step::SetClock => "AppTimeAns",
             Step::McSession => "McClassCSessionReq",
+            Step::Status => "FragSessionStatusReq",
+            Step::BlockAns => "FragDataBlockReceivedAns",
         })
     }
 }

@@ -15,6 +15,15 @@ const ALL: [(u8, u64); 6] = [(7, 60), (8, 14), (9, 9), (10, 7), (11, 4), (12, 6)
 const TO_SF10: [(u8, u64); 4] = [(7, 60), (8, 14), (9, 9), (10, 17)];
 
 impl Parameters {
+    /// Uplink channels that devices usually have: the eight of a gateway where the plan fixes them, else those with which
+    /// every device joins (RP002-1.0.4 2).
+    pub fn usual_channels(&self) -> u64 {
+        match self.region {
+            RfRegion::Us915 | RfRegion::Au915 | RfRegion::Cn470 => 8,
+            _ => 3,
+        }
+    }
+
     /// The usual uplinks of the region, an estimate.
     pub fn usual_uplinks(&self) -> UplinkMix {
         use RfRegion::As923_1;

@@ -8,6 +8,7 @@ pub mod air;
 pub mod concentrator;
 pub mod device;
 pub mod disk;
+pub mod ether;
 mod event;
 pub mod faulty_link;
 mod gateway;

@@ -23,6 +23,9 @@ use crate::schedule::Kept;
 use crate::store::Recovered;
 use crate::time::GpsTime;
 
+/// The world goes on for so long after the last campaign, microseconds.
+const EPILOGUE_US: u64 = 5_000_000;
+
 /// The script of one world. The same script and seed give the same world, byte for byte.
 #[derive(Clone)]
 pub struct Script {
@@ -66,6 +69,8 @@ pub struct Script {
     pub uplinks_per_hour: u32,
     /// How they are sent; `None`: as is usual in the region.
     pub uplink_mix: Option<UplinkMix>,
+    /// How long the world goes on when every task is over, microseconds.
+    pub epilogue_us: u64,
     /// What strikes datagrams on their way to us, from the forwarder and from the network server.
     pub faulty_link: FaultyLinkSettings,
     /// Datagrams lost on their way to the forwarder, parts per million.
@@ -127,6 +132,7 @@ impl Script {
             network: None,
             uplinks_per_hour: 60,
             uplink_mix: None,
+            epilogue_us: EPILOGUE_US,
             faulty_link: FaultyLinkSettings::default(),
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),

@@ -45,8 +45,6 @@ use std::rc::Rc;
 const LOOPBACK_US: u64 = 50;
 /// A LoRaWAN frame around a payload, bytes.
 const FRAME_BYTES: usize = 13;
-/// The world goes on for this long after the last campaign, microseconds.
-const EPILOGUE_US: u64 = 5_000_000;
 /// Reports that are kept.
 const REPORTS_MAX: usize = 10_000;
 /// Frames that are kept: as many as one key has counters.
@@ -126,6 +124,7 @@ pub struct World {
     rng: Random,
     tamper: Option<Tamper>,
     ends_at: Instant,
+    epilogue_us: u64,
 }
 
 impl World {
@@ -134,7 +133,7 @@ impl World {
         let mut rng = Random::new(script.seed);
         let concentrator = ConcentratorSettings { gps_at_zero: script.start, ..script.concentrator.clone() };
         let concentrator = Concentrator::new(concentrator, rng.split(1), Instant::ZERO);
-        let are_asked = script.groups.iter().any(|group| group.answer_window_us.is_some());
+        let are_asked = script.groups.iter().any(|group| group.answer_window.is_some());
         let listeners = Listeners::new(&script.devices, are_asked, &mut rng);
         let network = script.network.clone();
         let network =
@@ -163,6 +162,7 @@ impl World {
             rng: rng.split(2),
             tamper: None,
             ends_at: Instant::ZERO.plus_us(script.limit_us),
+            epilogue_us: script.epilogue_us,
             operator: Operator::new(script.clone(), truth),
         };
         world.gateway.boot(Instant::ZERO, false);
@@ -442,7 +442,7 @@ impl World {
                 OperatorEffect::Opens { mc_addr, start, end } => self.referee.session(mc_addr, start, end),
                 OperatorEffect::Serves { device, task } => self.listeners.serve(device, task),
                 OperatorEffect::Later(us, event) => self.after(us, event),
-                OperatorEffect::IsDone => self.ends_at = self.ends_at.min(self.now.plus_us(EPILOGUE_US)),
+                OperatorEffect::IsDone => self.ends_at = self.ends_at.min(self.now.plus_us(self.epilogue_us)),
             }
         }
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """From the package to a campaign on the air, under a systemd that booted: what a stranger types, counted and timed, on a
-machine where a packet forwarder serves a network server. Then an upgrade in the middle of the campaign, removal, purge."""
+machine where a packet forwarder serves a network server whose application side is behind a broker. Then an upgrade in the middle of the campaign, removal, purge."""
 import json
 import os
 import pathlib
@@ -10,6 +10,8 @@ import time
 
 from common import active, check, counters, end, run, status, until
 from doubles import Server
+from lns import APPLICATION
+from lns import Lns
 
 FOLDER = pathlib.Path("/opt/lora_pkt_fwd")
 FRAMES = pathlib.Path("/run/frames")
@@ -18,6 +20,7 @@ WorkingDirectory=/opt/lora_pkt_fwd
 ExecStart=/usr/bin/python3 /opt/lora_pkt_fwd/lora_pkt_fwd.py /run/frames
 """
 COMMANDS_MAX = 6
+DEVICES = 2
 typed = []
 
 
@@ -40,6 +43,14 @@ def there_already(server):
     run("systemctl", "start", "lora_pkt_fwd.service")
     check(until(10, lambda: len(server.seen) > 1), f"before: the forwarder serves its network server, {len(server.seen)} uplinks")
     pathlib.Path("/root/app-1.4.2.bin").write_bytes(os.urandom(1500))
+    # What systemd-timesyncd leaves behind where the time is known.
+    evidence = pathlib.Path("/run/systemd/timesync/synchronized")
+    evidence.parent.mkdir(parents=True, exist_ok=True)
+    evidence.touch()
+    check(until(30, lambda: run("mosquitto_pub", "-h", "127.0.0.1", "-t", "x", "-m", "x")[0] == 0), "before: a broker")
+    lns = Lns(DEVICES, 4, frames)
+    lns.list_of_keys()
+    return lns
 
 
 def type_(line):
@@ -57,11 +68,14 @@ def from_package_to_air(server):
     type_("dpkg -i /payload/fuotad.deb")
     states = active("fuotad.socket"), active("fuotad.service")
     check("active" not in states, f"nothing was started that cannot work: {states}")
-    type_("fuotad init --yes --apply --session always")
+    type_(f"fuotad init --yes --apply --lns chirpstack --application {APPLICATION}")
+    # The list of keys is a desk's; here the desk is the gateway.
+    type_("fuotad prepare --group meters --mc-key-file /etc/fuotad/meters.mckey --root gen-app-key "
+          "</root/keys.csv >/etc/fuotad/meters.devices.toml")
     type_("systemctl enable --now fuotad.socket fuotad.service")
     type_("systemctl restart lora_pkt_fwd")
     type_("fuotad order /root/app-1.4.2.bin --group meters --yes")
-    is_sent = until(60, lambda: len(frames()) > 0)
+    is_sent = until(300, lambda: len(frames()) > 0)
     took = time.monotonic() - begin
     check(is_sent, f"from the package to the first frame on the air: {took:.1f} s, {len(typed)} commands of at most {COMMANDS_MAX}")
     check(len(typed) <= COMMANDS_MAX, f"{len(typed)} commands")

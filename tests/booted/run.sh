@@ -12,7 +12,7 @@ rm -rf "$folder/root"
 cp -a "$folder/base" "$folder/root"
 root=$folder/root
 mkdir "$root/payload"
-cp tests/booted/common.py tests/booted/doubles.py "$root/payload"
+cp tests/booted/common.py tests/booted/doubles.py tests/booted/lns.py "$root/payload"
 case $given in
   *.deb)
     steps=package.py patience=780

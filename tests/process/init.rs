@@ -71,7 +71,7 @@ fn one_command_makes_a_configuration_that_the_changed_forwarder_serves_and_names
     assert!(config.contains("name = \"meters\"") && config.contains("session = \"windows\""), "{config}");
     let checked = gateway.run(&["check", "--strict", "fuotad.toml"], "");
     assert_eq!((checked.code, checked.out.contains("EU868, 1 group")), (0, true), "{}", checked.err);
-    assert!(!checked.err.contains("not enrolled"), "{}", checked.err);
+    assert!(!checked.err.contains("not enrolled") && !done.err.contains(".spacing"), "{}", checked.err);
     let checked = gateway.run(&["check", "fuotad.toml", "--forwarder", "global_conf.json"], "");
     assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
     let changed = before.replace("\"192.0.2.1\"", "\"127.0.0.1\"").replace(": 1680,", ": 1700,");
@@ -125,6 +125,31 @@ fn what_is_typed_is_taken_and_a_wrong_answer_is_asked_again() {
         assert!(config.contains(line), "{config}");
     }
     assert!(!config.contains("[[network-server]]"), "{config}");
+}
+
+#[test]
+fn devices_behind_a_network_server_are_asked_for_and_their_file_waits_for_prepare() {
+    let gateway = Gateway::sending_to("192.0.2.1", 1680);
+    let words = ["init", "--config", "fuotad.toml", "--forwarder", "global_conf.json"];
+    let typed = "\n\n\n\nChirpStack\nchirpstack\nhost\n\n\n5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11\n";
+    let done = gateway.run(&words, typed);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert!(done.out.contains("is no kind of network server"), "{}", done.out);
+    assert!(done.out.contains("\"host\": write mqtts://HOST:PORT"), "{}", done.out);
+    let config = gateway.text("fuotad.toml");
+    for line in
+        ["kind = \"chirpstack\"", "broker = \"mqtt://127.0.0.1:1883\"", "lns = \"lns\"", "ready-percent = 95"]
+    {
+        assert!(config.contains(line), "{line}: {config}");
+    }
+    let checked = gateway.run(&["check", "fuotad.toml"], "");
+    assert_eq!(checked.code, 0, "{}", checked.err);
+    let prepare = ["prepare", "--group", "meters", "--mc-key-file", "meters.mckey", "--root", "gen-app-key"];
+    let list = "dev-eui,root-key\n70b3d57ed0000001,00000000000000000000000000000001\n";
+    let prepared = gateway.run(&prepare, list);
+    gateway.0.write("meters.devices.toml", prepared.out);
+    let checked = gateway.run(&["check", "fuotad.toml"], "");
+    assert_eq!(checked.code, 0, "{}", checked.err);
 }
 
 #[test]

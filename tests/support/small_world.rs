@@ -69,7 +69,7 @@ pub fn group() -> Group {
         accepts_unsigned: false,
         sessions: SessionLimits::default(),
         takes_any_image: false,
-        answer_window_us: None,
+        answer_window: None,
         power: Default::default(),
         guard_us: 10_000_000,
     }

@@ -1,5 +1,6 @@
 //! What devices of every stack answer, and whether it is understood.
 
+use fuotad::answers::AnswerWindow;
 use fuotad::answers::Habit;
 use fuotad::answers::Holding;
 use fuotad::answers::Roll;
@@ -271,7 +272,14 @@ fn no_device_of_any_stack_is_believed_to_be_done_that_is_not() {
             Kind::Zephyr => Habit::Zephyr,
         };
         let version = if is_v2 { PackageVersion::V2 } else { PackageVersion::V1 };
-        let session = Session { frag_index: 0, nb_frag: code.layout.nb_frag(), version, habit, crc32: None };
+        let session = Session {
+            frag_index: 0,
+            nb_frag: code.layout.nb_frag(),
+            version,
+            habit,
+            crc32: None,
+            window: AnswerWindow::default(),
+        };
         let mut device = listener(kind, code, is_v2, &mut draw);
         let holding = believed(&mut device, session, code, &mut draw);
         let is_complete = device.holds_image();

@@ -3,7 +3,9 @@
 use crate::support::small_world;
 use crate::support::small_world::assert_content;
 use crate::support::small_world::outcome;
+use fuotad::answers::AnswerWindow;
 use fuotad::answers::End;
+use fuotad::answers::Habit;
 use fuotad::answers::Holding;
 use fuotad::answers::Roll;
 use fuotad::campaign::Group;
@@ -11,11 +13,12 @@ use fuotad::campaign::SessionRule;
 use fuotad::engine::FleetSettings;
 use fuotad::fleet::FleetRules;
 use fuotad::fleet::Member;
-use fuotad::fleet::answer_window_us;
 use fuotad::lns::Dialect;
 use fuotad::lorawan::Eui64;
 use fuotad::lorawan::encrypt_mc_key;
 use fuotad::lorawan::mc_ke_key;
+use fuotad::region::RfRegion;
+use fuotad::region::parameters;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
 use fuotad::report::WaitReason;
@@ -27,6 +30,14 @@ use fuotad::sim::World;
 use fuotad::sim::device::State;
 use fuotad::sim::lns::FieldDevice;
 use fuotad::sim::lns::FieldScript;
+
+/// When so many devices of a group at DR5 answer.
+fn window(devices: usize) -> AnswerWindow {
+    let region = parameters(RfRegion::Eu868).unwrap();
+    let session = region.data_rate(5).unwrap().modulation;
+    let usual = (&region.usual_uplinks(), region.usual_channels());
+    AnswerWindow::new(devices, Habit::AsMeant, session, usual)
+}
 
 /// `devices` ideal ones that lose 5 to 25 % of the frames; 10 % redundancy are ordered, 5 minutes after the world's zero.
 pub fn script(devices: usize) -> Script {
@@ -49,14 +60,16 @@ pub fn script(devices: usize) -> Script {
     };
     let members: Vec<Member> = listeners.iter().enumerate().map(member).collect();
     let gateway_eui = Some(Eui64::from_bytes(base.concentrator.gateway_id));
-    let rules = FleetRules { gateway_eui, ..FleetRules::new(Dialect::ChirpStack) };
-    let group = Group { answer_window_us: Some(answer_window_us(devices)), ..small_world::group() };
+    let rules =
+        FleetRules { gateway_eui, question_interval_s: Some(60), ..FleetRules::new(Dialect::ChirpStack) };
+    let group = Group { answer_window: Some(window(devices)), ..small_world::group() };
     let place = |(device, member): (usize, &Member)| FieldDevice {
         device,
         dev_eui: member.dev_eui,
         interval_us: 20_000_000,
         loss_ppm: 200_000,
         is_clock_right: true,
+        silent_from_us: None,
     };
     let places = members.iter().enumerate().map(place).collect();
     let fleet = FleetSettings { group: group.name.clone(), link: 0, rules, members };
@@ -69,11 +82,13 @@ pub fn script(devices: usize) -> Script {
         fleets: vec![fleet],
         fields: vec![FieldScript { dialect: Dialect::ChirpStack, devices: places }],
         limit_us: 6 * 3_600_000_000,
+        // Whoever's result is open is asked alone.
+        epilogue_us: 900_000_000,
         ..base
     }
 }
 
-fn carry_out(script: Script) -> (Summary, Roll) {
+pub fn carry_out(script: Script) -> (Summary, Roll) {
     let mut world = World::new(script);
     let mut roll = None;
     while world.step() {
@@ -83,14 +98,14 @@ fn carry_out(script: Script) -> (Summary, Roll) {
 }
 
 /// The newest word about the answers.
-fn answered(summary: &Summary) -> Option<(u16, End)> {
+pub fn answered(summary: &Summary) -> Option<(u16, End)> {
     summary.reports.iter().rev().find_map(|report| match &report.event {
         Event::Answered { questions, end, .. } => Some((*questions, *end)),
         _ => None,
     })
 }
 
-fn assert_nobody_is_called_done_who_is_not(summary: &Summary, roll: &Roll) {
+pub fn assert_nobody_is_called_done_who_is_not(summary: &Summary, roll: &Roll) {
     for (device, (_, holding)) in summary.devices.iter().zip(roll.each()) {
         let is_complete = matches!(device.state, State::Complete { .. });
         assert!(holding != Holding::Done || is_complete, "{}: {:?}", device.name, device.state);
@@ -167,7 +182,9 @@ fn a_session_that_is_over_ends_the_loop_and_says_so() {
 #[test]
 fn without_an_application_the_same_campaign_ends_after_the_ordered_fragments() {
     let mut script = script(20);
-    script.groups[0].answer_window_us = None;
+    script.groups[0].answer_window = None;
+    (script.fleets, script.fields) = (Vec::new(), Vec::new());
+    script.devices.iter_mut().for_each(|device| device.is_told = true);
     let mut world = World::new(script);
     while world.step() {}
     let summary = world.summary();

@@ -39,6 +39,7 @@ fn setup(start_s: u64, version: PackageVersion) -> Setup {
         modulation: Modulation::LoRa { sf: 9, bw_hz: 125_000 },
         is_always: false,
         guard_us: 10_000_000,
+        block_ack_delay: 2,
     };
     Setup {
         task: "meters-1".to_owned(),
@@ -50,7 +51,6 @@ fn setup(start_s: u64, version: PackageVersion) -> Setup {
         padding: 5,
         descriptor: [1, 2, 3, 4],
         image_sha256: Some([9; 32]),
-        block_ack_delay: 2,
         windows: vec![Window { start: LnsWorld::gps(start_s), exponent: 9 }],
     }
 }

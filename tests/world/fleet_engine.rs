@@ -92,6 +92,7 @@ struct Bench {
     has_disk: bool,
     /// Whether it answers that counters are reserved.
     reserves: bool,
+    is_clock_trusted: bool,
     unanswered: Vec<u64>,
 }
 
@@ -121,6 +122,7 @@ impl Bench {
             over: String::new(),
             has_disk: true,
             reserves: true,
+            is_clock_trusted: true,
             unanswered: Vec::new(),
         };
         let pull_data = [2, 0, 7, 2, 0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12];
@@ -129,7 +131,8 @@ impl Bench {
     }
 
     fn tell(&mut self, s: u64, input: Input<'_>) {
-        self.engine.handle(now(s), input);
+        let Now { mono, gps } = now(s);
+        self.engine.handle(Now { mono, gps: gps.filter(|_| self.is_clock_trusted) }, input);
         let mut saves = Vec::new();
         loop {
             match self.engine.poll() {
@@ -313,6 +316,20 @@ fn an_operator_can_have_a_device_asked_anew() {
     assert!(bench.engine.begin_anew("meters", DEVICE, true));
     assert_eq!(bench.state(200), DeviceState::Initial);
     assert_eq!(bench.converse(200), WHOLE);
+}
+
+#[test]
+fn without_a_trusted_clock_a_task_waits_for_that_and_not_for_its_devices() {
+    let start_when = StartWhen { ready_percent: 100, min_ready_percent: 100, at_latest_us: 86_400_000_000 };
+    let mut bench = Bench::with(small_world::enrolled(), Some(start_when));
+    bench.is_clock_trusted = false;
+    bench.order_document("task-1", 20, &without_a_start());
+    assert_eq!(bench.waits, ["a trusted clock: the start is an absolute time"]);
+    assert_eq!(bench.converse(30), WHOLE[..2], "the devices are made ready meanwhile");
+    bench.is_clock_trusted = true;
+    bench.tell(40, Input::Time);
+    let waiting = bench.engine.tasks().next().and_then(|task| task.waiting);
+    assert_eq!(waiting.as_deref(), Some("its devices: 1 of 1 are ready, and it begins with 100 %"));
 }
 
 /// A document without any start.

@@ -7,6 +7,7 @@ mod support;
 
 mod a_day_after;
 mod answers;
+mod asked_alone;
 mod campaigns;
 mod closed_loop;
 mod cloud_sessions;

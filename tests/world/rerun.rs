@@ -4,6 +4,7 @@ use crate::support::small_world::assert_content;
 use crate::support::small_world::document;
 use crate::support::small_world::run;
 use crate::support::small_world::script_of;
+use fuotad::answers::AnswerWindow;
 use fuotad::campaign::SessionRule;
 use fuotad::report::Event;
 use fuotad::report::Planned;
@@ -114,7 +115,7 @@ fn coded_fragments_alone_are_refused_where_nothing_would_come_of_them() {
     let far = refused(twice(2, ",\"CodedFrom\":16380", 30));
     assert!(far.contains("TS004 numbers 16383 fragments"), "{far}");
     let mut asked = twice(2, ",\"CodedFrom\":100", 30);
-    asked.groups[0].answer_window_us = Some(16 * SECOND_US);
+    asked.groups[0].answer_window = Some(AnswerWindow { block_ack_delay: 0, answers: 10 });
     let anew = refused(asked);
     assert!(anew.contains("its devices are set up anew"), "{anew}");
 }

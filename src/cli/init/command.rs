@@ -3,6 +3,7 @@
 
 use super::forwarder;
 use super::forwarder::Change;
+use super::lns::Lns;
 use super::questions::Questions;
 use super::writing::Answers;
 use super::writing::LISTEN;
@@ -121,8 +122,13 @@ fn ask(args: &InitArgs, file: &ForwarderFile, out: &mut dyn Write) -> Result<(An
             Some((name, questions.ask(given, question, Some("windows"), session)?))
         }
     };
+    // Who has no network server here hears no device through one.
+    let lns = match (&group, &server) {
+        (Some(_), Some(_)) => Lns::ask(args, &mut questions)?,
+        _ => None,
+    };
     let gain = file.board.as_ref().and_then(|board| board.antenna_gain_dbi.is().copied());
-    Ok((Answers { region, server, antenna_gain_dbi: gain.unwrap_or(0.0).trunc() }, group))
+    Ok((Answers { region, server, antenna_gain_dbi: gain.unwrap_or(0.0).trunc(), lns }, group))
 }
 
 /// The configuration, and the key of its first group. What fails leaves the configuration as it was.
@@ -147,7 +153,11 @@ fn write(
         let Some((name, session)) = group else { return Ok(None) };
         let key_file = path.with_file_name(format!("{name}.mckey"));
         let made = group::make(&name, &key_file, args.mc_addr, session, path)?;
-        forwarder::replace(path, &format!("{text}\n{}", made.text), path)?;
+        let mut group = made.text.clone();
+        if answers.lns.is_some() {
+            group += &Lns::of_group(&devices_file(path, &name)?);
+        }
+        forwarder::replace(path, &format!("{text}\n{group}"), path)?;
         writeln!(
             out,
             "wrote {}: the key of group {name} (McAddr {}), enrolled",
@@ -163,6 +173,16 @@ fn write(
         (Err(_), None) => drop(fs::remove_file(path)),
     }
     made
+}
+
+/// The devices file of a group beside the configuration `path`, with no devices yet where there is none.
+fn devices_file(path: &Path, group: &str) -> Result<PathBuf, Failure> {
+    let devices = path.with_file_name(format!("{group}.devices.toml"));
+    let devices = std::path::absolute(&devices).unwrap_or(devices);
+    if !devices.exists() {
+        forwarder::replace(&devices, "# `fuotad prepare` writes this file.\ndevice = []\n", &devices)?;
+    }
+    Ok(devices)
 }
 
 /// Where systemd is to hold another port it is told so. Whether units must be read again by a person.

@@ -2,6 +2,7 @@
 
 mod command;
 mod forwarder;
+mod lns;
 mod questions;
 mod writing;
 

@@ -1,5 +1,7 @@
 //! The text of a first configuration.
 
+use super::lns::Lns;
+use super::lns::quoted;
 use std::net::SocketAddr;
 
 /// Where the forwarder is expected by default, and by `fuotad.socket`.
@@ -15,6 +17,8 @@ pub struct Answers {
     pub server: Option<String>,
     /// `antenna_gain` of the forwarder's file, dBi; 0 when it says nothing.
     pub antenna_gain_dbi: f64,
+    /// The application side through which devices are set up; `None`: others do it.
+    pub lns: Option<Lns>,
 }
 
 impl Answers {
@@ -30,7 +34,6 @@ impl Answers {
 
     /// The configuration without its groups.
     pub fn text(&self) -> String {
-        let quoted = |text: &str| toml::Value::from(text).to_string();
         let mut text = format!(
             "# Written by `fuotad init`. Every key: fuotad.toml(5).\n\n[gateway]\nregion = {}\n",
             quoted(&self.region)
@@ -51,6 +54,7 @@ impl Answers {
         if let Some(server) = &self.server {
             text.push_str(&format!("\n[[network-server]]\naddress = {}\n", quoted(server)));
         }
+        text.extend(self.lns.iter().map(Lns::text));
         text
     }
 }
@@ -62,7 +66,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn answers(server: Option<&str>) -> Answers {
-        Answers { region: "EU868".to_owned(), server: server.map(str::to_owned), antenna_gain_dbi: 2.0 }
+        Answers {
+            region: "EU868".to_owned(),
+            server: server.map(str::to_owned),
+            antenna_gain_dbi: 2.0,
+            lns: None,
+        }
     }
 
     #[test]

@@ -216,6 +216,9 @@ impl Field {
     }
 
     fn uplink(&mut self, now: Now, place: usize, f_port: u8, data: &[u8]) {
+        if self.script.devices[place].silent_from_us.is_some_and(|from_us| us(now) >= from_us) {
+            return;
+        }
         let f_cnt = self.f_cnts[place];
         self.f_cnts[place] += 1;
         if self.is_lost(place) {

@@ -51,6 +51,8 @@ pub struct FieldDevice {
     pub loss_ppm: u32,
     /// Whether its clock is right within its group's guard.
     pub is_clock_right: bool,
+    /// It sends nothing from then on, microseconds after the world's zero.
+    pub silent_from_us: Option<u64>,
 }
 
 /// A meter with its habits and its faults.

@@ -1,0 +1,276 @@
+//! The loop of one campaign: what was sent, what devices said to it, and how far that is.
+
+use crate::answers::AnswerWindow;
+use crate::answers::End;
+use crate::answers::GiveUp;
+use crate::answers::Holding;
+use crate::answers::Next;
+use crate::answers::Roll;
+use crate::answers::Rounds;
+use crate::answers::Session;
+use crate::answers::Whom;
+use crate::broadcast::Broadcaster;
+use crate::campaign::FollowUp;
+use crate::campaign::Pause;
+use crate::fleet::Fleet;
+use crate::fleet::QUESTIONS_ALONE;
+use crate::lorawan::Eui64;
+use crate::lorawan::KeyFingerprint;
+use crate::task::TaskId;
+use crate::time::GpsTime;
+use crate::time::Instant;
+use crate::time::Now;
+
+/// Version 1 knows neither its task nor questions to single devices.
+const VERSIONS: [u8; 2] = [1, 2];
+
+/// What was ordered of the campaign and is not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ordered {
+    Send(u16),
+    Part(u16),
+    Ask(Whom),
+}
+
+/// How far a campaign is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It sends fragments and questions.
+    Sending,
+    /// It was sent, which ended like this; devices whose result is open are asked alone.
+    Asking(End),
+    /// Nobody is asked any more.
+    Over(End),
+}
+
+/// The loop of one campaign.
+pub(super) struct Course {
+    pub(super) task: TaskId,
+    /// FCnt of its first frame, which names it, and NbFrag.
+    planned: (u32, u16),
+    pub(super) roll: Roll,
+    pub(super) rounds: Rounds,
+    ordered: Option<Ordered>,
+    /// Until when answers to the question are waited for.
+    pub(super) answers_until: Option<Instant>,
+    pub(super) stage: Stage,
+    /// GPS seconds at which devices began to be asked alone; 0 while nobody is, and without a clock.
+    asking_since_s: u32,
+    /// Until when they are.
+    pub(super) asking_until: Option<Instant>,
+}
+
+impl Course {
+    pub(super) fn new(task: TaskId, first_fcnt: u32, session: Session, devices: &[Eui64]) -> Course {
+        Course {
+            task,
+            planned: (first_fcnt, session.nb_frag),
+            roll: Roll::new(session, devices.iter().copied()),
+            rounds: Rounds::new(),
+            ordered: None,
+            answers_until: None,
+            stage: Stage::Sending,
+            asking_since_s: 0,
+            asking_until: None,
+        }
+    }
+
+    /// Whether it is that of this task, whose first frame has this counter.
+    pub(super) fn is_of(&self, task: &TaskId, first_fcnt: u32) -> bool {
+        self.task == *task && self.planned.0 == first_fcnt
+    }
+
+    /// Whether something that was ordered was not seen to be sent yet.
+    pub(super) fn has_ordered(&self) -> bool {
+        self.ordered.is_some()
+    }
+
+    /// Takes note of what was ordered and is sent now; whether its answers are in, too.
+    pub(super) fn settle(&mut self, now: Now, pause: &Pause, window: AnswerWindow) -> bool {
+        self.roll.set_sent(pause.sent);
+        match self.ordered.take() {
+            Some(Ordered::Send(fragments)) => self.rounds.sent(fragments),
+            Some(Ordered::Part(fragments)) => self.rounds.parted(fragments),
+            Some(Ordered::Ask(whom)) => {
+                self.roll.ask(whom);
+                let end = pause.last_end.unwrap_or(now.mono).max(now.mono);
+                self.answers_until = Some(end.plus_us(window.us()));
+            }
+            None => {}
+        }
+        match self.answers_until {
+            Some(until) if until > now.mono && !pause.is_shut && self.roll.is_answer_due() => false,
+            Some(_) => {
+                self.answers_until = None;
+                self.roll.close();
+                self.rounds.asked();
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Orders what follows; why nothing does.
+    pub(super) fn follow(
+        &mut self,
+        broadcaster: &mut Broadcaster,
+        pause: &Pause,
+        give_up: &GiveUp,
+    ) -> Option<End> {
+        if pause.is_shut {
+            return Some(End::Session);
+        }
+        let (follow_up, ordered) = match self.rounds.next(&self.roll, give_up, pause.room, pause.airtime_us) {
+            Next::End(end) => return Some(end),
+            Next::Send(fragments) => (FollowUp::Send(fragments), Ordered::Send(fragments)),
+            Next::Part(fragments) => (FollowUp::Send(fragments), Ordered::Part(fragments)),
+            Next::Ask(whom) => (FollowUp::Ask(whom), Ordered::Ask(whom)),
+        };
+        if !broadcaster.follow(&self.task, follow_up) {
+            return Some(End::Fragments);
+        }
+        self.ordered = Some(ordered);
+        None
+    }
+
+    /// Everything was sent, and why: whoever's result is open is asked alone from now on, for so long at most.
+    pub(super) fn ask_alone(&mut self, now: Now, end: End, give_up: &GiveUp) {
+        self.roll.ask_each();
+        self.stage = Stage::Asking(end);
+        self.asking_since_s = now.gps.map_or(0, GpsTime::session_time);
+        self.asking_until = Some(now.mono.plus_us(give_up.answers_us));
+    }
+
+    /// The end of the questions to single devices, where an earlier life began them.
+    pub(super) fn resume_asking(&mut self, now: Now, give_up: &GiveUp) {
+        if self.asking_until.is_some() || !matches!(self.stage, Stage::Asking(_)) {
+            return;
+        }
+        let now_s = now.gps.map_or(0, GpsTime::session_time);
+        let since_s = if self.asking_since_s == 0 { now_s } else { self.asking_since_s };
+        let spent_us = u64::from(now_s.saturating_sub(since_s)) * 1_000_000;
+        self.asking_until = Some(now.mono.plus_us(give_up.answers_us.saturating_sub(spent_us)));
+    }
+
+    /// How often this device may be asked alone: what it said in the course of sending may have changed since.
+    pub(super) fn questions(&self, dev_eui: Eui64) -> u8 {
+        let is_open = self.roll.is_open(dev_eui);
+        match self.roll.holding(dev_eui) {
+            Some(Holding::Unheard | Holding::Missing(_)) if !matches!(self.stage, Stage::Asking(_)) => 0,
+            Some(Holding::Unheard | Holding::Missing(_)) if is_open => QUESTIONS_ALONE,
+            Some(Holding::Missing(_)) => 1,
+            _ => 0,
+        }
+    }
+
+    /// The end of the campaign, once nobody is to be asked any more.
+    pub(super) fn asked_all(&mut self, now: Now, fleet: &Fleet) -> Option<End> {
+        let Stage::Asking(end) = self.stage else { return None };
+        let is_late = self.asking_until.is_some_and(|until| until <= now.mono);
+        let is_left = |dev_eui: Eui64| !fleet.is_asked_out(dev_eui, self.questions(dev_eui));
+        (is_late || !self.roll.each().any(|(dev_eui, _)| is_left(dev_eui))).then_some(end)
+    }
+
+    /// What stands before the answers in each record: the campaign, and how far its loop is.
+    pub(super) fn head(&self, key: KeyFingerprint) -> Vec<u8> {
+        let mut head = vec![VERSIONS[1]];
+        head.extend(key.as_bytes());
+        head.extend(self.planned.0.to_le_bytes());
+        for number in [self.planned.1, self.rounds.questions, self.rounds.extra] {
+            head.extend(number.to_le_bytes());
+        }
+        let Rounds { is_question_due, is_parted, .. } = self.rounds;
+        let (is_asking, end) = match self.stage {
+            Stage::Sending => (false, 0),
+            Stage::Asking(end) => (true, end.number()),
+            Stage::Over(end) => (false, end.number()),
+        };
+        let is_over = matches!(self.stage, Stage::Over(_));
+        let flags = [is_question_due, is_parted, is_over, is_asking].into_iter().rev();
+        head.push(flags.fold(0, |flags, is_set| flags << 1 | u8::from(is_set)));
+        let crc32 = self.roll.session().crc32;
+        head.extend([end, u8::from(crc32.is_some())]);
+        head.extend(crc32.unwrap_or(0).to_le_bytes());
+        head.extend(self.asking_since_s.to_le_bytes());
+        let task = self.task.as_str().as_bytes();
+        head.extend((task.len() as u16).to_le_bytes());
+        head.extend(task);
+        head
+    }
+
+    /// Takes over a record, where it is of the same campaign.
+    pub(super) fn restore(&mut self, key: KeyFingerprint, bytes: &[u8]) {
+        let Some((known, roll)) = Known::read(key, bytes) else { return };
+        if known.planned == self.planned {
+            self.rounds = known.rounds;
+            (self.stage, self.asking_since_s) = (known.stage, known.asking_since_s);
+            self.roll.restore(roll);
+        }
+    }
+
+    /// The campaign of an earlier life, from one of its records.
+    pub(super) fn of_record(
+        key: KeyFingerprint,
+        bytes: &[u8],
+        session: impl Fn(u16, Option<u32>) -> Session,
+        devices: &[Eui64],
+    ) -> Option<Course> {
+        let (known, _) = Known::read(key, bytes)?;
+        let session = session(known.planned.1, known.crc32);
+        known.task.map(|task| Course::new(task, known.planned.0, session, devices))
+    }
+}
+
+/// What the head of a record says.
+struct Known {
+    planned: (u32, u16),
+    rounds: Rounds,
+    stage: Stage,
+    crc32: Option<u32>,
+    asking_since_s: u32,
+    /// `None` in version 1.
+    task: Option<TaskId>,
+}
+
+impl Known {
+    /// The head and what stands behind it.
+    fn read(key: KeyFingerprint, bytes: &[u8]) -> Option<(Known, &[u8])> {
+        let (version, rest) = bytes.split_first()?;
+        let is_first = *version == VERSIONS[0];
+        if !VERSIONS.contains(version) {
+            return None;
+        }
+        let (head, mut rest) = rest.strip_prefix(key.as_bytes())?.split_first_chunk::<11>()?;
+        let [f0, f1, f2, f3, n0, n1, q0, q1, e0, e1, flags] = *head;
+        let is = |bit: u8| flags >> bit & 1 == 1;
+        let mut known = Known {
+            planned: (u32::from_le_bytes([f0, f1, f2, f3]), u16::from_le_bytes([n0, n1])),
+            rounds: Rounds {
+                questions: u16::from_le_bytes([q0, q1]),
+                extra: u16::from_le_bytes([e0, e1]),
+                is_question_due: is(0),
+                is_parted: is(1),
+            },
+            stage: if is(2) { Stage::Over(End::Done) } else { Stage::Sending },
+            crc32: None,
+            asking_since_s: 0,
+            task: None,
+        };
+        if !is_first {
+            let (more, behind) = rest.split_first_chunk::<12>()?;
+            let [end, has_crc, c0, c1, c2, c3, s0, s1, s2, s3, l0, l1] = *more;
+            let end = End::from_number(end);
+            known.stage = match () {
+                () if is(2) => Stage::Over(end),
+                () if is(3) => Stage::Asking(end),
+                () => Stage::Sending,
+            };
+            known.crc32 = Some(u32::from_le_bytes([c0, c1, c2, c3])).filter(|_| has_crc != 0);
+            known.asking_since_s = u32::from_le_bytes([s0, s1, s2, s3]);
+            let (task, behind) = behind.split_at_checked(usize::from(u16::from_le_bytes([l0, l1])))?;
+            known.task = core::str::from_utf8(task).ok().and_then(|task| TaskId::new(task).ok());
+            rest = behind;
+        }
+        Some((known, rest))
+    }
+}
