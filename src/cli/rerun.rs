@@ -127,7 +127,7 @@ impl Former {
             .map_err(|error| Failure::data(format!("{name}: {error}")))?;
         let reports =
             folder.reports.iter().filter_map(|(_, text)| serde_json::from_slice::<Value>(text).ok());
-        let report = reports.filter(|report| report["task"] == name).last();
+        let report = reports.rev().find(|report| report["task"] == name);
         Ok(Former { task, record, planned: report.map_or(Value::Null, |report| report["planned"].clone()) })
     }
 
