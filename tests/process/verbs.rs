@@ -61,6 +61,11 @@ fn a_cancelled_task_stays_over_although_its_file_lies_in_the_folder() {
     site.wait_for_frames(5);
     let config = site.config();
     assert!(site.cli(&["cancel", "lamps-1", "-c", &config]).starts_with("lamps-1 is cancelled\n"));
+    let state = site.path("state");
+    site.wait("its report is written", 20, |_| {
+        let names = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name());
+        names.into_iter().any(|name| name.to_string_lossy().starts_with("report-lamps-1"))
+    });
     site.kill();
     site.wait_for_the_air();
     let frames = site.frames();
