@@ -339,7 +339,7 @@ fn a_misspelt_member_of_fuotad_is_an_error_that_names_the_right_one() {
     assert_eq!(
         error,
         "Fuotad.\"Sha-256\" is unknown, did you mean Fuotad.Sha256?; known are MulticastGroups, Start, \
-         Interval, Sha256, SessionTimeoutExponent, FinishBy, RedundancyPercent, FragmentSizeBytes, \
+         Interval, Sha256, SessionTimeoutExponent, FinishBy, CodedFrom, RedundancyPercent, FragmentSizeBytes, \
          FragmentIntervalMS, Descriptor, File"
     );
     let in_the_wrong_place = refused(&with("Fuotad.StartTime", json!(1)));
