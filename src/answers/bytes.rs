@@ -113,6 +113,7 @@ fn read_member(bytes: &[u8]) -> Option<(Eui64, Member)> {
         said: says.map(|says| Said { says, counts, asked, since }),
         unanswered,
         has_answered: false,
+        is_final: false,
         f_cnt: u32_at(rest, 4).filter(|_| is(HAS_F_CNT)),
     };
     Some((Eui64::from_bytes(*dev_eui), member))

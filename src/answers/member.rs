@@ -34,6 +34,8 @@ pub(super) struct Member {
     pub(super) unanswered: u8,
     /// It answered the newest question; not kept on disk.
     pub(super) has_answered: bool,
+    /// It answered a question to it alone, after the last fragment; not kept on disk.
+    pub(super) is_final: bool,
     /// FCnt of its newest uplink.
     pub(super) f_cnt: Option<u32>,
 }

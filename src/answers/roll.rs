@@ -156,11 +156,18 @@ impl Roll {
         self.asked = Some(self.sent);
     }
 
-    /// Whether the result of a device is open: it was not heard, or misses something by an answer before the last fragment.
+    /// The device answered a question to it alone: what it says now is final.
+    pub fn confirm(&mut self, dev_eui: Eui64) {
+        if let Some(member) = self.members.get_mut(&dev_eui) {
+            member.is_final = true;
+        }
+    }
+
+    /// Whether the result of a device is open: it was not heard, or missed something before it was asked alone.
     pub fn is_open(&self, dev_eui: Eui64) -> bool {
         self.members.get(&dev_eui).is_some_and(|member| match member.holding() {
             Holding::Unheard => true,
-            Holding::Missing(_) => member.said.is_none_or(|said| said.asked.frames < self.sent.frames),
+            Holding::Missing(_) => !member.is_final,
             _ => false,
         })
     }

@@ -17,7 +17,7 @@ pub struct GiveUp {
     pub answers_us: u64,
 }
 
-/// Two days, microseconds.
+/// The default is two days, microseconds.
 const ANSWERS_US: u64 = 172_800_000_000;
 
 impl Default for GiveUp {

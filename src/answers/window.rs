@@ -11,7 +11,7 @@ use crate::radio::uplink_airtime_us;
 const BLOCK_ACK_DELAY_MAX: u8 = 7;
 /// Answers come within 2^(BlockAckDelay + 4) s.
 const SHORTEST_US: u64 = 16_000_000;
-/// FragSessionStatusAns, bytes.
+/// Bytes of FragSessionStatusAns in TS004-2.0.0, the longer one.
 const ANSWER_BYTES: usize = 5;
 /// A question is put when about one device in so many is expected to miss something.
 const MISSING_EACH: usize = 8;

@@ -1,5 +1,6 @@
 //! All campaigns that share one radio, from the task's arrival to its end.
 
+use super::arming::first_free;
 use super::breaker::Breaker;
 use super::io::NotSaved;
 use super::io::Output;
@@ -28,6 +29,7 @@ use crate::campaign::Pause;
 use crate::campaign::Progress;
 use crate::campaign::Session;
 use crate::campaign::Verdict;
+use crate::fleet::Question;
 use crate::forwarder::Accounted;
 use crate::forwarder::Obstacle;
 use crate::region::Parameters;
@@ -351,6 +353,11 @@ impl Broadcaster {
         self.finish(now, scheduler, id, Outcome::Aborted { reason });
     }
 
+    /// Canaries are asked this before the task's campaign begins.
+    pub fn ask(&mut self, task: TaskId, question: Question) {
+        self.turns.put(task, question);
+    }
+
     /// Where an armed campaign stands while it waits for what follows; `None` for any other.
     pub fn pause(&self, now: Now, task: &TaskId) -> Option<Pause> {
         self.book.campaign(task)?.pause(now)
@@ -426,6 +433,12 @@ impl Broadcaster {
     /// Whether the task ran and is over, as far as that is remembered.
     pub fn is_over(&self, task: &TaskId) -> bool {
         self.book.is_over(&RecordId(task.record_id()))
+    }
+
+    /// The groups whose counters cannot be used, as before their keys are enrolled, and the way out of each: one line.
+    pub fn unusable_groups(&self) -> impl Iterator<Item = (&str, String)> {
+        let why = |group: &Group| first_free(self.book.ranges().of(&group.keys.fingerprint()), group).err();
+        self.book.site().groups().iter().filter_map(move |group| Some((group.name.as_str(), why(group)?)))
     }
 
     /// Finished tasks that are ordered again, which does nothing, and how each ended.

@@ -24,6 +24,7 @@ mod open_task;
 mod outbox;
 mod pauses;
 mod planning;
+mod questions;
 mod queue;
 mod record;
 mod site;

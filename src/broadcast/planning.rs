@@ -19,6 +19,7 @@ use super::stage::Step;
 use super::task_book::TaskBook;
 use crate::answers::crc32;
 use crate::campaign::Begin;
+use crate::campaign::CANARY_FCNTS;
 use crate::campaign::Group;
 use crate::campaign::Plan;
 use crate::campaign::Progress;
@@ -130,19 +131,23 @@ impl TaskBook {
         group: &Group,
         image: &Image,
     ) -> Option<Plan> {
+        // Earlier releases, and other settings, kept no counters for canaries.
+        let other_fcnts = if group.canary_fcnts == 0 { CANARY_FCNTS } else { 0 };
+        let other = Group { canary_fcnts: other_fcnts, ..group.clone() };
         let record = open_task.record_id();
         let recorded = open_task.resumed().map(|record| record.base);
-        let may_be_ours = |held: &&Reservation| held.task == record || recorded == Some(held.base);
+        let may_be_ours = |held: &&Reservation| {
+            held.task == record || recorded.is_some_and(|base| (held.base..held.next_free).contains(&base))
+        };
         let has_begun = self.had_begun(&record);
         let all = self.ranges().reservations(&group.keys.fingerprint()).iter();
         for held in all.rev().filter(may_be_ours) {
             if !has_begun && self.is_passed(&held.key, held.base) {
                 continue;
             }
-            let plan = self.plan_from(scheduler, open_task, group, image, held.base);
-            if let Ok(plan) = plan
-                && plan.hash == held.plan_hash
-            {
+            let plan = |group| self.plan_from(scheduler, open_task, group, image, held.base).ok();
+            let is_it = |plan: &Plan| plan.hash == held.plan_hash;
+            if let Some(plan) = plan(group).filter(is_it).or_else(|| plan(&other).filter(is_it)) {
                 return Some(plan);
             }
         }
@@ -250,7 +255,7 @@ impl TaskBook {
         let wanted = Reservation {
             key: plan.key,
             mc_addr: plan.mc_addr.as_u32(),
-            base: plan.first_fcnt(),
+            base: plan.canary_fcnts().start,
             next_free: plan.end,
             plan_hash: plan.hash,
             task: RecordId(id.record_id()),

@@ -4,6 +4,9 @@ use super::io::Output;
 use super::marks::Marks;
 use super::open_task::OpenTask;
 use super::outbox::Outbox;
+use super::questions::Ask;
+use super::questions::Means;
+use super::questions::Questions;
 use super::queue;
 use super::task_book::TaskBook;
 use super::turn_rule::TurnRule;
@@ -14,6 +17,7 @@ use crate::campaign::Step;
 use crate::campaign::Transmit;
 use crate::campaign::Turn;
 use crate::campaign::Verdict;
+use crate::fleet::Question;
 use crate::forwarder::Accounted;
 use crate::region::SubBandIndex;
 use crate::report::Event;
@@ -33,6 +37,7 @@ const PAUSE_US: u64 = 3_600_000_000;
 #[derive(Debug)]
 pub struct Turns {
     marks: Marks,
+    questions: Questions,
     /// Whose frame was handed over last.
     last: Option<TaskId>,
     /// The common pace: nothing of ours starts in the sub-band before this.
@@ -104,6 +109,7 @@ impl Default for Turns {
     fn default() -> Self {
         Turns {
             marks: Marks::default(),
+            questions: Questions::default(),
             last: None,
             free_at: BTreeMap::new(),
             next_emission: 1,
@@ -116,7 +122,7 @@ impl Default for Turns {
 impl Turns {
     /// Lets each campaign have its turn, the first in order first, until one of them uses it.
     pub fn take(&mut self, lent: &mut Lent<'_>, handover: Handover) {
-        if queue::is_awaiting(lent.book.open()) {
+        if queue::is_awaiting(lent.book.open()) || self.questions.is_awaiting() || self.ask(lent, handover) {
             return;
         }
         let (now, rule) = (lent.now, lent.book.site().turn_rule());
@@ -177,6 +183,60 @@ impl Turns {
                 }
                 Leaves::Everything => {}
             }
+        }
+    }
+
+    /// The question is put to canaries before the task's campaign begins.
+    pub fn put(&mut self, task: TaskId, question: Question) {
+        self.questions.push(task, question);
+    }
+
+    /// Puts a question to canaries if it is time for one; whether it, or its mark, is on its way.
+    fn ask(&mut self, lent: &mut Lent<'_>, handover: Handover) -> bool {
+        let is_to_begin =
+            |task: &TaskId| lent.book.campaign(task).is_some_and(|campaign| !campaign.has_begun());
+        let (next, late) = self.questions.next(lent.now, is_to_begin);
+        let late = late.into_iter().filter(|task| is_to_begin(task) && next.as_ref() != Some(task));
+        for task in late.collect::<Vec<_>>() {
+            self.uncover(lent, &task);
+        }
+        let Some((id, campaign)) = next.as_ref().and_then(|id| Some((id, lent.book.campaign(id)?))) else {
+            return false;
+        };
+        let (sub_band, mc_addr) = (campaign.plan().channel.sub_band, campaign.plan().mc_addr.as_u32());
+        let means = Means {
+            campaign,
+            handover,
+            is_covered: self.marks.covered(id) > 0,
+            id: self.next_emission,
+            not_before: self.free_at.get(&sub_band).max(self.paused.get(&mc_addr)).copied(),
+        };
+        match self.questions.ask(lent.now, lent.scheduler, means) {
+            Ok(Ask::Wait(until)) => lent.outbox.wake_by(until),
+            Ok(Ask::NeedMark(task)) => {
+                self.marks.hold(&task);
+                if !self.marks.is_pending_for(&task) {
+                    self.mark(lent);
+                }
+                return true;
+            }
+            Ok(Ask::Transmit(transmit)) => {
+                self.next_emission += 1;
+                lent.outbox.push(Output::Transmit(transmit));
+                return true;
+            }
+            Err(reason) => {
+                lent.report(Some(id), Event::Warning { text: format!("canaries are not asked: {reason}") });
+                self.questions.drop_first();
+            }
+        }
+        false
+    }
+
+    /// No frame of the task is to go out for now: the next mark covers none.
+    fn uncover(&mut self, lent: &mut Lent<'_>, id: &TaskId) {
+        if self.marks.release(id) {
+            self.mark(lent);
         }
     }
 
@@ -259,6 +319,14 @@ impl Turns {
 
     /// The forwarder's word on a frame.
     pub fn verdict(&mut self, lent: &mut Lent<'_>, emission: u64, verdict: &Verdict) {
+        if let Some(put) = self.questions.verdict(lent.now.mono, emission, verdict, lent.scheduler) {
+            if let Some(put) = put {
+                lent.report(Some(&put.task), Event::CanariesAsked { fcnt: put.fcnt, end: put.end });
+                // What it took of the air is in the ledger, and the campaign's frames want a mark of their own.
+                self.uncover(lent, &put.task);
+            }
+            return;
+        }
         let Some(id) = self.last.clone() else { return };
         let Some(campaign) = lent.book.campaign_mut(&id) else { return };
         let Some((frame_no, end)) = campaign.verdict(lent.now.mono, emission, verdict, lent.scheduler) else {
@@ -299,7 +367,8 @@ impl Turns {
         self.paused.insert(mc_addr, lent.now.mono.plus_us(PAUSE_US));
         let has_its_counter = |open_task: &OpenTask| {
             open_task.campaign().map(Campaign::plan).is_some_and(|plan| {
-                plan.mc_addr.as_u32() == mc_addr && (plan.first_fcnt()..plan.end).contains(&u32::from(fcnt))
+                let fcnts = plan.canary_fcnts().start..plan.end;
+                plan.mc_addr.as_u32() == mc_addr && fcnts.contains(&u32::from(fcnt))
             })
         };
         let used = lent.book.open().iter().find(|(_, open_task)| has_its_counter(open_task));

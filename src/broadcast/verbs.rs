@@ -64,7 +64,7 @@ impl TaskBook {
     /// The open tasks that are meant by `id`: the task of this name, or all of this document.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no such task.
     pub fn meant(&self, id: &TaskId) -> Result<Vec<TaskId>, VerbError> {
         let open = self.of_document(id);
         if !open.is_empty() {

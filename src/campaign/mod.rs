@@ -36,6 +36,7 @@ mod time_left;
 mod unsettled;
 
 pub use campaign::Campaign;
+pub use frames::question_frame;
 pub use group::DeviceProfile;
 pub use group::Group;
 pub use group::Handover;
@@ -44,6 +45,7 @@ pub use group::ProfileName;
 pub use group::SessionRule;
 pub use listening::SESSIONS_ALLOWED_MAX;
 pub use listening::SessionLimits;
+pub use plan::CANARY_FCNTS;
 pub use plan::ENCODER_VERSION;
 pub use plan::Plan;
 pub use plan::check_region;

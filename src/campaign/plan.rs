@@ -39,6 +39,7 @@ use crate::task::Task;
 use crate::task::redundancy_fragments;
 use crate::time::GpsTime;
 use crate::time::Instant;
+use core::ops::Range;
 use sha2::Digest as _;
 use sha2::Sha256;
 
@@ -47,6 +48,9 @@ use sha2::Sha256;
 pub const ENCODER_VERSION: u32 = 1;
 /// The first frame counter that is ever used: some devices accept 0 for ever, and min = base - 1 must exist.
 pub const FIRST_FCNT: u32 = 2;
+/// Counters for questions to canaries, where a campaign has any. A number on disk: the counters that a journal holds for a
+/// campaign begin so many below its first frame.
+pub const CANARY_FCNTS: u32 = 64;
 /// Numbers of coded fragments for what devices ask for, and for those that are skipped on the way to questions.
 const FOLLOW_UP: u32 = 512;
 /// Questions that the last session has time for: so many where they make it no longer, else the fewest.
@@ -83,6 +87,8 @@ pub struct Plan {
     pub top_up: u16,
     /// How often the last uncoded fragment is repeated.
     pub repeats: u8,
+    /// Counters right below that of frame 0, for questions to canaries.
+    pub canary_fcnts: u32,
     /// FCnt of frame 0.
     pub base: u32,
     /// Number of the first frame that is sent: those before it are an earlier campaign's.
@@ -150,7 +156,9 @@ impl Plan {
         }
         let sequence = Sequence::new(nb_frag);
         let from = task.coded_from.map_or(0, |first| sequence.k_of_coded(first));
-        let (coded, first) = (narrow(coded), base.max(FIRST_FCNT + from));
+        // What goes on with an earlier campaign goes to devices whose keys that one proved.
+        let canary_fcnts = if from == 0 { group.canary_fcnts } else { 0 };
+        let (coded, first) = (narrow(coded), base.max(FIRST_FCNT + from) + canary_fcnts);
         let base = first - from;
         let needed = sequence.len(coded) - from;
         let left = (LAST_FCNT + 1).saturating_sub(first);
@@ -181,6 +189,7 @@ impl Plan {
             coded,
             top_up: narrow(top_up),
             repeats: group.profile.repeats,
+            canary_fcnts,
             base,
             from,
             end: base + sequence.len(coded + narrow(top_up)),
@@ -222,6 +231,11 @@ impl Plan {
     /// FCnt of the first frame that is sent.
     pub fn first_fcnt(&self) -> u32 {
         self.base + self.from
+    }
+
+    /// The counters for questions to canaries.
+    pub fn canary_fcnts(&self) -> Range<u32> {
+        self.first_fcnt() - self.canary_fcnts..self.first_fcnt()
     }
 
     /// Frames that the task asks for: uncoded, repeats and coded.
@@ -340,6 +354,7 @@ impl Plan {
             coded: self.ordered_coded(),
             is_coded_only: self.from > 0,
             first_fcnt: self.first_fcnt(),
+            canary_fcnts: self.canary_fcnts,
             end_fcnt: self.end,
             airtime_us: self.airtime_us,
             spacing_us: self.pace_uncoded.spacing_us,

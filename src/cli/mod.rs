@@ -25,6 +25,7 @@ mod picture;
 mod plan;
 mod port_holder;
 mod prepare;
+mod prepare_args;
 mod rehearse;
 mod rerun;
 mod run;

@@ -1,15 +1,16 @@
 //! `fuotad prepare`: at a desk, from a list of devices and root keys to the devices file of a gateway, which has no
 //! root key in it.
 
-use super::args::PrepareArgs;
-use super::args::RootKind;
-use super::args::SessionCounts;
 use super::exit::Failure;
 use super::exit::warn;
 use super::files;
 use super::group::make_secret_file;
+use super::prepare_args::PrepareArgs;
+use super::prepare_args::RootKind;
+use super::prepare_args::SessionCounts;
 use crate::config::Hex;
 use crate::config::ListedDevice;
+use crate::config::batch_name;
 use crate::config::listed_devices;
 use crate::image::MAX_IMAGE_BYTES;
 use crate::lorawan::RootKey;
@@ -119,6 +120,13 @@ fn devices_file(
     let mut text = String::from("# Made by `fuotad prepare`. There is no root key in it.\n");
     let _ = writeln!(text, "group = {}", quoted(&args.group));
     let _ = writeln!(text, "mc-key-check = \"{}\"", Hex(mc_key_check(mc_key)));
+    let encrypted = |device: &ListedDevice| {
+        let root = args.root.of(device.root_key.clone());
+        encrypt_mc_key(&mc_ke_key(&root.mc_root_key()), mc_key)
+    };
+    let of_list = || batch_name(devices.iter().map(|device| (device.dev_eui.to_string(), encrypted(device))));
+    let batch = args.batch.clone().unwrap_or_else(of_list);
+    let _ = writeln!(text, "batch = {}", quoted(&batch));
     if let Some(Block { image, counts, descriptor }) = block {
         let _ = writeln!(text, "\n[image]\nsha256 = \"{}\"", Hex::<32>(Sha256::digest(image).into()));
         let _ = writeln!(text, "bytes = {}\nfirst-session-cnt = {}", image.len(), counts.first);
@@ -135,8 +143,7 @@ fn devices_file(
             }
         }
         let root = args.root.of(device.root_key.clone());
-        let encrypted = encrypt_mc_key(&mc_ke_key(&root.mc_root_key()), mc_key);
-        let _ = writeln!(text, "mc-key-encrypted = \"{}\"", Hex(encrypted));
+        let _ = writeln!(text, "mc-key-encrypted = \"{}\"", Hex(encrypted(device)));
         if let Some(Block { image, counts, descriptor }) = block {
             let mic = |count| Hex(data_block_mic(&root, count, FRAG_INDEX, *descriptor, image));
             let mics: Vec<String> =

@@ -125,9 +125,9 @@ impl Former {
         let task = task
             .and_then(|task| task.for_group(&record.group))
             .map_err(|error| Failure::data(format!("{name}: {error}")))?;
-        let reports =
+        let mut reports =
             folder.reports.iter().filter_map(|(_, text)| serde_json::from_slice::<Value>(text).ok());
-        let report = reports.rev().find(|report| report["task"] == name);
+        let report = reports.rfind(|report| report["task"] == name);
         Ok(Former { task, record, planned: report.map_or(Value::Null, |report| report["planned"].clone()) })
     }
 

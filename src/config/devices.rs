@@ -11,6 +11,8 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
 use serde::de;
+use sha2::Digest;
+use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -82,6 +84,8 @@ pub struct Devices {
     pub group: Option<String>,
     /// The check value of that McKey: it tells whether the McKey is the gateway's, and reveals nothing of it.
     pub mc_key_check: Option<Hex<8>>,
+    /// The name of the devices whose root keys come from one source; default: those of this file.
+    pub batch: Option<String>,
     /// What the MICs of the devices are of.
     pub image: Option<PreparedImage>,
     /// The devices, in the order of the file.
@@ -118,7 +122,27 @@ pub struct DeviceConfig {
     pub data_block_int_key: Option<WrittenKey>,
 }
 
+/// The name of a batch that nobody named: a digest of its devices, each with its DevEUI and its McKey_encrypted.
+pub fn batch_name(devices: impl Iterator<Item = (String, [u8; 16])>) -> String {
+    let mut hash = Sha256::new();
+    for (dev_eui, mc_key_encrypted) in devices {
+        hash.update(dev_eui.to_ascii_lowercase());
+        hash.update(mc_key_encrypted);
+    }
+    let mut name = [0; 8];
+    name.copy_from_slice(&hash.finalize()[..8]);
+    Hex(name).to_string()
+}
+
 impl Devices {
+    /// The name of the batch that its devices are of.
+    pub fn batch_name(&self) -> String {
+        let prepared = |device: &'_ DeviceConfig| device.mc_key_encrypted.as_ref().map(|key| key.0);
+        let devices =
+            self.device.iter().filter_map(|device| Some((device.dev_eui.clone()?, prepared(device)?)));
+        self.batch.clone().unwrap_or_else(|| batch_name(devices))
+    }
+
     /// Reads a devices file.
     ///
     /// # Errors

@@ -6,14 +6,18 @@ use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GiveUpConfig;
 use super::group::GroupConfig;
+use super::group::SessionKind;
 use super::group::StartWhenConfig;
 use super::lns::LnsConfig;
 use crate::answers::AnswerWindow;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
+use crate::campaign::CANARY_FCNTS;
 use crate::campaign::Group;
 use crate::engine::FleetSettings;
 use crate::fleet::AirtimeRule;
+use crate::fleet::Batch;
+use crate::fleet::CANARIES_MAX;
 use crate::fleet::FleetRules;
 use crate::fleet::Member;
 use crate::fleet::SessionMics;
@@ -44,7 +48,8 @@ pub(super) fn fleets(
 ) -> Result<Vec<FleetSettings>, ConfigError> {
     let members = |group: &GroupConfig| {
         let devices = devices.get(&group.name)?;
-        Some(devices.device.iter().filter_map(|device| member(device, devices)).collect())
+        let batch = Batch::named(&devices.batch_name());
+        Some(devices.device.iter().filter_map(|device| member(device, devices, batch)).collect())
     };
     fleets_of(servers, groups, &members, region)
 }
@@ -72,7 +77,8 @@ pub(super) fn fleets_of(
         let start_when = mistakes.take(start_when(group));
         let give_up = mistakes.take(give_up(group)).unwrap_or_default();
         let question_interval_s = mistakes.take(question_interval_s(group)).flatten();
-        let rules = FleetRules { start_when: start_when.flatten(), give_up, question_interval_s, ..rules };
+        let (start_when, canaries) = (start_when.flatten(), canaries(group));
+        let rules = FleetRules { start_when, give_up, question_interval_s, canaries, ..rules };
         fleets.push(FleetSettings { group: group.name.clone(), link, rules, members });
     }
     mistakes.or(Some(fleets))
@@ -103,6 +109,15 @@ fn rules_of(
         airtime: Some(AirtimeRule { region, share_ppm: (share * 1e6) as u32 }),
         ..FleetRules::new(server.kind)
     }))
+}
+
+/// How many canaries of an unproved batch are asked at once. Devices of Zephyr answer all within 16 ms.
+fn canaries(group: &GroupConfig) -> u8 {
+    match group.device_profile.profile().habit {
+        _ if group.canary == Some(false) || group.session() == SessionKind::Always => 0,
+        Habit::Zephyr => 1,
+        _ => CANARIES_MAX as u8,
+    }
 }
 
 /// How much is spent on devices that still miss fragments.
@@ -158,6 +173,16 @@ pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings], regio
     }
 }
 
+/// Campaigns of groups whose batches are proved keep counters for that.
+pub(super) fn keep_canary_fcnts(groups: &mut [Group], fleets: &[FleetSettings]) {
+    for group in groups {
+        let is_its = |fleet: &&FleetSettings| fleet.group == group.name && fleet.rules.canaries > 0;
+        if fleets.iter().any(|fleet| is_its(&fleet)) {
+            group.canary_fcnts = CANARY_FCNTS;
+        }
+    }
+}
+
 /// When a task without a start begins.
 fn start_when(group: &GroupConfig) -> Result<Option<StartWhen>, ConfigError> {
     let Some(StartWhenConfig { ready_percent, min_ready_percent, at_latest_h }) = group.start_when else {
@@ -180,7 +205,7 @@ fn start_when(group: &GroupConfig) -> Result<Option<StartWhen>, ConfigError> {
 }
 
 /// `None` for a device that lacks what a gateway needs, which was told.
-fn member(device: &DeviceConfig, of: &Devices) -> Option<Member> {
+fn member(device: &DeviceConfig, of: &Devices, batch: Batch) -> Option<Member> {
     let mics = of.image.as_ref().filter(|_| !device.mics.is_empty()).map(|image| SessionMics {
         sha256: image.sha256.0,
         descriptor: image.descriptor.0,
@@ -191,6 +216,7 @@ fn member(device: &DeviceConfig, of: &Devices) -> Option<Member> {
         dev_eui: device.dev_eui.as_ref()?.parse().ok()?,
         name: device.name.clone(),
         mc_key_encrypted: device.mc_key_encrypted?.0,
+        batch,
         session_mics: mics,
     })
 }
@@ -269,6 +295,16 @@ mod tests {
             let error = made(written).map(|_| ()).unwrap_err();
             assert!(error.contains(part), "{written}: {error}");
         }
+    }
+
+    #[test]
+    fn canaries_prove_a_new_list_unless_the_group_says_no_and_those_of_zephyr_one_after_the_other() {
+        let canaries = |more: &str| made_with("", more).unwrap()[0].rules.canaries;
+        assert_eq!(canaries(""), 3);
+        assert_eq!(canaries("canary = true"), 3);
+        assert_eq!(canaries("canary = false"), 0);
+        assert_eq!(canaries("device-profile = \"zephyr\""), 1);
+        assert_eq!(canaries("session = \"always\""), 0);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub use devices::DeviceConfig;
 pub use devices::Devices;
 pub use devices::Hex;
 pub use devices::PreparedImage;
+pub use devices::batch_name;
 pub use error::ConfigError;
 pub use file::Clock;
 pub use file::Config;

@@ -239,7 +239,7 @@ impl Scenario {
         if world.power_cut_at_frame == Some(0) {
             return Err(ConfigError::value("world.power-cut-at-frame", "0 is no frame: the first is 1"));
         }
-        let settings = self.settings()?;
+        let mut settings = self.settings()?;
         let image = match image {
             Some(image) => image,
             None => self.image.generate()?,
@@ -251,6 +251,7 @@ impl Scenario {
         }
         let drift_ppb = (world.concentrator_drift_ppm * 1000.0).round() as i32;
         let (fleets, fields) = self.through_servers(&settings, &devices)?;
+        super::fleet::keep_canary_fcnts(&mut settings.groups, &fleets);
         let script = Script::of_gateway(settings);
         Ok(Script {
             start,

@@ -8,6 +8,7 @@ use super::scenario::Scenario;
 use crate::campaign::Group;
 use crate::engine;
 use crate::engine::FleetSettings;
+use crate::fleet::Batch;
 use crate::fleet::Member;
 use crate::fragment::Ts004Version;
 use crate::lorawan::Eui64;
@@ -74,6 +75,7 @@ fn members(group: &GroupConfig, devices: &[DeviceScript]) -> Vec<Member> {
         dev_eui: dev_eui(place),
         name: device.settings.name.clone(),
         mc_key_encrypted: encrypt_mc_key(&mc_ke_key(&device.settings.root_key.mc_root_key()), &mc_key),
+        batch: Batch::named(&group.name),
         session_mics: None,
     };
     theirs.map(member).collect()
@@ -95,8 +97,10 @@ fn field_device(
     if !(0.0..=1.0).contains(&section.uplink_loss) {
         return wrong("uplink-loss", format!("{} is outside 0..=1", section.uplink_loss));
     }
-    let guard_us = group.map_or(0, |group| group.guard_us);
+    let Some(group) = group else { return wrong("group", "there is no such group".to_owned()) };
+    let guard_us = group.guard_us;
     Ok(FieldDevice {
+        mc_addr: group.mc_addr,
         device: place,
         dev_eui: dev_eui(place),
         interval_us: section.uplink_interval_s * 1_000_000,

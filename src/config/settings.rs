@@ -80,6 +80,7 @@ impl Config {
                 (settings.lns, settings.engine.fleets) = through;
                 let region = settings.engine.region;
                 fleet::hear_answers(&mut settings.engine.groups, &settings.engine.fleets, region);
+                fleet::keep_canary_fcnts(&mut settings.engine.groups, &settings.engine.fleets);
                 settings
             });
         mistakes.or(settings)
@@ -98,6 +99,7 @@ impl Config {
         let devices = self.prepared(read_devices)?;
         let fleets = fleet::fleets(&self.lns, &self.group, &devices, settings.region)?;
         fleet::hear_answers(&mut settings.groups, &fleets, settings.region);
+        fleet::keep_canary_fcnts(&mut settings.groups, &fleets);
         Ok(())
     }
 

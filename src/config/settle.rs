@@ -127,6 +127,7 @@ impl GroupConfig {
             },
             takes_any_image: self.image_kind == Some(ImageKind::Any),
             answer_window: None,
+            canary_fcnts: 0,
             guard_us,
         });
         mistakes.or(group)

@@ -195,6 +195,7 @@ mod tests {
             coded: 4,
             is_coded_only: false,
             first_fcnt: 2,
+            canary_fcnts: 0,
             end_fcnt: 60,
             airtime_us: 100_000,
             spacing_us: 1_000_000,

@@ -3,7 +3,6 @@
 use crate::answers::AnswerWindow;
 use crate::answers::End;
 use crate::answers::GiveUp;
-use crate::answers::Holding;
 use crate::answers::Next;
 use crate::answers::Roll;
 use crate::answers::Rounds;
@@ -152,15 +151,10 @@ impl Course {
         self.asking_until = Some(now.mono.plus_us(give_up.answers_us.saturating_sub(spent_us)));
     }
 
-    /// How often this device may be asked alone: what it said in the course of sending may have changed since.
+    /// How often this device may be asked alone.
     pub(super) fn questions(&self, dev_eui: Eui64) -> u8 {
-        let is_open = self.roll.is_open(dev_eui);
-        match self.roll.holding(dev_eui) {
-            Some(Holding::Unheard | Holding::Missing(_)) if !matches!(self.stage, Stage::Asking(_)) => 0,
-            Some(Holding::Unheard | Holding::Missing(_)) if is_open => QUESTIONS_ALONE,
-            Some(Holding::Missing(_)) => 1,
-            _ => 0,
-        }
+        let is_asking = matches!(self.stage, Stage::Asking(_));
+        if is_asking && self.roll.is_open(dev_eui) { QUESTIONS_ALONE } else { 0 }
     }
 
     /// The end of the campaign, once nobody is to be asked any more.

@@ -2,6 +2,8 @@
 
 use super::io::FleetSettings;
 use super::io::Output;
+use crate::answers::Holding;
+use crate::answers::Roll;
 use crate::campaign::Group;
 use crate::campaign::Session;
 use crate::campaign::SessionRule;
@@ -9,6 +11,7 @@ use crate::fleet;
 use crate::fleet::Channel;
 use crate::fleet::Fleet;
 use crate::fleet::FleetRules;
+use crate::fleet::Question;
 use crate::fleet::Readiness;
 use crate::fleet::Setup;
 use crate::fleet::Window;
@@ -71,6 +74,8 @@ pub(super) enum Wish {
     Output(Box<Output>),
     /// The campaign begins then.
     Start(TaskId, GpsTime),
+    /// Canaries are asked this before the campaign begins.
+    Ask(TaskId, Question),
     /// There is no campaign, and why.
     End(TaskId, String),
     /// Something is unusual.
@@ -170,6 +175,11 @@ impl Fleets {
         theirs.for_each(|of| of.fleet.want_result(dev_eui, questions));
     }
 
+    /// Whether a question what it holds went to this device alone, since it was set up.
+    pub(super) fn is_asked_alone(&self, group: &str, dev_eui: Eui64) -> bool {
+        self.of_group(group).is_some_and(|fleet| fleet.is_asked_alone(dev_eui))
+    }
+
     /// A network server told something of a device.
     pub(super) fn event(&mut self, now: Now, link: usize, event: &Told) {
         let ended = match &event.kind {
@@ -189,7 +199,7 @@ impl Fleets {
     }
 
     /// A campaign was planned, moved, begun or ended: its devices are told accordingly.
-    pub(super) fn read(&mut self, report: &Report) {
+    pub(super) fn read(&mut self, now: Now, report: &Report) {
         let Some(task) = &report.task else { return };
         match &report.event {
             Event::Planned(planned) => {
@@ -207,6 +217,12 @@ impl Fleets {
                         .filter(|known| known.id == *task)
                         .for_each(|known| known.has_begun = true);
                     of.set_up();
+                }
+            }
+            Event::CanariesAsked { fcnt, end } => {
+                let of_task = |of: &&mut GroupFleet| of.tasks.first().is_some_and(|first| first.id == *task);
+                if let (Some(of), Some(end)) = (self.fleets.iter_mut().find(of_task), now.gps_at(*end)) {
+                    of.fleet.asked(*fcnt, end);
                 }
             }
             Event::Over(_) | Event::Refused { .. } | Event::AlreadyOver { .. } => {
@@ -234,6 +250,21 @@ impl Fleets {
         }
     }
 
+    /// Whoever received fragments of a campaign has its group's key. An answer alone does not say that: it may be one to a
+    /// question to the device alone.
+    pub(super) fn take_answers<'a>(&mut self, roll: impl Fn(&str) -> Option<&'a Roll>) {
+        for of in &mut self.fleets {
+            let Some(roll) = roll(&of.group) else { continue };
+            let nb_frag = roll.session().nb_frag;
+            let has_received = |holding: Holding| match holding {
+                Holding::Missing(fragments) => fragments < nb_frag,
+                other => other == Holding::Done,
+            };
+            let receivers = roll.each().filter(|(_, holding)| has_received(*holding));
+            of.fleet.have_answered(receivers.map(|(dev_eui, _)| dev_eui));
+        }
+    }
+
     /// A record is durable, or not.
     pub(super) fn saved(&mut self, save: u64, is_durable: bool) {
         if let Some((index, id)) = self.saving.remove(&save) {
@@ -250,7 +281,8 @@ impl Fleets {
             return Some(WaitReason::Clock { need: ClockNeed::Start, dispute: None });
         }
         let readiness = fleet.readiness(now);
-        Some(WaitReason::Devices { ready: readiness.told, devices: readiness.devices, percent })
+        let (ready, devices, is_doubted) = (readiness.told, readiness.devices, fleet.is_doubted());
+        Some(WaitReason::Devices { ready, devices, percent, is_doubted })
     }
 
     /// Looks at the starts that are waited for; none is decided for a task that is paused.
@@ -289,12 +321,23 @@ impl Fleets {
                     let first = self.fleets[index].tasks.first();
                     return first.map(|first| Wish::Start(first.id.clone(), start));
                 }
+                Some(fleet::Output::Ask(question)) => {
+                    let first = self.fleets[index].tasks.first();
+                    return first.map(|first| Wish::Ask(first.id.clone(), question));
+                }
+                Some(fleet::Output::KeysDoubted { canaries, devices }) => {
+                    return Some(Wish::Warn(keys_doubted(&self.fleets[index].group, &canaries, devices)));
+                }
+                Some(fleet::Output::Unproved) => {
+                    return Some(Wish::Warn(unproved(&self.fleets[index].group)));
+                }
                 Some(fleet::Output::TwoAnswerTime) => {
                     return Some(Wish::Warn(two_answer_time(&self.fleets[index].group)));
                 }
                 Some(fleet::Output::TooFewReady(readiness)) => {
                     let first = self.fleets[index].tasks.first();
-                    return first.map(|first| Wish::End(first.id.clone(), too_few(&readiness)));
+                    let is_doubted = self.fleets[index].fleet.is_doubted();
+                    return first.map(|first| Wish::End(first.id.clone(), too_few(&readiness, is_doubted)));
                 }
                 None => {}
             }
@@ -329,11 +372,27 @@ fn two_answer_time(group: &str) -> String {
     )
 }
 
+/// What is wrong when no canary answers, and what else it may be.
+fn keys_doubted(group: &str, canaries: &[String], devices: usize) -> String {
+    format!(
+        "group {group}: root keys are probably wrong: {} left every question under the group's key unanswered, so the {devices} devices of that batch are not told their session; prepare the list anew with the right keys (`fuotad prepare`); it may also be the session's frequency or data rate, a McAddr that another device has, devices that are not Class C, or their clocks: mend that and say `fuotad devices retry`",
+        canaries.join(", ")
+    )
+}
+
+/// What a start that is too near means for a list of devices that was never used before.
+fn unproved(group: &str) -> String {
+    format!(
+        "group {group}: the start leaves no time to ask canaries of a new list first, so its devices are told their session without a proof of their root keys: give a later StartTime, or start-when"
+    )
+}
+
 /// Why a campaign ends before it began.
-fn too_few(readiness: &Readiness) -> String {
+fn too_few(readiness: &Readiness, is_doubted: bool) -> String {
+    let doubt = if is_doubted { "; root keys are probably wrong" } else { "" };
     let Readiness { devices, told, refused, not_heard_here, silent, .. } = readiness;
     format!(
-        "too-few-ready: {told} of {devices} devices are ready ({refused} refused, {not_heard_here} not heard here, {silent} silent): see `fuotad devices list`, or lower min-ready-percent"
+        "too-few-ready: {told} of {devices} devices are ready ({refused} refused, {not_heard_here} not heard here, {silent} silent){doubt}: see `fuotad devices list`, or lower min-ready-percent"
     )
 }
 

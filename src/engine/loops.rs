@@ -159,6 +159,9 @@ impl Loops {
             match &event.kind {
                 EventKind::Up(up) if up.f_port == of.fport => {
                     let is_news = course.roll.hear(dev_eui, up.f_cnt, &up.data).is_ok();
+                    if is_news && fleets.is_asked_alone(&of.group, dev_eui) {
+                        course.roll.confirm(dev_eui);
+                    }
                     if is_news && course.stage != Stage::Sending {
                         of.write_at.get_or_insert(now.mono.plus_us(WRITTEN_AFTER_US));
                     }

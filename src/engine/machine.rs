@@ -298,6 +298,10 @@ impl Engine {
             match wish {
                 Wish::Output(output) => self.outputs.push_back(*output),
                 Wish::Warn(text) => self.warn(text),
+                Wish::Ask(task, question) => {
+                    has_moved = true;
+                    self.broadcaster.ask(task, question);
+                }
                 Wish::Start(task, start) => {
                     has_moved = true;
                     self.broadcaster.give_start(self.now, &task, start);
@@ -315,13 +319,19 @@ impl Engine {
     fn drain_loops(&mut self) -> bool {
         let fleets = &self.fleets;
         let has_moved = self.loops.advance(self.now, &mut self.broadcaster, |group| fleets.of_group(group));
+        let mut is_news = false;
         while let Some(wish) = self.loops.poll() {
+            is_news = true;
             self.outputs.push_back(match wish {
                 loops::Wish::Save(record) => Output::Save(self.fleets.next_save(), Change::Fleet(record)),
                 loops::Wish::Report(report) => Output::Report(*report),
             });
         }
-        has_moved
+        if is_news {
+            let loops = &self.loops;
+            self.fleets.take_answers(|group| loops.roll(group));
+        }
+        has_moved | is_news
     }
 
     /// Carries out what the relay wants; whether it wanted anything.
@@ -370,7 +380,7 @@ impl Engine {
                 broadcast::Output::Fetch(fetch) => self.outputs.push_back(Output::Fetch(fetch)),
                 broadcast::Output::Save(save, change) => self.outputs.push_back(Output::Save(save, change)),
                 broadcast::Output::Report(mut report) => {
-                    self.fleets.read(&report);
+                    self.fleets.read(self.now, &report);
                     self.loops.read(self.now, &report, &self.fleets);
                     // Where its devices decide about its start, they are what it waits for.
                     if let Event::Waiting { reason } = &mut report.event

@@ -35,7 +35,7 @@ pub(super) enum Answer {
     },
     /// McClassCSessionAns for the one group of ours.
     McSession(ts005::McSessionAns),
-    /// FragSessionStatusAns.
+    /// FragSessionStatusAns, which a question under the group's key brings, or one to the device alone.
     Status {
         /// Fragments of the group's key were received.
         has_received: bool,

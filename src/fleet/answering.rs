@@ -95,8 +95,10 @@ impl Device {
             Answer::McSession(answer) => self.mc_session(context, answer, ended),
             Answer::Status { has_received } => {
                 self.progress.is_proved |= has_received && context.has_sent;
-                if self.progress.asked.is_some_and(|asked| asked.step == Step::Status) {
-                    self.settle(Step::Status);
+                match self.progress.asked {
+                    Some(asked) if asked.step == Step::Status => self.settle(Step::Status),
+                    // After a campaign a device is asked alone, without the key.
+                    _ => self.answered_question = ended.filter(|_| context.setup.is_some()),
                 }
             }
             Answer::BlockReceived => {

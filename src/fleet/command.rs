@@ -87,7 +87,8 @@ pub(super) fn payload(step: Step, from: &Material<'_>) -> Result<Option<Payload>
                     Some(ts004::FragSessionSetupV2 { ack_reception: true, session_cnt, mic })
                 }
             };
-            frag_session(setup, v2).write(version, &mut bytes)?;
+            let block_ack_delay = setup.block_ack_delay_of(from.progress.is_candidate);
+            frag_session(setup, block_ack_delay, v2).write(version, &mut bytes)?;
             from.frag_fport
         }
         Step::ClockCheck => {
@@ -120,14 +121,14 @@ pub(super) fn payload(step: Step, from: &Material<'_>) -> Result<Option<Payload>
     Ok(Some((fport, bytes)))
 }
 
-fn frag_session(setup: &Setup, v2: Option<ts004::FragSessionSetupV2>) -> ts004::Request {
+fn frag_session(setup: &Setup, block_ack_delay: u8, v2: Option<ts004::FragSessionSetupV2>) -> ts004::Request {
     ts004::Request::FragSessionSetup(ts004::FragSessionSetupReq {
         frag_index: FRAG_INDEX,
         mc_group_bit_mask: 1 << MC_GROUP_ID,
         nb_frag: setup.nb_frag,
         frag_size: setup.frag_size,
         frag_algo: 0,
-        block_ack_delay: setup.channel.block_ack_delay,
+        block_ack_delay,
         padding: setup.padding,
         descriptor: setup.descriptor,
         v2,

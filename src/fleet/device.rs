@@ -14,6 +14,7 @@ use super::progress::Asked;
 use super::progress::Progress;
 use super::progress::Stop;
 use super::queue_item::QueueItem;
+use super::standing::Standing;
 use super::state::Refusal;
 use super::step::Step;
 use crate::lns::Address;
@@ -57,6 +58,10 @@ pub(super) struct Device {
     pub(super) questions_allowed: u8,
     /// It reported its data block, and waits for an acknowledgement.
     pub(super) owes_ack: bool,
+    /// How it stands to the proof of its root key.
+    pub(super) standing: Standing,
+    /// When it answered a question under the group's key, until the fleet has looked at it.
+    pub(super) answered_question: Option<GpsTime>,
     /// The modulation that was too slow for a command.
     too_long_at: Option<Modulation>,
 }
@@ -75,6 +80,8 @@ impl Device {
             has_asked_time: false,
             questions_allowed: 0,
             owes_ack: false,
+            standing: Standing::default(),
+            answered_question: None,
             too_long_at: None,
         }
     }
@@ -232,7 +239,7 @@ impl Device {
     }
 
     pub(super) fn due<'a>(&'a self, context: &'a Context<'a>) -> Due<'a> {
-        Due { progress: &self.progress, context }
+        Due { progress: &self.progress, standing: self.standing, context }
     }
 
     /// What the bytes of the next command are made of.

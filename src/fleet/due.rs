@@ -4,6 +4,7 @@ use super::progress::Progress;
 use super::rules::FleetRules;
 use super::setup::Setup;
 use super::setup::Window;
+use super::standing::Standing;
 use super::step::Step;
 use crate::lns::Dialect;
 use crate::lorawan::PackageVersion;
@@ -16,8 +17,10 @@ const LIFETIME_S: core::ops::RangeInclusive<u32> = 300..=172_800;
 pub(super) const LEAD_MIN_S: u64 = 20;
 /// A device with so many uplinks in the lead of a session waits for it.
 const CHANCES: u64 = 4;
+/// With no more uplinks before a session that has a fixed start a device is told it although its batch is not proved.
+const LAST_CHANCES: u64 = 3;
 /// A device may leave a session so late, microseconds.
-const LEAVES_LATE_US: u64 = 30_000_000;
+pub(super) const LEAVES_LATE_US: u64 = 30_000_000;
 /// The bytes of version 1 are tried so often behind the question for the version. A device of version 2 finds its
 /// command too short and answers the question alone, or nothing: then it is asked for the version alone.
 const GUESSES_MAX: u8 = 2;
@@ -36,6 +39,9 @@ pub(super) struct Context<'a> {
     /// Versions are asked although nothing is to be set up.
     pub(super) is_survey: bool,
 }
+
+/// What a batch without a proof is held back for, and what else it may be.
+const DOUBTED: &str = "root keys are probably wrong: no canary of its batch answered a question under the group's key; it may also be the session's frequency or data rate, a McAddr that another device has, devices that are not Class C, or their clocks: prepare the list anew with the right keys, or mend that and say `fuotad devices retry`";
 
 /// Why no command goes to a device now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +74,12 @@ pub(super) enum Hold {
     Far,
     /// The start is so near that the command might come late.
     TooLate,
+    /// The root keys of its batch are still to be proved.
+    Unproved,
+    /// It is told the short session in which its batch is proved.
+    Canary,
+    /// The root keys of its batch are probably wrong.
+    Doubted,
 }
 
 impl Hold {
@@ -88,6 +100,9 @@ impl Hold {
             Hold::NoStart => "the start of its session is not known yet",
             Hold::Far => "its session is told nearer to the start",
             Hold::TooLate => "the start is too near",
+            Hold::Unproved => "a canary of its batch is asked under the group's key first",
+            Hold::Canary => "it is a canary: in a short session it is asked under the group's key",
+            Hold::Doubted => DOUBTED,
         }
     }
 }
@@ -96,13 +111,14 @@ impl Hold {
 #[derive(Clone, Copy)]
 pub(super) struct Due<'a> {
     pub(super) progress: &'a Progress,
+    pub(super) standing: Standing,
     pub(super) context: &'a Context<'a>,
 }
 
 impl Due<'_> {
     /// The first step that is not done, as far as the campaign allows it now.
     pub(super) fn step(self, has_correction: bool) -> Result<Step, Hold> {
-        let Due { progress, context } = self;
+        let Due { progress, standing, context } = self;
         let Some(setup) = context.setup else {
             let is_asked = context.is_survey && !progress.has_done(Step::FragVersion);
             return if is_asked { Ok(Step::FragVersion) } else { Err(Hold::NoSetup) };
@@ -121,7 +137,7 @@ impl Due<'_> {
                 return match context.is_begun {
                     true => Err(Hold::Begun),
                     false if is_guess && progress.tries >= GUESSES_MAX => Ok(Step::FragVersion),
-                    false => self.in_time(setup, step),
+                    false => self.in_time(setup, step, |gps| window_to_tell(setup, gps)),
                 };
             }
         }
@@ -134,7 +150,7 @@ impl Due<'_> {
         if setup.channel.is_always {
             return Err(Hold::Done);
         }
-        if setup.windows.is_empty() {
+        if setup.windows.is_empty() && standing == Standing::Free {
             return Err(Hold::NoStart);
         }
         let gps = context.now.gps.ok_or(Hold::NoClock)?;
@@ -142,27 +158,41 @@ impl Due<'_> {
         if progress.is_clock_doubted {
             return Ok(Step::ClockCheck);
         }
-        let window = window_to_tell(setup, gps).ok_or(Hold::TooLate)?;
+        match standing {
+            Standing::Doubted => return Err(Hold::Doubted),
+            Standing::Waits if !self.is_told_campaign() && !self.is_pressed(gps) => {
+                return Err(Hold::Unproved);
+            }
+            _ => {}
+        }
+        let window = self.window().ok_or(Hold::TooLate)?;
         if self.has_told(window, gps, context.rules.max_lead_us) {
-            return Err(Hold::Done);
+            let is_canary = matches!(standing, Standing::Canary(_));
+            return Err(if is_canary { Hold::Canary } else { Hold::Done });
         }
         let max_lead_s = context.rules.max_lead_us / 1_000_000;
         let has_chances = CHANCES * u64::from(progress.habits.interval_s()) <= max_lead_s;
         if has_chances && window.start.us_since(gps) / 1_000_000 > max_lead_s {
             return Err(Hold::Far);
         }
-        self.in_time(setup, Step::McSession)
+        self.in_time(setup, Step::McSession, |_| Some(window))
     }
 
     /// The step, unless its item could still be in the queue when the session begins.
-    fn in_time(self, setup: &Setup, step: Step) -> Result<Step, Hold> {
+    fn in_time(
+        self,
+        setup: &Setup,
+        step: Step,
+        window: impl Fn(GpsTime) -> Option<Window>,
+    ) -> Result<Step, Hold> {
+        let is_open = setup.windows.is_empty() && step != Step::McSession;
         let Some(gps) = self.context.now.gps else {
-            return if setup.windows.is_empty() { Ok(step) } else { Err(Hold::NoClock) };
+            return if is_open { Ok(step) } else { Err(Hold::NoClock) };
         };
-        if setup.windows.is_empty() {
+        if is_open {
             return Ok(step);
         }
-        let window = window_to_tell(setup, gps).ok_or(Hold::TooLate)?;
+        let window = window(gps).ok_or(Hold::TooLate)?;
         let left_s = window.start.us_since(gps) / 1_000_000;
         let needed_s = match self.context.rules.dialect {
             Dialect::ChirpStack => LEAD_MIN_S,
@@ -193,9 +223,43 @@ impl Due<'_> {
         })
     }
 
+    /// When a device that is in a session of its own can have been told another one: at its next uplink, which must come
+    /// early enough where nothing expires.
+    pub(super) fn told_again_by(self, gps: GpsTime) -> Option<GpsTime> {
+        let window =
+            Window { start: near(self.progress.session_told, gps), exponent: self.progress.exponent_told };
+        let is_in = self.progress.session_told != 0 && self.is_in_session(gps);
+        let interval_us = u64::from(self.progress.habits.interval_s()) * 1_000_000;
+        let spare_us = match self.context.rules.dialect {
+            Dialect::ChirpStack => 0,
+            Dialect::TheThingsStack => interval_us * 5 / 4,
+        };
+        let lead_us = interval_us + spare_us + 2 * LEAD_MIN_S * 1_000_000;
+        is_in.then(|| window.end().plus_us(LEAVES_LATE_US + lead_us))
+    }
+
     /// The session that is to be told next.
     pub(super) fn window(self) -> Option<Window> {
-        window_to_tell(self.context.setup?, self.context.now.gps?)
+        let (setup, gps) = (self.context.setup?, self.context.now.gps?);
+        match self.standing {
+            Standing::Canary(window) => Some(window).filter(|window| window.start > earliest(gps)),
+            _ => window_to_tell(setup, gps),
+        }
+    }
+
+    /// Whether the campaign's session begins so soon that there is no time for a proof before it.
+    pub(super) fn is_pressed(self, gps: GpsTime) -> bool {
+        let window = self.context.setup.and_then(|setup| window_to_tell(setup, gps));
+        let left_s = window.map(|window| window.start.us_since(gps) / 1_000_000);
+        let chances_s = LAST_CHANCES * u64::from(self.progress.habits.interval_s()) + 2 * LEAD_MIN_S;
+        left_s.is_some_and(|left_s| left_s < chances_s)
+    }
+
+    /// Whether the device confirmed a session of the campaign.
+    fn is_told_campaign(self) -> bool {
+        let told = self.progress.session_told;
+        let is_window = |window: &Window| window.start.session_time() == told;
+        self.context.setup.is_some_and(|setup| setup.windows.iter().any(is_window))
     }
 
     /// Whether all was told that can be told now: everything but a session without a start.
@@ -203,10 +267,13 @@ impl Due<'_> {
         let Some(setup) = self.context.setup else { return false };
         let needed = [Step::FragVersion, Step::McGroup, Step::FragSession];
         let is_set_up = needed.into_iter().all(|step| self.progress.has_done(step));
-        let told = self.progress.session_told;
-        let is_window = |window: &Window| window.start.session_time() == told;
-        let is_early = || matches!(self.step(false), Err(Hold::Far | Hold::NoStart));
-        is_set_up && (setup.channel.is_always || setup.windows.iter().any(is_window) || is_early())
+        let is_early = || match self.step(false) {
+            Err(Hold::Far | Hold::NoStart) => true,
+            // A canary's own session, while the campaign has no start.
+            Err(Hold::InSession) => self.standing == Standing::Free && setup.windows.is_empty(),
+            _ => false,
+        };
+        is_set_up && (setup.channel.is_always || self.is_told_campaign() || is_early())
     }
 
     /// GPS seconds at which the server drops the item of a command; `u32::MAX` where it never does.
@@ -228,8 +295,13 @@ impl Due<'_> {
 
 /// The first session whose command would still come in time.
 fn window_to_tell(setup: &Setup, gps: GpsTime) -> Option<Window> {
-    let earliest = gps.plus_us(LEAD_MIN_S * 1_000_000);
+    let earliest = earliest(gps);
     setup.windows.iter().find(|window| window.start > earliest).copied()
+}
+
+/// What starts later than this can still be told.
+fn earliest(gps: GpsTime) -> GpsTime {
+    gps.plus_us(LEAD_MIN_S * 1_000_000)
 }
 
 /// The GPS time with these seconds modulo 2^32 that is nearest to `gps`.

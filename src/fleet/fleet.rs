@@ -1,24 +1,24 @@
 //! The devices of one group: events in, pushes and records out.
 
 use super::airtime_share::AirtimeShare;
+use super::batch::Batch;
 use super::command::payload;
 use super::device::Device;
 use super::due::Context;
 use super::member::Member;
 use super::progress::Progress;
 use super::progress::Stop;
+use super::proofs::Proofs;
+use super::question::Question;
 use super::readiness::Readiness;
 use super::records;
 use super::rules::FleetRules;
 use super::setup::Setup;
 use super::setup::Window;
-use super::start_gate::Decision;
+use super::standing::Standing;
 use super::start_gate::StartGate;
-use super::start_gate::StartWhen;
-use super::state::DeviceState;
 use super::state::Refusal;
-use super::view::DeviceView;
-use super::view::state;
+use super::step::Step;
 use crate::lns::Event;
 use crate::lns::EventKind;
 use crate::lns::ItemId;
@@ -31,8 +31,8 @@ use crate::store::RecordId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
-use core::ops::Bound;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
 /// What a fleet wishes.
@@ -46,6 +46,17 @@ pub enum Output {
     Start(GpsTime),
     /// Somebody else seems to answer AppTimeReq, too; told once.
     TwoAnswerTime,
+    /// Ask the canaries, and say with [`Fleet::asked`] when that is over.
+    Ask(Question),
+    /// No canary of a batch answered: its root keys are probably wrong. The canaries' names, and how many devices it has.
+    KeysDoubted {
+        /// Names of the canaries that were asked.
+        canaries: Vec<String>,
+        /// Devices of the batch.
+        devices: usize,
+    },
+    /// The start leaves no time for a proof of root keys: devices are told without one; told once for a campaign.
+    Unproved,
     /// Too few devices are ready at the latest moment: there is no campaign.
     TooFewReady(Readiness),
 }
@@ -62,7 +73,7 @@ struct Waiting {
 
 /// One record of up to 64 devices on its way to the disk.
 #[derive(Default)]
-struct Shard {
+pub(super) struct Shard {
     /// A save is on its way, with the pushes that wait for it.
     saving: Option<Vec<Waiting>>,
     is_changed: bool,
@@ -71,24 +82,24 @@ struct Shard {
 }
 
 /// What all dialogues of a group share.
-struct Shared {
-    rules: FleetRules,
-    frag_fport: u8,
-    setup: Option<Setup>,
+pub(super) struct Shared {
+    pub(super) rules: FleetRules,
+    pub(super) frag_fport: u8,
+    pub(super) setup: Option<Setup>,
     /// The last setup, while there is no other: what became of the devices is still to be seen.
-    last: Option<Setup>,
-    is_begun: bool,
-    has_sent: bool,
-    is_survey: bool,
+    pub(super) last: Option<Setup>,
+    pub(super) is_begun: bool,
+    pub(super) has_sent: bool,
+    pub(super) is_survey: bool,
 }
 
 impl Shared {
     /// The same for whoever looks on: after a campaign with its setup.
-    fn shown(&self, now: Now) -> Context<'_> {
+    pub(super) fn shown(&self, now: Now) -> Context<'_> {
         Context { setup: self.setup.as_ref().or(self.last.as_ref()), ..self.context(now) }
     }
 
-    fn context(&self, now: Now) -> Context<'_> {
+    pub(super) fn context(&self, now: Now) -> Context<'_> {
         Context {
             now,
             setup: self.setup.as_ref(),
@@ -103,19 +114,31 @@ impl Shared {
 
 /// The devices of one group and their dialogues. No Debug: members hold key material.
 pub struct Fleet {
-    key: KeyFingerprint,
-    shared: Shared,
+    pub(super) key: KeyFingerprint,
+    pub(super) shared: Shared,
     pub(super) devices: Vec<Device>,
     pub(super) by_eui: BTreeMap<Eui64, usize>,
-    share: AirtimeShare,
-    shards: Vec<Shard>,
+    pub(super) share: AirtimeShare,
+    pub(super) shards: Vec<Shard>,
     /// The start of the campaign, where it is ours to decide.
-    gate: Option<StartGate>,
+    pub(super) gate: Option<StartGate>,
+    /// Which batches are proved, and the trials of others.
+    pub(super) proofs: Proofs,
+    /// Questions on their way to the air, by their counters.
+    pub(super) questions: BTreeMap<u32, Batch>,
+    /// Questions that wait for the save of proofs with that number.
+    pub(super) unsaved_questions: Vec<(u64, Question)>,
+    /// Saves of proofs that were begun and that were answered.
+    pub(super) proof_saves: (u64, u64),
+    /// Batches that there is no time to prove before the campaign.
+    pub(super) released: BTreeSet<Batch>,
+    /// Somebody was told the campaign's session without a proof.
+    pub(super) is_told_unproved: bool,
     /// Downlinks of others that followed a question for the time which we answer.
-    foreign_answers: u32,
+    pub(super) foreign_answers: u32,
     /// Something changed since the start was looked at.
-    is_gate_due: bool,
-    outputs: VecDeque<Output>,
+    pub(super) is_gate_due: bool,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Fleet {
@@ -153,6 +176,15 @@ impl Fleet {
             },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
             gate: records.iter().find_map(|record| StartGate::from_bytes(key, &record.bytes)),
+            proofs: records
+                .iter()
+                .find_map(|record| Proofs::from_bytes(key, &record.bytes))
+                .unwrap_or_default(),
+            questions: BTreeMap::new(),
+            unsaved_questions: Vec::new(),
+            proof_saves: (0, 0),
+            released: BTreeSet::new(),
+            is_told_unproved: false,
             foreign_answers: 0,
             is_gate_due: true,
             devices,
@@ -168,7 +200,9 @@ impl Fleet {
 
     /// The names of its records in the store.
     pub fn record_ids(&self) -> impl Iterator<Item = RecordId> {
-        (0..self.shards.len()).chain([records::START]).map(|index| records::id(self.key, index))
+        (0..self.shards.len())
+            .chain([records::START, records::PROOFS])
+            .map(|index| records::id(self.key, index))
     }
 
     /// How many devices there are.
@@ -202,7 +236,7 @@ impl Fleet {
     pub fn set_up(&mut self, setup: Option<Setup>) {
         let digest = setup.as_ref().map(Setup::digest);
         if self.shared.setup.as_ref().map(Setup::digest) != digest {
-            self.shared.is_begun = false;
+            (self.shared.is_begun, self.is_told_unproved) = (false, false);
         }
         if let Some(digest) = digest {
             for device in self.devices.iter_mut().filter(|device| device.progress.setup != digest) {
@@ -213,7 +247,7 @@ impl Fleet {
             self.shared.last = Some(before);
         }
         self.shared.setup = setup;
-        self.is_gate_due = true;
+        self.begin_trials();
     }
 
     /// The sessions of the campaign are these now.
@@ -225,7 +259,11 @@ impl Fleet {
 
     /// The first fragment was sent: no fragmentation session is set up any more.
     pub fn begin(&mut self) {
+        let is_first = !self.shared.is_begun;
         (self.shared.is_begun, self.shared.has_sent) = (true, true);
+        if is_first {
+            self.stand();
+        }
     }
 
     /// The devices are asked for their versions although nothing is to be set up.
@@ -244,6 +282,7 @@ impl Fleet {
         progress.begin(setup);
         progress.stop = is_lost.then_some(Stop::LostState);
         progress.done = kept;
+        self.try_again(index);
         self.change(index);
         true
     }
@@ -301,8 +340,10 @@ impl Fleet {
             }
             EventKind::Ack { .. } | EventKind::Nack { .. } | EventKind::Log { .. } => false,
         };
+        self.heard(index);
         if is_turn {
             self.is_gate_due = true;
+            self.volunteer(now, index);
             self.ask(now, index);
         }
         if self.devices[index].progress.lasting() != before {
@@ -316,6 +357,9 @@ impl Fleet {
             let start = self.gate.and_then(|gate| gate.start).filter(|_| is_durable);
             self.outputs.extend(start.map(Output::Start));
             return;
+        }
+        if record == records::id(self.key, records::PROOFS) {
+            return self.proofs_saved(is_durable);
         }
         let is_its = |index: &usize| records::id(self.key, *index) == record;
         let Some(index) = (0..self.shards.len()).find(is_its) else { return };
@@ -334,96 +378,9 @@ impl Fleet {
         }
     }
 
-    /// Decides the campaign's start when it is time, where the group has a rule for that and the task has no start.
-    pub fn advance(&mut self, now: Now) {
-        let (Some(rule), Some(gps)) = (self.shared.rules.start_when, now.gps) else { return };
-        let Some(setup) = self.shared.setup.as_ref().filter(|setup| !setup.channel.is_always) else { return };
-        let is_latest = self.gate.is_some_and(|gate| gate.start.is_none() && gps >= gate.latest(&rule));
-        if !setup.windows.is_empty() || !self.is_gate_due && !is_latest {
-            return;
-        }
-        self.is_gate_due = false;
-        let known = self.gate.filter(|gate| gate.setup == setup.digest());
-        let Some(mut gate) = known else {
-            self.keep_gate(StartGate::new(setup, gps));
-            self.is_gate_due = true;
-            return;
-        };
-        if let Some(start) = gate.start {
-            // Decided in an earlier life.
-            return self.outputs.push_back(Output::Start(start));
-        }
-        let context = self.shared.context(now);
-        let is_told =
-            |device: &&Device| matches!(state(device, &context), DeviceState::Told | DeviceState::Proved);
-        let intervals = self.devices.iter().filter(is_told).map(|device| device.progress.habits.interval_s);
-        let slowest_s =
-            intervals.clone().max().filter(|_| intervals.clone().all(|interval_s| interval_s > 0));
-        let readiness = self.readiness(now);
-        match gate.decide(&rule, &readiness, slowest_s, gps) {
-            Decision::Wait => {}
-            Decision::Start(start) => {
-                gate.start = Some(start);
-                self.keep_gate(gate);
-            }
-            Decision::TooFew => self.outputs.push_back(Output::TooFewReady(readiness)),
-        }
-    }
-
-    /// When a campaign without a start begins; `None` where it waits for one.
-    pub fn start_when(&self) -> Option<&StartWhen> {
-        self.shared.rules.start_when.as_ref()
-    }
-
-    /// When [`Fleet::advance`] wants to be called again although nothing happened.
-    pub fn wake_at(&self, now: Now) -> Option<Instant> {
-        let gate = self.gate.filter(|gate| gate.start.is_none())?;
-        let latest = gate.latest(self.shared.rules.start_when.as_ref()?);
-        self.shared.setup.as_ref().filter(|setup| setup.digest() == gate.setup)?;
-        now.instant_of(latest).filter(|latest| *latest > now.mono)
-    }
-
-    fn keep_gate(&mut self, gate: StartGate) {
-        self.gate = Some(gate);
-        let id = records::id(self.key, records::START);
-        self.outputs.push_back(Output::Save(FleetRecord { id, bytes: gate.to_bytes(self.key) }));
-    }
-
     /// The next thing that it wishes.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    /// Each device as people see it.
-    pub fn devices(&self, now: Now) -> impl Iterator<Item = DeviceView<'_>> {
-        let context = self.shared.shown(now);
-        self.devices.iter().map(move |device| DeviceView::new(device, &context))
-    }
-
-    /// The devices with a greater DevEUI than `after`, by ascending DevEUI.
-    pub fn devices_after(&self, now: Now, after: Option<Eui64>) -> impl Iterator<Item = DeviceView<'_>> {
-        let context = self.shared.shown(now);
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let indices = self.by_eui.range((from, Bound::Unbounded));
-        indices.map(move |(_, index)| DeviceView::new(&self.devices[*index], &context))
-    }
-
-    /// Each device and how far it is.
-    pub fn states(&self, now: Now) -> impl Iterator<Item = (Eui64, DeviceState)> {
-        let context = self.shared.shown(now);
-        self.devices.iter().map(move |device| (device.member.dev_eui, state(device, &context)))
-    }
-
-    /// One device as people see it.
-    pub fn device(&self, now: Now, dev_eui: Eui64) -> Option<DeviceView<'_>> {
-        let device = &self.devices[*self.by_eui.get(&dev_eui)?];
-        Some(DeviceView::new(device, &self.shared.shown(now)))
-    }
-
-    /// How many devices are ready.
-    pub fn readiness(&self, now: Now) -> Readiness {
-        let context = self.shared.shown(now);
-        self.devices.iter().map(|device| state(device, &context)).collect()
     }
 
     /// The device's next command, if one is due and there is airtime for it.
@@ -433,6 +390,11 @@ impl Fleet {
         let Some(address) = device.address.clone() else { return };
         let orphan = device.orphan(&context);
         let Some(step) = orphan.map(|asked| asked.step).or(device.next(&context).ok()) else { return };
+        if step == Step::FragSession && !self.devices[index].progress.has_asked(step) {
+            self.devices[index].progress.is_candidate = self.is_candidate(now, index);
+        }
+        let context = self.shared.context(now);
+        let device = &mut self.devices[index];
         let material = device.material(&context);
         // A field that does not fit is one of the group's, which was checked when it was planned.
         let Ok(made) = payload(step, &material) else { return };
@@ -444,6 +406,11 @@ impl Fleet {
         let is_spent = orphan.is_none() && device.is_day_spent(&context);
         if is_spent || !self.share.take(now.mono, device.uplink_place(), frame_bytes) {
             return;
+        }
+        let is_unproved = matches!(device.standing, Standing::Waits | Standing::Released);
+        if step == Step::McSession && is_unproved && !self.is_told_unproved {
+            self.is_told_unproved = true;
+            self.outputs.push_back(Output::Unproved);
         }
         let asked = orphan.unwrap_or_else(|| device.push(&context, step));
         let push = Push {
@@ -474,7 +441,7 @@ impl Fleet {
     }
 
     /// The device's record is to be written.
-    fn change(&mut self, index: usize) {
+    pub(super) fn change(&mut self, index: usize) {
         let shard = index / records::DEVICES;
         self.shards[shard].is_changed = true;
         self.is_gate_due = true;

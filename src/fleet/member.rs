@@ -1,5 +1,6 @@
 //! What is prepared for one device at a desk: no root key comes to a gateway.
 
+use super::batch::Batch;
 use crate::lorawan::Eui64;
 
 /// One device of a group. No Debug: it holds key material.
@@ -11,6 +12,8 @@ pub struct Member {
     pub name: String,
     /// McKey_encrypted of the group for this device (TS005-1.0.0 4.3).
     pub mc_key_encrypted: [u8; 16],
+    /// The devices whose root keys came from the same source.
+    pub batch: Batch,
     /// What TS004-2.0.0 needs; `None` for devices of version 1.
     pub session_mics: Option<SessionMics>,
 }

@@ -7,6 +7,8 @@
 //!
 //! * [`Fleet`]: the devices of one group, their records on disk, the airtime that commands may take.
 //! * [`Setup`]: what the devices are told for one campaign; [`Member`]: what is prepared for one of them.
+//! * [`Batch`]: devices whose root keys came from one source. No answer of TS005 reveals a wrong one, so up to three
+//!   canaries of a new batch are asked under the group's key before the others are told their session.
 //! * [`DeviceState`]: how far one device is, in our words and in those of AWS.
 //!
 //! The room sees events of a network server ([`lns::Event`](crate::lns::Event)) and wishes pushes; it knows no
@@ -15,6 +17,7 @@
 mod airtime_share;
 mod answer;
 mod answering;
+mod batch;
 mod command;
 mod counted;
 mod device;
@@ -23,26 +26,35 @@ mod due;
 mod fleet;
 mod habits;
 mod judge;
+mod looking;
 mod member;
 mod progress;
+mod proofs;
+mod proving;
+mod question;
 mod questions;
 mod queue_item;
 mod readiness;
 mod records;
 mod rules;
 mod setup;
+mod standing;
 mod start_gate;
+mod starting;
 mod state;
 mod step;
+mod trial;
 mod view;
 
 pub use airtime_share::AirtimeRule;
+pub use batch::Batch;
 pub use fleet::Fleet;
 pub use fleet::Output;
 pub use judge::ClockVerdict;
 pub use judge::TimedAnswer;
 pub use member::Member;
 pub use member::SessionMics;
+pub use question::Question;
 pub use questions::QUESTIONS_ALONE;
 pub use readiness::Readiness;
 pub use rules::FleetRules;
@@ -53,4 +65,5 @@ pub use start_gate::StartWhen;
 pub use state::DeviceState;
 pub use state::Refusal;
 pub use step::Step;
+pub use trial::CANARIES_MAX;
 pub use view::DeviceView;

@@ -51,6 +51,8 @@ pub(super) struct Progress {
     pub(super) is_proved: bool,
     /// An answer said that its clock is wrong.
     pub(super) is_clock_doubted: bool,
+    /// It is told a short BlockAckDelay: it may become a canary of its batch.
+    pub(super) is_candidate: bool,
     pub(super) stop: Option<Stop>,
     /// The command on its way.
     pub(super) asked: Option<Asked>,
@@ -138,7 +140,8 @@ impl Progress {
         let flags = u8::from(self.is_proved)
             | u8::from(self.session_cnt.is_some()) << 1
             | u8::from(self.counted.newest.is_some()) << 2
-            | u8::from(self.is_clock_doubted) << 3;
+            | u8::from(self.is_clock_doubted) << 3
+            | u8::from(self.is_candidate) << 4;
         let asked = self.asked.map_or(0, |asked| asked.step.number());
         bytes.extend(self.setup);
         bytes.extend([self.ts004, self.ts005, self.ts003, self.done, self.ever_asked, self.tries]);
@@ -182,6 +185,7 @@ impl Progress {
             bad_answers: bytes[14],
             is_proved: flags & 1 != 0,
             is_clock_doubted: flags & 8 != 0,
+            is_candidate: flags & 16 != 0,
             stop: match bytes[16] {
                 1 => Refusal::from_number(bytes[17], bytes[18]).map(Stop::Refused),
                 2 => Some(Stop::Conflict),
@@ -230,6 +234,7 @@ mod tests {
             bad_answers: 2,
             is_proved: true,
             is_clock_doubted: true,
+            is_candidate: true,
             stop: Some(Stop::Refused(Refusal::FragVersion(2))),
             asked: Some(Asked { step: Step::McSession, item_no: 70_000, expires_s: u32::MAX }),
             next_item_no: 70_001,

@@ -17,6 +17,8 @@ const DEVICE_BYTES: usize = 8 + PROGRESS_BYTES;
 
 /// The index of the record of a campaign's start.
 pub(super) const START: usize = usize::MAX;
+/// The index of the record of what is proved.
+pub(super) const PROOFS: usize = usize::MAX - 1;
 
 /// The name of the `index`-th record of the devices that share a key.
 pub(super) fn id(key: KeyFingerprint, index: usize) -> RecordId {

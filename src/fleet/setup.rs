@@ -5,6 +5,7 @@ use crate::lorawan::PackageVersion;
 use crate::radio::Modulation;
 use crate::report::Planned;
 use crate::time::GpsTime;
+use core::ops::Range;
 use sha2::Digest;
 use sha2::Sha256;
 
@@ -14,6 +15,8 @@ pub(super) const MC_GROUP_ID: u8 = 0;
 pub(super) const FRAG_INDEX: u8 = 0;
 /// The highest maxMcFCount: some stacks count 16 bits only.
 const MAX_MC_FCOUNT: u32 = 65_535;
+/// The few canaries of a batch answer within 32 s.
+const CANARY_BLOCK_ACK_DELAY: u8 = 1;
 
 /// One Class C session (TS005-1.0.0 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +64,9 @@ pub struct Setup {
     pub task: String,
     /// The group and the channel of its sessions.
     pub channel: Channel,
-    /// minMcFCount: one below the first counter of the campaign.
+    /// Counters for questions to canaries, all below the campaign's first.
+    pub canary_fcnts: Range<u32>,
+    /// minMcFCount: one below the first counter that is used.
     pub min_mc_fcount: u32,
     /// maxMcFCount: one above every counter that the campaign may ever use.
     pub max_mc_fcount: u32,
@@ -83,10 +88,12 @@ impl Setup {
     /// The setup for a planned campaign.
     pub fn new(task: &str, planned: &Planned, channel: Channel) -> Setup {
         let window = |(start, exponent): &(GpsTime, u8)| Window { start: *start, exponent: *exponent };
+        let canary_fcnts = planned.first_fcnt.saturating_sub(planned.canary_fcnts)..planned.first_fcnt;
         Setup {
             task: task.to_owned(),
             channel,
-            min_mc_fcount: planned.first_fcnt.saturating_sub(1),
+            min_mc_fcount: canary_fcnts.start.saturating_sub(1),
+            canary_fcnts,
             max_mc_fcount: planned.end_fcnt.saturating_add(1).min(MAX_MC_FCOUNT),
             nb_frag: planned.nb_frag,
             frag_size: planned.frag_size,
@@ -95,6 +102,12 @@ impl Setup {
             image_sha256: planned.sha256.map(|sha256| *sha256.as_bytes()),
             windows: planned.sessions.iter().map(window).collect(),
         }
+    }
+
+    /// BlockAckDelay for a device; canaries answer sooner than a whole group could.
+    pub(super) fn block_ack_delay_of(&self, is_candidate: bool) -> u8 {
+        let of_group = self.channel.block_ack_delay;
+        if is_candidate { of_group.min(CANARY_BLOCK_ACK_DELAY) } else { of_group }
     }
 
     /// What devices hold of it besides the sessions: where it differs they are told anew.

@@ -12,8 +12,8 @@ const HALF_INTERVALS: u64 = 5;
 const DAY_S: u32 = 86_400;
 /// Nobody is told a session within less, microseconds.
 const LEAD_MIN_US: u64 = 120_000_000;
-/// Starts are whole minutes.
-const MINUTE_US: u64 = 60_000_000;
+/// Starts are multiples of this, microseconds.
+const STEP_US: u64 = 10_000_000;
 
 /// When a campaign without a start begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +50,14 @@ pub(super) struct StartGate {
 
 impl StartGate {
     /// What is to be done now, with `slowest_s` as the longest of the ready devices' usual distances of uplinks; `None`
-    /// while one of them sent only once.
+    /// while one of them sent only once. Canaries, who are in a session of their own, can be told another by `told_again`.
     pub(super) fn decide(
         &self,
         rule: &StartWhen,
         ready: &Readiness,
         slowest_s: Option<u32>,
         gps: GpsTime,
+        told_again: Option<GpsTime>,
     ) -> Decision {
         let is_latest = gps >= self.latest(rule);
         let wanted = if is_latest { rule.min_ready_percent } else { rule.ready_percent };
@@ -65,7 +66,8 @@ impl StartGate {
             true => {
                 let lead_us =
                     (u64::from(slowest_s.unwrap_or(DAY_S)) * 1_000_000 * HALF_INTERVALS / 2).max(LEAD_MIN_US);
-                let start_us = gps.plus_us(lead_us).as_us().next_multiple_of(MINUTE_US);
+                let start = gps.plus_us(lead_us).max(told_again.unwrap_or(gps));
+                let start_us = start.as_us().next_multiple_of(STEP_US);
                 Decision::Start(GpsTime::from_us(start_us))
             }
             false if is_latest => Decision::TooFew,
@@ -122,14 +124,14 @@ mod tests {
 
     fn decided_with(told: u32, after_us: u64, slowest_s: Option<u32>) -> Decision {
         let ready = Readiness { devices: 10, told, ..Readiness::default() };
-        GATE.decide(&RULE, &ready, slowest_s, GATE.planned.plus_us(after_us))
+        GATE.decide(&RULE, &ready, slowest_s, GATE.planned.plus_us(after_us), None)
     }
 
     #[test]
     fn a_campaign_begins_when_enough_are_ready_and_the_slowest_of_them_can_still_be_told() {
         assert_eq!(decided(8, 1000), Decision::Wait);
         let Decision::Start(start) = decided(9, 1000) else { panic!("nine of ten are ready") };
-        assert_eq!(start.as_us() % MINUTE_US, 0);
+        assert_eq!(start.as_us() % STEP_US, 0);
         assert!((9000..=9060).contains(&(start.us_since(GATE.planned) / 1_000_000)), "{start:?}");
     }
 

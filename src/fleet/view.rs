@@ -2,8 +2,10 @@
 
 use super::device::Device;
 use super::due::Context;
+use super::due::Hold;
 use super::progress::Stop;
 use super::state::DeviceState;
+use super::step::Step;
 use crate::answers::Holding;
 use crate::lorawan::Eui64;
 use serde::Serialize;
@@ -137,7 +139,11 @@ pub(super) fn state(device: &Device, context: &Context<'_>) -> DeviceState {
     } else if progress.ever_asked == 0 {
         DeviceState::Initial
     } else {
-        device.step(context).map_or(DeviceState::Initial, DeviceState::Asked)
+        match device.step(context) {
+            Ok(step) => DeviceState::Asked(step),
+            Err(Hold::Unproved | Hold::Canary | Hold::Doubted) => DeviceState::Asked(Step::McSession),
+            Err(_) => DeviceState::Initial,
+        }
     }
 }
 

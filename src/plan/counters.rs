@@ -48,7 +48,9 @@ pub fn counters_from(
                 ));
             }
         };
-        group.first_fcnt = Some(armed.unwrap_or(next_free));
+        // What is armed has its own counters for canaries below its base.
+        let below = if armed.is_some() { group.canary_fcnts } else { 0 };
+        group.first_fcnt = Some(armed.map_or(next_free, |base| base.saturating_sub(below)));
     }
     Ok(said)
 }

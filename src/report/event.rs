@@ -71,6 +71,13 @@ pub enum Event {
         /// Start and time-out exponent of each; none where the devices always listen.
         sessions: Vec<(GpsTime, u8)>,
     },
+    /// Canaries of the task's group were asked under its key, before their batch is told the campaign's session.
+    CanariesAsked {
+        /// The frame counter of the question.
+        fcnt: u32,
+        /// When the question is over on the air.
+        end: Instant,
+    },
     /// The first frame was handed to the forwarder.
     Began,
     /// After a restart the campaign goes on here.
@@ -259,6 +266,7 @@ impl Event {
             | Event::Waiting { .. }
             | Event::Waited { .. }
             | Event::StartDecided { .. }
+            | Event::CanariesAsked { .. }
             | Event::Began
             | Event::Resumed { .. }
             | Event::Sent { .. }
@@ -326,6 +334,9 @@ impl fmt::Display for Event {
                 write!(f, "after {questions} questions {holdings}: {end}")
             }
             Event::StartDecided { group, sessions } => start_decided(f, group, sessions),
+            Event::CanariesAsked { fcnt, .. } => {
+                write!(f, "canaries are asked under the group's key (FCnt {fcnt})")
+            }
             Event::Began => f.write_str("the first frame is on its way"),
             Event::Resumed { frame_no } => write!(f, "resumed at frame {frame_no}"),
             Event::Sent { frame_no, fcnt, start } => {

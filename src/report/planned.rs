@@ -31,6 +31,8 @@ pub struct Planned {
     pub is_coded_only: bool,
     /// The first frame counter.
     pub first_fcnt: u32,
+    /// Reserved frame counters right below the first one, for questions to canaries.
+    pub canary_fcnts: u32,
     /// One past the last reserved frame counter.
     pub end_fcnt: u32,
     /// Exact airtime of one frame, microseconds.

@@ -41,6 +41,8 @@ pub enum WaitReason {
         devices: u32,
         /// How many are waited for, per cent.
         percent: u8,
+        /// Root keys of some are probably wrong.
+        is_doubted: bool,
     },
     /// Its start is still to come.
     Start(GpsTime),
@@ -258,8 +260,9 @@ impl fmt::Display for WaitReason {
             WaitReason::Forwarder(obstacle) => f.write_str(obstacle.as_str()),
             WaitReason::Clock { need, dispute } => clock(f, need, dispute.as_ref()),
             WaitReason::NoStart => f.write_str("a start: the task has no StartTime and no \"Start\""),
-            WaitReason::Devices { ready, devices, percent } => {
-                write!(f, "its devices: {ready} of {devices} are ready, and it begins with {percent} %")
+            WaitReason::Devices { ready, devices, percent, is_doubted } => {
+                let doubt = if *is_doubted { "; root keys are probably wrong" } else { "" };
+                write!(f, "its devices: {ready} of {devices} are ready, and it begins with {percent} %{doubt}")
             }
             WaitReason::Start(start) => write!(f, "its start at {}", rfc3339_from_gps(*start)),
             WaitReason::Session(start, end) => write!(

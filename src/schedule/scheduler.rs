@@ -110,6 +110,13 @@ pub struct Booking {
     queue_slot_us: u64,
 }
 
+impl Booking {
+    /// Airtime of the frame, microseconds.
+    pub fn airtime_us(&self) -> u64 {
+        self.load.airtime_us
+    }
+}
+
 /// A window in which a network server may still want to send:
 /// kept free of our frames until it is too late to claim it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

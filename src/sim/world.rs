@@ -427,6 +427,11 @@ impl World {
                     self.concentrator.uplink(self.now, uplinks::of_device(self.now, airtime_us, &phy));
                     self.drain_concentrator();
                 }
+                FieldEffect::Opens { mc_addr, start, exponent } => {
+                    let start = self.true_clock().instant_of(start).unwrap_or(self.now);
+                    let end = start.plus_us(1_000_000 << exponent.min(15));
+                    self.referee.session(mc_addr.as_u32(), start, end);
+                }
                 FieldEffect::Tells(event) => self.tell(Input::Lns { link, event }),
                 FieldEffect::Commands { device, place, f_port, payload } => {
                     let answers = self.listeners.unicast(self.true_clock(), device, f_port, &payload);

@@ -477,3 +477,17 @@ fn a_plan_is_drawn_with_its_sessions_and_all_its_frames() {
     assert!(svg.contains(&format!("{frames} of {frames} frames to meters")), "{frames}: {svg}");
     assert!(svg.contains("2099-11-22T08:30:00Z") && svg.contains("fill=\"#e6eef6\""), "{svg}");
 }
+
+#[test]
+fn an_order_to_a_group_whose_key_is_not_enrolled_is_refused_with_the_way_out_and_not_kept() {
+    let mut site = Site::new("order-unenrolled", 4);
+    // A state folder that is there is not enrolled by itself.
+    std::fs::create_dir(site.path("state")).unwrap();
+    site.start();
+    site.wait("it answers", 20, |_| true);
+    let (image, config) = (site.path("image.bin").display().to_string(), site.config());
+    let (code, text) = site.refuses(&order_words(&image, &config));
+    assert_eq!(code, Some(65), "{text}");
+    assert!(text.contains("say `fuotad group enrol lamps` once"), "{text}");
+    assert_eq!((kept(&site), site.cli(&["tasks", "-c", &config])), (vec![], "no task\n".to_owned()));
+}

@@ -8,9 +8,11 @@ use fuotad::answers::End;
 use fuotad::answers::Habit;
 use fuotad::answers::Holding;
 use fuotad::answers::Roll;
+use fuotad::campaign::CANARY_FCNTS;
 use fuotad::campaign::Group;
 use fuotad::campaign::SessionRule;
 use fuotad::engine::FleetSettings;
+use fuotad::fleet::Batch;
 use fuotad::fleet::FleetRules;
 use fuotad::fleet::Member;
 use fuotad::lns::Dialect;
@@ -26,6 +28,7 @@ use fuotad::sim::DeviceScript;
 use fuotad::sim::Fault;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
+use fuotad::sim::TaskScript;
 use fuotad::sim::World;
 use fuotad::sim::device::State;
 use fuotad::sim::lns::FieldDevice;
@@ -56,6 +59,7 @@ pub fn script(devices: usize) -> Script {
             &mc_ke_key(&listener.settings.root_key.mc_root_key()),
             &small_world::mc_key(),
         ),
+        batch: Batch::default(),
         session_mics: None,
     };
     let members: Vec<Member> = listeners.iter().enumerate().map(member).collect();
@@ -66,6 +70,7 @@ pub fn script(devices: usize) -> Script {
     let place = |(device, member): (usize, &Member)| FieldDevice {
         device,
         dev_eui: member.dev_eui,
+        mc_addr: small_world::mc_addr(),
         interval_us: 20_000_000,
         loss_ppm: 200_000,
         is_clock_right: true,
@@ -234,4 +239,43 @@ fn the_loop_goes_on_wherever_the_gateway_dies() {
         let (asked, _) = answered(&summary).unwrap();
         assert!(frame < whole as u64 || asked + 1 >= questions, "{story}: {asked} of {questions} questions");
     }
+}
+
+#[test]
+fn a_campaign_that_was_answered_proves_the_root_keys_for_the_next_one() {
+    let of = |is_answered: bool| {
+        let mut script = in_sessions(4);
+        script.groups[0].canary_fcnts = CANARY_FCNTS;
+        script.fleets[0].rules.canaries = 3;
+        if !is_answered {
+            script.groups[0].answer_window = None;
+            script.fleets[0].rules.give_up.answers_us = 0;
+        }
+        // The first one leaves no time for a canary.
+        let document = script.tasks[0].document.clone();
+        script.tasks[0].document = document.replace("08:10:00Z", "08:03:30Z");
+        let next = TaskScript {
+            at_us: 3_600_000_000,
+            stem: "task-2".to_owned(),
+            document: document.replace("08:10:00Z", "10:00:00Z"),
+            ..script.tasks[0].clone()
+        };
+        script.tasks.push(next);
+        let (mut world, mut warned) = (World::new(script), false);
+        while world.step() {}
+        let summary = world.summary();
+        let mut asked = 0;
+        for report in &summary.reports {
+            asked += u32::from(matches!(report.event, Event::CanariesAsked { .. }));
+            warned |= matches!(&report.event, Event::Warning { text } if text.contains("without a proof"));
+        }
+        let over = summary.reports.iter().filter(|report| matches!(report.event, Event::Over(_))).count();
+        assert!(summary.verdict.is_content(), "{:?}", summary.verdict.breaches);
+        (over, warned, asked)
+    };
+    assert_eq!(of(true), (2, true, 0));
+    // Where nobody hears answers a canary is asked before the second one.
+    let (over, warned, asked) = of(false);
+    assert_eq!((over, warned), (2, true));
+    assert!(asked > 0);
 }

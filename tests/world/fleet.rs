@@ -24,12 +24,12 @@ use fuotad::sim::lns::LnsWorld;
 use fuotad::sim::lns::MeterScript;
 use fuotad::sim::lns::Rx2Script;
 
-const HOUR_S: u64 = 3600;
-const DAY_S: u64 = 24 * HOUR_S;
+pub const HOUR_S: u64 = 3600;
+pub const DAY_S: u64 = 24 * HOUR_S;
 const IMAGE: [u8; 995] = [0x5a; 995];
 
 /// A campaign of 20 fragments of 50 bytes whose only session begins at `start_s` and lasts 512 s.
-fn setup(start_s: u64, version: PackageVersion) -> Setup {
+pub fn setup(start_s: u64, version: PackageVersion) -> Setup {
     let channel = Channel {
         mc_addr: McAddr::new(0x01c0_ffee),
         ts004_version: version,
@@ -44,6 +44,7 @@ fn setup(start_s: u64, version: PackageVersion) -> Setup {
     Setup {
         task: "meters-1".to_owned(),
         channel,
+        canary_fcnts: 2..66,
         min_mc_fcount: 1,
         max_mc_fcount: 103,
         nb_frag: 20,
@@ -59,18 +60,18 @@ fn script(dialect: Dialect, start_s: u64, meters: Vec<MeterScript>) -> LnsScript
     LnsScript::new(FleetRules::new(dialect), setup(start_s, PackageVersion::V1), meters)
 }
 
-fn world(script: LnsScript) -> LnsWorld {
+pub fn world(script: LnsScript) -> LnsWorld {
     LnsWorld::new(script, parameters(RfRegion::Eu868).unwrap(), &IMAGE)
 }
 
-fn run(script: LnsScript, until_s: u64) -> LnsSummary {
+pub fn run(script: LnsScript, until_s: u64) -> LnsSummary {
     let mut world = world(script);
     world.run_until(until_s);
     world.summary()
 }
 
 #[track_caller]
-fn assert_lawful(summary: &LnsSummary) {
+pub fn assert_lawful(summary: &LnsSummary) {
     assert_eq!(summary.breaches, Vec::<String>::new());
 }
 
@@ -371,7 +372,7 @@ fn a_power_cut_at_every_operation_of_the_disk_costs_no_answer_that_was_on_it() {
 
 /// 300 meters as a city has them: most of them near, 15 % of what they send lost in bursts, 1 % with a wrong key,
 /// 5 % out of reach, 2 % that restart.
-fn city(interval_s: u64, rejoins_within_s: u64) -> Vec<MeterScript> {
+pub fn city(interval_s: u64, rejoins_within_s: u64) -> Vec<MeterScript> {
     let sf = |index: usize| match index * 7 % 100 {
         0..45 => 7,
         45..65 => 8,
@@ -394,7 +395,7 @@ fn city(interval_s: u64, rejoins_within_s: u64) -> Vec<MeterScript> {
 
 /// What 300 meters come to: per cent of those in reach that were told by each of these seconds, and downlinks against
 /// the oracle's.
-fn measured(name: &str, script: LnsScript, until_s: [u64; 2], start_s: u64) -> ([f64; 2], f64) {
+pub fn measured(name: &str, script: LnsScript, until_s: [u64; 2], start_s: u64) -> ([f64; 2], f64) {
     let meters = script.meters.clone();
     let mut world = world(script);
     world.run_until(start_s + 60);
@@ -453,7 +454,7 @@ fn a_quarter_of_the_law_in_rx1_is_too_little_for_95_percent_of_300_meters_in_eig
     assert!(needed_s > share_s, "{needed_s} s");
 }
 
-fn city_rules(dialect: Dialect, share_percent: u32) -> FleetRules {
+pub fn city_rules(dialect: Dialect, share_percent: u32) -> FleetRules {
     let region = parameters(RfRegion::Eu868).unwrap();
     let airtime = Some(AirtimeRule { region, share_ppm: share_percent * 10_000 });
     FleetRules { answers_time: true, airtime, ..FleetRules::new(dialect) }

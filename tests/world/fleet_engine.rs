@@ -4,6 +4,7 @@ use crate::support::small_world;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fuotad::broadcast::TaskSource;
+use fuotad::campaign::CANARY_FCNTS;
 use fuotad::campaign::Group;
 use fuotad::campaign::SessionRule;
 use fuotad::engine;
@@ -11,6 +12,7 @@ use fuotad::engine::Engine;
 use fuotad::engine::FleetSettings;
 use fuotad::engine::Input;
 use fuotad::engine::Output;
+use fuotad::fleet::Batch;
 use fuotad::fleet::DeviceState;
 use fuotad::fleet::FleetRules;
 use fuotad::fleet::Member;
@@ -36,8 +38,12 @@ use fuotad::sim::device::State;
 use fuotad::sim::random::Random;
 use fuotad::store::Change;
 use fuotad::store::FleetRecord;
+use fuotad::store::KeyCounters;
+use fuotad::store::RangeState;
 use fuotad::store::RecordId;
 use fuotad::store::Recovered;
+use fuotad::store::Reservation;
+use fuotad::store::TaskRecord;
 use fuotad::task::TaskId;
 use fuotad::time::GpsTime;
 use fuotad::time::Instant;
@@ -61,6 +67,7 @@ fn settings(start_when: Option<StartWhen>) -> engine::Settings {
         dev_eui: DEVICE,
         name: "meter-1".to_owned(),
         mc_key_encrypted: encrypt_mc_key(&mc_ke_key(&root_key().mc_root_key()), &small_world::mc_key()),
+        batch: Batch::default(),
         session_mics: None,
     };
     let rules = FleetRules { start_when, ..FleetRules::new(Dialect::ChirpStack) };
@@ -81,6 +88,12 @@ struct Bench {
     records: BTreeMap<RecordId, FleetRecord>,
     forgotten: Vec<RecordId>,
     sessions: Vec<(GpsTime, u8)>,
+    /// First counter of the last plan, and how many are for canaries below it.
+    planned: (u32, u32),
+    reserved: Option<Reservation>,
+    task: Option<TaskRecord>,
+    /// Counters of questions to canaries.
+    questions: Vec<u32>,
     /// Those of the start that was decided.
     decided: Vec<(GpsTime, u8)>,
     /// What tasks waited for, and what was warned of.
@@ -116,6 +129,10 @@ impl Bench {
             records: BTreeMap::new(),
             forgotten: Vec::new(),
             sessions: Vec::new(),
+            planned: (0, 0),
+            reserved: None,
+            task: None,
+            questions: Vec::new(),
             decided: Vec::new(),
             waits: Vec::new(),
             warnings: Vec::new(),
@@ -154,13 +171,19 @@ impl Bench {
                             self.unanswered.push(save);
                             continue;
                         }
+                        Change::Reserve { wanted, .. } => self.reserved = Some(wanted),
+                        Change::Task(task) => self.task = Some(task),
                         Change::ForgetFleet(id) => self.forgotten.push(id),
                         _ => {}
                     }
                     saves.push(save);
                 }
                 Output::Report(report) => match report.event {
-                    Event::Planned(planned) => self.sessions = planned.sessions,
+                    Event::Planned(planned) => {
+                        self.planned = (planned.first_fcnt, planned.canary_fcnts);
+                        self.sessions = planned.sessions;
+                    }
+                    Event::CanariesAsked { fcnt, .. } => self.questions.push(fcnt),
                     Event::Waiting { reason } => self.waits.push(reason),
                     Event::Warning { text } => self.warnings.push(text),
                     Event::StartDecided { sessions, .. } => self.decided = sessions,
@@ -446,4 +469,65 @@ fn nobody_is_told_of_counters_that_are_not_on_disk() {
     let save = bench.unanswered[0];
     bench.tell(40, Input::Saved(save, Ok(())));
     assert_eq!(bench.converse(50), WHOLE);
+}
+
+/// The same gateway, which proves new lists with canaries.
+fn proving(start_when: Option<StartWhen>) -> engine::Settings {
+    let mut settings = settings(start_when);
+    settings.groups[0].canary_fcnts = CANARY_FCNTS;
+    settings.fleets[0].rules.canaries = 3;
+    settings
+}
+
+#[test]
+fn root_keys_that_are_probably_wrong_are_said_in_log_status_and_end() {
+    let start_when = StartWhen { ready_percent: 100, min_ready_percent: 100, at_latest_us: 3_600_000_000 };
+    let mut settings = proving(Some(start_when));
+    settings.fleets[0].members[0].mc_key_encrypted = [9; 16];
+    let mut bench = Bench::of(settings, small_world::enrolled());
+    bench.order_document("task-1", 20, &without_a_start());
+    assert_eq!(bench.converse(30), WHOLE, "a canary is told a session although the campaign has no start");
+    let pull_data = [2, 0, 7, 2, 0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12];
+    for s in 40..300 {
+        bench.tell(s, Input::Datagram { from: ([127, 0, 0, 1], 40_000).into(), bytes: &pull_data });
+    }
+    let doubt = "root keys are probably wrong";
+    assert_eq!(bench.questions.len(), 2, "two tries");
+    assert!(bench.questions.iter().all(|fcnt| (2..2 + CANARY_FCNTS).contains(fcnt)), "{:?}", bench.questions);
+    assert_eq!(bench.warnings.len(), 1);
+    assert!(
+        bench.warnings[0].contains(doubt) && bench.warnings[0].contains("meter-1"),
+        "{:?}",
+        bench.warnings
+    );
+    assert_eq!(bench.engine.warned(), bench.warnings, "so says the status page");
+    let waiting = bench.engine.tasks().next().and_then(|task| task.waiting).unwrap();
+    assert!(waiting.contains(doubt), "{waiting}");
+    let device = bench.engine.fleet("meters").unwrap().device(now(300), DEVICE).unwrap().reason;
+    assert!(device.starts_with(doubt), "{device}");
+    assert_eq!(bench.converse(1000), [], "it is told no other session");
+    bench.tell(3700, Input::Time);
+    assert!(bench.over.contains("too-few-ready: 0 of 1") && bench.over.contains(doubt), "{}", bench.over);
+}
+
+#[test]
+fn a_campaign_keeps_its_counters_whether_or_not_it_was_planned_with_some_for_canaries() {
+    for (before, after) in [(0, CANARY_FCNTS), (CANARY_FCNTS, 0), (CANARY_FCNTS, CANARY_FCNTS)] {
+        let of = |canary_fcnts: u32, recovered: Recovered| {
+            let mut settings = settings(None);
+            settings.groups[0].canary_fcnts = canary_fcnts;
+            let mut bench = Bench::of(settings, recovered);
+            bench.order("task-1", 20);
+            bench
+        };
+        let first = of(before, small_world::enrolled());
+        assert_eq!(first.planned, (2 + before, before));
+        let (wanted, task) = (first.reserved.unwrap(), first.task.unwrap());
+        assert_eq!(wanted.base, 2, "the counters for canaries are reserved with it");
+        let counters = KeyCounters { next_free: wanted.next_free, reservations: vec![wanted] };
+        let ranges = [(wanted.key, RangeState::Intact(counters))].into();
+        let next = of(after, Recovered { ranges, tasks: vec![task], ..Recovered::default() });
+        assert_eq!(next.planned, first.planned, "{before} before, {after} now");
+        assert_eq!(next.reserved, None, "nothing more is given away");
+    }
 }

@@ -9,6 +9,7 @@ mod a_day_after;
 mod answers;
 mod asked_alone;
 mod campaigns;
+mod canaries;
 mod closed_loop;
 mod cloud_sessions;
 mod crashes;

@@ -75,7 +75,9 @@ fn next(reason: Option<&WaitReason>) -> Option<WaitReason> {
             let dispute = Some(ClockDispute { ours: gps, theirs: gps });
             Some(WaitReason::Clock { need: ClockNeed::Start, dispute })
         }
-        Some(WaitReason::NoStart) => Some(WaitReason::Devices { ready: 0, devices: 0, percent: 0 }),
+        Some(WaitReason::NoStart) => {
+            Some(WaitReason::Devices { ready: 0, devices: 0, percent: 0, is_doubted: false })
+        }
         Some(WaitReason::Devices { .. }) => Some(WaitReason::Start(gps)),
         Some(WaitReason::Start(_)) => Some(WaitReason::Session(gps, gps)),
         Some(WaitReason::Session(..)) => Some(WaitReason::Missed { ended: None, left: 0, planned: 0 }),

@@ -3,6 +3,7 @@
 use super::request::Request;
 use crate::task::TaskId;
 use crate::time::GpsTime;
+use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
 /// A question with the way back for its answer. Whoever asked may be gone by then.
@@ -25,6 +26,8 @@ pub struct Standing {
     pub over: Vec<TaskId>,
     /// All others that are not over.
     pub others: Vec<TaskId>,
+    /// Groups that nothing can be sent to, as before their keys are enrolled, and why: one line.
+    pub unusable: BTreeMap<String, String>,
     /// The time, when it is trusted.
     pub gps: Option<GpsTime>,
 }

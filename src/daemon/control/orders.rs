@@ -117,7 +117,7 @@ impl Orders {
 
     async fn commit(&self, name: TaskId, document: Vec<u8>) -> Result<Value, Refusal> {
         let tasks = self.tasks(&name, &document)?;
-        let Standing { others, gps, .. } = self.is_new(&name, self.ids_of(&name)).await?;
+        let Standing { others, gps, unusable, .. } = self.is_new(&name, self.ids_of(&name)).await?;
         let (order, kept) = (name.clone(), document.clone());
         let (judge, groups) = (Arc::clone(&self.judge), self.groups.clone());
         let part = self.dir.join(format!("{name}.part"));
@@ -127,6 +127,8 @@ impl Orders {
                 let judged = read(&part)
                     .map_err(|error| error.to_string())
                     .and_then(|image| judged(&judge, &tasks, &image, gps, &groups));
+                let judged =
+                    judged.and_then(|warnings| usable(&tasks, &groups, &unusable).map(|()| warnings));
                 match judged {
                     Ok(warnings) => folder.keep(order.as_str(), &kept).map(|()| Ok(warnings)),
                     Err(why) => {
@@ -285,6 +287,17 @@ fn judged(
         }
     }
     Ok(warnings)
+}
+
+/// Whether something can be sent to the groups of all tasks.
+fn usable(
+    tasks: &[Task],
+    groups: &BTreeMap<String, bool>,
+    unusable: &BTreeMap<String, String>,
+) -> Result<(), String> {
+    let of_task = |task: &Task| task.groups.first().or_else(|| groups.keys().next()).cloned();
+    let mut why = tasks.iter().filter_map(|task| unusable.get(&of_task(task)?));
+    why.next().map_or(Ok(()), |why| Err(why.clone()))
 }
 
 fn told(name: &TaskId, document: Vec<u8>) -> Fact {

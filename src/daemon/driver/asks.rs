@@ -53,7 +53,8 @@ impl Driver {
         let all = self.engine.progress().map(|(task, _)| task.clone());
         let (open, others) = all.partition(|task| ids.contains(task));
         let over = ids.iter().filter(|task| self.engine.is_over(task)).cloned().collect();
-        Standing { open, over, others, gps: now.gps }
+        let unusable = self.engine.unusable_groups().map(|(group, why)| (group.to_owned(), why)).collect();
+        Standing { open, over, others, unusable, gps: now.gps }
     }
 
     pub(super) fn snapshot(&self, now: Now) -> Snapshot {

@@ -137,6 +137,11 @@ impl Engine {
         self.broadcaster.is_over(task)
     }
 
+    /// The groups whose counters cannot be used, as before their keys are enrolled, and the way out of each: one line.
+    pub fn unusable_groups(&self) -> impl Iterator<Item = (&str, String)> {
+        self.broadcaster.unusable_groups()
+    }
+
     /// Finished tasks that are ordered again, which does nothing, and how each ended.
     pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
         self.broadcaster.ordered_again()

@@ -3,6 +3,7 @@
 use super::app_server::Item;
 use super::documents::Published;
 use super::referee::Asked;
+use crate::fleet::Question;
 use crate::store::RecordId;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -10,13 +11,39 @@ use std::collections::BTreeSet;
 /// Something that happens at a certain time.
 pub(super) enum Event {
     Uplink(usize),
-    Answer { meter: usize, f_port: u8, data: Vec<u8> },
-    UplinkEnd { meter: usize, f_port: u8, data: Vec<u8>, channel: usize },
-    Fill { meter: usize, channel: usize, ended_us: u64 },
-    Downlink { meter: usize, item: Item },
+    Answer {
+        meter: usize,
+        f_port: u8,
+        data: Vec<u8>,
+    },
+    UplinkEnd {
+        meter: usize,
+        f_port: u8,
+        data: Vec<u8>,
+        channel: usize,
+    },
+    Fill {
+        meter: usize,
+        channel: usize,
+        ended_us: u64,
+    },
+    Downlink {
+        meter: usize,
+        item: Item,
+    },
     ToGateway(Published, Vec<Asked>),
     ToServer(Published),
-    Saved { life: u64, id: RecordId, is_durable: bool, fresh: Vec<(String, BTreeSet<Asked>)> },
+    Saved {
+        life: u64,
+        id: RecordId,
+        is_durable: bool,
+        fresh: Vec<(String, BTreeSet<Asked>)>,
+    },
+    /// The fleet wanted to be called again.
+    Wake,
+    Asked(Question),
+    /// A meter sends what it was asked for by multicast.
+    Report(usize),
     Rejoin(usize),
     Restart,
 }

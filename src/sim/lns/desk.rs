@@ -3,6 +3,7 @@
 use super::meter::Meter;
 use super::script::LnsScript;
 use super::script::MeterScript;
+use crate::fleet::Batch;
 use crate::fleet::Member;
 use crate::fleet::SessionMics;
 use crate::fleet::Setup;
@@ -75,6 +76,7 @@ fn member(
         dev_eui,
         name: format!("meter-{index}"),
         mc_key_encrypted: encrypt_mc_key(&mc_ke_key(&root.mc_root_key()), mc_key),
+        batch: Batch::named("meters"),
         session_mics: meter.is_v2.then_some(session_mics),
     }
 }

@@ -11,6 +11,7 @@ use super::documents::Uplink;
 use super::referee::Asked;
 use super::referee::Referee;
 use super::script::BrokerScript;
+use super::script::FieldDevice;
 use super::script::FieldScript;
 use crate::lns::Audience;
 use crate::lns::Event;
@@ -20,6 +21,7 @@ use crate::lns::Listener;
 use crate::lns::Push;
 use crate::lns::Topics;
 use crate::lorawan::Eui64;
+use crate::lorawan::McAddr;
 use crate::sim::random::Random;
 use crate::time::GpsTime;
 use crate::time::Instant;
@@ -66,6 +68,8 @@ pub(in crate::sim) enum FieldEffect {
     Uplink(usize, u64),
     /// It tells something of a device.
     Tells(Event),
+    /// A device is told a session of a group: from when on, and its TimeOut.
+    Opens { mc_addr: McAddr, start: GpsTime, exponent: u8 },
     /// A device gets a downlink: its place among the world's devices, and ours.
     Commands { device: usize, place: usize, f_port: u8, payload: Vec<u8> },
 }
@@ -253,7 +257,12 @@ impl Field {
         }
         let dev_eui = self.dev_eui(place);
         self.referee.delivered(&dev_eui, item.down.f_port, &item.down.payload, gps_s(now));
-        let device = self.script.devices[place].device;
+        let FieldDevice { device, mc_addr, .. } = self.script.devices[place];
+        if let (200, [0x04, _, a, b, c, d, exponent, ..]) = (item.down.f_port, &item.down.payload[..]) {
+            let start_s = u64::from(u32::from_le_bytes([*a, *b, *c, *d]));
+            let start = GpsTime::from_us(start_s * 1_000_000);
+            self.effects.push_back(FieldEffect::Opens { mc_addr, start, exponent: *exponent });
+        }
         let (f_port, payload) = (item.down.f_port, item.down.payload);
         self.effects.push_back(FieldEffect::Commands { device, place, f_port, payload });
     }

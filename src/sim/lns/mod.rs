@@ -6,6 +6,7 @@
 
 mod agenda;
 mod air;
+mod air_side;
 mod app_server;
 mod broker;
 mod desk;
@@ -14,6 +15,7 @@ mod field;
 mod law;
 mod meter;
 mod process;
+mod questions;
 mod referee;
 mod script;
 mod summary;

@@ -70,6 +70,7 @@ fn commands(f_port: u8, payload: &[u8], is_v2: bool) -> Option<Vec<(u8, Vec<u8>)
             (_, 0x00) => 0,
             (GROUP_PORT, 0x02) => 29,
             (GROUP_PORT, 0x04) => 10,
+            (FRAG_PORT, 0x01 | 0x04) => 1,
             (FRAG_PORT, 0x02) if is_v2 => 16,
             (FRAG_PORT, 0x02) => 10,
             (CLOCK_PORT, 0x01) => 5,
@@ -148,6 +149,9 @@ impl Referee {
             return self.breach(format!("{dev_eui}: port {f_port} {payload:02x?} is wrong for its version"));
         };
         for (cid, fields) in commands {
+            if (f_port, cid) == (FRAG_PORT, 0x01) && !self.is_begun {
+                self.breach(format!("{dev_eui}: asked what it holds before the first fragment"));
+            }
             let asked = match (f_port, cid) {
                 (FRAG_PORT, 0x00) => Asked::FragVersion,
                 (GROUP_PORT, 0x02) => Asked::Group,
@@ -160,8 +164,18 @@ impl Referee {
             let known = self.devices.entry(dev_eui.to_owned()).or_default();
             let mut wrong = Vec::new();
             let is_stale = asked == Asked::Session && known.was_told_long_ago(gps_s);
-            if known.answered.contains(&asked) && !is_stale {
+            let is_answered = known.answered.contains(&asked) && !is_stale;
+            if asked != Asked::Session && is_answered {
                 wrong.push("asked again although answered");
+            }
+            // A canary has a session of its own before the campaign's.
+            let start = fields.get(1..5).filter(|_| asked == Asked::Session).map(number);
+            if let Some((told, end)) = known.session.filter(|_| is_answered && start.is_some()) {
+                match start == Some(told) {
+                    true => wrong.push("asked again although answered"),
+                    false if gps_s < end => wrong.push("another session is told before the last one is over"),
+                    false => {}
+                }
             }
             if asked == Asked::FragSession {
                 if !known.version_told && !is_asked {
@@ -197,6 +211,10 @@ impl Referee {
             self.breach(format!("{dev_eui}: McClassCSessionReq inside a session"));
         } else if is_session && payload.len() == 11 {
             let start = number(&payload[2..6]);
+            if known.session.is_some_and(|(told, _)| told != start) {
+                known.answered.remove(&Asked::Session);
+                known.fresh.remove(&Asked::Session);
+            }
             known.session = Some((start, start + (1 << payload[6].min(15))));
         }
     }
@@ -237,7 +255,8 @@ impl Referee {
         let known = self.devices.entry(dev_eui.to_owned()).or_default();
         let asked = Referee::good(f_port, data, is_clock_right);
         if asked.contains(&Asked::Session) {
-            if known.was_told_long_ago(gps_s) {
+            let is_other = known.told.zip(known.session).is_some_and(|((told, _), (start, _))| told != start);
+            if is_other || known.was_told_long_ago(gps_s) {
                 known.first.remove(&Asked::Session);
             }
             known.told = known.session.map(|(start_s, _)| (start_s, gps_s));

@@ -4,6 +4,7 @@ use crate::fleet::FleetRules;
 use crate::fleet::Setup;
 use crate::lns::Dialect;
 use crate::lorawan::Eui64;
+use crate::lorawan::McAddr;
 use crate::sim::device::Stack;
 use std::collections::BTreeMap;
 
@@ -45,6 +46,8 @@ pub struct FieldDevice {
     pub device: usize,
     /// DevEUI of the device.
     pub dev_eui: Eui64,
+    /// McAddr of its group.
+    pub mc_addr: McAddr,
     /// Distance of its uplinks, microseconds; each varies by a twentieth.
     pub interval_us: u64,
     /// Uplinks and downlinks that are lost, parts per million.

@@ -16,6 +16,8 @@ pub struct MeterResult {
     pub is_ready: bool,
     /// Downlinks that were queued for it.
     pub downlinks: u32,
+    /// How many of them were McClassCSessionReq.
+    pub session_commands: u32,
 }
 
 /// What became of a world of meters.
@@ -41,6 +43,12 @@ pub struct LnsSummary {
     pub is_given_up: bool,
     /// The fleet suspects that somebody else answers AppTimeReq, too.
     pub two_answer_time: bool,
+    /// Batches whose root keys the fleet doubted.
+    pub doubts: u32,
+    /// The fleet told devices their session without a proof of their root keys.
+    pub is_told_unproved: bool,
+    /// Questions that were put to canaries.
+    pub questions: u32,
     /// Saves of the fleet's records.
     pub saves: u64,
     /// Changing operations of the disk.

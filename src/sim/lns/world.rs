@@ -3,20 +3,14 @@
 use super::agenda::Agenda;
 use super::agenda::Event;
 use super::air::Air;
-use super::air::CHANNELS_HZ;
-use super::air::airtime_us;
-use super::air::max_len;
 use super::app_server::AppServer;
 use super::app_server::Item;
 use super::broker::Broker;
 use super::desk::prepared;
 use super::documents::Documents;
-use super::documents::Down;
 use super::documents::Published;
-use super::documents::Uplink;
 use super::meter::Meter;
 use super::process::Process;
-use super::referee;
 use super::referee::Asked;
 use super::referee::Referee;
 use super::script::LnsScript;
@@ -41,11 +35,11 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 /// GPS time at the beginning of every world, microseconds.
-const GPS_START_US: u64 = 1_400_000_000_000_000;
+pub(super) const GPS_START_US: u64 = 1_400_000_000_000_000;
 /// The server waits so long for copies of an uplink before it tells of it, microseconds.
-const DEDUPLICATION_US: u64 = 200_000;
+pub(super) const DEDUPLICATION_US: u64 = 200_000;
 /// So long after that it takes an item for the window, microseconds.
-const FILL_AFTER_US: u64 = 100_000;
+pub(super) const FILL_AFTER_US: u64 = 100_000;
 /// A save needs so long at least and at most, microseconds.
 const SAVE_US: (u64, u64) = (3_000, 25_000);
 /// Sessions that the fleet decides the start of last 2^9 s.
@@ -54,29 +48,38 @@ const DECIDED_EXPONENT: u8 = 9;
 const METER_PORT: u8 = 2;
 /// A fleet among its meters.
 pub struct LnsWorld {
-    script: LnsScript,
-    documents: Documents,
-    agenda: Agenda,
-    random: Random,
-    meters: Vec<Meter>,
+    pub(super) script: LnsScript,
+    pub(super) documents: Documents,
+    pub(super) keys: McSessionKeys,
+    /// McClassCSessionReq that was queued for each meter.
+    pub(super) session_commands: Vec<u32>,
+    /// When the fleet wants to be called again, at the earliest.
+    pub(super) wakes_us: Option<u64>,
+    /// Starts of all sessions that the fleet told somebody.
+    pub(super) sessions: BTreeSet<GpsTime>,
+    /// Counters that questions to canaries were put with.
+    pub(super) asked_fcnts: BTreeSet<u32>,
+    pub(super) agenda: Agenda,
+    pub(super) random: Random,
+    pub(super) meters: Vec<Meter>,
     /// Where each device is among the meters.
-    places: BTreeMap<Eui64, usize>,
+    pub(super) places: BTreeMap<Eui64, usize>,
     /// The ids of all items that came.
-    published: BTreeSet<String>,
+    pub(super) published: BTreeSet<String>,
     /// The device of the last event that the fleet was told.
-    touched: Option<Eui64>,
-    process: Process,
-    server: AppServer,
-    to_gateway: Broker,
-    to_server: Broker,
-    air: Air,
-    referee: Referee,
-    told_at_s: Vec<Option<u64>>,
-    downlinks: Vec<u32>,
-    summary: LnsSummary,
-    is_begun: bool,
+    pub(super) touched: Option<Eui64>,
+    pub(super) process: Process,
+    pub(super) server: AppServer,
+    pub(super) to_gateway: Broker,
+    pub(super) to_server: Broker,
+    pub(super) air: Air,
+    pub(super) referee: Referee,
+    pub(super) told_at_s: Vec<Option<u64>>,
+    pub(super) downlinks: Vec<u32>,
+    pub(super) summary: LnsSummary,
+    pub(super) is_begun: bool,
     /// The sessions that the fleet decided the start of: a later life must decide the same.
-    decided: Vec<Window>,
+    pub(super) decided: Vec<Window>,
 }
 
 impl LnsWorld {
@@ -86,10 +89,16 @@ impl LnsWorld {
         let mut random = Random::new(script.seed);
         let documents = Documents(script.rules.dialect);
         let mc_key = Secret::from_bytes([0x77; 16]);
-        let key = McSessionKeys::derive(&mc_key, script.setup.channel.mc_addr).fingerprint();
+        let keys = McSessionKeys::derive(&mc_key, script.setup.channel.mc_addr);
+        let key = keys.fingerprint();
         let (meters, members) = prepared(&script, region, &mc_key, image, &mut random);
         let mut world = LnsWorld {
             documents,
+            keys,
+            asked_fcnts: BTreeSet::new(),
+            sessions: BTreeSet::new(),
+            session_commands: vec![0; meters.len()],
+            wakes_us: None,
             agenda: Agenda::default(),
             told_at_s: vec![None; meters.len()],
             downlinks: vec![0; meters.len()],
@@ -188,6 +197,7 @@ impl LnsWorld {
                 told_at_s: self.told_at_s[index],
                 is_ready: self.is_ready(index),
                 downlinks: self.downlinks[index],
+                session_commands: self.session_commands[index],
             });
         }
         summary
@@ -213,7 +223,7 @@ impl LnsWorld {
         Now { mono: Instant::from_us(self.agenda.now_us as i64), gps }
     }
 
-    fn gps_s(&self) -> u64 {
+    pub(super) fn gps_s(&self) -> u64 {
         (GPS_START_US + self.agenda.now_us) / 1_000_000
     }
 
@@ -245,6 +255,9 @@ impl LnsWorld {
                     fleet.saved(id, is_durable);
                 }
             }
+            Event::Wake => self.wakes_us = None,
+            Event::Asked(question) => self.ask(&question),
+            Event::Report(index) => self.report(index),
             Event::Rejoin(index) => {
                 self.meters[index].restart();
                 let dev_eui = self.meters[index].dev_eui.clone();
@@ -259,98 +272,7 @@ impl LnsWorld {
         }
     }
 
-    fn uplink(&mut self, index: usize, f_port: u8, data: Vec<u8>) {
-        let channel = self.random.below(CHANNELS_HZ.len() as u64) as usize;
-        let airtime_us = airtime_us(self.meters[index].script.sf, data.len());
-        self.agenda.later(airtime_us, Event::UplinkEnd { meter: index, f_port, data, channel });
-    }
-
-    fn uplink_end(&mut self, index: usize, f_port: u8, data: &[u8], channel: usize) {
-        let began_us =
-            self.agenda.now_us.saturating_sub(airtime_us(self.meters[index].script.sf, data.len()));
-        let is_deaf = self.air.is_busy(began_us, self.agenda.now_us);
-        let meter = &mut self.meters[index];
-        let f_cnt = meter.f_cnt;
-        meter.f_cnt += 1;
-        // A deaf gateway hears none of the bursts either.
-        if meter.loses_uplink() || is_deaf && meter.script.is_in_reach {
-            return;
-        }
-        let uplink = Uplink {
-            f_cnt,
-            f_port,
-            data,
-            sf: meter.script.sf,
-            frequency_hz: CHANNELS_HZ[channel],
-            is_heard_here: meter.script.is_in_reach,
-        };
-        let published = self.documents.up(&meter.dev_eui, &uplink);
-        let windows = self.script.setup.windows.iter().chain(&self.decided).map(|window| window.start);
-        let now = GpsTime::from_us(GPS_START_US + self.agenda.now_us);
-        let is_clock_right =
-            referee::is_clock_right(f_port, data, now, self.script.setup.channel.guard_us, windows);
-        let dev_eui = self.meters[index].dev_eui.clone();
-        let gps_s = self.gps_s();
-        self.referee.reached_server(&dev_eui, f_port, data, is_clock_right, gps_s);
-        let good = Referee::good(f_port, data, is_clock_right);
-        let ended_us = self.agenda.now_us;
-        self.agenda.now_us += DEDUPLICATION_US;
-        self.publish(published, good);
-        self.agenda.now_us = ended_us;
-        self.agenda.later(DEDUPLICATION_US + FILL_AFTER_US, Event::Fill { meter: index, channel, ended_us });
-    }
-
-    fn fill(&mut self, index: usize, channel: usize, ended_us: u64) {
-        let meter = &self.meters[index];
-        let dev_eui = meter.dev_eui.clone();
-        let sf = meter.script.sf;
-        let gps = GpsTime::from_us(GPS_START_US + self.agenda.now_us);
-        let (item, told) = self.server.fill(&dev_eui, gps, max_len(sf));
-        told.into_iter().for_each(|told| self.publish(told, Vec::new()));
-        let Some(item) = item else { return };
-        let told = match self.air.send(ended_us, channel, sf, item.down.payload.len()) {
-            Some(sent) => {
-                self.summary.airtime_us += sent.airtime_us;
-                *self.summary.airtime_by_sf_us.entry(sf).or_default() += sent.airtime_us;
-                self.agenda.at(sent.ends_us(), Event::Downlink { meter: index, item });
-                self.server.sent(&dev_eui, sent.hz, sent.sf)
-            }
-            None => {
-                self.summary.refused += 1;
-                self.server.refused(&dev_eui)
-            }
-        };
-        told.into_iter().for_each(|told| self.publish(told, Vec::new()));
-    }
-
-    fn downlink(&mut self, index: usize, item: &Item) {
-        let now = self.now();
-        let meter = &mut self.meters[index];
-        if meter.random.chance_ppm(meter.script.downlink_loss_ppm) || item.down.f_port < 200 {
-            return;
-        }
-        let answers = meter.downlink(now, item.down.f_port, &item.down.payload);
-        let dev_eui = meter.dev_eui.clone();
-        let gps_s = self.gps_s();
-        self.referee.delivered(&dev_eui, item.down.f_port, &item.down.payload, gps_s);
-        if (item.down.f_port, item.down.payload.first()) == (202, Some(&0x01)) {
-            self.referee.clock_set(&dev_eui);
-        }
-        for (after_us, f_port, data) in answers {
-            self.agenda.later(after_us, Event::Answer { meter: index, f_port, data });
-        }
-    }
-
-    /// Another application queues an item.
-    fn foreign(&mut self, index: usize) {
-        let dev_eui = self.meters[index].dev_eui.clone();
-        let down = Down { dev_eui, id: String::new(), f_port: 10, payload: vec![1, 2, 3], expires_at: None };
-        if let Some(told) = self.server.push(Item { down, is_ours: false }) {
-            self.publish(told, Vec::new());
-        }
-    }
-
-    fn publish(&mut self, published: Published, good: Vec<Asked>) {
+    pub(super) fn publish(&mut self, published: Published, good: Vec<Asked>) {
         for at_us in self.to_gateway.arrivals(self.agenda.now_us) {
             self.agenda.at(at_us, Event::ToGateway(published.clone(), good.clone()));
         }
@@ -408,6 +330,11 @@ impl LnsWorld {
                     let topic = listener.topics().push(&push.device);
                     let is_v2 = self.meters[self.places[&push.device.dev_eui]].script.is_v2;
                     let dev_eui = push.device.dev_eui.to_string();
+                    if let (200, [0x04, _, a, b, c, d, ..]) = (push.f_port, &push.payload[..]) {
+                        let start_s = u32::from_le_bytes([*a, *b, *c, *d]);
+                        self.session_commands[self.places[&push.device.dev_eui]] += 1;
+                        self.sessions.insert(GpsTime::from_us(u64::from(start_s) * 1_000_000));
+                    }
                     let gps_s = self.gps_s();
                     self.referee.published(&dev_eui, push.f_port, &push.payload, is_v2, gps_s);
                     for at_us in self.to_server.arrivals(self.agenda.now_us) {
@@ -423,6 +350,9 @@ impl LnsWorld {
                     self.decided.clone_from(&windows);
                     fleet.move_windows(windows);
                 }
+                Output::Ask(question) => self.put_question(&question),
+                Output::KeysDoubted { .. } => self.summary.doubts += 1,
+                Output::Unproved => self.summary.is_told_unproved = true,
                 Output::TwoAnswerTime => self.summary.two_answer_time = true,
                 Output::TooFewReady(_) => {
                     self.summary.is_given_up = true;
@@ -430,7 +360,10 @@ impl LnsWorld {
                 }
                 Output::Save(record) => {
                     self.summary.saves += 1;
-                    let (id, life, fresh) = (record.id, self.process.life, self.referee.fresh());
+                    let (id, life) = (record.id, self.process.life);
+                    // What devices answered is in the records of devices.
+                    let is_of_devices = record.bytes.first() == Some(&1);
+                    let fresh = if is_of_devices { self.referee.fresh() } else { Vec::new() };
                     is_cut |= !self.process.save(record);
                     let after_us = self.random.range(SAVE_US.0, SAVE_US.1);
                     self.agenda.later(after_us, Event::Saved { life, id, is_durable: true, fresh });
@@ -447,6 +380,13 @@ impl LnsWorld {
             && matches!(view.state, DeviceState::Told | DeviceState::Proved)
         {
             self.told_at_s[self.places[&view.dev_eui]].get_or_insert(now_s);
+        }
+        if let Some(at) = fleet.wake_at(now) {
+            let at_us = at.us_since(Instant::ZERO);
+            if self.wakes_us.is_none_or(|wakes_us| wakes_us > at_us) {
+                self.wakes_us = Some(at_us);
+                self.agenda.at(at_us, Event::Wake);
+            }
         }
         self.process.fleet = Some((fleet, listener));
     }

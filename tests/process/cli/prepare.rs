@@ -200,3 +200,20 @@ fn what_cannot_be_prepared_is_refused_with_its_line_and_nothing_is_written() {
         done.err
     );
 }
+
+#[test]
+fn a_list_is_a_batch_of_its_own_unless_it_joins_one() {
+    let desk = Desk::new();
+    let batch = |line: &str, input: &str| {
+        let done = prepare(&desk, line, input);
+        assert_eq!(done.code, 0, "{}", done.err);
+        let file: Value = toml::from_str(&done.out).unwrap();
+        file["batch"].as_str().unwrap().to_owned()
+    };
+    let one = batch(ONE, &list(""));
+    assert_eq!(batch(ONE, &list("")), one, "the same keys are the same batch");
+    let other = ONE.replace("gen-app-key", "app-key-1.1");
+    assert_ne!(batch(&other, &list("")), one, "with keys of another kind it is tried anew");
+    assert_eq!(batch(&format!("{other} --batch spring"), &list("")), "spring");
+    assert_eq!(prepare(&desk, &format!("{ONE} --batch="), &list("")).code, 64);
+}

@@ -239,6 +239,13 @@ impl Radio {
         self.air.lock().unwrap().devices[device].unicast(now, f_port, payload)
     }
 
+    /// What a device sends by now because it was asked by multicast.
+    pub fn reports(&self, device: usize) -> Vec<(u8, Vec<u8>)> {
+        let now = now(self.zero, elapsed(self.started));
+        let mut air = self.air.lock().unwrap();
+        std::iter::from_fn(|| air.devices[device].take_uplink(now)).collect()
+    }
+
     /// The image of each device that has one.
     pub fn images(&self) -> Vec<Option<Vec<u8>>> {
         let air = self.air.lock().unwrap();
