@@ -157,7 +157,9 @@ impl Broadcaster {
                     let sent = open_task.progress().map_or(0, |progress| progress.account.sent);
                     self.finish(now, scheduler, id, Outcome::Cancelled { sent });
                 }
-                return Ok(Done { save: self.outbox.last_save(), ..done });
+                // Its answer comes when all that the end leaves on the disk is there, reports included.
+                let save = self.book.save_ended(&mut self.outbox);
+                return Ok(Done { save, ..done });
             }
         };
         if tasks.is_empty() {

@@ -35,11 +35,6 @@ impl Outbox {
         self.last_save
     }
 
-    /// The number of the newest save.
-    pub fn last_save(&self) -> u64 {
-        self.last_save
-    }
-
     /// Wants to be called again at this time, or before.
     pub fn wake_by(&mut self, at: Option<Instant>) {
         self.wake_at = self.wake_at.into_iter().chain(at).min();

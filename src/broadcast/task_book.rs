@@ -344,7 +344,7 @@ impl TaskBook {
             self.finished.set_outcome(id, outcome.to_string());
             let forgotten: Vec<RecordId> = std::iter::from_fn(|| self.finished.forget()).collect();
             // The list first: it needs no room on a full disk.
-            outbox.save(Change::Ended(self.finished.list()));
+            self.save_ended(outbox);
             outbox.save(Change::Task(TaskRecord { id, bytes: record.to_bytes() }));
             for record in forgotten {
                 outbox.save(Change::ForgetTask(record));
@@ -418,6 +418,11 @@ impl TaskBook {
     /// Finished tasks that are ordered again, which does nothing, and how each ended.
     pub fn ordered_again(&self) -> impl Iterator<Item = (&TaskId, &str)> {
         self.finished.again()
+    }
+
+    /// Makes durable once more which tasks are over; the save.
+    pub fn save_ended(&self, outbox: &mut Outbox) -> u64 {
+        outbox.save(Change::Ended(self.finished.list()))
     }
 
     /// How the task of this id ended, or one of its document, as far as that is remembered.
