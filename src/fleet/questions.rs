@@ -75,8 +75,13 @@ mod tests {
     const DEV_EUI: Eui64 = Eui64::from_bytes([7; 8]);
 
     fn device() -> Device {
-        let member =
-            Member { dev_eui: DEV_EUI, name: String::new(), mc_key_encrypted: [0; 16], session_mics: None };
+        let member = Member {
+            dev_eui: DEV_EUI,
+            name: String::new(),
+            mc_key_encrypted: [0; 16],
+            batch: Default::default(),
+            session_mics: None,
+        };
         let done = Step::FragSession.bit() | Step::FragVersion.bit();
         let mut device = Device::new(member, Progress { done, ts004: 2, ..Progress::default() });
         device.progress.habits.heard = 1;
