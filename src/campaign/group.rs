@@ -60,8 +60,8 @@ pub struct Group {
     pub takes_any_image: bool,
     /// Distance from both edges of a session, microseconds.
     pub guard_us: u64,
-    /// Counters that are kept below a campaign's first, for questions to canaries: 0 or
-    /// [`CANARY_FCNTS`](super::plan::CANARY_FCNTS).
+    /// Counters that are kept below a campaign's first, for questions to canaries: none, or as many as
+    /// [`CANARY_FCNTS`](super::plan::CANARY_FCNTS) says.
     pub canary_fcnts: u32,
     /// When answers to a question come (BlockAckDelay of TS004); `None` where nobody hears them.
     pub answer_window: Option<AnswerWindow>,

@@ -46,8 +46,8 @@ pub struct GroupConfig {
     /// When a task without a start begins: when enough devices are ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_when: Option<StartWhenConfig>,
-    /// Whether canaries of a new devices file are asked under the group's key before the others are told their session;
-    /// default: true.
+    /// Whether canaries of a new devices file are asked under the group's key before the others are told
+    /// their session, which is the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<bool>,
     /// When a campaign whose devices answer stops although some still miss fragments.

@@ -97,7 +97,8 @@ impl Device {
                 self.progress.is_proved |= has_received && context.has_sent;
                 match self.progress.asked {
                     Some(asked) if asked.step == Step::Status => self.settle(Step::Status),
-                    _ => self.answered_question = ended,
+                    // After a campaign a device is asked alone, without the key.
+                    _ => self.answered_question = ended.filter(|_| context.setup.is_some()),
                 }
             }
             Answer::BlockReceived => {

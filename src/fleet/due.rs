@@ -223,8 +223,8 @@ impl Due<'_> {
         })
     }
 
-    /// When a device that is in a session of its own can have been told another one: it sends once more, and where nothing
-    /// expires, early enough.
+    /// When a device that is in a session of its own can have been told another one: at its next uplink, which must come
+    /// early enough where nothing expires.
     pub(super) fn told_again_by(self, gps: GpsTime) -> Option<GpsTime> {
         let window =
             Window { start: near(self.progress.session_told, gps), exponent: self.progress.exponent_told };

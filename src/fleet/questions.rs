@@ -61,6 +61,7 @@ impl Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::batch::Batch;
     use crate::fleet::command::payload;
     use crate::fleet::member::Member;
     use crate::fleet::progress::Progress;
@@ -79,8 +80,8 @@ mod tests {
             dev_eui: DEV_EUI,
             name: String::new(),
             mc_key_encrypted: [0; 16],
-            batch: Default::default(),
             session_mics: None,
+            batch: Batch::default(),
         };
         let done = Step::FragSession.bit() | Step::FragVersion.bit();
         let mut device = Device::new(member, Progress { done, ts004: 2, ..Progress::default() });

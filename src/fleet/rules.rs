@@ -27,8 +27,8 @@ pub struct FleetRules {
     pub give_up: GiveUp,
     /// Between two questions to one device what it holds, at least, seconds; `None`: by its data rate.
     pub question_interval_s: Option<u32>,
-    /// Canaries of an unproved batch in one session, at most [`CANARIES_MAX`](super::trial::CANARIES_MAX); 0: no proof is
-    /// asked for.
+    /// Canaries of an unproved batch in one session, at most [`CANARIES_MAX`](super::trial::CANARIES_MAX); 0:
+    /// no proof is asked for.
     pub canaries: u8,
     /// The airtime that our commands may take; `None`: no limit.
     pub airtime: Option<AirtimeRule>,

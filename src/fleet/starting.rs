@@ -14,8 +14,8 @@ use crate::time::Instant;
 use crate::time::Now;
 
 impl Fleet {
-    /// Lets trials go on, and decides the campaign's start when it is time, where the group has a rule for that and the task
-    /// has no start.
+    /// Lets trials go on, and decides the campaign's start when it is time, where the group has a rule for that
+    /// and the task has no start.
     pub fn advance(&mut self, now: Now) {
         self.advance_trials(now);
         if self.is_gate_due {

@@ -16,7 +16,7 @@ pub struct MeterResult {
     pub is_ready: bool,
     /// Downlinks that were queued for it.
     pub downlinks: u32,
-    /// McClassCSessionReq among them.
+    /// How many of them were McClassCSessionReq.
     pub session_commands: u32,
 }
 
