@@ -363,6 +363,10 @@ impl Driver {
                 // What was refused may be a change of a task that goes on.
                 Event::Refused { .. } if self.engine.progress().any(|(open, _)| open == task) => {}
                 Event::Refused { .. } | Event::Over(_) => self.ended(now, report, task),
+                Event::Answered { .. } => {
+                    let answered = self.memory.end_reports.answered(task, |group| self.engine.answers(group));
+                    answered.into_iter().for_each(|change| self.store.amend(change));
+                }
                 Event::Sent { .. } | Event::Resumed { .. } if self.memory.reporter.wants_place(task) => {
                     self.learn_place(task);
                 }

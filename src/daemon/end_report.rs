@@ -1,9 +1,12 @@
 //! The report that stays when a campaign is over.
 
+use crate::answers::Holding;
+use crate::answers::Roll;
 use crate::broadcast::Record;
 use crate::fleet::DeviceState;
 use crate::fleet::DeviceView;
 use crate::fleet::Fleet;
+use crate::lorawan::Eui64;
 use crate::report::Account;
 use crate::report::Event;
 use crate::report::Outcome;
@@ -20,11 +23,14 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 /// What is gathered of the campaigns that are not over, for their reports.
 #[derive(Debug, Default)]
 pub struct EndReports {
     open: BTreeMap<TaskId, Notes>,
+    /// The newest reports, to which their devices' results are still to be added.
+    newest: VecDeque<(TaskId, Map<String, Value>)>,
     /// The record that was written last, and the digest of its image.
     recorded: Option<(RecordId, String)>,
 }
@@ -113,9 +119,40 @@ impl EndReports {
         report.extend(members.map(|(name, value)| (name.to_owned(), value)));
         report.extend(devices.map(|fleet| ("devices".to_owned(), told(fleet, now))));
         report.insert("waits".to_owned(), notes.waits.iter().map(wait).collect());
+        self.newest.truncate(NEWEST_MAX - 1);
+        self.newest.push_front((task.clone(), report.clone()));
         Change::Report { name: name(task), report }
     }
+
+    /// The results of a campaign's devices are final: its report once more, with them; `None` where it is from an earlier run.
+    pub fn answered<'a>(
+        &mut self,
+        task: &TaskId,
+        answers: impl Fn(&str) -> Option<&'a Roll>,
+    ) -> Option<Change> {
+        let index = self.newest.iter().position(|(known, _)| known == task)?;
+        let (_, mut report) = self.newest.remove(index)?;
+        let roll = answers(report.get("planned")?.get("group")?.as_str()?)?;
+        let is_open = |holding: &Holding| !matches!(holding, Holding::Done | Holding::Probably);
+        let open = roll.each().filter(|(_, holding)| is_open(holding)).take(RESULTS_MAX);
+        let result = |(dev_eui, holding): (Eui64, Holding)| {
+            let word = match holding {
+                Holding::Failed(_) => holding.word().to_owned(),
+                other => other.to_string(),
+            };
+            (dev_eui.to_string(), word.into())
+        };
+        let results =
+            json!({ "counts": roll.holdings(), "without": open.map(result).collect::<Map<_, _>>() });
+        report.insert("results".to_owned(), results);
+        Some(Change::Report { name: name(task), report })
+    }
 }
+
+/// So many reports wait for their devices' results.
+const NEWEST_MAX: usize = 8;
+/// So many devices that do not hold the image are named with their results.
+const RESULTS_MAX: usize = 120;
 
 /// So many devices that were not told are named: a report has room for no more.
 const DEVICES_MAX: usize = 40;
@@ -165,7 +202,13 @@ fn planned(planned: &Planned) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answers::AnswerWindow;
+    use crate::answers::Habit;
+    use crate::answers::Sent;
+    use crate::answers::Session;
+    use crate::answers::Whom;
     use crate::broadcast::TaskSource;
+    use crate::lorawan::PackageVersion;
     use crate::report::Decoded;
     use crate::store::TaskRecord;
     use crate::time::Instant;
@@ -288,5 +331,40 @@ mod tests {
         let report = report_after(Vec::new(), &Outcome::Aborted { reason: "why".to_owned() }, [9; 16]);
         let unknown = ["sent", "made-up", "planned", "image-sha256"].map(|name| &report[name]);
         assert_eq!(unknown, [&Value::Null; 4], "the record is another task's");
+    }
+
+    #[test]
+    fn the_report_is_written_once_more_with_what_each_device_holds() {
+        let mut reports = EndReports::default();
+        let planned = Event::Planned(plan());
+        let at = now(0).mono;
+        reports.hear(now(0), &Report { at, task: Some(task()), event: planned }, |_| None);
+        let outcome = Outcome::Complete(Account::default());
+        reports.end(now(60), &task(), &outcome, None);
+        let session = Session {
+            frag_index: 0,
+            nb_frag: 100,
+            version: PackageVersion::V1,
+            habit: Habit::AsMeant,
+            crc32: None,
+            window: AnswerWindow::default(),
+        };
+        let devices = [1, 2, 3].map(|byte| Eui64::from_bytes([byte; 8]));
+        let mut roll = Roll::new(session, devices);
+        devices[..2].iter().for_each(|device| roll.tell(*device));
+        roll.set_sent(Sent { last_n: 130, frames: 130 });
+        roll.ask(Whom::All);
+        roll.hear(devices[0], 1, &[0x01, 104, 0, 0, 0]).unwrap();
+        roll.hear(devices[1], 1, &[0x01, 95, 0, 5, 0]).unwrap();
+        assert!(reports.answered(&TaskId::new("other").unwrap(), |_| Some(&roll)).is_none());
+        let Some(Change::Report { report, .. }) =
+            reports.answered(&task(), |group| (group == "lamps").then_some(&roll))
+        else {
+            panic!("there is no report")
+        };
+        let results = &report["results"];
+        assert_eq!((&results["counts"]["done"], &results["counts"]["not-told"]), (&1.into(), &1.into()));
+        let wanted = json!({ "0202020202020202": "missing 5", "0303030303030303": "not-told" });
+        assert_eq!((&results["without"], &report["outcome"]), (&wanted, &outcome.to_string().into()));
     }
 }

@@ -21,6 +21,8 @@ enum For {
     Save(u64),
     /// Whoever keeps the order of this task, which is over.
     Report(TaskId, mpsc::Sender<TaskId>),
+    /// A report that was written before, with more in it.
+    Amended,
 }
 
 /// The driver's end of the store.
@@ -63,6 +65,13 @@ impl StoreThread {
         }
     }
 
+    /// Has a report stored that was stored before, with more in it.
+    pub fn amend(&self, change: Change) {
+        if self.changes.try_send((For::Amended, change)).is_err() {
+            tracing::warn!("a report was not written: the disk does not answer");
+        }
+    }
+
     /// The next answer; `None` when the thread is gone.
     pub async fn answer(&mut self) -> Option<(u64, Result<(), NotSaved>)> {
         self.answers.recv().await
@@ -95,8 +104,10 @@ fn keep(
             }
             // Whoever is not told now finds at the next start that it is over.
             (For::Report(task, over), Some(Ok(()))) => drop(over.try_send(task)),
-            (For::Report(..), None) => {}
-            (For::Report(..), Some(Err(error))) => tracing::warn!(%error, "a report was not written"),
+            (For::Report(..) | For::Amended, None) | (For::Amended, Some(Ok(()))) => {}
+            (For::Report(..) | For::Amended, Some(Err(error))) => {
+                tracing::warn!(%error, "a report was not written")
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) enum Wish {
     Ask(TaskId, Question),
     /// There is no campaign, and why.
     End(TaskId, String),
-    /// Something is unusual.
+    /// Something is unusual and the operator is told.
     Warn(String),
 }
 

@@ -12,7 +12,7 @@ const LONGEST_US: u64 = 5_000_000;
 /// A frame on its way to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uplink {
-    /// Its start, microseconds.
+    /// When it begins to be sent, microseconds.
     pub start_us: u64,
     /// How long it is on the air, microseconds.
     pub airtime_us: u64,
