@@ -12,6 +12,7 @@ APPLICATION = "5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11"
 GPS_FROM_UNIX_S = 315964800 - 18
 # A frame of FragSessionStatusReq: header, port, two bytes and MIC. The double has no key and knows it by its length.
 QUESTION_BYTES = 15
+ANSWERS_AFTER_S = 5
 # Payload bytes behind each command, and how it is answered (v1).
 MC_GROUP_SETUP, MC_CLASS_C, FRAG_SETUP = 29, 10, 10
 
@@ -108,7 +109,8 @@ class Lns:
                 for device in self.devices:
                     answer = device.hears(frame)
                     if answer:
-                        threading.Thread(target=self.up, args=(device, 201, answer), daemon=True).start()
+                        # The note is made when the frame is handed over, which is before it is on the air.
+                        threading.Timer(ANSWERS_AFTER_S, self.up, (device, 201, answer)).start()
             if time.monotonic() >= following:
                 following += self.interval_s
                 for device in self.devices:

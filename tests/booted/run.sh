@@ -15,7 +15,7 @@ mkdir "$root/payload"
 cp tests/booted/common.py tests/booted/doubles.py tests/booted/lns.py "$root/payload"
 case $given in
   *.deb)
-    steps=package.py patience=780
+    steps=package.py patience=1000
     cp "$given" "$root/payload/fuotad.deb"
     cp tests/configs/forwarder-sx1302.json "$root/payload"
     printf '[gateway]\nregion = "EU868"\n' >"$root/payload/minimal.toml"
