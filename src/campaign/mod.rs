@@ -21,6 +21,7 @@ mod frames;
 mod group;
 mod held_image;
 mod listening;
+mod numbers;
 mod plan;
 mod plan_error;
 mod power;

@@ -6,6 +6,8 @@ use super::group::REPEAT_DISTANCE_US;
 use super::group::SessionRule;
 use super::listening::Burst;
 use super::listening::Frames;
+use super::numbers::Numbers;
+use super::numbers::narrow;
 use super::plan_error::LAST_FCNT;
 use super::plan_error::PlanError;
 use super::sequence::Sequence;
@@ -46,13 +48,9 @@ use sha2::Sha256;
 /// Version of everything that decides the bytes of a frame. It goes into the plan's hash: after a change of
 /// the encoder or the sequence an old campaign is not resumed but planned anew with fresh counters.
 pub const ENCODER_VERSION: u32 = 1;
-/// The first frame counter that is ever used: some devices accept 0 for ever, and min = base - 1 must exist.
-pub const FIRST_FCNT: u32 = 2;
 /// Counters for questions to canaries, where a campaign has any. A number on disk: the counters that a journal holds for a
 /// campaign begin so many below its first frame.
 pub const CANARY_FCNTS: u32 = 64;
-/// Numbers of coded fragments for what devices ask for, and for those that are skipped on the way to questions.
-const FOLLOW_UP: u32 = 512;
 /// Questions that the last session has time for: so many where they make it no longer, else the fewest.
 const QUESTIONS: [u64; 2] = [8, 5];
 /// One fragment in so many is expected to be asked for beyond the ordered ones.
@@ -61,8 +59,6 @@ const FOLLOW_UP_EACH: u32 = 10;
 const MARK_FRAMES: u32 = 32;
 /// Marks are never closer than this, microseconds: a mark covers what is sent in that time.
 const MARK_US: u64 = 10_000_000;
-/// The least top-up budget in coded fragments.
-const TOP_UP_MIN: u32 = 64;
 
 /// A campaign's fixed part: a pure function of task, group, image and first counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,34 +139,12 @@ impl Plan {
         let layout = Layout::new(image.len(), frag_size)
             .map_err(|error| too_many(error, frag_size, task, group, image, payload))?;
         let nb_frag = layout.nb_frag();
-        let before = u32::from(task.coded_from.map_or(0, |first| first.saturating_sub(1)));
         let ordered = redundancy_fragments(nb_frag, task.redundancy_percent);
         check_coded_only(task, group, ordered)?;
-        let coded = before + ordered;
-        let room = u32::from(MAX_FRAGMENTS - nb_frag);
-        if coded > room && before > 0 {
-            return Err(PlanError::NoNumbersLeft { coded_from: before + 1, nb_frag, ordered });
-        }
-        if coded > room {
-            return Err(too_many_error(frag_size, task, group, image, payload));
-        }
-        let sequence = Sequence::new(nb_frag);
-        let from = task.coded_from.map_or(0, |first| sequence.k_of_coded(first));
-        // What goes on with an earlier campaign goes to devices whose keys that one proved.
-        let canary_fcnts = if from == 0 { group.canary_fcnts } else { 0 };
-        let (coded, first) = (narrow(coded), base.max(FIRST_FCNT + from) + canary_fcnts);
-        let base = first - from;
-        let needed = sequence.len(coded) - from;
-        let left = (LAST_FCNT + 1).saturating_sub(first);
-        if needed > left {
-            return Err(PlanError::OutOfCounters { needed, first });
-        }
-        let frames = u32::from(nb_frag) + ordered;
-        let asked_for = if group.answer_window.is_some() { FOLLOW_UP } else { 0 };
-        let wanted = (frames.max(TOP_UP_MIN) + asked_for).min(room - u32::from(coded));
-        // Near the end of the counters the top-up is what is left of them.
-        let top_up =
-            (0..=wanted).rev().find(|more| sequence.len(coded + narrow(*more)) - from <= left).unwrap_or(0);
+        let Numbers { coded, top_up, canary_fcnts, base, from, end } =
+            Numbers::new(group, (nb_frag, ordered), task.coded_from, base).map_err(|error| {
+                error.unwrap_or_else(|| too_many_error(frag_size, task, group, image, payload))
+            })?;
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
         let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
         let lawful = scheduler.pace(channel, airtime_us, GAP_US, group.policy)?;
@@ -187,12 +161,12 @@ impl Plan {
             ts004_version: group.ts004_version,
             fport: group.fport,
             coded,
-            top_up: narrow(top_up),
+            top_up,
             repeats: group.profile.repeats,
             canary_fcnts,
             base,
             from,
-            end: base + sequence.len(coded + narrow(top_up)),
+            end,
             channel,
             airtime_us,
             queue_slot_us: forwarder_airtime_us(channel.modulation, phy_len),
@@ -537,11 +511,6 @@ fn too_many_error(frag_size: usize, task: &Task, group: &Group, image: &Image, p
         Some(smallest) => PlanError::TooManyFragments { nb_frag, coded, smallest },
         None => PlanError::ImageTooLarge { nb_frag, coded, dr: group.data_rate },
     }
-}
-
-/// Fragment numbers fit 14 bits; the callers have checked.
-fn narrow(count: u32) -> u16 {
-    u16::try_from(count).unwrap_or(MAX_FRAGMENTS)
 }
 
 #[cfg(test)]
