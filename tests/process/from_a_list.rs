@@ -384,9 +384,7 @@ fn from_a_list_to_images(dialect: Dialect) {
     let took_s = ordered.elapsed().as_secs();
     println!("{dialect}: {took_s} s from the order to the last complete device");
     assert!(field.radio.images().iter().all(|rebuilt| rebuilt.as_deref() == Some(&image[..])));
-    // Where nothing expires canaries and devices are told earlier.
-    let limit_s = if dialect == Dialect::TheThingsStack { 480 } else { 300 };
-    assert!(took_s <= limit_s, "{took_s} s");
+    assert!(took_s <= 300, "{took_s} s");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn control(site: &Site) -> ControlClient {
 }
 
 /// The code of a refusal.
-fn refusal(answer: Result<Value, ControlError>) -> String {
+pub fn refusal(answer: Result<Value, ControlError>) -> String {
     match answer {
         Err(ControlError::Refused { code, message }) => {
             assert!(!message.is_empty());

@@ -1,9 +1,8 @@
 //! `fuotad pause`, `resume` and `cancel` over the socket of a service that is killed meanwhile.
 
+use super::order::refusal;
 use crate::support::site::Site;
 use fuotad::daemon::ControlClient;
-use fuotad::daemon::ControlError;
-use serde_json::Value;
 use serde_json::json;
 
 /// What the service waits for with its only task.
@@ -12,16 +11,6 @@ fn waits_for(site: &mut Site, kind: &str) {
         let wait = status.tasks.first().and_then(|task| task.wait.as_ref());
         status.forwarder.online.is_some() && wait.is_some_and(|wait| wait.reason == kind)
     });
-}
-
-fn refusal(answer: Result<Value, ControlError>) -> String {
-    match answer {
-        Err(ControlError::Refused { code, message }) => {
-            assert!(!message.is_empty());
-            code
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]

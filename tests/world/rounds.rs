@@ -407,6 +407,25 @@ fn everybody_completes_in_the_shortest_session_with_hardly_more_than_the_worst_o
     assert!(ours_s * 10 <= least_s * 12, "{ours_s} {least_s}");
 }
 
+#[test]
+fn everybody_completes_with_hardly_more_than_the_worst_one_needs() {
+    for (nb_frag, seed) in [(100, 1), (100, 2), (432, 3), (432, 4), (2000, 5)] {
+        let mut site = Site::new(nb_frag, 300, seed);
+        let mut roll = site.roll();
+        let (end, questions) =
+            carry_out(&mut site, &mut roll, &GiveUp::default(), nb_frag / 10, MAX_FRAGMENTS / 2);
+        let sent = u32::from(site.sent.last_n);
+        let worst = site.listeners.iter().filter_map(|listener| listener.complete_at).max().unwrap();
+        println!(
+            "M {nb_frag}: {sent} fragments, the worst needed {worst}, {questions} questions, {end:?}: {}",
+            roll.holdings()
+        );
+        assert_eq!((end, site.incomplete()), (End::Done, 0), "M {nb_frag}: {}", roll.holdings());
+        assert!(sent * 100 <= u32::from(worst) * 105 + 3200, "M {nb_frag}: {sent} for {worst}");
+        assert!(questions <= 9, "M {nb_frag}: {questions}");
+    }
+}
+
 /// What a policy brings, and what it costs: at the same radio and pace for all.
 #[derive(Debug)]
 struct Cost {
