@@ -15,6 +15,7 @@ mod cloud_sessions;
 mod crashes;
 mod fleet;
 mod fleet_engine;
+mod fleet_rest;
 mod fleet_whole;
 mod forwarder_hazards;
 mod hearing;
