@@ -143,7 +143,8 @@ impl Roll {
             return;
         }
         let are_all_asked = whom == Whom::All || !self.hears_all();
-        for member in self.members.values_mut().filter(|member| member.is_open() && !member.has_answered) {
+        let is_quiet = |member: &&mut Member| member.is_open() && !member.is_away && !member.has_answered;
+        for member in self.members.values_mut().filter(is_quiet) {
             if are_all_asked || matches!(member.holding(), Holding::Missing(_)) {
                 member.unanswered = member.unanswered.saturating_add(1);
             }
@@ -154,6 +155,33 @@ impl Roll {
     pub fn ask_each(&mut self) {
         self.close();
         self.asked = Some(self.sent);
+    }
+
+    /// A session runs that only some were told: nothing is asked of the others, and what those say is not final.
+    pub fn open_session(&mut self, is_told: impl Fn(Eui64) -> bool) {
+        for (dev_eui, member) in &mut self.members {
+            (member.is_away, member.is_final) = (!is_told(*dev_eui), false);
+        }
+    }
+
+    /// No session runs.
+    pub fn close_session(&mut self) {
+        self.members.values_mut().for_each(|member| member.is_away = false);
+    }
+
+    /// The devices that are known to miss something, no more than `max_behind`, and are worth sending more for.
+    pub fn behind_ones(&self, max_behind: Option<u16>) -> impl Iterator<Item = Eui64> {
+        let is_behind = move |member: &Member| match member.holding() {
+            Holding::Missing(missing) => member.is_awaited() && max_behind.is_none_or(|most| missing <= most),
+            _ => false,
+        };
+        let behind = self.members.iter().filter(move |(_, member)| is_behind(member));
+        behind.map(|(dev_eui, _)| *dev_eui)
+    }
+
+    /// The devices that may miss something, whatever they said.
+    pub fn open_ones(&self) -> impl Iterator<Item = Eui64> {
+        self.members.iter().filter(|(_, member)| member.is_open()).map(|(dev_eui, _)| *dev_eui)
     }
 
     /// The device answered a question to it alone: what it says now is final.
@@ -170,6 +198,11 @@ impl Roll {
             Holding::Missing(_) => !member.is_final,
             _ => false,
         })
+    }
+
+    /// Whether the result of some device is open.
+    pub fn is_anybody_open(&self) -> bool {
+        self.members.values().any(Member::is_open)
     }
 
     /// Whether somebody who is worth waiting for may still answer the newest question.
@@ -256,7 +289,7 @@ impl Roll {
 
     /// Whether a device may miss something and has left too many questions unanswered for another.
     pub fn is_anybody_silent(&self) -> bool {
-        self.members.values().any(|member| member.is_open() && !member.is_awaited())
+        self.members.values().any(|member| member.is_open() && !member.is_away && !member.is_awaited())
     }
 
     /// The devices that are known to miss something and are worth a question, with what they miss.

@@ -15,14 +15,24 @@ pub struct GiveUp {
     pub max_behind: Option<u16>,
     /// Devices whose result is open are asked alone for so long, microseconds.
     pub answers_us: u64,
+    /// So many sessions more than planned are told to those who miss something.
+    pub further_sessions: u16,
 }
 
 /// The default is two days, microseconds.
 const ANSWERS_US: u64 = 172_800_000_000;
+/// A device that misses something after so many further sessions hardly hears this gateway.
+const FURTHER_SESSIONS: u16 = 3;
 
 impl Default for GiveUp {
     fn default() -> Self {
-        GiveUp { questions: 12, airtime_us: None, max_behind: None, answers_us: ANSWERS_US }
+        GiveUp {
+            questions: 12,
+            airtime_us: None,
+            max_behind: None,
+            answers_us: ANSWERS_US,
+            further_sessions: FURTHER_SESSIONS,
+        }
     }
 }
 
@@ -132,6 +142,11 @@ impl Rounds {
             0 => Next::End(End::Airtime),
             fragments => Next::Send(fragments),
         }
+    }
+
+    /// One more session comes. What devices miss is known from questions to each alone, unless ordered frames are left.
+    pub fn begin_session(&mut self, is_cut: bool) {
+        (self.is_question_due, self.is_parted) = (is_cut, false);
     }
 
     /// So many coded fragments were sent.

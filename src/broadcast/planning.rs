@@ -314,7 +314,8 @@ impl TaskBook {
             Err(reason) => return self.refuse(now, id, reason, outbox),
         };
         let before = campaign.calendar().begin();
-        let is_moved = *before != Begin::Unknown && *before != begin;
+        let is_longer = !before.sessions().is_empty() && begin.sessions().starts_with(before.sessions());
+        let is_moved = *before != Begin::Unknown && *before != begin && !is_longer;
         if is_moved
             && !open_task.has_begun()
             && let Err(reason) = self.admit(now, id, campaign.plan(), &begin, outbox)

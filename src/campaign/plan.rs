@@ -51,10 +51,9 @@ pub const ENCODER_VERSION: u32 = 1;
 /// Counters for questions to canaries, where a campaign has any. A number on disk: the counters that a journal holds for a
 /// campaign begin so many below its first frame.
 pub const CANARY_FCNTS: u32 = 64;
-/// Questions that the last session has time for: so many where they make it no longer, else the fewest.
-const QUESTIONS: [u64; 2] = [8, 5];
-/// One fragment in so many is expected to be asked for beyond the ordered ones.
-const FOLLOW_UP_EACH: u32 = 10;
+/// Questions that the last session has time for, and one fragment in so many that is asked for beyond the ordered ones: the
+/// first that make it no longer than the last. That one serves where a further session may follow, else the one before.
+const QUESTIONS: [(u64, Option<u32>); 3] = [(8, Some(10)), (5, Some(10)), (1, None)];
 /// A mark covers at least this many frames.
 const MARK_FRAMES: u32 = 32;
 /// Marks are never closer than this, microseconds: a mark covers what is sent in that time.
@@ -293,22 +292,24 @@ impl Plan {
     fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
         let uncoded = self.uncoded() as usize;
         let window = group.answer_window;
-        let frames = |questions: u64| Frames {
+        let frames = |(questions, each): (u64, Option<u32>)| Frames {
             uncoded,
             all: uncoded + usize::from(self.ordered_coded()),
             spacing_us: [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us],
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
-            asked_for: window.map_or(0, |_| (self.frames() / FOLLOW_UP_EACH) as usize),
+            asked_for: window.and(each).map_or(0, |each| (self.frames() / each) as usize),
             questions_us: window.map_or(0, |window| questions * window.us()),
         };
         let request = self.request(group.policy);
         let limits = (group.sessions, within_us);
-        let choose = |questions| Bursts::choose(empty, request, frames(questions), exponent, limits);
-        let [many, few] = QUESTIONS;
-        let few = choose(few);
-        let many = window.map(|_| choose(many));
-        let chosen = many.filter(|many| many.costs_no_more_than(&few, limits)).unwrap_or(few);
+        let choose = |room| Bursts::choose(empty, request, frames(room), exponent, limits);
+        let [many, few, one] = QUESTIONS;
+        // Where a further session is told to those who miss something, nobody else pays for them.
+        let least = choose(if group.sessions.further { one } else { few });
+        let roomier = [many, few].into_iter().filter(|_| window.is_some()).map(choose);
+        let mut as_short = roomier.filter(|bursts| bursts.costs_no_more_than(&least, limits));
+        let chosen = as_short.next().unwrap_or(least);
         self.bursts = chosen.bursts;
         self.open_us = chosen.open_us;
         self.sending_us = chosen.sending_us;
@@ -403,7 +404,7 @@ fn frames_of_a_mark(spacing_us: u64) -> u32 {
 }
 
 /// Sessions begin at whole seconds.
-fn whole_second(start: GpsTime) -> GpsTime {
+pub(super) fn whole_second(start: GpsTime) -> GpsTime {
     GpsTime::from_us(start.as_us().div_ceil(1_000_000) * 1_000_000)
 }
 

@@ -1,5 +1,6 @@
 //! The loop of one campaign: what was sent, what devices said to it, and how far that is.
 
+use super::rest::Rest;
 use crate::answers::AnswerWindow;
 use crate::answers::End;
 use crate::answers::GiveUp;
@@ -36,6 +37,9 @@ enum Ordered {
 pub(super) enum Stage {
     /// It sends fragments and questions.
     Sending,
+    /// It was sent as far as its sessions allow, which ended like this; devices whose result is open are asked alone, and
+    /// those who miss something get one more session.
+    Between(End),
     /// It was sent, which ended like this; devices whose result is open are asked alone.
     Asking(End),
     /// Nobody is asked any more.
@@ -54,9 +58,11 @@ pub(super) struct Course {
     pub(super) answers_until: Option<Instant>,
     pub(super) stage: Stage,
     /// GPS seconds at which devices began to be asked alone; 0 while nobody is, and without a clock.
-    asking_since_s: u32,
+    pub(super) asking_since_s: u32,
     /// Until when they are.
     pub(super) asking_until: Option<Instant>,
+    /// What is known of its next session.
+    pub(super) rest: Rest,
 }
 
 impl Course {
@@ -71,12 +77,18 @@ impl Course {
             stage: Stage::Sending,
             asking_since_s: 0,
             asking_until: None,
+            rest: Rest::default(),
         }
     }
 
     /// Whether it is that of this task, whose first frame has this counter.
     pub(super) fn is_of(&self, task: &TaskId, first_fcnt: u32) -> bool {
         self.task == *task && self.planned.0 == first_fcnt
+    }
+
+    /// Whether the campaign is sent, or rests and may be sent further.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Sending | Stage::Between(_))
     }
 
     /// Whether something that was ordered was not seen to be sent yet.
@@ -90,6 +102,8 @@ impl Course {
         match self.ordered.take() {
             Some(Ordered::Send(fragments)) => self.rounds.sent(fragments),
             Some(Ordered::Part(fragments)) => self.rounds.parted(fragments),
+            // The session had no time for it.
+            Some(Ordered::Ask(_)) if pause.is_unasked => {}
             Some(Ordered::Ask(whom)) => {
                 self.roll.ask(whom);
                 let end = pause.last_end.unwrap_or(now.mono).max(now.mono);
@@ -117,7 +131,7 @@ impl Course {
         give_up: &GiveUp,
     ) -> Option<End> {
         if pause.is_shut {
-            return Some(End::Session);
+            return Some(if self.roll.is_anybody_open() { End::Session } else { End::Done });
         }
         let (follow_up, ordered) = match self.rounds.next(&self.roll, give_up, pause.room, pause.airtime_us) {
             Next::End(end) => return Some(end),
@@ -151,10 +165,11 @@ impl Course {
         self.asking_until = Some(now.mono.plus_us(give_up.answers_us.saturating_sub(spent_us)));
     }
 
-    /// How often this device may be asked alone.
+    /// How often this device may be asked alone, in all.
     pub(super) fn questions(&self, dev_eui: Eui64) -> u8 {
-        let is_asking = matches!(self.stage, Stage::Asking(_));
-        if is_asking && self.roll.is_open(dev_eui) { QUESTIONS_ALONE } else { 0 }
+        let is_asking = matches!(self.stage, Stage::Between(_) | Stage::Asking(_));
+        let rounds = 1 + u8::try_from(self.rest.further).unwrap_or(u8::MAX - 1);
+        if is_asking && self.roll.is_open(dev_eui) { QUESTIONS_ALONE.saturating_mul(rounds) } else { 0 }
     }
 
     /// The end of the campaign, once nobody is to be asked any more.
@@ -174,13 +189,14 @@ impl Course {
             head.extend(number.to_le_bytes());
         }
         let Rounds { is_question_due, is_parted, .. } = self.rounds;
-        let (is_asking, end) = match self.stage {
-            Stage::Sending => (false, 0),
-            Stage::Asking(end) => (true, end.number()),
-            Stage::Over(end) => (false, end.number()),
+        let end = match self.stage {
+            Stage::Sending => 0,
+            Stage::Between(end) | Stage::Asking(end) | Stage::Over(end) => end.number(),
         };
         let is_over = matches!(self.stage, Stage::Over(_));
-        let flags = [is_question_due, is_parted, is_over, is_asking].into_iter().rev();
+        let (is_asking, is_between) =
+            (matches!(self.stage, Stage::Asking(_)), matches!(self.stage, Stage::Between(_)));
+        let flags = [is_question_due, is_parted, is_over, is_asking, is_between].into_iter().rev();
         head.push(flags.fold(0, |flags, is_set| flags << 1 | u8::from(is_set)));
         let crc32 = self.roll.session().crc32;
         head.extend([end, u8::from(crc32.is_some())]);
@@ -257,6 +273,8 @@ impl Known {
             known.stage = match () {
                 () if is(2) => Stage::Over(end),
                 () if is(3) => Stage::Asking(end),
+                // A release that knows nothing of further sessions reads it as one that is sent.
+                () if is(4) => Stage::Between(end),
                 () => Stage::Sending,
             };
             known.crc32 = Some(u32::from_le_bytes([c0, c1, c2, c3])).filter(|_| has_crc != 0);

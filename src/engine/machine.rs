@@ -214,7 +214,8 @@ impl Engine {
             let handover = self.handover();
             self.broadcaster.advance(self.now, &mut self.scheduler, handover);
             let sent = self.drain_broadcaster();
-            self.fleets.follow(|task| self.broadcaster.sessions(task));
+            let sessions = |task: &TaskId| self.broadcaster.sessions(task);
+            self.fleets.follow(sessions, |task| self.loops.listeners(task));
             let has_moved = self.drain_fleets() | self.drain_loops();
             if !heard && !relayed && !sent && !has_moved {
                 return;
@@ -318,7 +319,8 @@ impl Engine {
     /// Lets campaigns go on that their devices' answers decide about; whether one does.
     fn drain_loops(&mut self) -> bool {
         let fleets = &self.fleets;
-        let has_moved = self.loops.advance(self.now, &mut self.broadcaster, |group| fleets.of_group(group));
+        let (broadcaster, scheduler) = (&mut self.broadcaster, &self.scheduler);
+        let has_moved = self.loops.advance(self.now, broadcaster, scheduler, |group| fleets.of_group(group));
         let mut is_news = false;
         while let Some(wish) = self.loops.poll() {
             is_news = true;

@@ -43,10 +43,12 @@ mod addresses;
 mod clocks;
 mod course;
 mod fleets;
+mod further;
 mod io;
 mod ledger;
 mod loops;
 mod machine;
+mod rest;
 mod session_clock;
 mod verdict;
 

@@ -7,6 +7,7 @@ use super::setup::Window;
 use super::standing::Standing;
 use super::step::Step;
 use crate::lns::Dialect;
+use crate::lorawan::Eui64;
 use crate::lorawan::PackageVersion;
 use crate::time::GpsTime;
 use crate::time::Now;
@@ -38,6 +39,29 @@ pub(super) struct Context<'a> {
     pub(super) has_sent: bool,
     /// Versions are asked although nothing is to be set up.
     pub(super) is_survey: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Whether no session is to come: no campaign is set up, or it was sent in all its sessions and no device is in one.
+    pub(super) fn is_quiet(&self) -> bool {
+        let Some(setup) = self.setup else { return true };
+        let is_over =
+            |gps: GpsTime| setup.windows.iter().all(|window| window.end().plus_us(LEAVES_LATE_US) <= gps);
+        self.is_begun && !setup.windows.is_empty() && self.now.gps.is_some_and(is_over)
+    }
+
+    /// Whether what is set up is for other devices only.
+    pub(super) fn is_left_out(&self, dev_eui: Eui64) -> bool {
+        self.setup.is_some_and(|setup| !setup.is_for(dev_eui))
+    }
+
+    /// What the device's dialogue looks at: for one that is left out there is no campaign.
+    pub(super) fn of(self, dev_eui: Eui64) -> Context<'a> {
+        match self.is_left_out(dev_eui) {
+            true => Context { setup: None, is_begun: false, ..self },
+            false => self,
+        }
+    }
 }
 
 /// What a batch without a proof is held back for, and what else it may be.

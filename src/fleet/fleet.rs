@@ -238,10 +238,11 @@ impl Fleet {
         if self.shared.setup.as_ref().map(Setup::digest) != digest {
             (self.shared.is_begun, self.is_told_unproved) = (false, false);
         }
-        if let Some(digest) = digest {
-            for device in self.devices.iter_mut().filter(|device| device.progress.setup != digest) {
-                device.begin(digest);
-            }
+        if let Some((setup, digest)) = setup.as_ref().zip(digest) {
+            let others = self.devices.iter_mut().filter(|device| device.progress.setup != digest);
+            others
+                .filter(|device| setup.is_for(device.member.dev_eui))
+                .for_each(|device| device.begin(digest));
         }
         if let Some(before) = self.shared.setup.take() {
             self.shared.last = Some(before);
@@ -307,7 +308,7 @@ impl Fleet {
     pub fn event(&mut self, now: Now, event: &Event, ended: Option<Instant>) {
         let Some(index) = self.by_eui.get(&event.device.dev_eui).copied() else { return };
         let ours = self.item(index);
-        let context = self.shared.context(now);
+        let context = self.shared.context(now).of(event.device.dev_eui);
         let device = &mut self.devices[index];
         let before = device.progress.lasting();
         device.address = Some(event.device.clone());
@@ -385,7 +386,8 @@ impl Fleet {
 
     /// The device's next command, if one is due and there is airtime for it.
     fn ask(&mut self, now: Now, index: usize) {
-        let context = self.shared.context(now);
+        let dev_eui = self.devices[index].member.dev_eui;
+        let context = self.shared.context(now).of(dev_eui);
         let device = &mut self.devices[index];
         let Some(address) = device.address.clone() else { return };
         let orphan = device.orphan(&context);
@@ -393,7 +395,7 @@ impl Fleet {
         if step == Step::FragSession && !self.devices[index].progress.has_asked(step) {
             self.devices[index].progress.is_candidate = self.is_candidate(now, index);
         }
-        let context = self.shared.context(now);
+        let context = self.shared.context(now).of(dev_eui);
         let device = &mut self.devices[index];
         let material = device.material(&context);
         // A field that does not fit is one of the group's, which was checked when it was planned.

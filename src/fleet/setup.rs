@@ -1,5 +1,6 @@
 //! What the devices of a group are told for one campaign.
 
+use crate::lorawan::Eui64;
 use crate::lorawan::McAddr;
 use crate::lorawan::PackageVersion;
 use crate::radio::Modulation;
@@ -8,6 +9,7 @@ use crate::time::GpsTime;
 use core::ops::Range;
 use sha2::Digest;
 use sha2::Sha256;
+use std::collections::BTreeSet;
 
 /// Some device stacks take the time-out of group 0 for every group, and hold one group only.
 pub(super) const MC_GROUP_ID: u8 = 0;
@@ -82,6 +84,8 @@ pub struct Setup {
     pub image_sha256: Option<[u8; 32]>,
     /// The sessions, ascending; empty where the devices always listen, and while the start is not known.
     pub windows: Vec<Window>,
+    /// The devices that it is for; `None` for all of the group. The others are told nothing of it.
+    pub only: Option<BTreeSet<Eui64>>,
 }
 
 impl Setup {
@@ -101,7 +105,13 @@ impl Setup {
             descriptor: planned.descriptor,
             image_sha256: planned.sha256.map(|sha256| *sha256.as_bytes()),
             windows: planned.sessions.iter().map(window).collect(),
+            only: None,
         }
+    }
+
+    /// Whether it is for this device.
+    pub fn is_for(&self, dev_eui: Eui64) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&dev_eui))
     }
 
     /// BlockAckDelay for a device; canaries answer sooner than a whole group could.
