@@ -109,9 +109,15 @@ impl Rounds {
     /// What is to be done, with `room` coded fragments that may still be sent, each `airtime_us` long.
     pub fn next(&self, roll: &Roll, give_up: &GiveUp, room: u16, airtime_us: u64) -> Next {
         let max_behind = give_up.max_behind;
-        let wanted = if self.is_question_due { 0 } else { roll.demand(max_behind) };
+        // One question to all tells whether answers drown each other. If so, whoever was not heard may miss more.
+        let is_in_the_dark = self.questions > 1 && roll.may_drown();
+        let least = if is_in_the_dark { (roll.session().nb_frag / IN_THE_DARK_EACH).max(PARTING) } else { 0 };
+        let wanted = if self.is_question_due { 0 } else { roll.demand(max_behind).max(least) };
         if wanted == 0 {
             return match roll.is_anybody_awaited(max_behind) {
+/// Where answers drown each other one coded fragment for so many uncoded ones is sent after each question, at least.
+const IN_THE_DARK_EACH: u16 = 10;
+
                 false if room > 0 && !self.is_parted && roll.is_anybody_silent() => {
                     Next::Part(PARTING.min(room))
                 }
@@ -129,6 +135,7 @@ impl Rounds {
         let affordable = left_us.map_or(u64::from(room), |left_us| left_us / airtime_us.max(1));
         match u64::from(wanted.min(room)).min(affordable) as u16 {
             0 if room == 0 => Next::End(End::Fragments),
+                true if self.questions == 1 && roll.may_drown() => Next::Ask(Whom::All),
             0 => Next::End(End::Airtime),
             fragments => Next::Send(fragments),
         }

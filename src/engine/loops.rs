@@ -165,6 +165,10 @@ impl Loops {
                     if is_news && course.stage != Stage::Sending {
                         of.write_at.get_or_insert(now.mono.plus_us(WRITTEN_AFTER_US));
                     }
+                    if let Some(until) = course.answers_until.filter(|_| is_news) {
+                        let left_us = until.us_since(now.mono);
+                        course.roll.came(course.roll.session().window.us().saturating_sub(left_us));
+                    }
                 }
                 EventKind::Join => course.roll.lose(dev_eui),
                 _ => {}

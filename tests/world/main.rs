@@ -8,6 +8,7 @@ mod support;
 mod a_day_after;
 mod answers;
 mod asked_alone;
+mod bad_answers;
 mod campaigns;
 mod canaries;
 mod closed_loop;
