@@ -49,6 +49,8 @@ mod loops;
 mod machine;
 mod session_clock;
 mod verdict;
+#[cfg(test)]
+mod tests;
 
 pub use clocks::ClockState;
 pub use io::FleetSettings;

@@ -21,6 +21,7 @@ mod forwarder_hazards;
 mod hearing;
 mod law_search;
 mod listening;
+mod loop_records;
 mod missing_files;
 mod odds;
 mod order_folder;
