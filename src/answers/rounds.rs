@@ -46,6 +46,18 @@ pub enum End {
 impl End {
     const ALL: [End; 6] = [End::Done, End::Questions, End::Airtime, End::Fragments, End::Session, End::Alone];
 
+    /// Its name in documents: one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            End::Done => "done",
+            End::Questions => "questions",
+            End::Airtime => "airtime",
+            End::Fragments => "fragments",
+            End::Session => "session",
+            End::Alone => "alone",
+        }
+    }
+
     /// Its number on disk.
     pub fn number(self) -> u8 {
         End::ALL.iter().position(|end| *end == self).unwrap_or_default() as u8
@@ -100,6 +112,9 @@ pub struct Rounds {
 /// Coded fragments for those who fell silent: most of them miss nothing, and the others little.
 const PARTING: u16 = 16;
 
+/// Where answers drown each other one coded fragment for so many uncoded ones is sent after each question, at least.
+const IN_THE_DARK_EACH: u16 = 10;
+
 impl Rounds {
     /// The loop as it begins, when the ordered fragments were sent: with a question.
     pub fn new() -> Rounds {
@@ -115,14 +130,12 @@ impl Rounds {
         let wanted = if self.is_question_due { 0 } else { roll.demand(max_behind).max(least) };
         if wanted == 0 {
             return match roll.is_anybody_awaited(max_behind) {
-/// Where answers drown each other one coded fragment for so many uncoded ones is sent after each question, at least.
-const IN_THE_DARK_EACH: u16 = 10;
-
                 false if room > 0 && !self.is_parted && roll.is_anybody_silent() => {
                     Next::Part(PARTING.min(room))
                 }
                 false => Next::End(End::Done),
                 true if self.questions >= give_up.questions => Next::End(End::Questions),
+                true if self.questions == 1 && roll.may_drown() => Next::Ask(Whom::All),
                 // While devices say what they miss, the others would only answer that they miss nothing.
                 true if self.questions == 0 || !roll.hears_all() || roll.is_anybody_behind(max_behind) => {
                     Next::Ask(Whom::Missing)
@@ -135,7 +148,6 @@ const IN_THE_DARK_EACH: u16 = 10;
         let affordable = left_us.map_or(u64::from(room), |left_us| left_us / airtime_us.max(1));
         match u64::from(wanted.min(room)).min(affordable) as u16 {
             0 if room == 0 => Next::End(End::Fragments),
-                true if self.questions == 1 && roll.may_drown() => Next::Ask(Whom::All),
             0 => Next::End(End::Airtime),
             fragments => Next::Send(fragments),
         }

@@ -105,6 +105,9 @@ pub struct Plan {
     pub pace_coded: Pace,
     /// Its sessions, where the devices listen in sessions, with starts after that of the first.
     pub bursts: Vec<Burst>,
+    /// What of its last session is kept for questions to its devices and their answers, microseconds: the same time serves
+    /// an outage. 0 where they always listen, nobody hears their answers, or the length of the session is ordered.
+    pub questions_us: u64,
     /// How long its bursts take together on an empty radio, microseconds, where they are known.
     sending_us: Option<u64>,
     /// For how much of a train and its hole slow uplinks are to be heard, microseconds; see [`Scheduler::open_us`].
@@ -174,6 +177,7 @@ impl Plan {
             pace_uncoded: pace(group.profile.gap_uncoded_us),
             pace_coded: pace(group.profile.gap_coded_us),
             bursts: Vec::new(),
+            questions_us: 0,
             sending_us: None,
             open_us: 0,
             waits_us: 0,
@@ -293,6 +297,7 @@ impl Plan {
     fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
         let uncoded = self.uncoded() as usize;
         let window = group.answer_window;
+        let questions_us = |questions: u64| window.map_or(0, |window| questions * window.us());
         let frames = |questions: u64| Frames {
             uncoded,
             all: uncoded + usize::from(self.ordered_coded()),
@@ -300,15 +305,19 @@ impl Plan {
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
             asked_for: window.map_or(0, |_| (self.frames() / FOLLOW_UP_EACH) as usize),
-            questions_us: window.map_or(0, |window| questions * window.us()),
+            questions_us: questions_us(questions),
         };
         let request = self.request(group.policy);
         let limits = (group.sessions, within_us);
         let choose = |questions| Bursts::choose(empty, request, frames(questions), exponent, limits);
         let [many, few] = QUESTIONS;
-        let few = choose(few);
-        let many = window.map(|_| choose(many));
-        let chosen = many.filter(|many| many.costs_no_more_than(&few, limits)).unwrap_or(few);
+        let few = (few, choose(few));
+        let many = window.map(|_| (many, choose(many)));
+        let cheap = many.filter(|(_, many)| many.costs_no_more_than(&few.1, limits));
+        let (questions, chosen) = cheap.unwrap_or(few);
+        // An ordered length is kept as it is.
+        let has_room = exponent.is_none() && !chosen.bursts.is_empty();
+        self.questions_us = if has_room { questions_us(questions) } else { 0 };
         self.bursts = chosen.bursts;
         self.open_us = chosen.open_us;
         self.sending_us = chosen.sending_us;
@@ -334,6 +343,7 @@ impl Plan {
             spacing_us: self.pace_uncoded.spacing_us,
             limited_by: self.pace_uncoded.limit.to_string(),
             sessions: sessions.iter().map(|session| (session.start, session.exponent)).collect(),
+            questions_us: self.questions_us,
             image_uah: self.image_uah,
             decoded,
             warnings: self.warnings.clone(),

@@ -33,7 +33,7 @@ enum Ordered {
 
 /// How far a campaign is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub enum Stage {
     /// It sends fragments and questions.
     Sending,
     /// It was sent, which ended like this; devices whose result is open are asked alone.

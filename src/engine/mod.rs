@@ -40,6 +40,7 @@
 //! ```
 
 mod addresses;
+mod answering;
 mod clocks;
 mod course;
 mod fleets;
@@ -48,11 +49,13 @@ mod ledger;
 mod loops;
 mod machine;
 mod session_clock;
-mod verdict;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
+pub use answering::Answering;
 pub use clocks::ClockState;
+pub use course::Stage;
 pub use io::FleetSettings;
 pub use io::Input;
 pub use io::Output;
