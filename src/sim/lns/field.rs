@@ -187,7 +187,9 @@ impl Field {
     /// What a device answers to the downlink that it got.
     pub(in crate::sim) fn answered(&mut self, place: usize, answers: Vec<(u8, Vec<u8>)>) {
         for (f_port, data) in answers {
-            let after_us = self.random.range(ANSWER_US.0, ANSWER_US.1);
+            // Where the air is shared nothing comes between those that answer at the same time.
+            let spread_us = self.random.range(ANSWER_US.0, ANSWER_US.1);
+            let after_us = if self.script.is_air_shared { ANSWER_US.0 } else { spread_us };
             self.later(after_us, Kind::Answer(place, f_port, data));
         }
     }
