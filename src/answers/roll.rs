@@ -25,6 +25,13 @@ use std::collections::BTreeMap;
 const CONFIDENCE: f64 = 0.7;
 /// Where more than this part of the answers that can be heard were heard, others were lost among them.
 const CROWDED: usize = 2;
+/// Where all answers come in this part of the time for them, they are not spread over it: all devices answered at once, and
+/// of most nothing was heard.
+const AT_ONCE: u64 = 8;
+/// Fewer answers than this come so early by chance, where answers were spread before.
+const ENOUGH: usize = 3;
+/// So many questions go by in which others may have been drowned: then silence counts again.
+const DROWNED_QUESTIONS: u8 = 6;
 /// A counter so far below the newest begins anew: the device was reset without a join.
 const RESET_DISTANCE: u32 = 1024;
 
@@ -88,13 +95,28 @@ pub struct Roll {
     asked: Option<Sent>,
     /// Who is to answer the newest question, while its answers come in.
     open: Option<Whom>,
+    /// How long after the newest question the last of its answers came, microseconds.
+    latest_us: Option<u64>,
+    /// Answers were seen to be spread over their time; not kept on disk.
+    are_spread: bool,
+    /// Questions that were put while they were not; not kept on disk.
+    drowned: u8,
 }
 
 impl Roll {
     /// The devices of a group before the first fragment; none is told yet.
     pub fn new(session: Session, devices: impl IntoIterator<Item = Eui64>) -> Roll {
         let members = devices.into_iter().map(|dev_eui| (dev_eui, Member::default())).collect();
-        Roll { session, members, sent: Sent::default(), asked: None, open: None }
+        Roll {
+            session,
+            members,
+            sent: Sent::default(),
+            asked: None,
+            open: None,
+            latest_us: None,
+            are_spread: false,
+            drowned: 0,
+        }
     }
 
     /// The session that is asked about.
@@ -133,13 +155,28 @@ impl Roll {
         self.members.values_mut().for_each(|member| member.has_answered = false);
     }
 
+    /// An answer came so long after the end of the newest question, microseconds.
+    pub fn came(&mut self, after_us: u64) {
+        self.latest_us = self.latest_us.max(Some(after_us));
+    }
+
     /// The time for answers to the newest question is over. The silence of those who need not answer it says nothing, and
-    /// nobody's does where so many answered that others were drowned.
+    /// nobody's does where so many answered, or all at once, that others were drowned.
     pub fn close(&mut self) {
         let Some(whom) = self.open.take() else { return };
         let window = self.session.window;
         let heard = self.members.values().filter(|member| member.has_answered).count();
-        if whom == Whom::Missing && heard > window.answers as usize / CROWDED {
+        let latest_us = self.latest_us.take();
+        let are_late = latest_us.is_none_or(|latest_us| latest_us >= window.us() / AT_ONCE);
+        if heard > 0 && (are_late || heard >= ENOUGH) {
+            self.are_spread = are_late;
+        }
+        if self.may_drown() {
+            self.drowned += 1;
+            return;
+        }
+        let are_few_heard = whom == Whom::Missing || !self.hears_all();
+        if are_few_heard && heard > window.answers as usize / CROWDED {
             return;
         }
         let are_all_asked = whom == Whom::All || !self.hears_all();
@@ -149,6 +186,13 @@ impl Roll {
                 member.unanswered = member.unanswered.saturating_add(1);
             }
         }
+    }
+
+    /// Whether answers may drown each other because all come at once: none were seen to be spread, in few questions yet, and
+    /// there is more than one device that may give one.
+    pub fn may_drown(&self) -> bool {
+        let is_likely = !self.are_spread && self.drowned < DROWNED_QUESTIONS;
+        is_likely && self.members.values().filter(|member| member.is_awaited()).nth(1).is_some()
     }
 
     /// Each device whose result is open may be asked alone from now on, and answers about what was sent until now.

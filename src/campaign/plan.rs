@@ -104,6 +104,9 @@ pub struct Plan {
     pub pace_coded: Pace,
     /// Its sessions, where the devices listen in sessions, with starts after that of the first.
     pub bursts: Vec<Burst>,
+    /// What of its last session is kept for questions to its devices and their answers, microseconds: the same time serves
+    /// an outage. 0 where they always listen, nobody hears their answers, or the length of the session is ordered.
+    pub questions_us: u64,
     /// How long its bursts take together on an empty radio, microseconds, where they are known.
     sending_us: Option<u64>,
     /// For how much of a train and its hole slow uplinks are to be heard, microseconds; see [`Scheduler::open_us`].
@@ -173,6 +176,7 @@ impl Plan {
             pace_uncoded: pace(group.profile.gap_uncoded_us),
             pace_coded: pace(group.profile.gap_coded_us),
             bursts: Vec::new(),
+            questions_us: 0,
             sending_us: None,
             open_us: 0,
             waits_us: 0,
@@ -292,6 +296,7 @@ impl Plan {
     fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
         let uncoded = self.uncoded() as usize;
         let window = group.answer_window;
+        let questions_us = |questions: u64| window.map_or(0, |window| questions * window.us());
         let frames = |(questions, each): (u64, Option<u32>)| Frames {
             uncoded,
             all: uncoded + usize::from(self.ordered_coded()),
@@ -299,17 +304,21 @@ impl Plan {
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
             asked_for: window.and(each).map_or(0, |each| (self.frames() / each) as usize),
-            questions_us: window.map_or(0, |window| questions * window.us()),
+            questions_us: questions_us(questions),
         };
         let request = self.request(group.policy);
         let limits = (group.sessions, within_us);
-        let choose = |room| Bursts::choose(empty, request, frames(room), exponent, limits);
+        let choose =
+            |room: (u64, Option<u32>)| (room.0, Bursts::choose(empty, request, frames(room), exponent, limits));
         let [many, few, one] = QUESTIONS;
         // Where a further session is told to those who miss something, nobody else pays for them.
         let least = choose(if group.sessions.further { one } else { few });
         let roomier = [many, few].into_iter().filter(|_| window.is_some()).map(choose);
-        let mut as_short = roomier.filter(|bursts| bursts.costs_no_more_than(&least, limits));
-        let chosen = as_short.next().unwrap_or(least);
+        let mut as_short = roomier.filter(|(_, bursts)| bursts.costs_no_more_than(&least.1, limits));
+        let (questions, chosen) = as_short.next().unwrap_or(least);
+        // An ordered length is kept as it is.
+        let has_room = exponent.is_none() && !chosen.bursts.is_empty();
+        self.questions_us = if has_room { questions_us(questions) } else { 0 };
         self.bursts = chosen.bursts;
         self.open_us = chosen.open_us;
         self.sending_us = chosen.sending_us;
@@ -335,6 +344,7 @@ impl Plan {
             spacing_us: self.pace_uncoded.spacing_us,
             limited_by: self.pace_uncoded.limit.to_string(),
             sessions: sessions.iter().map(|session| (session.start, session.exponent)).collect(),
+            questions_us: self.questions_us,
             image_uah: self.image_uah,
             decoded,
             warnings: self.warnings.clone(),

@@ -34,7 +34,7 @@ enum Ordered {
 
 /// How far a campaign is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub enum Stage {
     /// It sends fragments and questions.
     Sending,
     /// It was sent as far as its sessions allow, which ended like this; devices whose result is open are asked alone, and
@@ -63,6 +63,8 @@ pub(super) struct Course {
     pub(super) asking_until: Option<Instant>,
     /// What is known of its next session.
     pub(super) rest: Rest,
+    /// That is not known yet: a clock will tell how long ago an earlier life began.
+    is_until_guessed: bool,
 }
 
 impl Course {
@@ -78,6 +80,7 @@ impl Course {
             asking_since_s: 0,
             asking_until: None,
             rest: Rest::default(),
+            is_until_guessed: true,
         }
     }
 
@@ -152,17 +155,22 @@ impl Course {
         self.stage = Stage::Asking(end);
         self.asking_since_s = now.gps.map_or(0, GpsTime::session_time);
         self.asking_until = Some(now.mono.plus_us(give_up.answers_us));
+        self.is_until_guessed = false;
     }
 
     /// The end of the questions to single devices, where an earlier life began them.
     pub(super) fn resume_asking(&mut self, now: Now, give_up: &GiveUp) {
-        if self.asking_until.is_some() || !matches!(self.stage, Stage::Asking(_)) {
+        if !self.is_until_guessed || !matches!(self.stage, Stage::Asking(_)) {
             return;
         }
-        let now_s = now.gps.map_or(0, GpsTime::session_time);
-        let since_s = if self.asking_since_s == 0 { now_s } else { self.asking_since_s };
-        let spent_us = u64::from(now_s.saturating_sub(since_s)) * 1_000_000;
-        self.asking_until = Some(now.mono.plus_us(give_up.answers_us.saturating_sub(spent_us)));
+        let now_s = now.gps.map(GpsTime::session_time);
+        self.is_until_guessed = now_s.is_none() && self.asking_since_s > 0;
+        let since_s = Some(self.asking_since_s).filter(|since_s| *since_s > 0).or(now_s);
+        let spent_s = now_s.zip(since_s).map_or(0, |(now_s, since_s)| now_s.saturating_sub(since_s));
+        let left_us = give_up.answers_us.saturating_sub(u64::from(spent_s) * 1_000_000);
+        if self.asking_until.is_none() || !self.is_until_guessed {
+            self.asking_until = Some(now.mono.plus_us(left_us));
+        }
     }
 
     /// How often this device may be asked alone, in all.

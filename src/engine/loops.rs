@@ -1,5 +1,6 @@
 //! The loops of campaigns whose devices answer: what was sent, what they said to it, and what follows.
 
+use super::answering::Answering;
 use super::course::Course;
 use super::course::Stage;
 use super::fleets::Fleets;
@@ -133,6 +134,11 @@ impl Loops {
         of.course.as_ref().map(|course| &course.roll).filter(|roll| roll.has_begun())
     }
 
+    /// Each group's newest campaign whose ordered fragments were sent, with what its devices said.
+    pub(super) fn answering(&self) -> impl Iterator<Item = Answering<'_>> {
+        self.loops.iter().filter_map(|of| Answering::of(&of.group, of.course.as_ref()?))
+    }
+
     /// A campaign was planned: a new one begins, or one of an earlier life goes on. One is over: its devices are asked alone.
     pub(super) fn read(&mut self, now: Now, report: &Report, fleets: &Fleets) {
         let Some(task) = &report.task else { return };
@@ -164,6 +170,10 @@ impl Loops {
                 EventKind::Up(up) if up.f_port == of.fport => {
                     let is_news = course.roll.hear(dev_eui, up.f_cnt, &up.data).is_ok();
                     let is_sent = course.stage != Stage::Sending;
+                    if let Some(until) = course.answers_until.filter(|_| is_news) {
+                        let left_us = until.us_since(now.mono);
+                        course.roll.came(course.roll.session().window.us().saturating_sub(left_us));
+                    }
                     if is_news && is_sent && fleets.is_asked_alone(&of.group, dev_eui) {
                         course.roll.confirm(dev_eui);
                     }

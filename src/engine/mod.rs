@@ -40,6 +40,7 @@
 //! ```
 
 mod addresses;
+mod answering;
 mod clocks;
 mod course;
 mod fleets;
@@ -50,9 +51,13 @@ mod loops;
 mod machine;
 mod rest;
 mod session_clock;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
+pub use answering::Answering;
 pub use clocks::ClockState;
+pub use course::Stage;
 pub use io::FleetSettings;
 pub use io::Input;
 pub use io::Output;

@@ -43,6 +43,8 @@ pub struct Planned {
     pub limited_by: String,
     /// The sessions that devices must be told: start and time-out exponent. Empty: devices always listen.
     pub sessions: Vec<(GpsTime, u8)>,
+    /// What of the last session is kept for questions to its devices and their answers, microseconds; 0: nothing is.
+    pub questions_us: u64,
     /// What the image costs the battery of the device that pays most, microampere hours: whole sessions, flash, answers.
     pub image_uah: u64,
     /// Result of decoding the frames before the first is sent.

@@ -85,7 +85,7 @@ pub fn script(devices: usize) -> Script {
         tasks,
         devices: listeners,
         fleets: vec![fleet],
-        fields: vec![FieldScript { dialect: Dialect::ChirpStack, devices: places }],
+        fields: vec![FieldScript { dialect: Dialect::ChirpStack, is_air_shared: false, devices: places }],
         limit_us: 6 * 3_600_000_000,
         // Whoever's result is open is asked alone.
         epilogue_us: 900_000_000,
