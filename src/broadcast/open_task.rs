@@ -406,6 +406,7 @@ impl OpenTask {
             key: plan.key.to_string(),
             number: self.arrival,
             sessions: begin.sessions().iter().map(told).collect(),
+            coded: (plan.spared() > 0).then_some(plan.coded),
             proof: self.proof,
             state: RecordState::Armed,
         }
@@ -426,6 +427,7 @@ impl OpenTask {
             key: String::new(),
             number: self.arrival,
             sessions: Vec::new(),
+            coded: None,
             proof: None,
             state: RecordState::Armed,
         }

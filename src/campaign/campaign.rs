@@ -129,6 +129,7 @@ impl Campaign {
         is_idle.then(|| Pause {
             sent: self.sent,
             room: self.progress.room(&self.plan),
+            spared: self.plan.spared(),
             airtime_us: self.plan.airtime_us,
             is_shut,
             last_end: self.last_end,
@@ -612,6 +613,7 @@ mod tests {
             accepts_unsigned: false,
             takes_any_image: false,
             answer_window: None,
+            redundancy: Default::default(),
             canary_fcnts: 0,
             power: Default::default(),
             trust: SigningTrust::default(),

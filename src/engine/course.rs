@@ -79,6 +79,11 @@ impl Course {
         self.task == *task && self.planned.0 == first_fcnt
     }
 
+    /// FCnt of its first frame.
+    pub(super) fn first_fcnt(&self) -> u32 {
+        self.planned.0
+    }
+
     /// Whether something that was ordered was not seen to be sent yet.
     pub(super) fn has_ordered(&self) -> bool {
         self.ordered.is_some()
@@ -119,6 +124,7 @@ impl Course {
         if pause.is_shut {
             return Some(End::Session);
         }
+        let give_up = &give_up.with_ordered(pause.spared, pause.airtime_us);
         let (follow_up, ordered) = match self.rounds.next(&self.roll, give_up, pause.room, pause.airtime_us) {
             Next::End(end) => return Some(end),
             Next::Send(fragments) => (FollowUp::Send(fragments), Ordered::Send(fragments)),

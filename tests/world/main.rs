@@ -19,6 +19,7 @@ mod fleet_whole;
 mod forwarder_hazards;
 mod hearing;
 mod law_search;
+mod lean;
 mod listening;
 mod missing_files;
 mod odds;
