@@ -153,23 +153,27 @@ fn check_group(group: &GroupConfig, names: &BTreeSet<&str>) -> Result<(), Config
             );
             Err(wrong("devices-file", message))
         }
-        (lns, _) if group.redundancy == Some(RedundancyKind::Lean) => {
-            let why = match lns {
-                None => {
-                    "without lns = \"NAME\" of an [[lns]] and a devices-file nobody hears what devices miss"
-                }
-                Some(_) if group.device_profile.profile().habit == Habit::Zephyr => {
-                    "devices of zephyr are not asked together"
-                }
-                Some(_) => return Ok(()),
-            };
-            let message = format!(
-                "\"lean\" sends less than is ordered before the first question, and {why}: write \"ordered\", or leave it out"
-            );
-            Err(wrong("redundancy", message))
-        }
-        _ => Ok(()),
+        _ => check_lean(group),
     }
+}
+
+/// Whether somebody hears what the devices of a lean group miss.
+///
+/// # Errors
+/// Nobody does, and why.
+pub(super) fn check_lean(group: &GroupConfig) -> Result<(), ConfigError> {
+    let why = match group.lns {
+        _ if group.redundancy != Some(RedundancyKind::Lean) => return Ok(()),
+        None => "without lns = \"NAME\" of an [[lns]] and a devices-file nobody hears what devices miss",
+        Some(_) if group.device_profile.profile().habit == Habit::Zephyr => {
+            "devices of zephyr are not asked together"
+        }
+        Some(_) => return Ok(()),
+    };
+    let message = format!(
+        "\"lean\" sends less than is ordered before the first question, and {why}: write \"ordered\", or leave it out"
+    );
+    Err(ConfigError::value(format!("group {}.redundancy", group.name), message))
 }
 
 /// The devices of the groups that name `server`.
