@@ -6,6 +6,8 @@ use super::habit::Habit;
 use super::holding::Failure;
 use super::holding::Holding;
 use super::holding::Holdings;
+use super::lost::CampaignLoss;
+use super::lost::of_group;
 use super::member::Member;
 use super::reading::Counts;
 use super::reading::Says;
@@ -347,6 +349,12 @@ impl Roll {
         })
     }
 
+    /// What its devices tell of the frames that they lost; `None` where half of those that were told say nothing.
+    pub fn loss(&self) -> Option<CampaignLoss> {
+        let told = self.members.values().filter(|member| member.is_told && !member.is_lost).count();
+        of_group(told, self.members.values().filter_map(|member| member.lost(&self.session, self.sent)))
+    }
+
     /// Its bytes on disk, in parts of up to 200 devices; the session is not among them.
     pub fn parts(&self) -> impl Iterator<Item = Vec<u8>> {
         let parts = self.members.len().div_ceil(bytes::DEVICES).max(1);
@@ -388,7 +396,7 @@ fn status_of(
     let has_memory = !matches!(says, Says::NoSession);
     // Who counts was not restarted, or was set up again.
     member.is_lost &= !has_memory;
-    member.say(says, counts, asked);
+    member.say(session, says, counts, asked);
     Ok(())
 }
 

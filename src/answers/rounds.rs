@@ -36,6 +36,14 @@ impl Default for GiveUp {
     }
 }
 
+impl GiveUp {
+    /// The same where `fragments` of the ordered ones, each `airtime_us` long, are sent after the first question.
+    pub fn with_ordered(self, fragments: u16, airtime_us: u64) -> GiveUp {
+        let ordered_us = u64::from(fragments) * airtime_us;
+        GiveUp { airtime_us: self.airtime_us.map(|most_us| most_us.saturating_add(ordered_us)), ..self }
+    }
+}
+
 /// Why the loop is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

@@ -21,6 +21,7 @@ use super::turns::Turns;
 use super::verbs::Done;
 use super::verbs::Verb;
 use super::verbs::VerbError;
+use crate::answers::Expected;
 use crate::campaign::Campaign;
 use crate::campaign::FollowUp;
 use crate::campaign::Group;
@@ -382,6 +383,11 @@ impl Broadcaster {
     pub fn paused(&self, now: Now) -> Vec<TaskId> {
         let is_paused = |id: &&TaskId| self.pause(now, id).is_some();
         self.book.open().keys().filter(is_paused).cloned().collect()
+    }
+
+    /// This is expected of the devices of a group: its next campaign is planned by it, where it is sent to leanly.
+    pub fn expect(&mut self, group: &str, expected: Expected) {
+        self.book.expect(group, expected);
     }
 
     /// The campaign sends this after everything else; whether there are numbers and counters for it.

@@ -434,6 +434,7 @@ impl OpenTask {
             key: plan.key.to_string(),
             number: self.arrival,
             sessions: begin.sessions().iter().map(told).collect(),
+            coded: (plan.spared() > 0).then_some(plan.coded),
             proof: self.proof,
             state: RecordState::Armed,
         }
@@ -454,6 +455,7 @@ impl OpenTask {
             key: String::new(),
             number: self.arrival,
             sessions: Vec::new(),
+            coded: None,
             proof: None,
             state: RecordState::Armed,
         }

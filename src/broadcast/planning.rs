@@ -53,7 +53,10 @@ impl TaskBook {
         outbox: &mut Outbox,
     ) -> Result<(), String> {
         let Some(open_task) = self.get(id) else { return Ok(()) };
-        let group = self.site().group_of_open(open_task)?.clone();
+        let mut group = self.site().group_of_open(open_task)?.clone();
+        if let Some(record) = open_task.resumed() {
+            group.redundancy = record.redundancy();
+        }
         agreement::check(open_task.task(), &group)?;
         let trust = self.site().trust(open_task.task(), &group);
         let (expected, signed) = match check_provenance(open_task, &group, trust, &bytes, now.gps) {

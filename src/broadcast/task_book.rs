@@ -13,6 +13,7 @@ use super::pauses::Pauses;
 use super::record::Record;
 use super::record::RecordState;
 use super::site::Site;
+use crate::answers::Expected;
 use crate::campaign::Campaign;
 use crate::cloud::task_from_cloud;
 use crate::cloud::task_from_file;
@@ -383,6 +384,11 @@ impl TaskBook {
     /// What the configuration says of radio, groups and trust.
     pub fn site(&self) -> &Site {
         &self.site
+    }
+
+    /// This is expected of the devices of a group from its next plan on.
+    pub fn expect(&mut self, group: &str, expected: Expected) {
+        self.site.expect(group, expected);
     }
 
     /// The tasks that are not over.

@@ -35,6 +35,7 @@ impl Campaign {
         (is_shut || next.is_none()).then(|| Pause {
             sent: self.sent,
             room: self.progress.room(&self.plan),
+            spared: self.plan.spared(),
             airtime_us: self.plan.airtime_us,
             is_shut,
             opens: self.opens_later(now),

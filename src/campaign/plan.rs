@@ -30,6 +30,7 @@ use crate::region::Parameters;
 use crate::region::RegionError;
 use crate::region::RfRegion;
 use crate::report::Decoded;
+use crate::report::Lean;
 use crate::report::Planned;
 use crate::schedule::Pace;
 use crate::schedule::PaceLimit;
@@ -76,9 +77,11 @@ pub struct Plan {
     pub ts004_version: Ts004Version,
     /// The FPort of DataFragment.
     pub fport: u8,
-    /// Number of the last coded fragment that the task asks for.
+    /// Number of the last coded fragment that the task asks for, or that comes before the first question.
     pub coded: u16,
-    /// Coded fragments kept to make up for frames that were lost on the way to the air.
+    /// What comes before the first question where the group is sent to leanly.
+    pub lean: Option<Lean>,
+    /// Coded fragments kept to make up for frames that were lost on the way to the air, and for what devices ask for.
     pub top_up: u16,
     /// How often the last uncoded fragment is repeated.
     pub repeats: u8,
@@ -147,6 +150,9 @@ impl Plan {
             Numbers::new(group, (nb_frag, ordered), task.coded_from, base).map_err(|error| {
                 error.unwrap_or_else(|| too_many_error(frag_size, task, group, image, payload))
             })?;
+        let lean = group.answer_window.and_then(|_| group.redundancy.lean(nb_frag, coded));
+        // What is not sent before the first question may be after it: the numbers are kept.
+        let spared = lean.map_or(0, |lean| lean.spared());
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
         let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
         let lawful = scheduler.pace(channel, airtime_us, GAP_US, group.policy)?;
@@ -162,8 +168,9 @@ impl Plan {
             descriptor: task.frag_descriptor().unwrap_or_default(),
             ts004_version: group.ts004_version,
             fport: group.fport,
-            coded,
-            top_up,
+            coded: coded - spared,
+            lean,
+            top_up: top_up + spared,
             repeats: group.profile.repeats,
             canary_fcnts,
             base,
@@ -215,7 +222,7 @@ impl Plan {
         self.first_fcnt() - self.canary_fcnts..self.first_fcnt()
     }
 
-    /// Frames that the task asks for: uncoded, repeats and coded.
+    /// Frames that the task asks for, before the first question: uncoded, repeats and coded.
     pub fn frames(&self) -> u32 {
         self.uncoded() + u32::from(self.ordered_coded())
     }
@@ -225,10 +232,15 @@ impl Plan {
         if self.from > 0 { 0 } else { u32::from(self.layout.nb_frag()) + u32::from(self.repeats) }
     }
 
-    /// Coded fragments that the task asks for.
+    /// Coded fragments that the task asks for, before the first question.
     pub fn ordered_coded(&self) -> u16 {
         let before = if self.from > 0 { narrow(self.sequence().coded_from(self.from) - 1) } else { 0 };
         self.coded - before
+    }
+
+    /// Coded fragments that the task orders and that are not sent before the first question.
+    pub fn spared(&self) -> u16 {
+        self.lean.map_or(0, |lean| lean.spared())
     }
 
     /// Frames that one mark covers: a former run may have sent so many beyond its last one.
@@ -303,13 +315,17 @@ impl Plan {
             spacing_us: [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us],
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
-            asked_for: window.and(each).map_or(0, |each| (self.frames() / each) as usize),
+            // On a worse day than the last ones devices ask for what is ordered.
+            asked_for: window.map_or(0, |_| {
+                each.map_or(0, |each| self.frames() / each).max(self.spared().into()) as usize
+            }),
             questions_us: questions_us(questions),
         };
         let request = self.request(group.policy);
         let limits = (group.sessions, within_us);
-        let choose =
-            |room: (u64, Option<u32>)| (room.0, Bursts::choose(empty, request, frames(room), exponent, limits));
+        let choose = |room: (u64, Option<u32>)| {
+            (room.0, Bursts::choose(empty, request, frames(room), exponent, limits))
+        };
         let [many, few, one] = QUESTIONS;
         // Where a further session is told to those who miss something, nobody else pays for them.
         let least = choose(if group.sessions.further { one } else { few });
@@ -336,6 +352,7 @@ impl Plan {
             crc32: None,
             sha256: None,
             coded: self.ordered_coded(),
+            lean: self.lean,
             is_coded_only: self.from > 0,
             first_fcnt: self.first_fcnt(),
             canary_fcnts: self.canary_fcnts,

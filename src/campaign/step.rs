@@ -127,6 +127,8 @@ pub struct Pause {
     pub sent: Sent,
     /// Coded fragments that there are numbers and counters for.
     pub room: u16,
+    /// Ordered coded fragments that a lean campaign did not send before its first question.
+    pub spared: u16,
     /// Airtime of one of them, microseconds.
     pub airtime_us: u64,
     /// The sessions that its devices were told are over.

@@ -231,6 +231,7 @@ fn member(device: &DeviceConfig, of: &Devices, batch: Batch) -> Option<Member> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::Redundancy;
     use crate::config::file::Config;
     use crate::lorawan::Secret;
     use crate::region::RfRegion;
@@ -328,6 +329,19 @@ mod tests {
         };
         assert_eq!(heard(""), Some(0));
         assert_eq!(heard("device-profile = \"zephyr\""), None);
+    }
+
+    #[test]
+    fn a_group_is_lean_where_it_says_so() {
+        let rule = |written: &str| {
+            let text = format!(
+                "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nmc-key-file = \"k\"\n{written}"
+            );
+            let config = Config::from_text(&text, &BTreeMap::new()).unwrap();
+            config.engine(&mut |_| Ok(Secret::from_bytes([7; 16]))).unwrap().groups[0].redundancy
+        };
+        assert_eq!((rule(""), rule("redundancy = \"ordered\"")), (Redundancy::Ordered, Redundancy::Ordered));
+        assert_eq!(rule("redundancy = \"lean\""), Redundancy::Lean(None));
     }
 
     #[test]

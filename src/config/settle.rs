@@ -128,6 +128,7 @@ impl GroupConfig {
             },
             takes_any_image: self.image_kind == Some(ImageKind::Any),
             answer_window: None,
+            redundancy: self.redundancy.unwrap_or_default().rule(),
             canary_fcnts: 0,
             guard_us,
         });

@@ -253,6 +253,7 @@ mod tests {
             crc32: None,
             sha256: None,
             coded: 4,
+            lean: None,
             is_coded_only: false,
             first_fcnt: 2,
             canary_fcnts: 0,

@@ -94,6 +94,11 @@ impl Course {
         matches!(self.stage, Stage::Sending | Stage::Between(_))
     }
 
+    /// FCnt of its first frame.
+    pub(super) fn first_fcnt(&self) -> u32 {
+        self.planned.0
+    }
+
     /// Whether something that was ordered was not seen to be sent yet.
     pub(super) fn has_ordered(&self) -> bool {
         self.ordered.is_some()
@@ -136,6 +141,7 @@ impl Course {
         if pause.is_shut {
             return Some(if self.roll.is_anybody_open() { End::Session } else { End::Done });
         }
+        let give_up = &give_up.with_ordered(pause.spared, pause.airtime_us);
         let (follow_up, ordered) = match self.rounds.next(&self.roll, give_up, pause.room, pause.airtime_us) {
             Next::End(end) => return Some(end),
             Next::Send(fragments) => (FollowUp::Send(fragments), Ordered::Send(fragments)),

@@ -6,10 +6,15 @@ use super::course::Stage;
 use super::fleets::Fleets;
 use super::further::Next;
 use super::io::FleetSettings;
+use super::learned::learned_id;
+use super::learned::learned_of;
+use super::learned::learned_record;
 use crate::answers::AnswerWindow;
 use crate::answers::End;
+use crate::answers::Expected;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
+use crate::answers::Learned;
 use crate::answers::Roll;
 use crate::answers::Sent;
 use crate::answers::Session;
@@ -63,6 +68,8 @@ struct GroupLoop {
     next: VecDeque<(TaskId, Planned)>,
     /// What an earlier life knew of the campaign.
     recovered: Vec<FleetRecord>,
+    /// What its campaigns taught of the frames that its devices lose.
+    learned: Learned,
     /// Fragments of the campaign at most, what makes up for lost ones included.
     most: u16,
     /// Something happened since it was looked at whether somebody is to be asked.
@@ -79,6 +86,8 @@ pub(super) enum Wish {
     Save(FleetRecord),
     /// The operator should know.
     Report(Box<Report>),
+    /// This is expected of the devices of the group.
+    Expect(String, Expected),
 }
 
 /// The loops of all groups.
@@ -112,6 +121,7 @@ impl Loops {
                 course: None,
                 next: VecDeque::new(),
                 recovered: records.iter().filter(is_its).cloned().collect(),
+                learned: learned_of(key, records),
                 most: 0,
                 is_due: true,
                 write_at: None,
@@ -125,7 +135,16 @@ impl Loops {
 
     /// The names of their records.
     pub(super) fn record_ids(&self) -> impl Iterator<Item = RecordId> {
-        self.loops.iter().flat_map(|of| (0..RECORDS_MAX).map(|part| id(of.key, part)))
+        let of_group = |of: &GroupLoop| {
+            let key = of.key;
+            (0..RECORDS_MAX).map(move |part| id(key, part)).chain([learned_id(key)])
+        };
+        self.loops.iter().flat_map(of_group)
+    }
+
+    /// The groups of which something was learned, and what is expected of their devices.
+    pub(super) fn expected(&self) -> impl Iterator<Item = (&str, Expected)> {
+        self.loops.iter().filter_map(|of| Some((of.group.as_str(), of.learned.expected()?)))
     }
 
     /// The devices of the group's newest campaign and what they hold, once its ordered fragments were sent.
@@ -438,6 +457,7 @@ impl GroupLoop {
     /// Writes down what is known of the campaign and was not written yet.
     fn save(&mut self, wishes: &mut VecDeque<Wish>) {
         self.write_at = None;
+        self.learn(wishes);
         let Some(course) = &self.course else { return };
         let head = course.head(self.key);
         let parts: Vec<Vec<u8>> =
@@ -448,6 +468,21 @@ impl GroupLoop {
             }
         }
         self.written = parts;
+    }
+
+    /// What a campaign that was sent tells of the losses counts for the next plan. It is on the disk before the campaign's own
+    /// record says that it is over: whoever dies between the two learns the same once more, of the same campaign.
+    fn learn(&mut self, wishes: &mut VecDeque<Wish>) {
+        let is_sent = |course: &&Course| self.window.is_some() && course.stage != Stage::Sending;
+        let Some(course) = self.course.as_ref().filter(is_sent) else { return };
+        let Some(loss) = course.roll.loss() else { return };
+        let before = self.learned.clone();
+        self.learned.learn(course.first_fcnt(), loss);
+        if self.learned != before {
+            wishes.push_back(Wish::Save(learned_record(self.key, &self.learned)));
+            let expected = self.learned.expected();
+            wishes.extend(expected.map(|expected| Wish::Expect(self.group.clone(), expected)));
+        }
     }
 }
 

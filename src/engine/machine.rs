@@ -97,6 +97,7 @@ impl Engine {
             now,
         );
         broadcaster.rest_after_crashes(now, settings.crash_rest_us);
+        loops.expected().for_each(|(group, expected)| broadcaster.expect(group, expected));
         Engine {
             link: Link::new(settings.forwarder, seed),
             broadcaster,
@@ -324,10 +325,14 @@ impl Engine {
         let mut is_news = false;
         while let Some(wish) = self.loops.poll() {
             is_news = true;
-            self.outputs.push_back(match wish {
-                loops::Wish::Save(record) => Output::Save(self.fleets.next_save(), Change::Fleet(record)),
-                loops::Wish::Report(report) => Output::Report(*report),
-            });
+            match wish {
+                loops::Wish::Save(record) => {
+                    let save = Output::Save(self.fleets.next_save(), Change::Fleet(record));
+                    self.outputs.push_back(save);
+                }
+                loops::Wish::Report(report) => self.outputs.push_back(Output::Report(*report)),
+                loops::Wish::Expect(group, expected) => self.broadcaster.expect(&group, expected),
+            }
         }
         if is_news {
             let loops = &self.loops;

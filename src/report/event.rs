@@ -446,7 +446,8 @@ fn planned(f: &mut fmt::Formatter<'_>, plan: &Planned) -> fmt::Result {
         plan.spacing_us / 1_000_000,
         plan.spacing_us % 1_000_000 / 1000,
         plan.limited_by,
-    )
+    )?;
+    plan.lean.map_or(Ok(()), |lean| write!(f, "; lean: {lean}"))
 }
 
 /// Who sends here, who is served instead, and the line that changes it.

@@ -22,6 +22,7 @@ mod forwarder_hazards;
 mod further_sessions;
 mod hearing;
 mod law_search;
+mod lean;
 mod listening;
 mod loop_records;
 mod missing_files;

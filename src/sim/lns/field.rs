@@ -147,6 +147,11 @@ impl Field {
         self.script.devices.iter().map(|device| device.device)
     }
 
+    /// The DevEUI of each of its devices, and its place among the world's.
+    pub(in crate::sim) fn dev_euis(&self) -> impl Iterator<Item = (Eui64, usize)> {
+        self.script.devices.iter().map(|device| (device.dev_eui, device.device))
+    }
+
     /// What it does next; to be asked after every call until there is nothing.
     pub(in crate::sim) fn poll(&mut self) -> Option<FieldEffect> {
         self.effects.pop_front()
