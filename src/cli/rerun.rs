@@ -146,6 +146,12 @@ impl Rest {
             let coded_from = if args.whole { None } else { former.coded_from(percent, group, warnings) };
             return Ok(Rest { coded_from, percent, left: None });
         }
+        if group.session == SessionRule::Always && args.start.is_none() {
+            return Err(Failure::usage(format!(
+                "the devices of group {} are told its new counters before the first fragment: give --start with a time that leaves each of them an uplink or two",
+                group.name
+            )));
+        }
         if args.all {
             warnings.push(
                 "the whole image is sent: all devices are set up anew, also those that hold it".to_owned(),

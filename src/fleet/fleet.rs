@@ -154,6 +154,10 @@ impl Fleet {
         records: &[FleetRecord],
     ) -> Fleet {
         let known = records::read(key, records);
+        let record = |index| {
+            let id = records::id(key, index);
+            records.iter().find(|record| record.id == id).map(|record| record.bytes.as_slice())
+        };
         let mut by_eui = BTreeMap::new();
         let mut devices = Vec::new();
         for member in members {
@@ -178,10 +182,9 @@ impl Fleet {
                 is_put_off: false,
             },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
-            gate: records.iter().find_map(|record| StartGate::from_bytes(key, &record.bytes)),
-            proofs: records
-                .iter()
-                .find_map(|record| Proofs::from_bytes(key, &record.bytes))
+            gate: record(records::START).and_then(|bytes| StartGate::from_bytes(key, bytes)),
+            proofs: record(records::PROOFS)
+                .and_then(|bytes| Proofs::from_bytes(key, bytes))
                 .unwrap_or_default(),
             questions: BTreeMap::new(),
             unsaved_questions: Vec::new(),

@@ -10,6 +10,7 @@ use crate::store::RecordId;
 use sha2::Digest;
 use sha2::Sha256;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// Devices of one record: its file stays below 6 KiB, and one answer writes one file.
 pub(super) const DEVICES: usize = 64;
@@ -17,6 +18,9 @@ pub(super) const DEVICES: usize = 64;
 const VERSIONS: [u8; 2] = [1, 2];
 const DEVICE_BYTES: usize = 8 + PROGRESS_BYTES;
 const FORMER_DEVICE_BYTES: usize = 8 + FORMER_BYTES;
+
+/// Records of one group, at most.
+const SHARDS_MAX: usize = 1024;
 
 /// The index of the record of a campaign's start.
 pub(super) const START: usize = usize::MAX;
@@ -52,8 +56,10 @@ pub(super) fn write<'a>(
 /// The devices of all records of a key. A device that moved from one record to another is in both for a while: the
 /// record that used more item numbers is the newer one.
 pub(super) fn read(key: KeyFingerprint, records: &[FleetRecord]) -> BTreeMap<Eui64, Progress> {
+    let ids: BTreeSet<RecordId> = (0..SHARDS_MAX).map(|index| id(key, index)).collect();
     let mut devices: BTreeMap<Eui64, Progress> = BTreeMap::new();
-    for record in records {
+    // Other records of the key begin with the same bytes.
+    for record in records.iter().filter(|record| ids.contains(&record.id)) {
         let Some((version, rest)) = record.bytes.split_first() else { continue };
         let Some(rest) = rest.strip_prefix(key.as_bytes()).filter(|_| VERSIONS.contains(version)) else {
             continue;
@@ -104,6 +110,17 @@ mod tests {
         );
         assert_eq!(bytes.len(), 1 + 16 + DEVICE_BYTES);
         assert_eq!((bytes[0], bytes[1], bytes[17], bytes[33]), (2, 9, 7, 2));
+    }
+
+    #[test]
+    fn what_begins_like_a_record_of_devices_and_is_called_otherwise_says_nothing_of_devices() {
+        let key = KeyFingerprint::from_bytes([9; 16]);
+        let progress = Progress { next_item_no: 70_000, ..Progress::default() };
+        let bytes = write(key, [(Eui64::from_bytes([7; 8]), &progress)].into_iter());
+        for index in [START, PROOFS] {
+            let other = FleetRecord { id: id(key, index), bytes: bytes.clone() };
+            assert_eq!(read(key, &[other]), BTreeMap::new());
+        }
     }
 
     #[test]

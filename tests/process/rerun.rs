@@ -170,6 +170,8 @@ fn coded_fragments_go_to_the_device_that_misses_some_and_the_one_that_holds_the_
     site.wait("it is over", 60, |status| status.finished.iter().any(|(task, _)| task == "app"));
     let (config, image) = (site.config(), site.path("image.bin").display().to_string());
     until("its report is kept", || site.cli(&["history", "--json", "-c", &config]).contains("end-fcnt"));
+    let at_once = site.refuses(&["rerun", "app", "-y", "-c", &config]);
+    assert!(at_once.0 == Some(64) && at_once.1.contains("give --start"), "{at_once:?}");
     let out = site.cli(&["rerun", "app", "--start", &soon(), "-y", "-c", &config]);
     for needle in [
         "for 1 of 2 devices: 1 missing fragments; 1 hold the image and are left alone",
@@ -194,9 +196,10 @@ fn coded_fragments_go_to_the_device_that_misses_some_and_the_one_that_holds_the_
     assert_eq!(downlinks, [json!(3), json!(2)]);
     // Nobody is left of the second, nor of the first, whose results are not the newest ones any more.
     until("its report is kept", || site.cli(&["history", "--json", "-c", &config]).contains("app~2"));
-    let nobody = site.refuses(&["rerun", "app~2", "--image", &image, "-y", "-c", &config]);
+    let nobody =
+        site.refuses(&["rerun", "app~2", "--image", &image, "--start", &soon(), "-y", "-c", &config]);
     assert!(nobody.0 == Some(65) && nobody.1.contains("nobody misses anything: 2 of 2 hold"), "{nobody:?}");
-    let unknown = site.refuses(&["rerun", "app", "-y", "-c", &config]);
+    let unknown = site.refuses(&["rerun", "app", "--start", &soon(), "-y", "-c", &config]);
     assert!(unknown.0 == Some(65) && unknown.1.contains("--all sends the whole image"), "{unknown:?}");
     let out = site.cli(&["rerun", "app", "--all", "--start", &soon(), "-y", "-c", &config]);
     assert!(out.contains("24 uncoded + ") && out.contains("ordered app~3: "), "{out}");
