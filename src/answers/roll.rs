@@ -126,6 +126,11 @@ impl Roll {
         &self.session
     }
 
+    /// What was sent until now.
+    pub fn sent(&self) -> Sent {
+        self.sent
+    }
+
     /// Whether anything was sent.
     pub fn has_begun(&self) -> bool {
         self.sent.frames > 0
@@ -362,6 +367,12 @@ impl Roll {
             let members = self.members.iter().skip(part * bytes::DEVICES).take(bytes::DEVICES);
             bytes::write(self.sent, self.asked, members)
         })
+    }
+
+    /// The devices of one of [`Roll::parts`] and what they hold.
+    pub fn of_part(bytes: &[u8]) -> Vec<(Eui64, Holding)> {
+        let members = bytes::read(bytes).map(|(_, _, members)| members).unwrap_or_default();
+        members.into_iter().map(|(dev_eui, member)| (dev_eui, member.holding())).collect()
     }
 
     /// Takes over one of [`Roll::parts`], for the devices that are still of the group.

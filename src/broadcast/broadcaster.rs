@@ -176,6 +176,11 @@ impl Broadcaster {
         self.book.is_paused(task)
     }
 
+    /// Whether nothing of the task goes on for now: the operator paused it, or its file is not there.
+    pub fn is_put_off(&self, task: &TaskId) -> bool {
+        self.is_paused(task) || self.book.get(task).is_some_and(OpenTask::is_held)
+    }
+
     /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
     /// restart and is not armed again may be either, and is left until it is.
     pub fn withdraw(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {

@@ -145,7 +145,7 @@ impl Plan {
             .map_err(|error| too_many(error, frag_size, task, group, image, payload))?;
         let nb_frag = layout.nb_frag();
         let ordered = redundancy_fragments(nb_frag, task.redundancy_percent);
-        check_coded_only(task, group, ordered)?;
+        check_coded_only(task, ordered)?;
         let Numbers { coded, top_up, canary_fcnts, base, from, end } =
             Numbers::new(group, (nb_frag, ordered), task.coded_from, base).map_err(|error| {
                 error.unwrap_or_else(|| too_many_error(frag_size, task, group, image, payload))
@@ -234,8 +234,12 @@ impl Plan {
 
     /// Coded fragments that the task asks for, before the first question.
     pub fn ordered_coded(&self) -> u16 {
-        let before = if self.from > 0 { narrow(self.sequence().coded_from(self.from) - 1) } else { 0 };
-        self.coded - before
+        self.coded - self.coded_before()
+    }
+
+    /// Coded fragments with lower numbers than those that it sends.
+    fn coded_before(&self) -> u16 {
+        if self.from > 0 { narrow(self.sequence().coded_from(self.from) - 1) } else { 0 }
     }
 
     /// Coded fragments that the task orders and that are not sent before the first question.
@@ -354,6 +358,8 @@ impl Plan {
             coded: self.ordered_coded(),
             lean: self.lean,
             is_coded_only: self.from > 0,
+            coded_before: self.coded_before(),
+            only: None,
             first_fcnt: self.first_fcnt(),
             canary_fcnts: self.canary_fcnts,
             end_fcnt: self.end,
@@ -436,10 +442,9 @@ pub(super) fn whole_second(start: GpsTime) -> GpsTime {
 }
 
 /// Whether coded fragments alone can be sent to the group, where the task asks for that.
-fn check_coded_only(task: &Task, group: &Group, ordered: u32) -> Result<(), PlanError> {
+fn check_coded_only(task: &Task, ordered: u32) -> Result<(), PlanError> {
     match task.coded_from {
         None => Ok(()),
-        Some(_) if group.answer_window.is_some() => Err(PlanError::SetUpAnew { group: group.name.clone() }),
         Some(_) if ordered == 0 => Err(PlanError::NothingToSend),
         Some(_) => Ok(()),
     }

@@ -181,7 +181,8 @@ fn name(task: &TaskId) -> String {
 /// How many devices were told, and those that were not.
 fn told(fleet: &Fleet, now: Now) -> Value {
     let is_told = |view: &DeviceView<'_>| matches!(view.state, DeviceState::Told | DeviceState::Proved);
-    let others = fleet.devices(now).filter(|view| !is_told(view)).take(DEVICES_MAX);
+    let is_meant = |view: &DeviceView<'_>| view.state != DeviceState::NotNeeded;
+    let others = fleet.devices(now).filter(|view| is_meant(view) && !is_told(view)).take(DEVICES_MAX);
     let other = |view: DeviceView<'_>| {
         json!({
             "dev-eui": view.dev_eui.to_string(), "state": view.state, "aws": view.aws, "reason": view.reason,
@@ -255,6 +256,8 @@ mod tests {
             coded: 4,
             lean: None,
             is_coded_only: false,
+            coded_before: 0,
+            only: None,
             first_fcnt: 2,
             canary_fcnts: 0,
             end_fcnt: 60,

@@ -6,6 +6,9 @@ use super::course::Stage;
 use super::fleets::Fleets;
 use super::further::Next;
 use super::io::FleetSettings;
+use super::kept_results::RECORDS_MAX;
+use super::kept_results::id;
+use super::kept_results::parts_of;
 use super::learned::learned_id;
 use super::learned::learned_of;
 use super::learned::learned_record;
@@ -16,7 +19,6 @@ use crate::answers::GiveUp;
 use crate::answers::Habit;
 use crate::answers::Learned;
 use crate::answers::Roll;
-use crate::answers::Sent;
 use crate::answers::Session;
 use crate::broadcast::Broadcaster;
 use crate::campaign::Group;
@@ -39,13 +41,9 @@ use crate::store::RecordId;
 use crate::task::TaskId;
 use crate::time::Instant;
 use crate::time::Now;
-use sha2::Digest;
-use sha2::Sha256;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
-/// Records of one group, at most: they hold 200 devices each.
-const RECORDS_MAX: usize = 32;
 /// So many fragments are expected to make up for lost ones, at most.
 const MADE_UP: u16 = 64;
 /// What single devices answer is written down so long after the first of their answers, microseconds.
@@ -104,7 +102,6 @@ impl Loops {
         for fleet in settings {
             let Some(group) = groups.iter().find(|group| group.name == fleet.group) else { continue };
             let key = group.keys.fingerprint();
-            let is_its = |record: &&FleetRecord| (0..RECORDS_MAX).any(|part| id(key, part) == record.id);
             let mut of = GroupLoop {
                 group: group.name.clone(),
                 link: fleet.link,
@@ -120,7 +117,7 @@ impl Loops {
                 devices: fleet.members.iter().map(|member| member.dev_eui).collect(),
                 course: None,
                 next: VecDeque::new(),
-                recovered: records.iter().filter(is_its).cloned().collect(),
+                recovered: parts_of(key, records).cloned().collect(),
                 learned: learned_of(key, records),
                 most: 0,
                 is_due: true,
@@ -270,13 +267,11 @@ impl GroupLoop {
     /// The devices of an earlier life's campaign are asked further.
     fn recover(&mut self) {
         let session = |nb_frag, crc32| self.session(nb_frag, crc32);
-        let course = self
-            .recovered
-            .iter()
-            .find_map(|record| Course::of_record(self.key, &record.bytes, session, &self.devices));
+        let records = self.recovered.iter().map(|record| record.bytes.as_slice());
+        let course = Course::of_records(self.key, records, session, &self.devices);
         // A campaign that is still sent is planned anew, and goes on by that where its devices are asked together.
         let is_known = |course: &Course| self.window.is_none() || course.stage != Stage::Sending;
-        self.course = course.map(|course| self.restored(course)).filter(is_known);
+        self.course = course.filter(is_known);
     }
 
     fn restored(&self, mut course: Course) -> Course {
@@ -295,9 +290,14 @@ impl GroupLoop {
         }
         self.finish(wishes, now);
         let session = self.session(planned.nb_frag, planned.crc32);
-        let course = Course::new(task.clone(), planned.first_fcnt, session, &self.devices);
+        let is_on = |dev_eui: &Eui64| planned.only.as_ref().is_none_or(|only| only.contains(dev_eui));
+        let devices: Vec<Eui64> = self.devices.iter().copied().filter(is_on).collect();
+        let mut course = Course::new(task.clone(), planned.first_fcnt, session, &devices);
+        (course.before, course.is_for_some) =
+            (Course::sent_before(planned, self.course.as_ref(), &session), planned.only.is_some());
         self.course = Some(self.restored(course));
-        self.most = planned.nb_frag.saturating_add(planned.coded).saturating_add(MADE_UP);
+        let uncoded = if planned.is_coded_only { 0 } else { planned.nb_frag };
+        self.most = uncoded.saturating_add(planned.coded).saturating_add(MADE_UP);
     }
 
     /// The first fragment is on its way. Devices that are not asked together are known from now on, in a later life, too.
@@ -307,7 +307,7 @@ impl GroupLoop {
         let Some((course, fleet)) = course.zip(fleet) else { return };
         if course.stage == Stage::Sending && most > 0 {
             tell(&mut course.roll, fleet, now);
-            course.roll.set_sent(Sent { last_n: most, frames: u32::from(most) });
+            course.set_frames(u32::from(most));
             self.write_at = Some(now.mono);
         }
     }
@@ -337,7 +337,7 @@ impl GroupLoop {
                     if let Some(fleet) = fleet {
                         tell(&mut course.roll, fleet, now);
                     }
-                    course.roll.set_sent(Sent { last_n: frames.min(u32::from(u16::MAX)) as u16, frames });
+                    course.set_frames(frames);
                     course.ask_alone(now, end, &self.give_up);
                     self.save(wishes);
                 }
@@ -504,16 +504,4 @@ fn frames(outcome: &Outcome) -> Option<u32> {
         Outcome::OutOfSession { planned, .. } => Some(*planned),
         Outcome::Cancelled { .. } | Outcome::Aborted { .. } => None,
     }
-}
-
-/// The name of a part of the record of the group with this key.
-fn id(key: KeyFingerprint, part: usize) -> RecordId {
-    let hash = Sha256::new()
-        .chain_update(b"fuotad answers record")
-        .chain_update(key.as_bytes())
-        .chain_update((part as u64).to_le_bytes())
-        .finalize();
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash[..16]);
-    RecordId(id)
 }

@@ -199,7 +199,7 @@ impl Engine {
 
     fn wake_at(&self) -> Option<Instant> {
         let relay = self.relay.wake_at(self.now.mono, &self.link);
-        let fleets = self.fleets.wake_at(self.now, |task| self.broadcaster.is_paused(task));
+        let fleets = self.fleets.wake_at(self.now);
         let loops = self.loops.wake_at();
         [self.link.wake_at(), self.broadcaster.wake_at(), relay, fleets, loops].into_iter().flatten().min()
     }
@@ -295,7 +295,8 @@ impl Engine {
     /// Carries out what the fleets want; whether a campaign got a start or an end.
     fn drain_fleets(&mut self) -> bool {
         let mut has_moved = false;
-        self.fleets.advance(self.now, |task| self.broadcaster.is_paused(task));
+        self.fleets.put_off(|task| self.broadcaster.is_put_off(task));
+        self.fleets.advance(self.now);
         while let Some(wish) = self.fleets.poll() {
             match wish {
                 Wish::Output(output) => self.outputs.push_back(*output),
@@ -399,6 +400,8 @@ impl Engine {
                     }
                     if let Event::Planned(planned) = &mut report.event {
                         planned.warnings.extend(self.relay.warning(planned.airtime_us));
+                        let of_devices = self.fleets.warning(planned);
+                        planned.warnings.extend(of_devices);
                     }
                     self.outputs.push_back(Output::Report(report));
                 }

@@ -39,6 +39,8 @@ pub(super) struct Context<'a> {
     pub(super) has_sent: bool,
     /// Versions are asked although nothing is to be set up.
     pub(super) is_survey: bool,
+    /// Nothing more of the campaign is told for now.
+    pub(super) is_put_off: bool,
 }
 
 impl<'a> Context<'a> {
@@ -58,7 +60,7 @@ impl<'a> Context<'a> {
     /// What the device's dialogue looks at: for one that is left out there is no campaign.
     pub(super) fn of(self, dev_eui: Eui64) -> Context<'a> {
         match self.is_left_out(dev_eui) {
-            true => Context { setup: None, is_begun: false, ..self },
+            true => Context { setup: None, is_begun: false, is_put_off: false, ..self },
             false => self,
         }
     }
@@ -76,6 +78,8 @@ pub(super) enum Hold {
     NoSetup,
     /// The dialogue is over.
     Stopped,
+    /// The campaign is put off.
+    PutOff,
     /// An item of ours waits in the queue.
     OurItem,
     /// Items of others wait in the queue.
@@ -88,6 +92,8 @@ pub(super) enum Hold {
     TooLong,
     /// The first fragment was sent before the device was told.
     Begun,
+    /// Only coded fragments are sent, and it does not hold their fragmentation session.
+    NotHeld,
     /// The device is in a session.
     InSession,
     /// Our own clock is not trusted.
@@ -113,12 +119,16 @@ impl Hold {
             Hold::Done => "everything was told",
             Hold::NoSetup => "no campaign is to be set up",
             Hold::Stopped => "the dialogue is over",
+            Hold::PutOff => "its task is paused (`fuotad resume`), or its file is not there",
             Hold::OurItem => "a command of ours waits in its queue",
             Hold::ForeignItem => "downlinks of another application wait in its queue",
             Hold::Reach => "this gateway does not hear it well enough",
             Hold::Unanswered => "it left many commands unanswered and is asked at a later uplink",
             Hold::TooLong => "the command is too long for its present data rate",
             Hold::Begun => "the first fragment was sent before it was told",
+            Hold::NotHeld => {
+                "coded fragments alone are sent, and it does not hold their session: it needs the whole image (`fuotad rerun --whole`)"
+            }
             Hold::InSession => "it is in a session",
             Hold::NoClock => "this gateway's clock is not trusted",
             Hold::NoStart => "the start of its session is not known yet",
@@ -147,6 +157,9 @@ impl Due<'_> {
             let is_asked = context.is_survey && !progress.has_done(Step::FragVersion);
             return if is_asked { Ok(Step::FragVersion) } else { Err(Hold::NoSetup) };
         };
+        if setup.is_coded_only && !progress.has_done(Step::FragSession) {
+            return Err(Hold::NotHeld);
+        }
         let version = setup.channel.ts004_version;
         let is_version_known = progress.has_version(version);
         if !is_version_known && version == PackageVersion::V2 {

@@ -24,6 +24,7 @@ mod device;
 mod due;
 #[expect(clippy::module_inception, reason = "the file holds `Fleet`")]
 mod fleet;
+mod frag_session;
 mod further;
 mod habits;
 mod judge;
@@ -51,6 +52,7 @@ pub use airtime_share::AirtimeRule;
 pub use batch::Batch;
 pub use fleet::Fleet;
 pub use fleet::Output;
+pub use frag_session::FragSession;
 pub use judge::ClockVerdict;
 pub use judge::TimedAnswer;
 pub use member::Member;

@@ -95,7 +95,16 @@ mod tests {
             mono: Instant::from_us(s as i64 * 1_000_000),
             gps: Some(GpsTime::from_us((1_400_000_000 + s) * 1_000_000)),
         };
-        Context { now, setup: None, rules, frag_fport: 201, is_begun: true, has_sent: true, is_survey: false }
+        Context {
+            now,
+            setup: None,
+            rules,
+            frag_fport: 201,
+            is_begun: true,
+            has_sent: true,
+            is_survey: false,
+            is_put_off: false,
+        }
     }
 
     fn up(f_cnt: u32, data: &[u8], sf: u8) -> Up {

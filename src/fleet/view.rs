@@ -77,6 +77,7 @@ impl<'a> DeviceView<'a> {
                 "it answered what nobody here asked: another FUOTA is at work; stop that one, then `retry`"
                     .to_owned()
             }
+            (DeviceState::LostState, Err(hold @ Hold::NotHeld)) => hold.sentence().to_owned(),
             (DeviceState::LostState, _) => {
                 "it restarted after the first fragment and lost its session".to_owned()
             }
@@ -129,6 +130,9 @@ pub(super) fn state(device: &Device, context: &Context<'_>) -> DeviceState {
         Some(Stop::Conflict) => return DeviceState::Conflict,
         Some(Stop::LostState) => return DeviceState::LostState,
         None => {}
+    }
+    if device.step(context) == Err(Hold::NotHeld) {
+        return DeviceState::LostState;
     }
     if device.is_told(context) {
         return if progress.is_proved { DeviceState::Proved } else { DeviceState::Told };

@@ -54,6 +54,7 @@ pub fn setup(start_s: u64, version: PackageVersion) -> Setup {
         image_sha256: Some([9; 32]),
         windows: vec![Window { start: LnsWorld::gps(start_s), exponent: 9 }],
         only: None,
+        is_coded_only: false,
     }
 }
 

@@ -35,6 +35,7 @@ mod region_refusals;
 mod region_tables;
 mod relay;
 mod rerun;
+mod rerun_for_some;
 mod rounds;
 mod several_groups;
 mod shared_radio;
