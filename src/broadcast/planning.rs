@@ -240,7 +240,7 @@ impl TaskBook {
         }
         let save = outbox.save(Change::Task(TaskRecord { id: open_task.record_id(), bytes }));
         open_task.begin_step(Step::Recording(save));
-        outbox.report(now, Some(id), Event::Planned(planned));
+        outbox.report(now, Some(id), Event::Planned(Box::new(planned)));
         Ok(())
     }
 

@@ -37,7 +37,7 @@ pub enum Event {
         text: String,
     },
     /// Fragments, counters and sessions are settled and on disk.
-    Planned(Planned),
+    Planned(Box<Planned>),
     /// The campaign cannot go on yet.
     Waiting {
         /// What it waits for.
