@@ -80,7 +80,9 @@ pub(super) fn fleets_of(
         let give_up = mistakes.take(give_up(group)).unwrap_or_default();
         let question_interval_s = mistakes.take(question_interval_s(group)).flatten();
         let (start_when, canaries) = (start_when.flatten(), canaries(group));
-        let rules = FleetRules { start_when, give_up, question_interval_s, canaries, ..rules };
+        // Only LoRa Basics Modem leaves its session with its group.
+        let deletes_group = group.device_profile.profile().habit == Habit::Lbm;
+        let rules = FleetRules { start_when, give_up, question_interval_s, canaries, deletes_group, ..rules };
         fleets.push(FleetSettings { group: group.name.clone(), link, rules, members });
     }
     mistakes.or(Some(fleets))

@@ -199,6 +199,12 @@ impl Fleets {
         theirs.for_each(|of| of.fleet.want_result(dev_eui, questions));
     }
 
+    /// A device of this group said whether it holds the image.
+    pub(super) fn holds_image(&mut self, group: &str, dev_eui: Eui64, holds_image: bool) {
+        let theirs = self.fleets.iter_mut().filter(|of| of.group == group);
+        theirs.for_each(|of| of.fleet.holds_image(dev_eui, holds_image));
+    }
+
     /// Whether a question what it holds went to this device alone, since it was set up.
     pub(super) fn is_asked_alone(&self, group: &str, dev_eui: Eui64) -> bool {
         self.of_group(group).is_some_and(|fleet| fleet.is_asked_alone(dev_eui))

@@ -17,6 +17,7 @@ use crate::answers::End;
 use crate::answers::Expected;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
+use crate::answers::Holding;
 use crate::answers::Learned;
 use crate::answers::Roll;
 use crate::answers::Session;
@@ -201,6 +202,8 @@ impl Loops {
                 _ => {}
             }
             fleets.want_result(&of.group, dev_eui, course.questions(dev_eui));
+            let is_done = course.roll.holding(dev_eui) == Some(Holding::Done);
+            fleets.holds_image(&of.group, dev_eui, is_done && course.is_open());
         }
         fleets.event(now, link, event);
     }

@@ -42,7 +42,9 @@ pub(super) enum Answer {
     },
     /// FragDataBlockReceivedReq of TS004-2.0.0 for the one session of ours.
     BlockReceived,
-    /// An answer to what no dialogue of ours asks: a delete, another group, another fragmentation session, Class B.
+    /// McGroupDeleteAns for the one group of ours.
+    McDelete,
+    /// An answer to what no dialogue of ours asks: another group, another fragmentation session, Class B.
     Foreign,
 }
 
@@ -95,6 +97,7 @@ fn group(answer: &ts005::Answer) -> Option<Answer> {
         ts005::Answer::McClassCSession(answer) if answer.mc_group_id == MC_GROUP_ID => {
             Answer::McSession(answer)
         }
+        ts005::Answer::McGroupDelete { mc_group_id: MC_GROUP_ID, .. } => Answer::McDelete,
         ts005::Answer::McGroupSetup { .. }
         | ts005::Answer::McGroupDelete { .. }
         | ts005::Answer::McClassCSession(_)

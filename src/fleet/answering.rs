@@ -70,6 +70,8 @@ impl Device {
             Answer::McGroup { .. } => !asked_for(Step::McGroup),
             Answer::FragSession(_) => !asked_for(Step::FragSession),
             Answer::McSession(_) => !asked_for(Step::McSession),
+            // What was asked in an earlier life is not remembered where the answer came twice.
+            Answer::McDelete => !context.rules.deletes_group,
             _ => false,
         };
         if is_foreign {
@@ -99,13 +101,14 @@ impl Device {
                 match self.progress.asked {
                     Some(asked) if asked.step == Step::Status => self.settle(Step::Status),
                     // After a campaign a device is asked alone, without the key.
-                    _ => self.answered_question = ended.filter(|_| context.setup.is_some()),
+                    _ => self.answered_question = ended.filter(|_| !context.is_quiet()),
                 }
             }
             Answer::BlockReceived => {
                 self.progress.is_proved |= context.has_sent;
                 self.owes_ack = self.progress.has_done(Step::FragSession);
             }
+            Answer::McDelete => self.settle(Step::McDelete),
             Answer::Foreign => {}
         }
     }

@@ -112,6 +112,10 @@ pub(super) fn payload(step: Step, from: &Material<'_>) -> Result<Option<Payload>
             ts004::Request::FragDataBlockReceived { frag_index: FRAG_INDEX }.write(version, &mut bytes)?;
             from.frag_fport
         }
+        Step::McDelete => {
+            ts005::Request::McGroupDelete { mc_group_id: MC_GROUP_ID }.write(version, &mut bytes)?;
+            ts005::FPORT
+        }
         Step::McSession => {
             let (Some(setup), Some(window)) = (from.setup, from.window) else { return Ok(None) };
             mc_session(&setup.channel, window).write(version, &mut bytes)?;

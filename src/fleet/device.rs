@@ -56,6 +56,9 @@ pub(super) struct Device {
     pub(super) has_asked_time: bool,
     /// Questions to it alone what it holds that are allowed since it was set up.
     pub(super) questions_allowed: u8,
+    /// Whether it said that it holds the image of the campaign, and its group was deleted for that.
+    pub(super) holds_image: bool,
+    pub(super) is_let_go: bool,
     /// It reported its data block, and waits for an acknowledgement.
     pub(super) owes_ack: bool,
     /// How it stands to the proof of its root key.
@@ -79,6 +82,8 @@ impl Device {
             correction: None,
             has_asked_time: false,
             questions_allowed: 0,
+            holds_image: false,
+            is_let_go: false,
             owes_ack: false,
             standing: Standing::default(),
             answered_question: None,
@@ -91,6 +96,7 @@ impl Device {
         self.progress.begin(setup, kept);
         self.correction = None;
         self.skip = 0;
+        (self.holds_image, self.is_let_go) = (false, false);
     }
 
     /// An uplink that ended at `ended`; whether it is the newest, so that a command may follow it.
@@ -272,6 +278,7 @@ impl Device {
             progress.holds = [0; 8];
         }
         self.owes_ack &= step != Step::BlockAns;
+        self.is_let_go |= step == Step::McDelete;
         if step == Step::Status {
             progress.questions = progress.questions.saturating_add(1);
             progress.question_s = context.now.gps.map_or(0, GpsTime::session_time);

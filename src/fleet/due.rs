@@ -249,7 +249,7 @@ impl Due<'_> {
     }
 
     /// Whether the device may be in the session that it was told, confirmed or not, or is about to begin it.
-    fn is_in_session(self, gps: GpsTime) -> bool {
+    pub(super) fn is_in_session(self, gps: GpsTime) -> bool {
         let progress = self.progress;
         let told = (progress.session_told, progress.exponent_told);
         let asked = (progress.session_asked, progress.exponent_asked);
@@ -258,6 +258,12 @@ impl Due<'_> {
             let begins = window.start.as_us().saturating_sub(2 * LEAD_MIN_S * 1_000_000);
             (begins..window.end().plus_us(LEAVES_LATE_US).as_us()).contains(&gps.as_us())
         })
+    }
+
+    /// The end of the session that the device confirmed last, GPS seconds.
+    pub(super) fn told_until_s(self, gps: GpsTime) -> u32 {
+        let start = near(self.progress.session_told, gps);
+        Window { start, exponent: self.progress.exponent_told }.end().session_time()
     }
 
     /// When a device that is in a session of its own can have been told another one: at its next uplink, which must come
@@ -322,6 +328,7 @@ impl Due<'_> {
             (2 * self.progress.habits.interval_s()).clamp(*LIFETIME_S.start(), *LIFETIME_S.end());
         let expires_s = gps.session_time().saturating_add(lifetime_s);
         match (step, self.window()) {
+            (Step::McDelete, _) => expires_s.min(self.told_until_s(gps)),
             (Step::McGroup | Step::FragSession | Step::McSession, Some(window)) => {
                 expires_s.min(window.start.session_time().saturating_sub(LEAD_MIN_S as u32 / 2))
             }

@@ -28,6 +28,7 @@ mod frag_session;
 mod further;
 mod habits;
 mod judge;
+mod letting_go;
 mod looking;
 mod member;
 mod progress;

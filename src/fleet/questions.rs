@@ -19,6 +19,9 @@ impl Device {
         if self.owes_ack {
             return Some(Step::BlockAns);
         }
+        if self.is_to_let_go(context) {
+            return Some(Step::McDelete);
+        }
         let progress = &self.progress;
         let is_open = context.is_quiet() && progress.stop.is_none();
         let is_left = progress.questions < self.questions_allowed && progress.has_done(Step::FragSession);

@@ -17,6 +17,8 @@ pub struct FleetRules {
     pub answers_time: bool,
     /// A device that restarts forgets the group's key (TS005), not only the sessions.
     pub forgets_group: bool,
+    /// McGroupDeleteReq ends a device's session, and so what it listens for nothing.
+    pub deletes_group: bool,
     /// A session further ahead than this is told again before its start, microseconds.
     pub max_lead_us: u64,
     /// The most downlinks of ours for one device in a day (of GPS time).
@@ -42,6 +44,7 @@ impl FleetRules {
             gateway_eui: None,
             answers_time: false,
             forgets_group: true,
+            deletes_group: false,
             max_lead_us: 24 * 3_600_000_000,
             max_downlinks_per_day: 20,
             start_when: None,

@@ -21,11 +21,13 @@ pub enum Step {
     Status,
     /// FragDataBlockReceivedAns of TS004-2.0.0; no answer follows.
     BlockAns,
+    /// McGroupDeleteReq: a device that holds the image need not listen to the end of its session.
+    McDelete,
 }
 
 impl Step {
     /// Every step, in the order of the dialogue.
-    pub const ALL: [Step; 8] = [
+    pub const ALL: [Step; 9] = [
         Step::FragVersion,
         Step::McGroup,
         Step::FragSession,
@@ -34,11 +36,12 @@ impl Step {
         Step::McSession,
         Step::Status,
         Step::BlockAns,
+        Step::McDelete,
     ];
 
-    /// Its bit in a set of steps.
+    /// Its bit in a set of steps; the last one has none, and no set remembers it.
     pub(super) const fn bit(self) -> u8 {
-        1 << self as u8
+        (1u16 << self as u8) as u8
     }
 
     /// Its number on disk, from 1.
@@ -64,6 +67,7 @@ impl fmt::Display for Step {
             Step::McSession => "McClassCSessionReq",
             Step::Status => "FragSessionStatusReq",
             Step::BlockAns => "FragDataBlockReceivedAns",
+            Step::McDelete => "McGroupDeleteReq",
         })
     }
 }

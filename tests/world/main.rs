@@ -23,6 +23,7 @@ mod further_sessions;
 mod hearing;
 mod law_search;
 mod lean;
+mod letting_go;
 mod listening;
 mod loop_records;
 mod missing_files;
