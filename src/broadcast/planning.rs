@@ -54,7 +54,10 @@ impl TaskBook {
         outbox: &mut Outbox,
     ) -> Result<(), String> {
         let Some(open_task) = self.get(id) else { return Ok(()) };
-        let group = self.site().group_of_open(open_task)?.clone();
+        let mut group = self.site().group_of_open(open_task)?.clone();
+        if let Some(record) = open_task.resumed() {
+            group.redundancy = record.redundancy();
+        }
         agreement::check(open_task.task(), &group)?;
         let trust = self.site().trust(open_task.task(), &group);
         let (expected, signed) = match check_provenance(open_task, &group, trust, &bytes, now.gps) {
@@ -237,7 +240,7 @@ impl TaskBook {
         }
         let save = outbox.save(Change::Task(TaskRecord { id: open_task.record_id(), bytes }));
         open_task.begin_step(Step::Recording(save));
-        outbox.report(now, Some(id), Event::Planned(planned));
+        outbox.report(now, Some(id), Event::Planned(Box::new(planned)));
         Ok(())
     }
 
@@ -316,7 +319,8 @@ impl TaskBook {
             Err(reason) => return self.refuse(now, id, reason, outbox),
         };
         let before = campaign.calendar().begin();
-        let is_moved = *before != Begin::Unknown && *before != begin;
+        let is_longer = !before.sessions().is_empty() && begin.sessions().starts_with(before.sessions());
+        let is_moved = *before != Begin::Unknown && *before != begin && !is_longer;
         if is_moved
             && !open_task.has_begun()
             && let Err(reason) = self.admit(now, id, campaign.plan(), &begin, outbox)

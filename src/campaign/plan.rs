@@ -30,6 +30,7 @@ use crate::region::Parameters;
 use crate::region::RegionError;
 use crate::region::RfRegion;
 use crate::report::Decoded;
+use crate::report::Lean;
 use crate::report::Planned;
 use crate::schedule::Pace;
 use crate::schedule::PaceLimit;
@@ -51,10 +52,9 @@ pub const ENCODER_VERSION: u32 = 1;
 /// Counters for questions to canaries, where a campaign has any. A number on disk: the counters that a journal holds for a
 /// campaign begin so many below its first frame.
 pub const CANARY_FCNTS: u32 = 64;
-/// Questions that the last session has time for: so many where they make it no longer, else the fewest.
-const QUESTIONS: [u64; 2] = [8, 5];
-/// One fragment in so many is expected to be asked for beyond the ordered ones.
-const FOLLOW_UP_EACH: u32 = 10;
+/// Questions that the last session has time for, and one fragment in so many that is asked for beyond the ordered ones: the
+/// first that make it no longer than the last. That one serves where a further session may follow, else the one before.
+const QUESTIONS: [(u64, Option<u32>); 3] = [(8, Some(10)), (5, Some(10)), (1, None)];
 /// A mark covers at least this many frames.
 const MARK_FRAMES: u32 = 32;
 /// Marks are never closer than this, microseconds: a mark covers what is sent in that time.
@@ -77,9 +77,11 @@ pub struct Plan {
     pub ts004_version: Ts004Version,
     /// The FPort of DataFragment.
     pub fport: u8,
-    /// Number of the last coded fragment that the task asks for.
+    /// Number of the last coded fragment that the task asks for, or that comes before the first question.
     pub coded: u16,
-    /// Coded fragments kept to make up for frames that were lost on the way to the air.
+    /// What comes before the first question where the group is sent to leanly.
+    pub lean: Option<Lean>,
+    /// Coded fragments kept to make up for frames that were lost on the way to the air, and for what devices ask for.
     pub top_up: u16,
     /// How often the last uncoded fragment is repeated.
     pub repeats: u8,
@@ -105,6 +107,9 @@ pub struct Plan {
     pub pace_coded: Pace,
     /// Its sessions, where the devices listen in sessions, with starts after that of the first.
     pub bursts: Vec<Burst>,
+    /// What of its last session is kept for questions to its devices and their answers, microseconds: the same time serves
+    /// an outage. 0 where they always listen, nobody hears their answers, or the length of the session is ordered.
+    pub questions_us: u64,
     /// How long its bursts take together on an empty radio, microseconds, where they are known.
     sending_us: Option<u64>,
     /// For how much of a train and its hole slow uplinks are to be heard, microseconds; see [`Scheduler::open_us`].
@@ -145,6 +150,9 @@ impl Plan {
             Numbers::new(group, (nb_frag, ordered), task.coded_from, base).map_err(|error| {
                 error.unwrap_or_else(|| too_many_error(frag_size, task, group, image, payload))
             })?;
+        let lean = group.answer_window.and_then(|_| group.redundancy.lean(nb_frag, coded));
+        // What is not sent before the first question may be after it: the numbers are kept.
+        let spared = lean.map_or(0, |lean| lean.spared());
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
         let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
         let lawful = scheduler.pace(channel, airtime_us, GAP_US, group.policy)?;
@@ -160,8 +168,9 @@ impl Plan {
             descriptor: task.frag_descriptor().unwrap_or_default(),
             ts004_version: group.ts004_version,
             fport: group.fport,
-            coded,
-            top_up,
+            coded: coded - spared,
+            lean,
+            top_up: top_up + spared,
             repeats: group.profile.repeats,
             canary_fcnts,
             base,
@@ -174,6 +183,7 @@ impl Plan {
             pace_uncoded: pace(group.profile.gap_uncoded_us),
             pace_coded: pace(group.profile.gap_coded_us),
             bursts: Vec::new(),
+            questions_us: 0,
             sending_us: None,
             open_us: 0,
             waits_us: 0,
@@ -212,7 +222,7 @@ impl Plan {
         self.first_fcnt() - self.canary_fcnts..self.first_fcnt()
     }
 
-    /// Frames that the task asks for: uncoded, repeats and coded.
+    /// Frames that the task asks for, before the first question: uncoded, repeats and coded.
     pub fn frames(&self) -> u32 {
         self.uncoded() + u32::from(self.ordered_coded())
     }
@@ -222,7 +232,7 @@ impl Plan {
         if self.from > 0 { 0 } else { u32::from(self.layout.nb_frag()) + u32::from(self.repeats) }
     }
 
-    /// Coded fragments that the task asks for.
+    /// Coded fragments that the task asks for, before the first question.
     pub fn ordered_coded(&self) -> u16 {
         self.coded - self.coded_before()
     }
@@ -230,6 +240,11 @@ impl Plan {
     /// Coded fragments with lower numbers than those that it sends.
     fn coded_before(&self) -> u16 {
         if self.from > 0 { narrow(self.sequence().coded_from(self.from) - 1) } else { 0 }
+    }
+
+    /// Coded fragments that the task orders and that are not sent before the first question.
+    pub fn spared(&self) -> u16 {
+        self.lean.map_or(0, |lean| lean.spared())
     }
 
     /// Frames that one mark covers: a former run may have sent so many beyond its last one.
@@ -297,22 +312,33 @@ impl Plan {
     fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
         let uncoded = self.uncoded() as usize;
         let window = group.answer_window;
-        let frames = |questions: u64| Frames {
+        let questions_us = |questions: u64| window.map_or(0, |window| questions * window.us());
+        let frames = |(questions, each): (u64, Option<u32>)| Frames {
             uncoded,
             all: uncoded + usize::from(self.ordered_coded()),
             spacing_us: [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us],
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
-            asked_for: window.map_or(0, |_| (self.frames() / FOLLOW_UP_EACH) as usize),
-            questions_us: window.map_or(0, |window| questions * window.us()),
+            // On a worse day than the last ones devices ask for what is ordered.
+            asked_for: window.map_or(0, |_| {
+                each.map_or(0, |each| self.frames() / each).max(self.spared().into()) as usize
+            }),
+            questions_us: questions_us(questions),
         };
         let request = self.request(group.policy);
         let limits = (group.sessions, within_us);
-        let choose = |questions| Bursts::choose(empty, request, frames(questions), exponent, limits);
-        let [many, few] = QUESTIONS;
-        let few = choose(few);
-        let many = window.map(|_| choose(many));
-        let chosen = many.filter(|many| many.costs_no_more_than(&few, limits)).unwrap_or(few);
+        let choose = |room: (u64, Option<u32>)| {
+            (room.0, Bursts::choose(empty, request, frames(room), exponent, limits))
+        };
+        let [many, few, one] = QUESTIONS;
+        // Where a further session is told to those who miss something, nobody else pays for them.
+        let least = choose(if group.sessions.further { one } else { few });
+        let roomier = [many, few].into_iter().filter(|_| window.is_some()).map(choose);
+        let mut as_short = roomier.filter(|(_, bursts)| bursts.costs_no_more_than(&least.1, limits));
+        let (questions, chosen) = as_short.next().unwrap_or(least);
+        // An ordered length is kept as it is.
+        let has_room = exponent.is_none() && !chosen.bursts.is_empty();
+        self.questions_us = if has_room { questions_us(questions) } else { 0 };
         self.bursts = chosen.bursts;
         self.open_us = chosen.open_us;
         self.sending_us = chosen.sending_us;
@@ -330,6 +356,7 @@ impl Plan {
             crc32: None,
             sha256: None,
             coded: self.ordered_coded(),
+            lean: self.lean,
             is_coded_only: self.from > 0,
             coded_before: self.coded_before(),
             only: None,
@@ -340,6 +367,7 @@ impl Plan {
             spacing_us: self.pace_uncoded.spacing_us,
             limited_by: self.pace_uncoded.limit.to_string(),
             sessions: sessions.iter().map(|session| (session.start, session.exponent)).collect(),
+            questions_us: self.questions_us,
             image_uah: self.image_uah,
             decoded,
             warnings: self.warnings.clone(),
@@ -409,7 +437,7 @@ fn frames_of_a_mark(spacing_us: u64) -> u32 {
 }
 
 /// Sessions begin at whole seconds.
-fn whole_second(start: GpsTime) -> GpsTime {
+pub(super) fn whole_second(start: GpsTime) -> GpsTime {
     GpsTime::from_us(start.as_us().div_ceil(1_000_000) * 1_000_000)
 }
 

@@ -1,5 +1,6 @@
 //! The command line: reads the files it was given, prints, and exits by `sysexits.h`.
 
+mod answers_text;
 mod args;
 mod asking;
 mod bar;

@@ -3,6 +3,7 @@
 use super::error::ConfigError;
 use super::fleet::fleets_of;
 use super::group::GroupConfig;
+use super::lns::check_lean;
 use super::scenario::DeviceSection;
 use super::scenario::Scenario;
 use crate::campaign::Group;
@@ -37,6 +38,7 @@ impl Scenario {
             let wrong = |key: &str, message: String| {
                 Err(ConfigError::value(format!("group {}.{key}", group.name), message))
             };
+            check_lean(group)?;
             let Some(name) = &group.lns else { continue };
             if !self.lns.iter().any(|server| server.name == *name) {
                 return wrong("lns", format!("there is no [[lns]] {name:?}: write one, or leave it out"));
@@ -54,7 +56,7 @@ impl Scenario {
             sections.zip(devices).enumerate().collect();
         let mut fields = Vec::new();
         for (link, server) in self.lns.iter().enumerate() {
-            let mut field = FieldScript { dialect: server.kind, devices: Vec::new() };
+            let mut field = FieldScript { dialect: server.kind, is_air_shared: false, devices: Vec::new() };
             for group in fleets.iter().filter(|fleet| fleet.link == link) {
                 let of_group = settings.groups.iter().find(|known| known.name == group.group);
                 let theirs = placed.iter().filter(|(_, (_, device))| device.is_in(&group.group));

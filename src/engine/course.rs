@@ -1,5 +1,6 @@
 //! The loop of one campaign: what was sent, what devices said to it, and how far that is.
 
+use super::rest::Rest;
 use crate::answers::AnswerWindow;
 use crate::answers::End;
 use crate::answers::GiveUp;
@@ -36,9 +37,12 @@ enum Ordered {
 
 /// How far a campaign is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub enum Stage {
     /// It sends fragments and questions.
     Sending,
+    /// It was sent as far as its sessions allow, which ended like this; devices whose result is open are asked alone, and
+    /// those who miss something get one more session.
+    Between(End),
     /// It was sent, which ended like this; devices whose result is open are asked alone.
     Asking(End),
     /// Nobody is asked any more.
@@ -61,9 +65,13 @@ pub(super) struct Course {
     pub(super) answers_until: Option<Instant>,
     pub(super) stage: Stage,
     /// GPS seconds at which devices began to be asked alone; 0 while nobody is, and without a clock.
-    asking_since_s: u32,
+    pub(super) asking_since_s: u32,
     /// Until when they are.
     pub(super) asking_until: Option<Instant>,
+    /// What is known of its next session.
+    pub(super) rest: Rest,
+    /// That is not known yet: a clock will tell how long ago an earlier life began.
+    is_until_guessed: bool,
 }
 
 impl Course {
@@ -80,6 +88,8 @@ impl Course {
             stage: Stage::Sending,
             asking_since_s: 0,
             asking_until: None,
+            rest: Rest::default(),
+            is_until_guessed: true,
         }
     }
 
@@ -103,6 +113,16 @@ impl Course {
         self.task == *task && self.planned.0 == first_fcnt
     }
 
+    /// Whether the campaign is sent, or rests and may be sent further.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Sending | Stage::Between(_))
+    }
+
+    /// FCnt of its first frame.
+    pub(super) fn first_fcnt(&self) -> u32 {
+        self.planned.0
+    }
+
     /// Whether something that was ordered was not seen to be sent yet.
     pub(super) fn has_ordered(&self) -> bool {
         self.ordered.is_some()
@@ -114,6 +134,8 @@ impl Course {
         match self.ordered.take() {
             Some(Ordered::Send(fragments)) => self.rounds.sent(fragments),
             Some(Ordered::Part(fragments)) => self.rounds.parted(fragments),
+            // The session had no time for it.
+            Some(Ordered::Ask(_)) if pause.is_unasked => {}
             Some(Ordered::Ask(whom)) => {
                 self.roll.ask(whom);
                 let end = pause.last_end.unwrap_or(now.mono).max(now.mono);
@@ -141,8 +163,9 @@ impl Course {
         give_up: &GiveUp,
     ) -> Option<End> {
         if pause.is_shut {
-            return Some(End::Session);
+            return Some(if self.roll.is_anybody_open() { End::Session } else { End::Done });
         }
+        let give_up = &give_up.with_ordered(pause.spared, pause.airtime_us);
         let (follow_up, ordered) = match self.rounds.next(&self.roll, give_up, pause.room, pause.airtime_us) {
             Next::End(end) => return Some(end),
             Next::Send(fragments) => (FollowUp::Send(fragments), Ordered::Send(fragments)),
@@ -168,23 +191,29 @@ impl Course {
         self.stage = Stage::Asking(end);
         self.asking_since_s = now.gps.map_or(0, GpsTime::session_time);
         self.asking_until = Some(now.mono.plus_us(give_up.answers_us));
+        self.is_until_guessed = false;
     }
 
     /// The end of the questions to single devices, where an earlier life began them.
     pub(super) fn resume_asking(&mut self, now: Now, give_up: &GiveUp) {
-        if self.asking_until.is_some() || !matches!(self.stage, Stage::Asking(_)) {
+        if !self.is_until_guessed || !matches!(self.stage, Stage::Asking(_)) {
             return;
         }
-        let now_s = now.gps.map_or(0, GpsTime::session_time);
-        let since_s = if self.asking_since_s == 0 { now_s } else { self.asking_since_s };
-        let spent_us = u64::from(now_s.saturating_sub(since_s)) * 1_000_000;
-        self.asking_until = Some(now.mono.plus_us(give_up.answers_us.saturating_sub(spent_us)));
+        let now_s = now.gps.map(GpsTime::session_time);
+        self.is_until_guessed = now_s.is_none() && self.asking_since_s > 0;
+        let since_s = Some(self.asking_since_s).filter(|since_s| *since_s > 0).or(now_s);
+        let spent_s = now_s.zip(since_s).map_or(0, |(now_s, since_s)| now_s.saturating_sub(since_s));
+        let left_us = give_up.answers_us.saturating_sub(u64::from(spent_s) * 1_000_000);
+        if self.asking_until.is_none() || !self.is_until_guessed {
+            self.asking_until = Some(now.mono.plus_us(left_us));
+        }
     }
 
-    /// How often this device may be asked alone.
+    /// How often this device may be asked alone, in all.
     pub(super) fn questions(&self, dev_eui: Eui64) -> u8 {
-        let is_asking = matches!(self.stage, Stage::Asking(_));
-        if is_asking && self.roll.is_open(dev_eui) { QUESTIONS_ALONE } else { 0 }
+        let is_asking = matches!(self.stage, Stage::Between(_) | Stage::Asking(_));
+        let rounds = 1 + u8::try_from(self.rest.further).unwrap_or(u8::MAX - 1);
+        if is_asking && self.roll.is_open(dev_eui) { QUESTIONS_ALONE.saturating_mul(rounds) } else { 0 }
     }
 
     /// The end of the campaign, once nobody is to be asked any more.
@@ -204,13 +233,15 @@ impl Course {
             head.extend(number.to_le_bytes());
         }
         let Rounds { is_question_due, is_parted, .. } = self.rounds;
-        let (is_asking, end) = match self.stage {
-            Stage::Sending => (false, 0),
-            Stage::Asking(end) => (true, end.number()),
-            Stage::Over(end) => (false, end.number()),
+        let end = match self.stage {
+            Stage::Sending => 0,
+            Stage::Between(end) | Stage::Asking(end) | Stage::Over(end) => end.number(),
         };
         let is_over = matches!(self.stage, Stage::Over(_));
-        let flags = [is_question_due, is_parted, is_over, is_asking, self.is_for_some].into_iter().rev();
+        let is_asking = matches!(self.stage, Stage::Asking(_));
+        let is_between = matches!(self.stage, Stage::Between(_));
+        let flags = [is_question_due, is_parted, is_over, is_asking, self.is_for_some, is_between];
+        let flags = flags.into_iter().rev();
         head.push(flags.fold(0, |flags, is_set| flags << 1 | u8::from(is_set)));
         let crc32 = self.roll.session().crc32;
         head.extend([end, u8::from(crc32.is_some())]);
@@ -307,6 +338,8 @@ impl Known {
             known.stage = match () {
                 () if is(2) => Stage::Over(end),
                 () if is(3) => Stage::Asking(end),
+                // A release that knows nothing of further sessions reads it as one that is sent.
+                () if is(5) => Stage::Between(end),
                 () => Stage::Sending,
             };
             known.crc32 = Some(u32::from_le_bytes([c0, c1, c2, c3])).filter(|_| has_crc != 0);

@@ -259,16 +259,23 @@ impl Fleets {
         }
     }
 
-    /// Sessions of armed campaigns as they are now: they are known late, or move.
-    pub(super) fn follow<'a>(&mut self, sessions: impl Fn(&TaskId) -> Option<&'a [Session]>) {
+    /// Sessions of armed campaigns as they are now: they are known late, or move. A further one is told to `listeners` only.
+    pub(super) fn follow<'a>(
+        &mut self,
+        sessions: impl Fn(&TaskId) -> Option<&'a [Session]>,
+        listeners: impl Fn(&TaskId) -> Option<&'a BTreeSet<Eui64>>,
+    ) {
         for of in &mut self.fleets {
             let Some(first) = of.tasks.first_mut() else { continue };
             let Some(sessions) = sessions(&first.id) else { continue };
             let window = |session: &Session| Window { start: session.start, exponent: session.exponent };
+            let listeners =
+                listeners(&first.id).filter(|listeners| first.setup.only.as_ref() != Some(*listeners));
             let is_known = sessions.iter().map(window).eq(first.setup.windows.iter().copied());
-            if !is_known || !first.is_armed {
+            if !is_known || !first.is_armed || listeners.is_some() {
                 first.is_armed = true;
                 first.setup.windows = sessions.iter().map(window).collect();
+                first.setup.only = listeners.cloned().or(first.setup.only.take());
                 of.set_up();
             }
         }

@@ -1,20 +1,28 @@
 //! The loops of campaigns whose devices answer: what was sent, what they said to it, and what follows.
 
+use super::answering::Answering;
 use super::course::Course;
 use super::course::Stage;
 use super::fleets::Fleets;
+use super::further::Next;
 use super::io::FleetSettings;
 use super::kept_results::RECORDS_MAX;
 use super::kept_results::id;
 use super::kept_results::parts_of;
+use super::learned::learned_id;
+use super::learned::learned_of;
+use super::learned::learned_record;
 use crate::answers::AnswerWindow;
 use crate::answers::End;
+use crate::answers::Expected;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
+use crate::answers::Learned;
 use crate::answers::Roll;
 use crate::answers::Session;
 use crate::broadcast::Broadcaster;
 use crate::campaign::Group;
+use crate::campaign::Pause;
 use crate::fleet::DeviceState;
 use crate::fleet::Fleet;
 use crate::fragment::Ts004Version;
@@ -27,11 +35,13 @@ use crate::report::Event;
 use crate::report::Outcome;
 use crate::report::Planned;
 use crate::report::Report;
+use crate::schedule::Scheduler;
 use crate::store::FleetRecord;
 use crate::store::RecordId;
 use crate::task::TaskId;
 use crate::time::Instant;
 use crate::time::Now;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
 /// So many fragments are expected to make up for lost ones, at most.
@@ -56,6 +66,8 @@ struct GroupLoop {
     next: VecDeque<(TaskId, Planned)>,
     /// What an earlier life knew of the campaign.
     recovered: Vec<FleetRecord>,
+    /// What its campaigns taught of the frames that its devices lose.
+    learned: Learned,
     /// Fragments of the campaign at most, what makes up for lost ones included.
     most: u16,
     /// Something happened since it was looked at whether somebody is to be asked.
@@ -72,6 +84,8 @@ pub(super) enum Wish {
     Save(FleetRecord),
     /// The operator should know.
     Report(Box<Report>),
+    /// This is expected of the devices of the group.
+    Expect(String, Expected),
 }
 
 /// The loops of all groups.
@@ -104,6 +118,7 @@ impl Loops {
                 course: None,
                 next: VecDeque::new(),
                 recovered: parts_of(key, records).cloned().collect(),
+                learned: learned_of(key, records),
                 most: 0,
                 is_due: true,
                 write_at: None,
@@ -117,13 +132,27 @@ impl Loops {
 
     /// The names of their records.
     pub(super) fn record_ids(&self) -> impl Iterator<Item = RecordId> {
-        self.loops.iter().flat_map(|of| (0..RECORDS_MAX).map(|part| id(of.key, part)))
+        let of_group = |of: &GroupLoop| {
+            let key = of.key;
+            (0..RECORDS_MAX).map(move |part| id(key, part)).chain([learned_id(key)])
+        };
+        self.loops.iter().flat_map(of_group)
+    }
+
+    /// The groups of which something was learned, and what is expected of their devices.
+    pub(super) fn expected(&self) -> impl Iterator<Item = (&str, Expected)> {
+        self.loops.iter().filter_map(|of| Some((of.group.as_str(), of.learned.expected()?)))
     }
 
     /// The devices of the group's newest campaign and what they hold, once its ordered fragments were sent.
     pub(super) fn roll(&self, group: &str) -> Option<&Roll> {
         let of = self.loops.iter().find(|of| of.group == group)?;
         of.course.as_ref().map(|course| &course.roll).filter(|roll| roll.has_begun())
+    }
+
+    /// Each group's newest campaign whose ordered fragments were sent, with what its devices said.
+    pub(super) fn answering(&self) -> impl Iterator<Item = Answering<'_>> {
+        self.loops.iter().filter_map(|of| Answering::of(&of.group, of.course.as_ref()?))
     }
 
     /// A campaign was planned: a new one begins, or one of an earlier life goes on. One is over: its devices are asked alone.
@@ -156,10 +185,15 @@ impl Loops {
             match &event.kind {
                 EventKind::Up(up) if up.f_port == of.fport => {
                     let is_news = course.roll.hear(dev_eui, up.f_cnt, &up.data).is_ok();
-                    if is_news && fleets.is_asked_alone(&of.group, dev_eui) {
+                    let is_sent = course.stage != Stage::Sending;
+                    if let Some(until) = course.answers_until.filter(|_| is_news) {
+                        let left_us = until.us_since(now.mono);
+                        course.roll.came(course.roll.session().window.us().saturating_sub(left_us));
+                    }
+                    if is_news && is_sent && fleets.is_asked_alone(&of.group, dev_eui) {
                         course.roll.confirm(dev_eui);
                     }
-                    if is_news && course.stage != Stage::Sending {
+                    if is_news && is_sent {
                         of.write_at.get_or_insert(now.mono.plus_us(WRITTEN_AFTER_US));
                     }
                 }
@@ -176,16 +210,17 @@ impl Loops {
         &mut self,
         now: Now,
         broadcaster: &mut Broadcaster,
+        scheduler: &Scheduler,
         fleet: impl Fn(&str) -> Option<&'a Fleet>,
     ) -> bool {
         let mut has_moved = false;
         for of in &mut self.loops {
             let Some(fleet) = fleet(&of.group) else { continue };
-            has_moved |= of.advance(now, broadcaster, fleet, &mut self.wishes);
+            has_moved |= of.advance(now, broadcaster, scheduler, fleet, &mut self.wishes);
             of.ask_alone(now, fleet, &mut self.wishes);
         }
         // Nothing follows where nobody hears the answers, as in a plan, or where an earlier life knew the end.
-        let is_open = |course: &Course, task: &TaskId| course.task == *task && course.stage == Stage::Sending;
+        let is_open = |course: &Course, task: &TaskId| course.task == *task && course.is_open();
         for task in broadcaster.paused(now) {
             let mut courses = self.loops.iter().filter_map(|of| of.course.as_ref());
             if !courses.any(|course| is_open(course, &task)) {
@@ -196,13 +231,23 @@ impl Loops {
         has_moved
     }
 
+    /// Which devices of the task's group are told the session that comes; `None`: all.
+    pub(super) fn listeners(&self, task: &TaskId) -> Option<&BTreeSet<Eui64>> {
+        let courses = self.loops.iter().filter_map(|of| of.course.as_ref());
+        courses.filter(|course| course.task == *task).find_map(|course| course.rest.listeners.as_ref())
+    }
+
     /// When [`Loops::advance`] wants to be called again although nothing happened.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         let of_group = |of: &GroupLoop| {
             let course = of.course.as_ref();
             let asking = course.filter(|course| matches!(course.stage, Stage::Asking(_)));
             let until = course.and_then(|course| course.answers_until);
-            [until, asking.and_then(|course| course.asking_until), of.write_at].into_iter().flatten().min()
+            let decide_at = course.filter(|course| course.is_open()).and_then(|course| course.rest.decide_at);
+            [until, decide_at, asking.and_then(|course| course.asking_until), of.write_at]
+                .into_iter()
+                .flatten()
+                .min()
         };
         self.loops.iter().filter_map(of_group).min()
     }
@@ -239,7 +284,7 @@ impl GroupLoop {
         if self.course.as_ref().is_some_and(|course| course.is_of(task, planned.first_fcnt)) {
             return;
         }
-        let is_other = |course: &&Course| course.task != *task && course.stage == Stage::Sending;
+        let is_other = |course: &&Course| course.task != *task && course.is_open();
         if self.course.as_ref().filter(is_other).is_some() {
             return self.next.push_back((task.clone(), planned.clone()));
         }
@@ -278,7 +323,13 @@ impl GroupLoop {
     ) {
         self.next.retain(|(known, _)| known != task);
         let Some(course) = self.course.as_mut().filter(|course| course.task == *task) else { return };
-        if course.stage == Stage::Sending {
+        if let Stage::Between(end) = course.stage {
+            match outcome.and_then(frames) {
+                Some(_) => course.ask_alone(now, end, &self.give_up),
+                None => course.stage = Stage::Over(end),
+            }
+            self.save(wishes);
+        } else if course.stage == Stage::Sending {
             // Its devices were not asked together, or not to the end.
             let end = if self.window.is_none() { End::Alone } else { End::Session };
             match outcome.and_then(frames) {
@@ -308,13 +359,16 @@ impl GroupLoop {
         &mut self,
         now: Now,
         broadcaster: &mut Broadcaster,
+        scheduler: &Scheduler,
         fleet: &Fleet,
         wishes: &mut VecDeque<Wish>,
     ) -> bool {
         let Some(window) = self.window else { return false };
-        let is_sent = |course: &&mut Course| course.stage == Stage::Sending;
-        let Some(course) = self.course.as_mut().filter(is_sent) else { return false };
+        let Some(course) = self.course.as_mut().filter(|course| course.is_open()) else { return false };
         let Some(pause) = broadcaster.pause(now, &course.task) else { return false };
+        if course.stage != Stage::Sending {
+            return self.rest(now, &pause, (broadcaster, scheduler), fleet, wishes);
+        }
         let is_news = course.has_ordered();
         if !course.settle(now, &pause, window) {
             if let Some(until) = course.answers_until.filter(|_| is_news) {
@@ -324,9 +378,49 @@ impl GroupLoop {
         }
         tell(&mut course.roll, fleet, now);
         if let Some(end) = course.follow(broadcaster, &pause, &self.give_up) {
-            broadcaster.end_follow_up(&course.task);
-            course.ask_alone(now, end, &self.give_up);
+            if self.next.is_empty() && course.may_go_on(end, &pause, &self.give_up) {
+                course.rest(end, &pause);
+            } else {
+                broadcaster.end_follow_up(&course.task);
+                course.ask_alone(now, end, &self.give_up);
+            }
             self.is_due = true;
+        }
+        self.save(wishes);
+        true
+    }
+
+    /// A campaign rests between two sessions; whether it went on.
+    fn rest(
+        &mut self,
+        now: Now,
+        pause: &Pause,
+        (broadcaster, scheduler): (&mut Broadcaster, &Scheduler),
+        fleet: &Fleet,
+        wishes: &mut VecDeque<Wish>,
+    ) -> bool {
+        let Some(course) = &mut self.course else { return false };
+        if broadcaster.is_paused(&course.task) {
+            return false;
+        }
+        let is_new = course.rest.decide_at.is_none();
+        let looks = (core::mem::take(&mut self.is_due), self.next.is_empty());
+        match course.rest_on(now, pause, (fleet, &self.give_up), (broadcaster, scheduler), looks) {
+            // From when on devices are asked alone is known to a later life.
+            Next::Wait if is_new && course.rest.decide_at.is_some() => {}
+            Next::Wait => return false,
+            Next::Sending => {}
+            Next::Session(devices, session) => {
+                let (start, exponent) = (session.start, session.exponent);
+                let event = Event::FurtherSession { group: self.group.clone(), devices, start, exponent };
+                let report = Report { at: now.mono, task: Some(course.task.clone()), event };
+                wishes.push_back(Wish::Report(Box::new(report)));
+            }
+            Next::End(end) => {
+                broadcaster.end_follow_up(&course.task);
+                course.ask_alone(now, end, &self.give_up);
+                self.is_due = true;
+            }
         }
         self.save(wishes);
         true
@@ -350,8 +444,10 @@ impl GroupLoop {
     fn finish(&mut self, wishes: &mut VecDeque<Wish>, now: Now) {
         let Some(course) = &mut self.course else { return };
         let Stage::Asking(end) = course.stage else { return };
-        course.stage = Stage::Over(end);
         let (holdings, questions) = (course.roll.holdings(), course.rounds.questions);
+        let is_known = holdings.missing + holdings.unheard == 0 && end != End::Alone;
+        let end = if is_known { End::Done } else { end };
+        course.stage = Stage::Over(end);
         let event = Event::Answered { holdings, questions, end };
         let report = Report { at: now.mono, task: Some(course.task.clone()), event };
         wishes.push_back(Wish::Report(Box::new(report)));
@@ -361,6 +457,7 @@ impl GroupLoop {
     /// Writes down what is known of the campaign and was not written yet.
     fn save(&mut self, wishes: &mut VecDeque<Wish>) {
         self.write_at = None;
+        self.learn(wishes);
         let Some(course) = &self.course else { return };
         let head = course.head(self.key);
         let parts: Vec<Vec<u8>> =
@@ -371,6 +468,21 @@ impl GroupLoop {
             }
         }
         self.written = parts;
+    }
+
+    /// What a campaign that was sent tells of the losses counts for the next plan. It is on the disk before the campaign's own
+    /// record says that it is over: whoever dies between the two learns the same once more, of the same campaign.
+    fn learn(&mut self, wishes: &mut VecDeque<Wish>) {
+        let is_sent = |course: &&Course| self.window.is_some() && course.stage != Stage::Sending;
+        let Some(course) = self.course.as_ref().filter(is_sent) else { return };
+        let Some(loss) = course.roll.loss() else { return };
+        let before = self.learned.clone();
+        self.learned.learn(course.first_fcnt(), loss);
+        if self.learned != before {
+            wishes.push_back(Wish::Save(learned_record(self.key, &self.learned)));
+            let expected = self.learned.expected();
+            wishes.extend(expected.map(|expected| Wish::Expect(self.group.clone(), expected)));
+        }
     }
 }
 

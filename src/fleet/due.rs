@@ -44,6 +44,14 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// Whether no session is to come: no campaign is set up, or it was sent in all its sessions and no device is in one.
+    pub(super) fn is_quiet(&self) -> bool {
+        let Some(setup) = self.setup else { return true };
+        let is_over =
+            |gps: GpsTime| setup.windows.iter().all(|window| window.end().plus_us(LEAVES_LATE_US) <= gps);
+        self.is_begun && !setup.windows.is_empty() && self.now.gps.is_some_and(is_over)
+    }
+
     /// Whether what is set up is for other devices only.
     pub(super) fn is_left_out(&self, dev_eui: Eui64) -> bool {
         self.setup.is_some_and(|setup| !setup.is_for(dev_eui))

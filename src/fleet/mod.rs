@@ -25,6 +25,7 @@ mod due;
 #[expect(clippy::module_inception, reason = "the file holds `Fleet`")]
 mod fleet;
 mod frag_session;
+mod further;
 mod habits;
 mod judge;
 mod looking;
@@ -64,6 +65,7 @@ pub use setup::Channel;
 pub use setup::Setup;
 pub use setup::Window;
 pub use start_gate::StartWhen;
+pub use start_gate::rounded;
 pub use state::DeviceState;
 pub use state::Refusal;
 pub use step::Step;

@@ -11,6 +11,8 @@ mod control;
 mod daemon;
 #[cfg(feature = "lns")]
 mod fleet;
+#[cfg(feature = "lns")]
+mod flood;
 mod forwarder_file;
 #[cfg(feature = "lns")]
 mod from_a_list;

@@ -37,7 +37,7 @@ fn plans(summary: &Summary) -> Vec<&Planned> {
     let mut plans = Vec::new();
     for report in &summary.reports {
         if let Event::Planned(planned) = &report.event
-            && !plans.contains(&planned)
+            && !plans.contains(&&**planned)
         {
             plans.push(planned);
         }

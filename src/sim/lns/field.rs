@@ -22,6 +22,8 @@ use crate::lns::Push;
 use crate::lns::Topics;
 use crate::lorawan::Eui64;
 use crate::lorawan::McAddr;
+use crate::sim::ether::Ether;
+use crate::sim::ether::Uplink as OnAir;
 use crate::sim::random::Random;
 use crate::time::GpsTime;
 use crate::time::Instant;
@@ -33,6 +35,8 @@ use std::collections::VecDeque;
 /// The spreading factor of all uplinks and answers, and the channel of EU868 that they are told to come in.
 const SF: u8 = 7;
 const CHANNEL_HZ: u32 = 868_100_000;
+/// Channels that uplinks of devices which share the air are spread over.
+const AIR_CHANNELS: u64 = 3;
 /// FRMPayload that fits at this spreading factor, bytes.
 const MAX_LEN: usize = 222;
 /// FPort and payload of what a device sends by itself.
@@ -53,7 +57,7 @@ pub(in crate::sim) struct FieldEvent(Kind);
 enum Kind {
     Uplink(usize),
     Answer(usize, u8, Vec<u8>),
-    UplinkEnds(usize, u8, Vec<u8>),
+    UplinkEnds(usize, u8, Vec<u8>, Option<OnAir>),
     Fill(usize),
     Downlink(usize, Item),
     ToGateway(Published, Vec<Asked>),
@@ -84,6 +88,8 @@ pub(in crate::sim) struct Field {
     to_server: Broker,
     referee: Referee,
     random: Random,
+    /// The air of the devices, where they share it.
+    ether: Ether,
     /// Where each device is in the script.
     places: BTreeMap<String, usize>,
     f_cnts: Vec<u32>,
@@ -136,6 +142,7 @@ impl Field {
             to_server,
             referee: Referee::default(),
             random: random.split(3),
+            ether: Ether::default(),
             places: script.devices.iter().map(|device| device.dev_eui.to_string()).zip(0..).collect(),
             f_cnts: vec![0; script.devices.len()],
             commands: Vec::new(),
@@ -155,6 +162,11 @@ impl Field {
         self.script.devices.iter().map(|device| device.device)
     }
 
+    /// The DevEUI of each of its devices, and its place among the world's.
+    pub(in crate::sim) fn dev_euis(&self) -> impl Iterator<Item = (Eui64, usize)> {
+        self.script.devices.iter().map(|device| (device.dev_eui, device.device))
+    }
+
     /// What it does next; to be asked after every call until there is nothing.
     pub(in crate::sim) fn poll(&mut self) -> Option<FieldEffect> {
         self.effects.pop_front()
@@ -166,10 +178,13 @@ impl Field {
                 let interval_us = self.script.devices[place].interval_us;
                 let next_us = interval_us - interval_us / 40 + self.random.below(interval_us / 20 + 1);
                 self.later(next_us, Kind::Uplink(place));
-                self.send(place, METER_PORT, METER_DATA.to_vec());
+                self.send(now, place, METER_PORT, METER_DATA.to_vec());
             }
-            Kind::Answer(place, f_port, data) => self.send(place, f_port, data),
-            Kind::UplinkEnds(place, f_port, data) => self.uplink(now, place, f_port, &data),
+            Kind::Answer(place, f_port, data) => self.send(now, place, f_port, data),
+            Kind::UplinkEnds(place, f_port, data, on_air) => {
+                let is_heard = on_air.is_none_or(|on_air| self.ether.is_heard(on_air));
+                self.uplink(now, place, (f_port, &data), is_heard);
+            }
             Kind::Fill(place) => self.fill(now, place),
             Kind::Downlink(place, item) => self.downlink(now, place, item),
             Kind::ToGateway((topic, payload), good) => self.tell(&topic, &payload, good),
@@ -192,7 +207,9 @@ impl Field {
     /// What a device answers to the downlink that it got.
     pub(in crate::sim) fn answered(&mut self, place: usize, answers: Vec<(u8, Vec<u8>)>) {
         for (f_port, data) in answers {
-            let after_us = self.random.range(ANSWER_US.0, ANSWER_US.1);
+            // Where the air is shared nothing comes between those that answer at the same time.
+            let spread_us = self.random.range(ANSWER_US.0, ANSWER_US.1);
+            let after_us = if self.script.is_air_shared { ANSWER_US.0 } else { spread_us };
             self.later(after_us, Kind::Answer(place, f_port, data));
         }
     }
@@ -227,21 +244,28 @@ impl Field {
         self.effects.push_back(FieldEffect::Later(after_us, FieldEvent(kind)));
     }
 
-    fn send(&mut self, place: usize, f_port: u8, data: Vec<u8>) {
-        self.later(airtime_us(SF, data.len()), Kind::UplinkEnds(place, f_port, data));
+    fn send(&mut self, now: Now, place: usize, f_port: u8, data: Vec<u8>) {
+        let airtime_us = airtime_us(SF, data.len());
+        let on_air = self.script.is_air_shared.then(|| {
+            let channel = self.random.below(AIR_CHANNELS) as u8;
+            let rssi_dbm = -(self.random.range(60, 125) as i32);
+            OnAir { start_us: us(now), airtime_us, channel, sf: SF, rssi_dbm }
+        });
+        on_air.into_iter().for_each(|on_air| self.ether.begin(on_air));
+        self.later(airtime_us, Kind::UplinkEnds(place, f_port, data, on_air));
     }
 
     fn is_lost(&mut self, place: usize) -> bool {
         self.random.chance_ppm(self.script.devices[place].loss_ppm)
     }
 
-    fn uplink(&mut self, now: Now, place: usize, f_port: u8, data: &[u8]) {
+    fn uplink(&mut self, now: Now, place: usize, (f_port, data): (u8, &[u8]), is_heard: bool) {
         if self.script.devices[place].silent_from_us.is_some_and(|from_us| us(now) >= from_us) {
             return;
         }
         let f_cnt = self.f_cnts[place];
         self.f_cnts[place] += 1;
-        if self.is_lost(place) {
+        if self.is_lost(place) || !is_heard {
             return;
         }
         self.effects.push_back(FieldEffect::Uplink(data.len(), airtime_us(SF, data.len())));
