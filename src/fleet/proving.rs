@@ -80,11 +80,9 @@ impl Fleet {
     /// Settles how every device stands to its proof.
     pub(super) fn stand(&mut self) {
         let is_asked = self.asks_for_proof();
-        let setup = self.shared.setup.as_ref();
         for device in &mut self.devices {
             let batch = device.member.batch;
-            let is_for = setup.is_none_or(|setup| setup.is_for(device.member.dev_eui));
-            device.standing = if !is_asked || !is_for || self.proofs.has(batch) {
+            device.standing = if !is_asked || self.proofs.has(batch) {
                 Standing::Free
             } else {
                 let trial = self.proofs.trials.get(&batch);
