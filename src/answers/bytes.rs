@@ -120,6 +120,7 @@ fn read_member(bytes: &[u8]) -> Option<(Eui64, Member)> {
         unanswered,
         has_answered: false,
         is_final: false,
+        is_away: false,
         f_cnt: u32_at(rest, 4).filter(|_| is(HAS_F_CNT)),
     };
     Some((Eui64::from_bytes(*dev_eui), member))

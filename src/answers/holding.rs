@@ -1,6 +1,7 @@
 //! What a device holds at the end.
 
 use core::fmt;
+use serde::Deserialize;
 use serde::Serialize;
 
 /// What one device holds of the image, as far as it said so itself.
@@ -84,8 +85,8 @@ impl Serialize for Holding {
 }
 
 /// The devices of a campaign, counted by what they hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
 pub struct Holdings {
     /// They hold the image.
     pub done: u32,

@@ -41,6 +41,8 @@ pub(super) struct Member {
     pub(super) has_answered: bool,
     /// It answered a question to it alone, after the last fragment; not kept on disk.
     pub(super) is_final: bool,
+    /// It was not told the session that runs; not kept on disk.
+    pub(super) is_away: bool,
     /// FCnt of its newest uplink.
     pub(super) f_cnt: Option<u32>,
 }
@@ -112,7 +114,7 @@ impl Member {
 
     /// Whether it is worth another question.
     pub(super) fn is_awaited(&self) -> bool {
-        self.is_open() && self.unanswered < SILENT_QUESTIONS
+        self.is_open() && !self.is_away && self.unanswered < SILENT_QUESTIONS
     }
 
     /// The share of frames that it loses, as its last numbers let one guess, millionths.

@@ -27,6 +27,13 @@ use std::collections::BTreeMap;
 const CONFIDENCE: f64 = 0.7;
 /// Where more than this part of the answers that can be heard were heard, others were lost among them.
 const CROWDED: usize = 2;
+/// Where all answers come in this part of the time for them, they are not spread over it: all devices answered at once, and
+/// of most nothing was heard.
+const AT_ONCE: u64 = 8;
+/// Fewer answers than this come so early by chance, where answers were spread before.
+const ENOUGH: usize = 3;
+/// So many questions go by in which others may have been drowned: then silence counts again.
+const DROWNED_QUESTIONS: u8 = 6;
 /// A counter so far below the newest begins anew: the device was reset without a join.
 const RESET_DISTANCE: u32 = 1024;
 
@@ -90,18 +97,38 @@ pub struct Roll {
     asked: Option<Sent>,
     /// Who is to answer the newest question, while its answers come in.
     open: Option<Whom>,
+    /// How long after the newest question the last of its answers came, microseconds.
+    latest_us: Option<u64>,
+    /// Answers were seen to be spread over their time; not kept on disk.
+    are_spread: bool,
+    /// Questions that were put while they were not; not kept on disk.
+    drowned: u8,
 }
 
 impl Roll {
     /// The devices of a group before the first fragment; none is told yet.
     pub fn new(session: Session, devices: impl IntoIterator<Item = Eui64>) -> Roll {
         let members = devices.into_iter().map(|dev_eui| (dev_eui, Member::default())).collect();
-        Roll { session, members, sent: Sent::default(), asked: None, open: None }
+        Roll {
+            session,
+            members,
+            sent: Sent::default(),
+            asked: None,
+            open: None,
+            latest_us: None,
+            are_spread: false,
+            drowned: 0,
+        }
     }
 
     /// The session that is asked about.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// What was sent until now.
+    pub fn sent(&self) -> Sent {
+        self.sent
     }
 
     /// Whether anything was sent.
@@ -135,27 +162,77 @@ impl Roll {
         self.members.values_mut().for_each(|member| member.has_answered = false);
     }
 
+    /// An answer came so long after the end of the newest question, microseconds.
+    pub fn came(&mut self, after_us: u64) {
+        self.latest_us = self.latest_us.max(Some(after_us));
+    }
+
     /// The time for answers to the newest question is over. The silence of those who need not answer it says nothing, and
-    /// nobody's does where so many answered that others were drowned.
+    /// nobody's does where so many answered, or all at once, that others were drowned.
     pub fn close(&mut self) {
         let Some(whom) = self.open.take() else { return };
         let window = self.session.window;
         let heard = self.members.values().filter(|member| member.has_answered).count();
-        if whom == Whom::Missing && heard > window.answers as usize / CROWDED {
+        let latest_us = self.latest_us.take();
+        let are_late = latest_us.is_none_or(|latest_us| latest_us >= window.us() / AT_ONCE);
+        if heard > 0 && (are_late || heard >= ENOUGH) {
+            self.are_spread = are_late;
+        }
+        if self.may_drown() {
+            self.drowned += 1;
+            return;
+        }
+        let are_few_heard = whom == Whom::Missing || !self.hears_all();
+        if are_few_heard && heard > window.answers as usize / CROWDED {
             return;
         }
         let are_all_asked = whom == Whom::All || !self.hears_all();
-        for member in self.members.values_mut().filter(|member| member.is_open() && !member.has_answered) {
+        let is_quiet = |member: &&mut Member| member.is_open() && !member.is_away && !member.has_answered;
+        for member in self.members.values_mut().filter(is_quiet) {
             if are_all_asked || matches!(member.holding(), Holding::Missing(_)) {
                 member.unanswered = member.unanswered.saturating_add(1);
             }
         }
     }
 
+    /// Whether answers may drown each other because all come at once: none were seen to be spread, in few questions yet, and
+    /// there is more than one device that may give one.
+    pub fn may_drown(&self) -> bool {
+        let is_likely = !self.are_spread && self.drowned < DROWNED_QUESTIONS;
+        is_likely && self.members.values().filter(|member| member.is_awaited()).nth(1).is_some()
+    }
+
     /// Each device whose result is open may be asked alone from now on, and answers about what was sent until now.
     pub fn ask_each(&mut self) {
         self.close();
         self.asked = Some(self.sent);
+    }
+
+    /// A session runs that only some were told: nothing is asked of the others, and what those say is not final.
+    pub fn open_session(&mut self, is_told: impl Fn(Eui64) -> bool) {
+        for (dev_eui, member) in &mut self.members {
+            (member.is_away, member.is_final) = (!is_told(*dev_eui), false);
+        }
+    }
+
+    /// No session runs.
+    pub fn close_session(&mut self) {
+        self.members.values_mut().for_each(|member| member.is_away = false);
+    }
+
+    /// The devices that are known to miss something, no more than `max_behind`, and are worth sending more for.
+    pub fn behind_ones(&self, max_behind: Option<u16>) -> impl Iterator<Item = Eui64> {
+        let is_behind = move |member: &Member| match member.holding() {
+            Holding::Missing(missing) => member.is_awaited() && max_behind.is_none_or(|most| missing <= most),
+            _ => false,
+        };
+        let behind = self.members.iter().filter(move |(_, member)| is_behind(member));
+        behind.map(|(dev_eui, _)| *dev_eui)
+    }
+
+    /// The devices that may miss something, whatever they said.
+    pub fn open_ones(&self) -> impl Iterator<Item = Eui64> {
+        self.members.iter().filter(|(_, member)| member.is_open()).map(|(dev_eui, _)| *dev_eui)
     }
 
     /// The device answered a question to it alone: what it says now is final.
@@ -172,6 +249,11 @@ impl Roll {
             Holding::Missing(_) => !member.is_final,
             _ => false,
         })
+    }
+
+    /// Whether the result of some device is open.
+    pub fn is_anybody_open(&self) -> bool {
+        self.members.values().any(Member::is_open)
     }
 
     /// Whether somebody who is worth waiting for may still answer the newest question.
@@ -258,7 +340,7 @@ impl Roll {
 
     /// Whether a device may miss something and has left too many questions unanswered for another.
     pub fn is_anybody_silent(&self) -> bool {
-        self.members.values().any(|member| member.is_open() && !member.is_awaited())
+        self.members.values().any(|member| member.is_open() && !member.is_away && !member.is_awaited())
     }
 
     /// The devices that are known to miss something and are worth a question, with what they miss.
@@ -285,6 +367,12 @@ impl Roll {
             let members = self.members.iter().skip(part * bytes::DEVICES).take(bytes::DEVICES);
             bytes::write(self.sent, self.asked, members)
         })
+    }
+
+    /// The devices of one of [`Roll::parts`] and what they hold.
+    pub fn of_part(bytes: &[u8]) -> Vec<(Eui64, Holding)> {
+        let members = bytes::read(bytes).map(|(_, _, members)| members).unwrap_or_default();
+        members.into_iter().map(|(dev_eui, member)| (dev_eui, member.holding())).collect()
     }
 
     /// Takes over one of [`Roll::parts`], for the devices that are still of the group.

@@ -15,14 +15,24 @@ pub struct GiveUp {
     pub max_behind: Option<u16>,
     /// Devices whose result is open are asked alone for so long, microseconds.
     pub answers_us: u64,
+    /// So many sessions more than planned are told to those who miss something.
+    pub further_sessions: u16,
 }
 
 /// The default is two days, microseconds.
 const ANSWERS_US: u64 = 172_800_000_000;
+/// A device that misses something after so many further sessions hardly hears this gateway.
+const FURTHER_SESSIONS: u16 = 3;
 
 impl Default for GiveUp {
     fn default() -> Self {
-        GiveUp { questions: 12, airtime_us: None, max_behind: None, answers_us: ANSWERS_US }
+        GiveUp {
+            questions: 12,
+            airtime_us: None,
+            max_behind: None,
+            answers_us: ANSWERS_US,
+            further_sessions: FURTHER_SESSIONS,
+        }
     }
 }
 
@@ -53,6 +63,18 @@ pub enum End {
 
 impl End {
     const ALL: [End; 6] = [End::Done, End::Questions, End::Airtime, End::Fragments, End::Session, End::Alone];
+
+    /// Its name in documents: one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            End::Done => "done",
+            End::Questions => "questions",
+            End::Airtime => "airtime",
+            End::Fragments => "fragments",
+            End::Session => "session",
+            End::Alone => "alone",
+        }
+    }
 
     /// Its number on disk.
     pub fn number(self) -> u8 {
@@ -108,6 +130,9 @@ pub struct Rounds {
 /// Coded fragments for those who fell silent: most of them miss nothing, and the others little.
 const PARTING: u16 = 16;
 
+/// Where answers drown each other one coded fragment for so many uncoded ones is sent after each question, at least.
+const IN_THE_DARK_EACH: u16 = 10;
+
 impl Rounds {
     /// The loop as it begins, when the ordered fragments were sent: with a question.
     pub fn new() -> Rounds {
@@ -117,7 +142,10 @@ impl Rounds {
     /// What is to be done, with `room` coded fragments that may still be sent, each `airtime_us` long.
     pub fn next(&self, roll: &Roll, give_up: &GiveUp, room: u16, airtime_us: u64) -> Next {
         let max_behind = give_up.max_behind;
-        let wanted = if self.is_question_due { 0 } else { roll.demand(max_behind) };
+        // One question to all tells whether answers drown each other. If so, whoever was not heard may miss more.
+        let is_in_the_dark = self.questions > 1 && roll.may_drown();
+        let least = if is_in_the_dark { (roll.session().nb_frag / IN_THE_DARK_EACH).max(PARTING) } else { 0 };
+        let wanted = if self.is_question_due { 0 } else { roll.demand(max_behind).max(least) };
         if wanted == 0 {
             return match roll.is_anybody_awaited(max_behind) {
                 false if room > 0 && !self.is_parted && roll.is_anybody_silent() => {
@@ -125,6 +153,7 @@ impl Rounds {
                 }
                 false => Next::End(End::Done),
                 true if self.questions >= give_up.questions => Next::End(End::Questions),
+                true if self.questions == 1 && roll.may_drown() => Next::Ask(Whom::All),
                 // While devices say what they miss, the others would only answer that they miss nothing.
                 true if self.questions == 0 || !roll.hears_all() || roll.is_anybody_behind(max_behind) => {
                     Next::Ask(Whom::Missing)
@@ -140,6 +169,11 @@ impl Rounds {
             0 => Next::End(End::Airtime),
             fragments => Next::Send(fragments),
         }
+    }
+
+    /// One more session comes. What devices miss is known from questions to each alone, unless ordered frames are left.
+    pub fn begin_session(&mut self, is_cut: bool) {
+        (self.is_question_due, self.is_parted) = (is_cut, false);
     }
 
     /// So many coded fragments were sent.

@@ -176,6 +176,11 @@ impl Broadcaster {
         self.book.is_paused(task)
     }
 
+    /// Whether nothing of the task goes on for now: the operator paused it, or its file is not there.
+    pub fn is_put_off(&self, task: &TaskId) -> bool {
+        self.is_paused(task) || self.book.get(task).is_some_and(OpenTask::is_held)
+    }
+
     /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
     /// restart and is not armed again may be either, and is left until it is.
     pub fn withdraw(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
@@ -229,6 +234,7 @@ impl Broadcaster {
             // Kept or not: nothing is stored after it.
             self.stopped();
         }
+        self.book.extended(now, save, is_kept, &mut self.outbox);
         if self.turns.answered(save, is_kept) || !is_kept {
             return;
         }
@@ -361,7 +367,21 @@ impl Broadcaster {
 
     /// Where an armed campaign stands while it waits for what follows; `None` for any other.
     pub fn pause(&self, now: Now, task: &TaskId) -> Option<Pause> {
-        self.book.campaign(task)?.pause(now)
+        let open_task = self.book.get(task).filter(|open_task| !open_task.is_extending())?;
+        open_task.campaign()?.pause(now)
+    }
+
+    /// A campaign in sessions gets one more at `start` or later, for what is left of it and at least `fragments` coded
+    /// fragments, once that is durable; `None` where there can be none.
+    pub fn extend(
+        &mut self,
+        now: Now,
+        scheduler: &Scheduler,
+        task: &TaskId,
+        start: GpsTime,
+        fragments: u16,
+    ) -> Option<Session> {
+        self.book.extend(now, scheduler, task, start, fragments, &mut self.outbox)
     }
 
     /// The tasks whose campaigns wait for what follows.

@@ -396,6 +396,11 @@ impl TaskBook {
         &self.open
     }
 
+    /// The tasks that are not over, to change them.
+    pub fn open_mut(&mut self) -> impl Iterator<Item = (&TaskId, &mut OpenTask)> {
+        self.open.iter_mut()
+    }
+
     /// One task that is not over.
     pub fn get(&self, id: &TaskId) -> Option<&OpenTask> {
         self.open.get(id)

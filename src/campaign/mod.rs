@@ -17,6 +17,7 @@ mod calendar;
 #[expect(clippy::module_inception, reason = "the file holds `Campaign`")]
 mod campaign;
 mod fcnt_guard;
+mod followed;
 mod frames;
 mod group;
 mod held_image;

@@ -52,10 +52,9 @@ pub const ENCODER_VERSION: u32 = 1;
 /// Counters for questions to canaries, where a campaign has any. A number on disk: the counters that a journal holds for a
 /// campaign begin so many below its first frame.
 pub const CANARY_FCNTS: u32 = 64;
-/// Questions that the last session has time for: so many where they make it no longer, else the fewest.
-const QUESTIONS: [u64; 2] = [8, 5];
-/// One fragment in so many is expected to be asked for beyond the ordered ones.
-const FOLLOW_UP_EACH: u32 = 10;
+/// Questions that the last session has time for, and one fragment in so many that is asked for beyond the ordered ones: the
+/// first that make it no longer than the last. That one serves where a further session may follow, else the one before.
+const QUESTIONS: [(u64, Option<u32>); 3] = [(8, Some(10)), (5, Some(10)), (1, None)];
 /// A mark covers at least this many frames.
 const MARK_FRAMES: u32 = 32;
 /// Marks are never closer than this, microseconds: a mark covers what is sent in that time.
@@ -108,6 +107,9 @@ pub struct Plan {
     pub pace_coded: Pace,
     /// Its sessions, where the devices listen in sessions, with starts after that of the first.
     pub bursts: Vec<Burst>,
+    /// What of its last session is kept for questions to its devices and their answers, microseconds: the same time serves
+    /// an outage. 0 where they always listen, nobody hears their answers, or the length of the session is ordered.
+    pub questions_us: u64,
     /// How long its bursts take together on an empty radio, microseconds, where they are known.
     sending_us: Option<u64>,
     /// For how much of a train and its hole slow uplinks are to be heard, microseconds; see [`Scheduler::open_us`].
@@ -143,7 +145,7 @@ impl Plan {
             .map_err(|error| too_many(error, frag_size, task, group, image, payload))?;
         let nb_frag = layout.nb_frag();
         let ordered = redundancy_fragments(nb_frag, task.redundancy_percent);
-        check_coded_only(task, group, ordered)?;
+        check_coded_only(task, ordered)?;
         let Numbers { coded, top_up, canary_fcnts, base, from, end } =
             Numbers::new(group, (nb_frag, ordered), task.coded_from, base).map_err(|error| {
                 error.unwrap_or_else(|| too_many_error(frag_size, task, group, image, payload))
@@ -181,6 +183,7 @@ impl Plan {
             pace_uncoded: pace(group.profile.gap_uncoded_us),
             pace_coded: pace(group.profile.gap_coded_us),
             bursts: Vec::new(),
+            questions_us: 0,
             sending_us: None,
             open_us: 0,
             waits_us: 0,
@@ -231,8 +234,12 @@ impl Plan {
 
     /// Coded fragments that the task asks for, before the first question.
     pub fn ordered_coded(&self) -> u16 {
-        let before = if self.from > 0 { narrow(self.sequence().coded_from(self.from) - 1) } else { 0 };
-        self.coded - before
+        self.coded - self.coded_before()
+    }
+
+    /// Coded fragments with lower numbers than those that it sends.
+    fn coded_before(&self) -> u16 {
+        if self.from > 0 { narrow(self.sequence().coded_from(self.from) - 1) } else { 0 }
     }
 
     /// Coded fragments that the task orders and that are not sent before the first question.
@@ -305,24 +312,33 @@ impl Plan {
     fn listen(&mut self, empty: &Scheduler, group: &Group, exponent: Option<u8>, within_us: Option<u64>) {
         let uncoded = self.uncoded() as usize;
         let window = group.answer_window;
-        let frames = |questions: u64| Frames {
+        let questions_us = |questions: u64| window.map_or(0, |window| questions * window.us());
+        let frames = |(questions, each): (u64, Option<u32>)| Frames {
             uncoded,
             all: uncoded + usize::from(self.ordered_coded()),
             spacing_us: [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us],
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
             // On a worse day than the last ones devices ask for what is ordered.
-            asked_for: window
-                .map_or(0, |_| (self.frames() / FOLLOW_UP_EACH).max(self.spared().into()) as usize),
-            questions_us: window.map_or(0, |window| questions * window.us()),
+            asked_for: window.map_or(0, |_| {
+                each.map_or(0, |each| self.frames() / each).max(self.spared().into()) as usize
+            }),
+            questions_us: questions_us(questions),
         };
         let request = self.request(group.policy);
         let limits = (group.sessions, within_us);
-        let choose = |questions| Bursts::choose(empty, request, frames(questions), exponent, limits);
-        let [many, few] = QUESTIONS;
-        let few = choose(few);
-        let many = window.map(|_| choose(many));
-        let chosen = many.filter(|many| many.costs_no_more_than(&few, limits)).unwrap_or(few);
+        let choose = |room: (u64, Option<u32>)| {
+            (room.0, Bursts::choose(empty, request, frames(room), exponent, limits))
+        };
+        let [many, few, one] = QUESTIONS;
+        // Where a further session is told to those who miss something, nobody else pays for them.
+        let least = choose(if group.sessions.further { one } else { few });
+        let roomier = [many, few].into_iter().filter(|_| window.is_some()).map(choose);
+        let mut as_short = roomier.filter(|(_, bursts)| bursts.costs_no_more_than(&least.1, limits));
+        let (questions, chosen) = as_short.next().unwrap_or(least);
+        // An ordered length is kept as it is.
+        let has_room = exponent.is_none() && !chosen.bursts.is_empty();
+        self.questions_us = if has_room { questions_us(questions) } else { 0 };
         self.bursts = chosen.bursts;
         self.open_us = chosen.open_us;
         self.sending_us = chosen.sending_us;
@@ -342,6 +358,8 @@ impl Plan {
             coded: self.ordered_coded(),
             lean: self.lean,
             is_coded_only: self.from > 0,
+            coded_before: self.coded_before(),
+            only: None,
             first_fcnt: self.first_fcnt(),
             canary_fcnts: self.canary_fcnts,
             end_fcnt: self.end,
@@ -349,6 +367,7 @@ impl Plan {
             spacing_us: self.pace_uncoded.spacing_us,
             limited_by: self.pace_uncoded.limit.to_string(),
             sessions: sessions.iter().map(|session| (session.start, session.exponent)).collect(),
+            questions_us: self.questions_us,
             image_uah: self.image_uah,
             decoded,
             warnings: self.warnings.clone(),
@@ -418,15 +437,14 @@ fn frames_of_a_mark(spacing_us: u64) -> u32 {
 }
 
 /// Sessions begin at whole seconds.
-fn whole_second(start: GpsTime) -> GpsTime {
+pub(super) fn whole_second(start: GpsTime) -> GpsTime {
     GpsTime::from_us(start.as_us().div_ceil(1_000_000) * 1_000_000)
 }
 
 /// Whether coded fragments alone can be sent to the group, where the task asks for that.
-fn check_coded_only(task: &Task, group: &Group, ordered: u32) -> Result<(), PlanError> {
+fn check_coded_only(task: &Task, ordered: u32) -> Result<(), PlanError> {
     match task.coded_from {
         None => Ok(()),
-        Some(_) if group.answer_window.is_some() => Err(PlanError::SetUpAnew { group: group.name.clone() }),
         Some(_) if ordered == 0 => Err(PlanError::NothingToSend),
         Some(_) => Ok(()),
     }

@@ -1,11 +1,13 @@
 //! `fuotad history`: what is over, as the reports in the state folder have it. It asks no service and survives restarts.
 
+use super::answers_text::held;
 use super::exit::Failure;
 use super::files;
 use super::operator_args::LookArgs;
 use super::table::table;
 use super::table::to_second;
 use crate::daemon::StateFolder;
+use crate::daemon::answers_of_report;
 use serde_json::Map;
 use serde_json::Value;
 use std::io::Write;
@@ -26,7 +28,10 @@ pub fn run(args: &LookArgs, out: &mut dyn Write) -> Result<(), Failure> {
         return Ok(writeln!(out, "no campaign is over yet")?);
     }
     let rows: Vec<Vec<String>> = reports.iter().map(row).collect();
-    write!(out, "{}", table(&["task", "group", "end", "sent", "outcome"], &rows))?;
+    let header = ["task", "group", "end", "sent", "outcome", "devices"];
+    // Where nobody's answers are heard there is nothing to say of devices.
+    let is_heard = rows.iter().any(|row| row.last().is_some_and(|held| !held.is_empty()));
+    write!(out, "{}", table(&header[..header.len() - usize::from(!is_heard)], &rows))?;
     Ok(())
 }
 
@@ -38,5 +43,6 @@ fn row(report: &Map<String, Value>) -> Vec<String> {
     };
     let group = report.get("planned").and_then(|planned| planned.get("group"));
     let member = |name: &str| shown(report.get(name));
-    vec![member("task"), shown(group), to_second(&member("end")), member("sent"), member("outcome")]
+    let held = answers_of_report(report).map(|answers| held(&answers)).unwrap_or_default();
+    vec![member("task"), shown(group), to_second(&member("end")), member("sent"), member("outcome"), held]
 }

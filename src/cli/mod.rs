@@ -1,5 +1,6 @@
 //! The command line: reads the files it was given, prints, and exits by `sysexits.h`.
 
+mod answers_text;
 mod args;
 mod asking;
 mod bar;
@@ -17,6 +18,7 @@ mod group_args;
 mod history;
 mod init;
 mod inspect;
+mod leftover;
 mod online;
 mod operator_args;
 mod order;

@@ -1,6 +1,7 @@
 //! `fuotad status`: how the running service is doing.
 #![expect(clippy::disallowed_methods, reason = "--watch waits a second between two looks")]
 
+use super::answers_text::held;
 use super::args::StatusArgs;
 use super::exit::Failure;
 use super::exit::warn;
@@ -146,6 +147,12 @@ fn for_people(status: &Snapshot) -> String {
     for (task, outcome) in &status.finished {
         let _ = writeln!(text, "over       {task}: {outcome}");
     }
+    for answers in &status.answers {
+        // What is not over has it below.
+        if !status.tasks.iter().any(|task| task.task == answers.task) {
+            let _ = writeln!(text, "answers    {}: {}", answers.task, held(answers));
+        }
+    }
     if !status.bands.is_empty() {
         let rows: Vec<Vec<String>> = status
             .bands
@@ -193,6 +200,9 @@ pub fn tasks(status: &Snapshot) -> String {
         }
         if let Some((start, end)) = task.campaign.as_ref().and_then(|campaign| campaign.session.as_ref()) {
             let _ = writeln!(text, "  {}: session {} to {}", task.task, to_second(start), to_second(end));
+        }
+        if let Some(answers) = status.answers.iter().find(|answers| answers.task == task.task) {
+            let _ = writeln!(text, "  {}: answers {}", task.task, held(answers));
         }
     }
     text

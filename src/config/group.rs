@@ -176,6 +176,9 @@ pub struct GiveUpConfig {
     /// Devices whose result is open are asked alone for so long after the last fragment, hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answers_h: Option<u64>,
+    /// So many sessions more than planned are told to those who miss something, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u16>,
 }
 
 /// `start-when` of a group: when a task without a start begins.

@@ -56,7 +56,7 @@ impl Scenario {
             sections.zip(devices).enumerate().collect();
         let mut fields = Vec::new();
         for (link, server) in self.lns.iter().enumerate() {
-            let mut field = FieldScript { dialect: server.kind, devices: Vec::new() };
+            let mut field = FieldScript { dialect: server.kind, is_air_shared: false, devices: Vec::new() };
             for group in fleets.iter().filter(|fleet| fleet.link == link) {
                 let of_group = settings.groups.iter().find(|known| known.name == group.group);
                 let theirs = placed.iter().filter(|(_, (_, device))| device.is_in(&group.group));

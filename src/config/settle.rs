@@ -124,6 +124,7 @@ impl GroupConfig {
             sessions: SessionLimits {
                 most: self.max_sessions,
                 price_us: u64::from(self.session_price_s) * 1_000_000,
+                further: false,
             },
             takes_any_image: self.image_kind == Some(ImageKind::Any),
             answer_window: None,

@@ -18,6 +18,7 @@ use super::lns::LnsLinks;
 use super::log::Place;
 use super::log::Reporter;
 use super::notes::Notes;
+use super::notes::in_order;
 use super::pull_memory::PullMemory;
 use super::server_sockets::Found;
 use super::server_sockets::ServerSockets;
@@ -27,6 +28,7 @@ use super::socket::Socket;
 use super::store_thread::StoreThread;
 use super::systemd::Systemd;
 use super::view;
+use crate::answers::End;
 use crate::broadcast::NotSaved;
 use crate::engine::Engine;
 use crate::engine::Input;
@@ -35,6 +37,7 @@ use crate::lns;
 use crate::region::Parameters;
 use crate::report::Event;
 use crate::report::Report;
+use crate::store::Change;
 use crate::task::ImageRef;
 use crate::task::TaskId;
 use crate::time::Instant;
@@ -104,7 +107,9 @@ impl Memory {
     /// What a former run left for people to read.
     pub fn after(reports: &[(String, Vec<u8>)]) -> Memory {
         let mut memory = Memory::default();
-        memory.notes.restore(reports);
+        let reports = in_order(reports);
+        memory.notes.restore(&reports);
+        memory.end_reports.restore(&reports);
         memory
     }
 }
@@ -363,10 +368,7 @@ impl Driver {
                 // What was refused may be a change of a task that goes on.
                 Event::Refused { .. } if self.engine.progress().any(|(open, _)| open == task) => {}
                 Event::Refused { .. } | Event::Over(_) => self.ended(now, report, task),
-                Event::Answered { .. } => {
-                    let answered = self.memory.end_reports.answered(task, |group| self.engine.answers(group));
-                    answered.into_iter().for_each(|change| self.store.amend(change));
-                }
+                Event::Answered { questions, end, .. } => self.answered(task, (*questions, *end)),
                 Event::Sent { .. } | Event::Resumed { .. } if self.memory.reporter.wants_place(task) => {
                     self.learn_place(task);
                 }
@@ -377,6 +379,16 @@ impl Driver {
             self.memory.notes.refused(report.task.as_ref(), reason);
         }
         self.memory.reporter.line(report);
+    }
+
+    /// The results of a campaign's devices are final: its report gets them.
+    fn answered(&mut self, task: &TaskId, how: (u16, End)) {
+        let reports = &mut self.memory.end_reports;
+        let Some(change) = reports.answered(task, how, |group| self.engine.answers(group)) else { return };
+        if let Change::Report { report, .. } = &change {
+            self.memory.notes.answered(report);
+        }
+        self.store.amend(change);
     }
 
     fn learn_place(&mut self, task: &TaskId) {
@@ -398,8 +410,11 @@ impl Driver {
                 self.memory.notes.ended(task, Some(outcome.to_string()));
                 let reports = &mut self.memory.end_reports;
                 let devices = reports.group(task).and_then(|group| self.engine.fleet(group));
-                let report = reports.end(now, task, outcome, devices);
-                self.store.note(report, task.clone(), self.over.clone());
+                let change = reports.end(now, task, outcome, devices);
+                if let Change::Report { report, .. } = &change {
+                    self.memory.notes.answered(report);
+                }
+                self.store.note(change, task.clone(), self.over.clone());
             }
             _ => {
                 self.memory.notes.ended(task, None);

@@ -1,12 +1,12 @@
 //! The report that stays when a campaign is over.
 
-use crate::answers::Holding;
+use super::answers::results;
+use crate::answers::End;
 use crate::answers::Roll;
 use crate::broadcast::Record;
 use crate::fleet::DeviceState;
 use crate::fleet::DeviceView;
 use crate::fleet::Fleet;
-use crate::lorawan::Eui64;
 use crate::report::Account;
 use crate::report::Event;
 use crate::report::Outcome;
@@ -23,14 +23,13 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
 
 /// What is gathered of the campaigns that are not over, for their reports.
 #[derive(Debug, Default)]
 pub struct EndReports {
     open: BTreeMap<TaskId, Notes>,
-    /// The newest reports, to which their devices' results are still to be added.
-    newest: VecDeque<(TaskId, Map<String, Value>)>,
+    /// The newest report of each group, to which its devices' results are added.
+    newest: BTreeMap<String, (TaskId, Map<String, Value>)>,
     /// The record that was written last, and the digest of its image.
     recorded: Option<(RecordId, String)>,
 }
@@ -44,6 +43,8 @@ struct Notes {
     account: Option<Account>,
     /// What it waited for, the longest first.
     waits: Vec<WaitTotal>,
+    /// What its devices hold, where that was final before its end.
+    results: Option<Value>,
 }
 
 impl EndReports {
@@ -57,7 +58,7 @@ impl EndReports {
             return;
         };
         if let Event::Planned(planned) = &report.event {
-            self.open.entry(task.clone()).or_default().planned = Some(planned.clone());
+            self.open.entry(task.clone()).or_default().planned = Some((**planned).clone());
         }
         let Some(notes) = self.open.get_mut(task) else { return };
         match &report.event {
@@ -119,40 +120,54 @@ impl EndReports {
         report.extend(members.map(|(name, value)| (name.to_owned(), value)));
         report.extend(devices.map(|fleet| ("devices".to_owned(), told(fleet, now))));
         report.insert("waits".to_owned(), notes.waits.iter().map(wait).collect());
-        self.newest.truncate(NEWEST_MAX - 1);
-        self.newest.push_front((task.clone(), report.clone()));
+        report.extend(notes.results.map(|results| (RESULTS.to_owned(), results)));
+        self.keep(task.clone(), &report);
         Change::Report { name: name(task), report }
     }
 
-    /// The results of a campaign's devices are final: its report once more, with them; `None` where it is from an earlier run.
+    /// What earlier runs left, the newest last: the results of their devices may still be open.
+    pub fn restore(&mut self, reports: &[Map<String, Value>]) {
+        for report in reports {
+            let task = report.get("task").and_then(Value::as_str).and_then(|task| TaskId::new(task).ok());
+            if let Some(task) = task {
+                self.keep(task, report);
+            }
+        }
+    }
+
+    /// Keeps a report until its devices' results are final, or another campaign of its group is over.
+    fn keep(&mut self, task: TaskId, report: &Map<String, Value>) {
+        if let Some(group) = group_of(report) {
+            self.newest.insert(group.to_owned(), (task, report.clone()));
+        }
+    }
+
+    /// The results of a campaign's devices are final, after so many questions and for this reason: its report once more,
+    /// with them; `None` where there is none any more, or none yet: then it has them from the beginning.
     pub fn answered<'a>(
         &mut self,
         task: &TaskId,
+        (questions, end): (u16, End),
         answers: impl Fn(&str) -> Option<&'a Roll>,
     ) -> Option<Change> {
-        let index = self.newest.iter().position(|(known, _)| known == task)?;
-        let (_, mut report) = self.newest.remove(index)?;
-        let roll = answers(report.get("planned")?.get("group")?.as_str()?)?;
-        let is_open = |holding: &Holding| !matches!(holding, Holding::Done | Holding::Probably);
-        let open = roll.each().filter(|(_, holding)| is_open(holding)).take(RESULTS_MAX);
-        let result = |(dev_eui, holding): (Eui64, Holding)| {
-            let word = match holding {
-                Holding::Failed(_) => holding.word().to_owned(),
-                other => other.to_string(),
-            };
-            (dev_eui.to_string(), word.into())
-        };
-        let results =
-            json!({ "counts": roll.holdings(), "without": open.map(result).collect::<Map<_, _>>() });
-        report.insert("results".to_owned(), results);
-        Some(Change::Report { name: name(task), report })
+        // Where everybody said that he is done, that is known before the campaign is told to be over.
+        if let Some(notes) = self.open.get_mut(task) {
+            let group = &notes.planned.as_ref()?.group;
+            notes.results = Some(results(answers(group)?, questions, end));
+            return None;
+        }
+        let (group, (_, report)) = self.newest.iter_mut().find(|(_, (known, _))| known == task)?;
+        report.insert(RESULTS.to_owned(), results(answers(group)?, questions, end));
+        Some(Change::Report { name: name(task), report: report.clone() })
     }
 }
 
-/// So many reports wait for their devices' results.
-const NEWEST_MAX: usize = 8;
-/// So many devices that do not hold the image are named with their results.
-const RESULTS_MAX: usize = 120;
+/// The member of a report that has what its devices hold.
+const RESULTS: &str = "results";
+
+fn group_of(report: &Map<String, Value>) -> Option<&str> {
+    report.get("planned")?.get("group")?.as_str()
+}
 
 /// So many devices that were not told are named: a report has room for no more.
 const DEVICES_MAX: usize = 40;
@@ -166,7 +181,8 @@ fn name(task: &TaskId) -> String {
 /// How many devices were told, and those that were not.
 fn told(fleet: &Fleet, now: Now) -> Value {
     let is_told = |view: &DeviceView<'_>| matches!(view.state, DeviceState::Told | DeviceState::Proved);
-    let others = fleet.devices(now).filter(|view| !is_told(view)).take(DEVICES_MAX);
+    let is_meant = |view: &DeviceView<'_>| view.state != DeviceState::NotNeeded;
+    let others = fleet.devices(now).filter(|view| is_meant(view) && !is_told(view)).take(DEVICES_MAX);
     let other = |view: DeviceView<'_>| {
         json!({
             "dev-eui": view.dev_eui.to_string(), "state": view.state, "aws": view.aws, "reason": view.reason,
@@ -208,6 +224,8 @@ mod tests {
     use crate::answers::Session;
     use crate::answers::Whom;
     use crate::broadcast::TaskSource;
+    use crate::daemon::answers::of_report;
+    use crate::lorawan::Eui64;
     use crate::lorawan::PackageVersion;
     use crate::report::Decoded;
     use crate::store::TaskRecord;
@@ -238,6 +256,8 @@ mod tests {
             coded: 4,
             lean: None,
             is_coded_only: false,
+            coded_before: 0,
+            only: None,
             first_fcnt: 2,
             canary_fcnts: 0,
             end_fcnt: 60,
@@ -246,6 +266,7 @@ mod tests {
             limited_by: "devices".to_owned(),
             image_uah: 3_200,
             sessions: Vec::new(),
+            questions_us: 0,
             decoded: Decoded::default(),
             warnings: Vec::new(),
         }
@@ -281,7 +302,7 @@ mod tests {
     fn a_report_says_begin_and_end_what_was_sent_and_what_became_of_it() {
         let dropped = Event::SilentlyDropped { frames: 5, extra_coded: 3 };
         let unconfirmed = Event::Unconfirmed { frame_no: 1 };
-        let events = vec![Event::Planned(plan()), Event::Began, sent(0), unconfirmed, dropped];
+        let events = vec![Event::Planned(Box::new(plan())), Event::Began, sent(0), unconfirmed, dropped];
         let report = report_after(events.clone(), &Outcome::Cancelled { sent: 7 }, task().record_id());
         assert_eq!(
             (&report["sent"], &report["swallowed"]),
@@ -314,7 +335,7 @@ mod tests {
     fn a_report_says_what_was_waited_for_how_often_and_how_long() {
         let total = |kind, total_us| WaitTotal { kind, count: 2, total_us, longest_us: 3_000_001 };
         let waits = vec![total("receive-windows", 45_000_000), total("max-deaf", 5_500_000)];
-        let events = vec![Event::Planned(plan()), Event::Began, Event::Waited { waits }];
+        let events = vec![Event::Planned(Box::new(plan())), Event::Began, Event::Waited { waits }];
         let report = report_after(events, &Outcome::Cancelled { sent: 7 }, task().record_id());
         let wait = |reason: &str, seconds: u64| json!({"reason": reason, "count": 2, "seconds": seconds, "longest-s": 4});
         assert_eq!(report["waits"], json!([wait("receive-windows", 45), wait("max-deaf", 6)]));
@@ -322,7 +343,7 @@ mod tests {
 
     #[test]
     fn what_happened_before_this_run_of_the_service_is_not_known() {
-        let events = vec![Event::Planned(plan()), Event::Resumed { frame_no: 9 }, sent(9)];
+        let events = vec![Event::Planned(Box::new(plan())), Event::Resumed { frame_no: 9 }, sent(9)];
         let report = report_after(events, &Outcome::Aborted { reason: "why".to_owned() }, [9; 16]);
         assert_eq!(
             (&report["begin"], &report["sent"]),
@@ -334,14 +355,8 @@ mod tests {
         assert_eq!(unknown, [&Value::Null; 4], "the record is another task's");
     }
 
-    #[test]
-    fn the_report_is_written_once_more_with_what_each_device_holds() {
-        let mut reports = EndReports::default();
-        let planned = Event::Planned(plan());
-        let at = now(0).mono;
-        reports.hear(now(0), &Report { at, task: Some(task()), event: planned }, |_| None);
-        let outcome = Outcome::Complete(Account::default());
-        reports.end(now(60), &task(), &outcome, None);
+    /// Three devices: one is done, one misses five fragments, one was not told.
+    fn roll() -> Roll {
         let session = Session {
             frag_index: 0,
             nb_frag: 100,
@@ -357,9 +372,22 @@ mod tests {
         roll.ask(Whom::All);
         roll.hear(devices[0], 1, &[0x01, 104, 0, 0, 0]).unwrap();
         roll.hear(devices[1], 1, &[0x01, 95, 0, 5, 0]).unwrap();
-        assert!(reports.answered(&TaskId::new("other").unwrap(), |_| Some(&roll)).is_none());
+        roll
+    }
+
+    #[test]
+    fn the_report_is_written_once_more_with_what_each_device_holds() {
+        let mut reports = EndReports::default();
+        let planned = Event::Planned(Box::new(plan()));
+        let at = now(0).mono;
+        reports.hear(now(0), &Report { at, task: Some(task()), event: planned }, |_| None);
+        let outcome = Outcome::Complete(Account::default());
+        reports.end(now(60), &task(), &outcome, None);
+        let roll = roll();
+        let how = (3, End::Session);
+        assert!(reports.answered(&TaskId::new("other").unwrap(), how, |_| Some(&roll)).is_none());
         let Some(Change::Report { report, .. }) =
-            reports.answered(&task(), |group| (group == "lamps").then_some(&roll))
+            reports.answered(&task(), how, |group| (group == "lamps").then_some(&roll))
         else {
             panic!("there is no report")
         };
@@ -367,5 +395,53 @@ mod tests {
         assert_eq!((&results["counts"]["done"], &results["counts"]["not-told"]), (&1.into(), &1.into()));
         let wanted = json!({ "0202020202020202": "missing 5", "0303030303030303": "not-told" });
         assert_eq!((&results["without"], &report["outcome"]), (&wanted, &outcome.to_string().into()));
+        assert_eq!((&results["questions"], &results["end"]), (&3.into(), &"session".into()));
+        let shown = of_report(&report).unwrap();
+        assert_eq!((shown.counts, shown.questions), (roll.holdings(), 3));
+        assert_eq!(
+            (shown.task.as_str(), shown.group.as_str(), shown.stage.as_str()),
+            ("lamps-1", "lamps", "over")
+        );
+        assert_eq!(json!(shown.without), wanted);
+    }
+
+    #[test]
+    fn results_that_are_final_before_the_end_are_in_the_report_from_the_beginning() {
+        let mut reports = EndReports::default();
+        let planned = Event::Planned(Box::new(plan()));
+        reports.hear(now(0), &Report { at: now(0).mono, task: Some(task()), event: planned }, |_| None);
+        let roll = roll();
+        let answered = reports.answered(&task(), (3, End::Done), |group| (group == "lamps").then_some(&roll));
+        assert_eq!(answered, None, "there is no report yet");
+        let Change::Report { report, .. } =
+            reports.end(now(60), &task(), &Outcome::Complete(Account::default()), None)
+        else {
+            panic!("there is no report")
+        };
+        assert_eq!(of_report(&report).map(|shown| shown.counts), Some(roll.holdings()));
+    }
+
+    #[test]
+    fn a_report_of_an_earlier_run_gets_what_its_devices_hold_while_it_is_the_newest_of_its_group() {
+        let report = |task: &str, group: &str| {
+            let report = json!({ "task": task, "outcome": "complete", "planned": { "group": group } });
+            report.as_object().unwrap().clone()
+        };
+        let mut earlier: Vec<Map<String, Value>> =
+            (0..20).map(|number| report(&format!("other-{number}"), &format!("group-{number}"))).collect();
+        earlier.insert(0, report("old", "lamps"));
+        earlier.insert(1, report("lamps-1", "lamps"));
+        let mut reports = EndReports::default();
+        reports.restore(&earlier);
+        let roll = roll();
+        let how = (1, End::Done);
+        let old = TaskId::new("old").unwrap();
+        assert!(reports.answered(&old, how, |_| Some(&roll)).is_none(), "another campaign was over since");
+        let Some(Change::Report { name: written, report }) = reports.answered(&task(), how, |_| Some(&roll))
+        else {
+            panic!("there is no report")
+        };
+        assert_eq!((written, &report["outcome"]), (name(&task()), &"complete".into()));
+        assert_eq!(report["results"]["counts"]["not-told"], 1);
     }
 }

@@ -14,6 +14,7 @@
 //! here, live clocks, files, sockets and threads.
 #![expect(clippy::disallowed_methods, reason = "the wing that touches the world")]
 
+mod answers;
 #[cfg(feature = "aws")]
 pub mod aws;
 mod boot;
@@ -57,6 +58,7 @@ mod waiting;
 #[cfg(feature = "web")]
 mod web;
 
+pub use answers::of_report as answers_of_report;
 pub use clock::wall_clock;
 pub use control::ControlClient;
 pub use control::ControlError;
@@ -84,6 +86,7 @@ pub use settings::ClockSettings;
 pub use settings::GpsSettings;
 pub use settings::Settings;
 pub use settings::WebSettings;
+pub use snapshot::AnswersSnapshot;
 pub use snapshot::BandSnapshot;
 pub use snapshot::CampaignSnapshot;
 pub use snapshot::ClockSnapshot;

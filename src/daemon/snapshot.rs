@@ -1,5 +1,6 @@
 //! How it goes, as the status socket tells it: one JSON document. Fields are only ever added.
 
+use crate::answers::Holdings;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -41,6 +42,9 @@ pub struct Snapshot {
     /// Devices by group and state, where a network server sets them up.
     #[serde(default)]
     pub fleets: Vec<FleetSnapshot>,
+    /// What the devices of campaigns hold, where their answers are heard, the newest campaign last.
+    #[serde(default)]
+    pub answers: Vec<AnswersSnapshot>,
     /// Tasks that are not over.
     pub tasks: Vec<TaskSnapshot>,
     /// What was refused last, newest last: task and reason.
@@ -167,6 +171,30 @@ pub struct FleetSnapshot {
     pub not_heard_here: u32,
     /// Devices that do not answer.
     pub silent: u32,
+}
+
+/// What the devices of one campaign hold, as far as they said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AnswersSnapshot {
+    /// The id of the task.
+    pub task: String,
+    /// The name of its group.
+    pub group: String,
+    /// `together` while all are asked, `alone` while devices whose result is open are, `over` when the results are final.
+    pub stage: String,
+    /// Why nothing more was sent for them: `done`, `questions`, `airtime`, `fragments`, `session` or `alone`; absent while
+    /// all are asked.
+    pub end: Option<String>,
+    /// Questions to all whose answers are in.
+    pub questions: u16,
+    /// Seconds until the answers to the question are in, or nobody is asked alone any more.
+    pub ends_in_s: Option<u64>,
+    /// The same as UTC, when the clock is trusted.
+    pub ends_at: Option<String>,
+    /// Devices by what they hold, as in the report.
+    pub counts: Holdings,
+    /// The first 40 devices that do not hold the image, by DevEUI, with their results.
+    pub without: BTreeMap<String, String>,
 }
 
 /// The connection to the application side of one network server.

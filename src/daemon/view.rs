@@ -1,5 +1,6 @@
 //! From the engine's state to what the status socket and the service manager show.
 
+use super::answers;
 use super::server_socket::ServerSocketState;
 use super::snapshot::BandSnapshot;
 use super::snapshot::CampaignSnapshot;
@@ -92,6 +93,7 @@ pub fn snapshot(engine: &Engine, now: Now, around: HostState<'_>) -> Snapshot {
         bands: bands(engine, around.region),
         hearing: engine.hearing_ppm().map(hearing),
         fleets: engine.fleets().map(|each| fleet(each, now)).collect(),
+        answers: engine.answering().map(|answering| answers::snapshot(&answering, now)).collect(),
         tasks,
         refused: Vec::new(),
         ordered_again: engine.ordered_again().map(ordered_again).collect(),

@@ -40,22 +40,31 @@
 //! ```
 
 mod addresses;
+mod answering;
 mod clocks;
 mod course;
 mod fleets;
+mod further;
 mod io;
+mod kept_results;
 mod learned;
 mod ledger;
 mod loops;
 mod machine;
+mod rest;
 mod session_clock;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
+pub use answering::Answering;
 pub use clocks::ClockState;
+pub use course::Stage;
 pub use io::FleetSettings;
 pub use io::Input;
 pub use io::Output;
 pub use io::Settings;
+pub use kept_results::KeptResults;
 pub use learned::learned_id;
 pub use learned::learned_of;
 pub use machine::Engine;

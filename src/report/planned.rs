@@ -2,10 +2,13 @@
 
 use crate::answers::Expected;
 use crate::image::Digest;
+use crate::lorawan::Eui64;
 use crate::time::GpsTime;
 use core::fmt;
 use serde::Deserialize;
 use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A campaign's plan as far as the outside needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,10 @@ pub struct Planned {
     pub lean: Option<Lean>,
     /// No uncoded fragment is sent: the devices keep what they heard of an earlier task.
     pub is_coded_only: bool,
+    /// Coded fragments with lower numbers, which earlier tasks may have sent; 0 where the whole image is sent.
+    pub coded_before: u16,
+    /// The devices of the group that it is for; `None`: all.
+    pub only: Option<Arc<BTreeSet<Eui64>>>,
     /// The first frame counter.
     pub first_fcnt: u32,
     /// Reserved frame counters right below the first one, for questions to canaries.
@@ -46,6 +53,8 @@ pub struct Planned {
     pub limited_by: String,
     /// The sessions that devices must be told: start and time-out exponent. Empty: devices always listen.
     pub sessions: Vec<(GpsTime, u8)>,
+    /// What of the last session is kept for questions to its devices and their answers, microseconds; 0: nothing is.
+    pub questions_us: u64,
     /// What the image costs the battery of the device that pays most, microampere hours: whole sessions, flash, answers.
     pub image_uah: u64,
     /// Result of decoding the frames before the first is sent.

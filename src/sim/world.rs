@@ -33,6 +33,7 @@ use crate::answers::Roll;
 use crate::broadcast::TaskSource;
 use crate::broadcast::TaskState;
 use crate::engine::Input;
+use crate::lns::Event as Told;
 use crate::radio::UplinkMix;
 use crate::report::Event as Happened;
 use crate::report::Planned;
@@ -245,6 +246,11 @@ impl World {
     /// What the devices of the group hold, as the gateway knows it.
     pub fn answers(&self, group: &str) -> Option<Roll> {
         self.gateway.answers(group)
+    }
+
+    /// The application side of network server `link` tells this of a device, whoever made it up.
+    pub fn publish(&mut self, link: usize, event: Told) {
+        self.tell(Input::Lns { link, event });
     }
 
     /// The result, when the world is over.

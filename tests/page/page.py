@@ -198,6 +198,7 @@ def finished(site, screenshots):
     check(until(20, lambda: outcome in browser.text()), f"the page says how: {outcome}")
     check(browser.js("document.querySelectorAll('#history path.course').length") == 1, "with its course")
     check("no task" in browser.text(), "and that there is no task")
+    results(site, browser)
     begin, cpu = time.monotonic(), site.cpu_s()
     time.sleep(10)
     share = (site.cpu_s() - cpu) / (time.monotonic() - begin) * 100
@@ -206,6 +207,24 @@ def finished(site, screenshots):
     site.process.terminate()
     check(until(20, lambda: "does not answer" in browser.text()), "a service that ended is told as such")
     browser.close()
+
+
+def results(site, browser):
+    """What devices hold, of which none was told here."""
+    counts = site.status()["answers"][0]["counts"]
+    words = f"0 done, {DEVICES} not told"
+    told = run(site.program, "status", "-c", str(site.config))[1]
+    measured = re.search(r'fuotad_device_results\{group="meters",result="not_told"\} (\d+)', metrics())
+    check(counts["not-told"] == DEVICES == int(measured[1]) and f"app-1.4.2: {words}" in told and f"answers: {words}" in browser.text(),
+          f"page, terminal and metrics show what devices hold: {words}")
+    check(f"{DEVICES} devices do not hold the image" in browser.text() and "70b3d57ed0000001" not in browser.text(), "those that do not hold the image are in a list that is closed")
+    browser.js("document.querySelector('#history summary').focus()")
+    browser.js("document.querySelector('#history summary').click()")
+    shown = lambda: browser.js("document.querySelectorAll('#history details[open] li').length") == DEVICES
+    check(until(10, shown) and "70b3d57ed0000001 not-told" in browser.text(), "opened, it names each with its result")
+    browser.js("document.querySelector('#history summary').seen = true")
+    check(until(10, lambda: not browser.js("document.querySelector('#history summary').seen")), "the page is drawn anew")
+    check(shown() and browser.js("document.activeElement === document.querySelector('#history summary')"), "it stays open then, and keeps the keyboard")
 
 
 def limited(program, folder, screenshots):

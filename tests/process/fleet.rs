@@ -8,6 +8,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fuotad::daemon::ControlClient;
 use fuotad::daemon::ControlError;
+use fuotad::daemon::FolderFiles;
+use fuotad::lorawan::Eui64;
+use fuotad::lorawan::McAddr;
+use fuotad::lorawan::McSessionKeys;
 use fuotad::lorawan::RootKey;
 use fuotad::lorawan::Secret;
 use fuotad::lorawan::encrypt_mc_key;
@@ -19,12 +23,18 @@ use fuotad::sim::device::Settings;
 use fuotad::sim::device::Stack;
 use fuotad::sim::device::State;
 use fuotad::sim::random::Random;
+use fuotad::store::Change;
+use fuotad::store::FleetRecord;
+use fuotad::store::RecordId;
+use fuotad::store::Store;
 use fuotad::task::rfc3339_from_gps;
 use fuotad::time::GpsTime;
 use fuotad::time::Instant;
 use fuotad::time::Now;
 use serde_json::Value;
 use serde_json::json;
+use sha2::Digest;
+use sha2::Sha256;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Child;
@@ -112,6 +122,47 @@ impl Service {
 
     fn device(&self) -> Value {
         self.ask(json!({"do": "devices.show", "group": "meters", "device": DEVICE})).unwrap()
+    }
+
+    fn status(&self) -> Value {
+        self.ask(json!({"do": "status"})).unwrap()
+    }
+
+    /// The report of the only task, once it is over.
+    fn report(&self) -> Option<Value> {
+        let entries = std::fs::read_dir(self.scratch.path("state")).unwrap();
+        let mut paths = entries.map(|entry| entry.unwrap().path());
+        let path = paths.find(|path| path.to_string_lossy().contains("report-task-1"))?;
+        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    }
+
+    /// Puts into the state folder what a life knows that sent the task and asks its device alone since an hour ago.
+    fn asks_alone(&self) {
+        let mc_key = Secret::from_hex(MC_KEY).unwrap();
+        let key = McSessionKeys::derive(&mc_key, McAddr::new(0x01c0_ffee)).fingerprint();
+        let since_s = gps().session_time() - 3600;
+        let mut bytes = vec![2];
+        bytes.extend(key.as_bytes());
+        // FCnt of the first frame, NbFrag, two questions, five coded fragments for them; the sessions are over.
+        bytes.extend([2, 0, 0, 0, 21, 0, 2, 0, 5, 0, 0b1000, 4, 0, 0, 0, 0, 0]);
+        bytes.extend(since_s.to_le_bytes());
+        bytes.extend([6, 0]);
+        bytes.extend(b"task-1");
+        // 30 fragments were sent, now and at the question; the device was told and said nothing.
+        bytes.extend([1, 1, 30, 0, 30, 0, 0, 0, 30, 0, 30, 0, 0, 0]);
+        bytes.extend(DEVICE.parse::<Eui64>().unwrap().as_bytes());
+        bytes.push(1);
+        bytes.extend([0; 22]);
+        let hash = Sha256::new()
+            .chain_update(b"fuotad answers record")
+            .chain_update(key.as_bytes())
+            .chain_update(0_u64.to_le_bytes())
+            .finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash[..16]);
+        let files = FolderFiles::open(&self.scratch.path("state")).unwrap();
+        let (mut store, _) = Store::open(files, [7; 16]).unwrap();
+        store.apply(&Change::Fleet(FleetRecord { id: RecordId(id), bytes })).unwrap();
     }
 
     /// A campaign that begins in an hour.
@@ -257,15 +308,74 @@ fn a_device_behind_a_broker_is_told_a_campaign_across_a_kill_and_nothing_twice()
     assert_eq!(retried["command"], "McGroupSetupReq");
     // The report of a campaign names those who were not told.
     std::fs::remove_file(service.scratch.path("tasks/task-1.json")).unwrap();
-    let report = || {
-        let entries = std::fs::read_dir(service.scratch.path("state")).unwrap();
-        let names = entries.map(|entry| entry.unwrap().path());
-        let path = names.into_iter().find(|path| path.to_string_lossy().contains("report-task-1"))?;
-        serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok()
-    };
-    until("the report is there", || report().is_some());
-    let devices = &report().unwrap()["devices"];
+    until("the report is there", || service.report().is_some());
+    let devices = &service.report().unwrap()["devices"];
     assert_eq!((&devices["counts"]["devices"], &devices["counts"]["told"]), (&json!(1), &json!(0)));
     let asked = &devices["not-told"][0];
     assert_eq!((&asked["dev-eui"], &asked["aws"]), (&json!(DEVICE), &json!("Initial")));
+}
+
+#[test]
+fn a_device_whose_result_is_open_is_asked_on_after_a_restart_and_all_of_it_is_shown() {
+    let broker = Broker::start("fleet-open", &[], "allow_anonymous true");
+    let region = parameters(RfRegion::Eu868).unwrap();
+    let settings = Settings::stock(Stack::Ideal, "m1".to_owned(), root_key(), region);
+    let mut field = Field {
+        subscriber: broker.subscriber(),
+        broker: &broker,
+        device: Device::new(settings, Random::new(1)),
+        began: std::time::Instant::now(),
+        f_cnt: 10,
+    };
+    let mut service = Service::new("open", &broker);
+    service.start();
+    service.order();
+    field.up(2, &[1, 2, 3]);
+    for _ in 0..3 {
+        let command = field.command();
+        field.obey(&command);
+    }
+    until("it is told", || service.device()["state"] == "told");
+    assert_eq!(service.status()["answers"], json!([]));
+    std::fs::remove_file(service.scratch.path("tasks/task-1.json")).unwrap();
+    until("the report is there", || service.report().is_some());
+    assert_eq!(service.report().unwrap()["results"], Value::Null);
+    service.kill();
+    service.asks_alone();
+    service.start();
+    let open = service.status()["answers"][0].clone();
+    assert_eq!((&open["task"], &open["group"]), (&json!("task-1"), &json!("meters")));
+    assert_eq!(
+        (&open["stage"], &open["end"], &open["questions"]),
+        (&json!("alone"), &json!("session"), &json!(2))
+    );
+    assert_eq!((&open["counts"]["unheard"], &open["without"]), (&json!(1), &json!({ DEVICE: "unheard" })));
+    let left_s = open["ends_in_s"].as_u64().unwrap();
+    assert!((46 * 3600..=47 * 3600).contains(&left_s), "{left_s} s of 48 h, an hour of them over");
+    let shown =
+        || String::from_utf8(service.command(&["status", "--config"]).output().unwrap().stdout).unwrap();
+    let text = shown();
+    let line = "\nanswers    task-1: 0 done, 1 unheard after 2 questions; asked alone until\n           20";
+    assert!(text.contains(line), "{text}");
+    assert_eq!(service.device()["result"], "unheard");
+    // At its next uplink it is asked, and what it says is final.
+    field.up(2, &[1, 2, 3]);
+    let question = field.command();
+    assert_eq!(field.obey(&question), (201, 0x01));
+    until("its result is final", || service.status()["answers"][0]["stage"] == "over");
+    let results = service.report().unwrap()["results"].clone();
+    assert_eq!(
+        (&results["counts"]["missing"], &results["without"]),
+        (&json!(1), &json!({ DEVICE: "missing 21" }))
+    );
+    let told = |service: &Service| {
+        let list = service.ask(json!({"do": "devices.list", "group": "meters"})).unwrap();
+        assert_eq!(list["devices"][0]["result"], "missing 21");
+        (list["results"].clone(), service.status()["answers"].clone())
+    };
+    let before = told(&service);
+    assert_eq!(before.0, results["counts"]);
+    service.kill();
+    service.start();
+    assert_eq!(told(&service), before);
 }

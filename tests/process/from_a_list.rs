@@ -11,6 +11,7 @@ use super::support::scratch::Scratch;
 use super::support::site::radio::Radio;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fuotad::daemon::ControlClient;
 use fuotad::lns::Dialect;
 use fuotad::lorawan::RootKey;
 use fuotad::lorawan::Secret;
@@ -122,16 +123,28 @@ impl Service {
         service.cli(&["group", "enrol", "meters", "-c", &config]);
         // The port is free until the service takes it.
         service.listen = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let log = std::fs::File::create(service.path("log")).unwrap();
+        service.start();
+        service
+    }
+
+    fn start(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.path("log")).unwrap();
         let mut run = Command::new(env!("CARGO_BIN_EXE_fuotad"));
-        run.args(["run", "--config", &config]).stdout(Stdio::null()).stderr(log);
+        run.args(["run", "--config", &self.path("fuotad.toml")]).stdout(Stdio::null()).stderr(log);
         let mut child = run.spawn().unwrap();
         until("the broker is connected", || {
-            assert!(child.try_wait().unwrap().is_none(), "it ended: {}", service.log());
-            service.status().contains("connected")
+            assert!(child.try_wait().unwrap().is_none(), "it ended: {}", self.log());
+            self.status()["lns"][0]["state"] == "connected"
         });
-        service.child = Some(child);
-        service
+        self.child = Some(child);
+    }
+
+    /// Kills it.
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     fn path(&self, name: &str) -> String {
@@ -145,12 +158,19 @@ impl Service {
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn status(&self) -> String {
-        let mut status = Command::new(env!("CARGO_BIN_EXE_fuotad"));
-        let output =
-            status.args(["status", "--json", "--socket", &self.path("status.sock")]).output().unwrap();
-        let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        status["lns"][0]["state"].to_string()
+    fn status(&self) -> Value {
+        serde_json::from_str(&self.prints(&["status", "--json", "--socket", &self.path("status.sock")]))
+            .unwrap_or_default()
+    }
+
+    fn history(&self, words: &[&str]) -> String {
+        self.prints(&[&["history", "-c", &self.path("fuotad.toml")], words].concat())
+    }
+
+    /// What a command prints.
+    fn prints(&self, words: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_fuotad")).args(words).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn order(&self, image: &[u8], start: Option<GpsTime>) {
@@ -172,10 +192,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.kill();
     }
 }
 
@@ -331,7 +348,7 @@ impl Field<'_> {
 fn from_a_list_to_images(dialect: Dialect) {
     let is_long = std::env::var_os("FUOTAD_TEST_LONG_SETUP").is_some();
     let broker = Broker::start(&format!("list-{dialect}"), &[], "allow_anonymous true");
-    let service = Service::from_a_list(dialect, &broker);
+    let mut service = Service::from_a_list(dialect, &broker);
     let region = parameters(RfRegion::Us915).unwrap();
     let device = |index: usize| {
         let root_key = RootKey::GenAppKey(Secret::from_bytes(root_key(index)));
@@ -385,6 +402,38 @@ fn from_a_list_to_images(dialect: Dialect) {
     println!("{dialect}: {took_s} s from the order to the last complete device");
     assert!(field.radio.images().iter().all(|rebuilt| rebuilt.as_deref() == Some(&image[..])));
     assert!(took_s <= 300, "{took_s} s");
+    if dialect == Dialect::ChirpStack {
+        field.until("the results are final", patience, &service, |_| {
+            service.status()["answers"][0]["stage"] == "over"
+        });
+        until("the report is there", || service.history(&["--json"]).contains("\"results\""));
+        results_outlive_a_restart(&mut service);
+    }
+}
+
+/// What devices hold is told by status, control socket, history and report, before a kill and after it.
+fn results_outlive_a_restart(service: &mut Service) {
+    let told = |service: &Service| {
+        let mut client = ControlClient::connect(&service.scratch.path("control.sock")).unwrap();
+        let list = client.ask(json!({ "do": "devices.list", "group": "meters" })).unwrap();
+        let config = service.path("fuotad.toml");
+        let history: Value = serde_json::from_str(&service.history(&["--json"])).unwrap();
+        assert_eq!(history["results"]["counts"], list["results"]);
+        let words = format!("{DEVICES} done after");
+        let history = service.history(&[]);
+        assert!(history.contains(&words), "{history}");
+        let shown = service.prints(&["status", "-c", &config]);
+        assert!(shown.contains(&format!("\nanswers    task-1: {words}")), "{shown}");
+        (service.status()["answers"].clone(), list["results"].clone())
+    };
+    let before = told(service);
+    assert_eq!(before.1["done"], DEVICES, "{before:?}");
+    let answers = &before.0[0];
+    assert_eq!((&answers["counts"], &answers["without"]), (&before.1, &json!({})));
+    assert_eq!((&answers["end"], &answers["ends_in_s"]), (&json!("done"), &Value::Null));
+    service.kill();
+    service.start();
+    assert_eq!(told(service), before);
 }
 
 #[test]

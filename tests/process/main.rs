@@ -11,6 +11,8 @@ mod control;
 mod daemon;
 #[cfg(feature = "lns")]
 mod fleet;
+#[cfg(feature = "lns")]
+mod flood;
 mod forwarder_file;
 #[cfg(feature = "lns")]
 mod from_a_list;
@@ -21,6 +23,8 @@ mod init;
 mod lns;
 mod order;
 mod relay_only;
+#[cfg(feature = "lns")]
+mod rerun;
 mod terminal;
 mod verbs;
 #[cfg(feature = "web")]

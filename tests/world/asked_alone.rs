@@ -32,12 +32,12 @@ fn done_of_complete(summary: &Summary, roll: &Roll) -> (usize, usize) {
 }
 
 /// When the results were final.
-fn final_at(summary: &Summary) -> Instant {
+pub fn final_at(summary: &Summary) -> Instant {
     let is_final = |event: &Event| matches!(event, Event::Answered { .. });
     summary.reports.iter().find(|report| is_final(&report.event)).unwrap().at
 }
 
-fn over_at(summary: &Summary) -> Instant {
+pub fn over_at(summary: &Summary) -> Instant {
     summary.reports.iter().find(|report| matches!(report.event, Event::Over(_))).unwrap().at
 }
 
@@ -49,7 +49,7 @@ fn crowded(devices: usize) -> Script {
 }
 
 /// Devices that would all answer at once are not asked together at all.
-fn one_by_one(devices: usize) -> Script {
+pub fn one_by_one(devices: usize) -> Script {
     let mut script = script(devices);
     script.groups[0].answer_window = None;
     script

@@ -82,7 +82,7 @@ fn plans(summary: &Summary) -> Vec<Planned> {
     for report in &summary.reports {
         if let Event::Planned(planned) = &report.event {
             plans.retain(|known| known.first_fcnt != planned.first_fcnt);
-            plans.push(planned.clone());
+            plans.push((**planned).clone());
         }
     }
     plans

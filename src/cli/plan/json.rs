@@ -34,6 +34,7 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
         "listening_us": plan.listening_us,
         "session_s": session_s(plan),
         "sessions": sessions(plan),
+        "questions_us": planned.questions_us,
         "bands": bands(plan),
         "hours": plan.hours.iter().map(|hour| json!({
             "frames": hour.frames,

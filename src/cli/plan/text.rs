@@ -92,6 +92,13 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
             })
             .collect();
         write!(out, "{}", table(&["session", "start", "length", "frames"], &rows))?;
+        if planned.questions_us > 0 {
+            let kept = duration(planned.questions_us);
+            writeln!(
+                out,
+                "  questions   {kept} of the last session are kept to ask its devices what they miss"
+            )?;
+        }
         writeln!(out, "  clock       {NEEDS_CLOCK}")?;
     }
     comparison(answer, out)?;

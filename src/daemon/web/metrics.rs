@@ -1,11 +1,13 @@
 //! The status for Prometheus: conventional names and units, labels that a configuration or a bound keeps few.
 
+use crate::answers::Holdings;
 use crate::daemon::snapshot::Snapshot;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 /// The form of the text: Prometheus', which every collector reads.
@@ -185,6 +187,32 @@ fn devices(snapshot: &Snapshot, page: &mut Page) {
         }
     }
     page.gauges("devices", "Devices of a group by state; each stands in one", devices);
+    page.gauges(
+        "device_results",
+        "Devices of a group by what they hold of its newest image",
+        results(snapshot),
+    );
+}
+
+/// What the devices of each group hold of its newest campaign's image.
+fn results(snapshot: &Snapshot) -> Vec<Row<f64>> {
+    let mut newest = BTreeMap::new();
+    newest.extend(snapshot.answers.iter().map(|answers| (&answers.group, answers.counts)));
+    let of_group = |(group, counts): (&String, Holdings)| {
+        let Holdings { done, probably, missing, failed, lost_state, unheard, not_told } = counts;
+        let counts = [
+            ("done", done),
+            ("probably", probably),
+            ("missing", missing),
+            ("failed", failed),
+            ("lost_state", lost_state),
+            ("unheard", unheard),
+            ("not_told", not_told),
+        ];
+        let label = |result: &str| vec![("group", group.clone()), ("result", result.to_owned())];
+        counts.map(|(result, count)| (label(result), f64::from(count)))
+    };
+    newest.into_iter().flat_map(of_group).collect()
 }
 
 fn air(snapshot: &Snapshot, page: &mut Page) {

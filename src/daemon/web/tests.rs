@@ -3,7 +3,9 @@
 use super::feed::Feed;
 use super::feed::STREAMS_MAX;
 use super::metrics;
+use crate::answers::Holdings;
 use crate::daemon::control::Ask;
+use crate::daemon::snapshot::AnswersSnapshot;
 use crate::daemon::snapshot::BandSnapshot;
 use crate::daemon::snapshot::CampaignSnapshot;
 use crate::daemon::snapshot::FleetSnapshot;
@@ -112,6 +114,24 @@ fn each_device_stands_in_one_state() {
         let line = format!("fuotad_devices{{group=\"meters\",state=\"{state}\"}} {count}.0\n");
         assert!(text.contains(&line), "{line} is not in {text}");
     }
+}
+
+#[test]
+fn each_device_holds_one_thing_of_its_groups_newest_image() {
+    let counts = |done| Holdings { done, unheard: 2, not_told: 1, ..Holdings::default() };
+    let answers = |task: &str, done| AnswersSnapshot {
+        task: task.to_owned(),
+        group: "meters".to_owned(),
+        counts: counts(done),
+        ..AnswersSnapshot::default()
+    };
+    let snapshot = Snapshot { answers: vec![answers("old", 7), answers("new", 9)], ..Snapshot::default() };
+    let text = metrics::text(&snapshot).unwrap();
+    for (result, count) in [("done", 9), ("probably", 0), ("unheard", 2), ("not_told", 1)] {
+        let line = format!("fuotad_device_results{{group=\"meters\",result=\"{result}\"}} {count}.0\n");
+        assert!(text.contains(&line), "{line} is not in {text}");
+    }
+    assert_eq!(text.lines().filter(|line| line.starts_with("fuotad_device_results{")).count(), 7);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::Engine;
 use crate::answers::Roll;
 use crate::broadcast::TaskState;
 use crate::campaign::Progress;
+use crate::engine::answering::Answering;
 use crate::engine::clocks::ClockState;
 use crate::fleet::Fleet;
 use crate::forwarder::LinkState;
@@ -68,6 +69,11 @@ impl Engine {
     /// fragments were sent.
     pub fn answers(&self, group: &str) -> Option<&Roll> {
         self.loops.roll(group)
+    }
+
+    /// The newest campaign of each group whose answers are heard, once its ordered fragments were sent.
+    pub fn answering(&self) -> impl Iterator<Item = Answering<'_>> {
+        self.loops.answering()
     }
 
     /// Each group whose devices are set up through a network server.

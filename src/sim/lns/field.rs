@@ -22,6 +22,8 @@ use crate::lns::Push;
 use crate::lns::Topics;
 use crate::lorawan::Eui64;
 use crate::lorawan::McAddr;
+use crate::sim::ether::Ether;
+use crate::sim::ether::Uplink as OnAir;
 use crate::sim::random::Random;
 use crate::time::GpsTime;
 use crate::time::Instant;
@@ -33,6 +35,8 @@ use std::collections::VecDeque;
 /// The spreading factor of all uplinks and answers, and the channel of EU868 that they are told to come in.
 const SF: u8 = 7;
 const CHANNEL_HZ: u32 = 868_100_000;
+/// Channels that uplinks of devices which share the air are spread over.
+const AIR_CHANNELS: u64 = 3;
 /// FRMPayload that fits at this spreading factor, bytes.
 const MAX_LEN: usize = 222;
 /// FPort and payload of what a device sends by itself.
@@ -53,7 +57,7 @@ pub(in crate::sim) struct FieldEvent(Kind);
 enum Kind {
     Uplink(usize),
     Answer(usize, u8, Vec<u8>),
-    UplinkEnds(usize, u8, Vec<u8>),
+    UplinkEnds(usize, u8, Vec<u8>, Option<OnAir>),
     Fill(usize),
     Downlink(usize, Item),
     ToGateway(Published, Vec<Asked>),
@@ -84,10 +88,12 @@ pub(in crate::sim) struct Field {
     to_server: Broker,
     referee: Referee,
     random: Random,
+    /// The air of the devices, where they share it.
+    ether: Ether,
     /// Where each device is in the script.
     places: BTreeMap<String, usize>,
     f_cnts: Vec<u32>,
-    downlinks: u64,
+    commands: Vec<FieldCommand>,
     /// The ids of all items that came.
     published: BTreeSet<String>,
     effects: VecDeque<FieldEffect>,
@@ -102,8 +108,23 @@ pub struct FieldSummary {
     pub downlinks: u64,
     /// Commands that somebody would have queued who knows beforehand what is lost.
     pub oracle: u64,
+    /// These commands, in the order in which they were queued.
+    pub commands: Vec<FieldCommand>,
     /// What the referee of set-ups found wrong.
     pub breaches: Vec<String>,
+}
+
+/// A command that was queued for a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldCommand {
+    /// When it came to the server.
+    pub at: Instant,
+    /// DevEUI of the device.
+    pub dev_eui: Eui64,
+    /// FPort of the downlink.
+    pub f_port: u8,
+    /// Its FRMPayload.
+    pub payload: Vec<u8>,
 }
 
 impl Field {
@@ -121,9 +142,10 @@ impl Field {
             to_server,
             referee: Referee::default(),
             random: random.split(3),
+            ether: Ether::default(),
             places: script.devices.iter().map(|device| device.dev_eui.to_string()).zip(0..).collect(),
             f_cnts: vec![0; script.devices.len()],
-            downlinks: 0,
+            commands: Vec::new(),
             published: BTreeSet::new(),
             effects: VecDeque::new(),
             script,
@@ -156,10 +178,13 @@ impl Field {
                 let interval_us = self.script.devices[place].interval_us;
                 let next_us = interval_us - interval_us / 40 + self.random.below(interval_us / 20 + 1);
                 self.later(next_us, Kind::Uplink(place));
-                self.send(place, METER_PORT, METER_DATA.to_vec());
+                self.send(now, place, METER_PORT, METER_DATA.to_vec());
             }
-            Kind::Answer(place, f_port, data) => self.send(place, f_port, data),
-            Kind::UplinkEnds(place, f_port, data) => self.uplink(now, place, f_port, &data),
+            Kind::Answer(place, f_port, data) => self.send(now, place, f_port, data),
+            Kind::UplinkEnds(place, f_port, data, on_air) => {
+                let is_heard = on_air.is_none_or(|on_air| self.ether.is_heard(on_air));
+                self.uplink(now, place, (f_port, &data), is_heard);
+            }
             Kind::Fill(place) => self.fill(now, place),
             Kind::Downlink(place, item) => self.downlink(now, place, item),
             Kind::ToGateway((topic, payload), good) => self.tell(&topic, &payload, good),
@@ -182,7 +207,9 @@ impl Field {
     /// What a device answers to the downlink that it got.
     pub(in crate::sim) fn answered(&mut self, place: usize, answers: Vec<(u8, Vec<u8>)>) {
         for (f_port, data) in answers {
-            let after_us = self.random.range(ANSWER_US.0, ANSWER_US.1);
+            // Where the air is shared nothing comes between those that answer at the same time.
+            let spread_us = self.random.range(ANSWER_US.0, ANSWER_US.1);
+            let after_us = if self.script.is_air_shared { ANSWER_US.0 } else { spread_us };
             self.later(after_us, Kind::Answer(place, f_port, data));
         }
     }
@@ -206,7 +233,8 @@ impl Field {
     pub(in crate::sim) fn summary(&self) -> FieldSummary {
         FieldSummary {
             devices: self.script.devices.len(),
-            downlinks: self.downlinks,
+            downlinks: self.commands.len() as u64,
+            commands: self.commands.clone(),
             oracle: self.referee.oracle(),
             breaches: self.referee.breaches().to_vec(),
         }
@@ -216,21 +244,28 @@ impl Field {
         self.effects.push_back(FieldEffect::Later(after_us, FieldEvent(kind)));
     }
 
-    fn send(&mut self, place: usize, f_port: u8, data: Vec<u8>) {
-        self.later(airtime_us(SF, data.len()), Kind::UplinkEnds(place, f_port, data));
+    fn send(&mut self, now: Now, place: usize, f_port: u8, data: Vec<u8>) {
+        let airtime_us = airtime_us(SF, data.len());
+        let on_air = self.script.is_air_shared.then(|| {
+            let channel = self.random.below(AIR_CHANNELS) as u8;
+            let rssi_dbm = -(self.random.range(60, 125) as i32);
+            OnAir { start_us: us(now), airtime_us, channel, sf: SF, rssi_dbm }
+        });
+        on_air.into_iter().for_each(|on_air| self.ether.begin(on_air));
+        self.later(airtime_us, Kind::UplinkEnds(place, f_port, data, on_air));
     }
 
     fn is_lost(&mut self, place: usize) -> bool {
         self.random.chance_ppm(self.script.devices[place].loss_ppm)
     }
 
-    fn uplink(&mut self, now: Now, place: usize, f_port: u8, data: &[u8]) {
+    fn uplink(&mut self, now: Now, place: usize, (f_port, data): (u8, &[u8]), is_heard: bool) {
         if self.script.devices[place].silent_from_us.is_some_and(|from_us| us(now) >= from_us) {
             return;
         }
         let f_cnt = self.f_cnts[place];
         self.f_cnts[place] += 1;
-        if self.is_lost(place) {
+        if self.is_lost(place) || !is_heard {
             return;
         }
         self.effects.push_back(FieldEffect::Uplink(data.len(), airtime_us(SF, data.len())));
@@ -300,15 +335,17 @@ impl Field {
             Ok(down) => down,
             Err(wrong) => return self.referee.note(wrong),
         };
-        let dev_eui = down.dev_eui.parse().map(|dev_eui: Eui64| dev_eui.to_string());
-        if !dev_eui.is_ok_and(|dev_eui| self.places.contains_key(&dev_eui)) {
+        let dev_eui = down.dev_eui.parse().ok();
+        let Some(dev_eui) = dev_eui.filter(|dev_eui: &Eui64| self.places.contains_key(&dev_eui.to_string()))
+        else {
             return self.referee.note(format!("{topic}: no such device"));
-        }
+        };
         // An id is taken once.
         let is_ours = self.published.insert(down.id.clone());
         if is_ours {
             self.referee.queued(&down.dev_eui, self.server.ours(&down.dev_eui));
-            self.downlinks += 1;
+            let (f_port, payload) = (down.f_port, down.payload.clone());
+            self.commands.push(FieldCommand { at: now.mono, dev_eui, f_port, payload });
         }
         if let Some(told) = self.server.push(Item { down, is_ours }) {
             self.announce(now, 0, told, Vec::new());

@@ -30,11 +30,13 @@ pub struct Rx2Script {
 }
 
 /// The application side of a network server in a world with a radio. The air of its own uplinks and downlinks is no
-/// part of it: what is lost is drawn, and its downlinks take no airtime.
+/// part of it unless that is wanted: what is lost is drawn, and its downlinks take no airtime.
 #[derive(Clone, Debug)]
 pub struct FieldScript {
     /// Which kind of server it is.
     pub dialect: Dialect,
+    /// Uplinks of its devices disturb each other, on three channels and with eight demodulators.
+    pub is_air_shared: bool,
     /// The devices behind it.
     pub devices: Vec<FieldDevice>,
 }

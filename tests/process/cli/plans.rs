@@ -58,6 +58,7 @@ fn the_plans_table_and_json_agree() {
     assert_eq!((number(&json, "nb_frag"), number(&json, "coded"), number(&json, "padding")), (105, 32, 40));
     assert_eq!(number(&json, "frames"), 138);
     assert!(table.contains("105 uncoded + 32 coded of 48 B, 40 B padding"), "{table}");
+    assert!(!table.contains("  questions "), "nobody's answers are heard");
     // People read it to the second.
     let second = |name: &str| text(&json, name).split('.').next().unwrap().trim_end_matches('Z').to_owned();
     assert!(table.contains(&format!("begin       {}Z", second("begin"))), "{table}");
@@ -71,6 +72,41 @@ fn the_plans_table_and_json_agree() {
         apart_us(&session["start"], &json["end"])
             <= (1_000_000 << number(session, "timeout_exponent")) - 7_000_000
     );
+}
+
+#[test]
+fn the_plan_says_what_of_the_last_session_is_kept_for_questions_where_answers_are_heard() {
+    let desk = Desk::new();
+    let plan = "plan meters-1.4.2.json -c meters.toml --image image.bin";
+    let kept_us = |config: &str| {
+        desk.write("meters.toml", config);
+        number(&desk.json(&format!("{plan} --json")), "questions_us")
+    };
+    assert_eq!(kept_us(CONFIG), 0);
+    let lns = "[[lns]]\nname = \"cs\"\nkind = \"chirpstack\"\nbroker = \"mqtt://127.0.0.1\"\n\
+               applications = [\"5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11\"]\n";
+    desk.secret(
+        "told.toml",
+        "group = \"meters\"\n[[device]]\nname = \"m1\"\ndev-eui = \"70b3d57ed0000001\"\n\
+         mc-key-encrypted = \"00112233445566778899aabbccddeeff\"\n",
+    );
+    let heard =
+        with(CONFIG, "[[group]]", &format!("{lns}[[group]]\nlns = \"cs\"\ndevices-file = \"told.toml\""));
+    let of_the_last_us = kept_us(&heard);
+    // Eight questions or five, each with 16 s for its answers and 5 s for their way.
+    let line = match of_the_last_us {
+        168_000_000 => {
+            "  questions   2 min 48 s of the last session are kept to ask its devices what they miss\n"
+        }
+        105_000_000 => {
+            "  questions   1 min 45 s of the last session are kept to ask its devices what they miss\n"
+        }
+        other => panic!("{other}"),
+    };
+    let table = desk.prints(plan);
+    assert!(table.contains(line), "{of_the_last_us}: {table}");
+    let ordered = format!("{heard}session-timeout-exponent = 10\n");
+    assert_eq!(kept_us(&ordered), 0, "a length that is ordered is kept");
 }
 
 #[test]

@@ -311,6 +311,14 @@ impl Site {
         prlimit(Some(pid), Resource::Nofile, limit).unwrap();
     }
 
+    /// Memory of the process, kB.
+    pub fn memory_kb(&self) -> u64 {
+        let pid = self.child.as_ref().unwrap().id();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Whether it runs.
     pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())

@@ -149,6 +149,39 @@ function keys(...names) {
   return made;
 }
 
+// What a report and the terminal call what devices hold, and the words for people.
+const HELD = { done: "done", probably: "probably", missing: "missing fragments", failed: "failed", "lost-state": "lost-state", unheard: "unheard", "not-told": "not told" };
+
+function held(answers) {
+  const counts = Object.entries(HELD).filter(([name]) => name === "done" || answers.counts[name]);
+  const asked = answers.questions ? ` after ${answers.questions} question${answers.questions === 1 ? "" : "s"}` : "";
+  const until = answers.ends_at ? ` until ${clock(answers.ends_at)}` : answers.ends_in_s === null ? "" : ` for ${people(answers.ends_in_s)}`;
+  const more = { alone: `; asked alone${until}`, between: until ? `; asked alone${until}` : "; one more session follows", together: until && `; answers are awaited${until}` }[answers.stage] || "";
+  return `${counts.map(([name, word]) => `${answers.counts[name]} ${word}`).join(", ")}${asked}${more}`;
+}
+
+// Lists that somebody opened: everything is drawn anew each second.
+const opened = new Set();
+
+// The devices that do not hold the image, in a list that opens.
+function without(answers) {
+  const devices = Object.entries(answers.without);
+  if (!devices.length) return [];
+  const { done, probably, ...others } = answers.counts;
+  const all = Object.values(others).reduce((sum, n) => sum + n, 0);
+  const part = element("details");
+  part.open = opened.has(answers.task);
+  part.ontoggle = () => (part.open ? opened.add(answers.task) : opened.delete(answers.task));
+  const summary = element("summary", `${all} ${all === 1 ? "device does" : "devices do"} not hold the image`);
+  summary.dataset.task = answers.task;
+  const items = devices.map(([device, result]) => element("li", `${device} ${result}`));
+  if (all > devices.length) items.push(element("li", `and ${all - devices.length} more: fuotad devices list`));
+  const names = element("ul");
+  names.append(...items);
+  part.append(summary, names);
+  return [part];
+}
+
 function campaign(task, status, over) {
   const now = status.uptime_s;
   const part = element("article");
@@ -175,15 +208,19 @@ function campaign(task, status, over) {
       part.append(keys(...states, ["foreseen", `foreseen to hold the image, losing ${over.losses[1]} to ${over.losses[0]} % of the frames`]));
     }
   }
+  const answers = status.answers.find((one) => one.task === task.task);
+  if (answers) rows.push(["answers", held(answers)]);
   const table = element("dl");
   facts(table, rows);
-  part.append(table);
+  part.append(table, ...(answers ? without(answers) : []));
   return part;
 }
 
-// What is over, with the course that this page has of it.
-function past([task, outcome], over) {
+// What is over, with what its devices hold and the course that this page has of it.
+function past([task, outcome], status, over) {
   const item = element("li", `${task}: ${outcome}`);
+  const answers = status.answers.find((one) => one.task === task);
+  if (answers) item.append(element("p", `answers: ${held(answers)}`), ...without(answers));
   const known = over.courses.find((one) => one.task === task);
   if (known && known.points.length > 1) {
     const end = known.points[known.points.length - 1][0];
@@ -260,6 +297,7 @@ function gateway(status) {
 }
 
 function show({ status, ...over }) {
+  const focused = document.activeElement.dataset.task;
   byId("about").textContent = `${status.version}, ${status.region}, up ${people(status.uptime_s)}`;
   const state = byId("state");
   state.textContent = status.is_ready ? "ready" : "not ready";
@@ -275,9 +313,11 @@ function show({ status, ...over }) {
   byId("devices").replaceChildren(...status.fleets.map((fleet) => devices(fleet, over, status.uptime_s)));
   facts(byId("gateway"), gateway(status));
   list("history", [], "nothing is over yet");
-  const ended = [...status.finished].reverse().map((one) => past(one, over));
+  const ended = [...status.finished].reverse().map((one) => past(one, status, over));
   const refused = status.refused.map(([task, reason]) => element("li", `refused ${task}: ${reason}`));
   if (ended.length + refused.length) byId("history").replaceChildren(...ended, ...refused);
+  // Who goes through the page by keyboard stays where he was.
+  if (focused !== undefined) [...document.querySelectorAll("summary")].find((one) => one.dataset.task === focused)?.focus();
 }
 
 const events = new EventSource("events");
