@@ -349,7 +349,7 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
             "group": planned.group,
             "nb_frag": planned.nb_frag,
             "coded": planned.coded,
-            "ordered_coded": planned.lean.map_or(planned.coded, |lean| lean.ordered),
+            "ordered_coded": planned.ordered(),
             "frag_size": planned.frag_size,
             "first_fcnt": planned.first_fcnt,
             "image_mah": planned.image_uah as f64 / 1000.0,

@@ -23,7 +23,7 @@ pub struct Chance {
     pub coded_wanted: Option<u16>,
 }
 
-/// The odds of one device of `group` under `planned`.
+/// The odds of one device of `group` under `planned`, with all that is ordered.
 pub fn chances(planned: &Planned, group: &Group) -> Vec<Chance> {
     let profile = &group.profile;
     let Ok(mut odds) = Odds::new(planned.nb_frag, group.ts004_version, profile.repeats) else {
@@ -38,10 +38,10 @@ pub fn chances(planned: &Planned, group: &Group) -> Vec<Chance> {
         let loss = f64::from(loss_percent) / 100.0;
         Chance {
             loss_percent,
-            completes: odds.completes(planned.coded, able, loss),
+            completes: odds.completes(planned.ordered(), able, loss),
             completes_as_shipped: match (is_refused, shipped) {
                 (true, _) => Some(0.0),
-                (false, shipped) => shipped.map(|shipped| odds.completes(planned.coded, shipped, loss)),
+                (false, shipped) => shipped.map(|shipped| odds.completes(planned.ordered(), shipped, loss)),
             },
             coded_wanted: odds.coded_needed(able, loss, WANTED),
         }

@@ -60,7 +60,7 @@ pub fn compare(settings: &Settings, group: &Group, timetable: &Timetable, image_
         heard: timetable.heard.clone(),
         breaches: 0,
     };
-    let (uncoded, coded) = (u64::from(planned.nb_frag), u64::from(planned.coded));
+    let (uncoded, coded) = (u64::from(planned.nb_frag), u64::from(planned.ordered()));
     let policies = policies(uncoded, coded, planned.airtime_us);
     let others = policies.into_iter().map(|policy| {
         let start_us = |frame: u64| {

@@ -63,6 +63,13 @@ pub struct Planned {
     pub warnings: Vec<String>,
 }
 
+impl Planned {
+    /// Coded fragments that the task asks for, before the first question and after it.
+    pub fn ordered(&self) -> u16 {
+        self.lean.map_or(self.coded, |lean| lean.ordered)
+    }
+}
+
 /// What a lean campaign sends before its first question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lean {

@@ -22,6 +22,7 @@ use fuotad::engine::learned_of;
 use fuotad::image::Digest;
 use fuotad::image::Image;
 use fuotad::plan::Timetable;
+use fuotad::plan::chances;
 use fuotad::plan::lean_lines;
 use fuotad::plan::learned_from;
 use fuotad::region::RfRegion;
@@ -270,6 +271,10 @@ fn a_forecast_says_what_comes_before_the_first_question_and_why() {
         learned_from(&mut settings, recovered);
         let document = small_world::document(30, "");
         let timetable = Timetable::new(&settings, &document, "task", small_world::image(500 * 48)).unwrap();
+        // How likely a device is to complete follows from what is ordered: what it misses it gets.
+        let chances = chances(&timetable.planned, &settings.groups[0]);
+        let at_five_per_cent = chances.iter().find(|chance| chance.loss_percent == 5);
+        assert!(at_five_per_cent.is_some_and(|chance| chance.completes > 0.99), "{chances:?}");
         let lean = timetable.planned.lean.unwrap().to_string();
         (timetable.frames, lean, lean_lines(&settings).join("\n"))
     };

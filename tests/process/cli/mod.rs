@@ -5,6 +5,7 @@ mod device_setup;
 mod devices;
 mod inspect;
 mod judged;
+mod lean;
 mod mistakes;
 mod orders;
 mod plans;
