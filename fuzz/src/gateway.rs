@@ -90,6 +90,7 @@ fn group(name: &str, mc_addr: u32) -> Group {
         accepts_unsigned: false,
         sessions: fuotad::campaign::SessionLimits::default(),
         answer_window: None,
+        redundancy: Default::default(),
         canary_fcnts: 0,
         takes_any_image: false,
         power: Default::default(),

@@ -1,6 +1,7 @@
 //! The answers of a campaign on disk.
 
 use super::holding::Failure;
+use super::lost::Counted;
 use super::member::Member;
 use super::member::Said;
 use super::reading::Counts;
@@ -9,10 +10,12 @@ use super::session::Sent;
 use crate::lorawan::Eui64;
 use std::collections::BTreeMap;
 
-const VERSION: u8 = 1;
+/// Version 1 knows not what devices lost.
+const VERSIONS: [u8; 2] = [1, 2];
 const SENT_BYTES: usize = 6;
 const HEAD_BYTES: usize = 2 + 2 * SENT_BYTES;
-const MEMBER_BYTES: usize = 8 + 23;
+/// Of a device in either version.
+const MEMBER_BYTES: [usize; 2] = [8 + 23, 8 + 27];
 
 const IS_TOLD: u8 = 1;
 const IS_LOST: u8 = 2;
@@ -30,8 +33,8 @@ pub(super) fn write<'a>(
     asked: Option<Sent>,
     members: impl Iterator<Item = (&'a Eui64, &'a Member)>,
 ) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + DEVICES * MEMBER_BYTES);
-    bytes.extend([VERSION, u8::from(asked.is_some())]);
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + DEVICES * MEMBER_BYTES[1]);
+    bytes.extend([VERSIONS[1], u8::from(asked.is_some())]);
     for Sent { last_n, frames } in [sent, asked.unwrap_or_default()] {
         bytes.extend(last_n.to_le_bytes());
         bytes.extend(frames.to_le_bytes());
@@ -71,20 +74,21 @@ fn write_member(member: &Member, bytes: &mut Vec<u8>) {
         bytes.extend(number.to_le_bytes());
     }
     bytes.push(counts.missing);
+    let lost = member.counted.unwrap_or(Counted { lost: 0, of: 0 });
+    bytes.extend(lost.lost.to_le_bytes());
+    bytes.extend(lost.of.to_le_bytes());
 }
 
-/// Reads what [`write`] wrote; `None` for the bytes of another version.
+/// Reads what [`write`] wrote, in this release or an earlier one; `None` for the bytes of a later version.
 pub(super) fn read(bytes: &[u8]) -> Option<Known> {
     let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
     let (&[version, has_asked], sents) = head.split_first_chunk()?;
-    if version != VERSION {
-        return None;
-    }
+    let layout = VERSIONS.iter().position(|known| *known == version)?;
     let sent = |at: usize| {
         let bytes = &sents[at * SENT_BYTES..];
         Some(Sent { last_n: u16_at(bytes, 0)?, frames: u32_at(bytes, 2)? })
     };
-    let members = rest.chunks_exact(MEMBER_BYTES).filter_map(read_member).collect();
+    let members = rest.chunks_exact(MEMBER_BYTES[layout]).filter_map(read_member).collect();
     Some((sent(0)?, sent(1).filter(|_| has_asked != 0), members))
 }
 
@@ -105,15 +109,18 @@ fn read_member(bytes: &[u8]) -> Option<(Eui64, Member)> {
     let counts = Counts { received: u16_at(rest, 10)?, missing: *rest.get(22)? };
     let asked = Sent { last_n: u16_at(rest, 12)?, frames: u32_at(rest, 14)? };
     let since = u32_at(rest, 18)?;
+    let counted = u16_at(rest, 23).zip(u16_at(rest, 25)).map(|(lost, of)| Counted { lost, of });
     let member = Member {
         is_told: is(IS_TOLD),
         is_lost: is(IS_LOST),
         is_checked: is(IS_CHECKED),
         failure: failure_of(u16::from(failure)),
         said: says.map(|says| Said { says, counts, asked, since }),
+        counted: counted.filter(|counted| counted.of > 0),
         unanswered,
         has_answered: false,
         is_final: false,
+        is_away: false,
         f_cnt: u32_at(rest, 4).filter(|_| is(HAS_F_CNT)),
     };
     Some((Eui64::from_bytes(*dev_eui), member))

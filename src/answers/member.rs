@@ -1,8 +1,11 @@
 //! One device and its newest answer.
 
-use super::habit::Habit;
 use super::holding::Failure;
 use super::holding::Holding;
+use super::lost::Counted;
+use super::lost::DeviceLoss;
+use super::lost::by_numbers;
+use super::lost::counted;
 use super::reading::Counts;
 use super::reading::STILL_AFTER;
 use super::reading::Says;
@@ -30,12 +33,16 @@ pub(super) struct Member {
     pub(super) failure: Option<Failure>,
     /// What its newest status said.
     pub(super) said: Option<Said>,
+    /// What it lost until the newest answer that tells.
+    pub(super) counted: Option<Counted>,
     /// Questions that it was to answer and did not, since its newest answer.
     pub(super) unanswered: u8,
     /// It answered the newest question; not kept on disk.
     pub(super) has_answered: bool,
     /// It answered a question to it alone, after the last fragment; not kept on disk.
     pub(super) is_final: bool,
+    /// It was not told the session that runs; not kept on disk.
+    pub(super) is_away: bool,
     /// FCnt of its newest uplink.
     pub(super) f_cnt: Option<u32>,
 }
@@ -60,7 +67,8 @@ impl Member {
     }
 
     /// Takes in a status that is believed.
-    pub(super) fn say(&mut self, says: Says, counts: Counts, asked: Sent) {
+    pub(super) fn say(&mut self, session: &Session, says: Says, counts: Counts, asked: Sent) {
+        self.counted = counted(session, says, counts, asked).or(self.counted);
         (self.unanswered, self.has_answered) = (0, true);
         let before = self.said.filter(|said| said.counts == counts);
         let since = before.map_or(asked.frames, |said| said.since);
@@ -106,24 +114,26 @@ impl Member {
 
     /// Whether it is worth another question.
     pub(super) fn is_awaited(&self) -> bool {
-        self.is_open() && self.unanswered < SILENT_QUESTIONS
+        self.is_open() && !self.is_away && self.unanswered < SILENT_QUESTIONS
     }
 
     /// The share of frames that it loses, as its last numbers let one guess, millionths.
     pub(super) fn loss_ppm(&self, session: &Session) -> u32 {
-        let Some(Said { counts: Counts { received, missing }, asked, .. }) = self.said else {
-            return LOSS_PPM;
-        };
-        let (nb_frag, received) = (u32::from(session.nb_frag), u32::from(received));
-        let (lost, of) = match session.habit {
-            Habit::LoRaMacNode => (u32::from(missing), nb_frag),
-            // Only uncoded ones are counted as lost.
-            Habit::Lbm => (u32::from(asked.last_n).saturating_sub(received).min(nb_frag), nb_frag),
-            Habit::AsMeant | Habit::Zephyr => (asked.frames.saturating_sub(received), asked.frames),
-            Habit::Unknown => (0, 0),
-        };
+        let Some(Said { counts, asked, .. }) = self.said else { return LOSS_PPM };
+        let (lost, of) = by_numbers(session, counts, asked);
         // The worst of many was mostly unlucky: its own frames weigh as much as what is usual.
         let weighed = u64::from(lost) * 1_000_000 + u64::from(LOSS_PPM * USUAL_FRAMES);
         (weighed / u64::from(of + USUAL_FRAMES)).min(u64::from(LOSS_MAX_PPM)) as u32
+    }
+
+    /// What is known of the frames that it lost, when `sent` is all that was sent; `None`: nothing.
+    pub(super) fn lost(&self, session: &Session, sent: Sent) -> Option<DeviceLoss> {
+        if self.is_lost || !self.is_told {
+            return None;
+        }
+        let frames = self.said.map_or(sent.frames, |said| said.asked.frames);
+        let is_complete = matches!(self.holding(), Holding::Done | Holding::Probably);
+        let at_most = is_complete.then(|| DeviceLoss::complete_after(session, frames));
+        self.counted.map(DeviceLoss::of).or(at_most)
     }
 }

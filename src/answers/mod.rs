@@ -6,6 +6,7 @@
 //! * [`Habit`]: how a stack counts. [`Session`]: the fragmentation session that is asked about.
 //! * [`Roll`]: every device of a group and what it [holds](Holding), by its newest answer that can be believed.
 //! * [`AnswerWindow`]: how long answers are spread, and how many of them are heard.
+//! * [`Learned`]: what that tells of the frames that the group loses, and of what its next campaign needs.
 //! * [`Rounds`]: fragments, then a question, then its answers, until nobody who listens misses anything.
 //!
 //! The room sees the bytes of uplinks and counts fragments; it knows no campaign, no network server and no clock.
@@ -14,6 +15,8 @@ mod bytes;
 mod crc32;
 mod habit;
 mod holding;
+mod learned;
+mod lost;
 mod member;
 mod reading;
 mod roll;
@@ -28,6 +31,9 @@ pub use habit::Habit;
 pub use holding::Failure;
 pub use holding::Holding;
 pub use holding::Holdings;
+pub use learned::Expected;
+pub use learned::Learned;
+pub use lost::CampaignLoss;
 pub use roll::Disbelief;
 pub use roll::Roll;
 pub use rounds::End;

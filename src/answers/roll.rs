@@ -6,6 +6,8 @@ use super::habit::Habit;
 use super::holding::Failure;
 use super::holding::Holding;
 use super::holding::Holdings;
+use super::lost::CampaignLoss;
+use super::lost::of_group;
 use super::member::Member;
 use super::reading::Counts;
 use super::reading::Says;
@@ -124,6 +126,11 @@ impl Roll {
         &self.session
     }
 
+    /// What was sent until now.
+    pub fn sent(&self) -> Sent {
+        self.sent
+    }
+
     /// Whether anything was sent.
     pub fn has_begun(&self) -> bool {
         self.sent.frames > 0
@@ -180,7 +187,8 @@ impl Roll {
             return;
         }
         let are_all_asked = whom == Whom::All || !self.hears_all();
-        for member in self.members.values_mut().filter(|member| member.is_open() && !member.has_answered) {
+        let is_quiet = |member: &&mut Member| member.is_open() && !member.is_away && !member.has_answered;
+        for member in self.members.values_mut().filter(is_quiet) {
             if are_all_asked || matches!(member.holding(), Holding::Missing(_)) {
                 member.unanswered = member.unanswered.saturating_add(1);
             }
@@ -200,6 +208,33 @@ impl Roll {
         self.asked = Some(self.sent);
     }
 
+    /// A session runs that only some were told: nothing is asked of the others, and what those say is not final.
+    pub fn open_session(&mut self, is_told: impl Fn(Eui64) -> bool) {
+        for (dev_eui, member) in &mut self.members {
+            (member.is_away, member.is_final) = (!is_told(*dev_eui), false);
+        }
+    }
+
+    /// No session runs.
+    pub fn close_session(&mut self) {
+        self.members.values_mut().for_each(|member| member.is_away = false);
+    }
+
+    /// The devices that are known to miss something, no more than `max_behind`, and are worth sending more for.
+    pub fn behind_ones(&self, max_behind: Option<u16>) -> impl Iterator<Item = Eui64> {
+        let is_behind = move |member: &Member| match member.holding() {
+            Holding::Missing(missing) => member.is_awaited() && max_behind.is_none_or(|most| missing <= most),
+            _ => false,
+        };
+        let behind = self.members.iter().filter(move |(_, member)| is_behind(member));
+        behind.map(|(dev_eui, _)| *dev_eui)
+    }
+
+    /// The devices that may miss something, whatever they said.
+    pub fn open_ones(&self) -> impl Iterator<Item = Eui64> {
+        self.members.iter().filter(|(_, member)| member.is_open()).map(|(dev_eui, _)| *dev_eui)
+    }
+
     /// The device answered a question to it alone: what it says now is final.
     pub fn confirm(&mut self, dev_eui: Eui64) {
         if let Some(member) = self.members.get_mut(&dev_eui) {
@@ -214,6 +249,11 @@ impl Roll {
             Holding::Missing(_) => !member.is_final,
             _ => false,
         })
+    }
+
+    /// Whether the result of some device is open.
+    pub fn is_anybody_open(&self) -> bool {
+        self.members.values().any(Member::is_open)
     }
 
     /// Whether somebody who is worth waiting for may still answer the newest question.
@@ -300,7 +340,7 @@ impl Roll {
 
     /// Whether a device may miss something and has left too many questions unanswered for another.
     pub fn is_anybody_silent(&self) -> bool {
-        self.members.values().any(|member| member.is_open() && !member.is_awaited())
+        self.members.values().any(|member| member.is_open() && !member.is_away && !member.is_awaited())
     }
 
     /// The devices that are known to miss something and are worth a question, with what they miss.
@@ -314,6 +354,12 @@ impl Roll {
         })
     }
 
+    /// What its devices tell of the frames that they lost; `None` where half of those that were told say nothing.
+    pub fn loss(&self) -> Option<CampaignLoss> {
+        let told = self.members.values().filter(|member| member.is_told && !member.is_lost).count();
+        of_group(told, self.members.values().filter_map(|member| member.lost(&self.session, self.sent)))
+    }
+
     /// Its bytes on disk, in parts of up to 200 devices; the session is not among them.
     pub fn parts(&self) -> impl Iterator<Item = Vec<u8>> {
         let parts = self.members.len().div_ceil(bytes::DEVICES).max(1);
@@ -321,6 +367,12 @@ impl Roll {
             let members = self.members.iter().skip(part * bytes::DEVICES).take(bytes::DEVICES);
             bytes::write(self.sent, self.asked, members)
         })
+    }
+
+    /// The devices of one of [`Roll::parts`] and what they hold.
+    pub fn of_part(bytes: &[u8]) -> Vec<(Eui64, Holding)> {
+        let members = bytes::read(bytes).map(|(_, _, members)| members).unwrap_or_default();
+        members.into_iter().map(|(dev_eui, member)| (dev_eui, member.holding())).collect()
     }
 
     /// Takes over one of [`Roll::parts`], for the devices that are still of the group.
@@ -355,7 +407,7 @@ fn status_of(
     let has_memory = !matches!(says, Says::NoSession);
     // Who counts was not restarted, or was set up again.
     member.is_lost &= !has_memory;
-    member.say(says, counts, asked);
+    member.say(session, says, counts, asked);
     Ok(())
 }
 

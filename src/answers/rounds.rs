@@ -15,14 +15,32 @@ pub struct GiveUp {
     pub max_behind: Option<u16>,
     /// Devices whose result is open are asked alone for so long, microseconds.
     pub answers_us: u64,
+    /// So many sessions more than planned are told to those who miss something.
+    pub further_sessions: u16,
 }
 
 /// The default is two days, microseconds.
 const ANSWERS_US: u64 = 172_800_000_000;
+/// A device that misses something after so many further sessions hardly hears this gateway.
+const FURTHER_SESSIONS: u16 = 3;
 
 impl Default for GiveUp {
     fn default() -> Self {
-        GiveUp { questions: 12, airtime_us: None, max_behind: None, answers_us: ANSWERS_US }
+        GiveUp {
+            questions: 12,
+            airtime_us: None,
+            max_behind: None,
+            answers_us: ANSWERS_US,
+            further_sessions: FURTHER_SESSIONS,
+        }
+    }
+}
+
+impl GiveUp {
+    /// The same where `fragments` of the ordered ones, each `airtime_us` long, are sent after the first question.
+    pub fn with_ordered(self, fragments: u16, airtime_us: u64) -> GiveUp {
+        let ordered_us = u64::from(fragments) * airtime_us;
+        GiveUp { airtime_us: self.airtime_us.map(|most_us| most_us.saturating_add(ordered_us)), ..self }
     }
 }
 
@@ -151,6 +169,11 @@ impl Rounds {
             0 => Next::End(End::Airtime),
             fragments => Next::Send(fragments),
         }
+    }
+
+    /// One more session comes. What devices miss is known from questions to each alone, unless ordered frames are left.
+    pub fn begin_session(&mut self, is_cut: bool) {
+        (self.is_question_due, self.is_parted) = (is_cut, false);
     }
 
     /// So many coded fragments were sent.

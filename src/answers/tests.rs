@@ -3,6 +3,7 @@
 use super::habit::Habit;
 use super::holding::Failure;
 use super::holding::Holding;
+use super::lost::CampaignLoss;
 use super::roll::Disbelief;
 use super::roll::Roll;
 use super::rounds::GiveUp;
@@ -277,6 +278,46 @@ fn answers_are_the_same_after_they_were_on_disk() {
     let mut other = Roll::new(of_lbm, (0..401).map(device));
     parts.iter().for_each(|part| other.restore(&[&[9], &part[1..]].concat()));
     assert_eq!(other.holdings().not_told, 401);
+}
+
+#[test]
+fn answers_of_an_earlier_release_are_read_without_what_was_lost() {
+    let mut roll = asked(Habit::AsMeant);
+    roll.hear(DEVICE, 70_000, &v1(95, 7)).unwrap();
+    let part = roll.parts().next().unwrap();
+    // Version 1 ended each device four bytes earlier.
+    let old = [&[1], &part[1..part.len() - 4]].concat();
+    let restored = |bytes: &[u8]| {
+        let mut again = Roll::new(*roll.session(), [DEVICE]);
+        again.restore(bytes);
+        again
+    };
+    assert_eq!(restored(&old).holding(DEVICE), Some(Holding::Missing(7)));
+    assert_eq!((restored(&old).loss(), restored(&part).loss()), (None, roll.loss()));
+    assert!(roll.loss().is_some());
+}
+
+#[test]
+fn a_campaign_tells_what_its_devices_lost_before_they_were_mended() {
+    let devices = [1, 2, 3].map(|byte| Eui64::from_bytes([byte; 8]));
+    let mut roll = Roll::new(session(Habit::AsMeant, PackageVersion::V1), devices);
+    assert_eq!(roll.loss(), None);
+    devices.iter().for_each(|device| roll.tell(*device));
+    roll.set_sent(SENT);
+    roll.ask(Whom::All);
+    roll.hear(devices[0], 1, &v1(102, 0)).unwrap();
+    assert_eq!(roll.loss(), None, "two of three say nothing");
+    roll.hear(devices[1], 1, &v1(92, 8)).unwrap();
+    let lost_of_second = 39 * 1_000_000 / 131;
+    assert_eq!(roll.loss(), Some(CampaignLoss::Measured(lost_of_second)));
+    roll.set_sent(Sent { last_n: 150, frames: 151 });
+    roll.ask(Whom::All);
+    // It is complete now, and counts no more.
+    roll.hear(devices[1], 2, &v1(103, 0)).unwrap();
+    roll.hear(devices[2], 2, &v1(102, 0)).unwrap();
+    assert_eq!(roll.loss(), Some(CampaignLoss::Measured(lost_of_second)));
+    roll.lose(devices[1]);
+    assert_eq!(roll.loss(), Some(CampaignLoss::AtMost(51 * 1_000_000 / 151)));
 }
 
 /// Told devices, of which a window hears so many well.

@@ -198,7 +198,18 @@ pub fn begin_of(open_task: &OpenTask, group: &Group, plan: &Plan) -> Result<Begi
     });
     let is_the_same =
         told.first().map(|first| first.start) == begin.sessions().first().map(|first| first.start);
-    Ok(if is_the_same && !told.is_empty() { Begin::Sessions(told) } else { begin })
+    let begin = if is_the_same && !told.is_empty() { Begin::Sessions(told) } else { begin };
+    Ok(match begin {
+        Begin::Sessions(mut sessions) => {
+            for further in open_task.further() {
+                if sessions.last().is_none_or(|last| last.end() < further.start) {
+                    sessions.push(*further);
+                }
+            }
+            Begin::Sessions(sessions)
+        }
+        begin => begin,
+    })
 }
 
 /// Whether the last frame is out when the task wants it to be, as far as its start is known.

@@ -21,6 +21,7 @@ use super::turns::Turns;
 use super::verbs::Done;
 use super::verbs::Verb;
 use super::verbs::VerbError;
+use crate::answers::Expected;
 use crate::campaign::Campaign;
 use crate::campaign::FollowUp;
 use crate::campaign::Group;
@@ -175,6 +176,11 @@ impl Broadcaster {
         self.book.is_paused(task)
     }
 
+    /// Whether nothing of the task goes on for now: the operator paused it, or its file is not there.
+    pub fn is_put_off(&self, task: &TaskId) -> bool {
+        self.is_paused(task) || self.book.get(task).is_some_and(OpenTask::is_held)
+    }
+
     /// The task does not begin any more; one whose first frame was sent goes on. One that was taken up after a
     /// restart and is not armed again may be either, and is left until it is.
     pub fn withdraw(&mut self, now: Now, scheduler: &mut Scheduler, id: &TaskId) {
@@ -228,6 +234,7 @@ impl Broadcaster {
             // Kept or not: nothing is stored after it.
             self.stopped();
         }
+        self.book.extended(now, save, is_kept, &mut self.outbox);
         if self.turns.answered(save, is_kept) || !is_kept {
             return;
         }
@@ -360,13 +367,32 @@ impl Broadcaster {
 
     /// Where an armed campaign stands while it waits for what follows; `None` for any other.
     pub fn pause(&self, now: Now, task: &TaskId) -> Option<Pause> {
-        self.book.campaign(task)?.pause(now)
+        let open_task = self.book.get(task).filter(|open_task| !open_task.is_extending())?;
+        open_task.campaign()?.pause(now)
+    }
+
+    /// A campaign in sessions gets one more at `start` or later, for what is left of it and at least `fragments` coded
+    /// fragments, once that is durable; `None` where there can be none.
+    pub fn extend(
+        &mut self,
+        now: Now,
+        scheduler: &Scheduler,
+        task: &TaskId,
+        start: GpsTime,
+        fragments: u16,
+    ) -> Option<Session> {
+        self.book.extend(now, scheduler, task, start, fragments, &mut self.outbox)
     }
 
     /// The tasks whose campaigns wait for what follows.
     pub fn paused(&self, now: Now) -> Vec<TaskId> {
         let is_paused = |id: &&TaskId| self.pause(now, id).is_some();
         self.book.open().keys().filter(is_paused).cloned().collect()
+    }
+
+    /// This is expected of the devices of a group: its next campaign is planned by it, where it is sent to leanly.
+    pub fn expect(&mut self, group: &str, expected: Expected) {
+        self.book.expect(group, expected);
     }
 
     /// The campaign sends this after everything else; whether there are numbers and counters for it.

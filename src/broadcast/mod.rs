@@ -16,6 +16,7 @@ mod breaker;
 mod broadcaster;
 mod fetching;
 mod finished_tasks;
+mod further;
 mod io;
 mod judge;
 mod key_ranges;

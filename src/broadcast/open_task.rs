@@ -66,6 +66,10 @@ pub struct OpenTask {
     is_held: bool,
     /// Its end is remembered although nothing of it was recorded: its source may go on ordering it.
     is_end_kept: bool,
+    /// Sessions that were added to those of its plan in this life.
+    further: Vec<Session>,
+    /// One more that is on its way to the disk, and its save.
+    extending: Option<(u64, Session)>,
 }
 
 impl OpenTask {
@@ -114,6 +118,8 @@ impl OpenTask {
             waits: Waits::default(),
             is_held: false,
             is_end_kept: false,
+            further: Vec::new(),
+            extending: None,
         }
     }
 
@@ -216,6 +222,28 @@ impl OpenTask {
         if self.waiting().is_some_and(|(wait, _)| wait.reason == WaitReason::File) {
             self.go_on(now);
         }
+    }
+
+    /// The sessions that were added to those of its plan in this life.
+    pub fn further(&self) -> &[Session] {
+        &self.further
+    }
+
+    /// Whether one more session is on its way to the disk.
+    pub fn is_extending(&self) -> bool {
+        self.extending.is_some()
+    }
+
+    /// One more session is on its way to the disk with this save.
+    pub fn extend(&mut self, save: u64, session: Session) {
+        self.extending = Some((save, session));
+    }
+
+    /// The save was answered; whether it was that of one more session, which there is now if it is kept.
+    pub fn extended(&mut self, save: u64, is_kept: bool) -> bool {
+        let Some((_, session)) = self.extending.take_if(|(its, _)| *its == save) else { return false };
+        self.further.extend(Some(session).filter(|_| is_kept));
+        true
     }
 
     /// Its end is to be remembered although nothing of it was recorded.
@@ -406,6 +434,7 @@ impl OpenTask {
             key: plan.key.to_string(),
             number: self.arrival,
             sessions: begin.sessions().iter().map(told).collect(),
+            coded: (plan.spared() > 0).then_some(plan.coded),
             proof: self.proof,
             state: RecordState::Armed,
         }
@@ -426,6 +455,7 @@ impl OpenTask {
             key: String::new(),
             number: self.arrival,
             sessions: Vec::new(),
+            coded: None,
             proof: None,
             state: RecordState::Armed,
         }

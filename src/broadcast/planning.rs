@@ -38,6 +38,7 @@ use crate::store::Reservation;
 use crate::store::TaskRecord;
 use crate::task::TaskId;
 use crate::time::Now;
+use std::sync::Arc;
 
 impl TaskBook {
     /// Verifies the image, plans, and begins to decode the plan's frames, unless that was done before.
@@ -53,7 +54,10 @@ impl TaskBook {
         outbox: &mut Outbox,
     ) -> Result<(), String> {
         let Some(open_task) = self.get(id) else { return Ok(()) };
-        let group = self.site().group_of_open(open_task)?.clone();
+        let mut group = self.site().group_of_open(open_task)?.clone();
+        if let Some(record) = open_task.resumed() {
+            group.redundancy = record.redundancy();
+        }
         agreement::check(open_task.task(), &group)?;
         let trust = self.site().trust(open_task.task(), &group);
         let (expected, signed) = match check_provenance(open_task, &group, trust, &bytes, now.gps) {
@@ -224,6 +228,7 @@ impl TaskBook {
         let bytes = open_task.armed_record(plan, &begin, image.digest()).to_bytes();
         let mut planned = plan.planned(begin.sessions(), open_task.decoded());
         planned.sha256 = Some(image.digest());
+        planned.only = open_task.task().devices.clone().map(Arc::new);
         planned.crc32 = Some(crc32(image.bytes()));
         planned.warnings.extend(session_warnings(group, &begin, now.gps));
         planned.warnings.extend(agreement::warnings(open_task.task(), group));
@@ -235,7 +240,7 @@ impl TaskBook {
         }
         let save = outbox.save(Change::Task(TaskRecord { id: open_task.record_id(), bytes }));
         open_task.begin_step(Step::Recording(save));
-        outbox.report(now, Some(id), Event::Planned(planned));
+        outbox.report(now, Some(id), Event::Planned(Box::new(planned)));
         Ok(())
     }
 
@@ -314,7 +319,8 @@ impl TaskBook {
             Err(reason) => return self.refuse(now, id, reason, outbox),
         };
         let before = campaign.calendar().begin();
-        let is_moved = *before != Begin::Unknown && *before != begin;
+        let is_longer = !before.sessions().is_empty() && begin.sessions().starts_with(before.sessions());
+        let is_moved = *before != Begin::Unknown && *before != begin && !is_longer;
         if is_moved
             && !open_task.has_begun()
             && let Err(reason) = self.admit(now, id, campaign.plan(), &begin, outbox)

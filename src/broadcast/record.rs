@@ -1,6 +1,7 @@
 //! What must be known of a campaign after a restart: the task as received, the counters, how it stands.
 
 use super::io::TaskSource;
+use crate::campaign::Redundancy;
 use crate::report::Decoded;
 use crate::report::Outcome;
 use crate::signing::Evidence;
@@ -42,6 +43,9 @@ pub struct Record {
     /// releases, and for devices that always listen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<(u64, u8)>,
+    /// Coded fragments before the first question, where they are fewer than the task orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coded: Option<u16>,
     /// What came of decoding its frames.
     #[serde(default)]
     pub proof: Option<Proof>,
@@ -78,6 +82,11 @@ impl Record {
         Record { state: RecordState::Over { outcome: outcome.to_string(), order }, ..self }
     }
 
+    /// What it sends before its first question, whatever was learned since it was planned.
+    pub(super) fn redundancy(&self) -> Redundancy {
+        self.coded.map_or(Redundancy::Ordered, Redundancy::Planned)
+    }
+
     /// As bytes for the store.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("strings and numbers always serialise")
@@ -108,6 +117,7 @@ mod tests {
                        "base":2,"state":"Armed"}"#;
         let record = Record::from_bytes(text.as_bytes()).unwrap();
         assert_eq!((&record.evidence, record.checked_unix_us), (&None, None));
+        assert_eq!(record.redundancy(), Redundancy::Ordered);
         let evidence = Some(Evidence::detached("s3://b/k.sig", vec![0x30, 0xff]));
         let signed = Record { evidence, checked_unix_us: Some(7), ..record };
         assert_eq!(Record::from_bytes(&signed.to_bytes()), Ok(signed));

@@ -2,7 +2,9 @@
 
 use super::open_task::OpenTask;
 use super::turn_rule::TurnRule;
+use crate::answers::Expected;
 use crate::campaign::Group;
+use crate::campaign::Redundancy;
 use crate::json::shown_text;
 use crate::region::Parameters;
 use crate::signing::SigningTrust;
@@ -83,6 +85,15 @@ impl Site {
     /// All groups of the gateway.
     pub fn groups(&self) -> &[Group] {
         &self.groups
+    }
+
+    /// This is expected of the devices of a group from its next plan on, where it is sent to leanly.
+    pub fn expect(&mut self, group: &str, expected: Expected) {
+        let is_it =
+            |known: &&mut Group| known.name == group && matches!(known.redundancy, Redundancy::Lean(_));
+        if let Some(group) = self.groups.iter_mut().find(is_it) {
+            group.redundancy = Redundancy::Lean(Some(expected));
+        }
     }
 
     /// The law of the gateway's region.

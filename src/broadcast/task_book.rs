@@ -13,6 +13,7 @@ use super::pauses::Pauses;
 use super::record::Record;
 use super::record::RecordState;
 use super::site::Site;
+use crate::answers::Expected;
 use crate::campaign::Campaign;
 use crate::cloud::task_from_cloud;
 use crate::cloud::task_from_file;
@@ -385,9 +386,19 @@ impl TaskBook {
         &self.site
     }
 
+    /// This is expected of the devices of a group from its next plan on.
+    pub fn expect(&mut self, group: &str, expected: Expected) {
+        self.site.expect(group, expected);
+    }
+
     /// The tasks that are not over.
     pub fn open(&self) -> &OpenTasks {
         &self.open
+    }
+
+    /// The tasks that are not over, to change them.
+    pub fn open_mut(&mut self) -> impl Iterator<Item = (&TaskId, &mut OpenTask)> {
+        self.open.iter_mut()
     }
 
     /// One task that is not over.

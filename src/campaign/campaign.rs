@@ -13,8 +13,6 @@ use super::setbacks::Setbacks;
 use super::state::CampaignState;
 use super::step::Awaiting;
 use super::step::Ending;
-use super::step::FollowUp;
-use super::step::Pause;
 use super::step::Progress;
 use super::step::Refusal;
 use super::step::Step;
@@ -56,32 +54,32 @@ const HELD_US: u64 = 400_000;
 
 /// A planned task with its image, being sent. No Debug: the group holds keys.
 pub struct Campaign {
-    plan: Plan,
-    group: Group,
-    image: HeldImage,
-    frames: Frames,
-    fcnt_guard: FcntGuard,
-    calendar: Calendar,
-    progress: Progress,
-    awaiting: Option<Awaiting>,
+    pub(super) plan: Plan,
+    pub(super) group: Group,
+    pub(super) image: HeldImage,
+    pub(super) frames: Frames,
+    pub(super) fcnt_guard: FcntGuard,
+    pub(super) calendar: Calendar,
+    pub(super) progress: Progress,
+    pub(super) awaiting: Option<Awaiting>,
     /// Frames that were acknowledged and that no report spoke of yet.
-    unsettled: Unsettled,
+    pub(super) unsettled: Unsettled,
     /// The next frame starts at this or later, by our own spacing.
-    not_before: Option<Instant>,
-    last_end: Option<Instant>,
-    setbacks: Setbacks,
+    pub(super) not_before: Option<Instant>,
+    pub(super) last_end: Option<Instant>,
+    pub(super) setbacks: Setbacks,
     /// When the next frame would have been handed over by the campaign's own pace.
-    due: Option<Instant>,
+    pub(super) due: Option<Instant>,
     /// Why the next frame is not sent now.
-    wait: Option<Wait>,
+    pub(super) wait: Option<Wait>,
     /// Its devices answer: it goes on as it is told until it is told that nothing follows.
-    is_followed: bool,
+    pub(super) is_followed: bool,
     /// What was sent of its fragmentation session.
-    sent: Sent,
+    pub(super) sent: Sent,
     /// No question goes into a frame below this: a former run may have sent that one.
-    ask_from: u32,
+    pub(super) ask_from: u32,
     /// Until when answers to its newest question come in.
-    answers_until: Option<Instant>,
+    pub(super) answers_until: Option<Instant>,
 }
 
 impl Campaign {
@@ -116,38 +114,6 @@ impl Campaign {
             ask_from,
             answers_until: None,
         }
-    }
-
-    /// Where it stands while it waits for what follows; `None` while it sends, and where nothing follows.
-    pub fn pause(&self, now: Now) -> Option<Pause> {
-        if !self.is_followed || !self.has_begun() || self.awaiting.is_some() {
-            return None;
-        }
-        let is_shut = self.calendar.is_missed(now);
-        let is_left = |(_, position)| !(self.is_made_up(position) && is_shut);
-        let is_idle = !self.progress.next_position(&self.plan).is_some_and(is_left);
-        is_idle.then(|| Pause {
-            sent: self.sent,
-            room: self.progress.room(&self.plan),
-            airtime_us: self.plan.airtime_us,
-            is_shut,
-            last_end: self.last_end,
-        })
-    }
-
-    /// Sends this after everything else; whether there are numbers and counters for it.
-    pub fn follow(&mut self, follow_up: FollowUp) -> bool {
-        self.progress.follow(&self.plan, follow_up, self.ask_from)
-    }
-
-    /// Answers to its question come in until then.
-    pub fn await_answers(&mut self, until: Instant) {
-        self.answers_until = Some(until);
-    }
-
-    /// Nothing follows any more.
-    pub fn end_follow_up(&mut self) {
-        self.is_followed = false;
     }
 
     /// The plan it follows.
@@ -258,10 +224,11 @@ impl Campaign {
         if self.awaiting.is_some() {
             return Step::Wait(None);
         }
+        if let Some(step) = self.idle(now) {
+            return step;
+        }
         let Some((frame_no, position)) = self.progress.next_position(&self.plan) else {
-            let until = self.answers_until.filter(|until| *until > now.mono);
-            self.wait = until.map(|until| Wait::until(WaitReason::DeviceAnswers, until));
-            return Step::Wait(until);
+            return Step::Wait(None);
         };
         let (opens, until) = match self.window(now) {
             Ok(window) => window,
@@ -444,7 +411,7 @@ impl Campaign {
             && !self.progress.next_position(&self.plan).is_some_and(is_left)
     }
 
-    fn is_made_up(&self, position: Position) -> bool {
+    pub(super) fn is_made_up(&self, position: Position) -> bool {
         match position {
             Position::Coded(r) => r > self.plan.coded,
             Position::Control => true,
@@ -500,7 +467,7 @@ impl Campaign {
     }
 
     /// From when to when the devices listen; or why there is nothing to do.
-    fn window(&mut self, now: Now) -> Result<(Option<Instant>, Option<Instant>), Step> {
+    pub(super) fn window(&mut self, now: Now) -> Result<(Option<Instant>, Option<Instant>), Step> {
         self.calendar.window(now).map_err(|closed| {
             self.image.let_go();
             match closed {
@@ -612,6 +579,7 @@ mod tests {
             accepts_unsigned: false,
             takes_any_image: false,
             answer_window: None,
+            redundancy: Default::default(),
             canary_fcnts: 0,
             power: Default::default(),
             trust: SigningTrust::default(),

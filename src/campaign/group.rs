@@ -2,6 +2,7 @@
 
 use super::listening::SessionLimits;
 use super::power::Power;
+use super::redundancy::Redundancy;
 use crate::answers::AnswerWindow;
 use crate::answers::Habit;
 use crate::fragment::Ts004Version;
@@ -65,6 +66,8 @@ pub struct Group {
     pub canary_fcnts: u32,
     /// When answers to a question come (BlockAckDelay of TS004); `None` where nobody hears them.
     pub answer_window: Option<AnswerWindow>,
+    /// How many coded fragments are sent before the first question.
+    pub redundancy: Redundancy,
 }
 
 /// When the devices of a group listen.

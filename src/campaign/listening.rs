@@ -32,11 +32,13 @@ pub struct SessionLimits {
     pub most: Option<u8>,
     /// What one more session costs, as listening, microseconds.
     pub price_us: u64,
+    /// Devices that miss something when the sessions are over are told further ones.
+    pub further: bool,
 }
 
 impl Default for SessionLimits {
     fn default() -> Self {
-        SessionLimits { most: None, price_us: 120_000_000 }
+        SessionLimits { most: None, price_us: 120_000_000, further: false }
     }
 }
 

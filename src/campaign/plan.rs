@@ -30,6 +30,7 @@ use crate::region::Parameters;
 use crate::region::RegionError;
 use crate::region::RfRegion;
 use crate::report::Decoded;
+use crate::report::Lean;
 use crate::report::Planned;
 use crate::schedule::Pace;
 use crate::schedule::PaceLimit;
@@ -51,10 +52,9 @@ pub const ENCODER_VERSION: u32 = 1;
 /// Counters for questions to canaries, where a campaign has any. A number on disk: the counters that a journal holds for a
 /// campaign begin so many below its first frame.
 pub const CANARY_FCNTS: u32 = 64;
-/// Questions that the last session has time for: so many where they make it no longer, else the fewest.
-const QUESTIONS: [u64; 2] = [8, 5];
-/// One fragment in so many is expected to be asked for beyond the ordered ones.
-const FOLLOW_UP_EACH: u32 = 10;
+/// Questions that the last session has time for, and one fragment in so many that is asked for beyond the ordered ones: the
+/// first that make it no longer than the last. That one serves where a further session may follow, else the one before.
+const QUESTIONS: [(u64, Option<u32>); 3] = [(8, Some(10)), (5, Some(10)), (1, None)];
 /// A mark covers at least this many frames.
 const MARK_FRAMES: u32 = 32;
 /// Marks are never closer than this, microseconds: a mark covers what is sent in that time.
@@ -77,9 +77,11 @@ pub struct Plan {
     pub ts004_version: Ts004Version,
     /// The FPort of DataFragment.
     pub fport: u8,
-    /// Number of the last coded fragment that the task asks for.
+    /// Number of the last coded fragment that the task asks for, or that comes before the first question.
     pub coded: u16,
-    /// Coded fragments kept to make up for frames that were lost on the way to the air.
+    /// What comes before the first question where the group is sent to leanly.
+    pub lean: Option<Lean>,
+    /// Coded fragments kept to make up for frames that were lost on the way to the air, and for what devices ask for.
     pub top_up: u16,
     /// How often the last uncoded fragment is repeated.
     pub repeats: u8,
@@ -143,11 +145,14 @@ impl Plan {
             .map_err(|error| too_many(error, frag_size, task, group, image, payload))?;
         let nb_frag = layout.nb_frag();
         let ordered = redundancy_fragments(nb_frag, task.redundancy_percent);
-        check_coded_only(task, group, ordered)?;
+        check_coded_only(task, ordered)?;
         let Numbers { coded, top_up, canary_fcnts, base, from, end } =
             Numbers::new(group, (nb_frag, ordered), task.coded_from, base).map_err(|error| {
                 error.unwrap_or_else(|| too_many_error(frag_size, task, group, image, payload))
             })?;
+        let lean = group.answer_window.and_then(|_| group.redundancy.lean(nb_frag, coded));
+        // What is not sent before the first question may be after it: the numbers are kept.
+        let spared = lean.map_or(0, |lean| lean.spared());
         let phy_len = frag_size + DataFragment::HEADER_LEN + FRAME_OVERHEAD;
         let airtime_us = downlink_airtime_us(channel.modulation, phy_len);
         let lawful = scheduler.pace(channel, airtime_us, GAP_US, group.policy)?;
@@ -163,8 +168,9 @@ impl Plan {
             descriptor: task.frag_descriptor().unwrap_or_default(),
             ts004_version: group.ts004_version,
             fport: group.fport,
-            coded,
-            top_up,
+            coded: coded - spared,
+            lean,
+            top_up: top_up + spared,
             repeats: group.profile.repeats,
             canary_fcnts,
             base,
@@ -216,7 +222,7 @@ impl Plan {
         self.first_fcnt() - self.canary_fcnts..self.first_fcnt()
     }
 
-    /// Frames that the task asks for: uncoded, repeats and coded.
+    /// Frames that the task asks for, before the first question: uncoded, repeats and coded.
     pub fn frames(&self) -> u32 {
         self.uncoded() + u32::from(self.ordered_coded())
     }
@@ -226,10 +232,19 @@ impl Plan {
         if self.from > 0 { 0 } else { u32::from(self.layout.nb_frag()) + u32::from(self.repeats) }
     }
 
-    /// Coded fragments that the task asks for.
+    /// Coded fragments that the task asks for, before the first question.
     pub fn ordered_coded(&self) -> u16 {
-        let before = if self.from > 0 { narrow(self.sequence().coded_from(self.from) - 1) } else { 0 };
-        self.coded - before
+        self.coded - self.coded_before()
+    }
+
+    /// Coded fragments with lower numbers than those that it sends.
+    fn coded_before(&self) -> u16 {
+        if self.from > 0 { narrow(self.sequence().coded_from(self.from) - 1) } else { 0 }
+    }
+
+    /// Coded fragments that the task orders and that are not sent before the first question.
+    pub fn spared(&self) -> u16 {
+        self.lean.map_or(0, |lean| lean.spared())
     }
 
     /// Frames that one mark covers: a former run may have sent so many beyond its last one.
@@ -298,23 +313,29 @@ impl Plan {
         let uncoded = self.uncoded() as usize;
         let window = group.answer_window;
         let questions_us = |questions: u64| window.map_or(0, |window| questions * window.us());
-        let frames = |questions: u64| Frames {
+        let frames = |(questions, each): (u64, Option<u32>)| Frames {
             uncoded,
             all: uncoded + usize::from(self.ordered_coded()),
             spacing_us: [self.pace_uncoded.spacing_us, self.pace_coded.spacing_us],
             guard_us: group.guard_us,
             pause_us: if self.repeats > 0 { REPEAT_DISTANCE_US } else { 0 },
-            asked_for: window.map_or(0, |_| (self.frames() / FOLLOW_UP_EACH) as usize),
+            // On a worse day than the last ones devices ask for what is ordered.
+            asked_for: window.map_or(0, |_| {
+                each.map_or(0, |each| self.frames() / each).max(self.spared().into()) as usize
+            }),
             questions_us: questions_us(questions),
         };
         let request = self.request(group.policy);
         let limits = (group.sessions, within_us);
-        let choose = |questions| Bursts::choose(empty, request, frames(questions), exponent, limits);
-        let [many, few] = QUESTIONS;
-        let few = (few, choose(few));
-        let many = window.map(|_| (many, choose(many)));
-        let cheap = many.filter(|(_, many)| many.costs_no_more_than(&few.1, limits));
-        let (questions, chosen) = cheap.unwrap_or(few);
+        let choose = |room: (u64, Option<u32>)| {
+            (room.0, Bursts::choose(empty, request, frames(room), exponent, limits))
+        };
+        let [many, few, one] = QUESTIONS;
+        // Where a further session is told to those who miss something, nobody else pays for them.
+        let least = choose(if group.sessions.further { one } else { few });
+        let roomier = [many, few].into_iter().filter(|_| window.is_some()).map(choose);
+        let mut as_short = roomier.filter(|(_, bursts)| bursts.costs_no_more_than(&least.1, limits));
+        let (questions, chosen) = as_short.next().unwrap_or(least);
         // An ordered length is kept as it is.
         let has_room = exponent.is_none() && !chosen.bursts.is_empty();
         self.questions_us = if has_room { questions_us(questions) } else { 0 };
@@ -335,7 +356,10 @@ impl Plan {
             crc32: None,
             sha256: None,
             coded: self.ordered_coded(),
+            lean: self.lean,
             is_coded_only: self.from > 0,
+            coded_before: self.coded_before(),
+            only: None,
             first_fcnt: self.first_fcnt(),
             canary_fcnts: self.canary_fcnts,
             end_fcnt: self.end,
@@ -413,15 +437,14 @@ fn frames_of_a_mark(spacing_us: u64) -> u32 {
 }
 
 /// Sessions begin at whole seconds.
-fn whole_second(start: GpsTime) -> GpsTime {
+pub(super) fn whole_second(start: GpsTime) -> GpsTime {
     GpsTime::from_us(start.as_us().div_ceil(1_000_000) * 1_000_000)
 }
 
 /// Whether coded fragments alone can be sent to the group, where the task asks for that.
-fn check_coded_only(task: &Task, group: &Group, ordered: u32) -> Result<(), PlanError> {
+fn check_coded_only(task: &Task, ordered: u32) -> Result<(), PlanError> {
     match task.coded_from {
         None => Ok(()),
-        Some(_) if group.answer_window.is_some() => Err(PlanError::SetUpAnew { group: group.name.clone() }),
         Some(_) if ordered == 0 => Err(PlanError::NothingToSend),
         Some(_) => Ok(()),
     }

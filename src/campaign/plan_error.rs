@@ -48,10 +48,6 @@ pub enum PlanError {
     )]
     OutOfCounters { needed: u32, first: u32 },
     #[error(
-        "Fuotad.CodedFrom: group {group} has an lns, so its devices are set up anew and lose what they heard: leave it out, and the whole image is sent"
-    )]
-    SetUpAnew { group: String },
-    #[error(
         "Fuotad.CodedFrom {coded_from} with {ordered} coded fragments of {nb_frag}: TS004 numbers {MAX_FRAGMENTS} fragments in all; leave it out, and the whole image is sent"
     )]
     NoNumbersLeft { coded_from: u32, nb_frag: u16, ordered: u32 },

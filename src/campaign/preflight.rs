@@ -185,6 +185,7 @@ mod tests {
             accepts_unsigned: false,
             takes_any_image: false,
             answer_window: None,
+            redundancy: Default::default(),
             canary_fcnts: 0,
             power: Default::default(),
             trust: SigningTrust::default(),

@@ -46,6 +46,8 @@ impl Progress {
         let sequence = plan.sequence();
         match follow_up {
             FollowUp::Send(fragments) => {
+                // A question that a session had no time for is put after these.
+                self.question = None;
                 let wanted = sequence.coded_from(self.next_frame) - 1 + u32::from(fragments);
                 self.follow_up += wanted.saturating_sub(self.coded_wanted(plan));
                 self.room(plan) >= fragments

@@ -127,10 +127,20 @@ pub struct Pause {
     pub sent: Sent,
     /// Coded fragments that there are numbers and counters for.
     pub room: u16,
+    /// Ordered coded fragments that a lean campaign did not send before its first question.
+    pub spared: u16,
     /// Airtime of one of them, microseconds.
     pub airtime_us: u64,
     /// The sessions that its devices were told are over.
     pub is_shut: bool,
+    /// When its devices listen again, where that is later.
+    pub opens: Option<Instant>,
+    /// Sessions that were added to those of its plan; `None` where its devices always listen.
+    pub further: Option<usize>,
+    /// Frames that the task orders are left.
+    pub is_cut: bool,
+    /// The question that was ordered was not put.
+    pub is_unasked: bool,
     /// When its last frame is over, as far as it is known.
     pub last_end: Option<Instant>,
 }

@@ -18,7 +18,8 @@ pub fn held(answers: &AnswersSnapshot) -> String {
         (None, None) => None,
     };
     let more = match (answers.stage.as_str(), until) {
-        ("alone", Some(until)) => format!("; asked alone {until}"),
+        ("alone" | "between", Some(until)) => format!("; asked alone {until}"),
+        ("between", None) => "; one more session follows".to_owned(),
         ("alone", None) => "; asked alone".to_owned(),
         ("together", Some(until)) => format!("; answers are awaited {until}"),
         _ => String::new(),
@@ -50,6 +51,10 @@ mod tests {
             ..over.clone()
         };
         assert_eq!(held(&alone), format!("{counted}; asked alone until 2026-12-01T10:00:00Z"));
+        let between = AnswersSnapshot { stage: "between".to_owned(), end: None, ..alone.clone() };
+        assert_eq!(held(&between), held(&alone));
+        let told = AnswersSnapshot { ends_in_s: None, ends_at: None, ..between };
+        assert_eq!(held(&told), format!("{counted}; one more session follows"));
         let clockless = AnswersSnapshot { ends_at: None, questions: 0, ..alone };
         assert_eq!(held(&clockless), "212 done, 3 missing fragments, 85 unheard; asked alone for 2 h");
         let together = AnswersSnapshot {

@@ -15,6 +15,8 @@ use crate::daemon::NO_SERVER;
 use crate::daemon::StateFolder;
 use crate::daemon::hidden;
 use crate::lorawan::Secret;
+use crate::plan::lean_lines;
+use crate::plan::learned_from;
 use crate::store::RangeState;
 use std::io::Write;
 use std::path::Path;
@@ -22,7 +24,7 @@ use std::path::Path;
 /// Validates the configuration at `path`.
 pub fn run(path: &Path, print: bool, is_strict: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::config(format!("{}: {error}", path.display()));
-    let (config, settings) = checked(path, is_strict)?;
+    let (config, mut settings) = checked(path, is_strict)?;
     if print {
         let effective = config.effective().map_err(|error| wrong(&error))?;
         let text = toml::to_string(&effective).map_err(|error| wrong(&error))?;
@@ -30,6 +32,11 @@ pub fn run(path: &Path, print: bool, is_strict: bool, out: &mut dyn Write) -> Re
     } else {
         let (region, groups) = (settings.engine.region.region, settings.engine.groups.len());
         writeln!(out, "{}: good: {region}, {groups} group(s)", path.display())?;
+        let folder = StateFolder::read(&config.state.dir).ok().flatten();
+        learned_from(&mut settings.engine, folder.as_ref().map(|folder| &folder.recovered));
+        for line in lean_lines(&settings.engine) {
+            writeln!(out, "{line}")?;
+        }
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod group_args;
 mod history;
 mod init;
 mod inspect;
+mod leftover;
 mod online;
 mod operator_args;
 mod order;

@@ -138,7 +138,10 @@ pub struct RerunArgs {
     /// none of them has heard yet
     #[arg(long)]
     pub whole: bool,
-    /// Coded fragments in percent of the uncoded ones; default: as before
+    /// Send to all devices of a group with an lns, also to those that hold the image; default: to the others
+    #[arg(long)]
+    pub all: bool,
+    /// Coded fragments in percent of the uncoded ones; default: as before, or what the devices are known to miss
     #[arg(long, value_name = "PERCENT")]
     pub redundancy: Option<u8>,
     /// When the first session begins (RFC 3339), or "at-once"; default: at once where the devices always listen,

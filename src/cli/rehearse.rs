@@ -60,6 +60,7 @@ pub fn run(args: &RehearseArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         devices: args.devices,
         loss: args.loss / 100.0,
         start,
+        has_start: matches!(task.start, Some(Start::At(_))),
     };
     let refused = |error: ConfigError| Failure::text(78, &args.config, &error);
     let scenario = Scenario::rehearsed(&config, rehearsal).map_err(refused)?;

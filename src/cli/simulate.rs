@@ -90,7 +90,7 @@ pub fn play(
     } else {
         print(show.title, image_len, &summary, expected, out)?;
     }
-    let is_content = summary.verdict.is_content() && breaches(&summary).next().is_none();
+    let is_content = summary.verdict.is_content() && summary.broken_promises().next().is_none();
     Ok(match (is_content, is_met) {
         (false, _) => ExitCode::from(BREACH),
         (true, false) => ExitCode::from(MISSED),
@@ -186,11 +186,6 @@ fn print(
     Ok(())
 }
 
-/// What the referee of set-ups found wrong.
-fn breaches(summary: &Summary) -> impl Iterator<Item = &String> {
-    summary.fields.iter().flat_map(|field| &field.breaches)
-}
-
 /// How the devices came to know of the campaign.
 fn print_set_up(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
     if summary.fields.is_empty() {
@@ -203,7 +198,11 @@ fn print_set_up(summary: &Summary, out: &mut dyn Write) -> Result<(), Failure> {
             field.devices, field.downlinks, field.oracle
         )?;
     }
-    for breach in breaches(summary) {
+    for result in &summary.results {
+        let so_far = if result.is_final { "" } else { ", so far" };
+        writeln!(out, "  results     {}: {} by their answers{so_far}", result.group, result.holdings)?;
+    }
+    for breach in summary.broken_promises() {
         writeln!(out, "              VIOLATION: {breach}")?;
     }
     Ok(())
@@ -219,6 +218,9 @@ fn print_plans(image_len: usize, summary: &Summary, out: &mut dyn Write) -> Resu
             "  image       {image_len} B as {} uncoded + {} coded fragments of {} B{group}",
             planned.nb_frag, planned.coded, planned.frag_size
         )?;
+        if let Some(lean) = planned.lean {
+            writeln!(out, "  lean        {lean}")?;
+        }
         writeln!(
             out,
             "  pace        a frame of {} every {}, set by {}",
@@ -347,6 +349,7 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
             "group": planned.group,
             "nb_frag": planned.nb_frag,
             "coded": planned.coded,
+            "ordered_coded": planned.lean.map_or(planned.coded, |lean| lean.ordered),
             "frag_size": planned.frag_size,
             "first_fcnt": planned.first_fcnt,
             "image_mah": planned.image_uah as f64 / 1000.0,
@@ -359,8 +362,14 @@ fn as_json(image_len: usize, summary: &Summary, expected: usize) -> serde_json::
         })).collect::<Vec<_>>(),
         "complete": summary.complete(),
         "expected": expected,
-        "content": summary.verdict.is_content() && breaches(summary).next().is_none(),
+        "content": summary.verdict.is_content() && summary.broken_promises().next().is_none(),
         "breaches": summary.verdict.breaches.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "broken_promises": summary.broken_promises().collect::<Vec<_>>(),
+        "results": summary.results.iter().map(|result| json!({
+            "group": result.group,
+            "is_final": result.is_final,
+            "holdings": result.holdings,
+        })).collect::<Vec<_>>(),
         "breach_count": summary.verdict.breach_count,
         "frames": summary.verdict.frames,
         "repeated_frames": summary.verdict.repeated_frames,

@@ -19,6 +19,7 @@ use super::raw_task::with_role;
 use super::task_status::resembling;
 use crate::image::Digest;
 use crate::json::shown_text;
+use crate::lorawan::Eui64;
 use crate::task::DEFAULT_REDUNDANCY_PERCENT;
 use crate::task::ImageRef;
 use crate::task::Interval;
@@ -137,6 +138,7 @@ fn accept(json: FuotaTaskJson, file_stem: Option<&str>) -> Result<Task, TaskErro
         session_timeout_exponent: members::SESSION_TIMEOUT_EXPONENT.check(fuotad.session_timeout_exponent)?,
         finish_by: fuotad.finish_by.as_deref().map(finish_by).transpose()?,
         coded_from: members::CODED_FROM.check(fuotad.coded_from)?,
+        devices: fuotad.devices.as_deref().map(devices).transpose()?,
         groups: groups(fuotad.multicast_groups.unwrap_or_else(|| raw.group.into_iter().collect()))?,
         descriptor,
         role: raw.role,
@@ -209,6 +211,19 @@ fn groups(names: Vec<String>) -> Result<Vec<String>, TaskError> {
         }
     }
     Ok(names)
+}
+
+fn devices(dev_euis: &[String]) -> Result<BTreeSet<Eui64>, TaskError> {
+    if dev_euis.is_empty() {
+        return Err(refuse(members::DEVICES, "an empty list", members::DEVICES_ALLOWED));
+    }
+    let mut devices = BTreeSet::new();
+    for (index, text) in dev_euis.iter().enumerate() {
+        let place = || format!("{}[{index}]", members::DEVICES);
+        let dev_eui = text.parse().map_err(|_| refuse(&place(), text, "a DevEUI, 16 hex digits"))?;
+        devices.insert(dev_eui);
+    }
+    Ok(devices)
 }
 
 fn unknown_status(status: &TaskStatus) -> Option<String> {

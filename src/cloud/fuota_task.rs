@@ -130,6 +130,9 @@ pub struct FuotadJson {
     /// Only coded fragments from this number on: the devices keep what they heard of an earlier task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coded_from: Option<i64>,
+    /// DevEUIs of the devices that the task is for; the others of its groups are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<String>>,
     /// Instead of the task's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redundancy_percent: Option<i64>,

@@ -45,6 +45,10 @@ pub(super) const SESSION_TIMEOUT_EXPONENT: Limit =
 /// TS004-1.0.0 3.4: 14 bits number all fragments, uncoded ones first.
 pub(super) const CODED_FROM: Limit = Limit { path: "Fuotad.CodedFrom", min: 1, max: 16_382 };
 
+/// The devices that a task is for.
+pub(super) const DEVICES: &str = "Fuotad.Devices";
+pub(super) const DEVICES_ALLOWED: &str = "a list of DevEUIs, 16 hex digits each, at least one";
+
 pub(super) const GROUPS: &str = "Fuotad.MulticastGroups";
 pub(super) const GROUPS_ALLOWED: &str = "a list of group names";
 pub(super) const START: &str = "Fuotad.Start";
@@ -72,7 +76,7 @@ pub(super) const OUR_FRAGMENT_INTERVAL_MS: Limit =
 pub(super) const FILE: &str = "Fuotad.File";
 
 /// Every member that a task document may have.
-pub(super) const PATHS: [&str; 30] = [
+pub(super) const PATHS: [&str; 31] = [
     "Arn",
     "Id",
     "Status",
@@ -96,6 +100,7 @@ pub(super) const PATHS: [&str; 30] = [
     SESSION_TIMEOUT_EXPONENT.path,
     FINISH_BY,
     CODED_FROM.path,
+    DEVICES,
     OUR_REDUNDANCY_PERCENT.path,
     OUR_FRAGMENT_SIZE_BYTES.path,
     OUR_FRAGMENT_INTERVAL_MS.path,
@@ -141,6 +146,7 @@ pub(super) fn allowed(path: &str) -> String {
         IMAGE_PATH => IMAGE_ALLOWED,
         DESCRIPTOR | OUR_DESCRIPTOR => DESCRIPTOR_ALLOWED,
         GROUPS => GROUPS_ALLOWED,
+        DEVICES => DEVICES_ALLOWED,
         START => START_ALLOWED,
         INTERVAL => INTERVAL_ALLOWED,
         SHA256 => SHA256_ALLOWED,

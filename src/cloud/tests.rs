@@ -88,6 +88,7 @@ fn the_answer_of_get_fuota_task_is_read_member_by_member() {
         session_timeout_exponent: None,
         finish_by: None,
         coded_from: None,
+        devices: None,
         descriptor: Some(vec![1, 4, 2, 0]),
         role: Some("arn:aws:iam::123456789012:role/fuota-read".to_owned()),
         created_at: GpsTime::from_unix_us(1_732_233_600_123_000),
@@ -339,7 +340,7 @@ fn a_misspelt_member_of_fuotad_is_an_error_that_names_the_right_one() {
     assert_eq!(
         error,
         "Fuotad.\"Sha-256\" is unknown, did you mean Fuotad.Sha256?; known are MulticastGroups, Start, \
-         Interval, Sha256, SessionTimeoutExponent, FinishBy, CodedFrom, RedundancyPercent, FragmentSizeBytes, \
+         Interval, Sha256, SessionTimeoutExponent, FinishBy, CodedFrom, Devices, RedundancyPercent, FragmentSizeBytes, \
          FragmentIntervalMS, Descriptor, File"
     );
     let in_the_wrong_place = refused(&with("Fuotad.StartTime", json!(1)));

@@ -256,6 +256,7 @@ impl AwsTaskConfig {
             session_timeout_exponent: self.session_timeout_exponent.map(i64::from),
             finish_by: self.finish_by.clone(),
             coded_from: None,
+            devices: None,
             ..FuotadJson::default()
         }
     }

@@ -29,6 +29,8 @@ use std::collections::BTreeMap;
 const DOWNLINKS_PER_DAY_MAX: u16 = 1000;
 /// More questions than this drain batteries for nothing.
 const QUESTIONS_MAX: u16 = 100;
+/// More sessions for devices that miss something than anybody waits for.
+const FURTHER_SESSIONS_MAX: u16 = 10;
 /// Between two questions to one device, seconds: answers may take as long as the lower one, nobody waits for the upper.
 const QUESTION_INTERVAL_S: core::ops::RangeInclusive<u32> = 60..=604_800;
 /// A day of airtime, seconds.
@@ -124,9 +126,9 @@ fn canaries(group: &GroupConfig) -> u8 {
 fn give_up(group: &GroupConfig) -> Result<GiveUp, ConfigError> {
     let wrong =
         |key: &str, message: String| Err(ConfigError::value(format!("group {}.{key}", group.name), message));
-    let GiveUp { questions, answers_us, .. } = GiveUp::default();
-    let usual = GiveUpConfig { questions, airtime_s: None, answers_h: None };
-    let GiveUpConfig { questions, airtime_s, answers_h } = group.give_up.unwrap_or(usual);
+    let GiveUp { questions, answers_us, further_sessions, .. } = GiveUp::default();
+    let usual = GiveUpConfig { questions, airtime_s: None, answers_h: None, sessions: None };
+    let GiveUpConfig { questions, airtime_s, answers_h, sessions } = group.give_up.unwrap_or(usual);
     if !(1..=QUESTIONS_MAX).contains(&questions) {
         let message =
             format!("{questions} is outside 1 to {QUESTIONS_MAX}: who is to answer nothing needs no lns");
@@ -139,12 +141,16 @@ fn give_up(group: &GroupConfig) -> Result<GiveUp, ConfigError> {
     if let Some(found) = answers_h.filter(|answers_h| !(1..=AT_LATEST_H_MAX).contains(answers_h)) {
         return wrong("give-up.answers-h", format!("{found} is outside 1 to {AT_LATEST_H_MAX}, in hours"));
     }
+    if let Some(found) = sessions.filter(|sessions| *sessions > FURTHER_SESSIONS_MAX) {
+        return wrong("give-up.sessions", format!("{found} is more than {FURTHER_SESSIONS_MAX}"));
+    }
     if group.max_behind == Some(0) {
         return wrong("max-behind", "0 leaves nobody to send for: write 1 or more, or nothing".to_owned());
     }
     let airtime_us = airtime_s.map(|airtime_s| u64::from(airtime_s) * 1_000_000);
     let answers_us = answers_h.map_or(answers_us, |answers_h| answers_h * 3_600_000_000);
-    Ok(GiveUp { questions, airtime_us, max_behind: group.max_behind, answers_us })
+    let further_sessions = sessions.unwrap_or(further_sessions);
+    Ok(GiveUp { questions, airtime_us, max_behind: group.max_behind, answers_us, further_sessions })
 }
 
 /// How often one device is asked what it holds.
@@ -168,6 +174,7 @@ pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings], regio
         for group in groups.iter_mut().filter(is_its) {
             let Ok(rate) = region.data_rate(group.data_rate) else { continue };
             let (devices, habit) = (fleet.members.len(), group.profile.habit);
+            group.sessions.further = fleet.rules.give_up.further_sessions > 0;
             group.answer_window = Some(AnswerWindow::new(devices, habit, rate.modulation, usual));
         }
     }
@@ -224,6 +231,7 @@ fn member(device: &DeviceConfig, of: &Devices, batch: Batch) -> Option<Member> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::Redundancy;
     use crate::config::file::Config;
     use crate::lorawan::Secret;
     use crate::region::RfRegion;
@@ -324,19 +332,39 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_lean_where_it_says_so() {
+        let rule = |written: &str| {
+            let text = format!(
+                "[gateway]\nregion = \"EU868\"\n[[group]]\nname = \"meters\"\nmc-addr = \"01c0ffee\"\nmc-key-file = \"k\"\n{written}"
+            );
+            let config = Config::from_text(&text, &BTreeMap::new()).unwrap();
+            config.engine(&mut |_| Ok(Secret::from_bytes([7; 16]))).unwrap().groups[0].redundancy
+        };
+        assert_eq!((rule(""), rule("redundancy = \"ordered\"")), (Redundancy::Ordered, Redundancy::Ordered));
+        assert_eq!(rule("redundancy = \"lean\""), Redundancy::Lean(None));
+    }
+
+    #[test]
     fn what_is_spent_on_devices_that_miss_fragments_has_its_bounds() {
         let made = |written: &str| made_with("", written);
         let usual = made("").unwrap()[0].rules.give_up;
         let two_days_us = 48 * 3_600_000_000;
-        let wanted = GiveUp { questions: 12, airtime_us: None, max_behind: None, answers_us: two_days_us };
+        let wanted = GiveUp {
+            questions: 12,
+            airtime_us: None,
+            max_behind: None,
+            answers_us: two_days_us,
+            further_sessions: 3,
+        };
         assert_eq!(usual, wanted);
-        let written = "give-up = { questions = 5, airtime-s = 600, answers-h = 24 }\nmax-behind = 40\nmin-question-interval-s = 900";
+        let written = "give-up = { questions = 5, airtime-s = 600, answers-h = 24, sessions = 0 }\nmax-behind = 40\nmin-question-interval-s = 900";
         let right = made(written).unwrap();
         let wanted = GiveUp {
             questions: 5,
             airtime_us: Some(600_000_000),
             max_behind: Some(40),
             answers_us: two_days_us / 2,
+            further_sessions: 0,
         };
         assert_eq!((right[0].rules.give_up, right[0].rules.question_interval_s), (wanted, Some(900)));
         for (written, part) in [
@@ -350,6 +378,7 @@ mod tests {
                 "give-up = { questions = 3, answers-h = 0 }",
                 "give-up.answers-h: 0 is outside 1 to 4392, in hours",
             ),
+            ("give-up = { questions = 3, sessions = 11 }", "give-up.sessions: 11 is more than 10"),
             (
                 "min-question-interval-s = 59",
                 "group meters.min-question-interval-s: 59 is outside 60 to 604800",

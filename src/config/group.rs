@@ -4,6 +4,7 @@ use super::signing::SigningConfig;
 use crate::campaign::DeviceClass;
 use crate::campaign::Power;
 use crate::campaign::ProfileName;
+use crate::campaign::Redundancy;
 use crate::fragment::Ts004Version;
 use crate::lorawan::Secret;
 use crate::schedule::Pattern;
@@ -56,6 +57,9 @@ pub struct GroupConfig {
     /// Devices that miss more fragments than this get nothing beyond what the others need; default: all do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_behind: Option<u16>,
+    /// How many coded fragments come before the first question: "ordered", the default, or "lean".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redundancy: Option<RedundancyKind>,
     /// Between two questions to one device what it holds, at least, seconds; default: 3600 at SF11 and SF12, else 600.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_question_interval_s: Option<u32>,
@@ -139,6 +143,27 @@ pub struct GroupConfig {
     pub spacing: Option<Pattern>,
 }
 
+/// How many coded fragments a campaign sends before its first question, as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedundancyKind {
+    /// As many as the task orders.
+    #[default]
+    Ordered,
+    /// As many as the losses of the last campaigns ask for.
+    Lean,
+}
+
+impl RedundancyKind {
+    /// The rule that campaigns follow, before anything was learned.
+    pub(super) fn rule(self) -> Redundancy {
+        match self {
+            RedundancyKind::Ordered => Redundancy::Ordered,
+            RedundancyKind::Lean => Redundancy::Lean(None),
+        }
+    }
+}
+
 /// `give-up` of a group: how much is spent on devices that still miss fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -151,6 +176,9 @@ pub struct GiveUpConfig {
     /// Devices whose result is open are asked alone for so long after the last fragment, hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answers_h: Option<u64>,
+    /// So many sessions more than planned are told to those who miss something, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u16>,
 }
 
 /// `start-when` of a group: when a task without a start begins.

@@ -4,6 +4,8 @@ use super::devices::Devices;
 use super::error::ConfigError;
 use super::error::Mistakes;
 use super::group::GroupConfig;
+use super::group::RedundancyKind;
+use crate::answers::Habit;
 use crate::daemon::LnsSettings;
 use crate::daemon::LnsTls;
 use crate::daemon::SILENT_AFTER;
@@ -151,8 +153,27 @@ fn check_group(group: &GroupConfig, names: &BTreeSet<&str>) -> Result<(), Config
             );
             Err(wrong("devices-file", message))
         }
-        _ => Ok(()),
+        _ => check_lean(group),
     }
+}
+
+/// Whether somebody hears what the devices of a lean group miss.
+///
+/// # Errors
+/// Nobody does, and why.
+pub(super) fn check_lean(group: &GroupConfig) -> Result<(), ConfigError> {
+    let why = match group.lns {
+        _ if group.redundancy != Some(RedundancyKind::Lean) => return Ok(()),
+        None => "without lns = \"NAME\" of an [[lns]] and a devices-file nobody hears what devices miss",
+        Some(_) if group.device_profile.profile().habit == Habit::Zephyr => {
+            "devices of zephyr are not asked together"
+        }
+        Some(_) => return Ok(()),
+    };
+    let message = format!(
+        "\"lean\" sends less than is ordered before the first question, and {why}: write \"ordered\", or leave it out"
+    );
+    Err(ConfigError::value(format!("group {}.redundancy", group.name), message))
 }
 
 /// The devices of the groups that name `server`.
@@ -484,6 +505,16 @@ mod tests {
             (made("", "lns = \"cs\"\ndevices-file = \"d\"").unwrap_err(), "there are none"),
             (made(&chirpstack(""), "lns = \"cs\"").unwrap_err(), "group meters.devices-file: it is missing"),
             (made("", "devices-file = \"d\"").unwrap_err(), "write lns = \"NAME\" of an [[lns]]"),
+            (made("", "redundancy = \"lean\"").unwrap_err(), "group meters.redundancy: \"lean\" sends less"),
+            (
+                made(
+                    &chirpstack(""),
+                    &format!("{GROUP}\nredundancy = \"lean\"\ndevice-profile = \"zephyr\""),
+                )
+                .unwrap_err(),
+                "devices of zephyr are not asked together: write \"ordered\"",
+            ),
+            (made("", "redundancy = \"thin\"").unwrap_err(), "thin"),
         ] {
             assert!(message.contains(part), "{part}: {message}");
         }

@@ -100,6 +100,7 @@ impl OtaConfig {
             session_timeout_exponent: self.session_timeout_exponent.map(i64::from),
             finish_by: self.finish_by.clone(),
             coded_from: None,
+            devices: None,
             redundancy_percent: self.redundancy_percent.map(i64::from),
             fragment_size_bytes: self.fragment_size_bytes.map(i64::from),
             fragment_interval_ms: self.fragment_interval_ms.map(i64::from),

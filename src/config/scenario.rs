@@ -28,6 +28,8 @@ const DEVICES_MAX: usize = 10_000;
 const UPLINKS_PER_HOUR_MAX: u32 = 36_000;
 /// The longest mean burst: longer ones cannot be told from a dead device.
 const BURST_MAX_FRAMES: f64 = 1000.0;
+/// Devices behind an `[[lns]]` are asked what they hold for as long as `give-up` says, and answer for so long, microseconds.
+const AFTER_QUESTIONS_US: u64 = 60_000_000;
 /// No crystal is off by more, parts per million either way.
 const DRIFT_MAX_PPM: f64 = 1000.0;
 
@@ -251,7 +253,9 @@ impl Scenario {
         }
         let drift_ppb = (world.concentrator_drift_ppm * 1000.0).round() as i32;
         let (fleets, fields) = self.through_servers(&settings, &devices)?;
+        super::fleet::hear_answers(&mut settings.groups, &fleets, settings.region);
         super::fleet::keep_canary_fcnts(&mut settings.groups, &fleets);
+        let asked_us = fleets.iter().map(|fleet| fleet.rules.give_up.answers_us).max();
         let script = Script::of_gateway(settings);
         Ok(Script {
             start,
@@ -265,6 +269,8 @@ impl Scenario {
             limit_us: world.limit_h.saturating_mul(3_600_000_000),
             faults: world.power_cut_at_frame.map(Fault::AfterSend).into_iter().collect(),
             is_retold: true,
+            epilogue_us: asked_us.map_or(script.epilogue_us, |us| us.saturating_add(AFTER_QUESTIONS_US)),
+            ends_when_answered: true,
             boot_us: world.boot_s.saturating_mul(1_000_000),
             ..script
         })

@@ -3,6 +3,7 @@
 use super::error::ConfigError;
 use super::fleet::fleets_of;
 use super::group::GroupConfig;
+use super::lns::check_lean;
 use super::scenario::DeviceSection;
 use super::scenario::Scenario;
 use crate::campaign::Group;
@@ -37,6 +38,7 @@ impl Scenario {
             let wrong = |key: &str, message: String| {
                 Err(ConfigError::value(format!("group {}.{key}", group.name), message))
             };
+            check_lean(group)?;
             let Some(name) = &group.lns else { continue };
             if !self.lns.iter().any(|server| server.name == *name) {
                 return wrong("lns", format!("there is no [[lns]] {name:?}: write one, or leave it out"));

@@ -87,7 +87,7 @@ impl Config {
     }
 
     /// Lets a plan know which groups' answers the service hears: their sessions have room for questions. Files that are not
-    /// here tell nothing.
+    /// here tell nothing. The devices of these groups.
     ///
     /// # Errors
     /// Every value that cannot be used.
@@ -95,12 +95,12 @@ impl Config {
         &self,
         settings: &mut engine::Settings,
         read_devices: ReadDevices<'_>,
-    ) -> Result<(), ConfigError> {
+    ) -> Result<Vec<engine::FleetSettings>, ConfigError> {
         let devices = self.prepared(read_devices)?;
         let fleets = fleet::fleets(&self.lns, &self.group, &devices, settings.region)?;
         fleet::hear_answers(&mut settings.groups, &fleets, settings.region);
         fleet::keep_canary_fcnts(&mut settings.groups, &fleets);
-        Ok(())
+        Ok(fleets)
     }
 
     /// [`Config::service`] for `check`, which refuses a log filter that `run` takes as `info`.

@@ -124,9 +124,11 @@ impl GroupConfig {
             sessions: SessionLimits {
                 most: self.max_sessions,
                 price_us: u64::from(self.session_price_s) * 1_000_000,
+                further: false,
             },
             takes_any_image: self.image_kind == Some(ImageKind::Any),
             answer_window: None,
+            redundancy: self.redundancy.unwrap_or_default().rule(),
             canary_fcnts: 0,
             guard_us,
         });

@@ -24,6 +24,8 @@ pub fn snapshot(answering: &Answering<'_>, now: Now) -> AnswersSnapshot {
     let Answering { task, group, roll, questions, stage, until } = *answering;
     let (stage, end) = match stage {
         Stage::Sending => ("together", None),
+        // What one more session brings is still to come.
+        Stage::Between(_) => ("between", None),
         Stage::Asking(end) => ("alone", Some(end)),
         Stage::Over(end) => ("over", Some(end)),
     };

@@ -58,7 +58,7 @@ impl EndReports {
             return;
         };
         if let Event::Planned(planned) = &report.event {
-            self.open.entry(task.clone()).or_default().planned = Some(planned.clone());
+            self.open.entry(task.clone()).or_default().planned = Some((**planned).clone());
         }
         let Some(notes) = self.open.get_mut(task) else { return };
         match &report.event {
@@ -181,7 +181,8 @@ fn name(task: &TaskId) -> String {
 /// How many devices were told, and those that were not.
 fn told(fleet: &Fleet, now: Now) -> Value {
     let is_told = |view: &DeviceView<'_>| matches!(view.state, DeviceState::Told | DeviceState::Proved);
-    let others = fleet.devices(now).filter(|view| !is_told(view)).take(DEVICES_MAX);
+    let is_meant = |view: &DeviceView<'_>| view.state != DeviceState::NotNeeded;
+    let others = fleet.devices(now).filter(|view| is_meant(view) && !is_told(view)).take(DEVICES_MAX);
     let other = |view: DeviceView<'_>| {
         json!({
             "dev-eui": view.dev_eui.to_string(), "state": view.state, "aws": view.aws, "reason": view.reason,
@@ -253,7 +254,10 @@ mod tests {
             crc32: None,
             sha256: None,
             coded: 4,
+            lean: None,
             is_coded_only: false,
+            coded_before: 0,
+            only: None,
             first_fcnt: 2,
             canary_fcnts: 0,
             end_fcnt: 60,
@@ -298,7 +302,7 @@ mod tests {
     fn a_report_says_begin_and_end_what_was_sent_and_what_became_of_it() {
         let dropped = Event::SilentlyDropped { frames: 5, extra_coded: 3 };
         let unconfirmed = Event::Unconfirmed { frame_no: 1 };
-        let events = vec![Event::Planned(plan()), Event::Began, sent(0), unconfirmed, dropped];
+        let events = vec![Event::Planned(Box::new(plan())), Event::Began, sent(0), unconfirmed, dropped];
         let report = report_after(events.clone(), &Outcome::Cancelled { sent: 7 }, task().record_id());
         assert_eq!(
             (&report["sent"], &report["swallowed"]),
@@ -331,7 +335,7 @@ mod tests {
     fn a_report_says_what_was_waited_for_how_often_and_how_long() {
         let total = |kind, total_us| WaitTotal { kind, count: 2, total_us, longest_us: 3_000_001 };
         let waits = vec![total("receive-windows", 45_000_000), total("max-deaf", 5_500_000)];
-        let events = vec![Event::Planned(plan()), Event::Began, Event::Waited { waits }];
+        let events = vec![Event::Planned(Box::new(plan())), Event::Began, Event::Waited { waits }];
         let report = report_after(events, &Outcome::Cancelled { sent: 7 }, task().record_id());
         let wait = |reason: &str, seconds: u64| json!({"reason": reason, "count": 2, "seconds": seconds, "longest-s": 4});
         assert_eq!(report["waits"], json!([wait("receive-windows", 45), wait("max-deaf", 6)]));
@@ -339,7 +343,7 @@ mod tests {
 
     #[test]
     fn what_happened_before_this_run_of_the_service_is_not_known() {
-        let events = vec![Event::Planned(plan()), Event::Resumed { frame_no: 9 }, sent(9)];
+        let events = vec![Event::Planned(Box::new(plan())), Event::Resumed { frame_no: 9 }, sent(9)];
         let report = report_after(events, &Outcome::Aborted { reason: "why".to_owned() }, [9; 16]);
         assert_eq!(
             (&report["begin"], &report["sent"]),
@@ -374,7 +378,7 @@ mod tests {
     #[test]
     fn the_report_is_written_once_more_with_what_each_device_holds() {
         let mut reports = EndReports::default();
-        let planned = Event::Planned(plan());
+        let planned = Event::Planned(Box::new(plan()));
         let at = now(0).mono;
         reports.hear(now(0), &Report { at, task: Some(task()), event: planned }, |_| None);
         let outcome = Outcome::Complete(Account::default());
@@ -404,7 +408,7 @@ mod tests {
     #[test]
     fn results_that_are_final_before_the_end_are_in_the_report_from_the_beginning() {
         let mut reports = EndReports::default();
-        let planned = Event::Planned(plan());
+        let planned = Event::Planned(Box::new(plan()));
         reports.hear(now(0), &Report { at: now(0).mono, task: Some(task()), event: planned }, |_| None);
         let roll = roll();
         let answered = reports.answered(&task(), (3, End::Done), |group| (group == "lamps").then_some(&roll));

@@ -29,6 +29,7 @@ impl<'a> Answering<'a> {
         let Course { task, roll, rounds, stage, .. } = course;
         let until = match stage {
             Stage::Sending => course.answers_until,
+            Stage::Between(_) => course.rest.decide_at,
             Stage::Asking(_) => course.asking_until,
             Stage::Over(_) => None,
         };

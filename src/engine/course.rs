@@ -1,11 +1,13 @@
 //! The loop of one campaign: what was sent, what devices said to it, and how far that is.
 
+use super::rest::Rest;
 use crate::answers::AnswerWindow;
 use crate::answers::End;
 use crate::answers::GiveUp;
 use crate::answers::Next;
 use crate::answers::Roll;
 use crate::answers::Rounds;
+use crate::answers::Sent;
 use crate::answers::Session;
 use crate::answers::Whom;
 use crate::broadcast::Broadcaster;
@@ -15,13 +17,15 @@ use crate::fleet::Fleet;
 use crate::fleet::QUESTIONS_ALONE;
 use crate::lorawan::Eui64;
 use crate::lorawan::KeyFingerprint;
+use crate::report::Planned;
 use crate::task::TaskId;
 use crate::time::GpsTime;
 use crate::time::Instant;
 use crate::time::Now;
+use std::collections::BTreeSet;
 
-/// Version 1 knows neither its task nor questions to single devices.
-const VERSIONS: [u8; 2] = [1, 2];
+/// Version 1 knows neither its task nor questions to single devices, version 2 no campaign that goes on with another one.
+const VERSIONS: [u8; 3] = [1, 2, 3];
 
 /// What was ordered of the campaign and is not over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,9 @@ enum Ordered {
 pub enum Stage {
     /// It sends fragments and questions.
     Sending,
+    /// It was sent as far as its sessions allow, which ended like this; devices whose result is open are asked alone, and
+    /// those who miss something get one more session.
+    Between(End),
     /// It was sent, which ended like this; devices whose result is open are asked alone.
     Asking(End),
     /// Nobody is asked any more.
@@ -48,15 +55,21 @@ pub(super) struct Course {
     /// FCnt of its first frame, which names it, and NbFrag.
     planned: (u32, u16),
     pub(super) roll: Roll,
+    /// What earlier campaigns sent of the fragmentation session, where it goes on with one.
+    pub(super) before: Sent,
+    /// It is for some devices of its group; the others are not on its roll.
+    pub(super) is_for_some: bool,
     pub(super) rounds: Rounds,
     ordered: Option<Ordered>,
     /// Until when answers to the question are waited for.
     pub(super) answers_until: Option<Instant>,
     pub(super) stage: Stage,
     /// GPS seconds at which devices began to be asked alone; 0 while nobody is, and without a clock.
-    asking_since_s: u32,
+    pub(super) asking_since_s: u32,
     /// Until when they are.
     pub(super) asking_until: Option<Instant>,
+    /// What is known of its next session.
+    pub(super) rest: Rest,
     /// That is not known yet: a clock will tell how long ago an earlier life began.
     is_until_guessed: bool,
 }
@@ -67,19 +80,47 @@ impl Course {
             task,
             planned: (first_fcnt, session.nb_frag),
             roll: Roll::new(session, devices.iter().copied()),
+            before: Sent::default(),
+            is_for_some: false,
             rounds: Rounds::new(),
             ordered: None,
             answers_until: None,
             stage: Stage::Sending,
             asking_since_s: 0,
             asking_until: None,
+            rest: Rest::default(),
             is_until_guessed: true,
         }
+    }
+
+    /// What was sent of the fragmentation session before a campaign that goes on with it: as the `former` campaign says, else
+    /// all that may have been.
+    pub(super) fn sent_before(planned: &Planned, former: Option<&Course>, session: &Session) -> Sent {
+        if !planned.is_coded_only {
+            return Sent::default();
+        }
+        let last_n = planned.nb_frag.saturating_add(planned.coded_before);
+        let is_its = |roll: &&Roll| {
+            let of = roll.session();
+            (of.nb_frag, of.crc32) == (session.nb_frag, session.crc32) && roll.has_begun()
+        };
+        let roll = former.map(|course| &course.roll).filter(is_its);
+        Sent { last_n, frames: roll.map_or(u32::from(last_n), |roll| roll.sent().frames) }
     }
 
     /// Whether it is that of this task, whose first frame has this counter.
     pub(super) fn is_of(&self, task: &TaskId, first_fcnt: u32) -> bool {
         self.task == *task && self.planned.0 == first_fcnt
+    }
+
+    /// Whether the campaign is sent, or rests and may be sent further.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Sending | Stage::Between(_))
+    }
+
+    /// FCnt of its first frame.
+    pub(super) fn first_fcnt(&self) -> u32 {
+        self.planned.0
     }
 
     /// Whether something that was ordered was not seen to be sent yet.
@@ -89,10 +130,12 @@ impl Course {
 
     /// Takes note of what was ordered and is sent now; whether its answers are in, too.
     pub(super) fn settle(&mut self, now: Now, pause: &Pause, window: AnswerWindow) -> bool {
-        self.roll.set_sent(pause.sent);
+        self.roll.set_sent(Sent { frames: self.before.frames + pause.sent.frames, ..pause.sent });
         match self.ordered.take() {
             Some(Ordered::Send(fragments)) => self.rounds.sent(fragments),
             Some(Ordered::Part(fragments)) => self.rounds.parted(fragments),
+            // The session had no time for it.
+            Some(Ordered::Ask(_)) if pause.is_unasked => {}
             Some(Ordered::Ask(whom)) => {
                 self.roll.ask(whom);
                 let end = pause.last_end.unwrap_or(now.mono).max(now.mono);
@@ -120,8 +163,9 @@ impl Course {
         give_up: &GiveUp,
     ) -> Option<End> {
         if pause.is_shut {
-            return Some(End::Session);
+            return Some(if self.roll.is_anybody_open() { End::Session } else { End::Done });
         }
+        let give_up = &give_up.with_ordered(pause.spared, pause.airtime_us);
         let (follow_up, ordered) = match self.rounds.next(&self.roll, give_up, pause.room, pause.airtime_us) {
             Next::End(end) => return Some(end),
             Next::Send(fragments) => (FollowUp::Send(fragments), Ordered::Send(fragments)),
@@ -133,6 +177,12 @@ impl Course {
         }
         self.ordered = Some(ordered);
         None
+    }
+
+    /// So many fragments of it were sent, whose numbers nobody told.
+    pub(super) fn set_frames(&mut self, frames: u32) {
+        let last_n = frames.saturating_add(u32::from(self.before.last_n)).min(u32::from(u16::MAX)) as u16;
+        self.roll.set_sent(Sent { last_n, frames: self.before.frames + frames });
     }
 
     /// Everything was sent, and why: whoever's result is open is asked alone from now on, for so long at most.
@@ -159,10 +209,11 @@ impl Course {
         }
     }
 
-    /// How often this device may be asked alone.
+    /// How often this device may be asked alone, in all.
     pub(super) fn questions(&self, dev_eui: Eui64) -> u8 {
-        let is_asking = matches!(self.stage, Stage::Asking(_));
-        if is_asking && self.roll.is_open(dev_eui) { QUESTIONS_ALONE } else { 0 }
+        let is_asking = matches!(self.stage, Stage::Between(_) | Stage::Asking(_));
+        let rounds = 1 + u8::try_from(self.rest.further).unwrap_or(u8::MAX - 1);
+        if is_asking && self.roll.is_open(dev_eui) { QUESTIONS_ALONE.saturating_mul(rounds) } else { 0 }
     }
 
     /// The end of the campaign, once nobody is to be asked any more.
@@ -175,25 +226,28 @@ impl Course {
 
     /// What stands before the answers in each record: the campaign, and how far its loop is.
     pub(super) fn head(&self, key: KeyFingerprint) -> Vec<u8> {
-        let mut head = vec![VERSIONS[1]];
+        let mut head = vec![VERSIONS[2]];
         head.extend(key.as_bytes());
         head.extend(self.planned.0.to_le_bytes());
         for number in [self.planned.1, self.rounds.questions, self.rounds.extra] {
             head.extend(number.to_le_bytes());
         }
         let Rounds { is_question_due, is_parted, .. } = self.rounds;
-        let (is_asking, end) = match self.stage {
-            Stage::Sending => (false, 0),
-            Stage::Asking(end) => (true, end.number()),
-            Stage::Over(end) => (false, end.number()),
+        let end = match self.stage {
+            Stage::Sending => 0,
+            Stage::Between(end) | Stage::Asking(end) | Stage::Over(end) => end.number(),
         };
         let is_over = matches!(self.stage, Stage::Over(_));
-        let flags = [is_question_due, is_parted, is_over, is_asking].into_iter().rev();
+        let is_asking = matches!(self.stage, Stage::Asking(_));
+        let is_between = matches!(self.stage, Stage::Between(_));
+        let flags = [is_question_due, is_parted, is_over, is_asking, self.is_for_some, is_between];
+        let flags = flags.into_iter().rev();
         head.push(flags.fold(0, |flags, is_set| flags << 1 | u8::from(is_set)));
         let crc32 = self.roll.session().crc32;
         head.extend([end, u8::from(crc32.is_some())]);
         head.extend(crc32.unwrap_or(0).to_le_bytes());
         head.extend(self.asking_since_s.to_le_bytes());
+        head.extend(self.before.frames.to_le_bytes());
         let task = self.task.as_str().as_bytes();
         head.extend((task.len() as u16).to_le_bytes());
         head.extend(task);
@@ -206,37 +260,49 @@ impl Course {
         if known.planned == self.planned {
             self.rounds = known.rounds;
             (self.stage, self.asking_since_s) = (known.stage, known.asking_since_s);
+            self.before.frames = known.frames_before;
             self.roll.restore(roll);
         }
     }
 
-    /// The campaign of an earlier life, from one of its records.
-    pub(super) fn of_record(
+    /// The campaign of an earlier life, from its records.
+    pub(super) fn of_records<'a>(
         key: KeyFingerprint,
-        bytes: &[u8],
+        records: impl Iterator<Item = &'a [u8]> + Clone,
         session: impl Fn(u16, Option<u32>) -> Session,
         devices: &[Eui64],
     ) -> Option<Course> {
-        let (known, _) = Known::read(key, bytes)?;
-        let session = session(known.planned.1, known.crc32);
-        known.task.map(|task| Course::new(task, known.planned.0, session, devices))
+        let known = |bytes| Known::read(key, bytes);
+        let (task, first) =
+            records.clone().filter_map(known).find_map(|(known, _)| Some((known.task.clone()?, known)))?;
+        let parts = records.clone().filter_map(known).filter(|(known, _)| known.planned == first.planned);
+        let listed: BTreeSet<Eui64> =
+            parts.flat_map(|(_, part)| Roll::of_part(part)).map(|(dev_eui, _)| dev_eui).collect();
+        let is_on = |dev_eui: &Eui64| !first.is_for_some || listed.contains(dev_eui);
+        let devices: Vec<Eui64> = devices.iter().copied().filter(is_on).collect();
+        let mut course = Course::new(task, first.planned.0, session(first.planned.1, first.crc32), &devices);
+        course.is_for_some = first.is_for_some;
+        records.for_each(|bytes| course.restore(key, bytes));
+        Some(course)
     }
 }
 
 /// What the head of a record says.
-struct Known {
+pub(super) struct Known {
     planned: (u32, u16),
     rounds: Rounds,
     stage: Stage,
     crc32: Option<u32>,
     asking_since_s: u32,
+    frames_before: u32,
+    pub(super) is_for_some: bool,
     /// `None` in version 1.
-    task: Option<TaskId>,
+    pub(super) task: Option<TaskId>,
 }
 
 impl Known {
     /// The head and what stands behind it.
-    fn read(key: KeyFingerprint, bytes: &[u8]) -> Option<(Known, &[u8])> {
+    pub(super) fn read(key: KeyFingerprint, bytes: &[u8]) -> Option<(Known, &[u8])> {
         let (version, rest) = bytes.split_first()?;
         let is_first = *version == VERSIONS[0];
         if !VERSIONS.contains(version) {
@@ -256,20 +322,29 @@ impl Known {
             stage: if is(2) { Stage::Over(End::Done) } else { Stage::Sending },
             crc32: None,
             asking_since_s: 0,
+            frames_before: 0,
+            is_for_some: is(4),
             task: None,
         };
         if !is_first {
-            let (more, behind) = rest.split_first_chunk::<12>()?;
-            let [end, has_crc, c0, c1, c2, c3, s0, s1, s2, s3, l0, l1] = *more;
+            let (more, mut behind) = rest.split_first_chunk::<10>()?;
+            let [end, has_crc, c0, c1, c2, c3, s0, s1, s2, s3] = *more;
+            if *version == VERSIONS[2] {
+                let (before, others) = behind.split_first_chunk()?;
+                (known.frames_before, behind) = (u32::from_le_bytes(*before), others);
+            }
+            let (length, behind) = behind.split_first_chunk()?;
             let end = End::from_number(end);
             known.stage = match () {
                 () if is(2) => Stage::Over(end),
                 () if is(3) => Stage::Asking(end),
+                // A release that knows nothing of further sessions reads it as one that is sent.
+                () if is(5) => Stage::Between(end),
                 () => Stage::Sending,
             };
             known.crc32 = Some(u32::from_le_bytes([c0, c1, c2, c3])).filter(|_| has_crc != 0);
             known.asking_since_s = u32::from_le_bytes([s0, s1, s2, s3]);
-            let (task, behind) = behind.split_at_checked(usize::from(u16::from_le_bytes([l0, l1])))?;
+            let (task, behind) = behind.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
             known.task = core::str::from_utf8(task).ok().and_then(|task| TaskId::new(task).ok());
             rest = behind;
         }

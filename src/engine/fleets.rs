@@ -25,6 +25,7 @@ use crate::lorawan::PackageVersion;
 use crate::region::Parameters;
 use crate::report::ClockNeed;
 use crate::report::Event;
+use crate::report::Planned;
 use crate::report::Report;
 use crate::report::WaitReason;
 use crate::store::Change;
@@ -126,6 +127,29 @@ impl Fleets {
     /// Whether a save is one of a fleet.
     pub(super) fn is_its(save: u64) -> bool {
         save >= FIRST_SAVE
+    }
+
+    /// What is to be said of a plan that is for some devices.
+    pub(super) fn warning(&self, planned: &Planned) -> Option<String> {
+        let only = planned.only.as_deref()?;
+        // A plan is made without devices.
+        if self.fleets.is_empty() {
+            return None;
+        }
+        let Some(fleet) = self.of_group(&planned.group) else {
+            let group = &planned.group;
+            return Some(format!(
+                "Fuotad.Devices: group {group} has no lns, so nobody sets its devices up: all that listen hear it"
+            ));
+        };
+        let strangers = only.iter().filter(|dev_eui| !fleet.has(**dev_eui)).count();
+        (strangers > 0).then(|| {
+            format!(
+                "Fuotad.Devices: {strangers} of {} are none of the devices of group {}: they are told nothing",
+                only.len(),
+                planned.group
+            )
+        })
     }
 
     /// The fleet of this group.
@@ -235,16 +259,23 @@ impl Fleets {
         }
     }
 
-    /// Sessions of armed campaigns as they are now: they are known late, or move.
-    pub(super) fn follow<'a>(&mut self, sessions: impl Fn(&TaskId) -> Option<&'a [Session]>) {
+    /// Sessions of armed campaigns as they are now: they are known late, or move. A further one is told to `listeners` only.
+    pub(super) fn follow<'a>(
+        &mut self,
+        sessions: impl Fn(&TaskId) -> Option<&'a [Session]>,
+        listeners: impl Fn(&TaskId) -> Option<&'a BTreeSet<Eui64>>,
+    ) {
         for of in &mut self.fleets {
             let Some(first) = of.tasks.first_mut() else { continue };
             let Some(sessions) = sessions(&first.id) else { continue };
             let window = |session: &Session| Window { start: session.start, exponent: session.exponent };
+            let listeners =
+                listeners(&first.id).filter(|listeners| first.setup.only.as_ref() != Some(*listeners));
             let is_known = sessions.iter().map(window).eq(first.setup.windows.iter().copied());
-            if !is_known || !first.is_armed {
+            if !is_known || !first.is_armed || listeners.is_some() {
                 first.is_armed = true;
                 first.setup.windows = sessions.iter().map(window).collect();
+                first.setup.only = listeners.cloned().or(first.setup.only.take());
                 of.set_up();
             }
         }
@@ -285,18 +316,21 @@ impl Fleets {
         Some(WaitReason::Devices { ready, devices, percent, is_doubted })
     }
 
-    /// Looks at the starts that are waited for; none is decided for a task that is paused.
-    pub(super) fn advance(&mut self, now: Now, is_paused: impl Fn(&TaskId) -> bool) {
-        let theirs =
-            self.fleets.iter_mut().filter(|of| !of.tasks.first().is_some_and(|first| is_paused(&first.id)));
-        theirs.for_each(|of| of.fleet.advance(now));
+    /// Nothing goes on with the devices of a task that is put off.
+    pub(super) fn put_off(&mut self, is_put_off: impl Fn(&TaskId) -> bool) {
+        for of in &mut self.fleets {
+            of.fleet.put_off(of.tasks.first().is_some_and(|first| is_put_off(&first.id)));
+        }
+    }
+
+    /// Looks at the starts that are waited for.
+    pub(super) fn advance(&mut self, now: Now) {
+        self.fleets.iter_mut().for_each(|of| of.fleet.advance(now));
     }
 
     /// When [`Fleets::advance`] wants to be called again although nothing happened.
-    pub(super) fn wake_at(&self, now: Now, is_paused: impl Fn(&TaskId) -> bool) -> Option<Instant> {
-        let theirs =
-            self.fleets.iter().filter(|of| !of.tasks.first().is_some_and(|first| is_paused(&first.id)));
-        theirs.filter_map(|of| of.fleet.wake_at(now)).min()
+    pub(super) fn wake_at(&self, now: Now) -> Option<Instant> {
+        self.fleets.iter().filter_map(|of| of.fleet.wake_at(now)).min()
     }
 
     /// The next thing that a fleet wishes.

@@ -4,16 +4,25 @@ use super::answering::Answering;
 use super::course::Course;
 use super::course::Stage;
 use super::fleets::Fleets;
+use super::further::Next;
 use super::io::FleetSettings;
+use super::kept_results::RECORDS_MAX;
+use super::kept_results::id;
+use super::kept_results::parts_of;
+use super::learned::learned_id;
+use super::learned::learned_of;
+use super::learned::learned_record;
 use crate::answers::AnswerWindow;
 use crate::answers::End;
+use crate::answers::Expected;
 use crate::answers::GiveUp;
 use crate::answers::Habit;
+use crate::answers::Learned;
 use crate::answers::Roll;
-use crate::answers::Sent;
 use crate::answers::Session;
 use crate::broadcast::Broadcaster;
 use crate::campaign::Group;
+use crate::campaign::Pause;
 use crate::fleet::DeviceState;
 use crate::fleet::Fleet;
 use crate::fragment::Ts004Version;
@@ -26,17 +35,15 @@ use crate::report::Event;
 use crate::report::Outcome;
 use crate::report::Planned;
 use crate::report::Report;
+use crate::schedule::Scheduler;
 use crate::store::FleetRecord;
 use crate::store::RecordId;
 use crate::task::TaskId;
 use crate::time::Instant;
 use crate::time::Now;
-use sha2::Digest;
-use sha2::Sha256;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
-/// Records of one group, at most: they hold 200 devices each.
-const RECORDS_MAX: usize = 32;
 /// So many fragments are expected to make up for lost ones, at most.
 const MADE_UP: u16 = 64;
 /// What single devices answer is written down so long after the first of their answers, microseconds.
@@ -59,6 +66,8 @@ struct GroupLoop {
     next: VecDeque<(TaskId, Planned)>,
     /// What an earlier life knew of the campaign.
     recovered: Vec<FleetRecord>,
+    /// What its campaigns taught of the frames that its devices lose.
+    learned: Learned,
     /// Fragments of the campaign at most, what makes up for lost ones included.
     most: u16,
     /// Something happened since it was looked at whether somebody is to be asked.
@@ -75,6 +84,8 @@ pub(super) enum Wish {
     Save(FleetRecord),
     /// The operator should know.
     Report(Box<Report>),
+    /// This is expected of the devices of the group.
+    Expect(String, Expected),
 }
 
 /// The loops of all groups.
@@ -91,7 +102,6 @@ impl Loops {
         for fleet in settings {
             let Some(group) = groups.iter().find(|group| group.name == fleet.group) else { continue };
             let key = group.keys.fingerprint();
-            let is_its = |record: &&FleetRecord| (0..RECORDS_MAX).any(|part| id(key, part) == record.id);
             let mut of = GroupLoop {
                 group: group.name.clone(),
                 link: fleet.link,
@@ -107,7 +117,8 @@ impl Loops {
                 devices: fleet.members.iter().map(|member| member.dev_eui).collect(),
                 course: None,
                 next: VecDeque::new(),
-                recovered: records.iter().filter(is_its).cloned().collect(),
+                recovered: parts_of(key, records).cloned().collect(),
+                learned: learned_of(key, records),
                 most: 0,
                 is_due: true,
                 write_at: None,
@@ -121,7 +132,16 @@ impl Loops {
 
     /// The names of their records.
     pub(super) fn record_ids(&self) -> impl Iterator<Item = RecordId> {
-        self.loops.iter().flat_map(|of| (0..RECORDS_MAX).map(|part| id(of.key, part)))
+        let of_group = |of: &GroupLoop| {
+            let key = of.key;
+            (0..RECORDS_MAX).map(move |part| id(key, part)).chain([learned_id(key)])
+        };
+        self.loops.iter().flat_map(of_group)
+    }
+
+    /// The groups of which something was learned, and what is expected of their devices.
+    pub(super) fn expected(&self) -> impl Iterator<Item = (&str, Expected)> {
+        self.loops.iter().filter_map(|of| Some((of.group.as_str(), of.learned.expected()?)))
     }
 
     /// The devices of the group's newest campaign and what they hold, once its ordered fragments were sent.
@@ -165,14 +185,15 @@ impl Loops {
             match &event.kind {
                 EventKind::Up(up) if up.f_port == of.fport => {
                     let is_news = course.roll.hear(dev_eui, up.f_cnt, &up.data).is_ok();
+                    let is_sent = course.stage != Stage::Sending;
                     if let Some(until) = course.answers_until.filter(|_| is_news) {
                         let left_us = until.us_since(now.mono);
                         course.roll.came(course.roll.session().window.us().saturating_sub(left_us));
                     }
-                    if is_news && fleets.is_asked_alone(&of.group, dev_eui) {
+                    if is_news && is_sent && fleets.is_asked_alone(&of.group, dev_eui) {
                         course.roll.confirm(dev_eui);
                     }
-                    if is_news && course.stage != Stage::Sending {
+                    if is_news && is_sent {
                         of.write_at.get_or_insert(now.mono.plus_us(WRITTEN_AFTER_US));
                     }
                 }
@@ -189,16 +210,17 @@ impl Loops {
         &mut self,
         now: Now,
         broadcaster: &mut Broadcaster,
+        scheduler: &Scheduler,
         fleet: impl Fn(&str) -> Option<&'a Fleet>,
     ) -> bool {
         let mut has_moved = false;
         for of in &mut self.loops {
             let Some(fleet) = fleet(&of.group) else { continue };
-            has_moved |= of.advance(now, broadcaster, fleet, &mut self.wishes);
+            has_moved |= of.advance(now, broadcaster, scheduler, fleet, &mut self.wishes);
             of.ask_alone(now, fleet, &mut self.wishes);
         }
         // Nothing follows where nobody hears the answers, as in a plan, or where an earlier life knew the end.
-        let is_open = |course: &Course, task: &TaskId| course.task == *task && course.stage == Stage::Sending;
+        let is_open = |course: &Course, task: &TaskId| course.task == *task && course.is_open();
         for task in broadcaster.paused(now) {
             let mut courses = self.loops.iter().filter_map(|of| of.course.as_ref());
             if !courses.any(|course| is_open(course, &task)) {
@@ -209,13 +231,23 @@ impl Loops {
         has_moved
     }
 
+    /// Which devices of the task's group are told the session that comes; `None`: all.
+    pub(super) fn listeners(&self, task: &TaskId) -> Option<&BTreeSet<Eui64>> {
+        let courses = self.loops.iter().filter_map(|of| of.course.as_ref());
+        courses.filter(|course| course.task == *task).find_map(|course| course.rest.listeners.as_ref())
+    }
+
     /// When [`Loops::advance`] wants to be called again although nothing happened.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         let of_group = |of: &GroupLoop| {
             let course = of.course.as_ref();
             let asking = course.filter(|course| matches!(course.stage, Stage::Asking(_)));
             let until = course.and_then(|course| course.answers_until);
-            [until, asking.and_then(|course| course.asking_until), of.write_at].into_iter().flatten().min()
+            let decide_at = course.filter(|course| course.is_open()).and_then(|course| course.rest.decide_at);
+            [until, decide_at, asking.and_then(|course| course.asking_until), of.write_at]
+                .into_iter()
+                .flatten()
+                .min()
         };
         self.loops.iter().filter_map(of_group).min()
     }
@@ -235,13 +267,11 @@ impl GroupLoop {
     /// The devices of an earlier life's campaign are asked further.
     fn recover(&mut self) {
         let session = |nb_frag, crc32| self.session(nb_frag, crc32);
-        let course = self
-            .recovered
-            .iter()
-            .find_map(|record| Course::of_record(self.key, &record.bytes, session, &self.devices));
+        let records = self.recovered.iter().map(|record| record.bytes.as_slice());
+        let course = Course::of_records(self.key, records, session, &self.devices);
         // A campaign that is still sent is planned anew, and goes on by that where its devices are asked together.
         let is_known = |course: &Course| self.window.is_none() || course.stage != Stage::Sending;
-        self.course = course.map(|course| self.restored(course)).filter(is_known);
+        self.course = course.filter(is_known);
     }
 
     fn restored(&self, mut course: Course) -> Course {
@@ -254,15 +284,20 @@ impl GroupLoop {
         if self.course.as_ref().is_some_and(|course| course.is_of(task, planned.first_fcnt)) {
             return;
         }
-        let is_other = |course: &&Course| course.task != *task && course.stage == Stage::Sending;
+        let is_other = |course: &&Course| course.task != *task && course.is_open();
         if self.course.as_ref().filter(is_other).is_some() {
             return self.next.push_back((task.clone(), planned.clone()));
         }
         self.finish(wishes, now);
         let session = self.session(planned.nb_frag, planned.crc32);
-        let course = Course::new(task.clone(), planned.first_fcnt, session, &self.devices);
+        let is_on = |dev_eui: &Eui64| planned.only.as_ref().is_none_or(|only| only.contains(dev_eui));
+        let devices: Vec<Eui64> = self.devices.iter().copied().filter(is_on).collect();
+        let mut course = Course::new(task.clone(), planned.first_fcnt, session, &devices);
+        (course.before, course.is_for_some) =
+            (Course::sent_before(planned, self.course.as_ref(), &session), planned.only.is_some());
         self.course = Some(self.restored(course));
-        self.most = planned.nb_frag.saturating_add(planned.coded).saturating_add(MADE_UP);
+        let uncoded = if planned.is_coded_only { 0 } else { planned.nb_frag };
+        self.most = uncoded.saturating_add(planned.coded).saturating_add(MADE_UP);
     }
 
     /// The first fragment is on its way. Devices that are not asked together are known from now on, in a later life, too.
@@ -272,7 +307,7 @@ impl GroupLoop {
         let Some((course, fleet)) = course.zip(fleet) else { return };
         if course.stage == Stage::Sending && most > 0 {
             tell(&mut course.roll, fleet, now);
-            course.roll.set_sent(Sent { last_n: most, frames: u32::from(most) });
+            course.set_frames(u32::from(most));
             self.write_at = Some(now.mono);
         }
     }
@@ -288,7 +323,13 @@ impl GroupLoop {
     ) {
         self.next.retain(|(known, _)| known != task);
         let Some(course) = self.course.as_mut().filter(|course| course.task == *task) else { return };
-        if course.stage == Stage::Sending {
+        if let Stage::Between(end) = course.stage {
+            match outcome.and_then(frames) {
+                Some(_) => course.ask_alone(now, end, &self.give_up),
+                None => course.stage = Stage::Over(end),
+            }
+            self.save(wishes);
+        } else if course.stage == Stage::Sending {
             // Its devices were not asked together, or not to the end.
             let end = if self.window.is_none() { End::Alone } else { End::Session };
             match outcome.and_then(frames) {
@@ -296,7 +337,7 @@ impl GroupLoop {
                     if let Some(fleet) = fleet {
                         tell(&mut course.roll, fleet, now);
                     }
-                    course.roll.set_sent(Sent { last_n: frames.min(u32::from(u16::MAX)) as u16, frames });
+                    course.set_frames(frames);
                     course.ask_alone(now, end, &self.give_up);
                     self.save(wishes);
                 }
@@ -318,13 +359,16 @@ impl GroupLoop {
         &mut self,
         now: Now,
         broadcaster: &mut Broadcaster,
+        scheduler: &Scheduler,
         fleet: &Fleet,
         wishes: &mut VecDeque<Wish>,
     ) -> bool {
         let Some(window) = self.window else { return false };
-        let is_sent = |course: &&mut Course| course.stage == Stage::Sending;
-        let Some(course) = self.course.as_mut().filter(is_sent) else { return false };
+        let Some(course) = self.course.as_mut().filter(|course| course.is_open()) else { return false };
         let Some(pause) = broadcaster.pause(now, &course.task) else { return false };
+        if course.stage != Stage::Sending {
+            return self.rest(now, &pause, (broadcaster, scheduler), fleet, wishes);
+        }
         let is_news = course.has_ordered();
         if !course.settle(now, &pause, window) {
             if let Some(until) = course.answers_until.filter(|_| is_news) {
@@ -334,9 +378,49 @@ impl GroupLoop {
         }
         tell(&mut course.roll, fleet, now);
         if let Some(end) = course.follow(broadcaster, &pause, &self.give_up) {
-            broadcaster.end_follow_up(&course.task);
-            course.ask_alone(now, end, &self.give_up);
+            if self.next.is_empty() && course.may_go_on(end, &pause, &self.give_up) {
+                course.rest(end, &pause);
+            } else {
+                broadcaster.end_follow_up(&course.task);
+                course.ask_alone(now, end, &self.give_up);
+            }
             self.is_due = true;
+        }
+        self.save(wishes);
+        true
+    }
+
+    /// A campaign rests between two sessions; whether it went on.
+    fn rest(
+        &mut self,
+        now: Now,
+        pause: &Pause,
+        (broadcaster, scheduler): (&mut Broadcaster, &Scheduler),
+        fleet: &Fleet,
+        wishes: &mut VecDeque<Wish>,
+    ) -> bool {
+        let Some(course) = &mut self.course else { return false };
+        if broadcaster.is_paused(&course.task) {
+            return false;
+        }
+        let is_new = course.rest.decide_at.is_none();
+        let looks = (core::mem::take(&mut self.is_due), self.next.is_empty());
+        match course.rest_on(now, pause, (fleet, &self.give_up), (broadcaster, scheduler), looks) {
+            // From when on devices are asked alone is known to a later life.
+            Next::Wait if is_new && course.rest.decide_at.is_some() => {}
+            Next::Wait => return false,
+            Next::Sending => {}
+            Next::Session(devices, session) => {
+                let (start, exponent) = (session.start, session.exponent);
+                let event = Event::FurtherSession { group: self.group.clone(), devices, start, exponent };
+                let report = Report { at: now.mono, task: Some(course.task.clone()), event };
+                wishes.push_back(Wish::Report(Box::new(report)));
+            }
+            Next::End(end) => {
+                broadcaster.end_follow_up(&course.task);
+                course.ask_alone(now, end, &self.give_up);
+                self.is_due = true;
+            }
         }
         self.save(wishes);
         true
@@ -360,8 +444,10 @@ impl GroupLoop {
     fn finish(&mut self, wishes: &mut VecDeque<Wish>, now: Now) {
         let Some(course) = &mut self.course else { return };
         let Stage::Asking(end) = course.stage else { return };
-        course.stage = Stage::Over(end);
         let (holdings, questions) = (course.roll.holdings(), course.rounds.questions);
+        let is_known = holdings.missing + holdings.unheard == 0 && end != End::Alone;
+        let end = if is_known { End::Done } else { end };
+        course.stage = Stage::Over(end);
         let event = Event::Answered { holdings, questions, end };
         let report = Report { at: now.mono, task: Some(course.task.clone()), event };
         wishes.push_back(Wish::Report(Box::new(report)));
@@ -371,6 +457,7 @@ impl GroupLoop {
     /// Writes down what is known of the campaign and was not written yet.
     fn save(&mut self, wishes: &mut VecDeque<Wish>) {
         self.write_at = None;
+        self.learn(wishes);
         let Some(course) = &self.course else { return };
         let head = course.head(self.key);
         let parts: Vec<Vec<u8>> =
@@ -381,6 +468,21 @@ impl GroupLoop {
             }
         }
         self.written = parts;
+    }
+
+    /// What a campaign that was sent tells of the losses counts for the next plan. It is on the disk before the campaign's own
+    /// record says that it is over: whoever dies between the two learns the same once more, of the same campaign.
+    fn learn(&mut self, wishes: &mut VecDeque<Wish>) {
+        let is_sent = |course: &&Course| self.window.is_some() && course.stage != Stage::Sending;
+        let Some(course) = self.course.as_ref().filter(is_sent) else { return };
+        let Some(loss) = course.roll.loss() else { return };
+        let before = self.learned.clone();
+        self.learned.learn(course.first_fcnt(), loss);
+        if self.learned != before {
+            wishes.push_back(Wish::Save(learned_record(self.key, &self.learned)));
+            let expected = self.learned.expected();
+            wishes.extend(expected.map(|expected| Wish::Expect(self.group.clone(), expected)));
+        }
     }
 }
 
@@ -402,16 +504,4 @@ fn frames(outcome: &Outcome) -> Option<u32> {
         Outcome::OutOfSession { planned, .. } => Some(*planned),
         Outcome::Cancelled { .. } | Outcome::Aborted { .. } => None,
     }
-}
-
-/// The name of a part of the record of the group with this key.
-fn id(key: KeyFingerprint, part: usize) -> RecordId {
-    let hash = Sha256::new()
-        .chain_update(b"fuotad answers record")
-        .chain_update(key.as_bytes())
-        .chain_update((part as u64).to_le_bytes())
-        .finalize();
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash[..16]);
-    RecordId(id)
 }

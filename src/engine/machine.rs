@@ -97,6 +97,7 @@ impl Engine {
             now,
         );
         broadcaster.rest_after_crashes(now, settings.crash_rest_us);
+        loops.expected().for_each(|(group, expected)| broadcaster.expect(group, expected));
         Engine {
             link: Link::new(settings.forwarder, seed),
             broadcaster,
@@ -198,7 +199,7 @@ impl Engine {
 
     fn wake_at(&self) -> Option<Instant> {
         let relay = self.relay.wake_at(self.now.mono, &self.link);
-        let fleets = self.fleets.wake_at(self.now, |task| self.broadcaster.is_paused(task));
+        let fleets = self.fleets.wake_at(self.now);
         let loops = self.loops.wake_at();
         [self.link.wake_at(), self.broadcaster.wake_at(), relay, fleets, loops].into_iter().flatten().min()
     }
@@ -214,7 +215,8 @@ impl Engine {
             let handover = self.handover();
             self.broadcaster.advance(self.now, &mut self.scheduler, handover);
             let sent = self.drain_broadcaster();
-            self.fleets.follow(|task| self.broadcaster.sessions(task));
+            let sessions = |task: &TaskId| self.broadcaster.sessions(task);
+            self.fleets.follow(sessions, |task| self.loops.listeners(task));
             let has_moved = self.drain_fleets() | self.drain_loops();
             if !heard && !relayed && !sent && !has_moved {
                 return;
@@ -293,7 +295,8 @@ impl Engine {
     /// Carries out what the fleets want; whether a campaign got a start or an end.
     fn drain_fleets(&mut self) -> bool {
         let mut has_moved = false;
-        self.fleets.advance(self.now, |task| self.broadcaster.is_paused(task));
+        self.fleets.put_off(|task| self.broadcaster.is_put_off(task));
+        self.fleets.advance(self.now);
         while let Some(wish) = self.fleets.poll() {
             match wish {
                 Wish::Output(output) => self.outputs.push_back(*output),
@@ -318,14 +321,19 @@ impl Engine {
     /// Lets campaigns go on that their devices' answers decide about; whether one does.
     fn drain_loops(&mut self) -> bool {
         let fleets = &self.fleets;
-        let has_moved = self.loops.advance(self.now, &mut self.broadcaster, |group| fleets.of_group(group));
+        let (broadcaster, scheduler) = (&mut self.broadcaster, &self.scheduler);
+        let has_moved = self.loops.advance(self.now, broadcaster, scheduler, |group| fleets.of_group(group));
         let mut is_news = false;
         while let Some(wish) = self.loops.poll() {
             is_news = true;
-            self.outputs.push_back(match wish {
-                loops::Wish::Save(record) => Output::Save(self.fleets.next_save(), Change::Fleet(record)),
-                loops::Wish::Report(report) => Output::Report(*report),
-            });
+            match wish {
+                loops::Wish::Save(record) => {
+                    let save = Output::Save(self.fleets.next_save(), Change::Fleet(record));
+                    self.outputs.push_back(save);
+                }
+                loops::Wish::Report(report) => self.outputs.push_back(Output::Report(*report)),
+                loops::Wish::Expect(group, expected) => self.broadcaster.expect(&group, expected),
+            }
         }
         if is_news {
             let loops = &self.loops;
@@ -392,6 +400,8 @@ impl Engine {
                     }
                     if let Event::Planned(planned) = &mut report.event {
                         planned.warnings.extend(self.relay.warning(planned.airtime_us));
+                        let of_devices = self.fleets.warning(planned);
+                        planned.warnings.extend(of_devices);
                     }
                     self.outputs.push_back(Output::Report(report));
                 }

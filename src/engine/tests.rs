@@ -23,7 +23,13 @@ use crate::time::Now;
 const KEY: KeyFingerprint = KeyFingerprint::from_bytes([9; 16]);
 const DEVICES: [Eui64; 2] = [Eui64::from_bytes([1; 8]), Eui64::from_bytes([2; 8])];
 const FIRST_FCNT: u32 = 0x0102_0304;
-const GIVE_UP: GiveUp = GiveUp { questions: 12, airtime_us: None, max_behind: None, answers_us: 300_000_000 };
+const GIVE_UP: GiveUp = GiveUp {
+    questions: 12,
+    airtime_us: None,
+    max_behind: None,
+    answers_us: 300_000_000,
+    further_sessions: 3,
+};
 
 fn session(nb_frag: u16, crc32: Option<u32>) -> Session {
     Session {
@@ -38,6 +44,11 @@ fn session(nb_frag: u16, crc32: Option<u32>) -> Session {
 
 fn course(first_fcnt: u32) -> Course {
     Course::new(TaskId::new("lamps-1").unwrap(), first_fcnt, session(100, None), &DEVICES)
+}
+
+/// The campaign of an earlier life with this record.
+fn of_record(record: &[u8]) -> Option<Course> {
+    Course::of_records(KEY, [record].into_iter(), session, &DEVICES)
 }
 
 /// What two devices said: the first misses five fragments, the second is silent.
@@ -80,9 +91,9 @@ fn an_upgrade_reads_a_record_of_version_1() {
         assert_eq!(upgraded.rounds, rounds);
         let holdings: Vec<Holding> = upgraded.roll.each().map(|(_, holding)| holding).collect();
         assert_eq!(holdings, [Holding::Missing(5), Holding::Unheard]);
-        // What it writes from now on is of version 2, and the same.
+        // What it writes from now on is of version 3, and the same.
         let mut written = upgraded.head(KEY);
-        assert_eq!(written[0], 2);
+        assert_eq!(written[0], 3);
         written.extend(upgraded.roll.parts().next().unwrap());
         let mut again = course(FIRST_FCNT);
         again.restore(KEY, &written);
@@ -104,10 +115,10 @@ fn a_record_of_version_1_is_of_its_campaign_and_key_only_and_names_no_task() {
     assert!(!fresh(FIRST_FCNT, KEY, &bytes));
     assert!(fresh(FIRST_FCNT + 1, KEY, &bytes));
     assert!(fresh(FIRST_FCNT, KeyFingerprint::from_bytes([8; 16]), &bytes));
-    assert!(fresh(FIRST_FCNT, KEY, &[&[3], &bytes[1..]].concat()), "nobody knows version 3");
+    assert!(fresh(FIRST_FCNT, KEY, &[&[4], &bytes[1..]].concat()), "nobody knows version 4");
     (0..28).for_each(|length| assert!(fresh(FIRST_FCNT, KEY, &bytes[..length]), "{length} bytes"));
     // Whoever is asked alone must know for which task.
-    assert!(Course::of_record(KEY, &bytes, session, &DEVICES).is_none());
+    assert!(of_record(&bytes).is_none());
 }
 
 /// A campaign whose devices are asked alone since second 100, as the next life finds it.
@@ -116,7 +127,7 @@ fn next_life(had_clock: bool) -> Course {
     course.roll = roll();
     course.ask_alone(at(100, had_clock), End::Session, &GIVE_UP);
     let record = [course.head(KEY), course.roll.parts().next().unwrap()].concat();
-    let mut resumed = Course::of_record(KEY, &record, session, &DEVICES).unwrap();
+    let mut resumed = of_record(&record).unwrap();
     resumed.restore(KEY, &record);
     resumed
 }

@@ -1,6 +1,6 @@
 //! What an uplink says to a dialogue.
 
-use super::setup::FRAG_INDEX;
+use super::frag_session::FRAG_INDEX;
 use super::setup::MC_GROUP_ID;
 use crate::lns::Up;
 use crate::lorawan::PackageVersion;

@@ -8,6 +8,7 @@ use super::due::near;
 use super::judge::ClockVerdict;
 use super::judge::TimedAnswer;
 use super::progress::Stop;
+use super::setup::Setup;
 use super::state::Refusal;
 use super::step::Step;
 use crate::lorawan::PackageVersion;
@@ -122,7 +123,10 @@ impl Device {
 
     fn frag_session(&mut self, context: &Context<'_>, answer: FragSessionSetupAns) {
         let refusal = match answer {
-            _ if answer.is_accepted() => return self.well(Step::FragSession),
+            _ if answer.is_accepted() => {
+                self.progress.holds = context.setup.map_or([0; 8], Setup::frag_session);
+                return self.well(Step::FragSession);
+            }
             FragSessionSetupAns { encoding_unsupported: true, .. } => Refusal::FragAlgo,
             FragSessionSetupAns { not_enough_memory: true, .. } => Refusal::Memory,
             FragSessionSetupAns { frag_index_not_supported: true, .. } => Refusal::FragIndex,

@@ -1,9 +1,9 @@
 //! The bytes of each command.
 
+use super::frag_session::FRAG_INDEX;
 use super::member::Member;
 use super::progress::Progress;
 use super::setup::Channel;
-use super::setup::FRAG_INDEX;
 use super::setup::MC_GROUP_ID;
 use super::setup::Setup;
 use super::setup::Window;

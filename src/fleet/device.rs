@@ -87,8 +87,8 @@ impl Device {
     }
 
     /// The dialogue of another setup begins.
-    pub(super) fn begin(&mut self, setup: [u8; 8]) {
-        self.progress.begin(setup);
+    pub(super) fn begin(&mut self, setup: [u8; 8], kept: Option<[u8; 8]>) {
+        self.progress.begin(setup, kept);
         self.correction = None;
         self.skip = 0;
     }
@@ -190,6 +190,7 @@ impl Device {
         }
         let of_group = if context.rules.forgets_group { 0 } else { Step::McGroup.bit() };
         self.progress.done &= Step::FragVersion.bit() | of_group;
+        self.progress.holds = [0; 8];
         self.progress.session_told = 0;
         self.progress.session_asked = 0;
         (self.progress.tries, self.skip) = (0, 0);
@@ -201,6 +202,9 @@ impl Device {
     /// Why no command is due.
     pub(super) fn next(&self, context: &Context<'_>) -> Result<Step, Hold> {
         let step = self.step(context)?;
+        if context.is_put_off && self.aside(context).is_none() {
+            return Err(Hold::PutOff);
+        }
         if self.progress.asked.is_some() {
             return Err(Hold::OurItem);
         }
@@ -262,6 +266,10 @@ impl Device {
         if step == Step::FragSession && progress.ts004 == PackageVersion::V2.number() {
             let mic = context.setup.and_then(|setup| session_mic(&self.member, progress, setup));
             progress.session_cnt = mic.map(|(session_cnt, _)| session_cnt);
+        }
+        if step == Step::FragSession {
+            // It may obey although its answer is lost.
+            progress.holds = [0; 8];
         }
         self.owes_ack &= step != Step::BlockAns;
         if step == Step::Status {

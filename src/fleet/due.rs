@@ -7,6 +7,7 @@ use super::setup::Window;
 use super::standing::Standing;
 use super::step::Step;
 use crate::lns::Dialect;
+use crate::lorawan::Eui64;
 use crate::lorawan::PackageVersion;
 use crate::time::GpsTime;
 use crate::time::Now;
@@ -38,6 +39,31 @@ pub(super) struct Context<'a> {
     pub(super) has_sent: bool,
     /// Versions are asked although nothing is to be set up.
     pub(super) is_survey: bool,
+    /// Nothing more of the campaign is told for now.
+    pub(super) is_put_off: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Whether no session is to come: no campaign is set up, or it was sent in all its sessions and no device is in one.
+    pub(super) fn is_quiet(&self) -> bool {
+        let Some(setup) = self.setup else { return true };
+        let is_over =
+            |gps: GpsTime| setup.windows.iter().all(|window| window.end().plus_us(LEAVES_LATE_US) <= gps);
+        self.is_begun && !setup.windows.is_empty() && self.now.gps.is_some_and(is_over)
+    }
+
+    /// Whether what is set up is for other devices only.
+    pub(super) fn is_left_out(&self, dev_eui: Eui64) -> bool {
+        self.setup.is_some_and(|setup| !setup.is_for(dev_eui))
+    }
+
+    /// What the device's dialogue looks at: for one that is left out there is no campaign.
+    pub(super) fn of(self, dev_eui: Eui64) -> Context<'a> {
+        match self.is_left_out(dev_eui) {
+            true => Context { setup: None, is_begun: false, is_put_off: false, ..self },
+            false => self,
+        }
+    }
 }
 
 /// What a batch without a proof is held back for, and what else it may be.
@@ -52,6 +78,8 @@ pub(super) enum Hold {
     NoSetup,
     /// The dialogue is over.
     Stopped,
+    /// The campaign is put off.
+    PutOff,
     /// An item of ours waits in the queue.
     OurItem,
     /// Items of others wait in the queue.
@@ -64,6 +92,8 @@ pub(super) enum Hold {
     TooLong,
     /// The first fragment was sent before the device was told.
     Begun,
+    /// Only coded fragments are sent, and it does not hold their fragmentation session.
+    NotHeld,
     /// The device is in a session.
     InSession,
     /// Our own clock is not trusted.
@@ -89,12 +119,16 @@ impl Hold {
             Hold::Done => "everything was told",
             Hold::NoSetup => "no campaign is to be set up",
             Hold::Stopped => "the dialogue is over",
+            Hold::PutOff => "its task is paused (`fuotad resume`), or its file is not there",
             Hold::OurItem => "a command of ours waits in its queue",
             Hold::ForeignItem => "downlinks of another application wait in its queue",
             Hold::Reach => "this gateway does not hear it well enough",
             Hold::Unanswered => "it left many commands unanswered and is asked at a later uplink",
             Hold::TooLong => "the command is too long for its present data rate",
             Hold::Begun => "the first fragment was sent before it was told",
+            Hold::NotHeld => {
+                "coded fragments alone are sent, and it does not hold their session: it needs the whole image (`fuotad rerun --whole`)"
+            }
             Hold::InSession => "it is in a session",
             Hold::NoClock => "this gateway's clock is not trusted",
             Hold::NoStart => "the start of its session is not known yet",
@@ -123,6 +157,9 @@ impl Due<'_> {
             let is_asked = context.is_survey && !progress.has_done(Step::FragVersion);
             return if is_asked { Ok(Step::FragVersion) } else { Err(Hold::NoSetup) };
         };
+        if setup.is_coded_only && !progress.has_done(Step::FragSession) {
+            return Err(Hold::NotHeld);
+        }
         let version = setup.channel.ts004_version;
         let is_version_known = progress.has_version(version);
         if !is_version_known && version == PackageVersion::V2 {

@@ -91,6 +91,7 @@ pub(super) struct Shared {
     pub(super) is_begun: bool,
     pub(super) has_sent: bool,
     pub(super) is_survey: bool,
+    pub(super) is_put_off: bool,
 }
 
 impl Shared {
@@ -108,6 +109,7 @@ impl Shared {
             is_begun: self.is_begun,
             has_sent: self.has_sent,
             is_survey: self.is_survey,
+            is_put_off: self.is_put_off,
         }
     }
 }
@@ -152,6 +154,10 @@ impl Fleet {
         records: &[FleetRecord],
     ) -> Fleet {
         let known = records::read(key, records);
+        let record = |index| {
+            let id = records::id(key, index);
+            records.iter().find(|record| record.id == id).map(|record| record.bytes.as_slice())
+        };
         let mut by_eui = BTreeMap::new();
         let mut devices = Vec::new();
         for member in members {
@@ -173,12 +179,12 @@ impl Fleet {
                 is_begun: false,
                 has_sent: false,
                 is_survey: false,
+                is_put_off: false,
             },
             shards: (0..devices.len().div_ceil(records::DEVICES)).map(|_| Shard::default()).collect(),
-            gate: records.iter().find_map(|record| StartGate::from_bytes(key, &record.bytes)),
-            proofs: records
-                .iter()
-                .find_map(|record| Proofs::from_bytes(key, &record.bytes))
+            gate: record(records::START).and_then(|bytes| StartGate::from_bytes(key, bytes)),
+            proofs: record(records::PROOFS)
+                .and_then(|bytes| Proofs::from_bytes(key, bytes))
                 .unwrap_or_default(),
             questions: BTreeMap::new(),
             unsaved_questions: Vec::new(),
@@ -210,6 +216,11 @@ impl Fleet {
         self.devices.len()
     }
 
+    /// Whether there is such a device.
+    pub fn has(&self, dev_eui: Eui64) -> bool {
+        self.by_eui.contains_key(&dev_eui)
+    }
+
     /// Whether there is no device.
     pub fn is_empty(&self) -> bool {
         self.devices.is_empty()
@@ -238,16 +249,31 @@ impl Fleet {
         if self.shared.setup.as_ref().map(Setup::digest) != digest {
             (self.shared.is_begun, self.is_told_unproved) = (false, false);
         }
-        if let Some(digest) = digest {
-            for device in self.devices.iter_mut().filter(|device| device.progress.setup != digest) {
-                device.begin(digest);
-            }
+        if let Some((setup, digest)) = setup.as_ref().zip(digest) {
+            let others = self.devices.iter_mut().filter(|device| device.progress.setup != digest);
+            let theirs = others.filter(|device| setup.is_for(device.member.dev_eui));
+            theirs.for_each(|device| device.begin(digest, setup.kept_session()));
+            self.note_held(setup);
         }
         if let Some(before) = self.shared.setup.take() {
             self.shared.last = Some(before);
         }
         self.shared.setup = setup;
         self.begin_trials();
+    }
+
+    /// What devices confirmed of this setup in an earlier release is the session that they hold.
+    fn note_held(&mut self, setup: &Setup) {
+        let digest = setup.digest();
+        let is_its = |progress: &Progress| progress.setup == digest && progress.has_done(Step::FragSession);
+        let theirs = self.devices.iter_mut().filter(|device| is_its(&device.progress));
+        theirs.for_each(|device| device.progress.holds = setup.frag_session());
+    }
+
+    /// The campaign is put off: nothing more of it is told until it goes on. What was asked is still answered.
+    pub fn put_off(&mut self, is_put_off: bool) {
+        self.is_gate_due |= self.shared.is_put_off && !is_put_off;
+        self.shared.is_put_off = is_put_off;
     }
 
     /// The sessions of the campaign are these now.
@@ -275,13 +301,14 @@ impl Fleet {
     /// must not be repeated after the first fragment is not.
     pub fn retry(&mut self, dev_eui: Eui64) -> bool {
         let Some(index) = self.by_eui.get(&dev_eui).copied() else { return false };
+        let kept_session = self.shared.setup.as_ref().and_then(Setup::kept_session);
         let progress = &mut self.devices[index].progress;
         let kept = if self.shared.is_begun { progress.done } else { 0 };
         let is_lost = progress.stop == Some(Stop::LostState);
         let setup = progress.setup;
-        progress.begin(setup);
+        progress.begin(setup, kept_session);
         progress.stop = is_lost.then_some(Stop::LostState);
-        progress.done = kept;
+        progress.done = kept | progress.done & Step::FragSession.bit();
         self.try_again(index);
         self.change(index);
         true
@@ -307,7 +334,7 @@ impl Fleet {
     pub fn event(&mut self, now: Now, event: &Event, ended: Option<Instant>) {
         let Some(index) = self.by_eui.get(&event.device.dev_eui).copied() else { return };
         let ours = self.item(index);
-        let context = self.shared.context(now);
+        let context = self.shared.context(now).of(event.device.dev_eui);
         let device = &mut self.devices[index];
         let before = device.progress.lasting();
         device.address = Some(event.device.clone());
@@ -343,7 +370,9 @@ impl Fleet {
         self.heard(index);
         if is_turn {
             self.is_gate_due = true;
-            self.volunteer(now, index);
+            if !self.shared.is_put_off {
+                self.volunteer(now, index);
+            }
             self.ask(now, index);
         }
         if self.devices[index].progress.lasting() != before {
@@ -385,15 +414,16 @@ impl Fleet {
 
     /// The device's next command, if one is due and there is airtime for it.
     fn ask(&mut self, now: Now, index: usize) {
-        let context = self.shared.context(now);
+        let dev_eui = self.devices[index].member.dev_eui;
+        let context = self.shared.context(now).of(dev_eui);
         let device = &mut self.devices[index];
         let Some(address) = device.address.clone() else { return };
-        let orphan = device.orphan(&context);
+        let orphan = device.orphan(&context).filter(|_| !context.is_put_off);
         let Some(step) = orphan.map(|asked| asked.step).or(device.next(&context).ok()) else { return };
         if step == Step::FragSession && !self.devices[index].progress.has_asked(step) {
             self.devices[index].progress.is_candidate = self.is_candidate(now, index);
         }
-        let context = self.shared.context(now);
+        let context = self.shared.context(now).of(dev_eui);
         let device = &mut self.devices[index];
         let material = device.material(&context);
         // A field that does not fit is one of the group's, which was checked when it was planned.

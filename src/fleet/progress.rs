@@ -7,7 +7,9 @@ use super::step::Step;
 use crate::lorawan::PackageVersion;
 
 /// Bytes of one device's progress on disk.
-pub(super) const PROGRESS_BYTES: usize = 72;
+pub(super) const PROGRESS_BYTES: usize = 80;
+/// The same in version 1 of the records, which did not know [`Progress::holds`].
+pub(super) const FORMER_BYTES: usize = 72;
 
 /// Why a dialogue does not go on by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub(super) struct Asked {
 pub(super) struct Progress {
     /// The setup that `done`, `ever_asked` and the rest of the dialogue are of.
     pub(super) setup: [u8; 8],
+    /// The fragmentation session that it confirmed and has not lost since; zeros for none.
+    pub(super) holds: [u8; 8],
     /// PackageVersion of TS004, TS005 and TS003; 0 while it is not known.
     pub(super) ts004: u8,
     pub(super) ts005: u8,
@@ -99,8 +103,15 @@ impl Progress {
         Progress { counted: Counted::default(), habits: Habits::default(), ..self }
     }
 
-    /// What was answered for another setup is over; what the device is stays.
-    pub(super) fn begin(&mut self, setup: [u8; 8]) {
+    /// Whether it holds this fragmentation session.
+    pub(super) fn holds(&self, session: [u8; 8]) -> bool {
+        self.holds == session && session != [0; 8]
+    }
+
+    /// What was answered for another setup is over; what the device is stays. The fragmentation session `kept` is as good as
+    /// told, where it holds that.
+    pub(super) fn begin(&mut self, setup: [u8; 8], kept: Option<[u8; 8]>) {
+        let is_kept = kept.is_some_and(|kept| self.holds(kept));
         let lasting = match self.stop {
             Some(Stop::Refused(Refusal::Relay)) => self.stop,
             _ => None,
@@ -110,7 +121,9 @@ impl Progress {
             ts004: self.ts004,
             ts005: self.ts005,
             ts003: self.ts003,
-            done: self.done & Step::FragVersion.bit(),
+            holds: self.holds,
+            done: self.done & Step::FragVersion.bit() | if is_kept { Step::FragSession.bit() } else { 0 },
+            is_candidate: self.is_candidate && is_kept,
             is_proved: self.is_proved,
             stop: lasting,
             // An item may still be in the queue.
@@ -159,7 +172,8 @@ impl Progress {
         bytes.extend((u32::from(self.day) << 12 | u32::from(self.downlinks.min(0xfff))).to_le_bytes());
         bytes.extend([self.exponent_asked, self.exponent_told]);
         bytes.extend(self.question_s.to_le_bytes());
-        bytes.push(self.questions);
+        bytes.extend([self.questions, 0]);
+        bytes.extend(self.holds);
         bytes.resize(PROGRESS_BYTES, 0);
         let mut array = [0; PROGRESS_BYTES];
         array.copy_from_slice(&bytes);
@@ -174,8 +188,11 @@ impl Progress {
         setup.copy_from_slice(&bytes[..8]);
         let flags = bytes[15];
         let asked = Step::from_number(bytes[19]);
+        let mut holds = [0; 8];
+        holds.copy_from_slice(&bytes[FORMER_BYTES..]);
         Progress {
             setup,
+            holds,
             ts004: bytes[8],
             ts005: bytes[9],
             ts003: bytes[10],
@@ -225,6 +242,7 @@ mod tests {
     fn a_device_is_the_same_after_it_was_on_disk() {
         let progress = Progress {
             setup: [7; 8],
+            holds: [6; 8],
             ts004: 2,
             ts005: 1,
             ts003: 1,

@@ -4,6 +4,7 @@
 //! They are asked twice at most in a session; an answer proves the batch, and silence is weighed when the session is over.
 
 use super::batch::Batch;
+use super::device::Device;
 use super::due::Context;
 use super::due::Hold;
 use super::due::LEAD_MIN_S;
@@ -79,9 +80,11 @@ impl Fleet {
     /// Settles how every device stands to its proof.
     pub(super) fn stand(&mut self) {
         let is_asked = self.asks_for_proof();
+        let setup = self.shared.setup.as_ref();
         for device in &mut self.devices {
             let batch = device.member.batch;
-            device.standing = if !is_asked || self.proofs.has(batch) {
+            let is_for = setup.is_none_or(|setup| setup.is_for(device.member.dev_eui));
+            device.standing = if !is_asked || !is_for || self.proofs.has(batch) {
                 Standing::Free
             } else {
                 let trial = self.proofs.trials.get(&batch);
@@ -334,7 +337,10 @@ impl Fleet {
             trial.is_doubted = true;
             let canaries = trial.failed().filter_map(|dev_eui| self.by_eui.get(&dev_eui));
             let names = canaries.map(|index| self.devices[*index].member.name.clone()).collect();
-            let devices = self.devices.iter().filter(|device| device.member.batch == batch).count();
+            let setup = self.shared.setup.as_ref();
+            let is_for = |device: &&Device| setup.is_none_or(|setup| setup.is_for(device.member.dev_eui));
+            let of_batch = self.devices.iter().filter(|device| device.member.batch == batch);
+            let devices = of_batch.filter(is_for).count();
             self.outputs.push_back(Output::KeysDoubted { canaries: names, devices });
             self.stand();
             self.keep_proofs();

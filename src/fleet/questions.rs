@@ -20,7 +20,7 @@ impl Device {
             return Some(Step::BlockAns);
         }
         let progress = &self.progress;
-        let is_open = context.setup.is_none() && progress.stop.is_none();
+        let is_open = context.is_quiet() && progress.stop.is_none();
         let is_left = progress.questions < self.questions_allowed && progress.has_done(Step::FragSession);
         let is_slow = match self.modulation {
             Some(Modulation::LoRa { sf, .. }) => sf >= SLOW_FROM_SF,
@@ -36,7 +36,7 @@ impl Device {
 }
 
 impl Fleet {
-    /// The result of the device is wanted: it is asked for it at its next uplinks, while no campaign is set up, `questions`
+    /// The result of the device is wanted: it is asked for it at its next uplinks, while no session is to come, `questions`
     /// times in all since it was set up.
     pub fn want_result(&mut self, dev_eui: Eui64, questions: u8) {
         if let Some(index) = self.by_eui.get(&dev_eui) {
@@ -95,7 +95,16 @@ mod tests {
             mono: Instant::from_us(s as i64 * 1_000_000),
             gps: Some(GpsTime::from_us((1_400_000_000 + s) * 1_000_000)),
         };
-        Context { now, setup: None, rules, frag_fport: 201, is_begun: true, has_sent: true, is_survey: false }
+        Context {
+            now,
+            setup: None,
+            rules,
+            frag_fport: 201,
+            is_begun: true,
+            has_sent: true,
+            is_survey: false,
+            is_put_off: false,
+        }
     }
 
     fn up(f_cnt: u32, data: &[u8], sf: u8) -> Up {

@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Readiness {
-    /// All devices of the group.
+    /// All devices that the campaign is for.
     pub devices: u32,
     /// Told, or told and proved.
     pub told: u32,
@@ -31,9 +31,10 @@ impl Readiness {
 impl FromIterator<DeviceState> for Readiness {
     fn from_iter<I: IntoIterator<Item = DeviceState>>(states: I) -> Self {
         let mut readiness = Readiness::default();
-        for state in states {
+        for state in states.into_iter().filter(|state| *state != DeviceState::NotNeeded) {
             readiness.devices += 1;
             match state {
+                DeviceState::NotNeeded => {}
                 DeviceState::Initial | DeviceState::Asked(_) => {}
                 DeviceState::Told => readiness.told += 1,
                 DeviceState::Proved => {

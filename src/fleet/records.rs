@@ -1,5 +1,6 @@
 //! The records of a group's devices: so many devices in one, each replaced as a whole.
 
+use super::progress::FORMER_BYTES;
 use super::progress::PROGRESS_BYTES;
 use super::progress::Progress;
 use crate::lorawan::Eui64;
@@ -9,11 +10,17 @@ use crate::store::RecordId;
 use sha2::Digest;
 use sha2::Sha256;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-/// Devices of one record: its file stays below 5 KiB, and one answer writes one file.
+/// Devices of one record: its file stays below 6 KiB, and one answer writes one file.
 pub(super) const DEVICES: usize = 64;
-const VERSION: u8 = 1;
+/// Version 1 does not know which fragmentation session a device holds.
+const VERSIONS: [u8; 2] = [1, 2];
 const DEVICE_BYTES: usize = 8 + PROGRESS_BYTES;
+const FORMER_DEVICE_BYTES: usize = 8 + FORMER_BYTES;
+
+/// Records of one group, at most.
+const SHARDS_MAX: usize = 1024;
 
 /// The index of the record of a campaign's start.
 pub(super) const START: usize = usize::MAX;
@@ -37,7 +44,7 @@ pub(super) fn write<'a>(
     key: KeyFingerprint,
     devices: impl Iterator<Item = (Eui64, &'a Progress)>,
 ) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
+    let mut bytes = vec![VERSIONS[1]];
     bytes.extend(key.as_bytes());
     for (dev_eui, progress) in devices {
         bytes.extend(dev_eui.as_bytes());
@@ -49,17 +56,20 @@ pub(super) fn write<'a>(
 /// The devices of all records of a key. A device that moved from one record to another is in both for a while: the
 /// record that used more item numbers is the newer one.
 pub(super) fn read(key: KeyFingerprint, records: &[FleetRecord]) -> BTreeMap<Eui64, Progress> {
+    let ids: BTreeSet<RecordId> = (0..SHARDS_MAX).map(|index| id(key, index)).collect();
     let mut devices: BTreeMap<Eui64, Progress> = BTreeMap::new();
-    for record in records {
-        let Some(rest) =
-            record.bytes.strip_prefix(&[VERSION]).and_then(|rest| rest.strip_prefix(key.as_bytes()))
-        else {
+    // Other records of the key begin with the same bytes.
+    for record in records.iter().filter(|record| ids.contains(&record.id)) {
+        let Some((version, rest)) = record.bytes.split_first() else { continue };
+        let Some(rest) = rest.strip_prefix(key.as_bytes()).filter(|_| VERSIONS.contains(version)) else {
             continue;
         };
-        for device in rest.as_chunks::<DEVICE_BYTES>().0 {
-            let Some((dev_eui, progress)) = device.split_first_chunk() else { continue };
-            let Some(progress) = progress.first_chunk() else { continue };
-            let progress = Progress::from_bytes(progress);
+        let size = if *version == VERSIONS[0] { FORMER_DEVICE_BYTES } else { DEVICE_BYTES };
+        for device in rest.chunks_exact(size) {
+            let Some((dev_eui, known)) = device.split_first_chunk() else { continue };
+            let mut bytes = [0; PROGRESS_BYTES];
+            bytes[..known.len()].copy_from_slice(known);
+            let progress = Progress::from_bytes(&bytes);
             let known = devices.entry(Eui64::from_bytes(*dev_eui)).or_insert(progress);
             if progress.next_item_no > known.next_item_no {
                 *known = progress;
@@ -99,6 +109,36 @@ mod tests {
             [(Eui64::from_bytes([7; 8]), &Progress { ts004: 2, ..Progress::default() })].into_iter(),
         );
         assert_eq!(bytes.len(), 1 + 16 + DEVICE_BYTES);
-        assert_eq!((bytes[0], bytes[1], bytes[17], bytes[33]), (1, 9, 7, 2));
+        assert_eq!((bytes[0], bytes[1], bytes[17], bytes[33]), (2, 9, 7, 2));
+    }
+
+    #[test]
+    fn what_begins_like_a_record_of_devices_and_is_called_otherwise_says_nothing_of_devices() {
+        let key = KeyFingerprint::from_bytes([9; 16]);
+        let progress = Progress { next_item_no: 70_000, ..Progress::default() };
+        let bytes = write(key, [(Eui64::from_bytes([7; 8]), &progress)].into_iter());
+        for index in [START, PROOFS] {
+            let other = FleetRecord { id: id(key, index), bytes: bytes.clone() };
+            assert_eq!(read(key, &[other]), BTreeMap::new());
+        }
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_release_says_what_it_said_then() {
+        let key = KeyFingerprint::from_bytes([9; 16]);
+        let [first, second] = [7, 8].map(|byte| Eui64::from_bytes([byte; 8]));
+        let progress = Progress { ts004: 2, done: 7, next_item_no: 5, questions: 3, ..Progress::default() };
+        let devices = [(first, &progress), (second, &progress)];
+        let now = write(key, devices.into_iter());
+        // Version 1 ended where the session that a device holds begins.
+        let mut former = vec![1];
+        former.extend(key.as_bytes());
+        now[17..].chunks(DEVICE_BYTES).for_each(|device| former.extend(&device[..FORMER_DEVICE_BYTES]));
+        assert_eq!(former.len(), 17 + 2 * 80);
+        let known = read(key, &[FleetRecord { id: id(key, 0), bytes: former }]);
+        assert_eq!(known, [(first, progress), (second, progress)].into());
+        let held = Progress { holds: [6; 8], ..progress };
+        let bytes = write(key, [(first, &held)].into_iter());
+        assert_eq!(read(key, &[FleetRecord { id: id(key, 0), bytes }]), [(first, held)].into());
     }
 }

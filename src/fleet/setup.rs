@@ -1,5 +1,7 @@
 //! What the devices of a group are told for one campaign.
 
+use super::frag_session::FragSession;
+use crate::lorawan::Eui64;
 use crate::lorawan::McAddr;
 use crate::lorawan::PackageVersion;
 use crate::radio::Modulation;
@@ -8,11 +10,10 @@ use crate::time::GpsTime;
 use core::ops::Range;
 use sha2::Digest;
 use sha2::Sha256;
+use std::collections::BTreeSet;
 
 /// Some device stacks take the time-out of group 0 for every group, and hold one group only.
 pub(super) const MC_GROUP_ID: u8 = 0;
-/// All known decoders hold one fragmentation session; its index is 0.
-pub(super) const FRAG_INDEX: u8 = 0;
 /// The highest maxMcFCount: some stacks count 16 bits only.
 const MAX_MC_FCOUNT: u32 = 65_535;
 /// The few canaries of a batch answer within 32 s.
@@ -82,6 +83,10 @@ pub struct Setup {
     pub image_sha256: Option<[u8; 32]>,
     /// The sessions, ascending; empty where the devices always listen, and while the start is not known.
     pub windows: Vec<Window>,
+    /// The devices that it is for; `None` for all of the group. The others are told nothing of it.
+    pub only: Option<BTreeSet<Eui64>>,
+    /// Only coded fragments are sent, to devices that hold the fragmentation session: none is set up.
+    pub is_coded_only: bool,
 }
 
 impl Setup {
@@ -101,13 +106,38 @@ impl Setup {
             descriptor: planned.descriptor,
             image_sha256: planned.sha256.map(|sha256| *sha256.as_bytes()),
             windows: planned.sessions.iter().map(window).collect(),
+            only: planned.only.as_deref().cloned(),
+            is_coded_only: planned.is_coded_only,
         }
+    }
+
+    /// Whether it is for this device.
+    pub fn is_for(&self, dev_eui: Eui64) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&dev_eui))
     }
 
     /// BlockAckDelay for a device; canaries answer sooner than a whole group could.
     pub(super) fn block_ack_delay_of(&self, is_candidate: bool) -> u8 {
         let of_group = self.channel.block_ack_delay;
         if is_candidate { of_group.min(CANARY_BLOCK_ACK_DELAY) } else { of_group }
+    }
+
+    /// The name of its fragmentation session in the devices' records.
+    pub(super) fn frag_session(&self) -> [u8; 8] {
+        let session = FragSession {
+            version: self.channel.ts004_version,
+            nb_frag: self.nb_frag,
+            frag_size: self.frag_size,
+            padding: self.padding,
+            descriptor: self.descriptor,
+            sha256: self.image_sha256,
+        };
+        session.digest()
+    }
+
+    /// The fragmentation session that its devices must hold already, where only coded fragments are sent.
+    pub(super) fn kept_session(&self) -> Option<[u8; 8]> {
+        self.is_coded_only.then(|| self.frag_session())
     }
 
     /// What devices hold of it besides the sessions: where it differs they are told anew.

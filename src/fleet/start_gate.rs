@@ -26,6 +26,16 @@ pub struct StartWhen {
     pub at_latest_us: u64,
 }
 
+/// How long devices need to be told a session, of which the slowest sends each `slowest_s` seconds, microseconds.
+pub(super) fn lead_us(slowest_s: Option<u32>) -> u64 {
+    (u64::from(slowest_s.unwrap_or(DAY_S)) * 1_000_000 * HALF_INTERVALS / 2).max(LEAD_MIN_US)
+}
+
+/// The first start from then on.
+pub fn rounded(start: GpsTime) -> GpsTime {
+    GpsTime::from_us(start.as_us().next_multiple_of(STEP_US))
+}
+
 /// What is to be done about a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -64,11 +74,8 @@ impl StartGate {
         let is_known = is_latest || slowest_s.is_some();
         match ready.has(wanted) && ready.told > 0 && is_known {
             true => {
-                let lead_us =
-                    (u64::from(slowest_s.unwrap_or(DAY_S)) * 1_000_000 * HALF_INTERVALS / 2).max(LEAD_MIN_US);
-                let start = gps.plus_us(lead_us).max(told_again.unwrap_or(gps));
-                let start_us = start.as_us().next_multiple_of(STEP_US);
-                Decision::Start(GpsTime::from_us(start_us))
+                let start = gps.plus_us(lead_us(slowest_s)).max(told_again.unwrap_or(gps));
+                Decision::Start(rounded(start))
             }
             false if is_latest => Decision::TooFew,
             false => Decision::Wait,

@@ -15,8 +15,11 @@ use crate::time::Now;
 
 impl Fleet {
     /// Lets trials go on, and decides the campaign's start when it is time, where the group has a rule for that
-    /// and the task has no start.
+    /// and the task has no start. Nothing happens while the campaign is put off.
     pub fn advance(&mut self, now: Now) {
+        if self.shared.is_put_off {
+            return;
+        }
         self.advance_trials(now);
         if self.is_gate_due {
             self.weigh_trials(now);
@@ -68,6 +71,9 @@ impl Fleet {
 
     /// When [`Fleet::advance`] wants to be called again although nothing happened.
     pub fn wake_at(&self, now: Now) -> Option<Instant> {
+        if self.shared.is_put_off {
+            return None;
+        }
         self.gate_wakes_at(now).into_iter().chain(self.trials_wake_at(now)).min()
     }
 

@@ -25,6 +25,8 @@ pub enum DeviceState {
     LostState,
     /// It answered what nobody here asked: another FUOTA is at work.
     Conflict,
+    /// The campaign is for other devices of its group: it held the image before.
+    NotNeeded,
 }
 
 /// Why a device cannot take part.
@@ -143,6 +145,7 @@ impl DeviceState {
             DeviceState::Silent => "silent",
             DeviceState::LostState => "lost-state",
             DeviceState::Conflict => "conflict",
+            DeviceState::NotNeeded => "not-needed",
         }
     }
 
@@ -150,6 +153,7 @@ impl DeviceState {
     pub fn aws_word(self) -> &'static str {
         match self {
             DeviceState::Conflict => "Device_exist_in_conflict_fuota_task",
+            DeviceState::NotNeeded => "Successful",
             DeviceState::Refused(refusal) => match refusal {
                 Refusal::FragAlgo => "FragAlgo_unsupported",
                 Refusal::Memory => "Not_enough_memory",

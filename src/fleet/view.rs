@@ -68,6 +68,7 @@ impl<'a> DeviceView<'a> {
     pub(super) fn new(device: &'a Device, context: &Context<'_>) -> DeviceView<'a> {
         let progress = &device.progress;
         let state = state(device, context);
+        let context = &context.of(device.member.dev_eui);
         let known = |version: u8| (version != 0).then_some(version);
         let next = device.next(context);
         let reason = match (state, next) {
@@ -76,8 +77,12 @@ impl<'a> DeviceView<'a> {
                 "it answered what nobody here asked: another FUOTA is at work; stop that one, then `retry`"
                     .to_owned()
             }
+            (DeviceState::LostState, Err(hold @ Hold::NotHeld)) => hold.sentence().to_owned(),
             (DeviceState::LostState, _) => {
                 "it restarted after the first fragment and lost its session".to_owned()
+            }
+            (DeviceState::NotNeeded, _) => {
+                "the newest campaign is for other devices of its group: it held the image before".to_owned()
             }
             (_, Err(hold)) => hold.sentence().to_owned(),
             (_, Ok(step)) => format!("{step} goes out after its next uplink"),
@@ -117,11 +122,17 @@ fn as_text<S: serde::Serializer>(dev_eui: &Eui64, serializer: S) -> Result<S::Ok
 /// How far the device is.
 pub(super) fn state(device: &Device, context: &Context<'_>) -> DeviceState {
     let progress = &device.progress;
+    if context.is_left_out(device.member.dev_eui) {
+        return DeviceState::NotNeeded;
+    }
     match progress.stop {
         Some(Stop::Refused(refusal)) => return DeviceState::Refused(refusal),
         Some(Stop::Conflict) => return DeviceState::Conflict,
         Some(Stop::LostState) => return DeviceState::LostState,
         None => {}
+    }
+    if device.step(context) == Err(Hold::NotHeld) {
+        return DeviceState::LostState;
     }
     if device.is_told(context) {
         return if progress.is_proved { DeviceState::Proved } else { DeviceState::Told };

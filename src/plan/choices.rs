@@ -3,6 +3,7 @@
 use super::chances::WANTED;
 use crate::campaign::Group;
 use crate::campaign::Plan;
+use crate::campaign::Redundancy;
 use crate::engine::Settings;
 use crate::fragment::DataFragment;
 use crate::image::Digest;
@@ -61,7 +62,9 @@ pub fn choices(settings: &Settings, task: &Task, group: &Group, bytes: &[u8]) ->
     let scheduler = Scheduler::of(settings.region, settings.kept);
     let mut choices = Vec::new();
     for rate in settings.region.data_rates {
-        let group = Group { data_rate: rate.dr, ..group.clone() };
+        // What is ordered is compared, whatever comes before the first question.
+        let redundancy = Redundancy::Ordered;
+        let group = Group { data_rate: rate.dr, redundancy, ..group.clone() };
         let sizes = sizes(settings, &group, image.len());
         let at_size = |frag_size: usize| {
             let nb_frag = u16::try_from(image.len().div_ceil(frag_size)).ok()?;

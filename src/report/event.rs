@@ -37,7 +37,7 @@ pub enum Event {
         text: String,
     },
     /// Fragments, counters and sessions are settled and on disk.
-    Planned(Planned),
+    Planned(Box<Planned>),
     /// The campaign cannot go on yet.
     Waiting {
         /// What it waits for.
@@ -70,6 +70,17 @@ pub enum Event {
         group: String,
         /// Start and time-out exponent of each; none where the devices always listen.
         sessions: Vec<(GpsTime, u8)>,
+    },
+    /// The sessions are over, and some of the devices miss fragments: they are told one more.
+    FurtherSession {
+        /// Name of the group in the configuration.
+        group: String,
+        /// So many devices are told.
+        devices: usize,
+        /// Its start.
+        start: GpsTime,
+        /// It lasts 2^exponent seconds.
+        exponent: u8,
     },
     /// Canaries of the task's group were asked under its key, before their batch is told the campaign's session.
     CanariesAsked {
@@ -266,6 +277,7 @@ impl Event {
             | Event::Waiting { .. }
             | Event::Waited { .. }
             | Event::StartDecided { .. }
+            | Event::FurtherSession { .. }
             | Event::CanariesAsked { .. }
             | Event::Began
             | Event::Resumed { .. }
@@ -334,6 +346,12 @@ impl fmt::Display for Event {
                 write!(f, "after {questions} questions {holdings}: {end}")
             }
             Event::StartDecided { group, sessions } => start_decided(f, group, sessions),
+            Event::FurtherSession { group, devices, start, exponent } => write!(
+                f,
+                "{devices} devices of group {group} miss fragments: they are told one more session of {} s, from {} on",
+                1u32 << exponent,
+                rfc3339_from_gps(*start)
+            ),
             Event::CanariesAsked { fcnt, .. } => {
                 write!(f, "canaries are asked under the group's key (FCnt {fcnt})")
             }
@@ -428,7 +446,8 @@ fn planned(f: &mut fmt::Formatter<'_>, plan: &Planned) -> fmt::Result {
         plan.spacing_us / 1_000_000,
         plan.spacing_us % 1_000_000 / 1000,
         plan.limited_by,
-    )
+    )?;
+    plan.lean.map_or(Ok(()), |lean| write!(f, "; lean: {lean}"))
 }
 
 /// Who sends here, who is served instead, and the line that changes it.

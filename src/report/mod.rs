@@ -12,6 +12,7 @@ pub use event::Outcome;
 pub use event::Report;
 pub use event::Severity;
 pub use planned::Decoded;
+pub use planned::Lean;
 pub use planned::Planned;
 pub use wait::ClockNeed;
 pub use wait::RefusalCause;

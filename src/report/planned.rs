@@ -1,10 +1,14 @@
 //! The plan of a campaign, as reports show it.
 
+use crate::answers::Expected;
 use crate::image::Digest;
+use crate::lorawan::Eui64;
 use crate::time::GpsTime;
 use core::fmt;
 use serde::Deserialize;
 use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A campaign's plan as far as the outside needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +29,16 @@ pub struct Planned {
     pub crc32: Option<u32>,
     /// SHA-256 of the image, which MICs of TS004 v2 are prepared of; `None` before the image is there.
     pub sha256: Option<Digest>,
-    /// Coded fragments that the task asks for.
+    /// Coded fragments that the task asks for, or those before the first question.
     pub coded: u16,
+    /// What comes before the first question where the group is sent to leanly.
+    pub lean: Option<Lean>,
     /// No uncoded fragment is sent: the devices keep what they heard of an earlier task.
     pub is_coded_only: bool,
+    /// Coded fragments with lower numbers, which earlier tasks may have sent; 0 where the whole image is sent.
+    pub coded_before: u16,
+    /// The devices of the group that it is for; `None`: all.
+    pub only: Option<Arc<BTreeSet<Eui64>>>,
     /// The first frame counter.
     pub first_fcnt: u32,
     /// Reserved frame counters right below the first one, for questions to canaries.
@@ -51,6 +61,50 @@ pub struct Planned {
     pub decoded: Decoded,
     /// Warnings: choices that are legal but unwise, one line each.
     pub warnings: Vec<String>,
+}
+
+/// What a lean campaign sends before its first question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lean {
+    /// Coded fragments before the first question.
+    pub coded: u16,
+    /// Coded fragments that the task orders.
+    pub ordered: u16,
+    /// What is expected of the devices; `None`: nothing, or an earlier run knew it.
+    pub expected: Option<Expected>,
+}
+
+impl Lean {
+    /// Ordered coded fragments that are not sent before the first question.
+    pub fn spared(&self) -> u16 {
+        self.ordered.saturating_sub(self.coded)
+    }
+}
+
+/// One sentence: how many, and why.
+impl fmt::Display for Lean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lean { coded, ordered, expected } = self;
+        match expected {
+            Some(expected) if self.spared() == 0 => {
+                write!(f, "{expected}, so all {ordered} coded fragments come before the first question")
+            }
+            Some(expected) => {
+                write!(
+                    f,
+                    "{expected}, so {coded} coded fragments before the first question instead of {ordered}"
+                )
+            }
+            None if self.spared() == 0 => write!(
+                f,
+                "nothing is known yet of what the group loses, so all {ordered} coded fragments come before the first question"
+            ),
+            None => write!(
+                f,
+                "{coded} coded fragments before the first question instead of {ordered}, as it was planned"
+            ),
+        }
+    }
 }
 
 /// A campaign's own frames, decoded before the first of them is sent; what came out equals the image.

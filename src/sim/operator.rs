@@ -123,6 +123,11 @@ impl Operator {
         self.over
     }
 
+    /// Whether every task is over.
+    pub(super) fn is_done(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// What the operator does next; to be asked after every call until there is nothing.
     pub(super) fn poll(&mut self) -> Option<OperatorEffect> {
         self.effects.pop_front()

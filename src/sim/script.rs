@@ -71,6 +71,8 @@ pub struct Script {
     pub uplink_mix: Option<UplinkMix>,
     /// How long the world goes on when every task is over, microseconds.
     pub epilogue_us: u64,
+    /// With this the world ends before that, when no device is asked any more what it holds.
+    pub ends_when_answered: bool,
     /// What strikes datagrams on their way to us, from the forwarder and from the network server.
     pub faulty_link: FaultyLinkSettings,
     /// Datagrams lost on their way to the forwarder, parts per million.
@@ -133,6 +135,7 @@ impl Script {
             uplinks_per_hour: 60,
             uplink_mix: None,
             epilogue_us: EPILOGUE_US,
+            ends_when_answered: false,
             faulty_link: FaultyLinkSettings::default(),
             datagram_loss_ppm: 0,
             forwarder_restarts_us: Vec::new(),

@@ -5,6 +5,7 @@ use super::lns::FieldSummary;
 use super::network::NetworkCounts;
 use super::referee::BandAir;
 use super::referee::Verdict;
+use super::results::GroupResult;
 use crate::radio::Modulation;
 use crate::relay::RelayCounts;
 use crate::report::Event;
@@ -41,6 +42,8 @@ pub struct Summary {
     pub network: Option<NetworkCounts>,
     /// What came of the set-ups through each network server; empty: devices were set up beforehand.
     pub fields: Vec<FieldSummary>,
+    /// What the devices of each group hold by their answers, where these are heard.
+    pub results: Vec<GroupResult>,
     /// What the relay counted in the gateway's last life.
     pub relay: RelayCounts,
     /// Frames that the forwarder accepted and never sent.
@@ -91,6 +94,12 @@ impl Summary {
     /// Devices that hold the image, and hold the right one.
     pub fn complete(&self) -> usize {
         self.verdict.devices_complete
+    }
+
+    /// What the referee of set-ups found wrong, and who is called done and is not.
+    pub fn broken_promises(&self) -> impl Iterator<Item = &str> {
+        let set_ups = self.fields.iter().flat_map(|field| &field.breaches);
+        set_ups.chain(self.results.iter().flat_map(|result| &result.breaches)).map(String::as_str)
     }
 
     /// Airtime of everything, microseconds.

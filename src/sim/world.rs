@@ -5,6 +5,7 @@ use super::concentrator::Output as RadioOutput;
 use super::concentrator::Settings as ConcentratorSettings;
 use super::concentrator::Socket;
 use super::concentrator::Transmission;
+use super::device::State;
 use super::event::Event;
 use super::event::Events;
 use super::event::ProcessEvent;
@@ -19,8 +20,11 @@ use super::operator::Operator;
 use super::operator::OperatorEffect;
 use super::random::Random;
 use super::referee::Referee;
+use super::results::GroupResult;
+use super::results::Results;
 use super::script::Script;
 use super::spoiled::Spoil;
+use super::summary::DeviceResult;
 use super::summary::SentFrame;
 use super::summary::Summary;
 use super::uplinks;
@@ -46,6 +50,8 @@ use std::rc::Rc;
 const LOOPBACK_US: u64 = 50;
 /// A LoRaWAN frame around a payload, bytes.
 const FRAME_BYTES: usize = 13;
+/// A world that ends when its devices are not asked any more goes on for so long, microseconds.
+const AFTER_ANSWERS_US: u64 = 5_000_000;
 /// Reports that are kept.
 const REPORTS_MAX: usize = 10_000;
 /// Frames that are kept: as many as one key has counters.
@@ -126,6 +132,8 @@ pub struct World {
     tamper: Option<Tamper>,
     ends_at: Instant,
     epilogue_us: u64,
+    ends_when_answered: bool,
+    results: Results,
 }
 
 impl World {
@@ -164,6 +172,10 @@ impl World {
             tamper: None,
             ends_at: Instant::ZERO.plus_us(script.limit_us),
             epilogue_us: script.epilogue_us,
+            ends_when_answered: script.ends_when_answered,
+            results: Results::new(
+                script.fleets.iter().map(|fleet| (fleet.group.clone(), fleet.link)).collect(),
+            ),
             operator: Operator::new(script.clone(), truth),
         };
         world.gateway.boot(Instant::ZERO, false);
@@ -245,14 +257,16 @@ impl World {
     pub fn summary(&self) -> Summary {
         let images: Vec<&[u8]> = self.operator.tasks().iter().map(|task| &task.image[..]).collect();
         let counts = self.concentrator.counts();
+        let devices = self.listeners.results(self.true_clock());
         Summary {
+            results: self.group_results(&devices),
             zero: self.start,
             seed: self.seed,
             end: self.now,
             planned: self.planned().cloned(),
             reports: self.reports.clone(),
             frames: self.frames.clone(),
-            devices: self.listeners.results(self.true_clock()),
+            devices,
             verdict: self.referee.verdict_of(&images),
             uplinks: (counts.rxnb + counts.deaf, counts.deaf),
             deaf_to: self.concentrator.deaf_to().clone(),
@@ -265,6 +279,19 @@ impl World {
             restarts: self.gateway.incarnation(),
             disk_bytes: self.gateway.written_bytes(),
         }
+    }
+
+    /// What the devices of each group hold by the gateway's word, held against what they really hold.
+    fn group_results(&self, devices: &[DeviceResult]) -> Vec<GroupResult> {
+        let result = |(group, link): (&str, usize)| {
+            let (roll, field) = (self.answers(group)?, self.fields.get(link)?);
+            let theirs = field.dev_euis().filter_map(|(dev_eui, at)| {
+                let device = devices.get(at)?;
+                Some((dev_eui, device.name.as_str(), matches!(device.state, State::Complete { .. })))
+            });
+            Some(self.results.judge(group, &roll, theirs))
+        };
+        self.results.groups().filter_map(result).collect()
     }
 
     /// One event; `false` when the world is over.
@@ -554,6 +581,11 @@ impl World {
         }
         self.operator.read(self.now, &report);
         self.drain_operator();
+        self.results.read(&report);
+        let is_answered = matches!(report.event, Happened::Answered { .. });
+        if is_answered && self.ends_when_answered && self.operator.is_done() && self.results.are_final() {
+            self.ends_at = self.ends_at.min(self.now.plus_us(AFTER_ANSWERS_US));
+        }
         if self.reports.len() < REPORTS_MAX {
             self.reports.push(report);
         }

@@ -12,7 +12,7 @@
 //! | `ended` | the tasks that are over, 8 slots of 8 KiB | in place, once a campaign |
 //! | `lives` | short lives in a row, 2 slots of 4 KiB | in place, twice a life |
 //! | `task-<id>` | one record and a trailer | temporary file, sync, rename, directory sync |
-//! | `fleet-<id>` | the dialogues with up to 64 devices, or which tasks are paused, and a trailer | the same way, with each answer of one |
+//! | `fleet-<id>` | the dialogues with up to 64 devices, their answers, which tasks are paused, or what was learned, and a trailer | the same way, with each answer of one |
 //! | `report-<name>` | one JSON object with its number and its sum | the same way |
 //! | `*.new` | a file on its way | removed at the next start |
 //!

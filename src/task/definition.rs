@@ -11,6 +11,7 @@ use super::pace::Start;
 use super::signature::TaskSignature;
 use super::status::TaskStatus;
 use crate::image::Digest;
+use crate::lorawan::Eui64;
 use crate::time::GpsTime;
 
 /// `RedundancyPercent` where the task does not say.
@@ -58,6 +59,8 @@ pub struct Task {
     /// Only coded fragments from this number on are sent, 1 or more: its devices hold the fragmentation session of an
     /// earlier task, and what they heard of it. `None`: the whole image.
     pub coded_from: Option<u16>,
+    /// The devices of its groups that it is for, where these are set up here; `None`: all.
+    pub devices: Option<BTreeSet<Eui64>>,
     /// Metadata of the image, at most 249 bytes.
     pub descriptor: Option<Vec<u8>>,
     /// The role that may read the image.
@@ -78,8 +81,8 @@ pub struct Task {
 }
 
 impl Task {
-    /// Whether `other` orders the same frames: image, fragment size, redundancy, first coded fragment and groups (in any order, for
-    /// the service lists them in any) are unchanged. If not, an armed task is planned anew while nothing was
+    /// Whether `other` orders the same frames for the same devices: image, fragment size, redundancy, first coded fragment, devices
+    /// and groups (in any order, for the service lists them in any) are unchanged. If not, an armed task is planned anew while nothing was
     /// sent, and refused afterwards. A digest that is given only now, or no longer, changes nothing by itself.
     pub fn same_order(&self, other: &Task) -> bool {
         let sorted = |task: &Task| task.groups.iter().cloned().collect::<BTreeSet<_>>();
@@ -89,6 +92,7 @@ impl Task {
             && self.fragment_size_bytes == other.fragment_size_bytes
             && self.redundancy_percent == other.redundancy_percent
             && self.coded_from == other.coded_from
+            && self.devices == other.devices
             && sorted(self) == sorted(other)
     }
 

@@ -23,6 +23,8 @@ mod init;
 mod lns;
 mod order;
 mod relay_only;
+#[cfg(feature = "lns")]
+mod rerun;
 mod terminal;
 mod verbs;
 #[cfg(feature = "web")]

@@ -448,6 +448,29 @@ fn an_order_is_rehearsed_with_the_real_configuration_and_no_key_of_it() {
 }
 
 #[test]
+fn a_rehearsal_asks_devices_behind_an_lns_what_they_miss() {
+    let desk = desk();
+    let config = include_str!("../configs/meters.toml");
+    let lns = "[[lns]]\nname = \"cs\"\nkind = \"chirpstack\"\nbroker = \"mqtt://localhost\"\n\
+               applications = [\"5aa8e2f5-2a3d-4d6e-9c0b-3f1f6a0d9b11\"]\n";
+    let document = json!({
+        "FirmwareUpdateImage": format!("file://{}", desk.path("app.bin").display()),
+        "RedundancyPercent": 10, "FragmentSizeBytes": 48, "LoRaWAN": {"StartTime": "2099-11-22T08:30:00Z"},
+    });
+    desk.write("asked.json", document.to_string());
+    for (profile, result) in [("fast", "12 done"), ("loramac-node", "done"), ("lbm", "done")] {
+        let of_group = format!("lns = \"cs\"\ndevices-file = \"d.toml\"\ndevice-profile = \"{profile}\"\n");
+        desk.write("asked.toml", format!("{config}{of_group}{lns}"));
+        let rehearse = "rehearse asked.json --devices 12 --loss 15 -c asked.toml";
+        let (code, out) = fuotad(desk.dir(), rehearse, "");
+        assert!(code == 0 && out.contains("complete    12 of 12 devices"), "{profile}: {code} {out}");
+        let line = out.lines().find(|line| line.starts_with("  results ")).unwrap_or_default();
+        assert!(line.contains(result), "{profile}: {out}");
+        assert!(out.contains("12 devices through the network server"), "{profile}: {out}");
+    }
+}
+
+#[test]
 fn an_order_for_two_groups_with_an_id_of_its_own_is_rehearsed() {
     let desk = desk();
     let config = include_str!("../configs/meters.toml");

@@ -70,6 +70,7 @@ pub fn group() -> Group {
         sessions: SessionLimits::default(),
         takes_any_image: false,
         answer_window: None,
+        redundancy: Default::default(),
         canary_fcnts: 0,
         power: Default::default(),
         guard_us: 10_000_000,

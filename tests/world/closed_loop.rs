@@ -149,7 +149,7 @@ fn a_campaign_goes_on_until_everybody_who_answers_holds_the_image() {
 }
 
 /// The same in sessions that the devices are told.
-fn in_sessions(devices: usize) -> Script {
+pub fn in_sessions(devices: usize) -> Script {
     let mut script = script(devices);
     script.groups[0].session = SessionRule::Windows { exponent: None, start: None };
     script.tasks[0].document = script.tasks[0].document.replace("08:05:00Z", "08:10:00Z");
@@ -177,6 +177,7 @@ fn a_session_has_room_for_the_questions_and_for_what_devices_ask_for() {
 fn a_session_that_is_over_ends_the_loop_and_says_so() {
     let mut script = in_sessions(20);
     script.groups[0].session = SessionRule::Windows { exponent: Some(6), start: None };
+    script.fleets[0].rules.give_up.further_sessions = 0;
     let (summary, roll) = carry_out(script);
     assert_content(&summary, "closed loop in a short session");
     assert_nobody_is_called_done_who_is_not(&summary, &roll);

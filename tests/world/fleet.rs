@@ -53,6 +53,8 @@ pub fn setup(start_s: u64, version: PackageVersion) -> Setup {
         descriptor: [1, 2, 3, 4],
         image_sha256: Some([9; 32]),
         windows: vec![Window { start: LnsWorld::gps(start_s), exponent: 9 }],
+        only: None,
+        is_coded_only: false,
     }
 }
 

@@ -4,6 +4,7 @@ use crate::support::small_world;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fuotad::broadcast::TaskSource;
+use fuotad::broadcast::Verb;
 use fuotad::campaign::CANARY_FCNTS;
 use fuotad::campaign::Group;
 use fuotad::campaign::SessionRule;
@@ -391,8 +392,10 @@ fn a_task_without_a_start_waits_for_its_devices_and_begins_when_they_can_be_told
     assert!((4400..=4620).contains(&lead_s), "{lead_s}");
     assert_eq!(bench.engine.shortest_interval_s(LINK), Some(1800));
     assert_eq!(bench.engine.shortest_interval_s(LINK + 1), None);
-    // The next life finds what was decided.
-    let fleets = bench.records.values().cloned().collect();
+    // The next life finds what was decided, whatever else begins with the same bytes.
+    let mut fleets: Vec<FleetRecord> = bench.records.values().cloned().collect();
+    fleets.sort_by_key(|record| core::cmp::Reverse(record.bytes.len()));
+    assert!(fleets.iter().all(|record| record.bytes[0] == 2), "devices and start");
     let mut next = Bench::with(Recovered { fleets, ..small_world::enrolled() }, Some(start_when));
     assert_eq!(next.engine.shortest_interval_s(LINK), Some(1800), "so long it is not silent");
     next.order_document("task-1", 3750, &without_a_start());
@@ -529,5 +532,191 @@ fn a_campaign_keeps_its_counters_whether_or_not_it_was_planned_with_some_for_can
         let next = of(after, Recovered { ranges, tasks: vec![task], ..Recovered::default() });
         assert_eq!(next.planned, first.planned, "{before} before, {after} now");
         assert_eq!(next.reserved, None, "nothing more is given away");
+    }
+}
+
+/// A document of the same image that sends coded fragments alone.
+fn coded_only() -> String {
+    small_world::document(30, "").replace("08:00:30Z\"", "10:00:00Z\",\"CodedFrom\":100")
+}
+
+/// A record of devices as the release before wrote it: without the session that a device holds.
+fn former_record(record: &FleetRecord) -> FleetRecord {
+    let (head, devices) = record.bytes.split_at(17);
+    // Start and proofs have layouts of their own.
+    if head[0] != 2 || devices.len() % 88 != 0 {
+        return record.clone();
+    }
+    let devices = devices.chunks(88).flat_map(|device| &device[..80]).copied();
+    FleetRecord {
+        id: record.id,
+        bytes: [1].into_iter().chain(head[1..].iter().copied()).chain(devices).collect(),
+    }
+}
+
+#[test]
+fn a_device_that_holds_the_fragmentation_session_is_not_set_up_again_and_one_that_lost_it_is_told_nothing() {
+    // The group with its new counters, and the session.
+    const REST: [(u8, u8); 2] = [(200, 0x02), (200, 0x04)];
+    for (happens, expected) in [
+        ("nothing", &REST[..]),
+        ("restart", &REST),
+        ("upgrade", &REST),
+        ("join", &[]),
+        ("other image", &[]),
+        ("perhaps another image", &[]),
+    ] {
+        let mut bench = Bench::new(small_world::enrolled());
+        bench.order("task-1", 20);
+        assert_eq!(bench.converse(30), WHOLE);
+        bench.tell(60, Input::Cancel(TaskId::new("task-1").unwrap()));
+        match happens {
+            "restart" => {
+                let fleets = bench.records.values().cloned().collect();
+                let mut next = Bench::new(Recovered { fleets, ..small_world::enrolled() });
+                (next.f_cnt, next.device) = (bench.f_cnt, bench.device);
+                bench = next;
+            }
+            // The records of the release before, which goes on with the task.
+            "upgrade" => {
+                let former = bench.records.values().map(former_record).collect();
+                let mut next = Bench::new(Recovered { fleets: former, ..small_world::enrolled() });
+                (next.f_cnt, next.device) = (bench.f_cnt, bench.device);
+                bench = next;
+                bench.order("task-1", 70);
+                assert_eq!(bench.converse(80), []);
+                bench.tell(90, Input::Cancel(TaskId::new("task-1").unwrap()));
+            }
+            "join" => bench.event(70, EventKind::Join),
+            // The command went out, and its answer is lost.
+            "perhaps another image" => {
+                let other = small_world::document(30, "").replace("08:00:30Z", "10:00:00Z");
+                bench.order_document("task-2", 80, &other.replace(":48", ":40"));
+                bench.up(90, 2, vec![0]);
+                let (_, push) = bench.pushes.pop().unwrap();
+                bench.event(91, EventKind::Sent { item: Some(push.item), on: None });
+                let (f_port, answer) = bench.device.unicast(now(92), push.f_port, &push.payload).remove(0);
+                bench.up(93, f_port, answer);
+                let (_, push) = bench.pushes.pop().unwrap();
+                assert_eq!((push.f_port, push.payload[0]), (201, 0x02));
+                bench.event(94, EventKind::Sent { item: Some(push.item), on: None });
+                bench.tell(110, Input::Cancel(TaskId::new("task-2").unwrap()));
+            }
+            // It is set up for something else in between.
+            "other image" => {
+                let other = small_world::document(30, "").replace("08:00:30Z", "10:00:00Z");
+                bench.order_document("task-2", 80, &other.replace(":48", ":40"));
+                assert_eq!(bench.converse(90), [(200, 0x02), (201, 0x02), (200, 0x04)]);
+                bench.tell(110, Input::Cancel(TaskId::new("task-2").unwrap()));
+            }
+            _ => {}
+        }
+        bench.order_document("task-1~2", 200, &coded_only());
+        assert_eq!(bench.converse(210), expected, "{happens}");
+        let view = bench.engine.fleet("meters").unwrap().device(now(240), DEVICE).unwrap();
+        let wanted = if expected.is_empty() { DeviceState::LostState } else { DeviceState::Told };
+        assert_eq!(view.state, wanted, "{happens}");
+        assert_eq!(view.reason.contains("it needs the whole image"), expected.is_empty(), "{}", view.reason);
+    }
+}
+
+impl Bench {
+    fn says(&mut self, s: u64, verb: Verb, task: &str) {
+        self.engine.command(now(s), verb, &TaskId::new(task).unwrap()).unwrap();
+        self.tell(s, Input::Time);
+    }
+}
+
+#[test]
+fn a_paused_tasks_devices_are_told_nothing_new_until_it_is_resumed() {
+    let mut bench = Bench::new(small_world::enrolled());
+    bench.order("task-1", 20);
+    bench.up(30, 2, vec![0]);
+    let (_, push) = bench.pushes.pop().unwrap();
+    bench.says(31, Verb::Pause, "task-1");
+    // What waited in the server's queue goes, and its answer counts.
+    bench.event(32, EventKind::Sent { item: Some(push.item), on: None });
+    let (f_port, answer) = bench.device.unicast(now(33), push.f_port, &push.payload).remove(0);
+    bench.up(34, f_port, answer);
+    assert_eq!(bench.converse(600), []);
+    let view = bench.engine.fleet("meters").unwrap().device(now(620), DEVICE).unwrap();
+    assert!(view.reason.contains("its task is paused"), "{}", view.reason);
+    // Not even by the next life, which does not know whether a command went out.
+    bench.says(650, Verb::Resume, "task-1");
+    assert_eq!(bench.converse(660), WHOLE[1..], "the group is not asked again");
+    assert_eq!(bench.state(700), DeviceState::Told);
+}
+
+#[test]
+fn what_a_life_before_may_not_have_published_waits_while_its_task_is_paused() {
+    let mut bench = Bench::new(small_world::enrolled());
+    bench.order("task-1", 20);
+    bench.up(30, 2, vec![0]);
+    let fleets: Vec<FleetRecord> = bench.records.values().cloned().collect();
+    let mut next = Bench::new(Recovered { fleets, ..small_world::enrolled() });
+    next.f_cnt = bench.f_cnt;
+    next.order("task-1", 40);
+    next.says(45, Verb::Pause, "task-1");
+    next.up(50, 2, vec![0]);
+    assert_eq!(next.pushes, []);
+    next.says(55, Verb::Resume, "task-1");
+    next.up(60, 2, vec![0]);
+    assert_eq!(next.pushes.len(), 1);
+}
+
+#[test]
+fn no_canary_is_asked_for_a_paused_task() {
+    let mut bench = Bench::of(proving(None), small_world::enrolled());
+    bench.order("task-1", 20);
+    bench.says(25, Verb::Pause, "task-1");
+    assert_eq!(bench.converse(30), []);
+    bench.says(35, Verb::Resume, "task-1");
+    assert_eq!(bench.converse(40), WHOLE, "it is told the session of a canary");
+    bench.says(60, Verb::Pause, "task-1");
+    (61..300).for_each(|s| bench.tell(s, Input::Time));
+    assert!(bench.questions.is_empty(), "{:?}", bench.questions);
+}
+
+#[test]
+fn a_session_that_passes_while_its_task_is_paused_is_lost_and_said() {
+    let pull_data = [2, 0, 7, 2, 0, 0x16, 0xc0, 1, 0xf1, 0x50, 8, 0x12];
+    let mut bench = Bench::new(small_world::enrolled());
+    bench.order("task-1", 20);
+    bench.says(30, Verb::Pause, "task-1");
+    let (start, exponent) = bench.sessions[0];
+    let end_s = start.us_since(small_world::START) / 1_000_000 + (1 << exponent);
+    bench.tell(end_s + 60, Input::Time);
+    bench.says(end_s + 90, Verb::Resume, "task-1");
+    for s in 91..120 {
+        bench.tell(end_s + s, Input::Datagram { from: ([127, 0, 0, 1], 40_000).into(), bytes: &pull_data });
+    }
+    let waiting = bench.engine.tasks().next().and_then(|task| task.waiting).unwrap();
+    let lost = "a session that its devices were told (the last ended 2026-11-22T10:02:08Z): 28 of 28 frames are left";
+    assert!(waiting.starts_with(lost), "{waiting}");
+    assert!(bench.waits.last().unwrap().starts_with(lost), "so says the log: {:?}", bench.waits);
+    assert_eq!(bench.converse(end_s + 130), [], "no session is left that it could be told");
+}
+
+#[test]
+fn no_start_is_decided_while_a_task_is_held_or_paused() {
+    let start_when = StartWhen { ready_percent: 100, min_ready_percent: 100, at_latest_us: 86_400_000_000 };
+    for is_held in [true, false] {
+        let mut bench = Bench::with(small_world::enrolled(), Some(start_when));
+        bench.order_document("task-1", 20, &without_a_start());
+        assert_eq!(bench.converse(30), WHOLE[..2]);
+        match is_held {
+            true => bench.tell(60, Input::Hold(TaskId::new("task-1").unwrap())),
+            false => bench.says(60, Verb::Pause, "task-1"),
+        }
+        // The second uplink tells how often it sends; that decided it before.
+        assert_eq!((bench.converse(1830), bench.converse(3630)), (vec![], vec![]));
+        bench.tell(80_000, Input::Time);
+        assert_eq!(bench.decided, [], "{is_held}");
+        match is_held {
+            true => bench.order_document("task-1", 80_010, &without_a_start()),
+            false => bench.says(80_010, Verb::Resume, "task-1"),
+        }
+        bench.tell(80_020, Input::Time);
+        assert_eq!(bench.decided.len(), 1, "{is_held}");
     }
 }

@@ -170,7 +170,7 @@ impl Case {
 }
 
 fn up_to(most: u8, price_s: u64) -> SessionLimits {
-    SessionLimits { most: Some(most), price_us: price_s * 1_000_000 }
+    SessionLimits { most: Some(most), price_us: price_s * 1_000_000, further: false }
 }
 
 fn plan_guard_us() -> u64 {

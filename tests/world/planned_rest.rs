@@ -68,7 +68,7 @@ fn sessions_that_devices_were_told_stay_what_they_are_whatever_would_be_planned_
     let mut world = World::new(script.clone());
     while world.frames().len() < 50 && world.step() {}
     let told = planned_now(&world, &script).planned.sessions;
-    script.groups[0].sessions = SessionLimits { most: Some(8), price_us: 0 };
+    script.groups[0].sessions = SessionLimits { most: Some(8), price_us: 0, further: false };
     assert_eq!(planned_now(&world, &script).planned.sessions, told);
     let task = script.tasks[0].clone();
     let anew =
@@ -82,7 +82,7 @@ fn finishing_by(finish_by: &str) -> Result<Timetable, String> {
     let group = &mut script.groups[0];
     group.data_rate = 3;
     group.session = SessionRule::Windows { exponent: None, start: None };
-    group.sessions = SessionLimits { most: Some(8), price_us: 0 };
+    group.sessions = SessionLimits { most: Some(8), price_us: 0, further: false };
     let by = format!("\"FinishBy\":\"{finish_by}\",");
     let document = document(30, "").replace("\"Fuotad\":{", &format!("\"Fuotad\":{{{by}"));
     let document = document.replace("\"FragmentSizeBytes\":48,", "");

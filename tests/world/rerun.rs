@@ -4,7 +4,6 @@ use crate::support::small_world::assert_content;
 use crate::support::small_world::document;
 use crate::support::small_world::run;
 use crate::support::small_world::script_of;
-use fuotad::answers::AnswerWindow;
 use fuotad::campaign::SessionRule;
 use fuotad::report::Event;
 use fuotad::report::Planned;
@@ -38,7 +37,7 @@ fn plans(summary: &Summary) -> Vec<&Planned> {
     let mut plans = Vec::new();
     for report in &summary.reports {
         if let Event::Planned(planned) = &report.event
-            && !plans.contains(&planned)
+            && !plans.contains(&&**planned)
         {
             plans.push(planned);
         }
@@ -114,8 +113,9 @@ fn coded_fragments_alone_are_refused_where_nothing_would_come_of_them() {
     assert!(zero.contains("Fuotad.CodedFrom is 0; allowed: a whole number from 1 to 16382"), "{zero}");
     let far = refused(twice(2, ",\"CodedFrom\":16380", 30));
     assert!(far.contains("TS004 numbers 16383 fragments"), "{far}");
-    let mut asked = twice(2, ",\"CodedFrom\":100", 30);
-    asked.groups[0].answer_window = Some(AnswerWindow { block_ack_delay: 0, answers: 10 });
-    let anew = refused(asked);
-    assert!(anew.contains("its devices are set up anew"), "{anew}");
+    // Whoever answers must say what it holds; nobody here can be told anything.
+    let nobody = refused(twice(2, ",\"Devices\":[]", 30));
+    assert!(nobody.contains("Fuotad.Devices is") && nobody.contains("at least one"), "{nobody}");
+    let no_eui = refused(twice(2, ",\"Devices\":[\"70b3d57ed0000001\",\"meter-1\"]", 30));
+    assert!(no_eui.contains("Fuotad.Devices[1] is \"meter-1\"; allowed: a DevEUI"), "{no_eui}");
 }

@@ -322,7 +322,7 @@ mod twin {
                     match want {
                         Output::Save(_, Change::Task(task)) => record = Record::from_bytes(&task.bytes).ok(),
                         Output::Report(report) => match report.event {
-                            Event::Planned(plan) => planned = Some(plan),
+                            Event::Planned(plan) => planned = Some(*plan),
                             Event::Waiting { .. } => {}
                             event => panic!("{event}"),
                         },

@@ -60,7 +60,11 @@ impl Placing {
         }
     }
 
-    fn in_folder(config: &Config, name: &str) -> Result<Placing, Failure> {
+    /// The way by the task folder of `config`, whoever runs.
+    ///
+    /// # Errors
+    /// Such an order is there already.
+    pub fn in_folder(config: &Config, name: &str) -> Result<Placing, Failure> {
         let folder = &config.tasks.folder;
         let folder = std::path::absolute(folder).unwrap_or(folder.clone());
         let document = folder.join(format!("{name}.json"));

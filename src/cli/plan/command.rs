@@ -33,6 +33,7 @@ use crate::plan::chances;
 use crate::plan::choices;
 use crate::plan::compare;
 use crate::plan::counters_from;
+use crate::plan::learned_from;
 use crate::schedule::Kept;
 use crate::signing::SigningTrust;
 use crate::store::Recovered;
@@ -92,6 +93,7 @@ pub fn plan(
     for task in &tasks {
         let mut settings = settings.clone();
         add(warnings, journal.counters(&mut settings, task)?);
+        learned_from(&mut settings, journal.recovered.as_ref());
         let timetable = order.timetable(&settings, journal.recovered.as_ref(), &order.document_of(task)?)?;
         add(warnings, timetable.planned.warnings.clone());
         let unheard =

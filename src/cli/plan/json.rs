@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use crate::plan::Timetable;
+use crate::report::Lean;
 use crate::task::rfc3339_from_gps;
 use crate::time::GpsTime;
 use serde_json::Value;
@@ -17,6 +18,7 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
         "group": planned.group,
         "nb_frag": planned.nb_frag,
         "coded": planned.coded,
+        "lean": planned.lean.map(lean),
         "frag_size": planned.frag_size,
         "padding": planned.padding,
         "frames": plan.frames,
@@ -57,6 +59,17 @@ pub fn as_json(answer: &Answer<'_>) -> Value {
         "choices": choices(answer),
         "warnings": answer.warnings,
         "task": answer.said,
+    })
+}
+
+fn lean(lean: Lean) -> Value {
+    let expected = lean.expected;
+    json!({
+        "coded": lean.coded,
+        "ordered": lean.ordered,
+        "loss_ppm": expected.map(|expected| expected.loss_ppm),
+        "campaigns": expected.map_or(0, |expected| expected.campaigns),
+        "is_assumed": expected.is_some_and(|expected| expected.is_assumed),
     })
 }
 

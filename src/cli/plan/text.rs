@@ -48,6 +48,9 @@ pub fn print(answer: &Answer<'_>, out: &mut dyn Write) -> Result<(), Failure> {
         planned.coded,
         planned.frag_size
     )?;
+    if let Some(lean) = planned.lean {
+        writeln!(out, "  lean        {lean}")?;
+    }
     writeln!(
         out,
         "  frames      {}, FCnt from {}, counters reserved to {}{}",

@@ -93,7 +93,7 @@ pub(in crate::sim) struct Field {
     /// Where each device is in the script.
     places: BTreeMap<String, usize>,
     f_cnts: Vec<u32>,
-    downlinks: u64,
+    commands: Vec<FieldCommand>,
     /// The ids of all items that came.
     published: BTreeSet<String>,
     effects: VecDeque<FieldEffect>,
@@ -108,8 +108,23 @@ pub struct FieldSummary {
     pub downlinks: u64,
     /// Commands that somebody would have queued who knows beforehand what is lost.
     pub oracle: u64,
+    /// These commands, in the order in which they were queued.
+    pub commands: Vec<FieldCommand>,
     /// What the referee of set-ups found wrong.
     pub breaches: Vec<String>,
+}
+
+/// A command that was queued for a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldCommand {
+    /// When it came to the server.
+    pub at: Instant,
+    /// DevEUI of the device.
+    pub dev_eui: Eui64,
+    /// FPort of the downlink.
+    pub f_port: u8,
+    /// Its FRMPayload.
+    pub payload: Vec<u8>,
 }
 
 impl Field {
@@ -130,7 +145,7 @@ impl Field {
             ether: Ether::default(),
             places: script.devices.iter().map(|device| device.dev_eui.to_string()).zip(0..).collect(),
             f_cnts: vec![0; script.devices.len()],
-            downlinks: 0,
+            commands: Vec::new(),
             published: BTreeSet::new(),
             effects: VecDeque::new(),
             script,
@@ -145,6 +160,11 @@ impl Field {
     /// The place of each of its devices among the world's.
     pub(in crate::sim) fn devices(&self) -> impl Iterator<Item = usize> {
         self.script.devices.iter().map(|device| device.device)
+    }
+
+    /// The DevEUI of each of its devices, and its place among the world's.
+    pub(in crate::sim) fn dev_euis(&self) -> impl Iterator<Item = (Eui64, usize)> {
+        self.script.devices.iter().map(|device| (device.dev_eui, device.device))
     }
 
     /// What it does next; to be asked after every call until there is nothing.
@@ -213,7 +233,8 @@ impl Field {
     pub(in crate::sim) fn summary(&self) -> FieldSummary {
         FieldSummary {
             devices: self.script.devices.len(),
-            downlinks: self.downlinks,
+            downlinks: self.commands.len() as u64,
+            commands: self.commands.clone(),
             oracle: self.referee.oracle(),
             breaches: self.referee.breaches().to_vec(),
         }
@@ -314,15 +335,17 @@ impl Field {
             Ok(down) => down,
             Err(wrong) => return self.referee.note(wrong),
         };
-        let dev_eui = down.dev_eui.parse().map(|dev_eui: Eui64| dev_eui.to_string());
-        if !dev_eui.is_ok_and(|dev_eui| self.places.contains_key(&dev_eui)) {
+        let dev_eui = down.dev_eui.parse().ok();
+        let Some(dev_eui) = dev_eui.filter(|dev_eui: &Eui64| self.places.contains_key(&dev_eui.to_string()))
+        else {
             return self.referee.note(format!("{topic}: no such device"));
-        }
+        };
         // An id is taken once.
         let is_ours = self.published.insert(down.id.clone());
         if is_ours {
             self.referee.queued(&down.dev_eui, self.server.ours(&down.dev_eui));
-            self.downlinks += 1;
+            let (f_port, payload) = (down.f_port, down.payload.clone());
+            self.commands.push(FieldCommand { at: now.mono, dev_eui, f_port, payload });
         }
         if let Some(told) = self.server.push(Item { down, is_ours }) {
             self.announce(now, 0, told, Vec::new());

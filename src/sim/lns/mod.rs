@@ -22,6 +22,7 @@ mod summary;
 mod world;
 
 pub(super) use field::Field;
+pub use field::FieldCommand;
 pub(super) use field::FieldEffect;
 pub(super) use field::FieldEvent;
 pub use field::FieldSummary;

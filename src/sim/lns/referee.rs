@@ -35,6 +35,8 @@ struct Known {
     /// The session of the good answer, and when that came, GPS seconds.
     told: Option<(u64, u64)>,
     session_cnt: Option<u16>,
+    /// minMcFCount and maxMcFCount that it was told last: another campaign has others.
+    mc_fcounts: Vec<u8>,
     /// Whether this command was answered at least once since the last restart.
     first: BTreeSet<Asked>,
 }
@@ -162,6 +164,13 @@ impl Referee {
                 _ => continue,
             };
             let known = self.devices.entry(dev_eui.to_owned()).or_default();
+            if let Some(mc_fcounts) = fields.get(21..29).filter(|_| asked == Asked::Group)
+                && known.mc_fcounts != mc_fcounts
+            {
+                known.mc_fcounts = mc_fcounts.to_vec();
+                known.answered.remove(&asked);
+                known.fresh.remove(&asked);
+            }
             let mut wrong = Vec::new();
             let is_stale = asked == Asked::Session && known.was_told_long_ago(gps_s);
             let is_answered = known.answered.contains(&asked) && !is_stale;

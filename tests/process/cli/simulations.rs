@@ -124,6 +124,16 @@ fn devices_behind_an_lns_are_set_up_by_it_and_not_beforehand() {
     desk.write("lns.toml", &whole);
     let text = desk.prints("simulate lns.toml");
     assert!(text.contains("  set up      40 devices through the network server by 1"), "{text}");
+    // They are asked what they miss: more than what was ordered is sent, and each has a result.
+    assert!(text.contains("  results     meters: 0 done, 40 probably by their answers\n"), "{text}");
+    let json = desk.json("simulate lns.toml --json");
+    assert!(number(&json, "frames") > 310, "{json}");
+    let result = &json["results"][0];
+    assert_eq!((&result["group"], &result["is_final"]), (&"meters".into(), &true.into()));
+    assert_eq!(
+        (&result["holdings"]["probably"], &json["broken_promises"]),
+        (&40.into(), &Value::Array(Vec::new()))
+    );
     desk.write("deaf.toml", whole.replace("uplink-loss = 0.01", "uplink-loss = 1.0"));
     let deaf = desk.run("simulate deaf.toml");
     assert_eq!(deaf.code, 1);
@@ -137,6 +147,11 @@ fn devices_behind_an_lns_are_set_up_by_it_and_not_beforehand() {
         ("lns = \"lns\"", "lns = \"lns\"\nts004-version = 2", "write 1"),
         ("interval-s = 3600", "interval-s = 0", "0 is outside 1 to 604800"),
         ("loss = 0.01\n", "loss = 1.5\n", "1.5 is outside 0..=1"),
+        (
+            "lns = \"lns\"\nstart",
+            "redundancy = \"lean\"\n#start",
+            "group meters.redundancy: \"lean\" sends less",
+        ),
     ] {
         desk.write("wrong.toml", whole.replacen(old, new, 1));
         desk.refuses("simulate wrong.toml", 65, &[said]);

@@ -156,7 +156,7 @@ function held(answers) {
   const counts = Object.entries(HELD).filter(([name]) => name === "done" || answers.counts[name]);
   const asked = answers.questions ? ` after ${answers.questions} question${answers.questions === 1 ? "" : "s"}` : "";
   const until = answers.ends_at ? ` until ${clock(answers.ends_at)}` : answers.ends_in_s === null ? "" : ` for ${people(answers.ends_in_s)}`;
-  const more = { alone: `; asked alone${until}`, together: until && `; answers are awaited${until}` }[answers.stage] || "";
+  const more = { alone: `; asked alone${until}`, between: until ? `; asked alone${until}` : "; one more session follows", together: until && `; answers are awaited${until}` }[answers.stage] || "";
   return `${counts.map(([name, word]) => `${answers.counts[name]} ${word}`).join(", ")}${asked}${more}`;
 }
 
