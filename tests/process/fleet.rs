@@ -10,6 +10,7 @@ use fuotad::daemon::ControlClient;
 use fuotad::daemon::ControlError;
 use fuotad::daemon::FolderFiles;
 use fuotad::lorawan::Eui64;
+use fuotad::lorawan::KeyFingerprint;
 use fuotad::lorawan::McAddr;
 use fuotad::lorawan::McSessionKeys;
 use fuotad::lorawan::RootKey;
@@ -132,14 +133,15 @@ impl Service {
     fn report(&self) -> Option<Value> {
         let entries = std::fs::read_dir(self.scratch.path("state")).unwrap();
         let mut paths = entries.map(|entry| entry.unwrap().path());
-        let path = paths.find(|path| path.to_string_lossy().contains("report-task-1"))?;
+        // A report that is being written has another name until it is whole.
+        let is_its = |name: &str| name.contains("report-task-1") && !name.ends_with(".new");
+        let path = paths.find(|path| is_its(&path.to_string_lossy()))?;
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 
     /// Puts into the state folder what a life knows that sent the task and asks its device alone since an hour ago.
     fn asks_alone(&self) {
-        let mc_key = Secret::from_hex(MC_KEY).unwrap();
-        let key = McSessionKeys::derive(&mc_key, McAddr::new(0x01c0_ffee)).fingerprint();
+        let key = fingerprint();
         let since_s = gps().session_time() - 3600;
         let mut bytes = vec![2];
         bytes.extend(key.as_bytes());
@@ -153,16 +155,16 @@ impl Service {
         bytes.extend(DEVICE.parse::<Eui64>().unwrap().as_bytes());
         bytes.push(1);
         bytes.extend([0; 22]);
-        let hash = Sha256::new()
-            .chain_update(b"fuotad answers record")
-            .chain_update(key.as_bytes())
-            .chain_update(0_u64.to_le_bytes())
-            .finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&hash[..16]);
         let files = FolderFiles::open(&self.scratch.path("state")).unwrap();
         let (mut store, _) = Store::open(files, [7; 16]).unwrap();
-        store.apply(&Change::Fleet(FleetRecord { id: RecordId(id), bytes })).unwrap();
+        store.apply(&Change::Fleet(FleetRecord { id: record_id(), bytes })).unwrap();
+    }
+
+    /// Whether the record of the answers says that nobody is asked any more.
+    fn is_over_on_disk(&self) -> bool {
+        let record = std::fs::read(self.scratch.path(&format!("state/fleet-{}", record_id())));
+        // Behind version, key, FCnt, NbFrag, questions and coded fragments.
+        record.is_ok_and(|bytes| bytes[1 + 16 + 4 + 2 + 2 + 2] & 0b100 != 0)
     }
 
     /// A campaign that begins in an hour.
@@ -183,6 +185,22 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn fingerprint() -> KeyFingerprint {
+    McSessionKeys::derive(&Secret::from_hex(MC_KEY).unwrap(), McAddr::new(0x01c0_ffee)).fingerprint()
+}
+
+/// The name of the record with the answers of the group's first devices.
+fn record_id() -> RecordId {
+    let hash = Sha256::new()
+        .chain_update(b"fuotad answers record")
+        .chain_update(fingerprint().as_bytes())
+        .chain_update(0_u64.to_le_bytes())
+        .finalize();
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash[..16]);
+    RecordId(id)
 }
 
 fn root_key() -> RootKey {
@@ -363,7 +381,9 @@ fn a_device_whose_result_is_open_is_asked_on_after_a_restart_and_all_of_it_is_sh
     let question = field.command();
     assert_eq!(field.obey(&question), (201, 0x01));
     until("its result is final", || service.status()["answers"][0]["stage"] == "over");
-    let results = service.report().unwrap()["results"].clone();
+    let results = || service.report().map_or(Value::Null, |report| report["results"].clone());
+    until("its report has it", || results() != Value::Null);
+    let results = results();
     assert_eq!(
         (&results["counts"]["missing"], &results["without"]),
         (&json!(1), &json!({ DEVICE: "missing 21" }))
@@ -375,6 +395,7 @@ fn a_device_whose_result_is_open_is_asked_on_after_a_restart_and_all_of_it_is_sh
     };
     let before = told(&service);
     assert_eq!(before.0, results["counts"]);
+    until("it is on the disk", || service.is_over_on_disk());
     service.kill();
     service.start();
     assert_eq!(told(&service), before);
