@@ -9,8 +9,8 @@ use super::reading::Says;
 use super::session::Sent;
 use super::session::Session;
 
-/// With so many fragments more than NbFrag a device counts on although it is complete: a decoder needs a few more, and
-/// repeats count, too.
+/// With so many fragments more than NbFrag a device counts on although it is complete: a decoder needs a few, and
+/// repeats of fragments count, too.
 const COUNTS_ON: u32 = 20;
 /// LoRaMac-node and LBM count lost fragments in a byte.
 const BYTE: u16 = 256;
@@ -27,7 +27,7 @@ pub(super) struct Counted {
 /// What is known of the frames that one device lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeviceLoss {
-    /// So many, millionths.
+    /// So many of them, millionths.
     Lost(u32),
     /// No more than this, millionths: it holds the image.
     AtMost(u32),
@@ -42,8 +42,8 @@ pub enum CampaignLoss {
     AtMost(u32),
 }
 
-/// Frames lost and of how many, as the numbers of a device that was asked after `asked` say; of none where its stack is
-/// not known.
+/// Frames lost and of how many, as the numbers of a device say that was asked after `asked`; of none
+/// where its stack is not known.
 pub(super) fn by_numbers(session: &Session, counts: Counts, asked: Sent) -> (u32, u32) {
     let (nb_frag, received) = (u32::from(session.nb_frag), u32::from(counts.received));
     match session.habit {

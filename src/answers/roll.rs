@@ -215,7 +215,7 @@ impl Roll {
         }
     }
 
-    /// No session runs.
+    /// No session runs from now on.
     pub fn close_session(&mut self) {
         self.members.values_mut().for_each(|member| member.is_away = false);
     }

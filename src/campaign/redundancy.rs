@@ -3,8 +3,8 @@
 use crate::answers::Expected;
 use crate::report::Lean;
 
-/// How many coded fragments a campaign whose devices answer sends before it asks them first. Any other campaign sends what
-/// is ordered.
+/// How many coded fragments a campaign whose devices answer sends before it asks them first. Any other
+/// campaign sends what is ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Redundancy {
     /// As many as the task orders.

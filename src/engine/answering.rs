@@ -9,7 +9,7 @@ use crate::time::Instant;
 /// One campaign whose ordered fragments were sent, and what its devices said to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Answering<'a> {
-    /// The campaign's task.
+    /// Id of the campaign's task.
     pub task: &'a TaskId,
     /// Name of its group in the configuration.
     pub group: &'a str,

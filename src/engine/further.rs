@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 /// What becomes of a campaign that rests.
 pub(super) enum Next {
-    /// Nothing yet.
+    /// Nothing happens to it yet.
     Wait,
     /// So many devices are told one more session.
     Session(usize, Session),
@@ -44,8 +44,8 @@ impl Course {
         self.rest = Rest { is_open: !pause.is_shut, further: pause.further.unwrap_or(0), ..Rest::default() };
     }
 
-    /// What comes of it at `now`. `is_due`: somebody was heard since it was looked at; `is_wanted`: no other campaign of the
-    /// group waits.
+    /// What comes of it at `now`. `is_due`: somebody was heard since it was looked at; `is_wanted`: no other
+    /// campaign of the group waits.
     pub(super) fn rest_on(
         &mut self,
         now: Now,
