@@ -92,7 +92,8 @@ impl Campaign {
         let not_before = resumed.map(|(_, now)| now.plus_us(pause_us));
         let begin = Progress { next_frame: plan.from, ..Progress::default() };
         let progress = resumed.map_or(begin, |(progress, _)| progress);
-        let (answers, sent) = (group.answer_window.is_some(), progress.fragments_sent(&plan));
+        let answers = group.answer_window.is_some() || group.sessions.further;
+        let sent = progress.fragments_sent(&plan);
         let ask_from = if resumed.is_some() { progress.next_frame + plan.frames_of_a_mark() } else { 0 };
         Campaign {
             frames: Frames::new(&plan),

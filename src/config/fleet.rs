@@ -172,11 +172,13 @@ fn question_interval_s(group: &GroupConfig) -> Result<Option<u32>, ConfigError> 
 pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings], region: &Parameters) {
     let usual = (&region.usual_uplinks(), region.usual_channels());
     for fleet in fleets {
-        let is_its = |group: &&mut Group| group.name == fleet.group && group.profile.habit != Habit::Zephyr;
-        for group in groups.iter_mut().filter(is_its) {
+        for group in groups.iter_mut().filter(|group| group.name == fleet.group) {
+            group.sessions.further = fleet.rules.give_up.further_sessions > 0;
+            if group.profile.habit == Habit::Zephyr {
+                continue;
+            }
             let Ok(rate) = region.data_rate(group.data_rate) else { continue };
             let (devices, habit) = (fleet.members.len(), group.profile.habit);
-            group.sessions.further = fleet.rules.give_up.further_sessions > 0;
             group.answer_window = Some(AnswerWindow::new(devices, habit, rate.modulation, usual));
         }
     }

@@ -160,8 +160,11 @@ impl Course {
         &mut self,
         broadcaster: &mut Broadcaster,
         pause: &Pause,
-        give_up: &GiveUp,
+        (give_up, is_alone): (&GiveUp, bool),
     ) -> Option<End> {
+        if is_alone && (pause.is_shut || self.rounds.is_question_due) {
+            return Some(End::Alone);
+        }
         if pause.is_shut {
             return Some(if self.roll.is_anybody_open() { End::Session } else { End::Done });
         }
@@ -170,6 +173,7 @@ impl Course {
             Next::End(end) => return Some(end),
             Next::Send(fragments) => (FollowUp::Send(fragments), Ordered::Send(fragments)),
             Next::Part(fragments) => (FollowUp::Send(fragments), Ordered::Part(fragments)),
+            Next::Ask(_) if is_alone => return Some(End::Alone),
             Next::Ask(whom) => (FollowUp::Ask(whom), Ordered::Ask(whom)),
         };
         if !broadcaster.follow(&self.task, follow_up) {

@@ -35,7 +35,11 @@ impl Course {
         let is_allowed = pause.further.is_some_and(|further| further < usize::from(give_up.further_sessions));
         let is_asked_out = self.rounds.questions >= give_up.questions;
         let is_open = || self.roll.each().any(|(dev_eui, _)| self.roll.is_open(dev_eui));
-        matches!(end, End::Session | End::Done) && is_allowed && !is_asked_out && pause.room > 0 && is_open()
+        matches!(end, End::Session | End::Done | End::Alone)
+            && is_allowed
+            && !is_asked_out
+            && pause.room > 0
+            && is_open()
     }
 
     /// Nothing more is sent in the session.
@@ -73,7 +77,7 @@ impl Course {
         }
         let behind = self.behind(pause, give_up);
         if behind.is_empty() {
-            return Next::End(if self.roll.is_anybody_open() { end } else { End::Done });
+            return Next::End(if self.roll.is_anybody_open() || end == End::Alone { end } else { End::Done });
         }
         let Some(gps) = now.gps.filter(|_| is_wanted && self.may_get_one(pause, give_up)) else {
             return Next::End(End::Session);

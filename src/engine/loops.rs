@@ -366,21 +366,20 @@ impl GroupLoop {
         fleet: &Fleet,
         wishes: &mut VecDeque<Wish>,
     ) -> bool {
-        let Some(window) = self.window else { return false };
         let Some(course) = self.course.as_mut().filter(|course| course.is_open()) else { return false };
         let Some(pause) = broadcaster.pause(now, &course.task) else { return false };
         if course.stage != Stage::Sending {
             return self.rest(now, &pause, (broadcaster, scheduler), fleet, wishes);
         }
         let is_news = course.has_ordered();
-        if !course.settle(now, &pause, window) {
+        if !course.settle(now, &pause, self.window.unwrap_or_default()) {
             if let Some(until) = course.answers_until.filter(|_| is_news) {
                 broadcaster.await_answers(&course.task, until);
             }
             return is_news;
         }
         tell(&mut course.roll, fleet, now);
-        if let Some(end) = course.follow(broadcaster, &pause, &self.give_up) {
+        if let Some(end) = course.follow(broadcaster, &pause, (&self.give_up, self.window.is_none())) {
             if self.next.is_empty() && course.may_go_on(end, &pause, &self.give_up) {
                 course.rest(end, &pause);
             } else {

@@ -7,6 +7,7 @@ use fuotad::answers::Roll;
 use fuotad::answers::Sent;
 use fuotad::answers::Session;
 use fuotad::answers::Whom;
+use fuotad::campaign::ProfileName;
 use fuotad::fragment::Decoder;
 use fuotad::fragment::Encoder;
 use fuotad::fragment::Layout;
@@ -117,7 +118,12 @@ enum Kind {
     Lbm,
     Ideal,
     Zephyr,
+    LoraRs,
+    MultitechDot,
 }
+
+const KINDS: [Kind; 6] =
+    [Kind::LoRaMacNode, Kind::Lbm, Kind::Ideal, Kind::Zephyr, Kind::LoraRs, Kind::MultitechDot];
 
 fn listener(kind: Kind, code: &Code, is_v2: bool, draw: &mut Random) -> Listener {
     let nb_frag = code.layout.nb_frag();
@@ -127,6 +133,8 @@ fn listener(kind: Kind, code: &Code, is_v2: bool, draw: &mut Random) -> Listener
         Kind::LoRaMacNode => Stack::LoRaMacNode,
         Kind::Lbm => Stack::Lbm,
         Kind::Ideal => Stack::Ideal,
+        Kind::LoraRs => Stack::LoraRs,
+        Kind::MultitechDot => Stack::MultitechDot,
         Kind::Zephyr => {
             let decoder = Box::new(Decoder::new(code.layout, version, max_lost));
             return Listener::Zephyr {
@@ -258,7 +266,7 @@ fn no_device_of_any_stack_is_believed_to_be_done_that_is_not() {
     let mut tallies: BTreeMap<(Kind, bool, bool), Tally> = BTreeMap::new();
     for number in 0..DEVICES {
         let mut draw = draw.split(number);
-        let kind = [Kind::LoRaMacNode, Kind::Lbm, Kind::Ideal, Kind::Zephyr][draw.below(4) as usize];
+        let kind = KINDS[draw.below(KINDS.len() as u64) as usize];
         let is_v2 = matches!(kind, Kind::Lbm | Kind::Ideal) && draw.chance_ppm(500_000);
         // Large images are slow to decode.
         let size = if draw.chance_ppm(30_000) { 4 } else { draw.below(4) as usize };
@@ -270,6 +278,8 @@ fn no_device_of_any_stack_is_believed_to_be_done_that_is_not() {
             Kind::Lbm => Habit::Lbm,
             Kind::Ideal => Habit::AsMeant,
             Kind::Zephyr => Habit::Zephyr,
+            Kind::LoraRs => Habit::Unknown,
+            Kind::MultitechDot => ProfileName::MultitechDot.profile().habit,
         };
         let version = if is_v2 { PackageVersion::V2 } else { PackageVersion::V1 };
         let session = Session {
@@ -313,5 +323,5 @@ fn no_device_of_any_stack_is_believed_to_be_done_that_is_not() {
             "{kind:?} {is_v2} {is_known}: {tally:?}"
         );
     }
-    assert_eq!(tallies.len(), 12, "every stack, version and profile was tried");
+    assert_eq!(tallies.len(), 16, "every stack, version and profile was tried");
 }

@@ -58,6 +58,20 @@ fn whoever_misses_something_when_the_session_is_over_is_told_one_more_and_comple
 }
 
 #[test]
+fn devices_that_cannot_be_asked_together_are_asked_alone_and_get_further_sessions_all_the_same() {
+    let mut script = short(20);
+    script.groups[0].answer_window = None;
+    script.groups[0].sessions.further = true;
+    let (summary, roll) = carry_out(script);
+    assert_content(&summary, "further sessions without a question to all");
+    assert_nobody_is_called_done_who_is_not(&summary, &roll);
+    println!("{:?} of 20 were told one more session: {}", told(&summary), roll.holdings());
+    assert_eq!(incomplete(&summary, &roll), 0, "{}: {:#?}", roll.holdings(), summary.reports);
+    assert_eq!(answered(&summary), Some((0, End::Alone)));
+    assert!((1..=3).contains(&told(&summary).len()));
+}
+
+#[test]
 fn where_no_further_session_is_allowed_the_campaign_ends_with_the_last_one() {
     let mut script = short(20);
     script.fleets[0].rules.give_up.further_sessions = 0;
