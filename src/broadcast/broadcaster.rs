@@ -367,7 +367,9 @@ impl Broadcaster {
 
     /// Where an armed campaign stands while it waits for what follows; `None` for any other.
     pub fn pause(&self, now: Now, task: &TaskId) -> Option<Pause> {
-        let open_task = self.book.get(task).filter(|open_task| !open_task.is_extending())?;
+        // Of a file that is missing nobody knows whether it is still ordered.
+        let is_settled = |open_task: &&OpenTask| !open_task.is_extending() && !open_task.is_held();
+        let open_task = self.book.get(task).filter(is_settled)?;
         open_task.campaign()?.pause(now)
     }
 

@@ -342,7 +342,6 @@ impl Known {
             known.stage = match () {
                 () if is(2) => Stage::Over(end),
                 () if is(3) => Stage::Asking(end),
-                // A release that knows nothing of further sessions reads it as one that is sent.
                 () if is(5) => Stage::Between(end),
                 () => Stage::Sending,
             };

@@ -121,6 +121,38 @@ fn a_record_of_version_1_is_of_its_campaign_and_key_only_and_names_no_task() {
     assert!(of_record(&bytes).is_none());
 }
 
+#[test]
+fn an_upgrade_reads_a_record_of_version_2() {
+    let mut course = course(FIRST_FCNT);
+    course.roll = roll();
+    course.ask_alone(at(100, true), End::Questions, &GIVE_UP);
+    // Frames of a campaign before, which that version did not know, stood at none.
+    let mut record = course.head(KEY);
+    record.drain(38..42);
+    record[0] = 2;
+    record.extend(course.roll.parts().next().unwrap());
+    let read = of_record(&record).unwrap();
+    assert_eq!(
+        (read.stage, &read.task, read.is_for_some),
+        (Stage::Asking(End::Questions), &course.task, false)
+    );
+    assert_eq!(read.asking_since_s, course.asking_since_s);
+    assert_eq!(read.roll.holdings(), course.roll.holdings());
+}
+
+#[test]
+fn a_campaign_that_rests_between_two_sessions_is_one_in_the_next_life() {
+    let mut course = course(FIRST_FCNT);
+    course.roll = roll();
+    for end in [End::Session, End::Done, End::Alone] {
+        (course.stage, course.asking_since_s) = (Stage::Between(end), 7);
+        let record = [course.head(KEY), course.roll.parts().next().unwrap()].concat();
+        let read = of_record(&record).unwrap();
+        assert_eq!((read.stage, read.asking_since_s), (Stage::Between(end), 7));
+        assert_eq!(read.questions(DEVICES[1]), 5, "it may be asked alone");
+    }
+}
+
 /// A campaign whose devices are asked alone since second 100, as the next life finds it.
 fn next_life(had_clock: bool) -> Course {
     let mut course = course(FIRST_FCNT);

@@ -4,10 +4,12 @@ use crate::support::small_world;
 use crate::support::small_world::document;
 use crate::support::small_world::group;
 use crate::support::small_world::image;
+use fuotad::answers::AnswerWindow;
 use fuotad::broadcast::Broadcaster;
 use fuotad::broadcast::Output;
 use fuotad::broadcast::TaskSource;
 use fuotad::broadcast::TurnRule;
+use fuotad::campaign::Group;
 use fuotad::campaign::Handover;
 use fuotad::campaign::Verdict;
 use fuotad::region::RfRegion;
@@ -32,13 +34,17 @@ struct Bench {
 impl Bench {
     /// With a task of a hundred fragments.
     fn new() -> Bench {
+        Bench::of(group())
+    }
+
+    fn of(group: Group) -> Bench {
         let region = parameters(RfRegion::Eu868).unwrap();
         let now = Now { mono: Instant::ZERO, gps: Some(small_world::START.plus_us(60_000_000)) };
         let turns = TurnRule::InOrder;
         let recovered = small_world::enrolled();
         let broadcaster = Broadcaster::new(
             region,
-            vec![group()],
+            vec![group],
             turns,
             Default::default(),
             Default::default(),
@@ -120,6 +126,18 @@ fn a_task_whose_file_is_missing_sends_no_frame_and_says_why_until_it_is_seen_aga
     bench.broadcaster.cancel(bench.now, &mut bench.scheduler, &id());
     assert_eq!(bench.frames(), 0);
     assert!(bench.ends.len() == 1 && bench.ends[0].starts_with("cancelled after"), "{:?}", bench.ends);
+}
+
+#[test]
+fn nothing_is_decided_of_what_follows_while_the_file_is_missing() {
+    let mut bench = Bench::of(Group { answer_window: Some(AnswerWindow::default()), ..group() });
+    let has_paused = |bench: &Bench| bench.broadcaster.pause(bench.now, &id()).is_some();
+    let is_sent = |bench: &mut Bench| bench.frames() == 0 && has_paused(bench);
+    assert!((0..100).any(|_| is_sent(&mut bench)), "it waits for what follows");
+    bench.broadcaster.hold(bench.now, &id());
+    assert!(!has_paused(&bench));
+    bench.see(&document(50, ""));
+    assert!(has_paused(&bench));
 }
 
 #[test]
