@@ -16,7 +16,7 @@ use crate::time::Now;
 
 impl TaskBook {
     /// Begins to add a session at `start` or later to a campaign in sessions, for what is left of it and at least `fragments`
-    /// coded fragments; `None` where there can be none.
+    /// coded fragments; `None` where there can be none, or where it would end after the order's FinishBy.
     pub fn extend(
         &mut self,
         now: Now,
@@ -30,6 +30,9 @@ impl TaskBook {
         let ordered = open_task.task().session_timeout_exponent;
         let campaign = open_task.campaign()?;
         let session = campaign.further_session(now, scheduler, start, fragments, ordered)?;
+        if open_task.task().finish_by.is_some_and(|finish_by| session.end() > finish_by) {
+            return None;
+        }
         let told = campaign.calendar().begin().sessions();
         let sessions: Vec<Session> = told.iter().copied().chain([session]).collect();
         let record =

@@ -85,6 +85,18 @@ fn where_no_further_session_is_allowed_the_campaign_ends_with_the_last_one() {
 }
 
 #[test]
+fn no_further_session_ends_after_the_orders_finish_by() {
+    let mut script = short(20);
+    let document = script.tasks[0].document.clone();
+    script.tasks[0].document =
+        document.replace(r#""Fuotad":{"#, r#""Fuotad":{"FinishBy":"2026-11-22T08:13:00Z","#);
+    let (summary, roll) = carry_out(script);
+    assert_content(&summary, "an order that is to end soon");
+    assert_eq!((told(&summary).len(), answered(&summary).map(|(_, end)| end)), (0, Some(End::Session)));
+    assert!(incomplete(&summary, &roll) > 0);
+}
+
+#[test]
 fn the_next_campaign_of_the_group_goes_before_a_further_session() {
     let mut script = short(6);
     let first = script.tasks[0].clone();
