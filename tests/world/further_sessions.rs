@@ -11,6 +11,7 @@ use fuotad::answers::End;
 use fuotad::answers::Holding;
 use fuotad::answers::Roll;
 use fuotad::campaign::SessionRule;
+use fuotad::lorawan::Eui64;
 use fuotad::report::Event;
 use fuotad::report::Outcome;
 use fuotad::sim::Fault;
@@ -18,6 +19,7 @@ use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::World;
 use fuotad::sim::device::State;
+use std::collections::BTreeSet;
 
 /// The session has room for the ordered fragments and one question.
 fn short(devices: usize) -> Script {
@@ -54,6 +56,14 @@ fn whoever_misses_something_when_the_session_is_over_is_told_one_more_and_comple
     assert!(matches!(outcome(&summary), Some(Outcome::Complete(_))), "{:?}", outcome(&summary));
     // Who holds the image does not listen again.
     assert!(told(&summary).iter().all(|devices| (1..16).contains(devices)), "{:?}", told(&summary));
+    let is_first = |event: &Event| matches!(event, Event::FurtherSession { .. });
+    let decided = summary.reports.iter().find(|report| is_first(&report.event)).unwrap().at;
+    // McClassCSessionReq (TS005-1.0.0 4.5).
+    let sessions = summary.fields[0].commands.iter().filter(|command| {
+        command.at >= decided && command.f_port == 200 && command.payload.first() == Some(&0x04)
+    });
+    let devices: BTreeSet<Eui64> = sessions.map(|command| command.dev_eui).collect();
+    assert!((1..=told(&summary).iter().sum()).contains(&devices.len()), "{devices:?}");
     assert!((1..=3).contains(&told(&summary).len()));
 }
 
