@@ -372,3 +372,28 @@ fn answers_are_waited_for_until_everybody_who_may_give_one_has() {
     roll.ask(Whom::Missing);
     assert!(roll.is_answer_due(), "the next question is another one");
 }
+
+#[test]
+fn of_a_session_that_some_were_told_nobody_else_is_awaited_and_none_of_the_others_is_taken_for_silent() {
+    let devices = [1, 2].map(|byte| Eui64::from_bytes([byte; 8]));
+    let mut roll = Roll::new(session(Habit::AsMeant, PackageVersion::V1), devices);
+    devices.iter().for_each(|device| roll.tell(*device));
+    roll.set_sent(SENT);
+    roll.ask_each();
+    roll.hear(devices[0], 1, &v1(97, 4)).unwrap();
+    roll.hear(devices[1], 1, &v1(61, 40)).unwrap();
+    let of_both = roll.demand(None);
+    roll.open_session(|dev_eui| dev_eui == devices[0]);
+    assert!(roll.demand(None) < of_both && roll.demand(None) >= 4);
+    assert_eq!(roll.behind_ones(None).collect::<Vec<_>>(), [devices[0]]);
+    for f_cnt in 2..8 {
+        roll.ask(Whom::Missing);
+        assert!(roll.is_answer_due());
+        roll.hear(devices[0], f_cnt, &v1(97, 4)).unwrap();
+        assert!(!roll.is_answer_due());
+        roll.close();
+    }
+    roll.close_session();
+    assert_eq!((roll.demand(None), roll.is_anybody_silent()), (of_both, false));
+    assert_eq!(roll.behind_ones(None).collect::<Vec<_>>(), devices);
+}

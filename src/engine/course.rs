@@ -354,3 +354,46 @@ impl Known {
         Some((known, rest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::Habit;
+    use crate::answers::Sent;
+    use crate::lorawan::PackageVersion;
+
+    #[test]
+    fn a_question_that_its_session_had_no_time_for_is_none() {
+        let window = AnswerWindow::default();
+        let session = Session {
+            frag_index: 0,
+            nb_frag: 100,
+            version: PackageVersion::V1,
+            habit: Habit::AsMeant,
+            crc32: None,
+            window,
+        };
+        let questions = |is_unasked: bool| {
+            let device = Eui64::from_bytes([1; 8]);
+            let mut course = Course::new(TaskId::new("lamps-1").unwrap(), 2, session, &[device]);
+            course.roll.tell(device);
+            course.ordered = Some(Ordered::Ask(Whom::All));
+            let pause = Pause {
+                sent: Sent { last_n: 130, frames: 130 },
+                room: 100,
+                spared: 0,
+                airtime_us: 100_000,
+                is_shut: true,
+                opens: None,
+                further: Some(0),
+                is_cut: false,
+                is_unasked,
+                last_end: None,
+            };
+            let now = Now { mono: Instant::ZERO, gps: None };
+            assert!(course.settle(now, &pause, window), "the session is over");
+            course.rounds.questions
+        };
+        assert_eq!([false, true].map(questions), [1, 0]);
+    }
+}
