@@ -222,12 +222,7 @@ impl Roll {
 
     /// The devices that are known to miss something, no more than `max_behind`, and are worth sending more for.
     pub fn behind_ones(&self, max_behind: Option<u16>) -> impl Iterator<Item = Eui64> {
-        let is_behind = move |member: &Member| match member.holding() {
-            Holding::Missing(missing) => member.is_awaited() && max_behind.is_none_or(|most| missing <= most),
-            _ => false,
-        };
-        let behind = self.members.iter().filter(move |(_, member)| is_behind(member));
-        behind.map(|(dev_eui, _)| *dev_eui)
+        self.behind(max_behind).map(|(dev_eui, _, _)| dev_eui)
     }
 
     /// The devices that may miss something, whatever they said.
@@ -313,7 +308,7 @@ impl Roll {
     /// Coded fragments that are still to be sent for the worst of the devices that miss no more than `max_behind`, by
     /// their newest answers; 0 when none is known to need any.
     pub fn demand(&self, max_behind: Option<u16>) -> u16 {
-        let need = |(missing, member): (u16, &Member)| {
+        let need = |(_, missing, member): (Eui64, u16, &Member)| {
             let loss = f64::from(member.loss_ppm(&self.session)) / 1e6;
             // What was sent after its answer did the same work.
             let since = member.said.map_or(0, |said| self.sent.frames.saturating_sub(said.asked.frames));
@@ -328,7 +323,7 @@ impl Roll {
 
     /// Whether a device that answered the newest question misses something, and no more than `max_behind`.
     pub fn is_anybody_behind(&self, max_behind: Option<u16>) -> bool {
-        self.behind(max_behind).any(|(_, member)| member.unanswered == 0)
+        self.behind(max_behind).any(|(_, _, member)| member.unanswered == 0)
     }
 
     /// Whether there is a device that is worth another question: it was told, may still complete, misses no more than
@@ -344,11 +339,11 @@ impl Roll {
     }
 
     /// The devices that are known to miss something and are worth a question, with what they miss.
-    fn behind(&self, max_behind: Option<u16>) -> impl Iterator<Item = (u16, &Member)> {
-        let members = self.members.values().filter(|member| member.is_awaited());
-        members.filter_map(move |member| match member.holding() {
+    fn behind(&self, max_behind: Option<u16>) -> impl Iterator<Item = (Eui64, u16, &Member)> {
+        let members = self.members.iter().filter(|(_, member)| member.is_awaited());
+        members.filter_map(move |(dev_eui, member)| match member.holding() {
             Holding::Missing(missing) if max_behind.is_none_or(|most| missing <= most) => {
-                Some((missing, member))
+                Some((*dev_eui, missing, member))
             }
             _ => None,
         })

@@ -32,13 +32,11 @@ pub(super) enum Next {
 impl Course {
     /// Whether somebody may miss something that one more session could bring, after this end.
     pub(super) fn may_go_on(&self, end: End, pause: &Pause, give_up: &GiveUp) -> bool {
-        let is_allowed = pause.further.is_some_and(|further| further < usize::from(give_up.further_sessions));
         let is_asked_out = self.rounds.questions >= give_up.questions;
         let is_open = || self.roll.each().any(|(dev_eui, _)| self.roll.is_open(dev_eui));
         matches!(end, End::Session | End::Done | End::Alone)
-            && is_allowed
+            && self.may_get_one(pause, give_up)
             && !is_asked_out
-            && pause.room > 0
             && is_open()
     }
 

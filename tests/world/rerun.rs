@@ -33,7 +33,7 @@ fn twice(redundancy: u8, again: &str, percent: u8) -> Script {
     script
 }
 
-fn plans(summary: &Summary) -> Vec<&Planned> {
+pub fn plans(summary: &Summary) -> Vec<&Planned> {
     let mut plans = Vec::new();
     for report in &summary.reports {
         if let Event::Planned(planned) = &report.event

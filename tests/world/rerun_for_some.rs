@@ -3,6 +3,7 @@
 use crate::closed_loop::answered;
 use crate::closed_loop::carry_out;
 use crate::closed_loop::script;
+use crate::rerun::plans;
 use crate::support::small_world;
 use crate::support::small_world::assert_content;
 use fuotad::answers::GiveUp;
@@ -10,7 +11,6 @@ use fuotad::answers::Holding;
 use fuotad::campaign::Sequence;
 use fuotad::campaign::SessionRule;
 use fuotad::lorawan::Eui64;
-use fuotad::report::Event;
 use fuotad::report::Planned;
 use fuotad::sim::Fault;
 use fuotad::sim::Script;
@@ -52,18 +52,6 @@ fn again(mut script: Script, more: &str) -> Script {
     let stem = "task-1~2".to_owned();
     script.tasks.push(TaskScript { at_us: ORDERED_S * SECOND_US, stem, document, image });
     script
-}
-
-fn plans(summary: &Summary) -> Vec<&Planned> {
-    let mut plans = Vec::new();
-    for report in &summary.reports {
-        if let Event::Planned(planned) = &report.event
-            && !plans.contains(&&**planned)
-        {
-            plans.push(planned);
-        }
-    }
-    plans
 }
 
 /// The members that order coded fragments alone for these devices.
