@@ -24,23 +24,26 @@ use std::rc::Rc;
 const TRAILER_BYTES: usize = 40;
 /// Version, key, FCnt and NbFrag, questions, coded fragments, flags: version 1 has no more before the answers.
 const HEAD_BYTES: usize = 1 + 16 + 4 + 2 + 2 + 2 + 1;
-/// What version 2 has behind them: the end, CRC-32, the second, and the length of the task's name.
-const MORE_BYTES: usize = 1 + 1 + 4 + 4 + 2;
+/// Version 2 has these behind them: the end, CRC-32, and the second; then the length of the task's name and the name.
+const END_BYTES: usize = 1 + 1 + 4 + 4;
+/// Version 3 has the frames of earlier sessions before the length of the name.
+const BEFORE_BYTES: usize = 4;
 
-/// The disk of a gateway that ran an earlier release: the loop's record has version 1.
+/// The disk of a gateway that ran an earlier release: the loop's record has an older version.
 struct EarlierRelease {
+    version: u8,
     name: String,
     read: u32,
 }
 
 impl EarlierRelease {
-    fn new() -> EarlierRelease {
+    fn new(version: u8) -> EarlierRelease {
         let id = Sha256::new()
             .chain_update(b"fuotad answers record")
             .chain_update(group().keys.fingerprint().as_bytes())
             .chain_update(0_u64.to_le_bytes())
             .finalize();
-        EarlierRelease { name: id[..16].iter().map(|byte| format!("{byte:02x}")).collect(), read: 0 }
+        EarlierRelease { version, name: id[..16].iter().map(|byte| format!("{byte:02x}")).collect(), read: 0 }
     }
 }
 
@@ -52,11 +55,16 @@ impl Spoil for EarlierRelease {
         }
         let (bytes, trailer) = file.split_at(file.len() - TRAILER_BYTES);
         let (head, more) = bytes.split_at(HEAD_BYTES);
-        assert_eq!(head[0], 2, "the newest version");
-        let task = usize::from(u16::from_le_bytes([more[MORE_BYTES - 2], more[MORE_BYTES - 1]]));
-        let mut old = vec![1];
+        assert_eq!(head[0], 3, "the newest version");
+        let (end, more) = more.split_at(END_BYTES);
+        let named = &more[BEFORE_BYTES..];
+        let task_bytes = 2 + usize::from(u16::from_le_bytes([named[0], named[1]]));
+        let mut old = vec![self.version];
         old.extend(&head[1..]);
-        old.extend(&more[MORE_BYTES + task..]);
+        match self.version {
+            1 => old.extend(&named[task_bytes..]),
+            _ => old.extend(end.iter().chain(named)),
+        }
         let length = old.len() as u32;
         // Name and number of the record, its length, and the form of the trailer.
         old.extend(&trailer[..24]);
@@ -70,10 +78,14 @@ impl Spoil for EarlierRelease {
 
 #[test]
 fn an_upgrade_in_flight_goes_on_with_what_devices_said_to_the_earlier_release() {
+    [1, 2].into_iter().for_each(upgrade_in_flight);
+}
+
+fn upgrade_in_flight(version: u8) {
     let undisturbed = carry_out(script(4)).0;
     let (whole, (questions, _)) = (undisturbed.frames.len() as u64, answered(&undisturbed).unwrap());
     let mut world = World::new(Script { faults: vec![Fault::Kill(whole - 2)], ..script(4) });
-    let disk = Rc::new(RefCell::new(EarlierRelease::new()));
+    let disk = Rc::new(RefCell::new(EarlierRelease::new(version)));
     world.spoil(disk.clone());
     let (mut before, mut after): (Option<Holdings>, Option<Holdings>) = (None, None);
     let mut roll = None;
