@@ -6,11 +6,11 @@ use super::addresses::Addresses;
 use super::clocks::Clocks;
 use super::fleets::Fleets;
 use super::fleets::Wish;
+use super::group_loop;
 use super::io::Input;
 use super::io::Output;
 use super::io::Settings;
 use super::ledger::recovered_scheduler;
-use super::loops;
 use super::loops::Loops;
 use super::verdict::translate;
 use super::verdict::worth_reporting;
@@ -327,12 +327,12 @@ impl Engine {
         while let Some(wish) = self.loops.poll() {
             is_news = true;
             match wish {
-                loops::Wish::Save(record) => {
+                group_loop::Wish::Save(record) => {
                     let save = Output::Save(self.fleets.next_save(), Change::Fleet(record));
                     self.outputs.push_back(save);
                 }
-                loops::Wish::Report(report) => self.outputs.push_back(Output::Report(*report)),
-                loops::Wish::Expect(group, expected) => self.broadcaster.expect(&group, expected),
+                group_loop::Wish::Report(report) => self.outputs.push_back(Output::Report(*report)),
+                group_loop::Wish::Expect(group, expected) => self.broadcaster.expect(&group, expected),
             }
         }
         if is_news {

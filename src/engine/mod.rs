@@ -45,6 +45,7 @@ mod clocks;
 mod course;
 mod fleets;
 mod further;
+mod group_loop;
 mod io;
 mod kept_results;
 mod learned;
