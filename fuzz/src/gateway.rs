@@ -89,6 +89,7 @@ fn group(name: &str, mc_addr: u32) -> Group {
         trust: SigningTrust::default(),
         accepts_unsigned: false,
         sessions: fuotad::campaign::SessionLimits::default(),
+        is_set_up_here: false,
         answer_window: None,
         redundancy: Default::default(),
         canary_fcnts: 0,

@@ -28,10 +28,16 @@ pub fn check(task: &Task, group: &Group) -> Result<(), String> {
     ))
 }
 
-/// What is not wrong yet: parameters that the cloud would use for a session that it has not begun, and a start that
-/// only the task names.
+/// What is not wrong yet: parameters that the cloud would use for a session that it has not begun, a start that
+/// only the task names, and devices that nobody can choose.
 pub fn warnings(task: &Task, group: &Group) -> Vec<String> {
     let mut warnings = Vec::new();
+    if task.devices.is_some() && !group.is_set_up_here {
+        warnings.push(format!(
+            "Fuotad.Devices: group {} has no lns, so nobody sets its devices up: all that listen hear it",
+            group.name
+        ));
+    }
     for theirs in ours(task, group) {
         if let (None, Some(defaults)) = (theirs.session, theirs.defaults) {
             let differs = in_channel(defaults, group);

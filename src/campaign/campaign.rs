@@ -355,6 +355,7 @@ mod tests {
             policy: TxPolicy::default(),
             accepts_unsigned: false,
             takes_any_image: false,
+            is_set_up_here: false,
             answer_window: None,
             redundancy: Default::default(),
             canary_fcnts: 0,

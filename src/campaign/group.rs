@@ -64,6 +64,8 @@ pub struct Group {
     /// Counters that are kept below a campaign's first, for questions to canaries: none, or as many as
     /// [`CANARY_FCNTS`](super::plan::CANARY_FCNTS) says.
     pub canary_fcnts: u32,
+    /// Its devices are set up from here, through an `[[lns]]`.
+    pub is_set_up_here: bool,
     /// When answers to a question come (BlockAckDelay of TS004); `None` where nobody hears them.
     pub answer_window: Option<AnswerWindow>,
     /// How many coded fragments are sent before the first question.

@@ -173,6 +173,7 @@ pub(super) fn hear_answers(groups: &mut [Group], fleets: &[FleetSettings], regio
     let usual = (&region.usual_uplinks(), region.usual_channels());
     for fleet in fleets {
         for group in groups.iter_mut().filter(|group| group.name == fleet.group) {
+            group.is_set_up_here = true;
             group.sessions.further = fleet.rules.give_up.further_sessions > 0;
             if group.profile.habit == Habit::Zephyr {
                 continue;

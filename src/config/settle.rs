@@ -127,6 +127,7 @@ impl GroupConfig {
                 further: false,
             },
             takes_any_image: self.image_kind == Some(ImageKind::Any),
+            is_set_up_here: false,
             answer_window: None,
             redundancy: self.redundancy.unwrap_or_default().rule(),
             canary_fcnts: 0,

@@ -132,16 +132,7 @@ impl Fleets {
     /// What is to be said of a plan that is for some devices.
     pub(super) fn warning(&self, planned: &Planned) -> Option<String> {
         let only = planned.only.as_deref()?;
-        // A plan is made without devices.
-        if self.fleets.is_empty() {
-            return None;
-        }
-        let Some(fleet) = self.of_group(&planned.group) else {
-            let group = &planned.group;
-            return Some(format!(
-                "Fuotad.Devices: group {group} has no lns, so nobody sets its devices up: all that listen hear it"
-            ));
-        };
+        let fleet = self.of_group(&planned.group)?;
         let strangers = only.iter().filter(|dev_eui| !fleet.has(**dev_eui)).count();
         (strangers > 0).then(|| {
             format!(

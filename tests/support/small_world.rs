@@ -69,6 +69,7 @@ pub fn group() -> Group {
         accepts_unsigned: false,
         sessions: SessionLimits::default(),
         takes_any_image: false,
+        is_set_up_here: false,
         answer_window: None,
         redundancy: Default::default(),
         canary_fcnts: 0,

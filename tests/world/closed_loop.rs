@@ -66,7 +66,7 @@ pub fn script(devices: usize) -> Script {
     let gateway_eui = Some(Eui64::from_bytes(base.concentrator.gateway_id));
     let rules =
         FleetRules { gateway_eui, question_interval_s: Some(60), ..FleetRules::new(Dialect::ChirpStack) };
-    let group = Group { answer_window: Some(window(devices)), ..small_world::group() };
+    let group = Group { is_set_up_here: true, answer_window: Some(window(devices)), ..small_world::group() };
     let place = |(device, member): (usize, &Member)| FieldDevice {
         device,
         dev_eui: member.dev_eui,

@@ -230,6 +230,7 @@ fn plan(redundancy: Redundancy) -> Plan {
     let group = Group {
         redundancy,
         session: SessionRule::Windows { exponent: None, start: None },
+        is_set_up_here: true,
         answer_window: Some(usual_window(300)),
         ..small_world::group()
     };

@@ -130,7 +130,8 @@ fn a_task_whose_file_is_missing_sends_no_frame_and_says_why_until_it_is_seen_aga
 
 #[test]
 fn nothing_is_decided_of_what_follows_while_the_file_is_missing() {
-    let mut bench = Bench::of(Group { answer_window: Some(AnswerWindow::default()), ..group() });
+    let mut bench =
+        Bench::of(Group { is_set_up_here: true, answer_window: Some(AnswerWindow::default()), ..group() });
     let has_paused = |bench: &Bench| bench.broadcaster.pause(bench.now, &id()).is_some();
     let is_sent = |bench: &mut Bench| bench.frames() == 0 && has_paused(bench);
     assert!((0..100).any(|_| is_sent(&mut bench)), "it waits for what follows");

@@ -16,6 +16,7 @@ use fuotad::sim::Fault;
 use fuotad::sim::Script;
 use fuotad::sim::Summary;
 use fuotad::sim::TaskScript;
+use fuotad::sim::World;
 use fuotad::sim::device::State;
 use fuotad::sim::lns::FieldCommand;
 use fuotad::time::Instant;
@@ -134,6 +135,28 @@ fn the_whole_image_goes_to_the_named_devices_alone_where_they_are_set_up_anew() 
     assert_eq!(set_up, missing, "each gets a fresh session");
     let done = roll.each().filter(|(_, holding)| *holding == Holding::Done).count();
     assert!(roll.each().count() == missing.len() && done > 0, "{}", roll.holdings());
+}
+
+#[test]
+fn who_cannot_be_chosen_is_said_before_flight() {
+    let stranger = ",\"Devices\":[\"0000000000000007\",\"70b3d57ed0000100\"]";
+    let said_of = |is_set_up_here: bool| {
+        let mut script = once();
+        if !is_set_up_here {
+            script.groups = vec![small_world::group()];
+            script.fleets.clear();
+        }
+        let document = &mut script.tasks[0].document;
+        *document = document.replace("08:05:00Z\"", &format!("08:05:00Z\"{stranger}"));
+        let mut world = World::new(script);
+        while world.planned().is_none() && world.step() {}
+        world.planned().unwrap().warnings.clone()
+    };
+    let unknown = "Fuotad.Devices: 1 of 2 are none of the devices of group meters: they are told nothing";
+    assert_eq!(said_of(true), [unknown]);
+    let nobody =
+        "Fuotad.Devices: group meters has no lns, so nobody sets its devices up: all that listen hear it";
+    assert_eq!(said_of(false), [nobody]);
 }
 
 #[test]
