@@ -256,3 +256,40 @@ impl fmt::Display for DeviceProfile {
         f.write_str(self.name)
     }
 }
+
+#[cfg(test)]
+pub(super) mod examples {
+    use super::*;
+    use crate::lorawan::McAddr;
+
+    /// Meters in EU868 that always listen, at DR5.
+    pub fn group() -> Group {
+        let mc_addr = McAddr::new(0x01c0_ffee);
+        Group {
+            name: "meters".to_owned(),
+            mc_addr,
+            keys: McSessionKeys::derive(&Secret::from_bytes([7; 16]), mc_addr),
+            mc_key: None,
+            first_fcnt: Some(2),
+            ts004_version: Ts004Version::V1,
+            fport: 201,
+            session: SessionRule::Always,
+            profile: DeviceProfile::default(),
+            frequency_hz: 869_525_000,
+            data_rate: 5,
+            eirp: Dbm::from_whole(27),
+            terms: Terms::default(),
+            policy: TxPolicy::default(),
+            accepts_unsigned: false,
+            takes_any_image: false,
+            is_set_up_here: false,
+            answer_window: None,
+            redundancy: Default::default(),
+            canary_fcnts: 0,
+            power: Default::default(),
+            trust: SigningTrust::default(),
+            sessions: SessionLimits::default(),
+            guard_us: 10_000_000,
+        }
+    }
+}

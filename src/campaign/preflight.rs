@@ -148,51 +148,16 @@ impl Preflight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::group::DeviceProfile;
-    use crate::campaign::group::SessionRule;
-    use crate::campaign::listening::SessionLimits;
+    use crate::campaign::group::examples;
     use crate::cloud::task_from_file;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
-    use crate::lorawan::McAddr;
-    use crate::lorawan::McSessionKeys;
-    use crate::lorawan::Secret;
-    use crate::radio::Dbm;
     use crate::region::RfRegion;
-    use crate::region::Terms;
     use crate::region::parameters;
     use crate::schedule::Scheduler;
-    use crate::schedule::TxPolicy;
-    use crate::signing::SigningTrust;
 
     fn group() -> Group {
-        let mc_addr = McAddr::new(0x01c0_ffee);
-        Group {
-            name: "meters".to_owned(),
-            mc_addr,
-            keys: McSessionKeys::derive(&Secret::from_bytes([7; 16]), mc_addr),
-            mc_key: None,
-            first_fcnt: Some(2),
-            ts004_version: Ts004Version::V2,
-            fport: 201,
-            session: SessionRule::Always,
-            profile: DeviceProfile::default(),
-            frequency_hz: 869_525_000,
-            data_rate: 5,
-            eirp: Dbm::from_whole(27),
-            terms: Terms::default(),
-            policy: TxPolicy::default(),
-            accepts_unsigned: false,
-            takes_any_image: false,
-            is_set_up_here: false,
-            answer_window: None,
-            redundancy: Default::default(),
-            canary_fcnts: 0,
-            power: Default::default(),
-            trust: SigningTrust::default(),
-            sessions: SessionLimits::default(),
-            guard_us: 10_000_000,
-        }
+        Group { ts004_version: Ts004Version::V2, ..examples::group() }
     }
 
     fn image(first: u8) -> Image {

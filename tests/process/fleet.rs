@@ -221,7 +221,15 @@ struct Field<'a> {
     f_cnt: u32,
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
+    fn new(broker: &'a Broker) -> Field<'a> {
+        let region = parameters(RfRegion::Eu868).unwrap();
+        let settings = Settings::stock(Stack::Ideal, "m1".to_owned(), root_key(), region);
+        let device = Device::new(settings, Random::new(1));
+        let (subscriber, began) = (broker.subscriber(), std::time::Instant::now());
+        Field { broker, subscriber, device, began, f_cnt: 10 }
+    }
+
     fn now(&self) -> Now {
         let mono = Instant::from_us(i64::try_from(self.began.elapsed().as_micros()).unwrap());
         Now { mono, gps: Some(gps()) }
@@ -268,15 +276,7 @@ impl Field<'_> {
 #[test]
 fn a_device_behind_a_broker_is_told_a_campaign_across_a_kill_and_nothing_twice() {
     let broker = Broker::start("fleet", &[], "allow_anonymous true");
-    let region = parameters(RfRegion::Eu868).unwrap();
-    let settings = Settings::stock(Stack::Ideal, "m1".to_owned(), root_key(), region);
-    let mut field = Field {
-        subscriber: broker.subscriber(),
-        broker: &broker,
-        device: Device::new(settings, Random::new(1)),
-        began: std::time::Instant::now(),
-        f_cnt: 10,
-    };
+    let mut field = Field::new(&broker);
     let mut service = Service::new("told", &broker);
     service.start();
     assert_eq!(service.device()["state"], "initial");
@@ -336,15 +336,7 @@ fn a_device_behind_a_broker_is_told_a_campaign_across_a_kill_and_nothing_twice()
 #[test]
 fn a_device_whose_result_is_open_is_asked_on_after_a_restart_and_all_of_it_is_shown() {
     let broker = Broker::start("fleet-open", &[], "allow_anonymous true");
-    let region = parameters(RfRegion::Eu868).unwrap();
-    let settings = Settings::stock(Stack::Ideal, "m1".to_owned(), root_key(), region);
-    let mut field = Field {
-        subscriber: broker.subscriber(),
-        broker: &broker,
-        device: Device::new(settings, Random::new(1)),
-        began: std::time::Instant::now(),
-        f_cnt: 10,
-    };
+    let mut field = Field::new(&broker);
     let mut service = Service::new("open", &broker);
     service.start();
     service.order();
