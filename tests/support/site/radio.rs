@@ -59,6 +59,8 @@ const QUIET_US: u64 = 700_000;
 struct Air {
     referee: Referee,
     devices: Vec<Device>,
+    /// Its antenna is off.
+    deaf: Option<usize>,
     /// Not over yet.
     flying: Vec<Transmission>,
     frames: u64,
@@ -185,8 +187,18 @@ impl Radio {
         let (flying, last) = (Vec::new(), Instant::ZERO);
         let traffic = traffic.map(|traffic| Traffic::new(traffic, Random::new(9), Instant::ZERO));
         let handed_over = VecDeque::new();
-        let air =
-            Air { referee, devices, flying, frames: 0, last, life: 0, handed_over, last_life: 0, traffic };
+        let air = Air {
+            referee,
+            devices,
+            deaf: None,
+            flying,
+            frames: 0,
+            last,
+            life: 0,
+            handed_over,
+            last_life: 0,
+            traffic,
+        };
         let air = Arc::new(Mutex::new(air));
         let ends = Arc::new(AtomicBool::new(false));
         let own = concentrator::Settings {
@@ -223,6 +235,11 @@ impl Radio {
         air.flying.is_empty() && elapsed(self.started).us_since(air.last) > QUIET_US
     }
 
+    /// From now on this device hears nothing of the group, and everybody else does.
+    pub fn deafen(&self, device: Option<usize>) {
+        self.air.lock().unwrap().deaf = device;
+    }
+
     /// The process is about to start anew: its counters may fall once, to bytes that were sent before.
     pub fn process_starts(&self) {
         self.air.lock().unwrap().life += 1;
@@ -250,6 +267,12 @@ impl Radio {
     pub fn images(&self) -> Vec<Option<Vec<u8>>> {
         let air = self.air.lock().unwrap();
         air.devices.iter().map(|device| device.image().map(<[u8]>::to_vec)).collect()
+    }
+
+    /// How long each device has listened for its groups by now, microseconds.
+    pub fn listening_us(&self) -> Vec<u64> {
+        let now = now(self.zero, elapsed(self.started));
+        self.air.lock().unwrap().devices.iter().map(|device| device.listening_us(now)).collect()
     }
 
     /// What the referee says, when this is the image.
@@ -357,13 +380,15 @@ impl World {
     /// Frames that are over are heard.
     fn land(&mut self, at: Instant) {
         let mut air = self.air.lock().unwrap();
-        let Air { devices, flying, .. } = &mut *air;
+        let Air { devices, deaf, flying, .. } = &mut *air;
         flying.retain(|transmission| {
             if transmission.end() > at {
                 return true;
             }
-            for device in devices.iter_mut() {
-                device.hear(now(self.zero, transmission.end()), transmission);
+            for (index, device) in devices.iter_mut().enumerate() {
+                if *deaf != Some(index) {
+                    device.hear(now(self.zero, transmission.end()), transmission);
+                }
             }
             false
         });
