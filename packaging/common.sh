@@ -1,18 +1,19 @@
 # What the packages have in common: sourced by the scripts beside it. Sets target, program, version, stage, work.
 
 usage() {
-  echo "usage: $0 amd64|arm64|armhf [--profile dev|dist] [--features LIST]" >&2
+  echo "usage: $0 amd64|arm64|armhf [--profile dev|dist] [--features LIST] [--program FILE]" >&2
   exit 64
 }
 
 # The words of the command line, and what follows from them.
 begin() {
-  arch=${1:-} profile=dist features=
+  arch=${1:-} profile=dist features= built=
   [ $# -gt 0 ] && shift
   while [ $# -gt 0 ]; do
     case $1 in
       --profile) profile=${2:-}; shift 2 || usage ;;
       --features) features=${2:-}; shift 2 || usage ;;
+      --program) built=${2:-}; shift 2 || usage ;;
       *) usage ;;
     esac
   done
@@ -33,7 +34,7 @@ begin() {
   mkdir -p "$stage"
 }
 
-# The program for the target. Another compiler or linker is taken from cargo's own variables.
+# The program for the target: FILE, or a new one. Another compiler or linker is taken from cargo's own variables.
 build() {
   local host folder upper strip
   host=$(rustc -vV | sed -n 's/^host: //p')
@@ -46,19 +47,23 @@ build() {
     upper=$(echo "$target" | tr 'a-z-' 'A-Z_')
     [ -n "$(eval "echo \${CARGO_TARGET_${upper}_LINKER:-}")" ] || export "CARGO_TARGET_${upper}_LINKER=$gnu-gcc"
   fi
-  cargo build "$@" >&2
   case $profile in dev) folder=$folder/debug ;; *) folder=$folder/$profile ;; esac
+  if [ -z "$built" ]; then
+    cargo build "$@" >&2
+    built=$folder/fuotad
+  fi
   program=$work/fuotad
   strip=$gnu-strip
   command -v "$strip" >/dev/null || strip=strip
   # The profile `dist` has stripped it already; a foreign program may be beyond this machine's tools.
-  cp "$folder/fuotad" "$program"
+  cp "$built" "$program"
   [ "$profile" = dist ] || "$strip" --strip-unneeded "$program"
 }
 
 # Manual pages, completions, documents: the same for every target.
 papers() {
-  cargo run --locked --quiet --example manuals -- "$work/manuals" >&2
+  # With that variable C code is compiled anew, and all that stands on it; without it again for whoever builds next.
+  env -u SOURCE_DATE_EPOCH cargo run --locked --quiet --example manuals -- "$work/manuals" >&2
   mkdir -p "$stage/usr/share/man/man8" "$stage/usr/share/man/man5"
   cp "$work"/manuals/*.8 "$stage/usr/share/man/man8"
   cp "$work/manuals/fuotad.toml.5" "$stage/usr/share/man/man5"
