@@ -316,7 +316,6 @@ impl Campaign {
 mod tests {
     use super::*;
     use crate::campaign::group::Handover;
-    use crate::campaign::group::examples::group;
     use crate::campaign::step::Begin;
     use crate::campaign::step::Step;
     use crate::campaign::step::Turn;
@@ -335,8 +334,8 @@ mod tests {
         let task = task_from_file(task, "task").unwrap();
         let region = parameters(RfRegion::Eu868).unwrap();
         let mut scheduler = Scheduler::new(region.sub_bands, 0);
-        let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();
-        let mut campaign = Campaign::new(plan, group(), image, None);
+        let plan = Plan::new(&task, &Group::example(), &image, region, &scheduler, 2).unwrap();
+        let mut campaign = Campaign::new(plan, Group::example(), image, None);
         campaign.calendar_mut().set_begin(Begin::AtOnce);
         let handover = Handover { lead_us: 350_000, lead_min_us: 150_000, gap_us: 45_000 };
         let turn = |id| Turn { handover, covered: u32::MAX, id, not_before: None };
@@ -366,11 +365,11 @@ mod tests {
         let task = task_from_file(task, "task").unwrap();
         let region = parameters(RfRegion::Eu868).unwrap();
         let scheduler = Scheduler::new(region.sub_bands, 0);
-        let plan = Plan::new(&task, &group(), &image, region, &scheduler, 2).unwrap();
+        let plan = Plan::new(&task, &Group::example(), &image, region, &scheduler, 2).unwrap();
         let (counters, top_up) = (plan.end - plan.base, u32::from(plan.top_up));
         let account = Account { extra_coded: u32::MAX, ..Account::default() };
         let beyond = Progress { next_frame: u32::MAX, account, ..Progress::default() };
-        let campaign = Campaign::new(plan, group(), image, Some((beyond, Instant::ZERO)));
+        let campaign = Campaign::new(plan, Group::example(), image, Some((beyond, Instant::ZERO)));
         let progress = campaign.progress();
         assert_eq!((progress.next_frame, progress.account.extra_coded), (counters, top_up));
         assert_eq!(campaign.progress.frames_left(&campaign.plan), (0, 0));

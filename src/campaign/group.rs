@@ -258,12 +258,9 @@ impl fmt::Display for DeviceProfile {
 }
 
 #[cfg(test)]
-pub(super) mod examples {
-    use super::*;
-    use crate::lorawan::McAddr;
-
+impl Group {
     /// Meters in EU868 that always listen, at DR5.
-    pub fn group() -> Group {
+    pub(super) fn example() -> Group {
         let mc_addr = McAddr::new(0x01c0_ffee);
         Group {
             name: "meters".to_owned(),

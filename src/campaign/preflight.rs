@@ -148,7 +148,6 @@ impl Preflight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::group::examples;
     use crate::cloud::task_from_file;
     use crate::fragment::Ts004Version;
     use crate::image::Digest;
@@ -157,7 +156,7 @@ mod tests {
     use crate::schedule::Scheduler;
 
     fn group() -> Group {
-        Group { ts004_version: Ts004Version::V2, ..examples::group() }
+        Group { ts004_version: Ts004Version::V2, ..Group::example() }
     }
 
     fn image(first: u8) -> Image {

@@ -48,15 +48,15 @@ fn soon() -> String {
     rfc3339_from_gps(gps().plus_us(AHEAD_S * 1_000_000))
 }
 
-/// A site whose lamps are behind the broker.
-fn site(broker: &Broker) -> Site {
-    let mut site = Site::new("rerun-lns", 24);
+/// A site whose lamps, with these DevEUIs, are behind the broker.
+fn site(broker: &Broker, name: &str, dev_euis: &[String]) -> Site {
+    let mut site = Site::new(name, 24);
     let encrypted = encrypt_mc_key(&mc_ke_key(&root_key().mc_root_key()), &Secret::from_hex(MC_KEY).unwrap());
     let hex: String = encrypted.iter().map(|byte| format!("{byte:02x}")).collect();
-    let device = |(name, dev_eui): (&str, &str)| {
-        format!("[[device]]\nname = \"{name}\"\ndev-eui = \"{dev_eui}\"\nmc-key-encrypted = \"{hex}\"\n")
+    let device = |dev_eui: &String| {
+        format!("[[device]]\nname = \"l{dev_eui}\"\ndev-eui = \"{dev_eui}\"\nmc-key-encrypted = \"{hex}\"\n")
     };
-    let devices: String = [("l1", BEHIND), ("l2", DONE)].map(device).concat();
+    let devices: String = dev_euis.iter().map(device).collect();
     let list = site.path("devices.toml");
     std::fs::write(&list, format!("group = \"lamps\"\n{devices}")).unwrap();
     std::fs::set_permissions(&list, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -129,6 +129,12 @@ fn device(site: &Site, dev_eui: &str) -> Value {
     ask(site, json!({"do": "devices.show", "group": "lamps", "device": dev_eui}))
 }
 
+fn start(site: &mut Site) {
+    site.start();
+    site.wait("it answers", 20, |_| true);
+    until("the broker is connected", || ask(site, json!({"do": "status"}))["lns"][0]["state"] == "connected");
+}
+
 /// Waits until the campaign asks its devices.
 fn until_asked(site: &mut Site) {
     site.wait("its devices are asked", 60, |status| {
@@ -149,12 +155,8 @@ fn coded_fragments_go_to_the_device_that_misses_some_and_the_one_that_holds_the_
         began: std::time::Instant::now(),
         f_cnt: 10,
     };
-    let mut site = site(&broker);
-    site.start();
-    site.wait("it answers", 20, |_| true);
-    until("the broker is connected", || {
-        ask(&site, json!({"do": "status"}))["lns"][0]["state"] == "connected"
-    });
+    let mut site = site(&broker, "rerun-lns", &[BEHIND, DONE].map(str::to_owned));
+    start(&mut site);
     site.order("app", &format!(r#","Fuotad":{{"Start":"{}"}}"#, soon()));
     until("a device has something to be told", || device(&site, DONE)["command"] != Value::Null);
     for dev_eui in [BEHIND, DONE] {
@@ -203,4 +205,25 @@ fn coded_fragments_go_to_the_device_that_misses_some_and_the_one_that_holds_the_
     assert!(unknown.0 == Some(65) && unknown.1.contains("--all sends the whole image"), "{unknown:?}");
     let out = site.cli(&["rerun", "app", "--all", "--start", &soon(), "-y", "-c", &config]);
     assert!(out.contains("24 uncoded + ") && out.contains("ordered app~3: "), "{out}");
+}
+
+#[test]
+fn of_hundreds_that_were_not_told_each_is_in_the_order_for_the_rest() {
+    let broker = Broker::start("rerun-many", &[], "allow_anonymous true");
+    let dev_euis: Vec<String> = (0..400).map(|n| format!("70b3d57ed0000{n:03x}")).collect();
+    let mut site = site(&broker, "rerun-many", &dev_euis);
+    start(&mut site);
+    site.order("app", &format!(r#","Fuotad":{{"Start":"{}"}}"#, soon()));
+    site.wait("it is over", 90, |status| status.finished.iter().any(|(task, _)| task == "app"));
+    let config = site.config();
+    until("its report is kept", || site.cli(&["history", "--json", "-c", &config]).contains("end-fcnt"));
+    let out = site.cli(&["rerun", "app", "--start", &soon(), "-y", "-c", &config]);
+    assert!(out.contains("for 400 of 400 devices: 400 not-told"), "{out}");
+    let folder = site.path("tasks");
+    let document = std::fs::read(folder.join("app~2.json")).unwrap();
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    assert_eq!(document["Fuotad"]["Devices"], json!(dev_euis));
+    site.wait("the service takes it", 10, |status| {
+        status.tasks.iter().any(|task| task.task == "app~2" && task.campaign.is_some())
+    });
 }
