@@ -329,7 +329,9 @@ mod tests {
             );
             let config = Config::from_text(&text, &BTreeMap::new()).unwrap();
             let mut groups = config.engine(&mut |_| Ok(Secret::from_bytes([7; 16]))).unwrap().groups;
+            assert!(!groups[0].is_set_up_here);
             hear_answers(&mut groups, &fleets, parameters(RfRegion::Eu868).unwrap());
+            assert!(groups[0].is_set_up_here, "{profile}");
             groups[0].answer_window.map(|window| window.block_ack_delay)
         };
         assert_eq!(heard(""), Some(0));
